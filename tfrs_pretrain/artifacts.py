@@ -1,0 +1,99 @@
+"""Folders with a manifest: how each stage hands its result to the next.
+
+A writer fills a temporary folder, writes the manifest there last and renames the folder into place, so that a killed
+job leaves nothing that looks finished. A reader goes through ``read_manifest`` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfrs_pretrain import __version__
+from tfrs_pretrain.errors import UserError
+
+MANIFEST = "manifest.json"
+DATASET_INFO = "dataset_info.json"
+
+
+@contextlib.contextmanager
+def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yields an empty temporary folder beside ``target`` and renames it to ``target`` when the body succeeds.
+
+    Raises:
+      UserError: ``target`` exists and ``overwrite`` is false, or it is not a folder.
+    """
+    refuse_existing(target, overwrite=overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Leftovers of killed writers have another token and are removed here, never read.
+    for leftover in target.parent.glob(f".{target.name}.unfinished-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = target.parent / f".{target.name}.unfinished-{uuid.uuid4().hex[:8]}"
+    temporary.mkdir()
+    try:
+        yield temporary
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_existing(target: Path, *, overwrite: bool) -> None:
+    """Raises UserError where writing to ``target`` would replace something that nobody offered for replacement."""
+    if target.exists() and not target.is_dir():
+        raise UserError(f"output {str(target)!r} is a file: name a folder")
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise UserError(f"output folder {str(target)!r} is not empty: pass --overwrite to replace it, or name another")
+
+
+def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: str = MANIFEST) -> None:
+    """Writes ``folder/name`` by temporary name and rename; call it after everything else in the folder is in place."""
+    text = json.dumps({"kind": kind, "code_version": __version__, **content}, indent=2, sort_keys=True) + "\n"
+    write_text(folder / name, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file by temporary name and rename."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def read_manifest(folder: Path, kind: str, *, name: str = MANIFEST) -> dict[str, Any]:
+    """The manifest of a finished artifact of one kind.
+
+    Raises:
+      UserError: the folder is missing, has no manifest (its writer did not finish), or holds another kind.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or correct the path")
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"{str(folder)!r} has no {name}: the run that wrote this {kind} did not finish; run it again")
+    try:
+        manifest = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{str(path)!r} is not readable JSON ({error}): run the stage that writes it again") from error
+    came = manifest.get("kind") if isinstance(manifest, dict) else None
+    if came != kind:
+        raise UserError(f"{str(folder)!r} holds {came!r}, expected {kind!r}: name the right folder")
+    return dict(manifest)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(content: Any) -> str:
+    """SHA-256 of a JSON value, independent of key order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

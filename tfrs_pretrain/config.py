@@ -1,0 +1,266 @@
+"""Typed configuration: one YAML file, ``--set a.b=c`` overrides, unknown keys refused.
+
+The resolved configuration is stored with every artifact. Values that the paper (Hsu et al., RecSys 2024) does not
+publish, such as temperature and learning rates, are this project's own choice.
+"""
+
+from __future__ import annotations
+
+import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import Schema, Strict
+
+BUNDLED = ("completejourney",)
+
+
+class Window(Strict):
+    """Half-open interval [start, end) of the schema's window column.
+
+    Integers are compared with an integer column; dates and date-times (UTC) with a date or timestamp column.
+    """
+
+    start: int | datetime.datetime | datetime.date
+    end: int | datetime.datetime | datetime.date
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Window:
+        if isinstance(self.start, int) != isinstance(self.end, int):
+            raise ValueError(f"start {self.start!r} and end {self.end!r} must both be integers or both be dates")
+        if self.bounds[0] >= self.bounds[1]:
+            raise ValueError(f"window [{self.start}, {self.end}) is empty: end must lie after start (it is exclusive)")
+        return self
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the bounds are dates (compared in microseconds) rather than integers."""
+        return not isinstance(self.start, int)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Start and end as integers: as given, or microseconds since 1970-01-01 UTC."""
+        return _as_integer(self.start), _as_integer(self.end)
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {self.end})"
+
+
+def _as_integer(value: int | datetime.datetime | datetime.date) -> int:
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=datetime.UTC)
+    return round((value - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) / datetime.timedelta(microseconds=1))
+
+
+class Windows(Strict):
+    """Which time teaches what. Pretraining ends where ranking begins: overlap leaks ranking labels into the rows."""
+
+    pretrain: Window
+    train: Window
+    validation: Window
+    test: Window
+    allow_overlap: bool = Field(False, description="accept a pretraining window that reaches into the ranking windows")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Windows:
+        names = ("pretrain", "train", "validation", "test")
+        if len({getattr(self, name).temporal for name in names}) > 1:
+            raise ValueError("all windows must be integers or all must be dates")
+        for before, after in zip(names, names[1:], strict=False):
+            ends, starts = getattr(self, before), getattr(self, after)
+            if ends.bounds[1] > starts.bounds[0] and not (before == "pretrain" and self.allow_overlap):
+                hint = "; set windows.allow_overlap=true to accept it" if before == "pretrain" else ""
+                raise ValueError(f"window {before} {ends} must end before window {after} {starts} starts{hint}")
+        return self
+
+
+class Sources(Strict):
+    """The four input tables as Parquet files, folders or glob patterns; relative paths start at ``--raw``."""
+
+    engagements: str = "engagements.parquet"
+    impressions: str = "impressions.parquet"
+    items: str = "items.parquet"
+    users: str = "users.parquet"
+
+
+class DatasetConfig(Strict):
+    """What the Beam jobs build."""
+
+    sources: Sources = Sources()
+    shards: int = Field(4, ge=1, description="TFRecord files per split")
+    heldout_fraction: float = Field(0.02, gt=0, lt=1, description="share of (user, item) pairs kept to judge Stage I")
+    pairs_per_block: int = Field(8192, ge=1, description="pairs in one columnar record")
+    golden_examples: int = Field(256, ge=1, description="validation impressions kept with raw values, to check exports")
+
+
+class CompleteJourneyConfig(Strict):
+    """How the demo turns the completejourney purchases and promotions into logs."""
+
+    negatives_per_positive: int = Field(8, ge=1, description="promoted, not bought products per bought one")
+    max_households: int | None = Field(None, ge=1, description="keep only this many households (null: all)")
+
+
+class TrainingConfig(Strict):
+    """Devices and reproducibility, for both stages."""
+
+    logical_cpus: int = Field(1, ge=1, description="split the CPU into this many devices (to try replicas without GPUs)")
+    deterministic: bool = Field(True, description="same numbers from the same seed on one device")
+
+
+class PretrainingConfig(Strict):
+    """Stage I: two bare ID lookups, a dot product, a contrastive loss."""
+
+    dim: int = Field(64, ge=1, description="columns of the user and item tables")
+    epochs: int = Field(6, ge=0)
+    batch_size: int = Field(2048, ge=2, description="pairs per step over all replicas")
+    temperature: float = Field(0.07, gt=0, description="divides the similarity")
+    normalize: bool = Field(True, description="L2-normalise both embeddings before the dot product")
+    log_q: bool = Field(True, description="subtract log sampling probability from the logits (Yi et al., RecSys 2019)")
+    remove_accidental_hits: bool = Field(True, description="drop in-batch negatives equal to the positive item")
+    optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    learning_rate: float = Field(2e-3, gt=0)
+    initial_scale: float = Field(0.05, gt=0, description="standard deviation of the initial rows")
+    recall_at: tuple[int, ...] = Field((10, 50), description="cut-offs of full-corpus recall on held-out pairs")
+    max_queries: int = Field(2000, ge=1, description="held-out users scored against the whole corpus each epoch")
+
+
+class DistillationConfig(Strict):
+    """Online distillation: a larger teacher learns in the same step as the student it teaches."""
+
+    weight: float = Field(0.5, ge=0, le=1, description="share of the teacher in the student loss")
+    temperature: float = Field(1.0, gt=0, description="softens teacher and student logits")
+    warmup_steps: int = Field(0, ge=0, description="steps over which weight grows from 0")
+    hidden: tuple[int, ...] = Field((512, 256, 128), description="layers of the teacher's network")
+    privileged: bool = Field(True, description="let the teacher see features that serving lacks")
+
+
+class ArmConfig(Strict):
+    """One way to train the ranker."""
+
+    transfer: Literal["scratch", "warm_start"] = "scratch"
+    distillation: DistillationConfig | None = None
+
+
+class RankingConfig(Strict):
+    """Stage II: the ranking model and the arms that are compared."""
+
+    hidden: tuple[int, ...] = Field((128, 64), description="layers of the served network")
+    feature_dim: int = Field(16, ge=1, description="columns of a categorical feature's table")
+    id_dim: int = Field(64, ge=1, description="columns of the ID tables; a warm start needs the pretraining's")
+    epochs: int = Field(1, ge=1)
+    batch_size: int = Field(1024, ge=1, description="impressions per step over all replicas")
+    learning_rate: float = Field(1e-3, gt=0, description="of the dense layers (Adam)")
+    table_learning_rate: float = Field(1e-3, gt=0, description="of all embedding tables")
+    table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    arms: dict[str, ArmConfig]
+
+
+class ExportConfig(Strict):
+    """What is served."""
+
+    arm: str = Field(description="arm of ranking.arms whose model is exported")
+    tolerance: float = Field(1e-5, gt=0, description="largest difference allowed between served and trained scores")
+
+
+class Config(Strict):
+    """Everything that decides a run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="model name: the folder under saved_models/")
+    seed: int = Field(17, ge=0)
+    schema_: Schema = Field(alias="schema")
+    windows: Windows
+    completejourney: CompleteJourneyConfig = CompleteJourneyConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    training: TrainingConfig = TrainingConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    ranking: RankingConfig
+    export: ExportConfig
+
+    @field_validator("ranking")
+    @classmethod
+    def _has_arms(cls, ranking: RankingConfig) -> RankingConfig:
+        if not ranking.arms:
+            raise ValueError("ranking.arms is empty: name at least one arm")
+        return ranking
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Config:
+        if self.export.arm not in self.ranking.arms:
+            raise ValueError(f"export.arm {self.export.arm!r} is not one of ranking.arms {sorted(self.ranking.arms)}")
+        warm = [name for name, arm in self.ranking.arms.items() if arm.transfer == "warm_start"]
+        if warm and self.ranking.id_dim != self.pretraining.dim:
+            raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "
+                             f"because {warm} start from the pretrained rows")
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain JSON types with every default filled in, as stored beside artifacts."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def load_config(source: str, overrides: tuple[str, ...] | list[str] = ()) -> Config:
+    """Reads a YAML file (or a bundled configuration by name) and applies ``a.b=c`` overrides, values read as YAML.
+
+    Raises:
+      UserError: the file is missing or not YAML, a key is unknown, or a value is out of its range.
+    """
+    tree = _read_yaml(source)
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(_one_line(source, error)) from error
+
+
+def _read_yaml(source: str) -> dict[str, Any]:
+    if source in BUNDLED:
+        text = resources.files("tfrs_pretrain.configs").joinpath(f"{source}.yaml").read_text()
+    else:
+        try:
+            text = Path(source).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"configuration {source!r} cannot be read ({error}): give a YAML file, or one of the "
+                            f"bundled {list(BUNDLED)}") from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"configuration {source!r} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"configuration {source!r} must be a mapping of sections, not {type(tree).__name__}")
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set {override!r}: write it as section.key=value")
+    *parents, leaf = path.strip().split(".")
+    node = tree
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise UserError(f"--set {override!r}: {parent!r} holds a value, not a section")
+    try:
+        node[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override!r}: the value is not YAML") from error
+
+
+def _one_line(source: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "configuration"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"configuration {source!r}: unknown key {where!r}; `tfrs-pretrain config` prints every key{more}"
+    came = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    return f"configuration {source!r}: {where}: {first['msg'].removeprefix('Value error, ')}{came}{more}"

@@ -1,0 +1,138 @@
+"""The dataset folder that the Beam jobs write and both stages read.
+
+::
+
+    vocabulary/<name>.parquet                        one per ID space and categorical feature
+    pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I
+    pairs/candidate_probability.npy                  float64 [item rows]: share of each item row in pairs/train
+    impressions/{train,validation,test}-SSSSS-of-NNNNN.tfrecord   one tf.Example per impression for Stage II
+    golden.parquet                                   some validation impressions with raw values, to check exports
+    dataset_info.json                                schema, windows, counts, digests, checksums; written last
+
+Columns of the records: ``schema.RESERVED_COLUMNS`` and the features, see ``impression_columns``; a pair block holds
+``query`` and ``candidate``, little-endian int32 rows in one bytes value each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
+from tfrs_pretrain.config import Windows
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.vocabulary import Vocabulary
+
+KIND = "dataset"
+VOCABULARY_FOLDER = "vocabulary"
+CANDIDATE_PROBABILITY = "pairs/candidate_probability.npy"
+GOLDEN = "golden.parquet"
+PAIR_SPLITS = ("pairs/train", "pairs/heldout")
+IMPRESSION_SPLITS = ("impressions/train", "impressions/validation", "impressions/test")
+
+
+def shard_path(split: str, shard: int, shards: int) -> str:
+    """Path of a TFRecord file inside the dataset folder."""
+    return f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
+
+
+def impression_columns(schema: Schema) -> dict[str, str]:
+    """Column -> dtype ("int64", "float32" or "string") of one impression's tf.Example, one value each.
+
+    Every feature is there, privileged ones too: categorical as int64 rows of its vocabulary, numeric as float32 (NaN
+    where missing). ``key`` is a 64-bit hash that identifies the impression.
+    """
+    columns = {KEY: "int64", USER_ID: schema.user.dtype, ITEM_ID: schema.item.dtype, USER_ROW: "int64",
+               ITEM_ROW: "int64", LABEL: "float32"}
+    for feature in schema.features:
+        columns[feature.name] = "int64" if feature.kind == "categorical" else "float32"
+    return columns
+
+
+@dataclasses.dataclass(frozen=True)
+class NumericStatistics:
+    """Mean and standard deviation of a numeric feature over the training impressions, missing values left out."""
+
+    mean: float
+    std: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A finished dataset folder. Make it with ``Dataset.open``.
+
+    Attributes:
+      folder: where it lies.
+      info: content of dataset_info.json.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Dataset:
+        """Opens a finished dataset.
+
+        Raises:
+          UserError: the folder is missing or unfinished, or a file that it lists is missing or has another size.
+        """
+        folder = Path(folder)
+        info = read_manifest(folder, KIND, name=DATASET_INFO)
+        for split in info["splits"].values():
+            for shard in split["shards"]:
+                path = folder / shard["path"]
+                if not path.is_file() or path.stat().st_size != shard["bytes"]:
+                    came = f"{path.stat().st_size} bytes" if path.is_file() else "no file"
+                    raise UserError(f"dataset shard {str(path)!r}: expected {shard['bytes']} bytes, found {came}; "
+                                    "copy the folder again, or rebuild it with `tfrs-pretrain dataset --overwrite`")
+        return cls(folder, info)
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        return Schema.model_validate(self.info["config"]["schema"])
+
+    @functools.cached_property
+    def windows(self) -> Windows:
+        return Windows.model_validate(self.info["config"]["windows"])
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Vocabulary digest by name."""
+        return {name: entry["digest"] for name, entry in self.info["vocabularies"].items()}
+
+    def vocabulary(self, name: str) -> Vocabulary:
+        """Loads a vocabulary and checks its digest.
+
+        Raises:
+          UserError: the file is unreadable or is not the one that the dataset was built with.
+        """
+        path = self.folder / VOCABULARY_FOLDER / f"{name}.parquet"
+        vocabulary = Vocabulary.load(path)
+        if vocabulary.digest != self.digests[name]:
+            raise UserError(f"vocabulary {str(path)!r} is not the one this dataset was built with (digest "
+                            f"{vocabulary.digest[:12]}, expected {self.digests[name][:12]}): rebuild the dataset")
+        return vocabulary
+
+    def rows(self, name: str) -> int:
+        """Rows of the embedding table of an ID space or categorical feature."""
+        return int(self.info["vocabularies"][name]["rows"])
+
+    def numeric(self, name: str) -> NumericStatistics:
+        return NumericStatistics(**self.info["numeric"][name])
+
+    def files(self, split: str) -> list[str]:
+        return [str(self.folder / shard["path"]) for shard in self.info["splits"][split]["shards"]]
+
+    def examples(self, split: str) -> int:
+        """Pairs or impressions in a split."""
+        return int(self.info["splits"][split]["examples"])
+
+    @property
+    def candidate_probability(self) -> np.ndarray:
+        """float64 [item rows]: probability that a training pair's candidate is this row; sums to 1."""
+        return np.load(self.folder / CANDIDATE_PROBABILITY)

@@ -1,0 +1,61 @@
+"""Progress on the console: a bar with rate and remaining time, and one line when the work is done."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+console = Console()
+
+
+class Meter:
+    """Handle on a running bar."""
+
+    def __init__(self, progress: Progress, task: int):
+        self._progress, self._task = progress, task
+
+    def advance(self, amount: float = 1) -> None:
+        """Adds finished units."""
+        self._progress.advance(self._task, amount)  # type: ignore[arg-type]
+
+    def note(self, text: str) -> None:
+        """Replaces the short text behind the bar, such as the current loss."""
+        self._progress.update(self._task, note=text)  # type: ignore[arg-type]
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        unit = task.fields["unit"]
+        return Text(f"{thousands(task.speed)} {unit}/s" if task.speed and unit else "", style="cyan")
+
+
+def thousands(value: float) -> str:
+    """12.3k, 4.5M: a rate for people."""
+    for limit, suffix in ((1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.1f}{suffix}"
+    return f"{value:.0f}"
+
+
+@contextlib.contextmanager
+def progress(title: str, total: float | None = None, unit: str = "") -> Iterator[Meter]:
+    """Shows a bar while the body runs; without ``total``, a spinner with the elapsed time.
+
+    On a console that cannot redraw (a pipe, a CI log) only the closing line appears, with the note and the seconds.
+    """
+    start = time.monotonic()
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), _Rate(),
+               TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[note]}", style="dim")]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total, unit=unit, note="")
+        yield Meter(bar, task)
+        note = bar.tasks[0].fields["note"] if bar.tasks else ""
+    seconds = time.monotonic() - start
+    rate = f" · {thousands(total / seconds)} {unit}/s" if total and unit and seconds > 0 else ""
+    console.print(f"[green]✓[/green] {title} [dim]{seconds:.1f} s{rate}{' · ' + note if note else ''}[/dim]",
+                  highlight=False)

@@ -1,0 +1,95 @@
+"""What a dataset holds, declared once: read by Beam (writing), ``tf.data`` (reading) and the SavedModel (serving)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+IdType = Literal["int64", "string"]
+
+
+class Strict(BaseModel):
+    """Base of every declared thing: unknown keys are refused, values cannot change after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IdSpace(Strict):
+    """One space of ids: one vocabulary, one embedding table.
+
+    Rows ``0 .. oov_rows - 1`` are shared by ids outside the vocabulary (by hash); known ids follow.
+    """
+
+    column: str = Field(description="column that holds the id in the engagement and impression logs and side table")
+    dtype: IdType = Field("int64", description="type of the raw id")
+    min_count: int = Field(1, ge=1, description="engagements in the pretraining window that admit an id")
+    max_size: int | None = Field(None, ge=1, description="most ids to admit, most frequent first (null: no limit)")
+    oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by ids outside the vocabulary")
+
+
+class Feature(Strict):
+    """One input of the ranking model beside the two ids.
+
+    A missing categorical value is the empty string (strings) or -1 (int64), an ordinary value that may have its own
+    row. A missing numeric value is NaN and takes the training mean.
+    """
+
+    name: str = Field(description="name in the TFRecords, the model and the serving signature")
+    source: Literal["impressions", "items", "users"] = Field(description="table that holds the column")
+    column: str | None = Field(None, description="column in that table (null: the same as name)")
+    kind: Literal["categorical", "numeric"]
+    dtype: Literal["int64", "string", "float32"] = Field(description="type of the raw value")
+    min_count: int = Field(1, ge=1, description="training impressions that admit a categorical value")
+    oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by categorical values outside the vocabulary")
+    privileged: bool = Field(False, description="known in the log but not when serving: only a teacher may see it")
+
+    @model_validator(mode="after")
+    def _kind_fits_dtype(self) -> Feature:
+        if (self.kind == "numeric") != (self.dtype == "float32"):
+            raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with dtype {self.dtype}; "
+                             "numeric features are float32, categorical ones int64 or string")
+        return self
+
+    @property
+    def source_column(self) -> str:
+        return self.column or self.name
+
+
+class Schema(Strict):
+    """Columns of the logs and features of the ranking model."""
+
+    user: IdSpace
+    item: IdSpace
+    time: str = Field(description="column that orders events within a user (integer or timestamp)")
+    window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
+    label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
+    features: tuple[Feature, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Schema:
+        names = [*RESERVED_COLUMNS, *(feature.name for feature in self.features)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"feature names must be unique and none of {sorted(RESERVED_COLUMNS)}; repeated: {twice}")
+        return self
+
+    @property
+    def id_spaces(self) -> dict[str, IdSpace]:
+        """The spaces that have a pretrained table, by name."""
+        return {"user": self.user, "item": self.item}
+
+    def of_kind(self, kind: str, *, privileged: bool) -> tuple[Feature, ...]:
+        """Features of one kind in declared order; privileged ones only when asked for."""
+        return tuple(f for f in self.features if f.kind == kind and (privileged or not f.privileged))
+
+    @property
+    def vocabularies(self) -> dict[str, tuple[str, int]]:
+        """Name -> (raw dtype, out-of-vocabulary rows) of everything that has a vocabulary."""
+        spaces = {name: (space.dtype, space.oov_rows) for name, space in self.id_spaces.items()}
+        return spaces | {f.name: (f.dtype, f.oov_rows) for f in self.of_kind("categorical", privileged=True)}
+
+
+# Columns that every impressions TFRecord has, beside one per feature (rows as int64, numeric values as float32).
+USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY = "user", "item", "user_id", "item_id", "label", "key"
+RESERVED_COLUMNS = (USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY)
