@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         if target.exists():
             shutil.rmtree(target)
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -64,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file by temporary name and rename."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     temporary.write_text(text)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_manifest(folder: Path, kind: str, *, name: str = MANIFEST) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def read_manifest(folder: Path, kind: str, *, name: str = MANIFEST) -> dict[str,
       UserError: the folder is missing, has no manifest (its writer did not finish), or holds another kind.
     """
     if not folder.is_dir():
-        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or correct the path")
+        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or mend the path")
     path = folder / name
     if not path.is_file():
         raise UserError(f"{str(folder)!r} has no {name}: the run that wrote this {kind} did not finish; run it again")

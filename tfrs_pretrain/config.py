@@ -6,7 +6,10 @@ publish, such as temperature and learning rates, are this project's own choice.
 
 from __future__ import annotations
 
+import copy
 import datetime
+import itertools
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -75,7 +78,7 @@ class Windows(Strict):
         names = ("pretrain", "train", "validation", "test")
         if len({getattr(self, name).temporal for name in names}) > 1:
             raise ValueError("all windows must be integers or all must be dates")
-        for before, after in zip(names, names[1:], strict=False):
+        for before, after in itertools.pairwise(names):
             ends, starts = getattr(self, before), getattr(self, after)
             if ends.bounds[1] > starts.bounds[0] and not (before == "pretrain" and self.allow_overlap):
                 hint = "; set windows.allow_overlap=true to accept it" if before == "pretrain" else ""
@@ -112,7 +115,7 @@ class CompleteJourneyConfig(Strict):
 class TrainingConfig(Strict):
     """Devices and reproducibility, for both stages."""
 
-    logical_cpus: int = Field(1, ge=1, description="split the CPU into this many devices (to try replicas without GPUs)")
+    logical_cpus: int = Field(1, ge=1, description="devices to split the CPU into, to try replicas without GPUs")
     deterministic: bool = Field(True, description="same numbers from the same seed on one device")
 
 
@@ -161,6 +164,7 @@ class RankingConfig(Strict):
     learning_rate: float = Field(1e-3, gt=0, description="of the dense layers (Adam)")
     table_learning_rate: float = Field(1e-3, gt=0, description="of all embedding tables")
     table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    initial_scale: float = Field(0.05, gt=0, description="standard deviation of rows that start at random")
     arms: dict[str, ArmConfig]
 
 
@@ -207,19 +211,28 @@ class Config(Strict):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def load_config(source: str, overrides: tuple[str, ...] | list[str] = ()) -> Config:
+def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
     """Reads a YAML file (or a bundled configuration by name) and applies ``a.b=c`` overrides, values read as YAML.
 
     Raises:
       UserError: the file is missing or not YAML, a key is unknown, or a value is out of its range.
     """
-    tree = _read_yaml(source)
+    return parse_config(_read_yaml(source), overrides, origin=source)
+
+
+def parse_config(tree: dict[str, Any], overrides: Sequence[str] = (), *, origin: str) -> Config:
+    """The same for a tree that is already read, such as the resolved configuration stored with an artifact.
+
+    Raises:
+      UserError: a key is unknown or a value is out of its range; the message names ``origin``.
+    """
+    tree = copy.deepcopy(tree)
     for override in overrides:
         _apply(tree, override)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(_one_line(source, error)) from error
+        raise UserError(_one_line(origin, error)) from error
 
 
 def _read_yaml(source: str) -> dict[str, Any]:
@@ -254,6 +267,17 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         node[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"--set {override!r}: the value is not YAML") from error
+
+
+def first_difference(one: Any, other: Any, path: str = "") -> str | None:
+    """Dotted key of the first value in which two resolved configurations differ, with both values; None if equal."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            found = first_difference(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+            if found:
+                return found
+        return None
+    return None if one == other else f"{path} ({one!r} there, {other!r} here)"
 
 
 def _one_line(source: str, error: ValidationError) -> str:

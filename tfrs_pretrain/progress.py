@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 console = Console()
+error_console = Console(stderr=True)
 
 
 class Meter:

@@ -1,0 +1,71 @@
+"""Folders with a manifest: nothing half-written looks finished."""
+
+import json
+
+import pytest
+
+from tfrs_pretrain.artifacts import json_digest, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.errors import UserError
+
+
+def test_folder_appears_only_when_complete(tmp_path):
+    target = tmp_path / "deep" / "artifact"
+    with staged_folder(target) as folder:
+        (folder / "data").write_text("x")
+        write_manifest(folder, "thing", {"n": 1})
+        assert not target.exists()
+    assert read_manifest(target, "thing")["n"] == 1
+    assert [path.name for path in target.parent.iterdir()] == ["artifact"]
+
+
+def test_failure_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), staged_folder(tmp_path / "artifact") as folder:
+        (folder / "data").write_text("x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_replacement_keeps_the_old_one(tmp_path):
+    target = tmp_path / "artifact"
+    target.mkdir()
+    (target / "old").write_text("x")
+    with pytest.raises(RuntimeError), staged_folder(target, overwrite=True):
+        raise RuntimeError
+    assert (target / "old").exists()
+
+
+def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
+    leftover = tmp_path / ".artifact.unfinished-dead"
+    leftover.mkdir()
+    with staged_folder(tmp_path / "artifact"):
+        assert not leftover.exists()
+
+
+def test_existing_output_is_refused_unless_offered(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_text("")
+    with pytest.raises(UserError, match="not empty: pass --overwrite"), staged_folder(tmp_path / "a"):
+        pass
+    file = tmp_path / "a" / "x"
+    with pytest.raises(UserError, match="is a file: name a folder"), staged_folder(file, overwrite=True):
+        pass
+
+
+def test_reading_tells_missing_unfinished_broken_and_foreign_apart(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_manifest(tmp_path / "absent", "thing")
+    with pytest.raises(UserError, match="did not finish"):
+        read_manifest(tmp_path, "thing")
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match="not readable JSON"):
+        read_manifest(tmp_path, "thing")
+    write_manifest(tmp_path, "other", {})
+    with pytest.raises(UserError, match="holds 'other', expected 'thing'"):
+        read_manifest(tmp_path, "thing")
+
+
+def test_manifest_is_stable_json(tmp_path):
+    write_manifest(tmp_path, "thing", {"b": 1, "a": 2})
+    text = (tmp_path / "manifest.json").read_text()
+    assert list(json.loads(text)) == ["a", "b", "code_version", "kind"]
+    assert json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})

@@ -1,0 +1,62 @@
+"""The command line as a user meets it: help, one-line errors, exit code 2."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+COMMANDS = ("demo", "logs", "dataset", "pretrain", "rank", "export", "report", "config")
+
+
+def call(*arguments, folder=None):
+    """Runs the installed command and returns (exit code, output, errors) without terminal codes."""
+    code = "from tfrs_pretrain.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=folder,
+                          check=False, timeout=120)
+    return done.returncode, done.stdout, re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+
+
+def test_every_command_explains_itself():
+    code, output, _ = call("--help")
+    assert code == 0
+    for command in COMMANDS:
+        assert command in output
+
+
+def test_help_does_not_load_tensorflow():
+    code = "import sys, tfrs_pretrain.cli; sys.exit(bool({'tensorflow', 'apache_beam'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["config", "--set", "pretraining.epoch=1"], "unknown key 'pretraining.epoch'"),
+    (["config", "--config", "absent.yaml"], "configuration 'absent.yaml' cannot be read"),
+    (["demo", "--workdir", "taken"], "workdir 'taken' is not empty"),
+    (["report", "--workdir", "absent"], "'absent' is not the workdir of a run"),
+    (["dataset", "--raw", "absent", "--output", "out"], "absent"),
+    (["pretrain", "--dataset", "absent", "--output", "out"], "dataset folder 'absent' does not exist"),
+    (["pretrain", "--dataset", "taken", "--output", "out"], "'taken' has no dataset_info.json"),
+    (["rank", "--dataset", "absent", "--arm", "scratch", "--output", "out"], "dataset folder 'absent' does not exist"),
+    (["export", "--dataset", "absent", "--ranker", "r"], "dataset folder 'absent' does not exist"),
+])
+def test_bad_input_is_one_line_and_exit_code_two(arguments, words, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").write_text("x")
+    code, _, errors = call(*arguments, folder=tmp_path)
+    assert code == 2
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert words in errors
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken"]
+
+
+def test_unknown_option_is_refused():
+    assert call("demo", "--bogus")[0] == 2
+
+
+def test_config_prints_every_key():
+    code, output, _ = call("config", "--set", "seed=99")
+    assert code == 0
+    assert "seed: 99" in output
+    assert "temperature: 0.07" in output

@@ -1,0 +1,69 @@
+"""Rows of ids: order, shared rows, digests, files."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.vocabulary import Vocabulary
+
+
+def make(ids, counts, **options):
+    return Vocabulary.from_counts(pa.array(ids), np.array(counts), **{"oov_rows": 2, **options})
+
+
+def test_rows_go_by_count_then_id():
+    vocabulary = make(["b", "a", "ü", "rare"], [3, 3, 9, 1], min_count=2)
+    assert vocabulary.ids.to_pylist() == ["ü", "a", "b"]
+    assert vocabulary.rows(pa.array(["a", "b", "ü"])).tolist() == [3, 4, 2]
+    assert vocabulary.row_counts.tolist() == [0, 0, 9, 3, 3]
+    assert vocabulary.size == 5
+
+
+def test_max_size_keeps_the_most_frequent():
+    assert make([10, 20, 30], [1, 5, 5], max_size=2).ids.to_pylist() == [20, 30]
+
+
+def test_unknown_and_missing_values_share_rows_by_hash():
+    vocabulary = make([7, 8], [1, 1], oov_rows=5)
+    unknown = np.array([-3, 0, 12, 2**62])
+    assert vocabulary.rows(pa.array(unknown)).tolist() == [int(value % np.uint64(5)) for value in hash_ids(unknown)]
+    assert vocabulary.rows(pa.array([None], pa.int64())) == vocabulary.rows(pa.array([-1]))
+    strings = make(["", "x"], [4, 1])
+    assert strings.rows(pa.array([None], pa.string())).tolist() == [2]
+
+
+@given(st.sets(st.text(), min_size=1), st.integers(1, 4))
+def test_every_known_id_has_its_own_row(ids, oov_rows):
+    ordered = sorted(ids, key=lambda value: value.encode())
+    vocabulary = make(ordered, [1] * len(ordered), oov_rows=oov_rows)
+    assert sorted(vocabulary.rows(pa.array(ordered, pa.string()))) == list(range(oov_rows, oov_rows + len(ordered)))
+
+
+def test_digest_follows_the_meaning_of_rows():
+    base = make(["a", "bc"], [2, 1]).digest
+    assert make(["a", "bc"], [9, 8]).digest == base  # counts move no row
+    others = [make(["ab", "c"], [2, 1]), make(["a", "bc"], [1, 2]), make(["a", "bc"], [2, 1], oov_rows=3),
+              make([1], [1])]
+    assert len({base, *(other.digest for other in others)}) == 5
+
+
+def test_saved_vocabulary_loads_equal(tmp_path):
+    vocabulary = make(["ü", ""], [2, 1], oov_rows=3)
+    vocabulary.save(tmp_path / "v.parquet")
+    loaded = Vocabulary.load(tmp_path / "v.parquet")
+    assert (loaded.digest, loaded.counts.tolist(), loaded.oov_rows) == (vocabulary.digest, [2, 1], 3)
+
+
+def test_foreign_file_is_named(tmp_path):
+    (tmp_path / "v.parquet").write_text("no parquet")
+    with pytest.raises(UserError, match=r"vocabulary '.*v\.parquet' cannot be read"):
+        Vocabulary.load(tmp_path / "v.parquet")
+
+
+def test_values_of_another_type_are_refused():
+    with pytest.raises(TypeError, match="string"):
+        make([1], [1]).rows(pa.array(["1"]))

@@ -1,0 +1,118 @@
+"""What the stages of a run share: the working folder, its configuration, what each stage took."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tfrs_pretrain.artifacts import MANIFEST, read_manifest, write_text
+from tfrs_pretrain.config import Config, first_difference, load_config
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import console
+
+# Files and folders of a workdir.
+CONFIG, COSTS = "config.yaml", "stages.json"
+LOGS, DATASET, EMBEDDINGS, RANKING, EXPORT = "logs", "dataset", "embeddings", "ranking", "export"
+
+
+class Workdir:
+    """Folder of one run: one configuration, one subfolder a stage, ``stages.json`` with the cost of each.
+
+    A stage whose artifact is finished is kept, so an interrupted run continues where it stopped; once a stage has run,
+    every stage after it runs too.
+
+    Raises:
+      UserError: the folder belongs to a run with another configuration, or is something else.
+    """
+
+    def __init__(self, folder: Path, config: Config):
+        self.folder, self.config = folder, config
+        self._claim()
+        self._renewed = False
+        path = folder / COSTS
+        self.costs: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+
+    @classmethod
+    def reopen(cls, folder: Path) -> Workdir:
+        """The workdir of an earlier run, with the configuration that it was started with.
+
+        Raises:
+          UserError: there is none.
+        """
+        path = folder / CONFIG
+        if not path.is_file():
+            raise UserError(f"{str(folder)!r} is not the workdir of a run (it has no {CONFIG}): name the --workdir of "
+                            "an earlier `tfrs-pretrain demo`")
+        return cls(folder, load_config(str(path)))
+
+    def _claim(self) -> None:
+        path = self.folder / CONFIG
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"workdir {str(self.folder)!r} is a file: name a folder")
+        if path.is_file():
+            difference = first_difference(yaml.safe_load(path.read_text()), self.config.resolved())
+            if difference:
+                raise UserError(f"workdir {str(self.folder)!r} holds a run with another configuration, first in "
+                                f"{difference}: name another --workdir, or remove this one")
+            return
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise UserError(f"workdir {str(self.folder)!r} is not empty and has no {CONFIG} of an earlier run: "
+                            "name an empty or new folder")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, yaml.safe_dump(self.config.resolved(), sort_keys=False, allow_unicode=True))
+
+    def stage(self, name: str, artifact: str, kind: str, run: Callable[[Path], Any], *,
+              manifest: str = MANIFEST) -> dict[str, Any]:
+        """Runs one stage unless its finished artifact is there, and returns its manifest.
+
+        Args:
+          name: key in ``stages.json``.
+          artifact: subfolder that the stage writes.
+          kind: kind of its manifest.
+          run: writes the artifact into the folder that it is given.
+          manifest: file name of the manifest.
+        """
+        folder = self.folder / artifact
+        if (folder / manifest).is_file() and name in self.costs and not self._renewed:
+            console.print(f"[green]✓[/green] {artifact} [dim]kept from an earlier run[/dim]", highlight=False)
+        else:
+            self._renewed = True
+            self.forget(name)
+            start = time.monotonic()
+            run(folder)
+            self.costs[name] = {"seconds": time.monotonic() - start, "peak_rss_bytes": peak_rss_bytes()}
+            self._save_costs()
+        return read_manifest(folder, kind, name=manifest)
+
+    def forget(self, name: str) -> None:
+        """Makes a stage run again."""
+        if self.costs.pop(name, None):
+            self._save_costs()
+
+    def seconds(self, *names: str) -> float:
+        """Wall-clock seconds that the named stages took together.
+
+        Raises:
+          UserError: one of them has not finished.
+        """
+        missing = [name for name in names if name not in self.costs]
+        if missing:
+            raise UserError(f"workdir {str(self.folder)!r}: stage {missing[0]!r} has not finished; "
+                            "run `tfrs-pretrain demo` with this --workdir again")
+        return sum(self.costs[name]["seconds"] for name in names)
+
+    def _save_costs(self) -> None:
+        write_text(self.folder / COSTS, json.dumps(self.costs, indent=2) + "\n")
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory of this process or of one of its finished children so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, KiB elsewhere
+    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
