@@ -1,0 +1,105 @@
+"""Job: impressions joined with side features, mapped to rows, one tf.Example each, for Stage II."""
+
+import functools
+from collections.abc import Iterator
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.utils.shared import Shared
+
+from beam_pipelines.build_vocabulary import read_log
+from beam_pipelines.cleaning import TIME
+from beam_pipelines.example import Records, encode_examples
+from beam_pipelines.files import WriteJson
+from beam_pipelines.golden import SmallestHashes, write_golden
+from beam_pipelines.job import RESULTS, Job, Log, arrow_type
+from beam_pipelines.keys import keys
+from beam_pipelines.shards import HASH, WriteShards
+from beam_pipelines.side_tables import JoinSideFeatures, missing_numeric
+from beam_pipelines.vocabularies import Vocabularies
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns
+from tfrs_pretrain.hashing import combine, hash_ids
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
+
+CHUNK_ROWS = 1 << 16
+
+
+def build(pipeline: beam.Pipeline, job: Job) -> None:
+    """Adds the job to a pipeline; the vocabularies must have been written."""
+    joined = (
+        read_log(pipeline, job, job.impressions)
+        | "AddHash" >> beam.MapTuple(functools.partial(add_hash, log=job.impressions)).with_output_types(
+            tuple[str, pa.RecordBatch])
+        | "JoinSideFeatures" >> JoinSideFeatures(job)
+    )
+    _ = (
+        joined
+        | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+        | "WriteImpressions" >> WriteShards(
+            job.folder, IMPRESSION_SPLITS, job.config.dataset.shards,
+            encode=functools.partial(encode_impressions, schema=job.schema),
+            measure=functools.partial(measure, schema=job.schema))
+        | "GatherFiles" >> beam.combiners.ToList()
+        | "WriteFiles" >> WriteJson(job.path(RESULTS, "impressions.json"))
+    )
+    _ = (
+        joined
+        | "Validation" >> beam.Filter(lambda element: element[0] == "validation")
+        | "WithoutSplit" >> beam.Values().with_output_types(pa.RecordBatch)
+        | "SmallestHashes" >> beam.CombineGlobally(
+            SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
+        | "WriteGolden" >> beam.Map(write_golden, job)
+    )
+
+
+def add_hash(split: str, batch: pa.RecordBatch, log: Log) -> tuple[str, pa.RecordBatch]:
+    """Adds the hash of the columns that identify an impression: user, item, time and context."""
+    hashes = combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
+    for feature in log.context:
+        hashes = combine(hashes, _hash_values(batch[feature.name]))
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    return split, pa.RecordBatch.from_pydict(columns | {HASH: hashes})
+
+
+def _hash_values(column: pa.Array) -> np.ndarray:
+    if pa.types.is_dictionary(column.type):
+        # Null hashes as no value does; position -1 picks the appended entry.
+        known = np.append(hash_ids(column.dictionary), np.uint64(0))
+        return known[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    return hash_ids(missing_numeric(column).view(np.int32))
+
+
+class _MapToRows(beam.DoFn):
+    def __init__(self, job: Job):
+        self._job, self._shared = job, Shared()
+
+    def setup(self) -> None:
+        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
+
+    def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
+        split, batch = element
+        rows = self._vocabularies.rows
+        columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
+                   USER_ROW: rows("user", batch[USER_ID]), ITEM_ROW: rows("item", batch[ITEM_ID]), LABEL: batch[LABEL]}
+        for feature in self._job.schema.features:
+            values = batch[feature.name]
+            columns[feature.name] = rows(feature.name, values) if feature.kind == "categorical" else missing_numeric(
+                values)
+        yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
+
+
+def encode_impressions(rows: pa.Table, *, schema: Schema) -> Iterator[Records]:
+    """The records of a shard, in the order of its rows."""
+    rows = rows.append_column(KEY, pa.array(keys(rows[HASH].to_numpy())))
+    for start in range(0, rows.num_rows, CHUNK_ROWS):
+        chunk = rows.slice(start, CHUNK_ROWS).combine_chunks()
+        yield encode_examples({name: chunk[name].combine_chunks().cast(arrow_type(dtype))
+                               for name, dtype in impression_columns(schema).items()})
+
+
+def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
+    """Impressions that were engaged, and those with an id outside the vocabulary."""
+    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)),
+            "oov_users": int((rows[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
+            "oov_items": int((rows[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}

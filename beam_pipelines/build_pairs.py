@@ -1,0 +1,102 @@
+"""Job: engagements of the pretraining window as (query row, candidate row) pairs in columnar blocks, for Stage I."""
+
+import functools
+from collections.abc import Iterator
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.utils.shared import Shared
+
+from beam_pipelines.build_vocabulary import read_log
+from beam_pipelines.cleaning import TIME
+from beam_pipelines.example import Records, encode_examples
+from beam_pipelines.files import WriteJson, written_whole
+from beam_pipelines.job import RESULTS, Job
+from beam_pipelines.sampling import CandidateCounts
+from beam_pipelines.shards import HASH, WriteShards
+from beam_pipelines.vocabularies import Vocabularies
+from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS
+from tfrs_pretrain.hashing import combine, fraction, hash_ids
+from tfrs_pretrain.schema import ITEM_ID, USER_ID
+
+TRAIN, HELDOUT = PAIR_SPLITS
+HELDOUT_SALT = 1
+
+
+def build(pipeline: beam.Pipeline, job: Job) -> None:
+    """Adds the job to a pipeline; the vocabularies must have been written."""
+    pairs = (
+        read_log(pipeline, job, job.engagements)
+        | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+    )
+    _ = (
+        pairs
+        | "WritePairs" >> WriteShards(
+            job.folder, PAIR_SPLITS, job.config.dataset.shards,
+            encode=functools.partial(encode_blocks, block=job.config.dataset.pairs_per_block),
+            measure=functools.partial(measure, user_oov=job.schema.user.oov_rows, item_oov=job.schema.item.oov_rows))
+        | "GatherFiles" >> beam.combiners.ToList()
+        | "WriteFiles" >> WriteJson(job.path(RESULTS, "pairs.json"))
+    )
+    _ = (
+        pairs
+        | "TrainingPairs" >> beam.Filter(lambda element: element[0] == TRAIN)
+        | "CandidateRows" >> beam.MapTuple(lambda _, batch: batch["candidate"].to_numpy())
+        | "CountCandidates" >> beam.CombineGlobally(CandidateCounts())
+        | "WriteProbability" >> beam.Map(write_probability, job)
+    )
+
+
+class _MapToRows(beam.DoFn):
+    def __init__(self, job: Job):
+        self._job, self._shared = job, Shared()
+
+    def setup(self) -> None:
+        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
+
+    def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
+        _, batch = element
+        pairs = pa.RecordBatch.from_pydict({
+            HASH: row_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
+            "candidate": self._vocabularies.rows("item", batch[ITEM_ID])})
+        heldout = is_heldout(batch, self._job.config.dataset.heldout_fraction)
+        for split, mask in ((TRAIN, ~heldout), (HELDOUT, heldout)):
+            if mask.any():
+                yield split, pairs.filter(pa.array(mask))
+
+
+def is_heldout(batch: pa.RecordBatch, share: float) -> np.ndarray:
+    """bool [rows]: a (user, item) pair is held out with all its repeats, whenever and wherever they are read."""
+    pair = combine(hash_ids(batch[USER_ID], HELDOUT_SALT), hash_ids(batch[ITEM_ID], HELDOUT_SALT))
+    return fraction(pair) < share
+
+
+def row_hash(batch: pa.RecordBatch) -> np.ndarray:
+    """uint64 [rows]: time is part of it, so that repeats of a pair are spread over a shard."""
+    return combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
+
+
+def encode_blocks(pairs: pa.Table, *, block: int) -> Iterator[Records]:
+    """Each record holds up to ``block`` pairs as two values of little-endian int32 rows."""
+    columns = {name: np.ascontiguousarray(pairs[name].to_numpy(), "<i4") for name in ("query", "candidate")}
+    for start in range(0, pairs.num_rows, block):
+        yield encode_examples({name: pa.array([rows[start:start + block].tobytes()], pa.binary())
+                               for name, rows in columns.items()})
+
+
+def measure(pairs: pa.Table, *, user_oov: int, item_oov: int) -> dict[str, int]:
+    """Pairs with an id outside the vocabulary."""
+    return {"oov_users": int((pairs["query"].to_numpy() < user_oov).sum()),
+            "oov_items": int((pairs["candidate"].to_numpy() < item_oov).sum())}
+
+
+def write_probability(counts: tuple[np.ndarray, np.ndarray], job: Job) -> str:
+    """Writes the share of each item row among training pairs, float64 [item rows]."""
+    rows, numbers = counts
+    totals = np.zeros(Vocabularies.load(job).by_name["item"].size, np.int64)
+    totals[rows] = numbers
+    path = job.path(CANDIDATE_PROBABILITY)
+    with written_whole(path) as file:
+        np.save(file, totals / max(int(totals.sum()), 1))
+    return path

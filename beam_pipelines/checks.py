@@ -1,0 +1,98 @@
+"""Checks of the inputs before a pipeline starts, so that a mistake costs seconds and gets one clear line."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beam_pipelines.files import matching_files
+from beam_pipelines.job import Job, Log
+from beam_pipelines.parquet import read_whole, table_schema
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import Feature, IdSpace
+
+# Column -> (what is expected, whether an Arrow type is that).
+Expectations = dict[str, tuple[str, Callable[[pa.DataType], bool]]]
+
+
+def check_inputs(job: Job) -> None:
+    """Checks that every needed table is there and every needed column has the right type.
+
+    Raises:
+      UserError: names table, column, what was expected and what was found.
+    """
+    check_columns(job, "engagements", log_columns(job.engagements))
+    check_columns(job, "impressions", log_columns(job.impressions))
+    for table, space in (("items", job.schema.item), ("users", job.schema.user)):
+        if job.features(table):
+            check_columns(job, table, {space.column: _id_type(space)} | _feature_types(job.features(table)))
+            check_unique(job, table, space)
+
+
+def log_columns(log: Log) -> Expectations:
+    """What the columns of a log must be."""
+    schema = log.schema
+    temporal = next(iter(log.windows.values())).temporal
+    window = (("date or timestamp (the windows are dates)", _is_temporal) if temporal
+              else ("integer (the windows are integers)", _is_integer))
+    expected: Expectations = {
+        schema.user.column: _id_type(schema.user),
+        schema.item.column: _id_type(schema.item),
+        schema.time: ("integer, date or timestamp", lambda kind: _is_integer(kind) or _is_temporal(kind)),
+    }
+    expected[schema.window] = window
+    if log.label:
+        expected[log.label] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
+    return expected | _feature_types(log.context)
+
+
+def check_columns(job: Job, table: str, expected: Expectations) -> None:
+    """Compares the schema of each file of a table with what is expected."""
+    for path in matching_files(table, job.source(table)):
+        schema = table_schema(table, path)
+        for column, (wanted, fits) in expected.items():
+            if column not in schema.names:
+                raise UserError(f"table {table}: {path!r} has no column {column!r} (expected {wanted}); it has "
+                                f"{schema.names}. Correct the schema section of the configuration or the file")
+            if not fits(schema.field(column).type):
+                raise UserError(f"table {table}: column {column!r} of {path!r} is {schema.field(column).type}, "
+                                f"expected {wanted}. Correct the schema section of the configuration or the file")
+
+
+def check_unique(job: Job, table: str, space: IdSpace) -> None:
+    """A side table must hold each id once, else a join would choose."""
+    ids = read_whole(table, job.source(table), [space.column])[space.column]
+    counts = pc.value_counts(ids)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        value, count = repeated[0].as_py().values()
+        raise UserError(f"table {table}: id {value!r} in column {space.column!r} occurs {count} times "
+                        f"({len(repeated)} ids repeat), expected each id once; remove the duplicates")
+
+
+def _feature_types(features: tuple[Feature, ...]) -> Expectations:
+    tests = {"int64": ("integer", _is_integer), "string": ("string", _is_string), "float32": ("number", _is_number)}
+    return {feature.source_column: tests[feature.dtype] for feature in features}
+
+
+def _id_type(space: IdSpace) -> tuple[str, Callable[[pa.DataType], bool]]:
+    return ("integer", _is_integer) if space.dtype == "int64" else ("string", _is_string)
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    # Half of uint64 has no int64.
+    return pa.types.is_integer(kind) and not pa.types.is_uint64(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _is_temporal(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)

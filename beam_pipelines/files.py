@@ -1,0 +1,82 @@
+"""Whole files on any file system that Beam knows: read, written by temporary name and rename."""
+
+import contextlib
+import json
+import posixpath
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from tfrs_pretrain.errors import UserError
+
+
+def matching_files(table: str, pattern: str) -> list[str]:
+    """Paths of a table's Parquet files, sorted; ``pattern`` is a file, a folder or a glob pattern.
+
+    Raises:
+      UserError: nothing matches.
+    """
+    patterns = [pattern, posixpath.join(pattern, "*.parquet")]
+    try:
+        matched = [result.metadata_list for result in FileSystems.match(patterns)]
+    except (BeamIOError, ValueError, OSError) as error:
+        raise UserError(f"table {table}: {pattern!r} cannot be listed ({error}): correct dataset.sources.{table} "
+                        "or --raw") from error
+    # A local folder matches its own name too.
+    paths = sorted(metadata.path for metadata in matched[1] or matched[0] if not Path(metadata.path).is_dir())
+    if not paths:
+        raise UserError(f"table {table}: no file at {pattern!r}, expected a Parquet file, folder or glob pattern; "
+                        f"correct dataset.sources.{table} or --raw")
+    return paths
+
+
+def open_file(path: str) -> BinaryIO:
+    """Opens for reading, bytes as they are."""
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+@contextlib.contextmanager
+def written_whole(path: str) -> Iterator[BinaryIO]:
+    """Yields a file under a temporary name and renames it to ``path`` when the body succeeds.
+
+    A worker that is retried writes under another name, so that a reader never sees a part of a file.
+    """
+    folder, name = posixpath.split(path)
+    temporary = posixpath.join(folder, f".{name}.{uuid.uuid4().hex[:8]}")
+    # Another worker may create the folder at the same moment, which Beam reports as an error.
+    with contextlib.suppress(OSError):
+        FileSystems.mkdirs(folder)
+    try:
+        with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            yield file
+        FileSystems.rename([temporary], [path])
+    except BaseException:
+        FileSystems.delete([temporary])
+        raise
+
+
+def read_json(path: str) -> Any:
+    with open_file(path) as file:
+        return json.loads(file.read())
+
+
+class WriteJson(beam.PTransform):
+    """Writes the collection's only element as JSON, so that the launcher of the job can read it."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self._path = path
+
+    def expand(self, pcoll: beam.PCollection[Any]) -> beam.PCollection[str]:
+        return pcoll | "WriteJson" >> beam.Map(_write_json, self._path)
+
+
+def _write_json(value: Any, path: str) -> str:
+    with written_whole(path) as file:
+        file.write(json.dumps(value, sort_keys=True).encode())
+    return path

@@ -1,0 +1,47 @@
+"""Running a pipeline with the options a user gave."""
+
+import re
+from collections.abc import Callable
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import PipelineResult
+
+from tfrs_pretrain.errors import UserError
+
+# Beam's own default tries to download another runner first.
+DEFAULT_RUNNER = "FnApiRunner"
+# Workers hand their errors over as text.
+WORKER_ERROR = re.compile(r"UserError: (.*?)(?: \[while running| \[ptransform|\n|\\n|$)")
+
+
+def pipeline_options(arguments: list[str]) -> PipelineOptions:
+    """Options from command-line arguments, with a runner that works in this process unless another is named.
+
+    Raises:
+      UserError: an option is unknown. Beam would ignore it; only remote engines may know options that Beam does not.
+    """
+    options = PipelineOptions([f"--runner={DEFAULT_RUNNER}", *arguments])
+    if options.view_as(StandardOptions).runner == DEFAULT_RUNNER:
+        given, known = options.get_all_options(retain_unknown_options=True), PipelineOptions([]).get_all_options()
+        if unknown := sorted(set(given) - set(known)):
+            raise UserError(f"unknown option --{unknown[0]}: python -m beam_pipelines.build_dataset --help lists all")
+    return options
+
+
+def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> PipelineResult:
+    """Builds a pipeline, runs it and waits until it is done.
+
+    Raises:
+      UserError: a worker raised one.
+    """
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline)
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except Exception as error:
+        if message := WORKER_ERROR.search(f"{type(error).__name__}: {error}"):
+            raise UserError(message[1]) from error
+        raise
+    return result

@@ -1,0 +1,252 @@
+"""The whole job: the same bytes every time, every row accounted for, one clear line for every mistake."""
+
+import datetime
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from beam_pipelines import build_dataset, build_impressions
+from beam_pipelines.build_dataset import build, run
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.planted import planted_config as planted_tree
+from tfrs_pretrain.errors import UserError
+
+import tensorflow as tf  # isort: skip
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def logs(planted_logs, tmp_path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(planted_logs, tmp_path / "logs"))
+
+
+def _rewrite(path: Path, change) -> None:
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def _with_column(name: str, make):
+    def change(table: pa.Table) -> pa.Table:
+        return table.set_column(table.schema.get_field_index(name), name, make(table[name]))
+    return change
+
+
+def _shuffled(table: pa.Table) -> pa.Table:
+    return table.take(np.random.default_rng(3).permutation(table.num_rows))
+
+
+def test_bytes_do_not_depend_on_row_order_files_or_batches(tiny_dataset, planted_config, logs, tmp_path):
+    for name in ("engagements", "impressions", "items", "users"):
+        table = _shuffled(pq.read_table(logs / f"{name}.parquet"))
+        (logs / f"{name}.parquet").unlink()
+        (logs / f"{name}.parquet").mkdir()
+        for number, rows in enumerate((slice(0, 100), slice(100, None))):
+            part = table.slice(rows.start, (rows.stop or table.num_rows) - rows.start)
+            pq.write_table(part, logs / f"{name}.parquet" / f"part-{number}.parquet", row_group_size=777)
+    build(planted_config, logs, tmp_path / "again", ["--read_batch_rows=500"])
+    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+
+
+@pytest.mark.slow
+def test_bytes_do_not_depend_on_worker_processes(tiny_dataset, planted_config, planted_logs, tmp_path):
+    build(planted_config, planted_logs, tmp_path / "again",
+          ["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
+    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+
+
+def test_a_window_learns_nothing_from_later_ones(tiny_dataset, planted_config, logs, tmp_path):
+    """Other test impressions change nothing but the test split, its counts and nothing that was learnt."""
+    _rewrite(logs / "impressions.parquet", lambda table: table.filter(pc.less(table["day"], 31)))
+    _rewrite(logs / "engagements.parquet", lambda table: table.filter(pc.less(table["day"], 20)))
+    build(planted_config, logs, tmp_path / "cut")
+    whole, cut = _content(tiny_dataset.folder), _content(tmp_path / "cut")
+    changed = {name for name in whole if whole[name] != cut[name]}
+    assert changed == {"dataset_info.json", *(f"impressions/test-{shard:05d}-of-00002.tfrecord" for shard in (0, 1))}
+    for key in ("numeric", "vocabularies"):
+        assert Dataset.open(tmp_path / "cut").info[key] == tiny_dataset.info[key]
+
+
+def test_bad_rows_are_rejected_counted_and_change_nothing_else(tiny_dataset, planted_config, logs, tmp_path):
+    def damage(table: pa.Table) -> pa.Table:
+        bad = table.slice(0, 5).to_pylist()
+        for row, change in zip(bad, ({"member": None}, {"member": -4}, {"item": ""}, {"ts": None}, {"clicked": 3}),
+                               strict=True):
+            row.update(change)
+        return pa.concat_tables([table, pa.Table.from_pylist(bad, table.schema)])
+
+    _rewrite(logs / "impressions.parquet", damage)
+    info = build(planted_config, logs, tmp_path / "damaged")
+    count = info["counts"]["impressions"]
+    assert count["rejected"] == {"missing user id": 1, "negative user id": 1, "missing item id": 1, "missing time": 1,
+                                 "label outside 0 and 1": 1}
+    assert count["read"] == 8005 == count["written"] + 5 + count["filtered"]
+    clean = _content(tiny_dataset.folder)
+    damaged = _content(tmp_path / "damaged")
+    assert {name for name in clean if clean[name] != damaged[name]} == {"dataset_info.json"}
+
+
+def _keys(dataset: Dataset, split: str) -> list[int]:
+    records = list(tf.data.TFRecordDataset(dataset.files(split)).as_numpy_iterator())
+    return tf.io.parse_example(records, {"key": tf.io.FixedLenFeature([], tf.int64)})["key"].numpy().tolist()
+
+
+def test_exact_duplicates_are_kept_with_keys_of_their_own(planted_config, logs, tmp_path):
+    _rewrite(logs / "impressions.parquet", lambda table: pa.concat_tables([table, table]))
+    build(planted_config, logs, tmp_path / "twice")
+    dataset = Dataset.open(tmp_path / "twice")
+    golden = pq.read_table(dataset.folder / "golden.parquet")
+    assert dataset.examples("impressions/train") == 2 * 1908
+    train, validation = (_keys(dataset, f"impressions/{split}") for split in ("train", "validation"))
+    assert len(set(train)) == len(train)
+    assert len(set(validation)) == len(validation)
+    assert len(set(golden["key"].to_pylist())) == 32
+    assert set(golden["key"].to_pylist()) <= set(validation)
+    rows = golden.drop_columns("key").to_pylist()
+    assert all(str(first) == str(second) for first, second in zip(rows[::2], rows[1::2], strict=True))
+
+
+def test_windows_may_be_dates(planted_logs, tiny_dataset, tmp_path):
+    """The same intervals written as dates of the timestamp column give the same records."""
+    tree = planted_tree()
+    tree["schema"]["window"] = "ts"
+    first = datetime.date(2024, 3, 1)
+    tree["windows"] = {name: {end: first + datetime.timedelta(days=day) for end, day in window.items()}
+                       for name, window in tree["windows"].items()}
+    build(Config.model_validate(tree), planted_logs, tmp_path / "dates")
+    days, dates = _content(tiny_dataset.folder), _content(tmp_path / "dates")
+    assert {name for name in days if days[name] != dates[name]} == {"dataset_info.json"}
+
+
+MISTAKES = {
+    "missing file": (lambda logs: (logs / "items.parquet").unlink(),
+                     r"table items: no file at '.*items.parquet', expected a Parquet file"),
+    "not Parquet": (lambda logs: (logs / "users.parquet").write_text("member,country\n"),
+                    r"table users: '.*users.parquet' is not readable as Parquet"),
+    "missing column": (lambda logs: _rewrite(logs / "impressions.parquet", lambda t: t.drop_columns("clicked")),
+                       r"table impressions: '.*' has no column 'clicked' \(expected integer, boolean or float\)"),
+    "id type": (lambda logs: _rewrite(logs / "engagements.parquet", _with_column(
+        "member", lambda column: column.cast(pa.string()))),
+        "table engagements: column 'member' of '.*' is string, expected integer"),
+    "feature type": (lambda logs: _rewrite(logs / "items.parquet", _with_column(
+        "topic_id", lambda column: column.cast(pa.float64()))),
+        "table items: column 'topic_id' of '.*' is double, expected integer"),
+    "window type": (lambda logs: _rewrite(logs / "impressions.parquet", _with_column(
+        "day", lambda column: column.cast(pa.date32()))),
+        r"column 'day' of '.*' is date32\[day\], expected integer \(the windows are integers\)"),
+    "time type": (lambda logs: _rewrite(logs / "impressions.parquet", _with_column(
+        "ts", lambda column: column.cast(pa.string()))),
+        "column 'ts' of '.*' is string, expected integer, date or timestamp"),
+    "repeated id": (lambda logs: _rewrite(logs / "users.parquet", lambda t: pa.concat_tables([t, t.slice(3, 1)])),
+                    r"table users: id 1051 in column 'member' occurs 2 times \(1 ids repeat\)"),
+    "no engagements": (lambda logs: _rewrite(logs / "engagements.parquet", lambda t: t.filter(
+        pc.greater_equal(t["day"], 20))),
+        r"window pretrain \[0, 20\) of column 'day' holds no usable row of table engagements: the values found range "
+        "from 20 to 33; 0 rows were rejected"),
+    "no test": (lambda logs: _rewrite(logs / "impressions.parquet", lambda t: t.filter(pc.less(t["day"], 30))),
+                r"window test \[30, 34\) of column 'day' holds no usable row of table impressions: .* from 0 to 29"),
+    "no rows": (lambda logs: _rewrite(logs / "engagements.parquet", lambda t: t.slice(0, 0)),
+                "window pretrain .* 0 rows were read, none with a value in that column"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_gets_one_line_and_leaves_nothing(mistake, planted_config, logs, tmp_path):
+    damage, message = MISTAKES[mistake]
+    damage(logs)
+    with pytest.raises(UserError, match=message) as caught:
+        build(planted_config, logs, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
+
+
+def test_damage_that_shows_only_while_reading(planted_config, logs, tmp_path):
+    """The footer is sound, a page is not: a worker finds it, the user gets the same kind of line."""
+    path = logs / "impressions.parquet"
+    content = bytearray(path.read_bytes())
+    content[100:3000] = b"\xff" * 2900
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"table impressions: '.*' is not readable as Parquet") as caught:
+        build(planted_config, logs, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_windows_of_dates_need_a_column_of_dates(planted_logs, tmp_path):
+    tree = planted_tree()
+    tree["windows"] = {name: {end: datetime.date(2024, 3, 1) + datetime.timedelta(days=day)
+                              for end, day in window.items()} for name, window in tree["windows"].items()}
+    with pytest.raises(UserError, match=r"'day' of .* is int32, expected date or timestamp \(the windows are d"):
+        build(Config.model_validate(tree), planted_logs, tmp_path / "out")
+
+
+def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, planted_config, planted_logs, tmp_path):
+    folder = Path(shutil.copytree(tiny_dataset.folder, tmp_path / "finished"))
+    (folder / "stale").touch()
+    with pytest.raises(UserError, match="is not empty: pass --overwrite"):
+        build(planted_config, planted_logs, folder)
+    build(planted_config, planted_logs, folder, overwrite=True)
+    assert _content(folder) == _content(tiny_dataset.folder)
+
+
+def test_a_crash_leaves_nothing_and_the_rerun_succeeds(tiny_dataset, planted_config, planted_logs, tmp_path,
+                                                       monkeypatch):
+    """Killed in the last job, without a chance to clean up."""
+    def die(pipeline, job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build_impressions, "build", die)
+        patch.setattr(shutil, "rmtree", lambda *args, **kwargs: None)
+        with pytest.raises(KeyboardInterrupt):
+            build(planted_config, planted_logs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    [leftover] = tmp_path.iterdir()
+    assert leftover.name.startswith(".out.unfinished-")
+    build(planted_config, planted_logs, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert _content(tmp_path / "out") == _content(tiny_dataset.folder)
+
+
+def test_run_reads_configuration_and_overrides(planted_logs, tmp_path):
+    import yaml
+
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(planted_tree()))
+    argv = [f"--config={tmp_path / 'config.yaml'}", f"--raw={planted_logs}", f"--output={tmp_path / 'out'}",
+            "--set=dataset.shards=1", "--set=dataset.golden_examples=3"]
+    assert run(argv).state == "DONE"
+    dataset = Dataset.open(tmp_path / "out")
+    assert len(dataset.files("impressions/train")) == 1
+    assert pq.read_table(dataset.folder / "golden.parquet").num_rows == 3
+
+
+@pytest.mark.parametrize(("argv", "message"), [
+    (["--raw=x", "--output=y"], "--config is missing"),
+    (["--config=completejourney", "--raw=x", "--output=y", "--overwrit"], "unknown option --overwrit"),
+    (["--config=completejourney", "--raw=x", "--output=y", "--set=dataset.shard=1"], "unknown key 'dataset.shard'"),
+])
+def test_command_line_mistakes(argv, message):
+    with pytest.raises(UserError, match=message):
+        run(argv)
+
+
+def test_exit_code_and_one_line_on_standard_error(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "beam_pipelines.build_dataset", "--config=completejourney", f"--raw={tmp_path}",
+         f"--output={tmp_path / 'out'}"], capture_output=True, text=True, check=False,
+        cwd=Path(build_dataset.__file__).parents[1])
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: table engagements: no file at")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""

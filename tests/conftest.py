@@ -1,0 +1,31 @@
+"""Fixtures shared by all tests: the planted logs, their configuration, and the dataset that the real jobs build."""
+
+from pathlib import Path
+
+import pytest
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data import planted
+from tfrs_pretrain.data.dataset import Dataset
+
+
+@pytest.fixture(scope="session")
+def planted_config() -> Config:
+    return Config.model_validate(planted.planted_config())
+
+
+@pytest.fixture(scope="session")
+def planted_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("planted") / "raw"
+    planted.write_planted_logs(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(planted_config: Config, planted_logs: Path) -> Dataset:
+    """Read-only: tests that change files copy the folder first."""
+    from beam_pipelines.build_dataset import build
+
+    folder = planted_logs.parent / "dataset"
+    build(planted_config, planted_logs, folder)
+    return Dataset.open(folder)

@@ -1,0 +1,85 @@
+"""Reading (query, candidate) pairs: columnar blocks in, batches out, without ever handling a single pair."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.errors import UserError
+
+SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, twice while the next window is prepared
+
+_FEATURES = {"query": tf.io.FixedLenFeature([], tf.string), "candidate": tf.io.FixedLenFeature([], tf.string)}
+
+
+def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int,
+                     window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
+    """All pairs of an epoch in an order that depends on (seed, epoch) only.
+
+    Files come in random order and pairs are permuted within windows, so that memory stays bounded. Pairs that do not
+    fill the last batch are left out.
+
+    Args:
+      files: TFRecord files of columnar blocks.
+      batch_size: pairs in a batch.
+      seed: of the run.
+      epoch: another epoch, another order.
+      window: pairs permuted together.
+
+    Returns:
+      {"query": int32 [batch_size], "candidate": int32 [batch_size]}, rows of the tables.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(len(files))
+
+    def permute(index: tf.Tensor, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        positions = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(pairs["query"])[0]),
+                                                             seed=tf.stack([seed, (epoch << 32) + index]))
+        return {name: tf.gather(rows, positions) for name, rows in pairs.items()}
+
+    blocks = pair_blocks([files[position] for position in order])
+    windows = blocks.rebatch(window).enumerate().map(permute).prefetch(1)
+    return windows.rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def pair_blocks(files: list[str]) -> tf.data.Dataset:
+    """Blocks as they were written: {"query": int32 [n], "candidate": int32 [n]}."""
+    return tf.data.TFRecordDataset(files).map(_decode, num_parallel_calls=2, deterministic=True)
+
+
+def _decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    block = tf.io.parse_single_example(record, _FEATURES)
+    pairs = {name: tf.io.decode_raw(data, tf.int32) for name, data in block.items()}
+    tf.debugging.assert_equal(tf.size(pairs["query"]), tf.size(pairs["candidate"]),
+                              "query and candidate differ in length")
+    return pairs
+
+
+@contextlib.contextmanager
+def naming_corrupt_files(files: list[str]) -> Iterator[None]:
+    """Turns TensorFlow's complaint about unreadable data into one that names the file and the record.
+
+    Raises:
+      UserError: the body failed on data, and one of the files cannot be read.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        for path in files:
+            record = _first_bad_record(path)
+            if record is not None:
+                raise UserError(f"pairs {path!r} cannot be read at record {record}: the file is damaged; copy the "
+                                "dataset again, or rebuild it") from error
+        raise
+
+
+def _first_bad_record(path: str) -> int | None:
+    record = 0
+    try:
+        for _ in pair_blocks([path]):
+            record += 1
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        return record
+    return None
