@@ -19,6 +19,7 @@ from tfrs_pretrain.config import BUNDLED, Config, first_difference, load_config,
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console, error_console
+from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
@@ -46,9 +47,8 @@ def demo(
     """Runs everything on one year of real grocery purchases: raw logs to a served model and a report."""
     run = Workdir(workdir, load_config(config, overrides or ()))
 
-    from tfrs_pretrain.demo import run_demo
-
-    _summarise(run_demo(run, models), workdir)
+    stage = import_quietly("tfrs_pretrain.demo")
+    _summarise(stage.run_demo(run, models), workdir)
 
 
 @app.command()
@@ -59,10 +59,8 @@ def logs(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Turns the bundled completejourney data into an engagement log, derived exposures and side tables."""
-    from tfrs_pretrain.data import completejourney
-
     settings = load_config(config, overrides or ())
-    completejourney.write_logs(
+    import_quietly("tfrs_pretrain.data.completejourney").write_logs(
         settings.completejourney, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed,
         output=output, overwrite=overwrite)
     _next(f"tfrs-pretrain dataset --raw {output} --output DATASET")
@@ -81,10 +79,9 @@ def dataset(
 
     Every option not listed here goes to Beam, such as --runner=FlinkRunner; the default runs in this process.
     """
-    from beam_pipelines import build_dataset
-
-    build_dataset.build(load_config(config, overrides or ()), raw, output, pipeline_args=context.args,
-                        overwrite=overwrite)
+    settings = load_config(config, overrides or ())
+    import_quietly("beam_pipelines.build_dataset").build(settings, raw, output, pipeline_args=context.args,
+                                                         overwrite=overwrite)
     _next(f"tfrs-pretrain pretrain --dataset {output} --output EMBEDDINGS")
 
 
@@ -98,10 +95,7 @@ def pretrain(
 ) -> None:
     """Stage I: pretrains the ID embeddings with a contrastive loss."""
     opened, settings = _open_dataset(dataset, config, overrides)
-
-    from tfrs_pretrain.pretraining import run
-
-    run.pretrain(settings, opened, output, overwrite=overwrite)
+    import_quietly("tfrs_pretrain.pretraining.run").pretrain(settings, opened, output, overwrite=overwrite)
     _next(f"tfrs-pretrain rank --dataset {dataset} --embeddings {output} --arm {settings.export.arm} --output RANKER")
 
 
@@ -118,10 +112,8 @@ def rank(
 ) -> None:
     """Stage II: trains and judges one arm of the ranking model."""
     opened, settings = _open_dataset(dataset, config, overrides)
-
-    from tfrs_pretrain.ranking import run
-
-    manifest = run.train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite)
+    stage = import_quietly("tfrs_pretrain.ranking.run")
+    manifest = stage.train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite)
     test = manifest["metrics"]["test"]
     console.print(f"test AUC {test['auc']:.4f} · log loss {test['log_loss']:.4f} · GAUC {test['gauc']:.4f}")
     _next(f"tfrs-pretrain export --dataset {dataset} --ranker {output}")
@@ -137,10 +129,7 @@ def export(
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = _open_dataset(dataset, config, overrides)
-
-    from tfrs_pretrain.serving.export import export as export_model
-
-    manifest = export_model(settings, opened, ranker, models)
+    manifest = import_quietly("tfrs_pretrain.serving.export").export(settings, opened, ranker, models)
     console.print(f"wrote {manifest['path']}")
 
 
@@ -148,10 +137,7 @@ def export(
 def report(workdir: Annotated[Path, typer.Option(help="folder of a finished run")] = Path("runs/demo")) -> None:
     """Writes results.json and report.html again from a run's artifacts."""
     run = Workdir.reopen(workdir)
-
-    from tfrs_pretrain.results import write_results
-
-    _summarise(write_results(run), workdir)
+    _summarise(import_quietly("tfrs_pretrain.results").write_results(run), workdir)
 
 
 @app.command(name="config")

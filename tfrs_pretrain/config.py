@@ -130,7 +130,8 @@ class PretrainingConfig(Strict):
     log_q: bool = Field(True, description="subtract log sampling probability from the logits (Yi et al., RecSys 2019)")
     remove_accidental_hits: bool = Field(True, description="drop in-batch negatives equal to the positive item")
     optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0, description="of both tables, at the first step")
+    schedule: Literal["constant", "linear"] = Field("linear", description="of the learning rate: linear falls to 0")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of the initial rows")
     recall_at: tuple[int, ...] = Field((10, 50), description="cut-offs of full-corpus recall on held-out pairs")
     max_queries: int = Field(2000, ge=1, description="held-out users scored against the whole corpus each epoch")
@@ -139,10 +140,10 @@ class PretrainingConfig(Strict):
 class DistillationConfig(Strict):
     """Online distillation: a larger teacher learns in the same step as the student it teaches."""
 
-    weight: float = Field(0.5, ge=0, le=1, description="share of the teacher in the student loss")
+    weight: float = Field(0.3, ge=0, le=1, description="share of the teacher in the student loss")
     temperature: float = Field(1.0, gt=0, description="softens teacher and student logits")
     warmup_steps: int = Field(0, ge=0, description="steps over which weight grows from 0")
-    hidden: tuple[int, ...] = Field((512, 256, 128), description="layers of the teacher's network")
+    hidden: tuple[int, ...] = Field((256, 128), description="layers of the teacher's network")
     privileged: bool = Field(True, description="let the teacher see features that serving lacks")
 
 
@@ -150,6 +151,8 @@ class ArmConfig(Strict):
     """One way to train the ranker."""
 
     transfer: Literal["scratch", "warm_start"] = "scratch"
+    pretrained_learning_rate_scale: float = Field(
+        0.1, gt=0, description="learning rate of warm-started tables relative to table_learning_rate")
     distillation: DistillationConfig | None = None
 
 
@@ -161,10 +164,12 @@ class RankingConfig(Strict):
     id_dim: int = Field(64, ge=1, description="columns of the ID tables; a warm start needs the pretraining's")
     epochs: int = Field(1, ge=1)
     batch_size: int = Field(1024, ge=1, description="impressions per step over all replicas")
-    learning_rate: float = Field(1e-3, gt=0, description="of the dense layers (Adam)")
-    table_learning_rate: float = Field(1e-3, gt=0, description="of all embedding tables")
+    learning_rate: float = Field(3e-3, gt=0, description="of the dense layers (Adam)")
+    table_learning_rate: float = Field(5e-3, gt=0, description="of the embedding tables")
     table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of rows that start at random")
+    similarity: Literal["none", "dot", "cosine"] = Field(
+        "cosine", description="similarity of the user and item rows, given to the network beside the rows")
     arms: dict[str, ArmConfig]
 
 

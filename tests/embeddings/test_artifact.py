@@ -1,0 +1,107 @@
+"""What the embeddings artifact refuses, and that rows come back as they were."""
+
+import types
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tfrs_pretrain.config import Window, Windows
+from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.vocabulary import Vocabulary
+
+USERS = Vocabulary(pa.array([5, 9, 7], pa.int64()), np.array([3, 2, 2]), oov_rows=1)
+ITEMS = Vocabulary(pa.array(["é", "b"]), np.array([4, 3]), oov_rows=2)
+TABLES = {"user": np.arange(8, dtype=np.float32).reshape(4, 2), "item": np.ones((4, 2), np.float32)}
+VOCABULARIES = {"user": USERS, "item": ITEMS}
+WINDOW = Window(start=1, end=31).model_dump(mode="json")
+
+
+def dataset(digests=None, *, train=(31, 44), allow_overlap=False):
+    windows = Windows(pretrain=Window(start=1, end=31), train=Window(start=train[0], end=train[1]),
+                      validation=Window(start=44, end=46), test=Window(start=46, end=54), allow_overlap=allow_overlap)
+    return types.SimpleNamespace(digests=digests or {"user": USERS.digest, "item": ITEMS.digest}, windows=windows,
+                                 schema=types.SimpleNamespace(id_spaces={"user": None, "item": None}))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_embeddings(tmp_path / "e", TABLES, VOCABULARIES, {"window": WINDOW, "note": 1}, overwrite=False)
+    return tmp_path / "e"
+
+
+def test_rows_come_back_memory_mapped(folder):
+    embeddings = Embeddings.open(folder)
+    assert isinstance(embeddings.rows("user"), np.memmap)
+    np.testing.assert_array_equal(embeddings.rows("user"), TABLES["user"])
+    assert embeddings.vocabulary("item").ids.to_pylist() == ["é", "b"]
+    assert embeddings.manifest["kind"] == "embeddings"
+    assert embeddings.manifest["tables"]["user"]["shape"] == [4, 2]
+    assert str(embeddings.window) == "[1, 31)"
+    embeddings.check_fits(dataset())
+
+
+def test_writing_again_needs_overwrite(folder):
+    with pytest.raises(UserError, match="not empty: pass --overwrite"):
+        save_embeddings(folder, TABLES, VOCABULARIES, {"window": WINDOW}, overwrite=False)
+    save_embeddings(folder, TABLES, VOCABULARIES, {"window": WINDOW}, overwrite=True)
+
+
+def test_table_must_fit_its_vocabulary(tmp_path):
+    with pytest.raises(ValueError, match="'user' has 3 rows, its vocabulary 4"):
+        save_embeddings(tmp_path / "e", {"user": np.ones((3, 2))}, {"user": USERS}, {}, overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unfinished_folder_is_refused(folder):
+    (folder / "manifest.json").unlink()
+    with pytest.raises(UserError, match="did not finish"):
+        Embeddings.open(folder)
+
+
+def test_changed_rows_are_refused(folder):
+    np.save(folder / "user" / "rows.npy", TABLES["user"] + 1)
+    with pytest.raises(UserError, match="expected digest"):
+        Embeddings.open(folder)
+
+
+@pytest.mark.parametrize("rows", [np.ones((5, 2), np.float32), np.ones((4, 2), np.float64)])
+def test_wrong_shape_or_dtype_is_refused(folder, rows):
+    np.save(folder / "user" / "rows.npy", rows)
+    with pytest.raises(UserError, match=rf"expected float32 \[4, 2\], found {rows.dtype} \[{len(rows)}, 2\]"):
+        Embeddings.open(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense"])
+def test_unreadable_rows_are_refused(folder, content):
+    (folder / "user" / "rows.npy").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        Embeddings.open(folder)
+
+
+def test_foreign_vocabulary_is_refused(folder):
+    with pytest.raises(UserError, match="table 'item' was learnt for another vocabulary"):
+        Embeddings.open(folder).check_fits(dataset({"user": USERS.digest, "item": USERS.digest}))
+
+
+def test_missing_table_is_refused(tmp_path):
+    save_embeddings(tmp_path / "e", {"user": TABLES["user"]}, VOCABULARIES, {"window": WINDOW}, overwrite=False)
+    with pytest.raises(UserError, match=r"no table 'item', only \['user'\]"):
+        Embeddings.open(tmp_path / "e").check_fits(dataset())
+
+
+def test_overlap_is_refused_unless_allowed_by_name(tmp_path):
+    late = Window(start=1, end=32).model_dump(mode="json")
+    save_embeddings(tmp_path / "e", TABLES, VOCABULARIES, {"window": late}, overwrite=False)
+    embeddings = Embeddings.open(tmp_path / "e")
+    with pytest.raises(UserError, match=r"window \[1, 32\), which must end before the ranking window \[31, 44\)"):
+        embeddings.check_fits(dataset())
+    embeddings.check_fits(dataset(allow_overlap=True))
+
+
+def test_windows_of_another_kind_are_refused(tmp_path):
+    dates = Window.model_validate({"start": "2020-01-01", "end": "2020-02-01"}).model_dump(mode="json")
+    save_embeddings(tmp_path / "e", TABLES, VOCABULARIES, {"window": dates}, overwrite=False)
+    with pytest.raises(UserError, match="cannot be compared"):
+        Embeddings.open(tmp_path / "e").check_fits(dataset())

@@ -1,0 +1,85 @@
+"""Each sparse rule against a naive per-row twin in numpy, and Adagrad against Keras's own."""
+
+import numpy as np
+import pytest
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import tensorflow as tf
+
+from tfrs_pretrain.embeddings.optimizers import Adagrad, make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+
+ROWS, DIM, RATE = 7, 3, 0.05
+# Ids repeat inside a batch, and row 6 never appears.
+BATCHES = [np.array([1, 4, 1, 1, 0]), np.array([4, 4, 2]), np.array([1, 5, 3, 3, 0, 2])]
+
+
+def gradients(batch: np.ndarray, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(len(batch), DIM))
+
+
+class NaiveAdam:
+    def __init__(self) -> None:
+        self.mean, self.square, self.updates = np.zeros((ROWS, DIM)), np.zeros((ROWS, DIM)), 0
+
+    def step(self, weights: np.ndarray, sums: dict[int, np.ndarray]) -> None:
+        self.updates += 1
+        for row, gradient in sums.items():
+            self.mean[row] = 0.9 * self.mean[row] + 0.1 * gradient
+            self.square[row] = 0.999 * self.square[row] + 0.001 * gradient**2
+            mean = self.mean[row] / (1 - 0.9**self.updates)
+            square = self.square[row] / (1 - 0.999**self.updates)
+            weights[row] -= RATE * mean / (np.sqrt(square) + 1e-8)
+
+
+class NaiveAdagrad:
+    def __init__(self, rowwise: bool) -> None:
+        self.rowwise, self.total = rowwise, np.zeros((ROWS, DIM))
+
+    def step(self, weights: np.ndarray, sums: dict[int, np.ndarray]) -> None:
+        for row, gradient in sums.items():
+            self.total[row] += np.mean(gradient**2) if self.rowwise else gradient**2
+            weights[row] -= RATE * gradient / np.sqrt(self.total[row])
+
+
+@pytest.mark.parametrize(("name", "twin"), [
+    ("lazy_adam", NaiveAdam()), ("adagrad", NaiveAdagrad(False)), ("rowwise_adagrad", NaiveAdagrad(True))])
+def test_matches_naive_twin_when_ids_repeat(name, twin):
+    initial = normal_rows(ROWS, DIM, 1.0, seed=1)
+    table = EmbeddingTable("t", initial, make_optimizer(name))
+    expected = initial.astype(np.float64)
+    for seed, batch in enumerate(BATCHES):
+        gradient = gradients(batch, seed)
+        table.apply_gradients(tf.constant(batch), tf.constant(gradient, tf.float32), RATE)
+        sums: dict[int, np.ndarray] = {}
+        for row, part in zip(batch.tolist(), gradient, strict=True):
+            sums[row] = sums.get(row, np.zeros(DIM)) + part
+        twin.step(expected, sums)
+    np.testing.assert_allclose(table.numpy(), expected, rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(table.numpy()[6], initial[6])
+    assert np.abs(table.numpy()[:6] - initial[:6]).min() > 1e-4
+
+
+def test_adagrad_matches_keras():
+    initial = normal_rows(ROWS, DIM, 1.0, seed=2)
+    table = EmbeddingTable("t", initial, Adagrad(initial_accumulator=0.1, epsilon=1e-7))
+    variable = tf.Variable(initial)
+    keras_rule = tf.keras.optimizers.Adagrad(RATE, initial_accumulator_value=0.1, epsilon=1e-7)
+    for seed, batch in enumerate(BATCHES):
+        gradient = tf.constant(gradients(batch, seed), tf.float32)
+        table.apply_gradients(tf.constant(batch), gradient, RATE)
+        dense = tf.math.unsorted_segment_sum(gradient, batch, ROWS)
+        keras_rule.apply_gradients([(dense, variable)])
+    np.testing.assert_allclose(table.numpy(), variable.numpy(), rtol=0, atol=1e-6)
+
+
+def test_rowwise_state_is_one_value_a_row():
+    assert {key: slot.shape for key, slot in EmbeddingTable(
+        "t", normal_rows(5, 8, 1.0, 0), make_optimizer("rowwise_adagrad")).slots.items()} == {"accumulator": (5, 1)}
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="unknown sparse optimizer 'sgd'"):
+        make_optimizer("sgd")

@@ -1,0 +1,107 @@
+"""The two towers: what a step changes, and that replicas do not change it (in processes of their own)."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.task import InBatchSoftmax
+from tfrs_pretrain.training.schedules import make_schedule
+
+BATCH = {"query": tf.constant([1, 2, 1, 4]), "candidate": tf.constant([3, 3, 0, 5])}
+
+
+@pytest.fixture
+def model():
+    task = InBatchSoftmax(temperature=0.1, normalize=True, remove_accidental_hits=True)
+    return TwoTower(EmbeddingTable("user", normal_rows(6, 4, 0.1, 1), make_optimizer("adagrad")),
+                    EmbeddingTable("item", normal_rows(7, 4, 0.1, 2), make_optimizer("adagrad")),
+                    task, np.full(7, 1 / 7), make_schedule("linear", 0.1, steps=2))
+
+
+def test_a_step_moves_every_row_of_the_batch_and_no_other(model):
+    assert isinstance(model, tfrs.Model)
+    before = {"user": model.users.numpy(), "item": model.items.numpy()}
+    loss = model.test_step(BATCH)["loss"]
+    assert float(model.train_step(BATCH)["loss"]) == pytest.approx(float(loss))
+    moved = {name: np.flatnonzero((table.numpy() != before[name]).any(axis=1)).tolist()
+             for name, table in (("user", model.users), ("item", model.items))}
+    assert moved == {"user": [1, 2, 4], "item": [0, 3, 5]}
+    assert float(model.test_step(BATCH)["loss"]) < float(loss)
+
+
+def test_learning_rate_follows_the_schedule(model):
+    model.train_step(BATCH)
+    model.train_step(BATCH)
+    after_two = model.users.numpy()
+    model.train_step(BATCH)  # the schedule has ended: rate 0
+    np.testing.assert_array_equal(model.users.numpy(), after_two)
+
+
+TRAIN = """
+import json, sys
+import numpy as np
+import tfrs_pretrain
+import tensorflow as tf
+from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.task import InBatchSoftmax
+from tfrs_pretrain.training.loop import run_epoch
+from tfrs_pretrain.training.schedules import make_schedule
+from tfrs_pretrain.training.strategy import build_strategy
+
+cpus, folder = int(sys.argv[1]), sys.argv[2]
+strategy = build_strategy(TrainingConfig(logical_cpus=cpus))
+generator = np.random.default_rng(3)
+probability = generator.dirichlet(np.full(40, 0.3)) * 0.99 + 0.01 / 40
+with strategy.scope():
+    model = TwoTower(EmbeddingTable("user", normal_rows(50, 8, 0.1, 1), make_optimizer("lazy_adam")),
+                     EmbeddingTable("item", normal_rows(40, 8, 0.1, 2), make_optimizer("rowwise_adagrad")),
+                     InBatchSoftmax(temperature=0.1, normalize=True, remove_accidental_hits=True), probability,
+                     make_schedule("linear", 0.01, steps=20))
+# Uneven skew: sorted candidates give the replicas different items.
+pairs = {"query": tf.constant(generator.integers(0, 50, 20 * 32), tf.int32),
+         "candidate": tf.constant(np.sort(generator.choice(40, (20, 32), p=probability), axis=1).ravel(), tf.int32)}
+losses = []
+class Meter:
+    def advance(self, amount): pass
+    def note(self, text): losses.append(text)
+data = tf.data.Dataset.from_tensors(pairs).rebatch(32, drop_remainder=True)
+first = run_epoch(strategy, model.train_step, data.take(1), steps=1, meter=Meter())["loss"]
+rest = run_epoch(strategy, model.train_step, data.skip(1), steps=19, meter=Meter())["loss"]
+copies = [[copy.numpy() for copy in strategy.experimental_local_results(variable)]
+          for table in (model.users, model.items) for variable in (table.weights, *table.slots.values())]
+np.savez(folder + f"/{cpus}.npz", *(c[0] for c in copies))
+print(json.dumps({"first": first, "rest": rest, "replicas": len(copies[0]),
+                  "identical": all(np.array_equal(c[0], other) for c in copies for other in c)}))
+"""
+
+
+@pytest.mark.slow
+def test_replicas_change_nothing(tmp_path):
+    outs = {}
+    for cpus in (1, 2):
+        done = subprocess.run([sys.executable, "-c", TRAIN, str(cpus), str(tmp_path)], capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        outs[cpus] = json.loads(done.stdout.splitlines()[-1])
+    assert [out["replicas"] for out in outs.values()] == [1, 2]
+    assert outs[2]["identical"]
+    assert outs[1]["first"] == pytest.approx(outs[2]["first"], abs=1e-6)
+    assert outs[1]["rest"] == pytest.approx(outs[2]["rest"], abs=1e-5)
+    with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
+        for name in one.files:
+            np.testing.assert_allclose(one[name], two[name], rtol=0, atol=1e-5)

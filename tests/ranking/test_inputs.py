@@ -1,0 +1,20 @@
+import numpy as np
+
+from tfrs_pretrain.data.dataset import NumericStatistics
+from tfrs_pretrain.ranking.inputs import Inputs, normalized
+
+
+def test_only_a_teacher_reads_privileged_features(planted):
+    student = Inputs.of(planted.dataset, similarity="dot", privileged=False)
+    assert student.tables == ("user", "item", "place")
+    assert student.numeric == {"price": NumericStatistics(3.0, 2.0)}
+    assert student.columns == ("user", "item", "place", "price")
+    teacher = Inputs.of(planted.dataset, similarity="dot", privileged=True)
+    assert teacher.tables == ("user", "item", "place", "outcome")
+    assert list(teacher.numeric) == ["price", "dwell"]
+
+
+def test_missing_numbers_become_the_mean_and_a_constant_feature_stays_finite():
+    values = np.array([5.0, np.nan, 3.0, -1.0], np.float32)
+    np.testing.assert_allclose(normalized(values, NumericStatistics(3.0, 2.0)), [1.0, 0.0, 0.0, -2.0])
+    np.testing.assert_allclose(normalized(values, NumericStatistics(5.0, 0.0)), [0.0, 0.0, -2.0, -6.0])

@@ -1,0 +1,131 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.run import train_arm
+
+
+@pytest.fixture(scope="module")
+def runs(planted, planted_embeddings, tmp_path_factory):
+    """Folder and manifest of each arm."""
+    config = Config.model_validate(planted.dataset.info["config"])
+    folder = tmp_path_factory.mktemp("arms")
+    return folder, {arm: train_arm(config, planted.dataset, arm, folder / arm, embeddings=planted_embeddings)
+                    for arm in config.ranking.arms}
+
+
+def changed(config, **ranking):
+    tree = config.resolved()
+    tree["ranking"] |= ranking
+    return Config.model_validate(tree)
+
+
+def test_metrics_in_the_manifest_are_those_of_the_stored_predictions(runs, planted):
+    folder, manifests = runs
+    for arm, manifest in manifests.items():
+        for split, count in (("validation", 1500), ("test", 3000)):
+            scored = pq.read_table(folder / arm / "predictions" / f"{split}.parquet").to_pandas()
+            assert list(scored.columns) == ["key", "user_id", "item_id", "user", "item", "label", "score"]
+            metrics = manifest["metrics"][split]
+            assert metrics["impressions"] == len(scored) == count
+            assert metrics["auc"] == pytest.approx(roc_auc_score(scored["label"], scored["score"]), abs=1e-9)
+            assert metrics["log_loss"] == pytest.approx(log_loss(scored["label"], scored["score"]), abs=1e-6)
+            assert sum(part["impressions"] for part in manifest["slices"][split]) == count
+    records = next(evaluation_batches(planted.dataset, "impressions/test", batch_size=3000).as_numpy_iterator())
+    np.testing.assert_array_equal(scored["key"], records["key"])
+    np.testing.assert_array_equal(scored["label"], records["label"])
+    assert scored["item_id"][0] == records["item_id"][0].decode()
+
+
+def test_manifest_says_what_ran(runs, planted):
+    _, manifests = runs
+    scratch, distilled = manifests["scratch"], manifests["distilled"]
+    assert (scratch["kind"], scratch["arm"], scratch["transfer"], scratch["embeddings"]) == (
+        "ranker", "scratch", "scratch", None)
+    assert scratch["coverage"] == {}
+    assert set(distilled["coverage"]) == {"train", "validation", "test"}
+    assert distilled["embeddings"]["window"] == {"start": 0, "end": 10}
+    assert distilled["vocabularies"] == planted.dataset.digests
+    assert distilled["windows"]["test"] == {"start": 22, "end": 30}
+    assert set(scratch["epochs"][0]["train"]) == {"loss"}
+    assert set(distilled["epochs"][0]["train"]) == {"loss", "hard", "soft", "teacher", "soft_weight"}
+    assert scratch["epochs"][0]["examples"] == 8000 // 128 * 128
+    assert distilled["epochs"][0]["validation"] == distilled["metrics"]["validation"]
+    assert min(distilled[name] for name in ("seconds", "peak_rss_bytes", "examples_per_second")) > 0
+
+
+def test_pretrained_factors_beat_scratch(runs):
+    _, manifests = runs
+    scratch, warm = (manifests[arm]["metrics"]["test"] for arm in ("scratch", "warm_start"))
+    assert warm["auc"] > scratch["auc"] + 0.05
+    assert warm["log_loss"] < scratch["log_loss"] - 0.01
+
+
+def test_loaded_ranker_scores_as_the_trained_one_did_and_knows_no_teacher(runs, planted):
+    folder, _ = runs
+    ranker = load_ranker(folder / "distilled", planted.dataset)
+    assert ranker.inputs.columns == ("user", "item", "place", "price")
+    records = next(evaluation_batches(planted.dataset, "impressions/test", batch_size=3000).as_numpy_iterator())
+    stored = pq.read_table(folder / "distilled" / "predictions" / "test.parquet")["score"].to_numpy()
+    np.testing.assert_allclose(ranker.score(records), stored, atol=1e-7)
+    files = sorted(path.name for path in (folder / "distilled").rglob("*") if path.is_file())
+    assert files == ["item.npy", "manifest.json", "network.keras", "place.npy", "test.parquet", "user.npy",
+                     "validation.parquet"]
+
+
+def test_same_seed_same_numbers_and_another_seed_others(runs, planted, planted_embeddings, config, tmp_path):
+    folder, manifests = runs
+    again = train_arm(config, planted.dataset, "distilled", tmp_path / "again", embeddings=planted_embeddings)
+    assert again["metrics"] == manifests["distilled"]["metrics"]
+    assert again["epochs"][0]["train"] == manifests["distilled"]["epochs"][0]["train"]
+    np.testing.assert_array_equal(np.load(tmp_path / "again" / "tables" / "item.npy"),
+                                  np.load(folder / "distilled" / "tables" / "item.npy"))
+    other = Config.model_validate(config.resolved() | {"seed": 5})
+    moved = train_arm(other, planted.dataset, "distilled", tmp_path / "other", embeddings=planted_embeddings)
+    assert moved["metrics"]["test"] != again["metrics"]["test"]
+
+
+def test_every_epoch_is_recorded_and_shuffled_anew(planted, config, tmp_path):
+    manifest = train_arm(changed(config, epochs=2), planted.dataset, "scratch", tmp_path / "two", embeddings=None)
+    assert [epoch["epoch"] for epoch in manifest["epochs"]] == [1, 2]
+    assert manifest["epochs"][1]["train"]["loss"] < manifest["epochs"][0]["train"]["loss"]
+    assert manifest["epochs"][1]["validation"] == manifest["metrics"]["validation"]
+
+
+@pytest.mark.parametrize(("ranking", "arm", "message"), [
+    ({}, "warm", r"arm 'warm' is not in ranking.arms: name one of \['distilled', 'scratch', 'warm_start'\]"),
+    ({}, "warm_start", "no embeddings came"),
+    ({"batch_size": 8001}, "scratch", "larger than the 8000 training impressions"),
+    ({"learning_rate": 1e30}, "scratch", "loss is not finite at step"),
+])
+def test_what_cannot_work_is_refused_and_leaves_nothing(planted, config, tmp_path, ranking, arm, message):
+    with pytest.raises(UserError, match=message):
+        train_arm(changed(config, **ranking), planted.dataset, arm, tmp_path / "out", embeddings=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_output_is_kept_unless_overwriting(runs, planted, config):
+    folder, manifests = runs
+    with pytest.raises(UserError, match="not empty"):
+        train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None)
+    manifest = train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None, overwrite=True)
+    assert manifest["metrics"] == manifests["scratch"]["metrics"]
+
+
+def test_a_ranker_of_other_vocabularies_or_damaged_is_refused(runs, planted, config, tmp_path):
+    train_arm(config, planted.dataset, "scratch", tmp_path / "ranker", embeddings=None)
+    info = json.loads(json.dumps(planted.dataset.info))
+    info["vocabularies"]["place"]["digest"] = "0" * 64
+    with pytest.raises(UserError, match="another vocabulary 'place'"):
+        load_ranker(tmp_path / "ranker", Dataset(planted.dataset.folder, info))
+    (tmp_path / "ranker" / "tables" / "item.npy").unlink()
+    with pytest.raises(UserError, match=r"cannot be read .*item.npy"):
+        load_ranker(tmp_path / "ranker", planted.dataset)

@@ -1,0 +1,130 @@
+"""The loop's counting, averaging, errors and tracing; two replicas in a process of its own."""
+
+import gc
+import json
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import tensorflow as tf
+
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.loop import run_epoch
+
+STRATEGY = tf.distribute.get_strategy()
+
+
+class Recorder:
+    """A meter that remembers."""
+
+    def __init__(self):
+        self.total, self.notes = 0.0, []
+
+    def advance(self, amount=1):
+        self.total += amount
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+class Mean:
+    """Adds every batch to a variable, so that the test sees which ran."""
+
+    def __init__(self):
+        self.seen, self.traces = tf.Variable(0.0), 0
+
+    def step(self, batch):
+        self.traces += 1
+        self.seen.assign_add(tf.reduce_sum(batch["x"]))
+        return {"loss": tf.reduce_mean(batch["x"]), "most": tf.reduce_max(batch["x"])}
+
+
+def batches(values, size):
+    return tf.data.Dataset.from_tensors({"x": tf.constant(values, tf.float32)}).rebatch(size, drop_remainder=True)
+
+
+def test_runs_exactly_the_steps_asked_for_and_averages_over_them():
+    meter, model = Recorder(), Mean()
+    out = run_epoch(STRATEGY, model.step, batches(np.arange(200), 2), steps=70, meter=meter, note="epoch 1 · ")
+    assert out == {"loss": pytest.approx(np.arange(140).mean()), "most": pytest.approx(np.arange(1, 140, 2).mean())}
+    assert model.seen.numpy() == 139 * 140 / 2
+    assert meter.total == 140
+    assert meter.notes[-1] == "epoch 1 · loss 133.5000"  # the last six steps hold 128..139
+
+
+def train_three_epochs():
+    model = Mean()
+    for _ in range(3):
+        run_epoch(STRATEGY, model.step, batches(np.arange(80), 2), steps=40, meter=Recorder())
+    return weakref.ref(model), model.traces
+
+
+def test_traces_once_over_epochs_and_lets_go_of_the_model():
+    model, traces = train_three_epochs()
+    assert traces == 1
+    gc.collect()
+    assert model() is None
+
+
+def test_non_finite_loss_names_the_step():
+    values = np.arange(100.0)
+    values[74] = np.nan
+    with pytest.raises(UserError, match="not finite at step 38 of 50"):
+        run_epoch(STRATEGY, Mean().step, batches(values, 2), steps=50, meter=Recorder())
+
+
+def test_short_data_names_the_steps():
+    with pytest.raises(UserError, match="ended between steps 33 and 60 of 60"):
+        run_epoch(STRATEGY, Mean().step, batches(np.arange(80), 2), steps=60, meter=Recorder())
+
+
+TWO_REPLICAS = """
+import json
+import numpy as np
+import tfrs_pretrain
+import tensorflow as tf
+from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import progress
+from tfrs_pretrain.training.loop import run_epoch
+from tfrs_pretrain.training.strategy import build_strategy
+
+strategy = build_strategy(TrainingConfig(logical_cpus=2))
+with strategy.scope():
+    seen = tf.Variable([0.0, 0.0], aggregation=tf.VariableAggregation.SUM)
+def step(batch):
+    assert batch["x"].shape == (2,)
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    seen.assign_add(tf.one_hot(replica, 2) * tf.reduce_sum(batch["x"]))
+    return {"loss": tf.reduce_mean(batch["x"])}
+data = tf.data.Dataset.from_tensors({"x": tf.range(160.0)}).rebatch(4, drop_remainder=True)
+total = []
+class Meter:
+    def advance(self, amount): total.append(amount)
+    def note(self, text): pass
+outs = [run_epoch(strategy, step, data, steps=40, meter=Meter()) for _ in range(2)]
+try:
+    build_strategy(TrainingConfig(logical_cpus=4))
+    refused = ""
+except UserError as error:
+    refused = str(error)
+print(json.dumps({"outs": outs, "seen": seen.numpy().tolist(), "total": sum(total), "refused": refused}))
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_share_each_global_batch():
+    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    out = json.loads(done.stdout.splitlines()[-1])
+    values = np.arange(160.0).reshape(40, 2, 2)  # [step, replica, example]: the first half of a batch to replica 0
+    assert out["outs"] == [{"loss": values.mean()}] * 2
+    assert out["seen"] == [2 * values[:, 0].sum(), 2 * values[:, 1].sum()]
+    assert out["total"] == 320
+    assert "training.logical_cpus is 4, but TensorFlow already runs with 2" in out["refused"]

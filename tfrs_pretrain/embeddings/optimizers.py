@@ -1,0 +1,121 @@
+"""Update rules that touch only the rows of a batch, for both stages."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """State kept beside each row of a table.
+
+    Attributes:
+      columns: values per row.
+      initial: value before the first update.
+    """
+
+    columns: int
+    initial: float = 0.0
+
+
+class SparseOptimizer(abc.ABC):
+    """A rule from the summed gradients of distinct rows to the change of these rows and their state."""
+
+    @abc.abstractmethod
+    def slots(self, dim: int) -> dict[str, Slot]:
+        """State that the rule needs for rows of ``dim`` columns, by name."""
+
+    @abc.abstractmethod
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """One update of ``n`` distinct rows.
+
+        Args:
+          gradients: float32 [n, dim], summed over the batch.
+          slots: name -> float32 [n, columns], the state of these rows.
+          step: float32 scalar, updates of the table including this one (1 at the first).
+          learning_rate: scalar.
+
+        Returns:
+          float32 [n, dim] to subtract from the rows, and the new state.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class LazyAdam(SparseOptimizer):
+    """Adam (Kingma and Ba, ICLR 2015, algorithm 1) in which a row's moments stand still while the row is absent.
+
+    The bias correction counts the table's updates, not the row's.
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        return {"mean": Slot(dim), "square": Slot(dim)}
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        mean = self.beta_1 * slots["mean"] + (1.0 - self.beta_1) * gradients
+        square = self.beta_2 * slots["square"] + (1.0 - self.beta_2) * tf.square(gradients)
+        unbiased_mean = mean / (1.0 - tf.pow(self.beta_1, step))
+        unbiased_square = square / (1.0 - tf.pow(self.beta_2, step))
+        delta = learning_rate * unbiased_mean / (tf.sqrt(unbiased_square) + self.epsilon)
+        return delta, {"mean": mean, "square": square}
+
+
+@dataclasses.dataclass(frozen=True)
+class Adagrad(SparseOptimizer):
+    """Adagrad (Duchi, Hazan and Singer, JMLR 2011): each weight's own sum of squared gradients.
+
+    The sum starts at zero, because gradients of a mean over a large batch are far below Keras's start of 0.1.
+    """
+
+    initial_accumulator: float = 0.0
+    epsilon: float = 1e-16
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        return {"accumulator": Slot(dim, self.initial_accumulator)}
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        accumulator = slots["accumulator"] + tf.square(gradients)
+        return learning_rate * gradients * tf.math.rsqrt(accumulator + self.epsilon), {"accumulator": accumulator}
+
+
+@dataclasses.dataclass(frozen=True)
+class RowwiseAdagrad(SparseOptimizer):
+    """Adagrad with one accumulator a row: the sum over updates of the mean squared gradient of the row.
+
+    It needs 1 / dim of Adagrad's state (Gupta et al., "Training Recommender Systems at Scale", arXiv 2010.08899).
+    """
+
+    initial_accumulator: float = 0.0
+    epsilon: float = 1e-16
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        return {"accumulator": Slot(1, self.initial_accumulator)}
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        accumulator = slots["accumulator"] + tf.reduce_mean(tf.square(gradients), axis=1, keepdims=True)
+        return learning_rate * gradients * tf.math.rsqrt(accumulator + self.epsilon), {"accumulator": accumulator}
+
+
+OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
+    "lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad, "adagrad": Adagrad}
+
+
+def make_optimizer(name: str) -> SparseOptimizer:
+    """The rule that the configuration names.
+
+    Raises:
+      ValueError: no rule has this name.
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"unknown sparse optimizer {name!r}: expected one of {sorted(OPTIMIZERS)}")
+    return OPTIMIZERS[name]()

@@ -1,0 +1,1 @@
+"""Judging predictions: metrics by slice of the impressions."""

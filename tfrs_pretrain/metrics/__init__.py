@@ -1,0 +1,1 @@
+"""Retrieval and ranking metrics in numpy."""

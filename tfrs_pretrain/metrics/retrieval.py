@@ -1,0 +1,130 @@
+"""Exact retrieval metrics over the full corpus, in memory bounded by the block size."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Interactions:
+    """Items of each query, in compressed rows.
+
+    Attributes:
+      offsets: int64 [queries + 1]; the items of query q lie at ``offsets[q]:offsets[q + 1]``.
+      items: int64 [n], sorted and distinct within a query.
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+
+    @classmethod
+    def from_pairs(cls, queries: np.ndarray, items: np.ndarray, count: int) -> Interactions:
+        """Interactions of ``count`` queries from integer pairs [n] in any order, repeats allowed."""
+        pairs = np.unique(np.stack([queries, items], axis=1).astype(np.int64).reshape(-1, 2), axis=0)
+        return cls(np.searchsorted(pairs[:, 0], np.arange(count + 1)), pairs[:, 1])
+
+    @property
+    def counts(self) -> np.ndarray:
+        """int64 [queries]: items of each query."""
+        return np.diff(self.offsets)
+
+    @property
+    def queries(self) -> np.ndarray:
+        """int64 [n]: the query of each item."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def part(self, start: int, end: int) -> Interactions:
+        """Interactions of the queries ``start`` to ``end - 1``, counted from 0."""
+        offsets = self.offsets[start:end + 1]
+        return Interactions(offsets - offsets[0], self.items[offsets[0]:offsets[-1]])
+
+
+def top_items(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions, *, query_block: int = 1024,
+              item_block: int = 4096) -> np.ndarray:
+    """The k items with the largest inner product for each query, all items compared.
+
+    Args:
+      queries: float [queries, dim].
+      items: float [items, dim].
+      k: length of the lists.
+      seen: items that must not be listed.
+      query_block: queries scored together.
+      item_block: items scored together; memory is query_block * item_block scores.
+
+    Returns:
+      int64 [queries, k], best first, equal scores in item order; -1 where fewer than k items are left.
+    """
+    blocks = [slice(start, start + query_block) for start in range(0, len(queries), query_block)]
+    lists = [_top_of_block(queries[block], items, k, seen.part(block.start, block.stop), item_block)
+             for block in blocks]
+    return np.concatenate(lists) if lists else np.empty((0, k), np.int64)
+
+
+def _top_of_block(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions, item_block: int) -> np.ndarray:
+    best_scores = np.full((len(queries), k), -np.inf, np.result_type(queries, items))
+    best_items = np.full((len(queries), k), -1, np.int64)
+    by_item = np.argsort(seen.items, kind="stable")
+    seen_items, seen_queries = seen.items[by_item], seen.queries[by_item]
+    for start in range(0, len(items), item_block):
+        scores = queries @ items[start:start + item_block].T                              # [queries, item_block]
+        inside = slice(*np.searchsorted(seen_items, (start, start + item_block)))
+        scores[seen_queries[inside], seen_items[inside] - start] = -np.inf
+        _merge(best_scores, best_items, scores, start)
+    return best_items
+
+
+def _merge(best_scores: np.ndarray, best_items: np.ndarray, scores: np.ndarray, start: int) -> None:
+    """Updates the running lists in place with the scores of the items from ``start`` on."""
+    k = best_scores.shape[1]
+    least = best_scores[:, -1:]
+    # Later items lose ties, so only a larger score enters a full list; the few that do are sorted with the list.
+    enters = scores > least
+    if scores.shape[1] > k and np.isneginf(least).any():
+        enters &= scores >= -np.partition(-scores, k - 1, axis=1)[:, k - 1:k]
+    rows, columns = np.nonzero(enters)
+    all_rows = np.concatenate([np.repeat(np.arange(len(scores)), k), rows])
+    all_items = np.concatenate([best_items.ravel(), columns + start])
+    all_scores = np.concatenate([best_scores.ravel(), scores[rows, columns]])
+    order = np.lexsort((all_items, -all_scores, all_rows))
+    first = np.searchsorted(all_rows[order], np.arange(len(scores)))
+    chosen = order[first[:, None] + np.arange(k)]
+    best_scores[:], best_items[:] = all_scores[chosen], np.where(np.isneginf(all_scores[chosen]), -1, all_items[chosen])
+
+
+def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[int, ...]) -> dict[str, float]:
+    """Means over the queries that have a relevant item.
+
+    recall@k is the share of a query's relevant items among its first k; ndcg@k has binary gains and the ideal list of
+    min(k, relevant) items (Järvelin and Kekäläinen, TOIS 2002); mrr@k is 1 / rank of the first relevant item, 0 where
+    none is among the first k.
+
+    Args:
+      top: int64 [queries, largest cutoff], best first, -1 where a list is shorter.
+      relevant: items that should be found.
+      cutoffs: values of k.
+    """
+    counts = relevant.counts
+    asked = counts > 0
+    hits = _hits(top, relevant)[asked]                                                    # [asked, k]
+    if not len(hits):
+        return {f"{name}@{k}": float("nan") for k in cutoffs for name in ("recall", "ndcg", "mrr")}
+    discounts = 1.0 / np.log2(np.arange(2, top.shape[1] + 2))
+    ideal = np.cumsum(discounts)
+    out: dict[str, float] = {}
+    for k in cutoffs:
+        first = np.where(hits[:, :k].any(axis=1), 1.0 / (hits[:, :k].argmax(axis=1) + 1), 0.0)
+        gains = hits[:, :k] @ discounts[:k]
+        out[f"recall@{k}"] = float(np.mean(hits[:, :k].sum(axis=1) / counts[asked]))
+        out[f"ndcg@{k}"] = float(np.mean(gains / ideal[np.minimum(counts[asked], k) - 1]))
+        out[f"mrr@{k}"] = float(np.mean(first))
+    return out
+
+
+def _hits(top: np.ndarray, relevant: Interactions) -> np.ndarray:
+    """bool [queries, k]: whether each listed item is relevant."""
+    span = int(max(top.max(initial=-1), relevant.items.max(initial=-1))) + 2
+    listed = np.arange(len(top))[:, None] * span + top + 1
+    wanted = relevant.queries * span + relevant.items + 1
+    return np.isin(listed, wanted)

@@ -1,0 +1,107 @@
+"""How well the rows predict engagements that they were not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.config import PretrainingConfig
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.metrics.retrieval import Interactions, retrieval_metrics, top_items
+from tfrs_pretrain.pretraining.model import TwoTower
+
+_ORDER_SEED = 0  # not the run's seed: runs with different seeds are judged on the same batches
+
+
+@dataclasses.dataclass(frozen=True)
+class Queries:
+    """Held-out users with what they engaged with.
+
+    Attributes:
+      rows: int64 [queries], rows of the user table.
+      relevant: held-out items, as known items counted from 0.
+      seen: training items, likewise.
+    """
+
+    rows: np.ndarray
+    relevant: Interactions
+    seen: Interactions
+
+
+class Evaluator:
+    """Judges a model after each epoch on the same held-out pairs.
+
+    ``heldout_loss`` is the training loss over pairs/heldout in fixed batches, so the negatives are the same in every
+    epoch. It depends on the batch size and on ``log_q``: compare it between epochs, and between configurations only
+    where these are equal. A held-out (user, item) pair is held out with all its repeats, so this loss judges *new*
+    pairs, while half of the engagements of a log may repeat old ones.
+
+    ``recall@k``, ``ndcg@k`` and ``mrr@k`` rank *all* known items for at most ``max_queries`` held-out users (those with
+    the smallest hash), without the items that the user has in pairs/train. Users and items outside the vocabulary take
+    no part in the ranking.
+
+    Raises:
+      UserError: there are fewer than two held-out pairs.
+    """
+
+    def __init__(self, dataset: Dataset, config: PretrainingConfig):
+        heldout = dataset.examples("pairs/heldout")
+        if heldout < 2:
+            raise UserError(f"dataset {str(dataset.folder)!r} has {heldout} held-out pairs, at least 2 are needed: "
+                            "raise dataset.heldout_fraction")
+        self._cutoffs = config.recall_at
+        self._batches = shuffled_batches(dataset.files("pairs/heldout"), min(config.batch_size, heldout),
+                                         seed=_ORDER_SEED, epoch=0)
+        self._first_item = dataset.schema.item.oov_rows
+        self._queries = select_queries(dataset, config.max_queries)
+
+    def __call__(self, model: TwoTower) -> dict[str, float]:
+        """Metrics of the model as it is now."""
+        return {"heldout_loss": self.heldout_loss(model), **self.ranking(model)}
+
+    def heldout_loss(self, model: TwoTower) -> float:
+        """Mean loss of the held-out batches, on one replica."""
+        step = tf.function(model.compute_loss)
+        return float(np.mean([step(batch).numpy() for batch in self._batches]))
+
+    def ranking(self, model: TwoTower) -> dict[str, float]:
+        """Full-corpus ranking metrics of the held-out users."""
+        if not self._cutoffs:
+            return {}
+        users = model.task.represent(model.users.gather(tf.constant(self._queries.rows))).numpy()
+        items = model.task.represent(tf.constant(model.items.numpy()[self._first_item:])).numpy()
+        top = top_items(users, items, max(self._cutoffs), self._queries.seen)
+        return retrieval_metrics(top, self._queries.relevant, self._cutoffs)
+
+
+def select_queries(dataset: Dataset, most: int) -> Queries:
+    """At most ``most`` known users with a known held-out item, those whose row has the smallest hash."""
+    first_user, first_item = dataset.schema.user.oov_rows, dataset.schema.item.oov_rows
+    users, items = _known_pairs(dataset.files("pairs/heldout"), first_user, first_item, None)
+    candidates = np.unique(users)
+    rows = np.sort(candidates[np.argsort(hash_ids(candidates), kind="stable")[:most]])
+    wanted = np.zeros(dataset.rows("user"), bool)
+    wanted[rows] = True
+    kept = wanted[users]
+    relevant = Interactions.from_pairs(np.searchsorted(rows, users[kept]), items[kept], len(rows))
+    users, items = _known_pairs(dataset.files("pairs/train"), first_user, first_item, wanted)
+    return Queries(rows, relevant, Interactions.from_pairs(np.searchsorted(rows, users), items, len(rows)))
+
+
+def _known_pairs(files: list[str], first_user: int, first_item: int,
+                 wanted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """int64 user rows and known items counted from 0, of the pairs inside the vocabularies (of wanted users only)."""
+    users, items = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for block in pair_blocks(files).as_numpy_iterator():
+        user, item = block["query"].astype(np.int64), block["candidate"].astype(np.int64)
+        kept = (user >= first_user) & (item >= first_item)
+        if wanted is not None:
+            kept &= wanted[user]
+        users.append(user[kept])
+        items.append(item[kept] - first_item)
+    return np.concatenate(users), np.concatenate(items)

@@ -1,0 +1,1 @@
+"""Stage II: the ranking model, warm-started from pretrained rows and fine-tuned with online distillation."""

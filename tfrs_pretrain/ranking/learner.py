@@ -1,0 +1,58 @@
+"""One learning step of one ranker: sparse updates for the rows of the batch, dense Adam for the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+from tfrs_pretrain.ranking.ranker import Ranker
+
+
+class Learner(tf.Module):
+    """A ranker with its optimizers; make it and call it inside the strategy's scope and ``run``.
+
+    Gradients are those of the mean over the global batch: each replica divides by its share times the replicas, and
+    both the tables and the dense optimizer add up what the replicas computed.
+
+    Args:
+      ranker: the model.
+      learning_rate: of the dense weights.
+      table_learning_rates: of each table.
+    """
+
+    def __init__(self, ranker: Ranker, *, learning_rate: float, table_learning_rates: Mapping[str, float]):
+        super().__init__(name="learner")
+        self.ranker = ranker
+        self.table_learning_rates = dict(table_learning_rates)
+        self.optimizer = keras.optimizers.Adam(learning_rate)
+        self.optimizer.build(ranker.network.trainable_variables)
+
+    @property
+    def steps(self) -> tf.Tensor:
+        """int64 []: finished steps."""
+        return tf.convert_to_tensor(self.optimizer.iterations)
+
+    def learn(self, batch: Mapping[str, tf.Tensor], losses_of: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """Updates the ranker once.
+
+        Args:
+          batch: columns [replica batch].
+          losses_of: maps logits [replica batch] to losses [replica batch].
+
+        Returns:
+          float32 [replica batch] logits from before the update.
+        """
+        rows = self.ranker.gather(batch)
+        weights = [variable.value for variable in self.ranker.network.trainable_variables]
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            logits = self.ranker.logits_from_rows(rows, batch)
+            loss = tf.reduce_mean(losses_of(logits)) / replicas
+        row_gradients, weight_gradients = tape.gradient(loss, (rows, weights))
+        for name, gradients in row_gradients.items():
+            self.ranker.tables[name].apply_gradients(batch[name], gradients, self.table_learning_rates[name])
+        self.optimizer.apply(weight_gradients)
+        return logits

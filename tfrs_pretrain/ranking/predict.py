@@ -1,0 +1,47 @@
+"""Scores of a whole split, beside what it takes to judge them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.evaluation.slices import frequency_slices
+from tfrs_pretrain.metrics.ranking import ranking_metrics
+from tfrs_pretrain.progress import Meter
+from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW
+
+BATCH_SIZE = 8192
+SCORE = "score"
+KEPT = (KEY, USER_ID, ITEM_ID, USER_ROW, ITEM_ROW, LABEL)
+
+
+def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa.Table:
+    """Columns key, user_id, item_id, user, item (rows), label and score (probability), in the order of the files."""
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*KEPT, SCORE)}
+    for batch in evaluation_batches(dataset, split, batch_size=BATCH_SIZE):
+        score = ranker.score(batch)
+        for name, values in (*((name, batch[name]) for name in KEPT), (SCORE, score)):
+            columns[name].append(values.numpy())
+        meter.advance(len(score))
+    return pa.table({name: _arrow(parts) for name, parts in columns.items()})
+
+
+def judge(predictions: pa.Table, dataset: Dataset) -> dict[str, Any]:
+    """``metrics`` over all predictions and ``slices`` by the item's count in the pretraining window."""
+    labels, scores, rows = (predictions[name].to_numpy() for name in (LABEL, SCORE, ITEM_ROW))
+    users = pd.factorize(predictions[USER_ID].to_numpy())[0]
+    counts = dataset.vocabulary(ITEM_ROW).row_counts[rows]
+    return {"metrics": ranking_metrics(labels, scores, users),
+            "slices": frequency_slices(labels, scores, users, counts)}
+
+
+def _arrow(parts: list[np.ndarray]) -> pa.Array:
+    values = np.concatenate(parts)
+    # TensorFlow hands strings over as Python bytes.
+    return pa.array(values, pa.binary()).cast(pa.string()) if values.dtype == object else pa.array(values)

@@ -1,0 +1,83 @@
+"""What the numbers say, in sentences: better, worse, or no difference that the test window can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfrs_pretrain.reporting.arms import Arm, Difference
+from tfrs_pretrain.reporting.formats import number, signed, words
+
+
+def headline(arm: Arm, baseline: Arm, change: Difference) -> str:
+    """The finding about one arm in a sentence without figures' small print."""
+    name, base = _capital(words(arm.name)), words(baseline.name)
+    if change.auc is None or change.verdict == "undefined":
+        return f"{name} and {base} cannot be compared: test AUC is undefined for one of them"
+    values = f"{number(arm.test['auc'])} against {number(baseline.test['auc'])}"
+    if change.verdict == "same":
+        return f"{name} makes no measurable difference to {base}: test AUC {values}"
+    verb = "ranks better than" if change.verdict == "better" else "ranks worse than"
+    return f"{name} {verb} {base}: test AUC {values}{_log_loss_clause(change)}"
+
+
+def sentence(arm: Arm, baseline: Arm, change: Difference) -> str:
+    """The finding about one arm with differences and noise."""
+    name, base = _capital(words(arm.name)), words(baseline.name)
+    if change.auc is None or change.auc_margin is None:
+        return f"{name}: not comparable with {base}, because test AUC is undefined."
+    margin = f"{signed(change.auc)} ± {number(change.auc_margin)}"
+    if change.verdict == "same":
+        text = f"{name} makes no measurable difference to {base}: test AUC {margin}, within the sampling error"
+    elif change.verdict == "better":
+        text = f"{name} raises test AUC over {base}: {margin}"
+    else:
+        text = f"{name} lowers test AUC below {base}: {margin}"
+    if change.log_loss is None:
+        return text + "."
+    return f"{text}; log loss {_direction(change.log_loss)} ({signed(change.log_loss)})."
+
+
+def stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """Whether Stage I's held-out loss kept falling, the sign that it does not overfit."""
+    losses = [epoch["heldout_loss"] for epoch in epochs]
+    if len(losses) < 2:
+        return "Stage I did not train: the rows are random."
+    trained, path = len(losses) - 1, f"{number(losses[0], 3)} before training, {number(losses[-1], 3)} at the end"
+    rises = [position for position in range(1, len(losses)) if losses[position] >= losses[position - 1]]
+    if not rises:
+        every = "its one epoch" if trained == 1 else f"every one of {trained} epochs"
+        return f"Stage I's held-out loss fell in {every} ({path}): no overfitting in sight."
+    best = min(range(len(losses)), key=losses.__getitem__)
+    where = ", ".join(str(epochs[position]["epoch"]) for position in rises)
+    return (f"Stage I's held-out loss did not fall in every epoch: it rose or stood still in epoch {where} ({path}; "
+            f"lowest {number(losses[best], 3)} at epoch {epochs[best]['epoch']}).")
+
+
+def by_frequency(rows: Sequence[Mapping[str, Any]], arm: Arm, baseline: Arm) -> str | None:
+    """Which items gain most and least; None where fewer than two buckets can be compared."""
+    gains = [(row["auc"][arm.name] - row["auc"][baseline.name], row["slice"]) for row in rows
+             if row["auc"][arm.name] is not None and row["auc"][baseline.name] is not None]
+    if arm is baseline or len(gains) < 2:
+        return None
+    (least, where_least), (most, where_most) = min(gains), max(gains)
+    return (f"{_capital(words(arm.name))} against {words(baseline.name)}: the largest difference is {signed(most)} on "
+            f"items with {where_most} engagements, the smallest {signed(least)} on items with {where_least} "
+            "engagements.")
+
+
+def _log_loss_clause(change: Difference) -> str:
+    if change.log_loss is None:
+        return ""
+    agrees = (change.log_loss < 0) == (change.verdict == "better")
+    return f", {'with' if agrees else 'but'} {_direction(change.log_loss)} log loss"
+
+
+def _direction(difference: float) -> str:
+    if abs(difference) < 5e-5:
+        return "unchanged"
+    return "lower" if difference < 0 else "higher"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

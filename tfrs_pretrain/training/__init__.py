@@ -1,0 +1,1 @@
+"""What both stages train with: devices, seeds and the loop."""

@@ -1,0 +1,112 @@
+"""The loop that both stages train with."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import Meter
+
+Step = Callable[[Any], dict[str, tf.Tensor]]
+
+STEPS_PER_CALL = 32  # enough to hide Python's overhead, few enough for a lively progress bar
+EXAMPLES = "examples"
+
+# Compiled loops by the object that owns the step, which must not be kept alive by them: it may hold large tables.
+_loops: weakref.WeakKeyDictionary[Any, dict[tuple[Any, str], _Loop]] = weakref.WeakKeyDictionary()
+
+
+def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dataset, *, steps: int, meter: Meter,
+              note: str = "") -> dict[str, float]:
+    """Runs ``step`` on ``steps`` global batches.
+
+    Pass the same function, or a method of the same object, in every epoch: the loop is traced once for each.
+
+    Args:
+      strategy: from ``build_strategy``.
+      step: runs on each replica with its part of the batch and returns scalars, among them "loss".
+      batches: at least ``steps`` global batches, tensors [batch, ...] in any structure; with several replicas the
+        batch must be a known multiple of their number (``drop_remainder``).
+      steps: how many batches to take.
+      meter: advanced by the examples done.
+      note: text to show before the running loss.
+
+    Returns:
+      name -> mean over the steps of the mean over replicas. It equals the mean over all examples where each scalar is
+      a mean over the replica's examples and all batches have one size.
+
+    Raises:
+      UserError: the loss is not finite, or the batches end early.
+    """
+    loop = _loop(strategy, step)
+    iterator = iter(strategy.experimental_distribute_dataset(batches.with_options(_options())))
+    totals: dict[str, float] = {}
+    done = 0
+    while done < steps:
+        count = min(STEPS_PER_CALL, steps - done)
+        try:
+            values = loop(iterator, count)
+        except (tf.errors.OutOfRangeError, StopIteration) as error:
+            raise UserError(f"the data ended between steps {done + 1} and {done + count} of {steps}: the dataset holds "
+                            "fewer examples than its manifest says; rebuild it") from error
+        if not np.isfinite(values["loss"]).all():
+            first = done + 1 + int(np.argmin(np.isfinite(values["loss"])))
+            raise UserError(f"the loss is not finite at step {first} of {steps}: lower the learning rate, or look for "
+                            "extreme values in the input")
+        done += count
+        meter.advance(float(values.pop(EXAMPLES).sum()))
+        totals = {name: totals.get(name, 0.0) + float(column.sum()) for name, column in values.items()}
+        meter.note(f"{note}loss {values['loss'].mean():.4f}")
+    return {name: total / steps for name, total in totals.items()}
+
+
+class _Loop:
+    """Several steps in one TensorFlow call."""
+
+    def __init__(self, strategy: tf.distribute.Strategy, step: Callable[[], Step]):
+        self._strategy, self._step = strategy, step
+        self._names: list[str] = []
+        self._run = tf.function(self._steps)
+
+    def __call__(self, iterator: Any, count: int) -> dict[str, np.ndarray]:
+        """name -> float64 [count], one value a step."""
+        values = self._run(iterator, tf.constant(count)).numpy()
+        return dict(zip(self._names, values.T, strict=True))
+
+    def _steps(self, iterator: Any, count: tf.Tensor) -> tf.Tensor:
+        values = tf.TensorArray(tf.float64, size=count)
+        for index in tf.range(count):
+            scalars = self._strategy.run(self._replica_step, args=(next(iterator),))
+            values = values.write(index, self._combine(scalars))
+        return values.stack()
+
+    def _replica_step(self, batch: Any) -> dict[str, tf.Tensor]:
+        scalars = {name: tf.cast(value, tf.float64) for name, value in self._step()(batch).items()}
+        return scalars | {EXAMPLES: tf.cast(tf.shape(tf.nest.flatten(batch)[0])[0], tf.float64)}
+
+    def _combine(self, scalars: dict[str, Any]) -> tf.Tensor:
+        self._names = sorted(scalars)
+        how = {EXAMPLES: tf.distribute.ReduceOp.SUM}
+        return tf.stack([self._strategy.reduce(how.get(name, tf.distribute.ReduceOp.MEAN), scalars[name], axis=None)
+                         for name in self._names])
+
+
+def _loop(strategy: tf.distribute.Strategy, step: Step) -> _Loop:
+    owner, name = getattr(step, "__self__", step), getattr(step, "__name__", "")
+    loops = _loops.setdefault(owner, {})
+    if (strategy, name) not in loops:
+        reference: Any = weakref.ref(step) if owner is step else weakref.WeakMethod(step)
+        loops[strategy, name] = _Loop(strategy, reference)
+    return loops[strategy, name]
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return options
