@@ -5,6 +5,7 @@ Each stage reads only the artifacts of the stages before it, so each can also ru
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,17 @@ def run_demo(workdir: Workdir, models: Path) -> dict[str, Any]:
     workdir.stage("pretrain", EMBEDDINGS, "embeddings", lambda output: pretrain(
         config, dataset, output, overwrite=True))
     for arm in config.ranking.arms:
-        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", "ranker", lambda output, arm=arm: train_arm(
-            config, dataset, arm, output, embeddings=folder / EMBEDDINGS, overwrite=True))
-    if not _exported_version_exists(folder):
+        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", "ranker", functools.partial(
+            _rank, config, dataset, folder / EMBEDDINGS, arm))
+    if not _was_exported(folder, models):
         workdir.forget("export")
     workdir.stage("export", EXPORT, "export", lambda output: _export(
         config, dataset, folder / RANKING / config.export.arm, output, models))
     return write_results(workdir)
+
+
+def _rank(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
+    train_arm(config, dataset, arm, output, embeddings=embeddings, overwrite=True)
 
 
 def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models: Path) -> None:
@@ -57,6 +62,10 @@ def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models
         write_manifest(folder, "export", {key: value for key, value in manifest.items() if key != "kind"})
 
 
-def _exported_version_exists(folder: Path) -> bool:
+def _was_exported(folder: Path, models: Path) -> bool:
+    """Whether the version that this run exported still lies under ``models``."""
     path = folder / EXPORT / MANIFEST
-    return path.is_file() and Path(json.loads(path.read_text())["path"]).is_dir()
+    if not path.is_file():
+        return False
+    version = Path(json.loads(path.read_text())["path"])
+    return version.is_dir() and version.parent.parent.resolve() == models.resolve()

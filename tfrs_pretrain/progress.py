@@ -55,8 +55,8 @@ def progress(title: str, total: float | None = None, unit: str = "") -> Iterator
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total, unit=unit, note="")
         yield Meter(bar, task)
-        note = bar.tasks[0].fields["note"] if bar.tasks else ""
+        done, note = bar.tasks[0].completed, bar.tasks[0].fields["note"]
     seconds = time.monotonic() - start
-    rate = f" · {thousands(total / seconds)} {unit}/s" if total and unit and seconds > 0 else ""
-    console.print(f"[green]✓[/green] {title} [dim]{seconds:.1f} s{rate}{' · ' + note if note else ''}[/dim]",
-                  highlight=False)
+    facts = [f"{seconds:.1f} s", f"{thousands(done / seconds)} {unit}/s" if done and unit else "", note]
+    console.print(Text("✓ ", style="green").append(title, style="not green").append(
+        "  " + " · ".join(fact for fact in facts if fact), style="dim not green"), soft_wrap=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.text import Text
 
 from tfrs_pretrain.artifacts import MANIFEST, read_manifest, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
@@ -81,7 +82,7 @@ class Workdir:
         """
         folder = self.folder / artifact
         if (folder / manifest).is_file() and name in self.costs and not self._renewed:
-            console.print(f"[green]✓[/green] {artifact} [dim]kept from an earlier run[/dim]", highlight=False)
+            console.print(Text("✓ ", style="green").append(f"{artifact}  kept from an earlier run", style="dim not green"))
         else:
             self._renewed = True
             self.forget(name)

@@ -1,4 +1,6 @@
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -129,3 +131,16 @@ def test_a_ranker_of_other_vocabularies_or_damaged_is_refused(runs, planted, con
     (tmp_path / "ranker" / "tables" / "item.npy").unlink()
     with pytest.raises(UserError, match=r"cannot be read .*item.npy"):
         load_ranker(tmp_path / "ranker", planted.dataset)
+
+
+def test_a_damaged_record_in_the_middle_is_named_and_leaves_nothing(planted, config, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(planted.dataset.folder, folder)
+    dataset = Dataset(folder, planted.dataset.info)
+    path = Path(dataset.files("impressions/train")[0])
+    blob = bytearray(path.read_bytes())
+    blob[len(blob) // 2] ^= 0xFF
+    path.write_bytes(blob)
+    with pytest.raises(UserError, match=r"impressions .*train-00000-of-00001.tfrecord' cannot be read near record 4\d\d\d"):
+        train_arm(config, dataset, "scratch", tmp_path / "out", embeddings=None)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["damaged"]

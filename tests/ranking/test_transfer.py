@@ -60,8 +60,9 @@ def test_coverage_counts_impressions_and_distinct_ids(planted, with_split):
     # Two unknown users share row 0, one unknown item is shown twice; rows from 2 (users) and 3 (items) are pretrained.
     dataset = with_split("validation", user=[2, 2, 2, 0, 0, 3], user_id=[0, 0, 0, 100_000, 100_001, 3],
                          item=[3, 4, 5, 5, 1, 1], item_id=["ítem-0", "ítem-1", "ítem-2", "ítem-2", "new-1", "new-1"])
-    assert coverage(dataset, "impressions/validation") == pytest.approx({
-        "user_impressions": 4 / 6, "user_ids": 2 / 4, "item_impressions": 4 / 6, "item_ids": 3 / 4, "impressions": 3 / 6})
+    shares = coverage(dataset, "impressions/validation")
+    assert shares == pytest.approx({"user_impressions": 4 / 6, "user_ids": 2 / 4, "item_impressions": 4 / 6,
+                                    "item_ids": 3 / 4, "impressions": 3 / 6})
 
 
 def test_seeds_of_different_purposes_differ():

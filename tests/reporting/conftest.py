@@ -33,10 +33,15 @@ def split(examples, **rates):
     return {"examples": examples, "shards": [], "oov_user_share": 0.0123, "oov_item_share": 0.0871, **rates}
 
 
+# What the tests read is fixed here, so that tuning the demo moves no expectation.
+CONFIG = load_config("completejourney", [
+    "ranking.arms={scratch: {}, warm_start: {transfer: warm_start}, warm_start_distilled: {transfer: warm_start, "
+    "distillation: {hidden: [512, 256, 128], weight: 0.5}}}",
+    "export.arm=warm_start_distilled", "pretraining.log_q=true"])
 RUN = {
     "logs": {"kind": "logs", "exposures": "Promoted products of the store and week count as seen."},
     "dataset_info": {
-        "config": load_config("completejourney").resolved(),
+        "config": CONFIG.resolved(),
         "counts": {"engagements": {"read": 1_469_307, "written": 801_234, "rejected": {}, "filtered": 668_073},
                    "impressions": {"read": 2_855_403, "written": 1_310_002, "filtered": 1_545_360,
                                    "rejected": {"null user": 40, "label outside 0 and 1": 1}}},

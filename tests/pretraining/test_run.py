@@ -1,0 +1,107 @@
+"""Stage I from dataset to artifact on the planted logs."""
+
+import json
+
+import numpy as np
+import pytest
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data import planted
+from tfrs_pretrain.data.pairs import pair_blocks
+from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.pretraining.evaluate import select_queries
+from tfrs_pretrain.pretraining.run import pretrain, sampling_probability
+
+
+def configured(**pretraining):
+    tree = planted.planted_config()
+    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | pretraining})
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage_one") / "embeddings"
+    return folder, pretrain(configured(), tiny_dataset, folder)
+
+
+def test_learns_what_was_planted(trained):
+    _, manifest = trained
+    epochs = manifest["epochs"]
+    assert [epoch["epoch"] for epoch in epochs] == list(range(len(epochs)))
+    assert epochs[-1]["heldout_loss"] < epochs[0]["heldout_loss"] - 0.05
+    assert epochs[-1]["recall@50"] > 1.3 * epochs[0]["recall@50"]
+    assert epochs[0]["train_loss"] is None
+    assert epochs[-1]["train_loss"] < epochs[1]["train_loss"]
+
+
+def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
+    folder, manifest = trained
+    embeddings = Embeddings.open(folder)
+    embeddings.check_fits(tiny_dataset)
+    for name in ("user", "item"):
+        assert embeddings.rows(name).shape == (tiny_dataset.rows(name), 8)
+    assert embeddings.window == tiny_dataset.windows.pretrain
+    assert embeddings.manifest["kept_epoch"] == len(manifest["epochs"]) - 1
+    assert json.dumps(manifest)
+
+
+def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_path):
+    pretrain(configured(), tiny_dataset, tmp_path / "again")
+    tree = planted.planted_config()
+    pretrain(Config.model_validate(tree | {"seed": 99}), tiny_dataset, tmp_path / "other")
+    first, again, other = (Embeddings.open(folder).rows("item")
+                           for folder in (trained[0], tmp_path / "again", tmp_path / "other"))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_no_epochs_keeps_the_random_rows(tiny_dataset, tmp_path):
+    manifest = pretrain(configured(epochs=0), tiny_dataset, tmp_path / "e")
+    assert len(manifest["epochs"]) == 1
+    assert Embeddings.open(tmp_path / "e").rows("user").std() == pytest.approx(
+        configured().pretraining.initial_scale, rel=0.1)
+
+
+def test_batch_larger_than_the_data_is_refused(tiny_dataset, tmp_path):
+    pairs = tiny_dataset.examples("pairs/train")
+    with pytest.raises(UserError, match=f"has only {pairs} training pairs: lower it"):
+        pretrain(configured(batch_size=pairs + 1), tiny_dataset, tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_existing_output_is_refused_before_training(trained, tiny_dataset):
+    with pytest.raises(UserError, match="not empty: pass --overwrite"):
+        pretrain(configured(epochs=10**6), tiny_dataset, trained[0])
+
+
+def test_diverging_run_names_the_step_and_leaves_nothing(tiny_dataset, tmp_path):
+    with pytest.raises(UserError, match="not finite at step"):
+        pretrain(configured(learning_rate=1e38, normalize=False, optimizer="adagrad"), tiny_dataset, tmp_path / "e")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_probability_is_positive_everywhere(tiny_dataset):
+    given, used = tiny_dataset.candidate_probability, sampling_probability(tiny_dataset)
+    assert used.min() == 1 / tiny_dataset.examples("pairs/train")
+    np.testing.assert_array_equal(used[given > 0], given[given > 0])
+
+
+def test_queries_hold_known_pairs_only(tiny_dataset):
+    pairs = {}
+    for split in ("heldout", "train"):
+        blocks = list(pair_blocks(tiny_dataset.files(f"pairs/{split}")).as_numpy_iterator())
+        pairs[split] = {(int(u), int(i)) for b in blocks for u, i in zip(b["query"], b["candidate"], strict=True)}
+    first_user, first_item = tiny_dataset.schema.user.oov_rows, tiny_dataset.schema.item.oov_rows
+    queries = select_queries(tiny_dataset, most=20)
+    assert len(queries.rows) == 20
+    assert queries.rows.min() >= first_user
+    for split, got in (("heldout", queries.relevant), ("train", queries.seen)):
+        for query, row in enumerate(queries.rows):
+            expected = sorted(i - first_item for u, i in pairs[split] if u == row and i >= first_item)
+            assert got.items[got.offsets[query]:got.offsets[query + 1]].tolist() == expected
+    assert queries.relevant.counts.min() > 0
+    np.testing.assert_array_equal(queries.rows, select_queries(tiny_dataset, most=20).rows)
