@@ -8,6 +8,7 @@ Any option of a Beam runner may follow; the default runner works in this process
 import functools
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.checks import check_inputs
-from beam_pipelines.info import check_windows, dataset_info
-from beam_pipelines.job import RESULTS, DatasetOptions, Job, ReadOptions
+from beam_pipelines.info import check_windows, dataset_info, rows_read
+from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, ReadOptions
 from beam_pipelines.runner import pipeline_options, run_pipeline
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import Config, load_config
 from tfrs_pretrain.data.dataset import KIND
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import progress
 
 
 def build(config: Config, raw: Path, output: Path, pipeline_args: list[str] | None = None,
@@ -62,13 +64,21 @@ def _build(config: Config, raw: Path, output: Path, pipeline_args: list[str], ov
     with staged_folder(output, overwrite=overwrite) as folder:
         job = Job(config, str(raw), str(folder), options.view_as(ReadOptions).read_batch_rows)
         check_inputs(job)
-        run_pipeline(functools.partial(build_vocabulary.build, job=job), options)
+        _run("vocabularies", build_vocabulary.build, job, options, (job.engagements, job.impressions))
         check_windows(job)
-        run_pipeline(functools.partial(build_pairs.build, job=job), options)
-        result = run_pipeline(functools.partial(build_impressions.build, job=job), options)
+        _run("pairs", build_pairs.build, job, options, (job.engagements,))
+        result = _run("impressions", build_impressions.build, job, options, (job.impressions,))
         info = dataset_info(job)
         shutil.rmtree(folder / RESULTS)
         write_manifest(folder, KIND, info, name=DATASET_INFO)
+    return result
+
+
+def _run(title: str, build_job: Callable[..., None], job: Job, options: PipelineOptions,
+         logs: tuple[Log, ...]) -> PipelineResult:
+    with progress(f"Beam: {title}", unit="rows read") as meter:
+        result = run_pipeline(functools.partial(build_job, job=job), options)
+        meter.advance(sum(rows_read(job, log) for log in logs))
     return result
 
 

@@ -11,6 +11,11 @@ from beam_pipelines.vocabularies import Vocabularies
 from tfrs_pretrain.errors import UserError
 
 
+def rows_read(job: Job, log: Log) -> int:
+    """Rows of a log, once its account is written."""
+    return int(read_json(job.path(RESULTS, f"account-{log.table}.json"))["read"])
+
+
 def check_windows(job: Job) -> None:
     """Checks that each window holds rows, once the accounts are written.
 

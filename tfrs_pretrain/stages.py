@@ -82,7 +82,8 @@ class Workdir:
         """
         folder = self.folder / artifact
         if (folder / manifest).is_file() and name in self.costs and not self._renewed:
-            console.print(Text("✓ ", style="green").append(f"{artifact}  kept from an earlier run", style="dim not green"))
+            kept = Text(f"{artifact}  kept from an earlier run", style="dim not green")
+            console.print(Text("✓ ", style="green").append_text(kept))
         else:
             self._renewed = True
             self.forget(name)

@@ -137,7 +137,7 @@ def test_a_corrupt_file_is_named(dataset):
     with Path(path).open("r+b") as file:
         file.seek(-20, 2)
         file.write(b"\x00\x01\x02")
-    with pytest.raises(UserError, match="cannot be read near record 0") as error, \
+    with pytest.raises(UserError, match="cannot be read past record 1 ") as error, \
             impressions.reading(dataset, "impressions/test"):
         list(impressions.evaluation_batches(dataset, "impressions/test", batch_size=4))
     assert path in str(error.value)

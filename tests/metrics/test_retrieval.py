@@ -77,3 +77,8 @@ def test_from_pairs_sorts_and_drops_repeats():
     assert got.offsets.tolist() == [0, 1, 1, 3, 3]
     assert got.items.tolist() == [1, 3, 5]
     assert got.counts.tolist() == [1, 0, 2, 0]
+
+
+def test_without_drops_what_the_same_query_has_elsewhere():
+    got = interactions([{1, 5}, {2}, set()]).without(interactions([{5, 9}, set(), {2}]))
+    assert [got.items[got.offsets[q]:got.offsets[q + 1]].tolist() for q in range(3)] == [[1], [2], []]

@@ -99,9 +99,10 @@ def test_queries_hold_known_pairs_only(tiny_dataset):
     queries = select_queries(tiny_dataset, most=20)
     assert len(queries.rows) == 20
     assert queries.rows.min() >= first_user
-    for split, got in (("heldout", queries.relevant), ("train", queries.seen)):
-        for query, row in enumerate(queries.rows):
-            expected = sorted(i - first_item for u, i in pairs[split] if u == row and i >= first_item)
-            assert got.items[got.offsets[query]:got.offsets[query + 1]].tolist() == expected
-    assert queries.relevant.counts.min() > 0
+    for query, row in enumerate(queries.rows):
+        seen, relevant = ({i - first_item for u, i in pairs[split] if u == row and i >= first_item}
+                          for split in ("train", "heldout"))
+        for got, expected in ((queries.seen, seen), (queries.relevant, relevant - seen)):
+            assert got.items[got.offsets[query]:got.offsets[query + 1]].tolist() == sorted(expected)
+    assert queries.relevant.counts.sum() > 0
     np.testing.assert_array_equal(queries.rows, select_queries(tiny_dataset, most=20).rows)

@@ -19,6 +19,7 @@ from tfrs_pretrain.config import CompleteJourneyConfig
 from tfrs_pretrain.data.exposures import Promotions, sample_negatives
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.progress import progress
 
 KIND = "logs"
 PLACE = ["store_id", "week"]
@@ -70,7 +71,7 @@ def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int,
       UserError: the data package is not installed, or the output folder holds something.
     """
     source = _source_folder()
-    with staged_folder(output, overwrite=overwrite) as folder:
+    with staged_folder(output, overwrite=overwrite) as folder, progress("logs: purchases and derived exposures"):
         purchases = _purchases(source, config.max_households)
         places = np.unique(_place(purchases))
         promotions, locations = _promotions(source, places)

@@ -94,16 +94,18 @@ def check_records(path: str, columns: dict[str, str], *, limit: int = -1) -> Non
     Raises:
       UserError: names the file, the record, the column, what was expected and what was found.
     """
-    number = 0
+    read = 0
     try:
-        for number, record in enumerate(tf.data.TFRecordDataset(path).take(limit).as_numpy_iterator()):
+        for record in tf.data.TFRecordDataset(path).take(limit).as_numpy_iterator():
             problem = _problem(record, columns)
             if problem:
-                raise UserError(f"impressions {path!r}, record {number}: {problem}; build the dataset again "
+                raise UserError(f"impressions {path!r}, record {read}: {problem}; build the dataset again "
                                 "with this schema")
+            read += 1
     except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        raise UserError(f"impressions {path!r} cannot be read near record {number} ({error.message.splitlines()[0]}): "
-                        "copy the file again, or rebuild the dataset") from error
+        reason = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
+        raise UserError(f"impressions {path!r} cannot be read past record {read} ({reason}): copy the file again, "
+                        "or rebuild the dataset") from error
 
 
 def _problem(record: bytes, columns: dict[str, str]) -> str | None:

@@ -35,6 +35,12 @@ class Interactions:
         """int64 [n]: the query of each item."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
+    def without(self, others: Interactions) -> Interactions:
+        """These interactions without those that the same queries have in ``others``."""
+        span = int(max(self.items.max(initial=0), others.items.max(initial=0))) + 1
+        kept = ~np.isin(self.queries * span + self.items, others.queries * span + others.items)
+        return Interactions.from_pairs(self.queries[kept], self.items[kept], len(self.counts))
+
     def part(self, start: int, end: int) -> Interactions:
         """Interactions of the queries ``start`` to ``end - 1``, counted from 0."""
         offsets = self.offsets[start:end + 1]

@@ -24,7 +24,7 @@ class Queries:
 
     Attributes:
       rows: int64 [queries], rows of the user table.
-      relevant: held-out items, as known items counted from 0.
+      relevant: held-out items that are new to the user, as known items counted from 0.
       seen: training items, likewise.
     """
 
@@ -38,12 +38,11 @@ class Evaluator:
 
     ``heldout_loss`` is the training loss over pairs/heldout in fixed batches, so the negatives are the same in every
     epoch. It depends on the batch size and on ``log_q``: compare it between epochs, and between configurations only
-    where these are equal. A held-out (user, item) pair is held out with all its repeats, so this loss judges *new*
-    pairs, while half of the engagements of a log may repeat old ones.
+    where these are equal.
 
     ``recall@k``, ``ndcg@k`` and ``mrr@k`` rank *all* known items for at most ``max_queries`` held-out users (those with
-    the smallest hash), without the items that the user has in pairs/train. Users and items outside the vocabulary take
-    no part in the ranking.
+    the smallest hash), without the items that the user has in pairs/train: they judge what is new to the user, however
+    often users repeat themselves. Users and items outside the vocabulary take no part in the ranking.
 
     Raises:
       UserError: there are fewer than two held-out pairs.
@@ -90,7 +89,8 @@ def select_queries(dataset: Dataset, most: int) -> Queries:
     kept = wanted[users]
     relevant = Interactions.from_pairs(np.searchsorted(rows, users[kept]), items[kept], len(rows))
     users, items = _known_pairs(dataset.files("pairs/train"), first_user, first_item, wanted)
-    return Queries(rows, relevant, Interactions.from_pairs(np.searchsorted(rows, users), items, len(rows)))
+    seen = Interactions.from_pairs(np.searchsorted(rows, users), items, len(rows))
+    return Queries(rows, relevant.without(seen), seen)
 
 
 def _known_pairs(files: list[str], first_user: int, first_item: int,
