@@ -17,7 +17,7 @@ from beam_pipelines.sampling import CandidateCounts
 from beam_pipelines.shards import HASH, WriteShards
 from beam_pipelines.vocabularies import Vocabularies
 from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS
-from tfrs_pretrain.hashing import combine, fraction, hash_ids
+from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
 TRAIN, HELDOUT = PAIR_SPLITS
@@ -57,19 +57,23 @@ class _MapToRows(beam.DoFn):
 
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
+        hashes = row_hash(batch)
         pairs = pa.RecordBatch.from_pydict({
-            HASH: row_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
+            HASH: hashes, "query": self._vocabularies.rows("user", batch[USER_ID]),
             "candidate": self._vocabularies.rows("item", batch[ITEM_ID])})
-        heldout = is_heldout(batch, self._job.config.dataset.heldout_fraction)
+        heldout = is_heldout(hashes, self._job.config.dataset.heldout_fraction)
         for split, mask in ((TRAIN, ~heldout), (HELDOUT, heldout)):
             if mask.any():
                 yield split, pairs.filter(pa.array(mask))
 
 
-def is_heldout(batch: pa.RecordBatch, share: float) -> np.ndarray:
-    """bool [rows]: a (user, item) pair is held out with all its repeats, whenever and wherever they are read."""
-    pair = combine(hash_ids(batch[USER_ID], HELDOUT_SALT), hash_ids(batch[ITEM_ID], HELDOUT_SALT))
-    return fraction(pair) < share
+def is_heldout(row_hashes: np.ndarray, share: float) -> np.ndarray:
+    """bool [rows]: engagements held out by hash, wherever and whenever they are read.
+
+    Single engagements rather than whole (user, item) pairs: what is held out is then distributed like what is trained
+    on, repeats included.
+    """
+    return fraction(mix(row_hashes + np.uint64(HELDOUT_SALT))) < share
 
 
 def row_hash(batch: pa.RecordBatch) -> np.ndarray:

@@ -54,7 +54,7 @@ def test_existing_output_is_refused_unless_offered(tmp_path):
 def test_reading_tells_missing_unfinished_broken_and_foreign_apart(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         read_manifest(tmp_path / "absent", "thing")
-    with pytest.raises(UserError, match="did not finish"):
+    with pytest.raises(UserError, match=r"has no manifest\.json, so it is no finished thing"):
         read_manifest(tmp_path, "thing")
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(UserError, match="not readable JSON"):

@@ -76,7 +76,8 @@ def read_manifest(folder: Path, kind: str, *, name: str = MANIFEST) -> dict[str,
         raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or mend the path")
     path = folder / name
     if not path.is_file():
-        raise UserError(f"{str(folder)!r} has no {name}: the run that wrote this {kind} did not finish; run it again")
+        raise UserError(f"{str(folder)!r} has no {name}, so it is no finished {kind}: the run that wrote it did not "
+                        "finish (run it again), or it is another folder")
     try:
         manifest = json.loads(path.read_text())
     except (OSError, ValueError) as error:

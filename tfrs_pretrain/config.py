@@ -100,7 +100,7 @@ class DatasetConfig(Strict):
 
     sources: Sources = Sources()
     shards: int = Field(4, ge=1, description="TFRecord files per split")
-    heldout_fraction: float = Field(0.02, gt=0, lt=1, description="share of (user, item) pairs kept to judge Stage I")
+    heldout_fraction: float = Field(0.02, gt=0, lt=1, description="share of engagements kept to judge Stage I")
     pairs_per_block: int = Field(8192, ge=1, description="pairs in one columnar record")
     golden_examples: int = Field(256, ge=1, description="validation impressions kept with raw values, to check exports")
 

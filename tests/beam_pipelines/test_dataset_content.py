@@ -85,10 +85,9 @@ def test_pairs_are_the_pretraining_engagements(tiny_dataset, tables):
                        for row in _window(tables["engagements"], "pretrain").itertuples())
     train, heldout = (Counter(_pairs(tiny_dataset, split)) for split in PAIR_SPLITS)
     assert train + heldout == expected
-    assert max(expected.values()) > 1
-    assert not set(train) & set(heldout)
-    share = len(heldout) / len(expected)
-    # 0.05 of about 8,000 distinct pairs: five standard deviations are below 0.013.
+    assert set(train) & set(heldout)  # single engagements are held out, so repeats of a pair may be on both sides
+    share = heldout.total() / expected.total()
+    # 0.05 of at least 8,000 engagements: five standard deviations are below 0.013.
     assert 0.035 < share < 0.065
     assert [tiny_dataset.examples(split) for split in PAIR_SPLITS] == [train.total(), heldout.total()]
 

@@ -50,6 +50,14 @@ def test_each_pair_comes_once_in_another_order_each_epoch(files, window):
         assert not np.array_equal(first, queries(shuffled_batches(files, 100, window=window, **other)))
 
 
+def test_one_file_is_permuted_anew_each_epoch_and_in_each_window(files):
+    orders = [queries(shuffled_batches(files[:1], 100, seed=1, epoch=epoch, window=500)) for epoch in (1, 2)]
+    assert not np.array_equal(*orders)
+    first, second = orders[0].reshape(2, 500)
+    assert set(first) == set(range(500))
+    assert not np.array_equal(first, second - 500)
+
+
 def test_a_window_over_everything_mixes_everything(files):
     order = queries(shuffled_batches(files, 100, seed=3, epoch=1))
     # The mean place of a uniform permutation's batch is 1499.5 with standard deviation 86; files would give 50, 150...
@@ -67,7 +75,7 @@ def test_corrupt_file_is_named_with_its_record(files):
     with open(files[1], "r+b") as file:  # noqa: PTH123
         file.seek(1500)
         file.write(b"\xff" * 8)
-    with pytest.raises(UserError, match=r"train-1\.tfrecord' cannot be read at record 1"), naming_corrupt_files(files):
+    with pytest.raises(UserError, match=r"train-1\.tfrecord' cannot be read at record 1:"), naming_corrupt_files(files):
         queries(shuffled_batches(files, 100, seed=1, epoch=1))
 
 

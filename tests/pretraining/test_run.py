@@ -1,6 +1,7 @@
 """Stage I from dataset to artifact on the planted logs."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -106,3 +107,11 @@ def test_queries_hold_known_pairs_only(tiny_dataset):
             assert got.items[got.offsets[query]:got.offsets[query + 1]].tolist() == sorted(expected)
     assert queries.relevant.counts.sum() > 0
     np.testing.assert_array_equal(queries.rows, select_queries(tiny_dataset, most=20).rows)
+
+
+def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
+    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows,
+                                    files=lambda split: tiny_dataset.files("pairs/train"))
+    queries = select_queries(repeats, most=20)
+    assert queries.seen.counts.min() > 0
+    assert queries.relevant.counts.tolist() == [0] * 20

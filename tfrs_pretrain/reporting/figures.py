@@ -26,8 +26,8 @@ def arm_colours(arms: Sequence[Arm]) -> dict[str, str]:
 def heldout_loss(epochs: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Stage I: held-out and training loss by epoch; epoch 0 is before training."""
     figure = go.Figure()
-    for key, name, colour, dash in (("heldout_loss", "held-out pairs", COLOURS[0], "solid"),
-                                    ("train_loss", "training pairs (mean of the epoch)", BASELINE, "dot")):
+    for key, name, colour, dash in (("heldout_loss", "held-out engagements", COLOURS[0], "solid"),
+                                    ("train_loss", "training engagements (mean of the epoch)", BASELINE, "dot")):
         points = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
         figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points], name=name, mode="lines+markers",
                            line={"color": colour, "dash": dash}, hovertemplate="%{y:.4f}")
