@@ -59,7 +59,7 @@ def test_results_have_the_promised_keys(first):
 def test_console_ends_with_a_summary_and_the_next_command(first):
     folder, output = first
     assert f"{results(folder)['arms']['warm_start']['test_auc']:.4f}" in output
-    assert output.rstrip().splitlines()[-1] == "next: open run/report.html"
+    assert output.rstrip().splitlines()[-1] == "next: python3 -m webbrowser run/report.html"
     assert "pairs/s" in output
     assert "impressions/s" in output
 

@@ -176,7 +176,7 @@ def _summarise(results: dict[str, Any], workdir: Path) -> None:
     console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
     console.print(f"{results['seconds']['total']:.0f} s in all, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
-    _next(f"open {workdir / 'report.html'}")
+    _next(f"python3 -m webbrowser {workdir / 'report.html'}")
 
 
 def _number(value: float | None) -> str:

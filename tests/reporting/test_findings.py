@@ -48,13 +48,24 @@ def test_auc_variance_is_that_of_repeated_samples():
 
 @pytest.mark.parametrize(("losses", "expected"), [
     ([7.0, 6.0, 5.0], "Stage I's held-out loss fell in every one of 2 epochs (7.000 before training, 5.000 at the "
-                      "end): no overfitting in sight."),
+                      "end)."),
     ([7.0, 6.0, 6.5], "Stage I's held-out loss did not fall in every epoch: it rose or stood still in epoch 2 (7.000 "
                       "before training, 6.500 at the end; lowest 6.000 at epoch 1)."),
     ([7.0], "Stage I did not train: the rows are random."),
 ])
 def test_stage_one(losses, expected):
     assert findings.stage_one([{"epoch": n, "heldout_loss": loss} for n, loss in enumerate(losses)]) == expected
+
+
+def test_distillation_is_judged_against_the_same_arm_without_it():
+    config = {"export": {"arm": "c"}, "ranking": {"arms": {
+        "a": {"transfer": "scratch", "distillation": None}, "b": {"transfer": "warm_start", "distillation": None},
+        "c": {"transfer": "warm_start", "distillation": {"weight": 0.3}}}}}
+    metrics = {name: {"metrics": {"test": {"auc": auc, "log_loss": 0.3, "gauc": 0.7, "impressions": 10_000,
+                                           "positives": 1_000}}} for name, auc in (("a", 0.7), ("b", 0.8), ("c", 0.81))}
+    sentences = findings.distillation(read_arms(config, metrics))
+    assert len(sentences) == 1
+    assert sentences[0].startswith("C makes no measurable difference to b: test AUC +0.0100")
 
 
 def test_largest_and_smallest_gain_by_frequency():

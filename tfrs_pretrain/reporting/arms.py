@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from typing import Any
 
@@ -43,6 +44,11 @@ class Arm:
     @property
     def distilled(self) -> bool:
         return bool(self.settings.get("distillation"))
+
+    @property
+    def undistilled_settings(self) -> str:
+        """The settings without distillation, equal for arms that differ in nothing else."""
+        return json.dumps({key: value for key, value in self.settings.items() if key != "distillation"}, sort_keys=True)
 
     @property
     def scratch(self) -> bool:

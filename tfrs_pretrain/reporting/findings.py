@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.arms import Arm, Difference
+from tfrs_pretrain.reporting.arms import Arm, Difference, difference
 from tfrs_pretrain.reporting.formats import number, signed, words
 
 
@@ -38,8 +38,15 @@ def sentence(arm: Arm, baseline: Arm, change: Difference) -> str:
     return f"{text}; log loss {_direction(change.log_loss)} ({signed(change.log_loss)})."
 
 
+def distillation(arms: Sequence[Arm]) -> list[str]:
+    """For each distilled arm, what it gains over the arm that differs from it by distillation alone."""
+    plain = {arm.undistilled_settings: arm for arm in arms if not arm.distilled}
+    twins = [(arm, plain.get(arm.undistilled_settings)) for arm in arms if arm.distilled]
+    return [sentence(arm, twin, difference(arm, twin)) for arm, twin in twins if twin and not twin.scratch]
+
+
 def stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """Whether Stage I's held-out loss kept falling, the sign that it does not overfit."""
+    """Whether Stage I's held-out loss kept falling."""
     losses = [epoch["heldout_loss"] for epoch in epochs]
     if len(losses) < 2:
         return "Stage I did not train: the rows are random."
@@ -47,7 +54,7 @@ def stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
     rises = [position for position in range(1, len(losses)) if losses[position] >= losses[position - 1]]
     if not rises:
         every = "its one epoch" if trained == 1 else f"every one of {trained} epochs"
-        return f"Stage I's held-out loss fell in {every} ({path}): no overfitting in sight."
+        return f"Stage I's held-out loss fell in {every} ({path})."
     best = min(range(len(losses)), key=losses.__getitem__)
     where = ", ".join(str(epochs[position]["epoch"]) for position in rises)
     return (f"Stage I's held-out loss did not fall in every epoch: it rose or stood still in epoch {where} ({path}; "

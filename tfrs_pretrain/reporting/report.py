@@ -55,7 +55,8 @@ def _evidence(arms: list[Arm], epochs: list[dict[str, Any]], results: Mapping[st
     return {
         "arms": arms, "differences": differences, "slices": slices, "results": results,
         "headline": _headline(judged, baseline, differences),
-        "findings": [*(findings.sentence(arm, baseline, differences[arm.name]) for arm in arms[1:]), stage_one],
+        "findings": [*(findings.sentence(arm, baseline, differences[arm.name]) for arm in arms[1:]),
+                     *findings.distillation(arms), stage_one],
         "stage_one_finding": stage_one, "frequency_finding": findings.by_frequency(slices, judged, baseline),
         "tiles": _tiles(judged, differences.get(judged.name), epochs, results),
         "colours": figures.arm_colours(arms), "figures": _figures(arms, differences, slices, epochs, results),
