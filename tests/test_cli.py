@@ -33,6 +33,7 @@ def test_help_does_not_load_tensorflow():
     (["config", "--set", "pretraining.epoch=1"], "unknown key 'pretraining.epoch'"),
     (["config", "--config", "absent.yaml"], "configuration 'absent.yaml' cannot be read"),
     (["demo", "--workdir", "taken"], "workdir 'taken' is not empty"),
+    (["demo", "--workdir", "taken/file/deeper"], "Not a directory"),
     (["report", "--workdir", "absent"], "'absent' is not the workdir of a run"),
     (["dataset", "--raw", "absent", "--output", "out"], "absent"),
     (["pretrain", "--dataset", "absent", "--output", "out"], "dataset folder 'absent' does not exist"),

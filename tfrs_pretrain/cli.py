@@ -188,10 +188,17 @@ def _next(command: str) -> None:
 
 
 def main() -> None:
-    """Entry point: a UserError is one line on standard error and exit code 2."""
+    """Entry point: what the user can mend is one line on standard error and exit code 2."""
     try:
         app()
     except UserError as error:
-        error_console.print(Text("error: ", style="bold red").append(str(error), style="not bold default"),
-                            soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename!r}: {error.strerror}: check the path, its permissions and the free space")
+
+
+def _refuse(message: str) -> None:
+    error_console.print(Text("error: ", style="bold red").append(message, style="not bold default"), soft_wrap=True)
+    sys.exit(2)

@@ -21,7 +21,7 @@ def import_quietly(name: str) -> ModuleType:
             module = importlib.import_module(name)
             if tensorflow := sys.modules.get("tensorflow"):
                 tensorflow.config.list_physical_devices("GPU")  # where there is no driver, it complains on first use
-        except BaseException:
+        except Exception:
             captured.seek(0)
             os.write(saved, captured.read())
             raise
