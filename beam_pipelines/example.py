@@ -2,7 +2,8 @@
 
 The bytes equal ``tf.train.Example.SerializeToString(deterministic=True)``. Message layout (tensorflow/core/example):
 ``Example{1: Features{1: map<string, Feature>}}``, ``Feature{1: BytesList, 2: FloatList, 3: Int64List}``, each list
-``{1: values}``, packed for numbers; deterministic serialisation orders the map by key.
+``{1: values}``, packed for numbers. Deterministic serialisation orders the map by key; Python's protobuf puts
+``user_id`` before ``user``, which it begins with.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 BYTES_LIST, FLOAT_LIST, INT64_LIST = 1, 2, 3
+AFTER_ALL = b"\xff"  # greater than any byte of UTF-8, so that a name follows the longer names that it begins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ def encode_examples(columns: dict[str, pa.Array]) -> Records:
     for name, column in columns.items():
         if column.null_count or len(column) != count:
             raise ValueError(f"column {name!r} has {column.null_count} nulls and {len(column)} of {count} values")
-    ordered = sorted(columns.items(), key=lambda item: item[0].encode())
+    ordered = sorted(columns.items(), key=lambda item: item[0].encode() + AFTER_ALL)
     entries = [list(_map_entry(name.encode(), column)) for name, column in ordered]
     lengths = np.stack([_lengths(groups, count) for groups in entries])
     header = list(_tagged_lengths(lengths.sum(axis=0)))
