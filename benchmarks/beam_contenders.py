@@ -21,7 +21,6 @@ from beam_pipelines.example import encode_examples
 from beam_pipelines.files import WriteJson
 from beam_pipelines.job import Job
 from beam_pipelines.keys import keys
-from beam_pipelines.parquet import ReadTable
 from beam_pipelines.runner import pipeline_options, run_pipeline
 from beam_pipelines.vocabularies import Vocabularies
 from tfrs_pretrain.config import Config
@@ -80,6 +79,14 @@ def job(raw: Path, output: Path) -> Job:
 def prepare(raw: Path, output: Path) -> None:
     """Builds the vocabularies that every contender maps ids with."""
     run_pipeline(functools.partial(build_vocabulary.build, job=job(raw, output)), pipeline_options([]))
+
+
+def start_engine() -> None:
+    """Runs a pipeline of one element: Beam loads much of itself with the first one."""
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = pipeline | beam.Create([(0, 1)]) | beam.GroupByKey() | beam.Map(str)
+
+    run_pipeline(build, pipeline_options([]))
 
 
 def job_of_this_project(job: Job) -> None:
@@ -241,16 +248,24 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
 
 def count_arrow(job: Job) -> None:
     """Occurrences of each item id with this project's transform."""
+    path = job.source("impressions")
+
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | ReadTable("impressions", job.source("impressions"), [job.schema.item.column], job.batch_rows)
-            | beam.Map(lambda batch: ("item", batch[0])).with_output_types(tuple[str, pa.Array])
+            | beam.Create(range(pq.ParquetFile(path).num_row_groups))
+            | beam.Reshuffle()
+            | beam.FlatMap(_row_group, path, job.schema.item.column).with_output_types(tuple[str, pa.Array])
             | CountValues()
             | beam.MapTuple(lambda _, counts: [counts.num_rows, int(pc.sum(counts["count"]).as_py())])
             | WriteJson(job.path(TEMPORARY_RESULTS))
         )
     run_pipeline(build, pipeline_options([]))
+
+
+def _row_group(group: int, path: str, column: str) -> Iterator[tuple[str, pa.Array]]:
+    for chunk in pq.ParquetFile(path).read_row_group(group, columns=[column])[column].chunks:
+        yield column, chunk
 
 
 def count_rows(job: Job) -> None:
