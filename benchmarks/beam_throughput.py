@@ -4,9 +4,9 @@
 
 Each contender runs in a process of its own on Beam's in-process runner (or without Beam), so that its peak memory is
 its own. Imports, the engine's start (a pipeline of one element) and the making of the logs and vocabularies are not
-timed; reading Parquet and writing files are.
-Contenders whose ratio is reported take turns, ``--repeats`` times, and the fastest of each counts (the job of rows runs once): on a machine that
-others use, single times move by half and more, ratios of bests much less.
+timed; reading Parquet and writing files are. Contenders take turns, ``--repeats`` times (the job of rows runs once),
+and the fastest run of each counts: on a machine that others use, single times move by half and more, ratios of bests
+much less.
 """
 
 import argparse
