@@ -1,25 +1,34 @@
-"""Job: impressions joined with side features, mapped to rows, one tf.Example each, for Stage II."""
+"""Job: impressions joined with side features, mapped to rows, one tf.Example each, for Stage II.
+
+    python -m beam_pipelines.build_impressions --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
+
+Reads the impression log, the side tables and the vocabularies of an earlier job. Writes
+impressions/{train,validation,test}-*.tfrecord, golden.parquet (some validation rows with raw values),
+rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
+"""
 
 import functools
+import sys
 from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.utils.shared import Shared
 
-from beam_pipelines.build_vocabulary import read_log
-from beam_pipelines.cleaning import TIME
 from beam_pipelines.example import Records, encode_examples
 from beam_pipelines.files import WriteJson
 from beam_pipelines.golden import SmallestHashes, write_golden
-from beam_pipelines.job import RESULTS, Job, Log, arrow_type
-from beam_pipelines.keys import keys
+from beam_pipelines.info import impressions_info
+from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, VocabularyOptions, arrow_type
+from beam_pipelines.keys import event_hash, keys, missing_numeric
+from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.read_log import ReadLog
 from beam_pipelines.shards import HASH, WriteShards
-from beam_pipelines.side_tables import JoinSideFeatures, missing_numeric
+from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.vocabularies import Vocabularies
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns
-from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
 
 CHUNK_ROWS = 1 << 16
@@ -28,7 +37,8 @@ CHUNK_ROWS = 1 << 16
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline; the vocabularies must have been written."""
     joined = (
-        read_log(pipeline, job, job.impressions)
+        pipeline
+        | "Impressions" >> ReadLog(job, job.impressions)
         | "AddHash" >> beam.MapTuple(functools.partial(add_hash, log=job.impressions)).with_output_types(
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
@@ -53,21 +63,21 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     )
 
 
+def run(argv: list[str]) -> PipelineResult:
+    """Runs the job alone, from command-line arguments.
+
+    Raises:
+      UserError: see ``launch.execute`` and ``launch.job_from``.
+    """
+    job, options = job_from(argv, VocabularyOptions)
+    return execute(job, "impressions", [Step(build, (job.impressions,))], impressions_info, options,
+                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
+
+
 def add_hash(split: str, batch: pa.RecordBatch, log: Log) -> tuple[str, pa.RecordBatch]:
     """Adds the hash of the columns that identify an impression: user, item, time and context."""
-    hashes = combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
-    for feature in log.context:
-        hashes = combine(hashes, _hash_values(batch[feature.name]))
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    return split, pa.RecordBatch.from_pydict(columns | {HASH: hashes})
-
-
-def _hash_values(column: pa.Array) -> np.ndarray:
-    if pa.types.is_dictionary(column.type):
-        # Null hashes as no value does; position -1 picks the appended entry.
-        known = np.append(hash_ids(column.dictionary), np.uint64(0))
-        return known[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return hash_ids(missing_numeric(column).view(np.int32))
+    return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context)})
 
 
 class _MapToRows(beam.DoFn):
@@ -103,3 +113,7 @@ def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
     return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)),
             "oov_users": int((rows[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((rows[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
+
+
+if __name__ == "__main__":
+    sys.exit(main(__spec__.name, VocabularyOptions))

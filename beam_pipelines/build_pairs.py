@@ -1,18 +1,29 @@
-"""Job: engagements of the pretraining window as (query row, candidate row) pairs in columnar blocks, for Stage I."""
+"""Job: engagements of the pretraining window as (query row, candidate row) pairs in columnar blocks, for Stage I.
+
+    python -m beam_pipelines.build_pairs --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
+
+Reads the engagement log and the vocabularies of an earlier job. Writes pairs/{train,heldout}-*.tfrecord,
+pairs/candidate_probability.npy (float64 [item rows], share of each row among training pairs, without a floor),
+rejected/engagements-*.parquet where rows are bad, and dataset_info.json, last.
+"""
 
 import functools
+import sys
 from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.utils.shared import Shared
 
-from beam_pipelines.build_vocabulary import read_log
-from beam_pipelines.cleaning import TIME
 from beam_pipelines.example import Records, encode_examples
 from beam_pipelines.files import WriteJson, written_whole
-from beam_pipelines.job import RESULTS, Job
+from beam_pipelines.info import pairs_info
+from beam_pipelines.job import RESULTS, DatasetOptions, Job, VocabularyOptions
+from beam_pipelines.keys import event_hash
+from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.read_log import ReadLog
 from beam_pipelines.sampling import CandidateCounts
 from beam_pipelines.shards import HASH, WriteShards
 from beam_pipelines.vocabularies import Vocabularies
@@ -27,7 +38,8 @@ HELDOUT_SALT = 1
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline; the vocabularies must have been written."""
     pairs = (
-        read_log(pipeline, job, job.engagements)
+        pipeline
+        | "Engagements" >> ReadLog(job, job.engagements)
         | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
     )
     _ = (
@@ -48,6 +60,17 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     )
 
 
+def run(argv: list[str]) -> PipelineResult:
+    """Runs the job alone, from command-line arguments.
+
+    Raises:
+      UserError: see ``launch.execute`` and ``launch.job_from``.
+    """
+    job, options = job_from(argv, VocabularyOptions)
+    return execute(job, "pairs", [Step(build, (job.engagements,))], pairs_info, options,
+                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
+
+
 class _MapToRows(beam.DoFn):
     def __init__(self, job: Job):
         self._job, self._shared = job, Shared()
@@ -58,7 +81,7 @@ class _MapToRows(beam.DoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
         pairs = pa.RecordBatch.from_pydict({
-            HASH: row_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
+            HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
             "candidate": self._vocabularies.rows("item", batch[ITEM_ID])})
         heldout = is_heldout(batch, self._job.config.dataset.heldout_fraction)
         for split, mask in ((TRAIN, ~heldout), (HELDOUT, heldout)):
@@ -70,11 +93,6 @@ def is_heldout(batch: pa.RecordBatch, share: float) -> np.ndarray:
     """bool [rows]: a (user, item) pair is held out with all its repeats, whenever and wherever they are read."""
     pair = combine(hash_ids(batch[USER_ID], HELDOUT_SALT), hash_ids(batch[ITEM_ID], HELDOUT_SALT))
     return fraction(pair) < share
-
-
-def row_hash(batch: pa.RecordBatch) -> np.ndarray:
-    """uint64 [rows]: time is part of it, so that repeats of a pair are spread over a shard."""
-    return combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
 
 
 def encode_blocks(pairs: pa.Table, *, block: int) -> Iterator[Records]:
@@ -100,3 +118,7 @@ def write_probability(counts: tuple[np.ndarray, np.ndarray], job: Job) -> str:
     with written_whole(path) as file:
         np.save(file, totals / max(int(totals.sum()), 1))
     return path
+
+
+if __name__ == "__main__":
+    sys.exit(main(__spec__.name, VocabularyOptions))

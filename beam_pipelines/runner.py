@@ -25,7 +25,7 @@ def pipeline_options(arguments: list[str]) -> PipelineOptions:
     if options.view_as(StandardOptions).runner == DEFAULT_RUNNER:
         given, known = options.get_all_options(retain_unknown_options=True), PipelineOptions([]).get_all_options()
         if unknown := sorted(set(given) - set(known)):
-            raise UserError(f"unknown option --{unknown[0]}: python -m beam_pipelines.build_dataset --help lists all")
+            raise UserError(f"unknown option --{unknown[0]}: --help lists those of this job")
     return options
 
 
