@@ -40,10 +40,11 @@ class _ReadBigQuery(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RawBatch]:
         origin = f"bigquery:{self._source.path or self._source.query}"
+        most = min(self._batch_rows, MOST_ROWS)
         return (
             begin
             | "ReadFromBigQuery" >> self._reader()
-            | "BatchRows" >> beam.BatchElements(min_batch_size=1024, max_batch_size=min(self._batch_rows, MOST_ROWS))
+            | "BatchRows" >> beam.BatchElements(min_batch_size=min(1024, most), max_batch_size=most)
             | "AsColumns" >> beam.FlatMap(_as_columns, origin, self._columns).with_output_types(RawBatch)
         )
 
