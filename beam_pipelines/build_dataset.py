@@ -59,7 +59,7 @@ def run(argv: list[str]) -> PipelineResult:
 
 def _execute(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineResult, dict[str, Any]]:
     steps = [Step(build_vocabulary.build, (job.engagements, job.impressions)),
-             Step(build_pairs.build, (job.engagements,)), Step(build_impressions.build, (job.impressions,))]
+             Step(build_pairs.build, (job.engagements,)), Step(build_impressions.build, job.impression_logs)]
     return execute(job, KIND, steps, dataset_info, options, overwrite=overwrite)
 
 

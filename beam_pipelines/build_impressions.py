@@ -2,7 +2,9 @@
 
     python -m beam_pipelines.build_impressions --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
 
-Reads the impression log, the side tables and the vocabularies of an earlier job. Writes
+Reads the impression log, the side tables and the vocabularies of an earlier job; with schema.history also the
+engagement log, for the items that a user engaged with strictly before each impression. With dataset.negative_sampling
+the training window keeps a share of its negatives, which dataset_info.json records as negative_rate. Writes
 impressions/{train,validation,test}-*.tfrecord, golden.parquet (some validation rows with raw values),
 rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
 """
@@ -14,22 +16,26 @@ from collections.abc import Iterator
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.utils.shared import Shared
 
+from beam_pipelines.blocks import encode_block
 from beam_pipelines.example import Records, encode_examples
 from beam_pipelines.files import WriteJson
 from beam_pipelines.golden import SmallestHashes, write_golden
+from beam_pipelines.history import JoinHistory
 from beam_pipelines.info import impressions_info
 from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, VocabularyOptions, arrow_type
-from beam_pipelines.keys import event_hash, keys, missing_numeric
+from beam_pipelines.keys import TIME, event_hash, keys, missing_numeric
 from beam_pipelines.launch import Step, execute, job_from, main
 from beam_pipelines.read_log import ReadLog
 from beam_pipelines.shards import HASH, WriteShards
 from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.vocabularies import Vocabularies
+from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
 
 CHUNK_ROWS = 1 << 16
 
@@ -43,12 +49,14 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
+    mapped = joined | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+    if job.schema.history:
+        mapped |= "JoinHistory" >> JoinHistory(job, pipeline | "History" >> ReadLog(job, job.history))
     _ = (
-        joined
-        | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+        mapped
         | "WriteImpressions" >> WriteShards(
             job.folder, IMPRESSION_SPLITS, job.config.dataset.shards,
-            encode=functools.partial(encode_impressions, schema=job.schema),
+            encode=functools.partial(encode_impressions, config=job.config),
             measure=functools.partial(measure, schema=job.schema))
         | "GatherFiles" >> beam.combiners.ToList()
         | "WriteFiles" >> WriteJson(job.path(RESULTS, "impressions.json"))
@@ -70,7 +78,7 @@ def run(argv: list[str]) -> PipelineResult:
       UserError: see ``launch.execute`` and ``launch.job_from``.
     """
     job, options = job_from(argv, VocabularyOptions)
-    return execute(job, "impressions", [Step(build, (job.impressions,))], impressions_info, options,
+    return execute(job, "impressions", [Step(build, job.impression_logs)], impressions_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
@@ -92,6 +100,9 @@ class _MapToRows(beam.DoFn):
         rows = self._vocabularies.rows
         columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
                    USER_ROW: rows("user", batch[USER_ID]), ITEM_ROW: rows("item", batch[ITEM_ID]), LABEL: batch[LABEL]}
+        columns |= {name: batch[name] for name in self._job.schema.labels}
+        if self._job.schema.history:
+            columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:
             values = batch[feature.name]
             columns[feature.name] = rows(feature.name, values) if feature.kind == "categorical" else missing_numeric(
@@ -99,18 +110,25 @@ class _MapToRows(beam.DoFn):
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
 
 
-def encode_impressions(rows: pa.Table, *, schema: Schema) -> Iterator[Records]:
+def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[Records]:
     """The records of a shard, in the order of its rows."""
+    schema, columnar = config.schema_, config.dataset.impressions_format == "columnar"
+    types = {name: arrow_type(dtype) for name, dtype in impression_columns(schema).items()}
+    if schema.history:
+        types[HISTORY] = pa.list_(pa.int64())
     rows = rows.append_column(KEY, pa.array(keys(rows[HASH].to_numpy())))
-    for start in range(0, rows.num_rows, CHUNK_ROWS):
-        chunk = rows.slice(start, CHUNK_ROWS).combine_chunks()
-        yield encode_examples({name: chunk[name].combine_chunks().cast(arrow_type(dtype))
-                               for name, dtype in impression_columns(schema).items()})
+    step = config.dataset.impressions_per_block if columnar else CHUNK_ROWS
+    for start in range(0, rows.num_rows, step):
+        chunk = rows.slice(start, step).combine_chunks()
+        columns = {name: chunk[name].combine_chunks().cast(kind) for name, kind in types.items()}
+        yield encode_block(columns) if columnar else encode_examples(columns)
 
 
 def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Impressions that were engaged, and those with an id outside the vocabulary."""
-    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)),
+    """Impressions by label that is set, rows of histories, and impressions with an id outside the vocabulary."""
+    labels = {f"{name}_rate": int(rows[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
+    history = {"history_length": pc.sum(pc.list_value_length(rows[HISTORY])).as_py()} if schema.history else {}
+    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **history,
             "oov_users": int((rows[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((rows[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
 

@@ -2,14 +2,15 @@
 
     python -m beam_pipelines.build_pairs --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
 
-Reads the engagement log and the vocabularies of an earlier job. Writes pairs/{train,heldout}-*.tfrecord,
+Reads the engagement log and the vocabularies of an earlier job. Where schema.relation names a column, each pair
+carries its relation and the weight that dataset.relations gives it. Writes pairs/{train,heldout}-*.tfrecord,
 pairs/candidate_probability.npy (float64 [item rows], share of each row among training pairs, without a floor),
 rejected/engagements-*.parquet where rows are bad, and dataset_info.json, last.
 """
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -17,7 +18,9 @@ import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.utils.shared import Shared
 
-from beam_pipelines.example import Records, encode_examples
+from beam_pipelines.blocks import encode_block
+from beam_pipelines.cleaning import RELATION
+from beam_pipelines.example import Records
 from beam_pipelines.files import WriteJson, written_whole
 from beam_pipelines.info import pairs_info
 from beam_pipelines.job import RESULTS, DatasetOptions, Job, VocabularyOptions
@@ -27,7 +30,7 @@ from beam_pipelines.read_log import ReadLog
 from beam_pipelines.sampling import CandidateCounts
 from beam_pipelines.shards import HASH, WriteShards
 from beam_pipelines.vocabularies import Vocabularies
-from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS
+from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
@@ -46,7 +49,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         pairs
         | "WritePairs" >> WriteShards(
             job.folder, PAIR_SPLITS, job.config.dataset.shards,
-            encode=functools.partial(encode_blocks, block=job.config.dataset.pairs_per_block),
+            encode=functools.partial(encode_blocks, block=job.config.dataset.pairs_per_block,
+                                     columns=pair_columns(job.schema)),
             measure=functools.partial(measure, user_oov=job.schema.user.oov_rows, item_oov=job.schema.item.oov_rows))
         | "GatherFiles" >> beam.combiners.ToList()
         | "WriteFiles" >> WriteJson(job.path(RESULTS, "pairs.json"))
@@ -80,9 +84,14 @@ class _MapToRows(beam.DoFn):
 
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
-        pairs = pa.RecordBatch.from_pydict({
-            HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
-            "candidate": self._vocabularies.rows("item", batch[ITEM_ID])})
+        columns = {HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
+                   "candidate": self._vocabularies.rows("item", batch[ITEM_ID])}
+        if self._job.engagements.relations:
+            relation = batch[RELATION].to_numpy()
+            weights = np.array(list(self._job.engagements.relations.values()), np.float32)
+            columns |= {HASH: combine(columns[HASH], hash_ids(relation)), "relation": relation,
+                        "weight": weights[relation]}
+        pairs = pa.RecordBatch.from_pydict(columns)
         heldout = is_heldout(batch, self._job.config.dataset.heldout_fraction)
         for split, mask in ((TRAIN, ~heldout), (HELDOUT, heldout)):
             if mask.any():
@@ -95,12 +104,11 @@ def is_heldout(batch: pa.RecordBatch, share: float) -> np.ndarray:
     return fraction(pair) < share
 
 
-def encode_blocks(pairs: pa.Table, *, block: int) -> Iterator[Records]:
-    """Each record holds up to ``block`` pairs as two values of little-endian int32 rows."""
-    columns = {name: np.ascontiguousarray(pairs[name].to_numpy(), "<i4") for name in ("query", "candidate")}
+def encode_blocks(pairs: pa.Table, *, block: int, columns: Iterable[str]) -> Iterator[Records]:
+    """Each record holds up to ``block`` pairs (see ``blocks``)."""
+    arrays = {name: pairs[name].combine_chunks() for name in columns}
     for start in range(0, pairs.num_rows, block):
-        yield encode_examples({name: pa.array([rows[start:start + block].tobytes()], pa.binary())
-                               for name, rows in columns.items()})
+        yield encode_block({name: values.slice(start, block) for name, values in arrays.items()})
 
 
 def measure(pairs: pa.Table, *, user_oov: int, item_oov: int) -> dict[str, int]:

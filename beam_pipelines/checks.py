@@ -14,18 +14,21 @@ from tfrs_pretrain.schema import Feature, IdSpace
 Expectations = dict[str, tuple[str, Callable[[pa.DataType], bool]]]
 
 
-def check_inputs(job: Job, logs: Iterable[Log], *, sides: bool = True) -> None:
-    """Checks that every needed table is there and every needed column has the right type.
+def check_inputs(job: Job, logs: Iterable[Log]) -> None:
+    """Checks that every table that the logs need is there and every needed column has the right type.
 
     Raises:
       UserError: names table, column, what was expected and what was found.
     """
+    names = set()
     for log in logs:
         check_columns(job, log.table, log_columns(log))
-    if job.schema.history:
+        names.add(log.name)
+    if "history" in names:
         check_times(job)
     for table in SIDES:
-        if sides and job.features(table):
+        # Side features are of impressions.
+        if "impressions" in names and job.features(table):
             space = job.schema.id_spaces[table.removesuffix("s")]
             check_columns(job, table, {space.column: _id_type(space)} | _feature_types(job.features(table)))
             check_unique(job, table, space)

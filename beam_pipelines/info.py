@@ -8,6 +8,7 @@ from beam_pipelines.files import read_json
 from beam_pipelines.job import RESULTS, Job, Log
 from beam_pipelines.shards import splits_summary
 from beam_pipelines.vocabularies import Vocabularies, vocabulary_info
+from tfrs_pretrain.data.dataset import pair_columns
 from tfrs_pretrain.errors import UserError
 
 
@@ -55,6 +56,7 @@ def pairs_info(job: Job) -> dict[str, Any]:
     splits = splits_summary(read_json(job.path(RESULTS, "pairs.json")))
     return _common(job) | {
         "counts": {"engagements": _counts(job, job.engagements, splits)},
+        "pair_columns": pair_columns(job.schema), "relations": list(job.config.dataset.relations),
         "splits": {name: _rates(split) for name, split in splits.items()},
     }
 
@@ -62,9 +64,12 @@ def pairs_info(job: Job) -> dict[str, Any]:
 def impressions_info(job: Job) -> dict[str, Any]:
     """Splits of impressions and the columns of their records; with histories, what became of the engagements."""
     splits = splits_summary(read_json(job.path(RESULTS, "impressions.json")))
+    history = {"history": _counts(job, job.history)} if job.schema.history else {}
+    rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
     return _common(job) | {
-        "counts": {"impressions": _counts(job, job.impressions, splits)},
-        "splits": {name: _rates(split) for name, split in splits.items()},
+        "counts": {"impressions": _counts(job, job.impressions, splits), **history},
+        "impressions_format": job.config.dataset.impressions_format,
+        "splits": {name: _rates(split) | rates.get(name, {}) for name, split in splits.items()},
     }
 
 

@@ -158,6 +158,11 @@ class Job:
                    context=self.features("impressions"), duplicates=dataset.duplicates.impressions == "reject",
                    negative_rates={"train": sampling.rate} if sampling else {}, time=self._time("impressions"))
 
+    @property
+    def impression_logs(self) -> tuple[Log, ...]:
+        """What impressions are built from."""
+        return (self.impressions, self.history) if self.schema.history else (self.impressions,)
+
     def features(self, source: str) -> tuple[Feature, ...]:
         """Declared features that come from one table."""
         return tuple(feature for feature in self.schema.features if feature.source == source)

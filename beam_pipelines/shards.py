@@ -73,7 +73,8 @@ def _write(key: tuple[str, int], batches: Iterable[pa.RecordBatch | None], folde
 
 def in_order(rows: pa.Table) -> pa.Table:
     """Rows by hash; rows of equal hash by their other columns, in the table's column order."""
-    others = [name for name in rows.schema.names if name != HASH]
+    # A list is decided by the other columns, and has no order.
+    others = [field.name for field in rows.schema if field.name != HASH and not pa.types.is_list(field.type)]
     return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in [HASH, *others]])).combine_chunks()
 
 

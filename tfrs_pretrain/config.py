@@ -157,6 +157,9 @@ class DatasetConfig(Strict):
     negative_sampling: NegativeSampling | None = Field(None, description="of impressions/train (null: keep all)")
     shards: int = Field(4, ge=1, description="TFRecord files per split")
     heldout_fraction: float = Field(0.02, gt=0, lt=1, description="share of (user, item) pairs kept to judge Stage I")
+    impressions_format: Literal["examples", "columnar"] = Field(
+        "examples", description="one tf.Example per impression, or blocks of columns (for readers of your own)")
+    impressions_per_block: int = Field(4096, ge=1, description="impressions in one columnar record")
     pairs_per_block: int = Field(8192, ge=1, description="pairs in one columnar record")
     golden_examples: int = Field(256, ge=1, description="validation impressions kept with raw values, to check exports")
 
@@ -166,7 +169,8 @@ class DatasetConfig(Strict):
         bad = {name: weight for name, weight in relations.items() if not 0 <= weight < float("inf")}
         if bad or (relations and not any(relations.values())):
             raise ValueError("weights must be finite and at least 0, and one above 0")
-        return relations
+        # A relation's number is its place: it must not depend on the order in a file, which JSON does not keep.
+        return dict(sorted(relations.items()))
 
 
 class CompleteJourneyConfig(Strict):
