@@ -20,7 +20,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines.comparison import Statistics, contents, differences, drift
@@ -134,7 +134,7 @@ def _part(records: Records, start: int, end: int) -> Records:
 
 
 def validate(options: PipelineOptions) -> tuple[dict[str, Any], PipelineResult]:
-    """Runs the job and writes the report; returns its content and the result of the pipeline.
+    """Runs the job and writes the report; returns its content (empty on a dry run) and the result of the pipeline.
 
     Raises:
       UserError: an argument is missing, or a folder holds no finished dataset.
@@ -150,6 +150,8 @@ def validate(options: PipelineOptions) -> tuple[dict[str, Any], PipelineResult]:
         datasets[REFERENCE] = DescribedDataset.open(arguments.against)
     path = f"{arguments.report}.statistics"
     result = run_pipeline(functools.partial(build, datasets=datasets, path=path), options)
+    if options.view_as(TestOptions).dry_run:
+        return {}, result
     statistics: dict[str, Statistics] = {name: {} for name in datasets}
     for (name, split), found in read_json(path):
         statistics[name][split] = found
@@ -205,6 +207,8 @@ def main() -> int:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    if not report:
+        return 0
     show(report)
     return VIOLATED if report["violations"] else 0
 
