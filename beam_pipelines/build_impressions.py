@@ -23,14 +23,15 @@ from apache_beam.utils.shared import Shared
 from beam_pipelines.blocks import encode_block
 from beam_pipelines.example import Records, encode_examples
 from beam_pipelines.files import WriteJson
-from beam_pipelines.golden import SmallestHashes, write_golden
+from beam_pipelines.golden import write_golden
 from beam_pipelines.history import JoinHistory
 from beam_pipelines.info import impressions_info
 from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, VocabularyOptions, arrow_type
 from beam_pipelines.keys import TIME, event_hash, keys, missing_numeric
 from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.order import HASH, SmallestHashes
 from beam_pipelines.read_log import ReadLog
-from beam_pipelines.shards import HASH, WriteShards
+from beam_pipelines.shards import WriteShards
 from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.vocabularies import Vocabularies
 from tfrs_pretrain.config import Config
@@ -55,7 +56,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     _ = (
         mapped
         | "WriteImpressions" >> WriteShards(
-            job.folder, IMPRESSION_SPLITS, job.config.dataset.shards,
+            job.folder, IMPRESSION_SPLITS, job.config.dataset,
             encode=functools.partial(encode_impressions, config=job.config),
             measure=functools.partial(measure, schema=job.schema))
         | "GatherFiles" >> beam.combiners.ToList()

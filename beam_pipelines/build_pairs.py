@@ -26,9 +26,10 @@ from beam_pipelines.info import pairs_info
 from beam_pipelines.job import RESULTS, DatasetOptions, Job, VocabularyOptions
 from beam_pipelines.keys import event_hash
 from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.order import HASH
 from beam_pipelines.read_log import ReadLog
 from beam_pipelines.sampling import CandidateCounts
-from beam_pipelines.shards import HASH, WriteShards
+from beam_pipelines.shards import WriteShards
 from beam_pipelines.vocabularies import Vocabularies
 from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids
@@ -48,7 +49,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     _ = (
         pairs
         | "WritePairs" >> WriteShards(
-            job.folder, PAIR_SPLITS, job.config.dataset.shards,
+            job.folder, PAIR_SPLITS, job.config.dataset,
             encode=functools.partial(encode_blocks, block=job.config.dataset.pairs_per_block,
                                      columns=pair_columns(job.schema)),
             measure=functools.partial(measure, user_oov=job.schema.user.oov_rows, item_oov=job.schema.item.oov_rows))

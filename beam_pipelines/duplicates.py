@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from beam_pipelines.accounting import Account
 from beam_pipelines.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION, rejected_rows
-from beam_pipelines.golden import plain
 from beam_pipelines.job import Log
 from beam_pipelines.keys import TIME, event_hash
+from beam_pipelines.order import plain
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
 SPLIT = "@split"

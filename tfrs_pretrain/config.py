@@ -155,7 +155,9 @@ class DatasetConfig(Strict):
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")
     negative_sampling: NegativeSampling | None = Field(None, description="of impressions/train (null: keep all)")
-    shards: int = Field(4, ge=1, description="TFRecord files per split")
+    shard_bytes: int = Field(1 << 27, ge=1, description="size to aim at for a TFRecord file, before compression")
+    shards: int | None = Field(None, ge=1, description="TFRecord files per split (null: as shard_bytes asks for)")
+    compression: Literal["none", "gzip"] = Field("none", description="of the TFRecord files (gzip: named .gz)")
     heldout_fraction: float = Field(0.02, gt=0, lt=1, description="share of (user, item) pairs kept to judge Stage I")
     impressions_format: Literal["examples", "columnar"] = Field(
         "examples", description="one tf.Example per impression, or blocks of columns (for readers of your own)")

@@ -17,8 +17,10 @@ import tensorflow as tf  # isort: skip
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300)
 FLOAT32 = st.floats(width=32)
 TEXT = st.text(max_size=5) | st.integers(0, 20000).map(lambda n: "é" * (n // 97) + "x" * (n % 97))
-VALUES = {"list": st.lists(INT64, max_size=5), "int64": INT64, "float32": FLOAT32, "string": TEXT, "binary": st.binary(max_size=300)}
-TYPES = {"list": pa.list_(pa.int64()), "int64": pa.int64(), "float32": pa.float32(), "string": pa.string(), "binary": pa.binary()}
+VALUES = {"list": st.lists(INT64, max_size=5), "int64": INT64, "float32": FLOAT32, "string": TEXT,
+          "binary": st.binary(max_size=300)}
+TYPES = {"list": pa.list_(pa.int64()), "int64": pa.int64(), "float32": pa.float32(), "string": pa.string(),
+         "binary": pa.binary()}
 
 
 def _protobuf(row: dict) -> bytes:

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from beam_pipelines.cleaning import ACCOUNTS, CleanLog
 from beam_pipelines.counting import CountValues
 from beam_pipelines.files import WriteJson, read_json
-from beam_pipelines.golden import SmallestHashes
 from beam_pipelines.job import Job, Log
 from beam_pipelines.keys import keys
 from beam_pipelines.moments import ExactMoments
+from beam_pipelines.order import HASH, SmallestHashes
 from beam_pipelines.sampling import CandidateCounts
-from beam_pipelines.shards import HASH, WriteShards, splits_summary
+from beam_pipelines.shards import WriteShards, splits_summary
 from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.sources import RawBatch, open_source
-from tfrs_pretrain.config import Config, Window
+from tfrs_pretrain.config import Config, DatasetConfig, Window
 from tfrs_pretrain.data.planted import planted_config
 from tfrs_pretrain.schema import IdSpace, Schema
 
@@ -102,7 +102,7 @@ def test_shards_hold_sorted_rows_whatever_the_batches(pipeline, tmp_path):
                for part in ([0], [1, 2], [3])]
     with pipeline:
         files = pipeline | beam.Create(batches) | WriteShards(
-            str(tmp_path), ("train", "heldout"), 2, encode=_refuse_unordered,
+            str(tmp_path), ("train", "heldout"), DatasetConfig(shards=2), encode=_refuse_unordered,
             measure=lambda rows: {"total": sum(rows["value"].to_pylist())})
         _ = files | beam.combiners.ToList() | WriteJson(str(tmp_path / "files.json"))
     splits = splits_summary(read_json(str(tmp_path / "files.json")))

@@ -3,7 +3,7 @@
 ::
 
     vocabulary/<name>.parquet                        one per ID space and categorical feature
-    pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I
+    pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I (.tfrecord.gz where compressed)
     pairs/candidate_probability.npy                  float64 [item rows]: share of each item row in pairs/train
     impressions/{train,validation,test}-SSSSS-of-NNNNN.tfrecord   one tf.Example per impression for Stage II
     golden.parquet                                   some validation impressions with raw values, to check exports
@@ -38,9 +38,14 @@ PAIR_SPLITS = ("pairs/train", "pairs/heldout")
 IMPRESSION_SPLITS = ("impressions/train", "impressions/validation", "impressions/test")
 
 
-def shard_path(split: str, shard: int, shards: int) -> str:
+def shard_path(split: str, shard: int, shards: int, *, compressed: bool = False) -> str:
     """Path of a TFRecord file inside the dataset folder."""
-    return f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
+    return f"{split}-{shard:05d}-of-{shards:05d}.tfrecord{'.gz' if compressed else ''}"
+
+
+def compression(path: str) -> str:
+    """What ``tf.data.TFRecordDataset`` calls the compression of a file with this name."""
+    return "GZIP" if path.endswith(".gz") else ""
 
 
 def pair_columns(schema: Schema) -> dict[str, str]:
