@@ -23,8 +23,9 @@ def contents(dataset: DescribedDataset, statistics: Statistics) -> Iterator[Meas
         yield Measurement("max_miscounted_examples", abs(found["examples"] - examples), split,
                           detail=f"{found['examples']} found, {examples} recorded")
         yield from _columns(dataset, split, found)
-    wrong = [name for name in dataset.digests if dataset.vocabulary(name) is None]
-    yield Measurement("max_vocabulary_mismatches", len(wrong), detail=", ".join(wrong))
+    if dataset.has_vocabularies:
+        wrong = [name for name in dataset.digests if dataset.vocabulary(name) is None]
+        yield Measurement("max_vocabulary_mismatches", len(wrong), detail=", ".join(wrong))
 
 
 def _columns(dataset: DescribedDataset, split: str, found: dict[str, Any]) -> Iterator[Measurement]:

@@ -8,19 +8,22 @@ from typing import Any
 from apache_beam.io.filesystem import BeamIOError
 from pydantic import ValidationError
 
+from beam_pipelines.blocks import LENGTHS
 from beam_pipelines.files import read_json
 from beam_pipelines.record_statistics import Rows
 from beam_pipelines.vocabularies import load_vocabulary
 from tfrs_pretrain.artifacts import DATASET_INFO
-from tfrs_pretrain.data.dataset import KIND, PAIR_SPLITS, VOCABULARY_FOLDER, impression_columns
+from tfrs_pretrain.data.dataset import KIND, PAIR_SPLITS, VOCABULARY_FOLDER, impression_columns, pair_columns
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 # Features of more values are counted by band of popularity, as ids are.
 LARGEST_EXACT = 1 << 16
-# Columns of a pair block: type of the values in its bytes, and the vocabulary whose rows they are.
-BLOCK_COLUMNS: dict[str, tuple[str, str | None]] = {"query": ("<i4", "user"), "candidate": ("<i4", "item")}
+BLOCK_TYPES = {"int32": "<i4", "int64": "<i8", "float32": "<f4"}
+PAIR_VOCABULARIES = {"query": "user", "candidate": "item"}
+# Folders of these kinds hold records; only the first holds its vocabularies, too.
+KINDS = (KIND, "pairs", "impressions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +71,8 @@ class DescribedDataset:
             raise UserError(f"{folder!r} holds no finished dataset ({path!r}: {' '.join(str(error).split())}): name a "
                             "folder that build_dataset wrote, or build it again") from error
         came = info.get("kind") if isinstance(info, dict) else None
-        if came != KIND:
-            raise UserError(f"{path!r} describes {came!r}, expected {KIND!r}: name the right folder")
+        if came not in KINDS:
+            raise UserError(f"{path!r} describes {came!r}, expected {' or '.join(KINDS)}: name the right folder")
         try:
             return cls(folder, info, schema or Schema.model_validate(info["config"]["schema"]))
         except (KeyError, ValidationError) as error:
@@ -81,15 +84,23 @@ class DescribedDataset:
     def expected(self, split: str) -> dict[str, Expected]:
         """Columns of the records of a split."""
         if split in PAIR_SPLITS:
-            return {name: Expected("string", vocabulary, block) for name, (block, vocabulary) in BLOCK_COLUMNS.items()}
-        vocabularies = {USER_ROW: "user", ITEM_ROW: "item"} | {
+            return {name: Expected("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
+                    for name, dtype in pair_columns(self.schema).items()}
+        vocabularies = {USER_ROW: "user", ITEM_ROW: "item", HISTORY: "item"} | {
             feature.name: feature.name for feature in self.schema.of_kind("categorical", privileged=True)}
-        return {name: Expected(dtype, vocabularies.get(name))
-                for name, dtype in impression_columns(self.schema).items()}
+        plain = {name: Expected(dtype, vocabularies.get(name))
+                 for name, dtype in impression_columns(self.schema).items()}
+        if self.schema.history:
+            plain[HISTORY] = Expected("int64", "item", many=True)
+        return _blocks(plain) if self.info.get("impressions_format") == "columnar" else plain
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return (LABEL,)
+        return (LABEL, *self.schema.labels)
+
+    @property
+    def has_vocabularies(self) -> bool:
+        return bool(self.info["kind"] == KIND)
 
     def rows(self, vocabulary: str) -> Rows | None:
         """None where the dataset has no such vocabulary."""
@@ -111,3 +122,13 @@ class DescribedDataset:
         except (UserError, BeamIOError, OSError):
             return None
         return vocabulary if vocabulary.digest == self.digests[name] else None
+
+
+def _blocks(plain: dict[str, Expected]) -> dict[str, Expected]:
+    """The columns of impressions in blocks; those without a fixed width have their lengths beside them."""
+    blocks = {}
+    for name, column in plain.items():
+        blocks[name] = Expected("string", column.vocabulary, BLOCK_TYPES.get(column.kind))
+        if column.many or column.kind == "string":
+            blocks[name + LENGTHS] = Expected("string", block=BLOCK_TYPES["int32"])
+    return blocks

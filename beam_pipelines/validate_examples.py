@@ -35,10 +35,13 @@ from beam_pipelines.thresholds import THRESHOLDS, Measurement, judged
 from beam_pipelines.validation_table import show
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import KEY
 
 VIOLATED = 3
 DATASET, REFERENCE = "dataset", "reference"
 CHUNK_RECORDS = 1 << 16
+# Columns that hold one value for each pair or impression of a block.
+ONE_EACH = ("query", KEY)
 
 
 class ValidationOptions(PipelineOptions):
@@ -114,8 +117,9 @@ def measure(records: Records, expected: dict[str, Expected], rows: dict[str, Row
         return
     measured = {name: sum((_column(part, expected.get(name), rows.get(name)) for part in parts), ColumnStatistics())
                 for name, parts in columns.items()}
-    blocks = [measured[name].values for name, column in expected.items() if column.block and name in measured]
-    yield SplitStatistics(len(records), max(blocks) if blocks else len(records), columns=measured)
+    blocks = [measured[name].values for name in ONE_EACH
+              if name in expected and expected[name].block and name in measured]
+    yield SplitStatistics(len(records), blocks[0] if blocks else len(records), columns=measured)
 
 
 def _column(part: Column, expected: Expected | None, rows: Rows | None) -> ColumnStatistics:

@@ -32,8 +32,9 @@ def job_server(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("flink")
     artifact = f"org.apache.beam:beam-runners-flink-{FLINK_VERSION}-job-server:{apache_beam.__version__}"
     try:
-        done = subprocess.run(["mvn", "--batch-mode", "--quiet", "--update-snapshots", f"{PLUGIN}:copy", f"-Dartifact={artifact}",
-                               f"-DoutputDirectory={folder}"], capture_output=True, text=True, check=False, timeout=900)
+        done = subprocess.run(["mvn", "--batch-mode", "--quiet", "--update-snapshots", f"{PLUGIN}:copy",
+                               f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"],
+                              capture_output=True, text=True, check=False, timeout=900)
     except subprocess.TimeoutExpired:
         pytest.skip(f"Maven did not bring {artifact} within 15 minutes")
     if done.returncode:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -14,6 +16,7 @@ from beam_pipelines import validate_examples
 from beam_pipelines.build_dataset import build
 from beam_pipelines.runner import pipeline_options
 from beam_pipelines.validate_examples import validate
+from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.data.planted import write_planted_logs
 from tfrs_pretrain.errors import UserError
@@ -234,7 +237,7 @@ def test_command_line_mistakes(argv, message):
 def test_another_kind_of_manifest_is_refused(tiny_dataset, damaged):
     info = json.loads((damaged / "dataset_info.json").read_text())
     (damaged / "dataset_info.json").write_text(json.dumps(info | {"kind": "embeddings"}))
-    with pytest.raises(UserError, match="describes 'embeddings', expected 'dataset'"):
+    with pytest.raises(UserError, match="describes 'embeddings', expected dataset or pairs or impressions"):
         _validate(damaged)
 
 
@@ -242,3 +245,45 @@ def test_statistics_do_not_depend_on_chunks(damaged, monkeypatch):
     first = _validate(damaged)
     monkeypatch.setattr(validate_examples, "CHUNK_RECORDS", 7)
     assert _validate(damaged) == first
+
+
+@pytest.fixture(scope="module", params=["examples", "columnar"])
+def rich(request, planted_logs, tmp_path_factory) -> Path:
+    """Relations, weights, a further label and histories, compressed, in either format."""
+    folder = tmp_path_factory.mktemp("rich")
+    for name in ("items", "users"):
+        shutil.copy(planted_logs / f"{name}.parquet", folder)
+    engagements, impressions = (pq.read_table(planted_logs / f"{name}.parquet") for name in (
+        "engagements", "impressions"))
+    surface = pa.array(np.where(np.arange(engagements.num_rows) % 3, "view", "save"))
+    pq.write_table(engagements.append_column("surface", surface), folder / "engagements.parquet")
+    pq.write_table(impressions.append_column("liked", impressions["clicked"]), folder / "impressions.parquet")
+    tree = planted_tree()
+    tree["schema"] |= {"relation": "surface", "labels": ["liked"], "history": {"length": 4}}
+    tree["dataset"] |= {"relations": {"view": 0.25, "save": 1.0}, "impressions_format": request.param,
+                        "compression": "gzip"}
+    build(Config.model_validate(tree), folder, folder / "dataset")
+    return folder / "dataset"
+
+
+def test_all_that_the_jobs_can_write_is_understood(rich, tiny_dataset):
+    report = _validate(rich, "--max_new_columns=0")
+    assert report["violations"] == []
+    found = report["splits"]["dataset"]
+    assert found[TRAIN]["examples"] == 1908
+    columns, plain = found[TRAIN]["columns"], _validate_plain(tiny_dataset, rich.parent)
+    assert columns["liked"]["mean"] == columns["label"]["mean"] == plain[TRAIN]["columns"]["label"]["mean"]
+    assert columns["item"]["oov"] == plain[TRAIN]["columns"]["item"]["oov"] > 0
+    assert columns["quality"]["missing"] == plain[TRAIN]["columns"]["quality"]["missing"] > 0
+    assert 1908 < columns["history"]["values"] <= 4 * 1908
+    assert {check["column"] for check in report["checks"] if check["threshold"] == "max_label_rate_shift"} == {
+        "label", "liked"}
+    weight = found["pairs/train"]["columns"]["weight"]
+    assert weight["values"] == 11101
+    assert weight["mean"] == pytest.approx(0.5, abs=0.02)
+
+
+def _validate_plain(dataset, folder: Path) -> dict:
+    report = folder / "plain.json"
+    validate(pipeline_options([f"--dataset={dataset.folder}", f"--report={report}"]))
+    return json.loads(report.read_text())["splits"]["dataset"]
