@@ -30,6 +30,7 @@ from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.schema import Feature
 from tfrs_pretrain.vocabulary import MISSING, oov_row
 
+COLUMNS = ["member", "item", "ts", "day", "clicked", "surface", "dwell"]
 USERS, ITEMS, ENGAGEMENTS = 200_000, 100_000, 1_000_000
 TEMPORARY_RESULTS = "counts.json"
 SHARDS = 8
@@ -81,6 +82,10 @@ def prepare(raw: Path, output: Path) -> None:
     run_pipeline(functools.partial(build_vocabulary.build, job=job(raw, output)), pipeline_options([]))
 
 
+def _path(job: Job, table: str) -> str:
+    return f"{job.raw}/{table}.parquet"
+
+
 def start_engine() -> None:
     """Runs a pipeline of one element: Beam loads much of itself with the first one."""
     def build(pipeline: beam.Pipeline) -> None:
@@ -100,7 +105,7 @@ def rows_through_beam(job: Job) -> None:
         splits = list(job.impressions.windows)
         parts = (
             pipeline
-            | beam.io.ReadFromParquet(job.source("impressions"), columns=job.impressions.columns)
+            | beam.io.ReadFromParquet(_path(job, "impressions"), columns=COLUMNS)
             | beam.ParDo(_ToExample(job))
             | beam.Reshuffle()
             | beam.Partition(lambda element, _: element[0], len(splits))
@@ -127,7 +132,7 @@ class _ToExample(beam.DoFn):
                                      strict=True)) for name, vocabulary in self._vocabularies.items()}
         self._side = {}
         for table, space in (("items", schema.item), ("users", schema.user)):
-            records = pq.read_table(self._job.source(table)).to_pylist()
+            records = pq.read_table(_path(self._job, table)).to_pylist()
             self._side[table] = {record[space.column]: record for record in records}
 
     def _row(self, name: str, value: Any) -> int:
@@ -175,11 +180,11 @@ def pyarrow_alone(job: Job) -> None:
     Byte for byte the files of the job. It holds the whole log in memory and uses one machine.
     """
     schema = job.schema
-    log = pq.read_table(job.source("impressions"), columns=job.impressions.columns,
+    log = pq.read_table(_path(job, "impressions"), columns=COLUMNS,
                         read_dictionary=[schema.item.column, "surface"])
     log = log.filter(_good(log, job)).unify_dictionaries().combine_chunks()
     log = log.set_column(log.schema.get_field_index(schema.time), schema.time, log[schema.time].cast(pa.int64()))
-    side = {table: pq.read_table(job.source(table)).combine_chunks() for table in ("items", "users")}
+    side = {table: pq.read_table(_path(job, table)).combine_chunks() for table in ("items", "users")}
     vocabularies = Vocabularies.load(job)
     for split, window in job.impressions.windows.items():
         inside = pc.and_(pc.greater_equal(log[schema.window], window.bounds[0]),
@@ -248,7 +253,7 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
 
 def count_arrow(job: Job) -> None:
     """Occurrences of each item id with this project's transform."""
-    path = job.source("impressions")
+    path = _path(job, "impressions")
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
@@ -275,7 +280,7 @@ def count_rows(job: Job) -> None:
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | beam.io.ReadFromParquet(job.source("impressions"), columns=[column])
+            | beam.io.ReadFromParquet(_path(job, "impressions"), columns=[column])
             | beam.Map(lambda row: (row[column], 1))
             | beam.CombinePerKey(sum)
             | beam.Values()
