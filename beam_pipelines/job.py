@@ -13,7 +13,7 @@ from tfrs_pretrain.schema import LABEL, Feature, Schema
 
 RESULTS = ".results"
 BATCH_ROWS = 1 << 17
-BUCKETS = 64
+BUCKETS = 16
 
 
 class DatasetOptions(PipelineOptions):
@@ -26,6 +26,8 @@ class DatasetOptions(PipelineOptions):
         parser.add_argument("--output", help="folder to write the dataset to")
         parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override a configuration key")
         parser.add_argument("--overwrite", action="store_true", help="replace what the output folder holds")
+        parser.add_argument("--finish", action="store_true",
+                            help="run nothing: check and finish what a job launched from a template has written")
 
 
 class ReadOptions(PipelineOptions):

@@ -53,6 +53,14 @@ def refuse_finished(folder: str, *, overwrite: bool) -> None:
     raise UserError(f"output folder {folder!r} {came}: pass --overwrite to replace it, or name another")
 
 
+def refuse_not_begun(folder: str) -> None:
+    """Raises UserError where no job that is still to be finished has written."""
+    files = list_files(folder)
+    if DATASET_INFO in files or MARKER not in files:
+        raise UserError(f"output folder {folder!r} holds no unfinished job: --finish follows a job that was launched "
+                        "from a template, with the same arguments")
+
+
 def finish(folder: str, kind: str, info: dict[str, Any]) -> None:
     """Removes what the jobs told each other and writes the manifest, last."""
     _clean(folder, [path for path in list_files(folder) if path.startswith(f"{RESULTS}/")])

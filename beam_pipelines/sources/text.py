@@ -66,7 +66,9 @@ def as_text(value: Any) -> str | None:
     """A value from JSON, Avro or BigQuery as it would stand in a text file; None and the like stay None."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float | list | dict):
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, bool | list | dict):
         return json.dumps(value, default=str, ensure_ascii=False)
     # Dates and times.
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
