@@ -33,7 +33,8 @@ def rich(planted_logs, tmp_path_factory) -> tuple[Config, Path]:
     impressions = impressions.append_column("liked", pa.array(random.random(impressions.num_rows) < 0.2))
     place = impressions.schema.get_field_index("item")
     bad = impressions.slice(6000, 20).set_column(place, "item", pa.array([""] * 20))
-    pq.write_table(pa.concat_tables([impressions, impressions.slice(5000, 99), bad]), folder / "impressions.parquet",
+    # Of the test window, which is not sampled.
+    pq.write_table(pa.concat_tables([impressions, impressions.slice(7300, 99), bad]), folder / "impressions.parquet",
                    row_group_size=1000)
     engagements = pq.read_table(planted_logs / "engagements.parquet").to_pandas()
     engagements["surface"] = random.choice(["view", "save", "hide"], len(engagements))
