@@ -20,7 +20,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import combine, hash_ids
 
 REJECTED_FOLDER = "rejected"
-SHARDS = 8
+ROWS_PER_FILE = 1 << 18  # about: rows go to files by hash
 
 
 class WriteDeadLetter(beam.PTransform):
@@ -31,18 +31,24 @@ class WriteDeadLetter(beam.PTransform):
         self._folder, self._log = folder, log
 
     def expand(self, rejected: beam.PCollection[pa.RecordBatch]) -> beam.PCollection[str]:
+        count = (
+            rejected
+            | "Rows" >> beam.Map(lambda batch: batch.num_rows).with_output_types(int)
+            | "CountRows" >> beam.CombineGlobally(sum)
+        )
         return (
             rejected
-            | "AssignShards" >> beam.FlatMap(_assign).with_output_types(tuple[int, pa.RecordBatch])
+            | "AssignShards" >> beam.FlatMap(_assign, beam.pvalue.AsSingleton(count)).with_output_types(
+                tuple[int, pa.RecordBatch])
             | "GroupShards" >> beam.GroupByKey()
             | "WriteRejected" >> beam.MapTuple(functools.partial(
                 _write, folder=self._folder, log=self._log)).with_output_types(str)
         )
 
 
-def _assign(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _assign(batch: pa.RecordBatch, count: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     hashes = combine(hash_ids(batch["values"]), hash_ids(batch["position"].fill_null(-1)))
-    numbers = hashes % np.uint64(SHARDS)
+    numbers = hashes % np.uint64(-(-count // ROWS_PER_FILE))
     for shard in np.unique(numbers):
         yield int(shard), batch.filter(pa.array(numbers == shard))
 

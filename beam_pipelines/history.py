@@ -26,8 +26,8 @@ ENGAGED = "@engaged"  # instead of a split
 class JoinHistory(beam.PTransform):
     """Adds a column ``history`` (list of int64 item rows, the latest last) to batches with user_id and @time.
 
-    Users meet their engagements in one of ``buckets`` parts. A worker holds a part's engagements, some 20 bytes each
-    plus the users' ids, and takes its impressions batch by batch, however many there are of one user.
+    Users meet their engagements in one of ``buckets`` parts. A worker holds a part's engagements (about 100 bytes each
+    while they are sorted, 12 afterwards) and takes its impressions batch by batch, however many there are of one user.
 
     Args:
       job: names the length of a history and the number of parts.

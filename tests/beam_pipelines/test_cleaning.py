@@ -218,3 +218,8 @@ def test_every_row_is_kept_rejected_or_filtered(changes):
     assert account.read == account.kept.total() + account.rejected.total() + account.filtered.total()
     assert cleaned.rejected.num_rows == account.rejected.total()
     assert {split: part.num_rows for split, part in cleaned.parts.items()} == account.kept
+    good = [GOOD | change for change in changes if None not in change.values() and change.get("u") != -3
+            and change.get("i") != "" and change.get("y") != 2]
+    assert account.kept == Counter("train" if row["w"] < 5 else "test" for row in good if 3 <= row["w"] < 7)
+    assert account.filtered == Counter({OUTSIDE: sum(not 3 <= row["w"] < 7 for row in good)} if any(
+        not 3 <= row["w"] < 7 for row in good) else {})

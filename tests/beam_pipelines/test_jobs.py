@@ -115,6 +115,12 @@ def test_extending_keeps_rows_and_appends(planted_logs, arguments, tmp_path):
     assert info["extended"] == read_manifest(early, "vocabulary", name=DATASET_INFO)["vocabularies"]
 
 
+def test_a_dataset_may_extend_another(tiny_dataset, arguments, tmp_path):
+    """The same window again: every id keeps its row and its count, so that nothing changes."""
+    build_dataset.run(arguments(tmp_path / "out", f"--extend={tiny_dataset.folder}"))
+    _same_files(tmp_path / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
+
+
 IDS = st.dictionaries(st.integers(0, 40), st.integers(1, 5), min_size=1)
 
 

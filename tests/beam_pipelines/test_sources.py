@@ -202,6 +202,21 @@ def test_rows_of_bigquery_become_text():
     assert batch.positions.tolist() == [-1, -1]
 
 
+def test_bigquery_in_a_pipeline(monkeypatch):
+    """All of the source but the client: a collection of dicts stands for what the client gives."""
+    import apache_beam as beam
+    from apache_beam.testing import test_pipeline
+    from apache_beam.testing.util import assert_that, equal_to
+
+    from beam_pipelines.sources import bigquery
+
+    monkeypatch.setattr(bigquery._ReadBigQuery, "_reader", lambda self: beam.Create([{"x": 1, "y": 2}, {"x": None}]))
+    with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
+        batches = pipeline | open_source("t", Source(format="bigquery", path="p:d.t"), "raw").read(["x"], 1)
+        assert_that(batches | beam.Map(lambda batch: (batch.path, batch.rows.to_pylist())),
+                    equal_to([("bigquery:p:d.t", [{"x": "1"}]), ("bigquery:p:d.t", [{"x": None}])]))
+
+
 def _write(frame: pd.DataFrame, path, form: str) -> None:
     if form == "csv":
         frame.to_csv(path, index=False)
