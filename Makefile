@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: demo test lint types clean help
+.PHONY: demo test test-flink lint types clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
 	@echo "make test   the tests          make lint   ruff          make types   mypy"
+	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
 	@echo "make clean  removes .venv and runs/"
 
 demo: $(VENV)/demo.installed
@@ -17,6 +18,10 @@ demo: $(VENV)/demo.installed
 
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest
+
+# The job server's jar comes through Maven; FLINK_VERSION names another Flink than the newest that Beam publishes for.
+test-flink: $(VENV)/test.installed
+	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

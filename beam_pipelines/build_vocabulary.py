@@ -1,25 +1,43 @@
-"""Job: vocabularies of ID spaces and categorical features, statistics of numeric features, accounts of both logs.
+"""Job: vocabularies of ID spaces and categorical features, statistics of numeric features.
 
-ID spaces are counted over the engagements of the pretraining window, features over the impressions of the ranking
-training window, so that nothing is learnt from validation or test.
+    python -m beam_pipelines.build_vocabulary --config CONFIG --raw FOLDER --output FOLDER [--extend FOLDER]
+
+Reads the engagement and impression logs and the side tables. ID spaces are counted over the engagements of the
+pretraining window, features over the impressions of the ranking training window, so that nothing is learnt from
+validation or test. Ids are admitted by minimum count and maximum size and take rows in the order (-count, id); with
+--extend every id of an earlier vocabulary keeps its row, takes its new count, and new ids follow.
+
+Writes vocabulary/<name>.parquet (id, count; in row order), rejected/<log>-*.parquet where rows are bad, and
+dataset_info.json (numeric statistics, counts of rows, digests), last.
 """
 
 import functools
+import sys
 from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.accounting import SumAccounts
-from beam_pipelines.cleaning import ACCOUNTS, CleanLog
 from beam_pipelines.counting import CountValues
 from beam_pipelines.files import WriteJson
-from beam_pipelines.job import RESULTS, Job, Log, arrow_type
+from beam_pipelines.info import vocabularies_info
+from beam_pipelines.job import RESULTS, DatasetOptions, ExtendOptions, Job, arrow_type
+from beam_pipelines.keys import missing_numeric
+from beam_pipelines.launch import Step, execute, job_from, main
 from beam_pipelines.moments import ExactMoments
-from beam_pipelines.parquet import ReadTable
-from beam_pipelines.side_tables import JoinSideFeatures, missing_numeric
-from beam_pipelines.vocabularies import compact, save_vocabulary, vocabulary_path
+from beam_pipelines.read_log import ReadLog
+from beam_pipelines.side_tables import JoinSideFeatures
+from beam_pipelines.vocabularies import (
+    VOCABULARY_KIND,
+    compact,
+    load_vocabulary,
+    save_vocabulary,
+    vocabulary_info,
+    vocabulary_path,
+)
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
 from tfrs_pretrain.vocabulary import MISSING, Vocabulary
 
@@ -28,8 +46,8 @@ ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
-    engagements = read_log(pipeline, job, job.engagements, account=True)
-    impressions = read_log(pipeline, job, job.impressions, account=True)
+    engagements = pipeline | "Engagements" >> ReadLog(job, job.engagements)
+    impressions = pipeline | "Impressions" >> ReadLog(job, job.impressions)
     training = (
         impressions
         | "TrainingWindow" >> beam.Filter(lambda element: element[0] == "train")
@@ -53,21 +71,16 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         )
 
 
-def read_log(pipeline: beam.Pipeline, job: Job, log: Log, *, account: bool = False
-             ) -> beam.PCollection[tuple[str, pa.RecordBatch]]:
-    """Cleaned batches of a log by split; with ``account``, what became of its rows is written as a result."""
-    cleaned = (
-        pipeline
-        | f"Read/{log.table}" >> ReadTable(log.table, job.source(log.table), log.columns, job.batch_rows)
-        | f"Clean/{log.table}" >> CleanLog(log)
-    )
-    if account:
-        _ = (
-            cleaned[ACCOUNTS]
-            | f"SumAccounts/{log.table}" >> beam.CombineGlobally(SumAccounts())
-            | f"WriteAccount/{log.table}" >> WriteJson(job.path(RESULTS, f"account-{log.table}.json"))
-        )
-    return cleaned["batches"]
+def run(argv: list[str]) -> PipelineResult:
+    """Runs the job alone, from command-line arguments.
+
+    Raises:
+      UserError: see ``launch.execute`` and ``launch.job_from``.
+    """
+    job, options = job_from(argv, ExtendOptions)
+    steps = [Step("vocabularies", build, (job.engagements, job.impressions))]
+    return execute(job, VOCABULARY_KIND, steps, vocabularies_info, options,
+                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
 def id_columns(_: str, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
@@ -88,13 +101,24 @@ def numeric_column(_: str, batch: pa.RecordBatch, name: str) -> np.ndarray:
 
 
 def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
-    """Admits, orders and writes one vocabulary; returns its path."""
+    """Admits, orders and writes one vocabulary; returns its name."""
     schema = job.schema
     limits = schema.id_spaces | {feature.name: feature for feature in schema.features}
     declared = limits[name]
-    ids = counts["value"].combine_chunks().cast(arrow_type(declared.dtype))
-    vocabulary = Vocabulary.from_counts(
-        ids, counts["count"].to_numpy(), oov_rows=declared.oov_rows, min_count=declared.min_count,
-        max_size=getattr(declared, "max_size", None))
-    save_vocabulary(vocabulary, vocabulary_path(job, name))
+    ids, numbers = counts["value"].combine_chunks().cast(arrow_type(declared.dtype)), counts["count"].to_numpy()
+    max_size = getattr(declared, "max_size", None)
+    if job.extend and name in vocabulary_info(job.extend)["vocabularies"]:
+        earlier = load_vocabulary(vocabulary_path(job.extend, name))
+        if max_size is not None and len(earlier.ids) > max_size:
+            raise UserError(f"vocabulary {name!r} of {job.extend!r} holds {len(earlier.ids)} ids, more than max_size "
+                            f"{max_size}, and each would keep its row: raise max_size, or build without --extend")
+        vocabulary = earlier.extended(ids, numbers, min_count=declared.min_count, max_size=max_size)
+    else:
+        vocabulary = Vocabulary.from_counts(ids, numbers, oov_rows=declared.oov_rows, min_count=declared.min_count,
+                                            max_size=max_size)
+    save_vocabulary(vocabulary, vocabulary_path(job.folder, name))
     return name
+
+
+if __name__ == "__main__":
+    sys.exit(main(__spec__.name, ExtendOptions))

@@ -1,13 +1,12 @@
 """Checks of the inputs before a pipeline starts, so that a mistake costs seconds and gets one clear line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_pipelines.files import matching_files
 from beam_pipelines.job import Job, Log
-from beam_pipelines.parquet import read_whole, table_schema
+from beam_pipelines.side_tables import SIDES, read_side_table
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Feature, IdSpace
 
@@ -15,16 +14,22 @@ from tfrs_pretrain.schema import Feature, IdSpace
 Expectations = dict[str, tuple[str, Callable[[pa.DataType], bool]]]
 
 
-def check_inputs(job: Job) -> None:
-    """Checks that every needed table is there and every needed column has the right type.
+def check_inputs(job: Job, logs: Iterable[Log]) -> None:
+    """Checks that every table that the logs need is there and every needed column has the right type.
 
     Raises:
       UserError: names table, column, what was expected and what was found.
     """
-    check_columns(job, "engagements", log_columns(job.engagements))
-    check_columns(job, "impressions", log_columns(job.impressions))
-    for table, space in (("items", job.schema.item), ("users", job.schema.user)):
-        if job.features(table):
+    names = set()
+    for log in logs:
+        check_columns(job, log.table, log_columns(log))
+        names.add(log.name)
+    if "history" in names:
+        check_times(job)
+    for table in SIDES:
+        # Side features are of impressions.
+        if "impressions" in names and job.features(table):
+            space = job.schema.id_spaces[table.removesuffix("s")]
             check_columns(job, table, {space.column: _id_type(space)} | _feature_types(job.features(table)))
             check_unique(job, table, space)
 
@@ -32,36 +37,56 @@ def check_inputs(job: Job) -> None:
 def log_columns(log: Log) -> Expectations:
     """What the columns of a log must be."""
     schema = log.schema
-    temporal = next(iter(log.windows.values())).temporal
-    window = (("date or timestamp (the windows are dates)", _is_temporal) if temporal
-              else ("integer (the windows are integers)", _is_integer))
     expected: Expectations = {
         schema.user.column: _id_type(schema.user),
         schema.item.column: _id_type(schema.item),
         schema.time: ("integer, date or timestamp", lambda kind: _is_integer(kind) or _is_temporal(kind)),
     }
-    expected[schema.window] = window
-    if log.label:
-        expected[log.label] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
+    if log.windows:
+        expected[schema.window] = (("date or timestamp (the windows are dates)", _is_temporal) if log.temporal
+                                   else ("integer (the windows are integers)", _is_integer))
+    if log.relations and schema.relation:
+        expected[schema.relation] = ("string or integer", lambda kind: _is_string(kind) or _is_integer(kind))
+    for column in log.labels.values():
+        expected[column] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
     return expected | _feature_types(log.context)
 
 
 def check_columns(job: Job, table: str, expected: Expectations) -> None:
-    """Compares the schema of each file of a table with what is expected."""
-    for path in matching_files(table, job.source(table)):
-        schema = table_schema(table, path)
+    """Compares the columns of each part of a table with what is expected, where its format knows them."""
+    for path, types in job.source(table).types():
+        if types is None:
+            continue
         for column, (wanted, fits) in expected.items():
-            if column not in schema.names:
+            if column not in types:
                 raise UserError(f"table {table}: {path!r} has no column {column!r} (expected {wanted}); it has "
-                                f"{schema.names}. Correct the schema section of the configuration or the file")
-            if not fits(schema.field(column).type):
-                raise UserError(f"table {table}: column {column!r} of {path!r} is {schema.field(column).type}, "
+                                f"{list(types)}. Correct the schema section of the configuration or the file")
+            kind = types[column]
+            if kind is not None and not fits(kind):
+                raise UserError(f"table {table}: column {column!r} of {path!r} is {kind}, "
                                 f"expected {wanted}. Correct the schema section of the configuration or the file")
+
+
+def check_times(job: Job) -> None:
+    """A history compares times of both logs, which must therefore be of one sort."""
+    sorts = {log.table: {_sort(log, types) for _, types in job.source(log.table).types()}
+             for log in (job.history, job.impressions)}
+    if len(set.union(*sorts.values())) > 1:
+        raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "
+                        f"{', '.join(f'{sorted(sort)} in {table}' for table, sort in sorts.items())}: store "
+                        "both as timestamps or both as integers")
+
+
+def _sort(log: Log, types: dict[str, pa.DataType | None] | None) -> str:
+    kind = (types or {}).get(log.schema.time)
+    if kind is None:
+        return log.time
+    return "integer" if _is_integer(kind) else "timestamp"
 
 
 def check_unique(job: Job, table: str, space: IdSpace) -> None:
     """A side table must hold each id once, else a join would choose."""
-    ids = read_whole(table, job.source(table), [space.column])[space.column]
+    ids = read_side_table(table, job.source(table), {space.column: space.dtype})[space.column]
     counts = pc.value_counts(ids)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(repeated):

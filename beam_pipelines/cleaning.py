@@ -1,5 +1,7 @@
 """From raw log batches to batches of good rows by split: masks, not exceptions, so that one bad row costs one row."""
 
+import dataclasses
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,58 +13,87 @@ import pyarrow.compute as pc
 
 from beam_pipelines.accounting import Account
 from beam_pipelines.job import Log, arrow_type
+from beam_pipelines.keys import TIME, event_hash
+from beam_pipelines.sources import RawBatch
+from beam_pipelines.text_values import parse
+from tfrs_pretrain.hashing import fraction, mix
 from tfrs_pretrain.schema import ITEM_ID, LABEL, USER_ID, Feature
 
-# Column of the event's time in a cleaned batch; no feature can have this name in a configuration file by accident.
-TIME = "@time"
-ACCOUNTS = "accounts"
+# Columns of a cleaned batch beside the declared ones; no feature can have such a name by accident.
+RELATION, FILE, POSITION = "@relation", "@file", "@position"
+ACCOUNTS, REJECTED = "accounts", "rejected"
+REJECTED_SCHEMA = pa.schema([("reason", pa.string()), ("file", pa.string()), ("position", pa.int64()),
+                             ("values", pa.string())])
+SAMPLING_SALT = np.uint64(0x5A3D)
 
 
 class CleanLog(beam.PTransform):
     """Rejects bad rows, keeps the rows of the windows and brings columns to their declared names and types.
 
-    Outputs ``(split, batch)`` with columns user_id, item_id, @time, label (impressions) and one per context feature
-    (categorical ones dictionary-encoded), and tagged ``accounts`` an Account per input batch.
+    Outputs ``(split, batch)`` with columns user_id, item_id, @time, @relation (where the log has relations), labels
+    and one per context feature (categorical ones dictionary-encoded), and @file and @position where duplicates are
+    looked for; tagged ``accounts`` an Account per input batch; tagged ``rejected`` batches of REJECTED_SCHEMA.
     """
 
     def __init__(self, log: Log):
         super().__init__()
         self._log = log
 
-    def expand(self, batches: beam.PCollection[pa.RecordBatch]) -> Any:
+    def expand(self, batches: beam.PCollection[RawBatch]) -> Any:
         return batches | "Clean" >> beam.ParDo(_Clean(self._log)).with_output_types(
-            tuple[str, pa.RecordBatch], accounts=Account).with_outputs(ACCOUNTS, main="batches")
+            tuple[str, pa.RecordBatch], accounts=Account, rejected=pa.RecordBatch).with_outputs(
+                ACCOUNTS, REJECTED, main="batches")
 
 
 class _Clean(beam.DoFn):
     def __init__(self, log: Log):
         self._log = log
 
-    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
-        parts, account = clean(batch, self._log)
-        yield from parts.items()
-        yield beam.pvalue.TaggedOutput(ACCOUNTS, account)
+    def process(self, batch: RawBatch) -> Iterator[Any]:
+        cleaned = clean(batch, self._log)
+        yield from cleaned.parts.items()
+        yield beam.pvalue.TaggedOutput(ACCOUNTS, cleaned.account)
+        if cleaned.rejected.num_rows:
+            yield beam.pvalue.TaggedOutput(REJECTED, cleaned.rejected)
 
 
-def clean(batch: pa.RecordBatch, log: Log) -> tuple[dict[str, pa.RecordBatch], Account]:
-    """The good rows of a batch by split, without empty splits, and the account of all of its rows."""
+@dataclasses.dataclass(frozen=True)
+class Cleaned:
+    """The good rows of a batch by split, without empty splits, the account of all of its rows, and the bad ones."""
+
+    parts: dict[str, pa.RecordBatch]
+    account: Account
+    rejected: pa.RecordBatch
+
+
+def clean(raw: RawBatch, log: Log) -> Cleaned:
+    """Takes a raw batch apart."""
+    batch, unparsable = typed(raw.rows, log)
     good = np.ones(batch.num_rows, bool)
-    rejected: Counter[str] = Counter()
-    for reason, mask in bad_rows(batch, log):
-        rejected[reason] += int((good & mask).sum())
+    reasons = np.full(batch.num_rows, None, object)
+    for reason, mask in [*unparsable, *bad_rows(batch, log)]:
+        reasons[good & mask] = reason
         good &= ~mask
-    window = as_integer(batch[log.schema.window])
-    values = window.fill_null(0).to_numpy(zero_copy_only=False)
-    parts, outside = {}, good
-    for split, interval in log.windows.items():
-        start, end = interval.bounds
-        inside = good & (values >= start) & (values < end)
-        outside = outside & ~inside
-        if inside.any():
-            parts[split] = canonical(batch.filter(pa.array(inside)), log)
-    span = pc.min_max(window).as_py()
+    rejected = dead_letter(raw, reasons)
+    parts, filtered = _split(batch, raw, good, log)
     kept = Counter({split: part.num_rows for split, part in parts.items()})
-    return parts, Account(batch.num_rows, kept, +rejected, int(outside.sum()), span["min"], span["max"])
+    span = pc.min_max(as_integer(batch[log.schema.window])).as_py() if log.windows else {"min": None, "max": None}
+    account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
+                      span["min"], span["max"])
+    return Cleaned(parts, account, rejected)
+
+
+def typed(rows: pa.RecordBatch, log: Log) -> tuple[pa.RecordBatch, list[tuple[str, np.ndarray]]]:
+    """Text columns as what they are declared to be, and bool masks [rows] of values that are something else."""
+    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
+    roles |= {log.schema.window: "window", log.schema.time: "time"}
+    columns, unparsable = {}, []
+    for name, kind in log.kinds.items():
+        columns[name] = rows[name]
+        if kind != "string" and pa.types.is_string(rows[name].type):
+            columns[name], mask = parse(rows[name], kind)
+            unparsable.append((f"unparsable {roles.get(name, name)}", mask))
+    return pa.RecordBatch.from_pydict(columns), unparsable
 
 
 def bad_rows(batch: pa.RecordBatch, log: Log) -> Iterator[tuple[str, np.ndarray]]:
@@ -73,24 +104,88 @@ def bad_rows(batch: pa.RecordBatch, log: Log) -> Iterator[tuple[str, np.ndarray]
         if space.dtype == "int64":
             yield f"negative {name} id", _as_mask(pc.less(batch[space.column], 0))
     yield "missing time", _as_mask(pc.is_null(batch[schema.time]))
-    yield "missing window", _as_mask(pc.is_null(batch[schema.window]))
-    if log.label:
-        label = batch[log.label].cast(pa.float64())
-        yield "missing label", _as_mask(pc.is_null(label))
-        yield "label outside 0 and 1", _as_mask(pc.invert(pc.or_(pc.equal(label, 0), pc.equal(label, 1))))
+    if log.windows:
+        yield "missing window", _as_mask(pc.is_null(batch[schema.window]))
+    for name, column in log.labels.items():
+        label = batch[column].cast(pa.float64())
+        yield f"missing {name}", _as_mask(pc.is_null(label))
+        yield f"{name} outside 0 and 1", _as_mask(pc.invert(pc.or_(pc.equal(label, 0), pc.equal(label, 1))))
+    if log.relations:
+        relation = _relation(batch, log)
+        yield "missing relation", _as_mask(pc.is_null(relation))
+        yield "unknown relation", _as_mask(pc.invert(pc.is_in(relation, pa.array(list(log.relations)))))
 
 
-def canonical(batch: pa.RecordBatch, log: Log) -> pa.RecordBatch:
-    """Columns under their declared names and types."""
+def dead_letter(raw: RawBatch, reasons: np.ndarray) -> pa.RecordBatch:
+    """Rows that have a reason, and the malformed ones, with their values as they were read."""
+    places = np.flatnonzero(reasons != None)  # noqa: E711
+    rows = [json.dumps(row, default=str, ensure_ascii=False) for row in raw.rows.take(pa.array(places)).to_pylist()]
+    return rejected_rows([*reasons[places], *(row.reason for row in raw.malformed)], raw.path,
+                         [*raw.positions[places].tolist(), *(row.position for row in raw.malformed)],
+                         [*rows, *(row.text for row in raw.malformed)])
+
+
+def rejected_rows(reasons: list[str], files: str | list[str], positions: list[int], values: list[str]
+                  ) -> pa.RecordBatch:
+    """A batch of REJECTED_SCHEMA; a position below 0 is none."""
+    files = [files] * len(reasons) if isinstance(files, str) else files
+    known = [None if position < 0 else position for position in positions]
+    return pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(
+        (reasons, files, known, values), REJECTED_SCHEMA, strict=True)], schema=REJECTED_SCHEMA)
+
+
+def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: Log
+           ) -> tuple[dict[str, pa.RecordBatch], Counter[str]]:
+    """Good rows by split, and how many the configuration leaves out, by reason."""
+    filtered: Counter[str] = Counter()
+    ignored = [name for name, weight in log.relations.items() if not weight]
+    if ignored:
+        weightless = good & _as_mask(pc.is_in(_relation(batch, log), pa.array(ignored)))
+        filtered["relation of weight 0"] = int(weightless.sum())
+        good = good & ~weightless
+    parts, outside = {}, good
+    for split, inside in _windows(batch, good, log):
+        outside = outside & ~inside
+        part = canonical(batch.filter(pa.array(inside)), raw, inside, log)
+        sampled = _sampled(part, log, log.negative_rates[split]) if split in log.negative_rates else part
+        filtered["negative down-sampling"] += part.num_rows - sampled.num_rows
+        if sampled.num_rows:
+            parts[split] = sampled
+    filtered["outside every window"] = int(outside.sum())
+    return parts, filtered
+
+
+def _windows(batch: pa.RecordBatch, good: np.ndarray, log: Log) -> Iterator[tuple[str, np.ndarray]]:
+    if not log.windows:
+        yield "all", good
+        return
+    values = as_integer(batch[log.schema.window]).fill_null(0).to_numpy(zero_copy_only=False)
+    for split, interval in log.windows.items():
+        start, end = interval.bounds
+        yield split, good & (values >= start) & (values < end)
+
+
+def _sampled(part: pa.RecordBatch, log: Log, rate: float) -> pa.RecordBatch:
+    """All positives, and the negatives whose hash falls below the rate, whenever and wherever they are read."""
+    chosen = fraction(mix(event_hash(part, log.context) + SAMPLING_SALT)) < rate
+    return part.filter(pa.array(chosen | (part[LABEL].to_numpy() != 0)))
+
+
+def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: Log) -> pa.RecordBatch:
+    """Columns under their declared names and types; ``kept`` are the rows of the raw batch that came to be here."""
     schema = log.schema
     columns = {
         USER_ID: batch[schema.user.column].cast(arrow_type(schema.user.dtype)),
         ITEM_ID: batch[schema.item.column].cast(arrow_type(schema.item.dtype)),
         TIME: as_integer(batch[schema.time]),
     }
-    if log.label:
-        columns[LABEL] = batch[log.label].cast(pa.float32())
+    if log.relations:
+        columns[RELATION] = pc.index_in(_relation(batch, log), pa.array(list(log.relations)))
+    columns |= {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
     columns |= {feature.name: feature_column(batch[feature.source_column], feature) for feature in log.context}
+    if log.duplicates:
+        columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])
+        columns[POSITION] = pa.array(raw.positions[kept])
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -111,6 +206,11 @@ def as_integer(column: pa.Array) -> pa.Array:
         return column.cast(pa.int64())
     zone = column.type.tz if pa.types.is_timestamp(column.type) else None
     return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
+
+
+def _relation(batch: pa.RecordBatch, log: Log) -> pa.Array:
+    assert log.schema.relation is not None
+    return batch[log.schema.relation].cast(pa.string())
 
 
 def _is_missing(column: pa.Array) -> np.ndarray:

@@ -1,22 +1,27 @@
-"""Counts of distinct values without an element per row: counted per batch, merged per hash bucket."""
+"""Counts of distinct values without an element per row: counted per batch, merged per bundle, then per hash bucket."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from tfrs_pretrain.hashing import hash_ids
 
 BUCKETS = 16
+PENDING = 1 << 20  # counts that a worker holds back of one name, so that few leave it
 
 
 class CountValues(beam.PTransform):
     """``(name, Arrow array without nulls)`` -> ``(name, table of value and count)``, one element per name.
 
     Values of one name are spread over hash buckets, so that merging a large space is shared by the workers; the last
-    step gathers one row per distinct value.
+    step gathers one row per distinct value. In the global window.
     """
 
     def expand(
@@ -24,7 +29,7 @@ class CountValues(beam.PTransform):
     ) -> beam.PCollection[tuple[str, pa.Table]]:
         return (
             columns
-            | "CountBatch" >> beam.FlatMapTuple(_count).with_output_types(tuple[tuple[str, int], pa.Table])
+            | "CountBundle" >> beam.ParDo(_CountBundle()).with_output_types(tuple[tuple[str, int], pa.Table])
             | "GroupBuckets" >> beam.GroupByKey()
             | "MergeBucket" >> beam.MapTuple(_merge_bucket).with_output_types(tuple[str, pa.Table])
             | "GroupNames" >> beam.GroupByKey()
@@ -32,17 +37,38 @@ class CountValues(beam.PTransform):
         )
 
 
-def _count(name: str, column: pa.Array) -> Iterator[tuple[tuple[str, int], pa.Table]]:
-    counted = pc.value_counts(column)
-    table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
-    buckets = hash_ids(table["value"].combine_chunks()) % np.uint64(BUCKETS)
+class _CountBundle(beam.DoFn):
+    def start_bundle(self) -> None:
+        self._pending: dict[str, list[pa.Table]] = defaultdict(list)
+
+    def process(self, element: tuple[str, pa.Array]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+        name, column = element
+        counted = pc.value_counts(column)
+        tables = self._pending[name]
+        tables.append(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
+        if sum(table.num_rows for table in tables) > PENDING:
+            yield from _buckets(name, self._pending.pop(name))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        window = GlobalWindow()
+        for name, tables in self._pending.items():
+            for element in _buckets(name, tables):
+                yield WindowedValue(element, window.max_timestamp(), (window,))
+
+
+def _buckets(name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+    merged = _merge(tables).combine_chunks()
+    buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(BUCKETS)
     for bucket in np.unique(buckets):
-        yield (name, int(bucket)), table.filter(pa.array(buckets == bucket))
+        yield (name, int(bucket)), merged.filter(pa.array(buckets == bucket))
+
+
+def _merge(tables: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
 
 
 def _merge_bucket(key: tuple[str, int], tables: Iterable[pa.Table]) -> tuple[str, pa.Table]:
-    merged = pa.concat_tables(tables).group_by("value").aggregate([("count", "sum")])
-    return key[0], merged.rename_columns({"value": "value", "count_sum": "count"})
+    return key[0], _merge(tables)
 
 
 def _gather(name: str, tables: Iterable[pa.Table]) -> tuple[str, pa.Table]:

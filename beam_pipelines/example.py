@@ -51,10 +51,10 @@ class Group:
 
 
 def encode_examples(columns: dict[str, pa.Array]) -> Records:
-    """One tf.Example per row, one value per column.
+    """One tf.Example per row, one value per column, or as many as a list holds.
 
     Args:
-      columns: name -> Arrow int64, float32, string or binary array [n] without nulls; at least one.
+      columns: name -> Arrow int64, float32, string, binary or list of int64 array [n] without nulls; at least one.
 
     Raises:
       ValueError: a column has nulls, another length or another type.
@@ -97,7 +97,8 @@ def _map_entry(name: bytes, column: pa.Array) -> Iterator[Group]:
     field, groups = _values(column)
     for group in groups:
         width = group.content.shape[1]
-        value = _prefix(1, width)
+        # Packed numbers are left out where there are none; a byte string is there even if it is empty.
+        value = _prefix(1, width) if width or field == BYTES_LIST else b""
         feature = _prefix(field, len(value) + width) + value
         entry = _prefix(1, len(name)) + name + _prefix(2, len(feature) + width) + feature
         before = np.frombuffer(_prefix(1, len(entry) + width) + entry, np.uint8)
@@ -113,19 +114,36 @@ def _values(column: pa.Array) -> tuple[int, Iterator[Group]]:
     if pa.types.is_float32(column.type):
         values = np.ascontiguousarray(column.to_numpy(zero_copy_only=False), "<f4")
         return FLOAT_LIST, iter([Group(np.arange(len(values)), values.view(np.uint8).reshape(-1, 4))])
+    if pa.types.is_list(column.type) and pa.types.is_int64(column.type.value_type):
+        return INT64_LIST, _packed(column)
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return BYTES_LIST, _byte_strings(column)
-    raise ValueError(f"tf.Example holds int64, float32, string or binary values, not {column.type}")
+    raise ValueError(f"tf.Example holds int64, float32, string, binary or lists of int64 values, not {column.type}")
 
 
 def _byte_strings(column: pa.Array) -> Iterator[Group]:
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset:column.offset + len(column) + 1]
     buffer = column.buffers()[2]
     data = np.frombuffer(buffer, np.uint8) if buffer is not None else np.empty(0, np.uint8)
+    return _by_length(data, offsets.astype(np.int64))
+
+
+def _packed(column: pa.ListArray) -> Iterator[Group]:
+    """The varints of each row's list, one after another."""
+    values = column.flatten().to_numpy(zero_copy_only=False).view(np.uint64)
+    groups = list(_varints(values))
+    encoded = Records.of_lengths(_lengths(groups, len(values)))
+    for group in groups:
+        scatter(encoded.data, encoded.offsets[group.rows], group.content)
+    ends = column.offsets.to_numpy().astype(np.int64)
+    return _by_length(encoded.data, encoded.offsets[ends - ends[0]])
+
+
+def _by_length(data: np.ndarray, offsets: np.ndarray) -> Iterator[Group]:
     lengths = np.diff(offsets)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        yield Group(rows, gather(data, offsets[rows].astype(np.int64), int(length)))
+        yield Group(rows, gather(data, offsets[rows], int(length)))
 
 
 def _varints(values: np.ndarray) -> Iterator[Group]:

@@ -15,23 +15,24 @@ from apache_beam.io.filesystems import FileSystems
 from tfrs_pretrain.errors import UserError
 
 
-def matching_files(table: str, pattern: str) -> list[str]:
-    """Paths of a table's Parquet files, sorted; ``pattern`` is a file, a folder or a glob pattern.
+def matching_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
+    """Paths of a table's files, sorted; ``pattern`` is a file, a folder of files with these suffixes or a glob pattern.
 
     Raises:
       UserError: nothing matches.
     """
-    patterns = [pattern, posixpath.join(pattern, "*.parquet")]
+    patterns = [pattern, *(posixpath.join(pattern, f"*{suffix}") for suffix in suffixes)]
     try:
         matched = [result.metadata_list for result in FileSystems.match(patterns)]
     except (BeamIOError, ValueError, OSError) as error:
         raise UserError(f"table {table}: {pattern!r} cannot be listed ({error}): correct dataset.sources.{table} "
                         "or --raw") from error
+    inside = [metadata for found in matched[1:] for metadata in found]
     # A local folder matches its own name too.
-    paths = sorted(metadata.path for metadata in matched[1] or matched[0] if not Path(metadata.path).is_dir())
+    paths = sorted(metadata.path for metadata in inside or matched[0] if not Path(metadata.path).is_dir())
     if not paths:
-        raise UserError(f"table {table}: no file at {pattern!r}, expected a Parquet file, folder or glob pattern; "
-                        f"correct dataset.sources.{table} or --raw")
+        raise UserError(f"table {table}: no file at {pattern!r}, expected a file, a folder of {' or '.join(suffixes)} "
+                        f"files or a glob pattern; correct dataset.sources.{table} or --raw")
     return paths
 
 

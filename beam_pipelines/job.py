@@ -7,11 +7,13 @@ import posixpath
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tfrs_pretrain.config import Config, Window
-from tfrs_pretrain.schema import Feature, Schema
+from beam_pipelines.sources import TableSource, open_source
+from tfrs_pretrain.config import Config, Source, Window
+from tfrs_pretrain.schema import LABEL, Feature, Schema
 
 RESULTS = ".results"
 BATCH_ROWS = 1 << 17
+BUCKETS = 16
 
 
 class DatasetOptions(PipelineOptions):
@@ -24,42 +26,90 @@ class DatasetOptions(PipelineOptions):
         parser.add_argument("--output", help="folder to write the dataset to")
         parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override a configuration key")
         parser.add_argument("--overwrite", action="store_true", help="replace what the output folder holds")
+        parser.add_argument("--finish", action="store_true",
+                            help="run nothing: check and finish what a job launched from a template has written")
 
 
 class ReadOptions(PipelineOptions):
-    """How the inputs are read."""
+    """How the inputs are read; never changes the output."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--read_batch_rows", type=int, default=BATCH_ROWS,
                             help="most rows in one Arrow batch; bounds a worker's memory, never changes the output")
+        parser.add_argument("--buckets", type=int, default=BUCKETS,
+                            help="parts in which rows of equal key are brought together (duplicates, histories): a "
+                                 "worker holds one at a time; never changes the output")
+
+
+class ExtendOptions(PipelineOptions):
+    """Where the rows of ids come from."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--extend", metavar="FOLDER",
+                            help="dataset or vocabulary folder whose ids keep their rows; new ids are appended")
+
+
+class VocabularyOptions(PipelineOptions):
+    """Which vocabularies to map with."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--vocabulary", metavar="FOLDER", help="dataset or vocabulary folder to map ids with")
 
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """One of the two logs: which rows belong to which split, and which columns come along.
+    """A log as a job reads it: which rows belong to which split, and which columns come along.
 
     Attributes:
+      name: of its account and its dead letter.
       table: name among the configured sources.
       schema: names the id, time and window columns.
-      windows: split -> interval of the window column.
-      label: label column, None for the engagement log.
+      windows: split -> interval of the window column; empty: all rows are of split "all".
+      labels: name in the dataset -> label column, empty for the engagement log.
       context: features that the log itself holds.
+      relations: value of the relation column -> weight, empty where there is no such column.
+      duplicates: whether rows of equal key are rejected but for one.
+      negative_rates: split -> share of its negatives to keep.
+      time: "timestamp" or "integer": what the time column holds where the format does not say.
     """
 
+    name: str
     table: str
     schema: Schema
     windows: dict[str, Window]
-    label: str | None = None
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
     context: tuple[Feature, ...] = ()
+    relations: dict[str, float] = dataclasses.field(default_factory=dict)
+    duplicates: bool = False
+    negative_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    time: str = "timestamp"
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Column to read -> what its values are ("int64", "string", "float32", "label", "timestamp")."""
+        schema = self.schema
+        kinds: dict[str, str] = {feature.source_column: feature.dtype for feature in self.context}
+        kinds |= dict.fromkeys(self.labels.values(), "label")
+        if self.relations and schema.relation:
+            kinds[schema.relation] = "string"
+        kinds[schema.time] = "int64" if self.time == "integer" else "timestamp"
+        if self.windows:
+            kinds[schema.window] = "timestamp" if self.temporal else "int64"
+        kinds.update((space.column, space.dtype) for space in schema.id_spaces.values())
+        return kinds
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the windows are dates."""
+        return next(iter(self.windows.values())).temporal
 
     @property
     def columns(self) -> list[str]:
         """Columns to read, each once."""
-        schema = self.schema
-        named = [schema.user.column, schema.item.column, schema.time, schema.window]
-        named += [self.label] if self.label else []
-        return list(dict.fromkeys([*named, *(feature.source_column for feature in self.context)]))
+        return list(self.kinds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +121,18 @@ class Job:
       raw: folder that the configured table paths start at.
       folder: folder to write, on any file system that Beam knows.
       batch_rows: most rows in one Arrow batch.
+      buckets: parts in which rows of equal key are brought together.
+      vocabulary: folder whose vocabularies map ids to rows; None: those in ``folder``.
+      extend: folder whose vocabularies are extended; None: they are built anew.
     """
 
     config: Config
     raw: str
     folder: str
     batch_rows: int = BATCH_ROWS
+    buckets: int = BUCKETS
+    vocabulary: str | None = None
+    extend: str | None = None
 
     @property
     def schema(self) -> Schema:
@@ -84,23 +140,40 @@ class Job:
 
     @property
     def engagements(self) -> Log:
-        return Log("engagements", self.schema, {"pretrain": self.config.windows.pretrain})
+        dataset = self.config.dataset
+        return Log("engagements", "engagements", self.schema, {"pretrain": self.config.windows.pretrain},
+                   relations=dataset.relations, duplicates=dataset.duplicates.engagements == "reject",
+                   time=self._time("engagements"))
+
+    @property
+    def history(self) -> Log:
+        """Engagements of any time, for the histories of impressions."""
+        return dataclasses.replace(self.engagements, name="history", windows={})
 
     @property
     def impressions(self) -> Log:
-        windows = self.config.windows
-        return Log("impressions", self.schema,
+        windows, dataset = self.config.windows, self.config.dataset
+        sampling = dataset.negative_sampling
+        return Log("impressions", "impressions", self.schema,
                    {"train": windows.train, "validation": windows.validation, "test": windows.test},
-                   label=self.schema.label, context=self.features("impressions"))
+                   labels={LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
+                   context=self.features("impressions"), duplicates=dataset.duplicates.impressions == "reject",
+                   negative_rates={"train": sampling.rate} if sampling else {}, time=self._time("impressions"))
+
+    @property
+    def impression_logs(self) -> tuple[Log, ...]:
+        """What impressions are built from."""
+        return (self.impressions, self.history) if self.schema.history else (self.impressions,)
 
     def features(self, source: str) -> tuple[Feature, ...]:
         """Declared features that come from one table."""
         return tuple(feature for feature in self.schema.features if feature.source == source)
 
-    def source(self, table: str) -> str:
-        """File, folder or glob pattern of a table."""
-        path: str = getattr(self.config.dataset.sources, table)
-        return path if "://" in path else posixpath.join(self.raw, path)
+    def source(self, table: str) -> TableSource:
+        return open_source(table, getattr(self.config.dataset.sources, table), self.raw)
+
+    def _time(self, table: str) -> str:
+        return Source.of(getattr(self.config.dataset.sources, table)).time
 
     def path(self, *parts: str) -> str:
         """A path inside the dataset folder."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
 from tfrs_pretrain.errors import UserError
@@ -25,12 +25,12 @@ def pipeline_options(arguments: list[str]) -> PipelineOptions:
     if options.view_as(StandardOptions).runner == DEFAULT_RUNNER:
         given, known = options.get_all_options(retain_unknown_options=True), PipelineOptions([]).get_all_options()
         if unknown := sorted(set(given) - set(known)):
-            raise UserError(f"unknown option --{unknown[0]}: python -m beam_pipelines.build_dataset --help lists all")
+            raise UserError(f"unknown option --{unknown[0]}: --help lists those of this job")
     return options
 
 
 def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> PipelineResult:
-    """Builds a pipeline, runs it and waits until it is done.
+    """Builds a pipeline, runs it and waits until it is done; with --template_location it is only handed over.
 
     Raises:
       UserError: a worker raised one.
@@ -39,7 +39,8 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOption
     build(pipeline)
     try:
         result = pipeline.run()
-        result.wait_until_finish()
+        if not options.view_as(GoogleCloudOptions).template_location:
+            result.wait_until_finish()
     except Exception as error:
         if message := WORKER_ERROR.search(f"{type(error).__name__}: {error}"):
             raise UserError(message[1]) from error

@@ -10,7 +10,9 @@ from apache_beam.utils.shared import Shared
 
 from beam_pipelines.cleaning import feature_column
 from beam_pipelines.job import Job, arrow_type
-from beam_pipelines.parquet import read_whole
+from beam_pipelines.sources import RawBatch, TableSource
+from beam_pipelines.text_values import parse
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature, IdSpace
 
 SIDES = {"items": ITEM_ID, "users": USER_ID}
@@ -29,10 +31,11 @@ class SideTable:
         self._columns = columns
 
     @classmethod
-    def read(cls, table: str, pattern: str, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
-        """Reads the needed columns of a Parquet table."""
-        wanted = dict.fromkeys([space.column, *(feature.source_column for feature in features)])
-        content = read_whole(table, pattern, list(wanted)).combine_chunks()
+    def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
+        """Reads the needed columns of a table."""
+        kinds: dict[str, str] = {feature.source_column: feature.dtype for feature in features}
+        kinds[space.column] = space.dtype
+        content = read_side_table(table, source, kinds).combine_chunks()
         ids = content[space.column].cast(arrow_type(space.dtype)).combine_chunks()
         return cls(ids, {feature.name: feature_column(_whole(content[feature.source_column]), feature)
                          for feature in features})
@@ -81,9 +84,30 @@ class _Tables:
                       for table, id_column in SIDES.items() if job.features(table)}
 
 
-def missing_numeric(column: pa.Array) -> np.ndarray:
-    """float32 [n] with NaN where null."""
-    return column.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+def read_side_table(table: str, source: TableSource, kinds: dict[str, str]) -> pa.Table:
+    """Some columns of a whole table; text values as their kinds (see ``text_values.parse``).
+
+    Raises:
+      UserError: a part is missing or unreadable, or a row is malformed: a side table is too small to lose one.
+    """
+    parts = [_typed(table, raw, kinds) for raw in source.whole(list(kinds))]
+    if not parts:
+        raise UserError(f"table {table}: {source} holds no row, expected one for each id")
+    return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
+
+
+def _typed(table: str, raw: RawBatch, kinds: dict[str, str]) -> pa.RecordBatch:
+    for bad in raw.malformed:
+        raise UserError(f"table {table}: {raw.path!r}, line {bad.position}: {bad.reason} ({bad.text[:80]!r}); mend it")
+    columns = {}
+    for name, kind in kinds.items():
+        columns[name] = raw.rows[name]
+        if pa.types.is_string(columns[name].type):
+            columns[name], unparsable = parse(raw.rows[name], kind)
+            for place in np.flatnonzero(unparsable)[:1].tolist():
+                raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "
+                                f"{raw.rows[name][place].as_py()!r}, expected {kind}; mend it")
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

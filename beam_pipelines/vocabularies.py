@@ -1,6 +1,7 @@
 """Vocabulary files on any file system, and raw values to rows; each worker loads them once."""
 
 import dataclasses
+import posixpath
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.files import open_file, written_whole
+from beam_pipelines.files import open_file, read_json, written_whole
 from beam_pipelines.job import Job
-from tfrs_pretrain.data.dataset import VOCABULARY_FOLDER
+from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.config import Windows
+from tfrs_pretrain.data.dataset import KIND, VOCABULARY_FOLDER
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.vocabulary import MISSING, Vocabulary
+
+VOCABULARY_KIND = "vocabulary"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +28,9 @@ class Vocabularies:
 
     @classmethod
     def load(cls, job: Job) -> "Vocabularies":
-        return cls({name: load_vocabulary(vocabulary_path(job, name)) for name in job.schema.vocabularies})
+        """Those that the job maps ids with."""
+        folder = job.vocabulary or job.folder
+        return cls({name: load_vocabulary(vocabulary_path(folder, name)) for name in job.schema.vocabularies})
 
     def rows(self, name: str, column: pa.Array) -> np.ndarray:
         """int32 [n] rows of plain or dictionary-encoded raw values, null where missing."""
@@ -43,8 +51,48 @@ class Vocabularies:
                 for name, vocabulary in self.by_name.items()}
 
 
-def vocabulary_path(job: Job, name: str) -> str:
-    return job.path(VOCABULARY_FOLDER, f"{name}.parquet")
+def vocabulary_path(folder: str, name: str) -> str:
+    return posixpath.join(folder, VOCABULARY_FOLDER, f"{name}.parquet")
+
+
+def vocabulary_info(folder: str) -> dict[str, Any]:
+    """The manifest of a dataset or vocabulary folder.
+
+    Raises:
+      UserError: there is none, or it is one of something else.
+    """
+    try:
+        info = read_json(posixpath.join(folder, DATASET_INFO))
+    except (OSError, ValueError) as error:
+        raise UserError(f"vocabulary folder {folder!r} has no readable {DATASET_INFO}: name a folder that "
+                        "build_vocabulary or build_dataset finished") from error
+    if info.get("kind") not in (KIND, VOCABULARY_KIND):
+        raise UserError(f"vocabulary folder {folder!r} holds {info.get('kind')!r}, expected {VOCABULARY_KIND!r} or "
+                        f"{KIND!r}: name the right folder")
+    return dict(info)
+
+
+def check_vocabularies(job: Job, folder: str) -> None:
+    """Checks that the vocabularies of a folder fit a job.
+
+    Raises:
+      UserError: one has another type or another number of shared rows, or was learnt from the job's validation or
+        test window; without --extend, also where one is missing.
+    """
+    info = vocabulary_info(folder)
+    for name, (dtype, oov_rows) in job.schema.vocabularies.items():
+        entry = info["vocabularies"].get(name)
+        if entry is None and folder == job.extend:
+            continue
+        came = entry and (entry["dtype"], entry["oov_rows"])
+        if came != (dtype, oov_rows):
+            raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {came}, the configuration "
+                            f"declares {(dtype, oov_rows)}: rows would move; use a vocabulary of the same schema")
+    learnt, judged = Windows.model_validate(info["config"]["windows"]), job.config.windows.validation
+    latest = max((learnt.pretrain, learnt.train), key=lambda window: window.bounds[1])
+    if latest.temporal == judged.temporal and latest.bounds[1] > judged.bounds[0]:
+        raise UserError(f"vocabularies of {folder!r} were learnt from {latest}, which reaches into the validation "
+                        f"window {judged}: nothing may be learnt from it; use an earlier vocabulary")
 
 
 def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:

@@ -55,8 +55,12 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
 
 def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: str = MANIFEST) -> None:
     """Writes ``folder/name`` by temporary name and rename; call it after everything else in the folder is in place."""
-    text = json.dumps({"kind": kind, "code_version": __version__, **content}, indent=2, sort_keys=True) + "\n"
-    write_text(folder / name, text)
+    write_text(folder / name, manifest_text(kind, content))
+
+
+def manifest_text(kind: str, content: dict[str, Any]) -> str:
+    """The text of a manifest, for writers on other file systems."""
+    return json.dumps({"kind": kind, "code_version": __version__, **content}, indent=2, sort_keys=True) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

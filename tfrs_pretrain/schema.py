@@ -56,6 +56,12 @@ class Feature(Strict):
         return self.column or self.name
 
 
+class History(Strict):
+    """Point-in-time history: what the user had engaged with strictly before an impression."""
+
+    length: int = Field(ge=1, description="most recent engagements to keep, in order of time")
+
+
 class Schema(Strict):
     """Columns of the logs and features of the ranking model."""
 
@@ -64,14 +70,19 @@ class Schema(Strict):
     time: str = Field(description="column that orders events within a user (integer or timestamp)")
     window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
+    labels: tuple[str, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
+    relation: str | None = Field(None, description="column of the engagement log that names the surface or action")
+    history: History | None = Field(None, description="give each impression its user's history (null: none)")
     features: tuple[Feature, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Schema:
-        names = [*RESERVED_COLUMNS, *(feature.name for feature in self.features)]
+        names = [*RESERVED_COLUMNS, *self.labels, *(feature.name for feature in self.features)]
+        names += [HISTORY] if self.history else []
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"feature names must be unique and none of {sorted(RESERVED_COLUMNS)}; repeated: {twice}")
+            raise ValueError(f"names of features and further labels must be unique and none of "
+                             f"{sorted(RESERVED_COLUMNS)}; repeated: {twice}")
         return self
 
     @property
@@ -92,4 +103,5 @@ class Schema(Strict):
 
 # Columns that every impressions TFRecord has, beside one per feature (rows as int64, numeric values as float32).
 USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY = "user", "item", "user_id", "item_id", "label", "key"
+HISTORY = "history"  # where the schema asks for it: int64 item rows, as many as there are, the latest last
 RESERVED_COLUMNS = (USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY)

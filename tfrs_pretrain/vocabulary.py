@@ -49,6 +49,22 @@ class Vocabulary:
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
         return cls(table["id"].combine_chunks(), table["count"].to_numpy(), oov_rows)
 
+    def extended(self, ids: pa.Array, counts: np.ndarray, *, min_count: int = 1, max_size: int | None = None
+                 ) -> Vocabulary:
+        """The vocabulary of a later window in which every id of this one keeps its row.
+
+        Known ids take their new count (0 where they did not occur); new ids that are admitted follow in the order
+        (-count, id) while there is room below ``max_size``. ``ids`` must be unique and of this vocabulary's type.
+        """
+        known = self._index.get_indexer(_as_index(ids))
+        counts = np.asarray(counts, np.int64)
+        updated = np.zeros(len(self.ids), np.int64)
+        updated[known[known >= 0]] = counts[known >= 0]
+        room = None if max_size is None else max(max_size - len(self.ids), 0)
+        new = Vocabulary.from_counts(ids.filter(pa.array(known < 0)), counts[known < 0], oov_rows=self.oov_rows,
+                                     min_count=min_count, max_size=room)
+        return Vocabulary(pa.concat_arrays([self.ids, new.ids]), np.concatenate([updated, new.counts]), self.oov_rows)
+
     @property
     def dtype(self) -> str:
         return "int64" if pa.types.is_int64(self.ids.type) else "string"

@@ -1,6 +1,7 @@
 """The whole job: the same bytes every time, every row accounted for, one clear line for every mistake."""
 
 import datetime
+import json
 import shutil
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def test_windows_may_be_dates(planted_logs, tiny_dataset, tmp_path):
 
 MISTAKES = {
     "missing file": (lambda logs: (logs / "items.parquet").unlink(),
-                     r"table items: no file at '.*items.parquet', expected a Parquet file"),
+                     r"table items: no file at '.*items.parquet', expected a file, a folder of .parquet files or"),
     "not Parquet": (lambda logs: (logs / "users.parquet").write_text("member,country\n"),
                     r"table users: '.*users.parquet' is not readable as Parquet"),
     "missing column": (lambda logs: _rewrite(logs / "impressions.parquet", lambda t: t.drop_columns("clicked")),
@@ -194,29 +195,81 @@ def test_windows_of_dates_need_a_column_of_dates(planted_logs, tmp_path):
 def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, planted_config, planted_logs, tmp_path):
     folder = Path(shutil.copytree(tiny_dataset.folder, tmp_path / "finished"))
     (folder / "stale").touch()
-    with pytest.raises(UserError, match="is not empty: pass --overwrite"):
+    with pytest.raises(UserError, match="holds a finished dataset: pass --overwrite"):
         build(planted_config, planted_logs, folder)
     build(planted_config, planted_logs, folder, overwrite=True)
     assert _content(folder) == _content(tiny_dataset.folder)
 
 
-def test_a_crash_leaves_nothing_and_the_rerun_succeeds(tiny_dataset, planted_config, planted_logs, tmp_path,
-                                                       monkeypatch):
+def test_a_foreign_folder_is_never_cleaned(planted_config, planted_logs, tmp_path):
+    (tmp_path / "mine.txt").write_text("dear")
+    with pytest.raises(UserError, match="is not empty: pass --overwrite"):
+        build(planted_config, planted_logs, tmp_path)
+    assert _content(tmp_path) == {"mine.txt": b"dear"}
+
+
+def test_a_crash_looks_unfinished_and_the_rerun_succeeds(tiny_dataset, planted_config, planted_logs, tmp_path,
+                                                         monkeypatch):
     """Killed in the last job, without a chance to clean up."""
     def die(pipeline, job):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(build_impressions, "build", die)
-        patch.setattr(shutil, "rmtree", lambda *args, **kwargs: None)
         with pytest.raises(KeyboardInterrupt):
             build(planted_config, planted_logs, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    [leftover] = tmp_path.iterdir()
-    assert leftover.name.startswith(".out.unfinished-")
+    assert (tmp_path / "out" / "pairs").is_dir()
+    with pytest.raises(UserError, match=r"has no dataset_info\.json, so it is no finished dataset"):
+        Dataset.open(tmp_path / "out")
+    (tmp_path / "out" / "pairs" / "train-00007-of-00009.tfrecord").touch()
     build(planted_config, planted_logs, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert _content(tmp_path / "out") == _content(tiny_dataset.folder)
+
+
+def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, logs, tmp_path):
+    """100 of 8,100 rows are more than a hundredth."""
+    _rewrite(logs / "impressions.parquet", lambda table: pa.concat_tables([
+        table, table.slice(0, 60).set_column(table.schema.get_field_index("member"), "member",
+                                             pa.array([None] * 60, pa.int64())),
+        table.slice(60, 40).set_column(table.schema.get_field_index("clicked"), "clicked",
+                                       pa.array([5] * 40, pa.int8()))]))
+    with pytest.raises(UserError, match=r"table impressions: 100 of 8100 rows were rejected \(label outside 0 and 1: "
+                                        r"40, missing user id: 60\), more than the share 0.01") as caught:
+        build(planted_config, logs, tmp_path / "out")
+    assert str(tmp_path / "out" / "rejected" / "impressions-*.parquet").removesuffix("-*.parquet") in str(caught.value)
+    assert {path.split("/")[0] for path in _content(tmp_path / "out")} == {"rejected", "unfinished"}
+    rejected = pq.read_table(tmp_path / "out" / "rejected").to_pandas().sort_values("position")
+    assert rejected.position.tolist() == list(range(8000, 8100))
+    assert set(rejected.file) == {str(logs / "impressions.parquet")}
+    assert rejected.reason.tolist() == ["missing user id"] * 60 + ["label outside 0 and 1"] * 40
+    assert json.loads(rejected["values"].iloc[-1])["clicked"] == 5
+    tree = planted_tree()
+    tree["dataset"] |= {"max_rejected_share": 0.02}
+    info = build(Config.model_validate(tree), logs, tmp_path / "out")
+    assert info["counts"]["impressions"]["dead_letter"] == sorted(
+        f"rejected/{path.name}" for path in (tmp_path / "out" / "rejected").iterdir())
+    assert Dataset.open(tmp_path / "out").examples("impressions/train") == 1908
+
+
+@pytest.mark.parametrize("name", ["engagements", "impressions"])
+def test_duplicates_are_rejected_where_that_is_asked_for(name, tiny_dataset, logs, tmp_path):
+    """Fifty rows are repeated in another file; impressions without their label, so that the first ones win."""
+    table = pq.read_table(logs / f"{name}.parquet")
+    (logs / f"{name}.parquet").rename(logs / "a.parquet")
+    (logs / f"{name}.parquet").mkdir()
+    (logs / "a.parquet").rename(logs / f"{name}.parquet" / "a.parquet")
+    again = table.slice(5000, 50)
+    if name == "impressions":
+        again = again.set_column(again.schema.get_field_index("clicked"), "clicked", pa.array([0] * 50, pa.int8()))
+    pq.write_table(again, logs / f"{name}.parquet" / "b.parquet")
+    tree = planted_tree()
+    tree["dataset"] |= {"duplicates": {name: "reject"}, "max_rejected_share": 1}
+    info = build(Config.model_validate(tree), logs, tmp_path / "out", ["--buckets=7"])
+    count = info["counts"][name]
+    assert count["rejected"] == {f"duplicate {name[:-1]}": 50}
+    assert count["read"] == table.num_rows + 50 == count["written"] + 50 + count["filtered"]
+    whole, single = _content(tiny_dataset.folder), _content(tmp_path / "out")
+    assert {key for key in whole if whole[key] != single[key]} == {"dataset_info.json"}
 
 
 def test_run_reads_configuration_and_overrides(planted_logs, tmp_path):

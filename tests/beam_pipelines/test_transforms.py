@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from beam_pipelines.cleaning import ACCOUNTS, CleanLog
 from beam_pipelines.counting import CountValues
 from beam_pipelines.files import WriteJson, read_json
-from beam_pipelines.golden import SmallestHashes
 from beam_pipelines.job import Job, Log
 from beam_pipelines.keys import keys
 from beam_pipelines.moments import ExactMoments
-from beam_pipelines.parquet import ReadTable
+from beam_pipelines.order import HASH, SmallestHashes
 from beam_pipelines.sampling import CandidateCounts
-from beam_pipelines.shards import HASH, WriteShards, splits_summary
+from beam_pipelines.shards import WriteShards, splits_summary
 from beam_pipelines.side_tables import JoinSideFeatures
-from tfrs_pretrain.config import Config, Window
+from beam_pipelines.sources import RawBatch, open_source
+from tfrs_pretrain.config import Config, DatasetConfig, Window
 from tfrs_pretrain.data.planted import planted_config
 from tfrs_pretrain.schema import IdSpace, Schema
 
@@ -46,24 +46,21 @@ def test_read_table_bounds_batches_and_reads_all_files(pipeline, tmp_path, patte
     for name, values in (("b", [4, 5]), ("a", [1, 2, 3])):
         pq.write_table(pa.table({"x": values, "unused": values}), tmp_path / f"{name}.parquet", row_group_size=2)
     with pipeline:
-        batches = pipeline | ReadTable("t", str(tmp_path / pattern), ["x"], batch_rows)
-        assert_that(batches | beam.Map(lambda batch: batch.to_pydict()), equal_to([{"x": part} for part in expected]))
-
-
-def test_read_table_opens_nothing_before_it_runs(pipeline):
-    assert pipeline | ReadTable("t", "/nowhere", ["x"], 10)
+        batches = pipeline | open_source("t", pattern, str(tmp_path)).read(["x"], batch_rows)
+        assert_that(batches | beam.Map(lambda batch: batch.rows.to_pydict()),
+                    equal_to([{"x": part} for part in expected]))
 
 
 def test_clean_log_outputs_batches_and_accounts(pipeline):
     schema = Schema(user=IdSpace(column="u"), item=IdSpace(column="i"), time="t", window="t", label="y")
-    log = Log("engagements", schema, {"pretrain": Window(start=0, end=10)})
+    log = Log("engagements", "engagements", schema, {"pretrain": Window(start=0, end=10)})
     batch = pa.RecordBatch.from_pydict({"u": [1, 2, -3], "i": [5, 6, 7], "t": [0, 10, 5]})
     with pipeline:
-        cleaned = pipeline | beam.Create([batch]) | CleanLog(log)
+        cleaned = pipeline | beam.Create([RawBatch("f", np.arange(3), batch)]) | CleanLog(log)
         assert_that(cleaned["batches"] | beam.MapTuple(lambda split, rows: (split, rows.to_pylist())),
                     equal_to([("pretrain", [{"user_id": 1, "item_id": 5, "@time": 0}])]))
-        assert_that(cleaned[ACCOUNTS] | beam.Map(lambda rows: (rows.read, dict(rows.rejected), rows.filtered)),
-                    equal_to([(3, {"negative user id": 1}, 1)]), label="accounts")
+        assert_that(cleaned[ACCOUNTS] | beam.Map(lambda rows: (rows.read, dict(rows.rejected), dict(rows.filtered))),
+                    equal_to([(3, {"negative user id": 1}, {"outside every window": 1})]), label="accounts")
 
 
 def test_count_values_merges_batches_and_keeps_names_apart(pipeline):
@@ -105,7 +102,7 @@ def test_shards_hold_sorted_rows_whatever_the_batches(pipeline, tmp_path):
                for part in ([0], [1, 2], [3])]
     with pipeline:
         files = pipeline | beam.Create(batches) | WriteShards(
-            str(tmp_path), ("train", "heldout"), 2, encode=_refuse_unordered,
+            str(tmp_path), ("train", "heldout"), DatasetConfig(shards=2), encode=_refuse_unordered,
             measure=lambda rows: {"total": sum(rows["value"].to_pylist())})
         _ = files | beam.combiners.ToList() | WriteJson(str(tmp_path / "files.json"))
     splits = splits_summary(read_json(str(tmp_path / "files.json")))

@@ -3,14 +3,16 @@
 ::
 
     vocabulary/<name>.parquet                        one per ID space and categorical feature
-    pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I
+    pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I (.tfrecord.gz where compressed)
     pairs/candidate_probability.npy                  float64 [item rows]: share of each item row in pairs/train
     impressions/{train,validation,test}-SSSSS-of-NNNNN.tfrecord   one tf.Example per impression for Stage II
     golden.parquet                                   some validation impressions with raw values, to check exports
     dataset_info.json                                schema, windows, counts, digests, checksums; written last
 
 Columns of the records: ``schema.RESERVED_COLUMNS`` and the features, see ``impression_columns``; a pair block holds
-``query`` and ``candidate``, little-endian int32 rows in one bytes value each.
+little-endian arrays in one bytes value each, see ``pair_columns``. Impressions may be blocks too
+(``impressions_format`` in dataset_info.json): a column without a fixed width is then two, ``name`` with all values and
+``name.lengths`` with the int32 number of them in each row.
 """
 
 from __future__ import annotations
@@ -36,19 +38,35 @@ PAIR_SPLITS = ("pairs/train", "pairs/heldout")
 IMPRESSION_SPLITS = ("impressions/train", "impressions/validation", "impressions/test")
 
 
-def shard_path(split: str, shard: int, shards: int) -> str:
+def shard_path(split: str, shard: int, shards: int, *, compressed: bool = False) -> str:
     """Path of a TFRecord file inside the dataset folder."""
-    return f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
+    return f"{split}-{shard:05d}-of-{shards:05d}.tfrecord{'.gz' if compressed else ''}"
+
+
+def compression(path: str) -> str:
+    """What ``tf.data.TFRecordDataset`` calls the compression of a file with this name."""
+    return "GZIP" if path.endswith(".gz") else ""
+
+
+def pair_columns(schema: Schema) -> dict[str, str]:
+    """Column -> dtype ("int32" or "float32") of a block of pairs.
+
+    ``query`` and ``candidate`` are rows. Where the schema has a relation, ``relation`` is a place in the ``relations``
+    that dataset_info.json lists and ``weight`` is that relation's.
+    """
+    columns = {"query": "int32", "candidate": "int32"}
+    return columns | ({"relation": "int32", "weight": "float32"} if schema.relation else {})
 
 
 def impression_columns(schema: Schema) -> dict[str, str]:
     """Column -> dtype ("int64", "float32" or "string") of one impression's tf.Example, one value each.
 
     Every feature is there, privileged ones too: categorical as int64 rows of its vocabulary, numeric as float32 (NaN
-    where missing). ``key`` is a 64-bit hash that identifies the impression.
+    where missing). ``key`` is a 64-bit hash that identifies the impression. Where the schema asks for a history, there
+    is also ``history``: int64 item rows, as many as there are, the latest last.
     """
     columns = {KEY: "int64", USER_ID: schema.user.dtype, ITEM_ID: schema.item.dtype, USER_ROW: "int64",
-               ITEM_ROW: "int64", LABEL: "float32"}
+               ITEM_ROW: "int64", LABEL: "float32", **dict.fromkeys(schema.labels, "float32")}
     for feature in schema.features:
         columns[feature.name] = "int64" if feature.kind == "categorical" else "float32"
     return columns

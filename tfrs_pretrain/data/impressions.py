@@ -7,12 +7,13 @@ gather is far cheaper than a shuffle buffer of single examples.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tfrs_pretrain.data.dataset import Dataset, impression_columns
+from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import ITEM_ID, KEY, USER_ID
 
@@ -34,7 +35,8 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
     shuffle_seed = [seed, epoch]
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
     records = tf.data.Dataset.from_tensor_slices(files).interleave(
-        tf.data.TFRecordDataset, cycle_length=INTERLEAVED_FILES, block_length=1024)
+        functools.partial(tf.data.TFRecordDataset, compression_type=_compression(dataset, "impressions/train")),
+        cycle_length=INTERLEAVED_FILES, block_length=1024)
 
     def permuted(index: tf.Tensor, serialized: tf.Tensor) -> Batch:
         columns = tf.io.parse_example(serialized, _features(dataset, names))
@@ -53,10 +55,19 @@ def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
 
     ``columns`` limits what is parsed (None: every column).
     """
-    records = tf.data.TFRecordDataset(dataset.files(split))
+    records = tf.data.TFRecordDataset(dataset.files(split), compression_type=_compression(dataset, split))
     features = _features(dataset, columns or impression_columns(dataset.schema))
     return records.batch(batch_size).map(lambda serialized: tf.io.parse_example(serialized, features),
                                          num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def _compression(dataset: Dataset, split: str) -> str:
+    files = dataset.files(split)
+    return compression(files[0]) if files else ""
+
+
+def _records(path: str) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(path, compression_type=compression(path))
 
 
 def _features(dataset: Dataset, names: Iterable[str]) -> dict[str, tf.io.FixedLenFeature]:
@@ -96,7 +107,7 @@ def check_records(path: str, columns: dict[str, str], *, limit: int = -1) -> Non
     """
     read = 0
     try:
-        for record in tf.data.TFRecordDataset(path).take(limit).as_numpy_iterator():
+        for record in _records(path).take(limit).as_numpy_iterator():
             problem = _problem(record, columns)
             if problem:
                 raise UserError(f"impressions {path!r}, record {read}: {problem}; build the dataset again "

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.data.dataset import compression
 from tfrs_pretrain.errors import UserError
 
 SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, twice while the next window is prepared
@@ -46,7 +47,8 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
 
 def pair_blocks(files: list[str]) -> tf.data.Dataset:
     """Blocks as they were written: {"query": int32 [n], "candidate": int32 [n]}."""
-    return tf.data.TFRecordDataset(files).map(_decode, num_parallel_calls=2, deterministic=True)
+    records = tf.data.TFRecordDataset(files, compression_type=compression(files[0]) if files else None)
+    return records.map(_decode, num_parallel_calls=2, deterministic=True)
 
 
 def _decode(record: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,0 +1,25 @@
+"""Where tables come from: one interface over file formats and BigQuery. Nothing is opened before a pipeline runs."""
+
+import posixpath
+
+from beam_pipelines.sources.avro import Avro
+from beam_pipelines.sources.base import FileSource, Format, RawBatch, TableSource
+from beam_pipelines.sources.bigquery import BigQuerySource
+from beam_pipelines.sources.csv import Csv
+from beam_pipelines.sources.jsonl import JsonLines
+from beam_pipelines.sources.parquet import Parquet
+from tfrs_pretrain.config import SUFFIXES, Source
+
+FORMATS: dict[str, type[Format]] = {"parquet": Parquet, "csv": Csv, "jsonl": JsonLines, "avro": Avro}
+
+__all__ = ["FORMATS", "FileSource", "Format", "RawBatch", "TableSource", "open_source"]
+
+
+def open_source(table: str, declared: str | Source, raw: str) -> TableSource:
+    """The source of a table; relative paths start at the folder ``raw``."""
+    source = Source.of(declared)
+    if source.format == "bigquery":
+        return BigQuerySource(table, source)
+    assert source.path is not None
+    pattern = source.path if "://" in source.path else posixpath.join(raw, source.path)
+    return FileSource(table, pattern, FORMATS[source.format](table), SUFFIXES[source.format])

@@ -1,0 +1,33 @@
+"""Avro object container files."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+import fastavro
+
+from beam_pipelines.files import open_file
+from beam_pipelines.sources.base import ColumnTypes, RawBatch
+from beam_pipelines.sources.text import TextFormat, as_text, batches
+
+
+class Avro(TextFormat):
+    """Values go through their text form, as do those of the other formats of records."""
+
+    name = "Avro"
+    # What fastavro raises on damaged blocks depends on the byte that it stumbles over.
+    errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError,
+                                           MemoryError, struct.error, zlib.error)
+
+    def types(self, path: str) -> ColumnTypes:
+        with open_file(path) as file:
+            schema = fastavro.reader(file).writer_schema
+        if not isinstance(schema, dict) or schema.get("type") != "record":
+            raise ValueError("its schema is not a record")
+        return dict.fromkeys(field["name"] for field in schema["fields"])
+
+    def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
+        with open_file(path) as file:
+            rows = ((number, [as_text(row.get(name)) for name in columns])
+                    for number, row in enumerate(fastavro.reader(file)) if isinstance(row, dict))
+            yield from batches(path, columns, rows, batch_rows)

@@ -1,0 +1,38 @@
+"""JSON lines: an object a line; a missing key is a missing value."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from beam_pipelines.sources.base import ColumnTypes, Malformed, RawBatch
+from beam_pipelines.sources.text import Row, TextFormat, as_text, batches, open_lines
+
+
+class JsonLines(TextFormat):
+    """Numbers and strings are both taken as text and parsed as the schema declares their column."""
+
+    name = "JSON lines"
+
+    def types(self, path: str) -> ColumnTypes:
+        with open_lines(path) as lines:
+            first = next((line for line in lines if line.strip()), b"{}")
+        if not isinstance(json.loads(first), dict):
+            raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
+        return None
+
+    def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
+        with open_lines(path) as lines:
+            yield from batches(path, columns, _rows(lines, columns), batch_rows)
+
+
+def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | Malformed]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except ValueError:
+            values = None
+        if isinstance(values, dict):
+            yield number, [as_text(values.get(name)) for name in columns]
+        else:
+            yield Malformed(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))

@@ -1,0 +1,238 @@
+"""Each job alone, on local folders and on a file system without folders to rename; vocabularies that are extended."""
+
+import copy
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from apache_beam.io.filesystem import FileMetadata, FileSystem, MatchResult
+from apache_beam.io.localfilesystem import LocalFileSystem
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary
+from beam_pipelines.job import ExtendOptions, VocabularyOptions
+from beam_pipelines.launch import main
+from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.planted import planted_config as planted_tree
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.vocabulary import Vocabulary
+
+JOBS = {"build_vocabulary": build_vocabulary, "build_pairs": build_pairs, "build_impressions": build_impressions,
+        "build_dataset": build_dataset}
+
+
+@pytest.fixture
+def arguments(tmp_path, planted_logs):
+    """Command line of a job that writes ``output``; ``changes`` replace keys of sections of the configuration."""
+
+    def made(output, *extra: str, raw: Path | str = planted_logs, **changes) -> list[str]:
+        tree = copy.deepcopy(planted_tree())
+        for section, keys in changes.items():
+            tree[section] = tree[section] | keys
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return [f"--config={path}", f"--raw={raw}", f"--output={output}", *extra]
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def vocabulary(planted_logs, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    (folder / "config.yaml").write_text(yaml.safe_dump(planted_tree()))
+    build_vocabulary.run([f"--config={folder / 'config.yaml'}", f"--raw={planted_logs}", f"--output={folder / 'out'}"])
+    return folder / "out"
+
+
+def _same_files(folder: Path, dataset: Dataset, *parts: str) -> None:
+    wanted = {str(path.relative_to(dataset.folder)): path.read_bytes() for path in dataset.folder.rglob("*")
+              if path.is_file() and str(path.relative_to(dataset.folder)).startswith(parts)}
+    came = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert came.pop(DATASET_INFO)
+    assert wanted
+    assert came == wanted
+
+
+def test_vocabulary_alone(vocabulary, tiny_dataset):
+    _same_files(vocabulary, tiny_dataset, "vocabulary/")
+    info = read_manifest(vocabulary, "vocabulary", name=DATASET_INFO)
+    assert info["numeric"] == tiny_dataset.info["numeric"]
+    assert info["vocabularies"] == tiny_dataset.info["vocabularies"]
+    count = info["counts"]["engagements"]
+    assert count["kept"] == {"pretrain": count["written"]}
+    assert count["read"] == 20000 == count["written"] + count["filtered"]
+
+
+@pytest.mark.parametrize(("job", "kind", "parts"), [
+    (build_pairs, "pairs", ("pairs/",)), (build_impressions, "impressions", ("impressions/", "golden.parquet"))])
+def test_pairs_and_impressions_alone(job, kind, parts, vocabulary, tiny_dataset, arguments, tmp_path):
+    assert job.run(arguments(tmp_path / "out", f"--vocabulary={vocabulary}")).state == "DONE"
+    _same_files(tmp_path / "out", tiny_dataset, *parts)
+    info = read_manifest(tmp_path / "out", kind, name=DATASET_INFO)
+    assert info["splits"] == {name: split for name, split in tiny_dataset.info["splits"].items() if kind in name}
+    assert info["vocabularies"] == tiny_dataset.info["vocabularies"]
+    assert info["numeric"] == tiny_dataset.info["numeric"]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_help_names_inputs_outputs_and_options(name, monkeypatch, capsys):
+    groups = {"build_vocabulary": (ExtendOptions,), "build_dataset": (ExtendOptions,)}.get(name, (VocabularyOptions,))
+    monkeypatch.setattr("sys.argv", [name, "--help"])
+    assert main(f"beam_pipelines.{name}", *groups) == 0
+    text = capsys.readouterr().out
+    assert f"python -m beam_pipelines.{name} --config" in text
+    for word in ("Reads the", "dataset_info.json", "--raw", "--overwrite", "--read_batch_rows", "--set"):
+        assert word in text
+    assert ("--extend" in text, "--vocabulary" in text) == (groups == (ExtendOptions,), groups == (VocabularyOptions,))
+
+
+def test_extending_keeps_rows_and_appends(planted_logs, arguments, tmp_path):
+    early, late = tmp_path / "early", tmp_path / "late"
+    build_vocabulary.run(arguments(early, windows={"pretrain": {"start": 0, "end": 2}}, schema={
+        "item": {"column": "item", "dtype": "string", "oov_rows": 8, "min_count": 2}}))
+    build_vocabulary.run(arguments(late, f"--extend={early}", windows={"pretrain": {"start": 2, "end": 20}}, schema={
+        "item": {"column": "item", "dtype": "string", "oov_rows": 8, "min_count": 3, "max_size": 350}}))
+    before, after = (Vocabulary.load(folder / "vocabulary" / "item.parquet") for folder in (early, late))
+    first = before.ids.to_pylist()
+    assert 0 < len(first) < 300
+    assert after.ids.to_pylist()[:len(first)] == first
+    table = pq.read_table(planted_logs / "engagements.parquet")
+    window = table.filter(pc.and_(pc.greater_equal(table["day"], 2), pc.less(table["day"], 20)))
+    counted = {row["values"]: row["counts"] for row in window["item"].value_counts().to_pylist()}
+    assert after.counts.tolist() == [counted.get(name, 0) for name in after.ids.to_pylist()]
+    new = sorted((name for name, count in counted.items() if count >= 3 and name not in first),
+                 key=lambda name: (-counted[name], name))
+    assert after.ids.to_pylist()[len(first):] == new[:350 - len(first)]
+    info = read_manifest(late, "vocabulary", name=DATASET_INFO)
+    assert info["extended"] == read_manifest(early, "vocabulary", name=DATASET_INFO)["vocabularies"]
+
+
+def test_a_dataset_may_extend_another(tiny_dataset, arguments, tmp_path):
+    """The same window again: every id keeps its row and its count, so that nothing changes."""
+    build_dataset.run(arguments(tmp_path / "out", f"--extend={tiny_dataset.folder}"))
+    _same_files(tmp_path / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
+
+
+IDS = st.dictionaries(st.integers(0, 40), st.integers(1, 5), min_size=1)
+
+
+@settings(deadline=None)
+@given(st.lists(IDS, min_size=1, max_size=5), st.integers(1, 3), st.none() | st.integers(1, 30))
+def test_no_chain_of_extensions_ever_moves_a_row(windows, min_count, max_size):
+    def table(counts):
+        return pa.array(list(counts), pa.int64()), np.array(list(counts.values()))
+
+    vocabulary = Vocabulary.from_counts(*table(windows[0]), oov_rows=2, min_count=min_count, max_size=max_size)
+    for counts in windows[1:]:
+        before = vocabulary
+        vocabulary = before.extended(*table(counts), min_count=min_count, max_size=max_size)
+        assert vocabulary.rows(before.ids).tolist() == before.rows(before.ids).tolist()
+        assert vocabulary.counts.tolist() == [counts.get(number, 0) for number in vocabulary.ids.to_pylist()]
+        known = set(before.ids.to_pylist())
+        admitted = sorted((number for number, count in counts.items() if count >= min_count and number not in known),
+                          key=lambda number: (-counts[number], number))
+        room = len(admitted) if max_size is None else max_size - len(known)
+        assert vocabulary.ids.to_pylist()[len(known):] == admitted[:room]
+        assert max_size is None or len(vocabulary.ids) <= max_size
+
+
+MISTAKES = {
+    "no vocabulary": (build_pairs, [], {}, "--vocabulary is missing"),
+    "wrong option": (build_pairs, ["--vocabulary={v}", "--extend={v}"], {}, "--extend is not an option of this job"),
+    "wrong option too": (build_dataset, ["--vocabulary={v}"], {}, "--vocabulary is not an option of this job"),
+    "unfinished": (build_pairs, ["--vocabulary={v}/vocabulary"], {}, "has no readable dataset_info.json"),
+    "other rows": (build_pairs, ["--vocabulary={v}"], {"schema": {"user": {
+        "column": "member", "dtype": "int64", "oov_rows": 5}}},
+        r"vocabulary 'user' of .* has \(dtype, oov_rows\) \('int64', 2\), .* declares \('int64', 5\)"),
+    "leak": (build_impressions, ["--vocabulary={v}"], {"windows": {
+        "pretrain": {"start": 0, "end": 10}, "train": {"start": 10, "end": 20},
+        "validation": {"start": 20, "end": 24}, "test": {"start": 24, "end": 30}}},
+        r"were learnt from \[20, 28\), which reaches into the validation window \[20, 24\)"),
+    "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
+        "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
+        r"vocabulary 'item' of .* holds \d+ ids, more than max_size 5"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_line_and_leave_nothing(mistake, vocabulary, arguments, tmp_path):
+    job, extra, changes, message = MISTAKES[mistake]
+    with pytest.raises(UserError, match=message) as caught:
+        job.run(arguments(tmp_path / "out", *(option.format(v=vocabulary) for option in extra), **changes))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_partial_folder_is_not_taken_for_a_dataset(vocabulary):
+    with pytest.raises(UserError, match="holds 'vocabulary', expected 'dataset'"):
+        Dataset.open(vocabulary)
+
+
+class BucketFileSystem(LocalFileSystem):
+    """``bucket://`` keeps objects below $BUCKET_ROOT and, as object stores do, knows no folders."""
+
+    @classmethod
+    def scheme(cls):
+        return "bucket"
+
+    def _local(self, path):
+        return path.replace("bucket://", os.environ["BUCKET_ROOT"] + "/")
+
+    def join(self, basepath, *paths):
+        return "/".join([basepath.rstrip("/"), *paths])
+
+    def has_dirs(self):
+        return False
+
+    def mkdirs(self, path):
+        Path(self._local(path)).mkdir(parents=True)
+
+    def match(self, patterns, limits=None):
+        root = self._local("bucket://")
+        for pattern in patterns:
+            assert pattern.startswith("bucket://")
+        expression = [FileSystem.translate_pattern(pattern) for pattern in patterns]
+        files = ["bucket://" + str(path.relative_to(root)) for path in Path(root).rglob("*") if path.is_file()]
+        return [MatchResult(pattern, [FileMetadata(path, 0) for path in files if re.match(found, path)])
+                for pattern, found in zip(patterns, expression, strict=True)]
+
+    def create(self, path, mime_type="application/octet-stream", compression_type="auto"):
+        Path(self._local(path)).parent.mkdir(parents=True, exist_ok=True)
+        return super().create(self._local(path), mime_type, compression_type)
+
+    def open(self, path, mime_type="application/octet-stream", compression_type="auto"):
+        return super().open(self._local(path), mime_type, compression_type)
+
+    def rename(self, sources, destinations):
+        for source, destination in zip(sources, destinations, strict=True):
+            Path(self._local(source)).replace(self._local(destination))
+
+    def exists(self, path):
+        return Path(self._local(path)).is_file()
+
+    def delete(self, paths):
+        for path in paths:
+            Path(self._local(path)).unlink()
+
+
+def test_logs_and_datasets_may_lie_on_any_file_system(tiny_dataset, planted_logs, arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("BUCKET_ROOT", str(tmp_path / "objects"))
+    (tmp_path / "objects").mkdir()
+    for path in planted_logs.glob("*.parquet"):
+        (tmp_path / "objects" / path.name).write_bytes(path.read_bytes())
+    argv = arguments("bucket://data/out", raw="bucket://")
+    assert build_dataset.run(argv).state == "DONE"
+    _same_files(tmp_path / "objects" / "data" / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
+    with pytest.raises(UserError, match="'bucket://data/out' holds a finished dataset"):
+        build_dataset.run(argv)
+    (tmp_path / "objects" / "data" / "out" / "stale").touch()
+    build_dataset.run([*argv, "--overwrite"])
+    assert not (tmp_path / "objects" / "data" / "out" / "stale").exists()
