@@ -1,6 +1,5 @@
 """From a command line to a finished folder: what all jobs share."""
 
-import argparse
 import dataclasses
 import functools
 import importlib
@@ -19,7 +18,7 @@ from beam_pipelines.files import open_file
 from beam_pipelines.info import check_windows, rows_read
 from beam_pipelines.job import DatasetOptions, ExtendOptions, Job, Log, ReadOptions, VocabularyOptions
 from beam_pipelines.output import finish, output_folder, refuse_finished, refuse_not_begun
-from beam_pipelines.runner import pipeline_options, run_pipeline
+from beam_pipelines.runner import help_text, pipeline_options, run_pipeline
 from beam_pipelines.vocabularies import check_vocabularies
 from tfrs_pretrain.config import Config, load_config, parse_config
 from tfrs_pretrain.errors import UserError
@@ -134,7 +133,8 @@ def main(module: str, *needed: type[PipelineOptions]) -> int:
     # By its name, which is the one that workers find its functions by; here it is __main__.
     job = importlib.import_module(module)
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(_help(module, str(job.__doc__), needed))
+        groups = [group for group in JOB_OPTIONS if group in (DatasetOptions, ReadOptions, *needed)]
+        sys.stdout.write(help_text(module, str(job.__doc__), groups))
         return 0
     try:
         job.run(sys.argv[1:])
@@ -142,13 +142,3 @@ def main(module: str, *needed: type[PipelineOptions]) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
-
-
-def _help(module: str, doc: str, needed: tuple[type[PipelineOptions], ...]) -> str:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Any option of Beam and its runners may follow, such as --runner or --direct_num_workers.")
-    for group in JOB_OPTIONS:
-        if group in (DatasetOptions, ReadOptions, *needed):
-            group._add_argparse_args(parser)
-    return parser.format_help()

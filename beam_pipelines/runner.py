@@ -1,7 +1,8 @@
 """Running a pipeline with the options a user gave."""
 
+import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
@@ -46,3 +47,13 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOption
             raise UserError(message[1]) from error
         raise
     return result
+
+
+def help_text(module: str, doc: str, groups: Iterable[type[PipelineOptions]]) -> str:
+    """What ``python -m module --help`` prints: the module's text and its own options."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Any option of Beam and its runners may follow, such as --runner or --direct_num_workers.")
+    for group in groups:
+        group._add_argparse_args(parser)
+    return parser.format_help()

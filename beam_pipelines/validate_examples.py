@@ -29,7 +29,7 @@ from beam_pipelines.example import Records
 from beam_pipelines.files import WriteJson, read_json, written_whole
 from beam_pipelines.parsing import Column, MalformedExampleError, parse_examples
 from beam_pipelines.record_statistics import ColumnStatistics, Rows, SplitStatistics, SumStatistics
-from beam_pipelines.runner import pipeline_options, run_pipeline
+from beam_pipelines.runner import help_text, pipeline_options, run_pipeline
 from beam_pipelines.tfrecord_reading import DamagedFileError, read_tfrecord
 from beam_pipelines.thresholds import THRESHOLDS, Measurement, judged
 from beam_pipelines.validation_table import show
@@ -206,6 +206,9 @@ def run(argv: list[str]) -> PipelineResult:
 
 def main() -> int:
     """Entry point of ``python -m``: prints the table; the exit code tells the outcome."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(help_text("beam_pipelines.validate_examples", str(__doc__), [ValidationOptions]))
+        return 0
     try:
         report, _ = validate(pipeline_options(sys.argv[1:]))
     except UserError as error:

@@ -287,3 +287,11 @@ def _validate_plain(dataset, folder: Path) -> dict:
     report = folder / "plain.json"
     validate(pipeline_options([f"--dataset={dataset.folder}", f"--report={report}"]))
     return json.loads(report.read_text())["splits"]["dataset"]
+
+
+def test_help_names_inputs_and_limits(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["validate_examples", "--help"])
+    assert validate_examples.main() == 0
+    text = capsys.readouterr().out
+    for option in ("--dataset", "--against", "--report", "--max_oov_share", "--max_psi"):
+        assert option in text
