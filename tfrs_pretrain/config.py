@@ -117,6 +117,11 @@ class TrainingConfig(Strict):
 
     logical_cpus: int = Field(1, ge=1, description="devices to split the CPU into, to try replicas without GPUs")
     deterministic: bool = Field(True, description="same numbers from the same seed on one device")
+    checkpoint_every_steps: int | None = Field(
+        None, ge=1, description="Stage I: steps between checkpoints, beside the one after each epoch (null: none)")
+    checkpoint_every_seconds: float | None = Field(
+        600, gt=0, description="Stage I: seconds between checkpoints within an epoch (null: none)")
+    keep_checkpoints: int = Field(2, ge=1, description="how many of the newest checkpoints to keep while training")
 
 
 class PretrainingConfig(Strict):
