@@ -18,9 +18,12 @@ from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.epochs import Epochs
 from tfrs_pretrain.pretraining.model import TwoTower
-from tfrs_pretrain.pretraining.task import InBatchSoftmax
+from tfrs_pretrain.pretraining.negatives import NegativeSampling
+from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives
+from tfrs_pretrain.pretraining.plan import show_plan
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
 
@@ -44,8 +47,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
       kept.
 
     Raises:
-      UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, a shard is damaged,
-        or the loss is not finite.
+      UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, the tables
+        do not fit on the devices, a shard is damaged, or the loss is not finite.
       SystemExit: SIGTERM came (code 143); a checkpoint was written.
     """
     refuse_existing(output, overwrite=overwrite)
@@ -53,6 +56,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     _check_replicas(config.pretraining, strategy)
+    show_plan(config, dataset, local_devices(config.training))
     with strategy.scope():
         model = build_model(config, dataset, steps)
     identity = run_identity(config, dataset)
@@ -86,11 +90,15 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
     users, items = (EmbeddingTable(name, normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed),
                                    make_optimizer(settings.optimizer))
                     for name, seed in zip(("user", "item"), seeds, strict=True))
-    task = InBatchSoftmax(temperature=settings.temperature, normalize=settings.normalize,
-                          remove_accidental_hits=settings.remove_accidental_hits)
-    probability = sampling_probability(dataset) if settings.log_q else None
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps)
-    return TwoTower(users, items, task, probability, learning_rate)
+    sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
+                                config.seed)
+    probability = None
+    if settings.log_q:
+        probability = sampling.probability(sampling_probability(dataset), settings.batch_size)
+    return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
+                    sampling=sampling, known=known_positives(dataset) if settings.mask_known_positives else None,
+                    log_temperature=build_log_temperature(settings))
 
 
 def sampling_probability(dataset: Dataset) -> np.ndarray:
