@@ -88,13 +88,15 @@ def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> di
 def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int) -> TwoTower:
     """The product's model; call it inside ``strategy.scope()``."""
     users, items = (EmbeddingTable(name, normal_rows(rows, settings.dim, settings.initial_scale, seed + offset),
-                                   make_optimizer(settings.optimizer))
+                                   make_optimizer(settings.optimizer, l2=settings.embedding_l2,
+                                                  rarity_power=settings.l2_rarity_power))
                     for offset, (name, rows) in enumerate((("user", split.users), ("item", split.items))))
     sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, split.items, seed)
     counts = np.maximum(np.bincount(split.train[:, 1], minlength=split.items), 1)
     probability = sampling.probability(counts / counts.sum(), settings.batch_size)
     return TwoTower(users, items, build_task(settings, split.items), probability,
-                    make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps),
+                    make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
+                                  warmup_steps=settings.warmup_steps),
                     sampling=sampling)
 
 

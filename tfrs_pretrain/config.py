@@ -155,7 +155,12 @@ class PretrainingConfig(Strict):
     remove_accidental_hits: bool = Field(True, description="drop in-batch negatives equal to the positive item")
     optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
     learning_rate: float = Field(2e-3, gt=0, description="of both tables, at the first step")
-    schedule: Literal["constant", "linear"] = Field("linear", description="of the learning rate: linear falls to 0")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "linear", description="of the learning rate: linear and cosine fall to 0")
+    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate first grows")
+    embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the rows of a batch")
+    l2_rarity_power: float = Field(
+        0.0, ge=0, le=1, description="how much stronger it is for rows in few batches: 1 evens out their absence")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of the initial rows")
     recall_at: tuple[int, ...] = Field((10, 50), description="cut-offs of full-corpus recall on held-out pairs")
     max_queries: int = Field(2000, ge=1, description="held-out users scored against the whole corpus each epoch")
