@@ -128,6 +128,49 @@ def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[in
     return out
 
 
+def coverage(top: np.ndarray, corpus: int, cutoffs: tuple[int, ...]) -> dict[str, float]:
+    """coverage@k: share of the corpus that is among the first k of at least one query.
+
+    It grows with the number of queries: compare it only between models that answered the same ones.
+
+    Args:
+      top: int64 [queries, largest cutoff], -1 where a list is shorter.
+      corpus: number of items.
+      cutoffs: values of k.
+    """
+    return {f"coverage@{k}": len(np.unique(top[:, :k][top[:, :k] >= 0])) / corpus for k in cutoffs}
+
+
+def recall_by_frequency(top: np.ndarray, relevant: Interactions, frequency: np.ndarray, bounds: tuple[int, ...],
+                        cutoffs: tuple[int, ...]) -> list[dict[str, float]]:
+    """Recall within groups of relevant items that are about equally frequent in training.
+
+    Within a group recall@k counts only its items, as relevant and as found, and is the mean over the queries that have
+    one. The lists themselves are those of the full corpus.
+
+    Args:
+      top: int64 [queries, largest cutoff], best first.
+      relevant: items that should be found.
+      frequency: int [corpus], how often training saw each item.
+      bounds: ascending; group g holds the items with ``bounds[g - 1] <= frequency < bounds[g]``, the first starts at 0
+        and a last one has no end.
+      cutoffs: values of k.
+
+    Returns:
+      For each group "from" and "to" (exclusive, infinite in the last), "relevant" (pairs that should be found) and
+      recall@k.
+    """
+    groups = np.searchsorted(bounds, frequency[relevant.items], side="right")
+    edges = [0, *bounds, float("inf")]
+    out = []
+    for group in range(len(bounds) + 1):
+        kept = groups == group
+        part = Interactions.from_pairs(relevant.queries[kept], relevant.items[kept], len(relevant.counts))
+        recalls = {name: value for name, value in retrieval_metrics(top, part, cutoffs).items() if "recall" in name}
+        out.append({"from": edges[group], "to": edges[group + 1], "relevant": int(kept.sum()), **recalls})
+    return out
+
+
 def _hits(top: np.ndarray, relevant: Interactions) -> np.ndarray:
     """bool [queries, k]: whether each listed item is relevant."""
     span = int(max(top.max(initial=-1), relevant.items.max(initial=-1))) + 2
