@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -57,14 +59,16 @@ def top_items(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions
       k: length of the lists.
       seen: items that must not be listed.
       query_block: queries scored together.
-      item_block: items scored together; memory is query_block * item_block scores.
+      item_block: items scored together; memory is query_block * item_block scores on each core.
 
     Returns:
       int64 [queries, k], best first, equal scores in item order; -1 where fewer than k items are left.
     """
     blocks = [slice(start, start + query_block) for start in range(0, len(queries), query_block)]
-    lists = [_top_of_block(queries[block], items, k, seen.part(block.start, block.stop), item_block)
-             for block in blocks]
+    # Threads, because numpy holds no lock in any of the large operations and runs most of them on one core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        lists = list(pool.map(lambda block: _top_of_block(queries[block], items, k, seen.part(block.start, block.stop),
+                                                          item_block), blocks))
     return np.concatenate(lists) if lists else np.empty((0, k), np.int64)
 
 
@@ -89,14 +93,20 @@ def _merge(best_scores: np.ndarray, best_items: np.ndarray, scores: np.ndarray, 
     enters = scores > least
     if scores.shape[1] > k and np.isneginf(least).any():
         enters &= scores >= -np.partition(-scores, k - 1, axis=1)[:, k - 1:k]
-    rows, columns = np.nonzero(enters)
-    all_rows = np.concatenate([np.repeat(np.arange(len(scores)), k), rows])
-    all_items = np.concatenate([best_items.ravel(), columns + start])
-    all_scores = np.concatenate([best_scores.ravel(), scores[rows, columns]])
-    order = np.lexsort((all_items, -all_scores, all_rows))
-    first = np.searchsorted(all_rows[order], np.arange(len(scores)))
-    chosen = order[first[:, None] + np.arange(k)]
-    best_scores[:], best_items[:] = all_scores[chosen], np.where(np.isneginf(all_scores[chosen]), -1, all_items[chosen])
+    rows, columns = np.divmod(np.flatnonzero(enters), scores.shape[1])
+    touched, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    if not len(touched):
+        return
+    # One padded line a query: the list, then what enters in item order, so that a stable sort keeps ties in item order.
+    line = np.repeat(np.arange(len(touched)), counts)
+    place = k + np.arange(len(rows)) - np.repeat(first, counts)
+    shape = (len(touched), k + counts.max())
+    all_scores, all_items = np.full(shape, -np.inf, scores.dtype), np.full(shape, -1, np.int64)
+    all_scores[:, :k], all_items[:, :k] = best_scores[touched], best_items[touched]
+    all_scores[line, place], all_items[line, place] = scores[rows, columns], columns + start
+    order = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
+    best_scores[touched] = np.take_along_axis(all_scores, order, axis=1)
+    best_items[touched] = np.take_along_axis(all_items, order, axis=1)
 
 
 def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[int, ...]) -> dict[str, float]:
