@@ -37,6 +37,10 @@ def test_learns_what_was_planted(trained):
     assert epochs[-1]["recall@50"] > 1.3 * epochs[0]["recall@50"]
     assert epochs[0]["train_loss"] is None
     assert epochs[-1]["train_loss"] < epochs[1]["train_loss"]
+    assert epochs[-1]["coverage@10"] < epochs[-1]["coverage@50"] <= 1
+    sliced = {name: value for name, value in epochs[-1].items() if name.startswith("frequency_")}
+    assert sliced
+    assert min(sliced.values()) <= epochs[-1]["recall@50"] <= max(sliced.values())
 
 
 def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
