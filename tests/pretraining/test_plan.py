@@ -32,6 +32,11 @@ def test_need_counts_rows_columns_state_and_copies(optimizer, columns):
     assert layout.need(Device("CPU", 0, 2, host=True)) == 2 * tables + 1_000_000 * 64 * 4
 
 
+def test_decay_by_frequency_costs_a_column():
+    layout = Layout(ROWS, 64, "lazy_adam", l2=1e-4, rarity_power=0.5)
+    assert layout.need(gpu(0)) == 1_100_000 * 193 * 4
+
+
 def test_a_tenth_is_left_to_batches():
     layout = Layout(ROWS, 64, "lazy_adam")
     need = 1_100_000 * 192 * 4

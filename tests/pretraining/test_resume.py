@@ -113,6 +113,21 @@ def fail_after_first():
     return evaluate
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [
+    {"negatives": "mixed", "uniform_negatives": 64, "learn_temperature": True, "mask_known_positives": True},
+    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "l2_rarity_power": 0.5, "log_q_form": "refined"},
+])
+def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeypatch, settings):
+    config = configured(epochs=2, recall_at=[], **settings)
+    interrupted(tiny_dataset, tmp_path / "e", monkeypatch, config)
+    assert (tmp_path / "e.checkpoints").is_dir()
+    pretrain(config, tiny_dataset, tmp_path / "e")
+    pretrain(config, tiny_dataset, tmp_path / "whole")
+    for name in ("user", "item"):
+        np.testing.assert_array_equal(*(Embeddings.open(tmp_path / run).rows(name) for run in ("e", "whole")))
+
+
 def test_checkpoints_of_another_configuration_are_refused(tiny_dataset, tmp_path, monkeypatch):
     interrupted(tiny_dataset, tmp_path / "e", monkeypatch, configured())
     with pytest.raises(UserError, match=r"another run, first difference in pretraining.temperature \(0.2 there"):

@@ -116,9 +116,8 @@ def from_all_replicas(values: tf.Tensor) -> tf.Tensor:
     if not values.shape.is_fully_defined():
         raise ValueError(f"values of shape {values.shape} cannot be gathered from {context.num_replicas_in_sync} "
                          "replicas: their shape must be static (batch with drop_remainder=True)")
-    with tf.device(context.devices[0]):  # with one replica a worker, TensorFlow refuses to gather what has no device
-        values = tf.identity(values)
-    return context.all_gather(values, axis=0)
+    # The copy lies on the replica's device; TensorFlow refuses to gather across workers what has no device.
+    return context.all_gather(tf.identity(values), axis=0)
 
 
 def _components(variable: tf.Variable) -> tuple[tf.Variable, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +19,9 @@ from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.progress import Meter, console, progress
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.loop import EpochState, NonFiniteLossError, run_epoch
-from tfrs_pretrain.training.termination import EXIT_CODE, noticing_sigterm
+from tfrs_pretrain.training.strategy import is_chief, total_over_workers
+from tfrs_pretrain.training.tensorboard import Scalars
+from tfrs_pretrain.training.termination import EXIT_CODE, Termination, noticing_sigterm
 
 _NAMED_PAIRS = 5  # of a batch, in an error
 
@@ -68,6 +71,8 @@ class Epochs:
         self._standing = Standing([], EpochState())
         self._seconds_before, self._started = 0.0, time.perf_counter()
         self._saved = self._started
+        folder = config.training.tensorboard
+        self._scalars = Scalars(Path(folder) if folder and is_chief(strategy) else None)
 
     def run(self) -> Standing:
         """Trains what is left to train.
@@ -79,7 +84,9 @@ class Epochs:
         settings, batch_size = self._config.pretraining, self._config.pretraining.batch_size
         evaluator = Evaluator(self._dataset, settings)
         if not self._resume():
-            self._standing.epochs.append({"epoch": 0, "train_loss": None, **evaluator(self._model)})
+            metrics = evaluator(self._model)
+            self._scalars.write(0, {f"heldout/{name}": value for name, value in metrics.items()})
+            self._standing.epochs.append({"epoch": 0, "train_loss": None, **metrics})
         done = (self._standing.epoch - 1) * self._steps + self._standing.state.done
         total = (settings.epochs * self._steps - done) * batch_size
         with progress("Stage I: contrastive pretraining", total, "pairs") as meter:
@@ -90,6 +97,7 @@ class Epochs:
 
     def _resume(self) -> bool:
         restored = self._checkpoints.restore(self._model.variables)
+        self._check_workers_agree(restored.step if restored else 0)
         if restored is None:
             return False
         for damaged in restored.damaged:
@@ -101,6 +109,14 @@ class Epochs:
         console.print(Text(f"continues from checkpoint {restored.path} ({where})", style="dim"), soft_wrap=True)
         return True
 
+    def _check_workers_agree(self, step: int) -> None:
+        """The replicas' tables are copies of each other only if all workers read the same checkpoint."""
+        workers = total_over_workers(self._strategy, 1)
+        mean = total_over_workers(self._strategy, step) / workers
+        if total_over_workers(self._strategy, abs(step - mean)):
+            raise UserError(f"this worker found a checkpoint of step {step}, another worker another one: write the "
+                            "output to a folder that all workers share")
+
     def _epoch(self, evaluator: Evaluator, meter: Meter) -> None:
         standing, settings = self._standing, self._config.pretraining
         epoch, last = standing.epoch, standing.epochs[-1]
@@ -108,8 +124,10 @@ class Epochs:
         note = f"epoch {epoch}/{settings.epochs} · held-out {last['heldout_loss']:.4f} · "
 
         def pause(state: EpochState) -> None:
-            standing.state, standing.epoch_seconds = state, before + time.perf_counter() - start
-            self._pause(termination.requested)
+            elapsed = before + time.perf_counter() - start
+            self._log_training(standing.state, state, elapsed - standing.epoch_seconds)
+            standing.state, standing.epoch_seconds = state, elapsed
+            self._pause(self._should_stop(termination))
 
         with noticing_sigterm() as termination:
             try:
@@ -126,9 +144,18 @@ class Epochs:
                 "evaluation_seconds": time.perf_counter() - trained,
                 "pairs_per_second": self._steps * settings.batch_size / standing.epoch_seconds})
             standing.state, standing.epoch_seconds = EpochState(), 0.0
+            self._scalars.write(epoch * self._steps, {f"heldout/{name}": value for name, value in metrics.items()})
             self._save()
-            if termination.requested:
+            if self._should_stop(termination):
                 self._stop()
+
+    def _log_training(self, last: EpochState, state: EpochState, seconds: float) -> None:
+        steps = state.done - last.done
+        done = (self._standing.epoch - 1) * self._steps + state.done
+        means = {f"train/{name}": (total - last.totals.get(name, 0.0)) / steps for name, total in state.totals.items()}
+        rate = float(self._model.learning_rate(tf.constant(done - 1, tf.int64)))  # of the last step done
+        self._scalars.write(done, {**means, "train/learning_rate": rate, "train/pairs_per_second":
+                                   steps * self._config.pretraining.batch_size / seconds})
 
     def _batches(self, epoch: int, start: int) -> tf.data.Dataset:
         return shuffled_batches(self._dataset.files("pairs/train"), self._config.pretraining.batch_size,
@@ -142,6 +169,10 @@ class Epochs:
             self._save()
         if stop:
             self._stop()
+
+    def _should_stop(self, termination: Termination) -> bool:
+        """Whether SIGTERM came to any worker: all must stop after the same step."""
+        return total_over_workers(self._strategy, float(termination.requested)) > 0
 
     def _save(self) -> None:
         standing = self._standing

@@ -29,12 +29,14 @@ class Layout:
     Attributes:
       rows: table -> rows.
       dim: columns of each.
-      optimizer: as in the configuration.
+      optimizer, l2, rarity_power: as in the configuration; they decide the state beside each row.
     """
 
     rows: dict[str, int]
     dim: int
     optimizer: str
+    l2: float = 0.0
+    rarity_power: float = 0.0
 
     def weights(self, table: str) -> int:
         """Bytes of the rows."""
@@ -42,7 +44,8 @@ class Layout:
 
     def slots(self, table: str) -> int:
         """Bytes of the optimizer's state."""
-        columns = sum(slot.columns for slot in make_optimizer(self.optimizer).slots(self.dim).values())
+        optimizer = make_optimizer(self.optimizer, l2=self.l2, rarity_power=self.rarity_power)
+        columns = sum(slot.columns for slot in optimizer.slots(self.dim).values())
         return self.rows[table] * columns * _FLOAT_BYTES
 
     def need(self, device: Device) -> int:
@@ -57,7 +60,8 @@ class Layout:
 def layout_of(config: Config, dataset: Dataset) -> Layout:
     """The tables that the configuration asks for."""
     rows = {name: dataset.rows(name) for name in dataset.schema.id_spaces}
-    return Layout(rows, config.pretraining.dim, config.pretraining.optimizer)
+    settings = config.pretraining
+    return Layout(rows, settings.dim, settings.optimizer, settings.embedding_l2, settings.l2_rarity_power)
 
 
 def plan_table(layout: Layout, devices: Sequence[Device]) -> Table:

@@ -25,14 +25,15 @@ from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.schedules import make_schedule
-from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
 
 def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Trains the user and item tables for all epochs and writes them as an embeddings artifact.
 
     While it trains, checkpoints lie beside the output; the same call after a kill continues from the newest one and
-    ends, on one device with ``training.deterministic``, with the same bits as an uninterrupted run.
+    ends, on one device with ``training.deterministic``, with the same bits as an uninterrupted run. With
+    ``training.strategy`` "multi_worker" every worker makes this call, with folders that all share; the first writes.
 
     Args:
       config: ``pretraining``, ``training`` and ``seed`` decide the run; the schema and the windows are the dataset's.
@@ -59,8 +60,9 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     show_plan(config, dataset, local_devices(config.training))
     with strategy.scope():
         model = build_model(config, dataset, steps)
-    identity = run_identity(config, dataset)
-    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints)
+    identity = run_identity(config, dataset, strategy.num_replicas_in_sync)
+    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
+                              writes=is_chief(strategy))
     with naming_corrupt_files([*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]):
         trained = Epochs(config, dataset, strategy, model, steps, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
@@ -77,6 +79,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
         "vocabulary_digests": {name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         "window": dataset.windows.pretrain.model_dump(mode="json"),
     }
+    if not is_chief(strategy):
+        return manifest
     save_embeddings(output, {"user": model.users.numpy(), "item": model.items.numpy()}, vocabularies, manifest,
                     overwrite=overwrite)
     checkpoints.remove()
@@ -111,12 +115,11 @@ def sampling_probability(dataset: Dataset) -> np.ndarray:
     return np.maximum(dataset.candidate_probability, 1.0 / dataset.examples("pairs/train"))
 
 
-def run_identity(config: Config, dataset: Dataset) -> dict[str, Any]:
+def run_identity(config: Config, dataset: Dataset, replicas: int) -> dict[str, Any]:
     """All that decides the trained rows, as JSON: checkpoints of another run must not be continued."""
-    training = config.training.model_dump(mode="json")
     return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed,
             "pretraining": config.pretraining.model_dump(mode="json"),
-            "training": {key: training[key] for key in ("deterministic", "logical_cpus")}}
+            "deterministic": config.training.deterministic, "replicas": replicas}
 
 
 def _steps(settings: PretrainingConfig, dataset: Dataset) -> int:
@@ -130,4 +133,4 @@ def _steps(settings: PretrainingConfig, dataset: Dataset) -> int:
 def _check_replicas(settings: PretrainingConfig, strategy: tf.distribute.Strategy) -> None:
     if settings.batch_size % strategy.num_replicas_in_sync:
         raise UserError(f"pretraining.batch_size {settings.batch_size} must be a multiple of the "
-                        f"{strategy.num_replicas_in_sync} devices: change it or training.logical_cpus")
+                        f"{strategy.num_replicas_in_sync} devices: change it or training.strategy")

@@ -39,11 +39,13 @@ class Restored:
 
     Attributes:
       path: the checkpoint.
+      step: steps done in the whole run.
       progress: as given to ``save``.
       damaged: newer checkpoints that could not be used, each with the reason.
     """
 
     path: Path
+    step: int
     progress: dict[str, Any]
     damaged: tuple[str, ...]
 
@@ -107,7 +109,7 @@ class Checkpoints:
                 continue
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            return Restored(path, manifest["progress"], tuple(damaged))
+            return Restored(path, manifest["step"], manifest["progress"], tuple(damaged))
         return None
 
     def remove(self) -> None:

@@ -35,6 +35,8 @@ class Device:
 def local_devices(config: TrainingConfig) -> tuple[Device, ...]:
     """Where this process would train, found without starting a strategy."""
     gpus = tf.config.list_logical_devices("GPU") if config.logical_cpus == 1 else []
+    if config.strategy == "one_device":
+        gpus = gpus[:1]
     if not gpus:
         return (Device("CPU", available_ram(), config.logical_cpus, host=True),)
     limits = {device.name: int(device.memory_limit) for device in device_lib.list_local_devices()}

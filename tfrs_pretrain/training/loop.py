@@ -77,14 +77,14 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
       UserError: the batches end early.
     """
     loop = _loop(strategy, step)
-    iterator = iter(strategy.experimental_distribute_dataset(batches.with_options(_options())))
+    iterator = iter(_distributed(strategy, batches.with_options(_options())))
     state = start or EpochState()
     while state.done < steps:
         done = state.done
         count = min(STEPS_PER_CALL, steps - done, *([pause_every - done % pause_every] if pause_every else []))
         try:
             values = loop(iterator, count)
-        except (tf.errors.OutOfRangeError, StopIteration) as error:
+        except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError, StopIteration) as error:
             raise UserError(f"the data ended between steps {done + 1} and {done + count} of {steps}: the dataset holds "
                             "fewer examples than its manifest says; rebuild it") from error
         if not np.isfinite(values["loss"]).all():
@@ -138,6 +138,23 @@ def _loop(strategy: tf.distribute.Strategy, step: Step) -> _Loop:
         reference: Any = weakref.ref(step) if owner is step else weakref.WeakMethod(step)
         loops[strategy, name] = _Loop(strategy, reference)
     return loops[strategy, name]
+
+
+def _distributed(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
+    """The replicas' consecutive parts of each global batch, the first replica's first."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return strategy.experimental_distribute_dataset(batches)
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        # TensorFlow's own sharding gives workers different batches, not different parts of one.
+        share = tf.nest.flatten(batches.element_spec)[0].shape[0] // context.num_input_pipelines
+        own = slice(context.input_pipeline_id * share, (context.input_pipeline_id + 1) * share)
+        parts = batches.map(lambda batch: tf.nest.map_structure(lambda column: column[own], batch))
+        parts = parts.rebatch(share * context.num_input_pipelines // context.num_replicas_in_sync, drop_remainder=True)
+        # For data that may end, TensorFlow asks all workers at every step, and gives up static shapes.
+        return parts.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+    return strategy.distribute_datasets_from_function(of_worker)
 
 
 def _options() -> tf.data.Options:
