@@ -125,19 +125,26 @@ def torch(users: int, dim: int, probability: np.ndarray) -> Step:
     return step
 
 
-def gemm_floor(dim: int) -> Step:
-    """The three matrix products that no exact step over the batch's unique items can avoid, and nothing else."""
-    generator = np.random.default_rng(0)
+def gemm_floor(dim: int, most: int) -> Step:
+    """The three matrix products that no exact step over the batch's unique items can avoid, and nothing else.
 
-    @tf.function(reduce_retracing=True)
-    def products(queries: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    ``most`` bounds the pairs of a batch.
+    """
+    rows = tf.constant(np.random.default_rng(0).standard_normal((most, dim), np.float32))
+
+    @tf.function
+    def products(pairs: tf.Tensor, unique: tf.Tensor) -> tf.Tensor:
+        queries, columns = rows[:pairs], rows[:unique]
         logits = tf.matmul(queries, columns, transpose_b=True)
-        return tf.reduce_sum(tf.matmul(logits, columns)[0]) + tf.reduce_sum(
-            tf.matmul(logits, queries, transpose_a=True)[0])
+        # Sums keep the graph optimiser from dropping a product whose result nobody reads.
+        return tf.reduce_sum(tf.matmul(logits, columns)) + tf.reduce_sum(tf.matmul(logits, queries, transpose_a=True))
 
-    inputs: dict[int, tf.Tensor] = {}
+    counts: dict[int, int] = {}
 
-    def rows(count: int) -> tf.Tensor:
-        return inputs.setdefault(count, tf.constant(generator.standard_normal((count, dim), np.float32)))
+    def step(user: np.ndarray, item: np.ndarray) -> None:
+        key = id(item)
+        if key not in counts:
+            counts[key] = len(np.unique(item))
+        products(tf.constant(len(user)), tf.constant(counts[key])).numpy()
 
-    return lambda user, item: products(rows(len(user)), rows(len(np.unique(item)))).numpy()
+    return step

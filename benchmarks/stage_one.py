@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -117,14 +116,16 @@ def replica_step(strategy: tf.distribute.Strategy, model: Any, size: int) -> con
 
 
 def big_batch_megabytes() -> float:
-    """Growth of the peak resident memory when the batch goes from 256 to 16,384 pairs."""
+    """Growth of the peak resident memory when the batch goes from 256 to 16,384 pairs (Linux)."""
     step = contenders.ours(USERS, DIM, probability())
-    small, big = batches(1, 256, USERS)[0], batches(3, BIG_BATCH, USERS)
-    step(*small)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for batch in big:
-        step(*batch)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    peaks = []
+    for data in (batches(3, 256, USERS), batches(3, BIG_BATCH, USERS)):
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far: building the tables needs more
+        for batch in data:
+            step(*batch)
+        lines = Path("/proc/self/status").read_text().splitlines()
+        peaks.append(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
+    return peaks[1] - peaks[0]
 
 
 def pipeline_rate() -> float:
