@@ -3,7 +3,7 @@
 The temperature is chosen on the ``valid`` part (trained on ``train``); the chosen configuration is then trained anew on
 ``train`` + ``valid`` and judged once on ``test``, which takes part in no choice.
 
-    python benchmarks/gowalla.py --data FOLDER [--json FILE] [--seeds N] [--dim 64] [--epochs 20]
+    python benchmarks/gowalla.py --data FOLDER [--json FILE] [--seeds N] [--dim 256] [--epochs 14]
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of interactions.parquet")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--seeds", type=int, default=1, help="runs of the chosen configuration; the mean is reported")
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.08, 0.1],
                         help="candidates of the choice on valid; a single one is taken as it is")
     options = parser.parse_args()
