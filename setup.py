@@ -39,6 +39,7 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]>=2.77"],                        # Dataflow, gs:// paths, BigQuery
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],              # CUDA libraries beside TensorFlow
     "tensorboard": ["tensorboard>=2.19"],
+    "bench": ["keras-rs>=0.4", "torch>=2.7"],                 # peers of benchmarks/stage_one.py
 }
 
 setup(

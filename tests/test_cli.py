@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("demo", "logs", "dataset", "pretrain", "rank", "export", "report", "config")
+COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "report", "config")
 
 
 def call(*arguments, folder=None):
@@ -38,6 +38,7 @@ def test_help_does_not_load_tensorflow():
     (["dataset", "--raw", "absent", "--output", "out"], "absent"),
     (["pretrain", "--dataset", "absent", "--output", "out"], "dataset folder 'absent' does not exist"),
     (["pretrain", "--dataset", "taken", "--output", "out"], "'taken' has no dataset_info.json"),
+    (["plan", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
     (["rank", "--dataset", "absent", "--arm", "scratch", "--output", "out"], "dataset folder 'absent' does not exist"),
     (["export", "--dataset", "absent", "--ranker", "r"], "dataset folder 'absent' does not exist"),
 ])

@@ -100,6 +100,22 @@ def pretrain(
 
 
 @app.command()
+def plan(
+    dataset: DatasetOption,
+    config: DatasetConfigOption = None,
+    overrides: SetOption = None,
+    device_gb: Annotated[float | None, typer.Option(
+        min=0, help="plan for a device with this memory (10^9 bytes), instead of those of this machine")] = None,
+) -> None:
+    """Shows what memory Stage I needs on each device; exit code 2 and three ways out where it does not fit."""
+    opened, settings = _open_dataset(dataset, config, overrides)
+    devices = import_quietly("tfrs_pretrain.training.devices")
+    planned = devices.local_devices(settings.training) if device_gb is None else (
+        devices.Device("the device", int(device_gb * 1e9), 1, host=False),)
+    import_quietly("tfrs_pretrain.pretraining.plan").show_plan(settings, opened, planned)
+
+
+@app.command()
 def rank(
     dataset: DatasetOption,
     output: Annotated[Path, typer.Option(help="folder to write: the ranker with its metrics and predictions")],

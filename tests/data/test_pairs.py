@@ -75,8 +75,30 @@ def test_corrupt_file_is_named_with_its_record(files):
     with open(files[1], "r+b") as file:  # noqa: PTH123
         file.seek(1500)
         file.write(b"\xff" * 8)
-    with pytest.raises(UserError, match=r"train-1\.tfrecord' cannot be read at record 1:"), naming_corrupt_files(files):
+    # The first record: its length, a CRC of it, the data, a CRC of that.
+    second = 8 + 4 + len(block(np.arange(1000, 1143), np.arange(11000, 11143))) + 4
+    with (pytest.raises(UserError, match=rf"train-1\.tfrecord' cannot be read at record 1, .* at byte {second}:"),
+          naming_corrupt_files(files)):
         queries(shuffled_batches(files, 100, seed=1, epoch=1))
+
+
+def test_truncated_file_is_named_with_the_offset_of_its_last_record(files):
+    whole = [len(record.numpy()) + 16 for record in tf.data.TFRecordDataset(files[2])]
+    with open(files[2], "r+b") as file:  # noqa: PTH123
+        file.truncate(sum(whole) - 5)
+    with (pytest.raises(UserError, match=rf"train-2\.tfrecord' .* record 6, .* byte {sum(whole[:6])}:"),
+          naming_corrupt_files(files)):
+        queries(shuffled_batches(files, 100, seed=1, epoch=1))
+
+
+@pytest.mark.parametrize("window", [64, 1000, 1 << 20])
+@pytest.mark.parametrize("start", [0, 1, 10, 23, 30])
+def test_an_epoch_can_start_at_any_of_its_batches(files, window, start):
+    whole = queries(shuffled_batches(files, 100, seed=1, epoch=2, window=window))
+    rest = list(shuffled_batches(files, 100, seed=1, epoch=2, window=window, start=start).as_numpy_iterator())
+    assert len(rest) == 30 - start
+    if rest:
+        np.testing.assert_array_equal(np.concatenate([batch["query"] for batch in rest]), whole[100 * start:])
 
 
 def test_record_of_another_kind_is_named(tmp_path):

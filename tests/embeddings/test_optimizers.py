@@ -83,3 +83,27 @@ def test_rowwise_state_is_one_value_a_row():
 def test_unknown_name_is_refused():
     with pytest.raises(ValueError, match="unknown sparse optimizer 'sgd'"):
         make_optimizer("sgd")
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("name", "make_twin"), [
+    ("lazy_adam", NaiveAdam), ("rowwise_adagrad", lambda: NaiveAdagrad(True))])
+def test_decay_matches_naive_twin(name, make_twin, power):
+    initial = normal_rows(ROWS, DIM, 1.0, seed=3)
+    table = EmbeddingTable("t", initial, make_optimizer(name, l2=0.3, rarity_power=power))
+    expected, twin, visits = initial.astype(np.float64), make_twin(), np.zeros(ROWS)
+    for seed, batch in enumerate(BATCHES):
+        gradient = gradients(batch, seed)
+        table.apply_gradients(tf.constant(batch), tf.constant(gradient, tf.float32), RATE)
+        sums = {row: gradient[batch == row].sum(axis=0) for row in set(batch.tolist())}
+        for row, total in sums.items():  # once a row and step, however often the batch holds it
+            visits[row] += 1
+            sums[row] = total + 0.3 * ((seed + 1) / visits[row]) ** power * expected[row]
+        twin.step(expected, sums)
+    np.testing.assert_allclose(table.numpy(), expected, rtol=0, atol=3e-6)
+    np.testing.assert_array_equal(table.numpy()[6], initial[6])
+
+
+def test_no_penalty_needs_no_state():
+    assert make_optimizer("lazy_adam", l2=0.0, rarity_power=1.0).slots(4).keys() == {"mean", "square"}
+    assert make_optimizer("lazy_adam", l2=0.1, rarity_power=1.0).slots(4).keys() == {"mean", "square", "updates"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfrs_pretrain.metrics.retrieval import Interactions, retrieval_metrics, top_items
+from tfrs_pretrain.metrics.retrieval import Interactions, coverage, recall_by_frequency, retrieval_metrics, top_items
 
 
 def naive_top(queries, items, k, seen):
@@ -82,3 +82,19 @@ def test_from_pairs_sorts_and_drops_repeats():
 def test_without_drops_what_the_same_query_has_elsewhere():
     got = interactions([{1, 5}, {2}, set()]).without(interactions([{5, 9}, set(), {2}]))
     assert [got.items[got.offsets[q]:got.offsets[q + 1]].tolist() for q in range(3)] == [[1], [2], []]
+
+
+def test_coverage_counts_listed_items():
+    top = np.array([[4, 1, -1], [4, 2, 1], [4, 0, -1]])
+    assert coverage(top, 10, (1, 2, 3)) == {"coverage@1": 0.1, "coverage@2": 0.4, "coverage@3": 0.4}
+
+
+def test_recall_by_frequency_splits_the_relevant_items():
+    frequency = np.array([0, 5, 9, 10, 99, 100])
+    top = np.array([[0, 3, 5], [2, 4, 1]])
+    # Query 0 wants one item of each group and finds 0 (rank 1) and 3; query 1 wants 1, 4 and finds both, 1 at rank 3.
+    got = recall_by_frequency(top, interactions([{0, 1, 3}, {1, 4}]), frequency, (10, 100), (2, 3))
+    assert got[0] == {"from": 0, "to": 10, "relevant": 3, "recall@2": 0.25, "recall@3": 0.75}
+    assert got[1] == {"from": 10, "to": 100, "relevant": 2, "recall@2": 1.0, "recall@3": 1.0}
+    assert (got[2]["from"], got[2]["to"], got[2]["relevant"]) == (100, float("inf"), 0)
+    assert np.isnan(got[2]["recall@2"])

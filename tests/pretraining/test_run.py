@@ -37,6 +37,10 @@ def test_learns_what_was_planted(trained):
     assert epochs[-1]["recall@50"] > 1.3 * epochs[0]["recall@50"]
     assert epochs[0]["train_loss"] is None
     assert epochs[-1]["train_loss"] < epochs[1]["train_loss"]
+    assert epochs[-1]["coverage@10"] < epochs[-1]["coverage@50"] <= 1
+    sliced = {name: value for name, value in epochs[-1].items() if name.startswith("frequency_")}
+    assert sliced
+    assert min(sliced.values()) <= epochs[-1]["recall@50"] <= max(sliced.values())
 
 
 def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
@@ -115,3 +119,25 @@ def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
     queries = select_queries(repeats, most=20)
     assert queries.seen.counts.min() > 0
     assert queries.relevant.counts.tolist() == [0] * 20
+
+
+@pytest.mark.parametrize("objective", [
+    {"negatives": "mixed", "uniform_negatives": 64, "log_q_form": "refined", "mask_known_positives": True},
+    {"negatives": "uniform", "uniform_negatives": 64, "learn_temperature": True},
+    {"objective": "cosine_contrastive", "negatives": "uniform", "uniform_negatives": 64, "margin": 0.2}])
+def test_every_objective_learns(objective, tiny_dataset, tmp_path):
+    epochs = pretrain(configured(**objective), tiny_dataset, tmp_path / "e")["epochs"]
+    assert epochs[-1]["heldout_loss"] < epochs[0]["heldout_loss"]
+    assert epochs[-1]["recall@50"] > 1.2 * epochs[0]["recall@50"]
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"negatives": "mixed"}, "in_batch needs 0 draws"),
+    ({"uniform_negatives": 8}, "in_batch needs 0 draws"),
+    ({"objective": "cosine_contrastive"}, "needs negatives 'uniform'"),
+    ({"log_q_form": "refined", "log_q": False}, "needs log_q"),
+    ({"objective": "cosine_contrastive", "negatives": "uniform", "uniform_negatives": 8, "normalize": False},
+     "always normalized")])
+def test_objectives_that_do_not_fit_together_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        configured(**settings)

@@ -11,7 +11,7 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrs_pretrain.pretraining import softmax
+from tfrs_pretrain.pretraining import chunked, softmax
 from tfrs_pretrain.pretraining.task import InBatchSoftmax, unique_columns
 
 BATCH, DIM, ITEMS, TEMPERATURE = 24, 5, 9, 0.2
@@ -98,7 +98,7 @@ def test_matches_stock_tfrs(data, log_q, remove_hits):
 
 def test_chunks_do_not_change_the_result(data, monkeypatch):
     whole = ours(*data, True, True, True)
-    monkeypatch.setattr(softmax, "CHUNK_LOGITS", 5 * 7)  # 9 columns: chunks of 3 queries; 7 columns of 5
+    monkeypatch.setattr(chunked, "CHUNK_LOGITS", 5 * 7)  # 9 columns: chunks of 3 queries; 7 columns of 5
     for left, right in zip(whole, ours(*data, True, True, True), strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5)
 

@@ -79,6 +79,18 @@ def test_non_finite_loss_names_the_step():
         run_epoch(STRATEGY, Mean().step, batches(values, 2), steps=50, meter=Recorder())
 
 
+def test_an_epoch_continues_where_it_stood():
+    whole, states = Mean(), []
+    expected = run_epoch(STRATEGY, whole.step, batches(np.arange(200), 2), steps=70, meter=Recorder(),
+                         pause_every=25, on_pause=states.append)
+    assert [state.done for state in states] == [25, 50, 70]
+    again, meter = Mean(), Recorder()
+    rest = batches(np.arange(200), 2).skip(25)
+    assert run_epoch(STRATEGY, again.step, rest, steps=70, meter=meter, start=states[0]) == expected
+    assert meter.total == 90
+    assert run_epoch(STRATEGY, again.step, rest, steps=70, meter=meter, start=states[-1]) == expected
+
+
 def test_short_data_names_the_steps():
     with pytest.raises(UserError, match="ended between steps 33 and 60 of 60"):
         run_epoch(STRATEGY, Mean().step, batches(np.arange(80), 2), steps=60, meter=Recorder())

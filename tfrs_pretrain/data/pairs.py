@@ -13,11 +13,12 @@ from tfrs_pretrain.errors import UserError
 
 SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, twice while the next window is prepared
 
+_FRAME_BYTES = 16  # of a TFRecord beside its data: uint64 length, and a CRC-32C of the length and of the data
 _FEATURES = {"query": tf.io.FixedLenFeature([], tf.string), "candidate": tf.io.FixedLenFeature([], tf.string)}
 
 
 def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int,
-                     window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
+                     start: int = 0, window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """All pairs of an epoch in an order that depends on (seed, epoch) only.
 
     Files come in random order and pairs are permuted within windows, so that memory stays bounded. Pairs that do not
@@ -28,20 +29,23 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
       batch_size: pairs in a batch.
       seed: of the run.
       epoch: another epoch, another order.
+      start: batches to leave out at the beginning; they are read, but neither permuted nor batched.
       window: pairs permuted together.
 
     Returns:
       {"query": int32 [batch_size], "candidate": int32 [batch_size]}, rows of the tables.
     """
+    windows_done, pairs_done = divmod(start * batch_size, window)
     order = np.random.default_rng([seed, epoch]).permutation(len(files))
 
     def permute(index: tf.Tensor, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         positions = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(pairs["query"])[0]),
                                                              seed=tf.stack([seed, (epoch << 32) + index]))
+        positions = positions[tf.where(index == windows_done, pairs_done, 0):]
         return {name: tf.gather(rows, positions) for name, rows in pairs.items()}
 
     blocks = pair_blocks([files[position] for position in order])
-    windows = blocks.rebatch(window).enumerate().map(permute).prefetch(1)
+    windows = blocks.rebatch(window).enumerate().skip(windows_done).map(permute).prefetch(1)
     return windows.rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
@@ -70,18 +74,21 @@ def naming_corrupt_files(files: list[str]) -> Iterator[None]:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         for path in files:
-            record = _first_bad_record(path)
-            if record is not None:
-                raise UserError(f"pairs {path!r} cannot be read at record {record}: the file is damaged; copy the "
-                                "dataset again, or rebuild it") from error
+            bad = _first_bad_record(path)
+            if bad is not None:
+                raise UserError(f"pairs {path!r} cannot be read at record {bad[0]}, which starts at byte {bad[1]}: the "
+                                "file is damaged; copy the dataset again, or rebuild it") from error
         raise
 
 
-def _first_bad_record(path: str) -> int | None:
-    record = 0
+def _first_bad_record(path: str) -> tuple[int, int] | None:
+    """Number and byte offset of the first record that is not a block of pairs, both counted from 0."""
+    record = offset = 0
     try:
-        for _ in pair_blocks([path]):
+        for data in tf.data.TFRecordDataset(path):
+            _decode(data)
             record += 1
+            offset += _FRAME_BYTES + len(data.numpy())
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        return record
+        return record, offset
     return None

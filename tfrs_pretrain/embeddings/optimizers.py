@@ -43,6 +43,12 @@ class SparseOptimizer(abc.ABC):
           float32 [n, dim] to subtract from the rows, and the new state.
         """
 
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
+                   step: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] gradients with those of a penalty on the ``rows`` [n, dim]; here there is none."""
+        del rows, slots, step
+        return gradients
+
 
 @dataclasses.dataclass(frozen=True)
 class LazyAdam(SparseOptimizer):
@@ -106,16 +112,46 @@ class RowwiseAdagrad(SparseOptimizer):
         return learning_rate * gradients * tf.math.rsqrt(accumulator + self.epsilon), {"accumulator": accumulator}
 
 
+@dataclasses.dataclass(frozen=True)
+class Decayed(SparseOptimizer):
+    """Another rule with an L2 penalty on the rows of the batch: their gradients grow by ``l2 * scale * row``.
+
+    With ``rarity_power`` 0 the scale is 1: a row is pulled to zero once in each update that it takes part in, so
+    frequent rows feel the penalty often and rare rows, which overfit first, hardly at all. Otherwise the scale is
+    (updates of the table / updates of the row) ** rarity_power, both counting this one: 1 makes up for the updates
+    that the row was absent from. Decay by a row's frequency is the idea of AdamAR (arXiv 2511.06374); this form is
+    this project's own.
+    """
+
+    rule: SparseOptimizer
+    l2: float
+    rarity_power: float = 0.0
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        return self.rule.slots(dim) | ({"updates": Slot(1)} if self.rarity_power else {})
+
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
+                   step: tf.Tensor) -> tf.Tensor:
+        scale = tf.pow(step / (slots["updates"] + 1.0), self.rarity_power) if self.rarity_power else 1.0
+        return gradients + self.l2 * scale * rows
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        delta, state = self.rule.update(gradients, slots, step, learning_rate)
+        return delta, state | ({"updates": slots["updates"] + 1.0} if self.rarity_power else {})
+
+
 OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
     "lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad, "adagrad": Adagrad}
 
 
-def make_optimizer(name: str) -> SparseOptimizer:
-    """The rule that the configuration names.
+def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0) -> SparseOptimizer:
+    """The rule that the configuration names, with a penalty on the rows where ``l2`` is positive, see ``Decayed``.
 
     Raises:
       ValueError: no rule has this name.
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown sparse optimizer {name!r}: expected one of {sorted(OPTIMIZERS)}")
-    return OPTIMIZERS[name]()
+    rule = OPTIMIZERS[name]()
+    return Decayed(rule, l2, rarity_power) if l2 else rule

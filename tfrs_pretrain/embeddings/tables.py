@@ -66,8 +66,10 @@ class EmbeddingTable(tf.Module):
         self._check_replica()
         slots = {key: local(variable) for key, variable in self.slots.items()}
         step = local(self.step).assign_add(1)
-        delta, state = self.optimizer.update(gradients, {key: tf.gather(slot, ids) for key, slot in slots.items()},
-                                             tf.cast(step, tf.float32), learning_rate)
+        updates = tf.cast(step, tf.float32)
+        before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
+        gradients = self.optimizer.regularize(self.gather(ids), gradients, before, updates)
+        delta, state = self.optimizer.update(gradients, before, updates, learning_rate)
         local(self.weights).scatter_sub(tf.IndexedSlices(delta, ids))
         for key, slot in slots.items():
             slot.scatter_update(tf.IndexedSlices(state[key], ids))
@@ -114,7 +116,8 @@ def from_all_replicas(values: tf.Tensor) -> tf.Tensor:
     if not values.shape.is_fully_defined():
         raise ValueError(f"values of shape {values.shape} cannot be gathered from {context.num_replicas_in_sync} "
                          "replicas: their shape must be static (batch with drop_remainder=True)")
-    return context.all_gather(values, axis=0)
+    # The copy lies on the replica's device; TensorFlow refuses to gather across workers what has no device.
+    return context.all_gather(tf.identity(values), axis=0)
 
 
 def _components(variable: tf.Variable) -> tuple[tf.Variable, ...]:

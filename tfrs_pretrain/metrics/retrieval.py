@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -57,14 +59,16 @@ def top_items(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions
       k: length of the lists.
       seen: items that must not be listed.
       query_block: queries scored together.
-      item_block: items scored together; memory is query_block * item_block scores.
+      item_block: items scored together; memory is query_block * item_block scores on each core.
 
     Returns:
       int64 [queries, k], best first, equal scores in item order; -1 where fewer than k items are left.
     """
     blocks = [slice(start, start + query_block) for start in range(0, len(queries), query_block)]
-    lists = [_top_of_block(queries[block], items, k, seen.part(block.start, block.stop), item_block)
-             for block in blocks]
+    # Threads, because numpy holds no lock in any of the large operations and runs most of them on one core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        lists = list(pool.map(lambda block: _top_of_block(queries[block], items, k, seen.part(block.start, block.stop),
+                                                          item_block), blocks))
     return np.concatenate(lists) if lists else np.empty((0, k), np.int64)
 
 
@@ -89,14 +93,20 @@ def _merge(best_scores: np.ndarray, best_items: np.ndarray, scores: np.ndarray, 
     enters = scores > least
     if scores.shape[1] > k and np.isneginf(least).any():
         enters &= scores >= -np.partition(-scores, k - 1, axis=1)[:, k - 1:k]
-    rows, columns = np.nonzero(enters)
-    all_rows = np.concatenate([np.repeat(np.arange(len(scores)), k), rows])
-    all_items = np.concatenate([best_items.ravel(), columns + start])
-    all_scores = np.concatenate([best_scores.ravel(), scores[rows, columns]])
-    order = np.lexsort((all_items, -all_scores, all_rows))
-    first = np.searchsorted(all_rows[order], np.arange(len(scores)))
-    chosen = order[first[:, None] + np.arange(k)]
-    best_scores[:], best_items[:] = all_scores[chosen], np.where(np.isneginf(all_scores[chosen]), -1, all_items[chosen])
+    rows, columns = np.divmod(np.flatnonzero(enters), scores.shape[1])
+    touched, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    if not len(touched):
+        return
+    # One padded line a query: the list, then what enters in item order, so that a stable sort keeps ties in item order.
+    line = np.repeat(np.arange(len(touched)), counts)
+    place = k + np.arange(len(rows)) - np.repeat(first, counts)
+    shape = (len(touched), k + counts.max())
+    all_scores, all_items = np.full(shape, -np.inf, scores.dtype), np.full(shape, -1, np.int64)
+    all_scores[:, :k], all_items[:, :k] = best_scores[touched], best_items[touched]
+    all_scores[line, place], all_items[line, place] = scores[rows, columns], columns + start
+    order = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
+    best_scores[touched] = np.take_along_axis(all_scores, order, axis=1)
+    best_items[touched] = np.take_along_axis(all_items, order, axis=1)
 
 
 def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[int, ...]) -> dict[str, float]:
@@ -125,6 +135,49 @@ def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[in
         out[f"recall@{k}"] = float(np.mean(hits[:, :k].sum(axis=1) / counts[asked]))
         out[f"ndcg@{k}"] = float(np.mean(gains / ideal[np.minimum(counts[asked], k) - 1]))
         out[f"mrr@{k}"] = float(np.mean(first))
+    return out
+
+
+def coverage(top: np.ndarray, corpus: int, cutoffs: tuple[int, ...]) -> dict[str, float]:
+    """coverage@k: share of the corpus that is among the first k of at least one query.
+
+    It grows with the number of queries: compare it only between models that answered the same ones.
+
+    Args:
+      top: int64 [queries, largest cutoff], -1 where a list is shorter.
+      corpus: number of items.
+      cutoffs: values of k.
+    """
+    return {f"coverage@{k}": len(np.unique(top[:, :k][top[:, :k] >= 0])) / corpus for k in cutoffs}
+
+
+def recall_by_frequency(top: np.ndarray, relevant: Interactions, frequency: np.ndarray, bounds: tuple[int, ...],
+                        cutoffs: tuple[int, ...]) -> list[dict[str, float]]:
+    """Recall within groups of relevant items that are about equally frequent in training.
+
+    Within a group recall@k counts only its items, as relevant and as found, and is the mean over the queries that have
+    one. The lists themselves are those of the full corpus.
+
+    Args:
+      top: int64 [queries, largest cutoff], best first.
+      relevant: items that should be found.
+      frequency: int [corpus], how often training saw each item.
+      bounds: ascending; group g holds the items with ``bounds[g - 1] <= frequency < bounds[g]``, the first starts at 0
+        and a last one has no end.
+      cutoffs: values of k.
+
+    Returns:
+      For each group "from" and "to" (exclusive, infinite in the last), "relevant" (pairs that should be found) and
+      recall@k.
+    """
+    groups = np.searchsorted(bounds, frequency[relevant.items], side="right")
+    edges = [0, *bounds, float("inf")]
+    out = []
+    for group in range(len(bounds) + 1):
+        kept = groups == group
+        part = Interactions.from_pairs(relevant.queries[kept], relevant.items[kept], len(relevant.counts))
+        recalls = {name: value for name, value in retrieval_metrics(top, part, cutoffs).items() if "recall" in name}
+        out.append({"from": edges[group], "to": edges[group + 1], "relevant": int(kept.sum()), **recalls})
     return out
 
 

@@ -12,9 +12,10 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
-from tfrs_pretrain.metrics.retrieval import Interactions, retrieval_metrics, top_items
+from tfrs_pretrain.metrics.retrieval import Interactions, coverage, recall_by_frequency, retrieval_metrics, top_items
 from tfrs_pretrain.pretraining.model import TwoTower
 
+FREQUENCY_BOUNDS = (5, 20, 100)  # training pairs of an item, where one slice ends and the next begins
 _ORDER_SEED = 0  # not the run's seed: runs with different seeds are judged on the same batches
 
 
@@ -42,7 +43,9 @@ class Evaluator:
 
     ``recall@k``, ``ndcg@k`` and ``mrr@k`` rank *all* known items for at most ``max_queries`` held-out users (those with
     the smallest hash), without the items that the user has in pairs/train: they judge what is new to the user, however
-    often users repeat themselves. Users and items outside the vocabulary take no part in the ranking.
+    often users repeat themselves. Users and items outside the vocabulary take no part in the ranking. ``coverage@k`` is
+    the share of the known items in those lists, ``frequency_<from>_to_<to>/recall@k`` the recall of items with so many
+    training pairs (``to`` exclusive), for the largest k and where the slice has a relevant item.
 
     Raises:
       UserError: there are fewer than two held-out pairs.
@@ -58,6 +61,8 @@ class Evaluator:
                                          seed=_ORDER_SEED, epoch=0)
         self._first_item = dataset.schema.item.oov_rows
         self._queries = select_queries(dataset, config.max_queries)
+        pairs = np.rint(dataset.candidate_probability * dataset.examples("pairs/train")).astype(np.int64)
+        self._frequency = pairs[self._first_item:]
 
     def __call__(self, model: TwoTower) -> dict[str, float]:
         """Metrics of the model as it is now."""
@@ -75,7 +80,14 @@ class Evaluator:
         users = model.task.represent(model.users.gather(tf.constant(self._queries.rows))).numpy()
         items = model.task.represent(tf.constant(model.items.numpy()[self._first_item:])).numpy()
         top = top_items(users, items, max(self._cutoffs), self._queries.seen)
-        return retrieval_metrics(top, self._queries.relevant, self._cutoffs)
+        return (retrieval_metrics(top, self._queries.relevant, self._cutoffs)
+                | coverage(top, len(items), self._cutoffs) | self._sliced_recall(top))
+
+    def _sliced_recall(self, top: np.ndarray) -> dict[str, float]:
+        last = max(self._cutoffs)
+        slices = recall_by_frequency(top, self._queries.relevant, self._frequency, FREQUENCY_BOUNDS, (last,))
+        return {f"frequency_{part['from']}_to_{part['to']}/recall@{last}": part[f"recall@{last}"]
+                for part in slices if part["relevant"]}
 
 
 def select_queries(dataset: Dataset, most: int) -> Queries:

@@ -7,7 +7,8 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, local
-from tfrs_pretrain.pretraining.task import Columns, InBatchSoftmax, unique_columns
+from tfrs_pretrain.pretraining.negatives import Columns, KnownPositives, NegativeSampling
+from tfrs_pretrain.pretraining.task import ContrastiveTask
 from tfrs_pretrain.training.schedules import Schedule
 
 
@@ -20,13 +21,19 @@ class TwoTower(tfrs.Model):
       task: the loss.
       candidate_probability: float64 [item rows], sampling probability of each candidate row, all positive; None
         leaves the logits uncorrected.
-      learning_rate: of both tables, from the number of steps done.
+      learning_rate: of all tables, from the number of steps done.
+      sampling: where the negatives come from; None takes the batch only.
+      known: positives to keep out of each query's negatives; None keeps every negative.
+      log_temperature: table of one value, the logarithm of a learnt temperature; None leaves the task's own.
     """
 
-    def __init__(self, users: EmbeddingTable, items: EmbeddingTable, task: InBatchSoftmax,
-                 candidate_probability: np.ndarray | None, learning_rate: Schedule):
+    def __init__(self, users: EmbeddingTable, items: EmbeddingTable, task: ContrastiveTask,
+                 candidate_probability: np.ndarray | None, learning_rate: Schedule, *,
+                 sampling: NegativeSampling | None = None, known: KnownPositives | None = None,
+                 log_temperature: EmbeddingTable | None = None):
         super().__init__()
         self.users, self.items, self.task, self.learning_rate = users, items, task, learning_rate
+        self.sampling, self.known, self.log_temperature = sampling or NegativeSampling(), known, log_temperature
         self.log_probability = None
         if candidate_probability is not None:
             self.log_probability = tf.Variable(np.log(candidate_probability), trainable=False, dtype=tf.float32)
@@ -38,43 +45,60 @@ class TwoTower(tfrs.Model):
           inputs: {"query": int32 [batch], "candidate": int32 [batch]}.
           training: accepted for TFRS; nothing here depends on it.
         """
-        columns = unique_columns(inputs["candidate"])
-        return self._loss(self.users.gather(inputs["query"]), self.items.gather(columns.ids), columns)
+        # One set of draws for every call, so that losses before and after a change compare.
+        columns = self.sampling.columns(inputs["candidate"], tf.constant(-1, tf.int64))
+        rows = self.users.gather(inputs["query"]), self.items.gather(columns.ids)
+        return self._loss(inputs["query"], *rows, columns, self._temperature_row())
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One update of both tables; "loss" is this replica's loss before it."""
-        columns = unique_columns(inputs["candidate"])
+        """One update of all tables; "loss" is this replica's loss before it."""
+        step = local(self.users.step)
+        columns = self.sampling.columns(inputs["candidate"], tf.identity(step))
         rows = self.users.gather(inputs["query"]), self.items.gather(columns.ids)
+        temperature = self._temperature_row()
+        sources = [*rows] if temperature is None else [*rows, temperature]
         with tf.GradientTape() as tape:
-            tape.watch(rows)
-            loss = self._loss(*rows, columns)
+            tape.watch(sources)
+            loss = self._loss(inputs["query"], *rows, columns, temperature)
             share = loss / tf.distribute.get_replica_context().num_replicas_in_sync
-        user_gradients, item_gradients = tape.gradient(share, rows)
-        learning_rate = self.learning_rate(local(self.users.step))
+        user_gradients, item_gradients, *other_gradients = tape.gradient(share, sources)
+        learning_rate = self.learning_rate(step)
         self.users.apply_gradients(inputs["query"], user_gradients, learning_rate)
-        self.items.apply_summed_gradients(columns.ids, sum_over_replicas(item_gradients, inputs["query"].shape[0]),
-                                          learning_rate)
+        most = inputs["query"].shape[0], self.sampling.uniform
+        self.items.apply_summed_gradients(columns.ids, sum_over_replicas(item_gradients, *most), learning_rate)
+        if self.log_temperature is not None:
+            self.log_temperature.apply_gradients(tf.constant([0]), other_gradients[0], learning_rate)
         return {"loss": loss}
 
     def test_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The loss as in ``train_step``, without an update."""
         return {"loss": self.compute_loss(inputs)}
 
-    def _loss(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns) -> tf.Tensor:
+    def _temperature_row(self) -> tf.Tensor | None:
+        return None if self.log_temperature is None else self.log_temperature.gather(tf.constant([0]))
+
+    def _loss(self, queries: tf.Tensor, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
+              log_temperature: tf.Tensor | None) -> tf.Tensor:
         log_probability = None
         if self.log_probability is not None:
             log_probability = tf.gather(local(self.log_probability), columns.ids)
-        total = self.task(query_rows, candidate_rows, columns, log_probability)
+        total = self.task(query_rows, candidate_rows, columns, log_probability,
+                          temperature=None if log_temperature is None else tf.exp(log_temperature[0, 0]),
+                          masked=None if self.known is None else self.known.entries(queries, columns))
         return total / tf.cast(tf.size(columns.positive), tf.float32)
 
 
-def sum_over_replicas(gradients: tf.Tensor, batch: int) -> tf.Tensor:
-    """float32 [columns, dim] sum of every replica's gradients of the same columns; ``batch`` pairs on each replica."""
+def sum_over_replicas(gradients: tf.Tensor, batch: int, draws: int = 0) -> tf.Tensor:
+    """float32 [columns, dim] sum of every replica's gradients of the same columns.
+
+    ``batch`` pairs on each replica and ``draws`` in common bound the number of columns.
+    """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return gradients
-    # Columns vary from step to step, and collectives need one size: no batch has more columns than pairs.
+    # Columns vary from step to step, and collectives need one size: no batch has more columns than pairs and draws.
     columns = tf.shape(gradients)[0]
-    padded = tf.pad(gradients, [[0, context.num_replicas_in_sync * batch - columns], [0, 0]])
-    padded = tf.ensure_shape(padded, [context.num_replicas_in_sync * batch, gradients.shape[1]])
+    most = context.num_replicas_in_sync * batch + draws
+    padded = tf.pad(gradients, [[0, most - columns], [0, 0]])
+    padded = tf.ensure_shape(padded, [most, gradients.shape[1]])
     return context.all_reduce(tf.distribute.ReduceOp.SUM, padded)[:columns]

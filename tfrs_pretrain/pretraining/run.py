@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,29 @@ import tensorflow as tf
 from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.pairs import naming_corrupt_files, shuffled_batches
+from tfrs_pretrain.data.pairs import naming_corrupt_files
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.pretraining.evaluate import Evaluator
+from tfrs_pretrain.pretraining.epochs import Epochs
 from tfrs_pretrain.pretraining.model import TwoTower
-from tfrs_pretrain.pretraining.task import InBatchSoftmax
-from tfrs_pretrain.progress import Meter, progress
+from tfrs_pretrain.pretraining.negatives import NegativeSampling
+from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives
+from tfrs_pretrain.pretraining.plan import show_plan
 from tfrs_pretrain.stages import peak_rss_bytes
-from tfrs_pretrain.training.loop import run_epoch
+from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.schedules import make_schedule
-from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
 
 def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool = False) -> dict[str, Any]:
     """Trains the user and item tables for all epochs and writes them as an embeddings artifact.
+
+    While it trains, checkpoints lie beside the output; the same call after a kill continues from the newest one and
+    ends, on one device with ``training.deterministic``, with the same bits as an uninterrupted run. With
+    ``training.strategy`` "multi_worker" every worker makes this call, with folders that all share; the first writes.
 
     Args:
       config: ``pretraining``, ``training`` and ``seed`` decide the run; the schema and the windows are the dataset's.
@@ -43,34 +48,42 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
       kept.
 
     Raises:
-      UserError: the output exists, a batch does not fit, a shard is damaged, or the loss is not finite.
+      UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, the tables
+        do not fit on the devices, a shard is damaged, or the loss is not finite.
+      SystemExit: SIGTERM came (code 143); a checkpoint was written.
     """
-    start = time.perf_counter()
     refuse_existing(output, overwrite=overwrite)
     steps = _steps(config.pretraining, dataset)
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     _check_replicas(config.pretraining, strategy)
+    show_plan(config, dataset, local_devices(config.training))
     with strategy.scope():
         model = build_model(config, dataset, steps)
+    identity = run_identity(config, dataset, strategy.num_replicas_in_sync)
+    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
+                              writes=is_chief(strategy))
     with naming_corrupt_files([*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]):
-        epochs = _train(config, dataset, strategy, model, steps)
+        trained = Epochs(config, dataset, strategy, model, steps, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
     manifest = {
         "config": config.resolved(),
-        "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO),
-        "epochs": epochs,
+        "dataset_info_digest": identity["dataset_info_digest"],
+        "epochs": trained.epochs,
         "kept_epoch": config.pretraining.epochs,
         "peak_rss_bytes": peak_rss_bytes(),
         "replicas": strategy.num_replicas_in_sync,
-        "seconds": time.perf_counter() - start,
+        "seconds": trained.seconds,
         "seed": config.seed,
         "steps_per_epoch": steps,
         "vocabulary_digests": {name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         "window": dataset.windows.pretrain.model_dump(mode="json"),
     }
+    if not is_chief(strategy):
+        return manifest
     save_embeddings(output, {"user": model.users.numpy(), "item": model.items.numpy()}, vocabularies, manifest,
                     overwrite=overwrite)
+    checkpoints.remove()
     return manifest
 
 
@@ -79,13 +92,19 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
     settings = config.pretraining
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     users, items = (EmbeddingTable(name, normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed),
-                                   make_optimizer(settings.optimizer))
+                                   make_optimizer(settings.optimizer, l2=settings.embedding_l2,
+                                                  rarity_power=settings.l2_rarity_power))
                     for name, seed in zip(("user", "item"), seeds, strict=True))
-    task = InBatchSoftmax(temperature=settings.temperature, normalize=settings.normalize,
-                          remove_accidental_hits=settings.remove_accidental_hits)
-    probability = sampling_probability(dataset) if settings.log_q else None
-    learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps)
-    return TwoTower(users, items, task, probability, learning_rate)
+    learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
+                                  warmup_steps=settings.warmup_steps)
+    sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
+                                config.seed)
+    probability = None
+    if settings.log_q:
+        probability = sampling.probability(sampling_probability(dataset), settings.batch_size)
+    return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
+                    sampling=sampling, known=known_positives(dataset) if settings.mask_known_positives else None,
+                    log_temperature=build_log_temperature(settings))
 
 
 def sampling_probability(dataset: Dataset) -> np.ndarray:
@@ -96,30 +115,11 @@ def sampling_probability(dataset: Dataset) -> np.ndarray:
     return np.maximum(dataset.candidate_probability, 1.0 / dataset.examples("pairs/train"))
 
 
-def _train(config: Config, dataset: Dataset, strategy: tf.distribute.Strategy, model: TwoTower,
-           steps: int) -> list[dict[str, Any]]:
-    settings, files = config.pretraining, dataset.files("pairs/train")
-    evaluator = Evaluator(dataset, settings)
-    epochs: list[dict[str, Any]] = [{"epoch": 0, "train_loss": None, **evaluator(model)}]
-    total = settings.epochs * steps * settings.batch_size
-    with progress("Stage I: contrastive pretraining", total, "pairs") as meter:
-        for epoch in range(1, settings.epochs + 1):
-            batches = shuffled_batches(files, settings.batch_size, seed=config.seed, epoch=epoch)
-            epochs.append(_epoch(epoch, strategy, model, batches, steps, settings, evaluator, meter, epochs[-1]))
-    return epochs
-
-
-def _epoch(epoch: int, strategy: tf.distribute.Strategy, model: TwoTower, batches: tf.data.Dataset, steps: int,
-           settings: PretrainingConfig, evaluator: Evaluator, meter: Meter, last: dict[str, Any]) -> dict[str, Any]:
-    start = time.perf_counter()
-    note = f"epoch {epoch}/{settings.epochs} · held-out {last['heldout_loss']:.4f} · "
-    loss = run_epoch(strategy, model.train_step, batches, steps=steps, meter=meter, note=note)["loss"]
-    trained = time.perf_counter()
-    metrics = evaluator(model)
-    meter.note(f"epoch {epoch}/{settings.epochs} · loss {loss:.4f} · held-out {metrics['heldout_loss']:.4f}")
-    return {"epoch": epoch, "train_loss": loss, **metrics, "seconds": trained - start,
-            "evaluation_seconds": time.perf_counter() - trained,
-            "pairs_per_second": steps * settings.batch_size / (trained - start)}
+def run_identity(config: Config, dataset: Dataset, replicas: int) -> dict[str, Any]:
+    """All that decides the trained rows, as JSON: checkpoints of another run must not be continued."""
+    return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed,
+            "pretraining": config.pretraining.model_dump(mode="json"),
+            "deterministic": config.training.deterministic, "replicas": replicas}
 
 
 def _steps(settings: PretrainingConfig, dataset: Dataset) -> int:
@@ -133,4 +133,4 @@ def _steps(settings: PretrainingConfig, dataset: Dataset) -> int:
 def _check_replicas(settings: PretrainingConfig, strategy: tf.distribute.Strategy) -> None:
     if settings.batch_size % strategy.num_replicas_in_sync:
         raise UserError(f"pretraining.batch_size {settings.batch_size} must be a multiple of the "
-                        f"{strategy.num_replicas_in_sync} devices: change it or training.logical_cpus")
+                        f"{strategy.num_replicas_in_sync} devices: change it or training.strategy")

@@ -1,63 +1,31 @@
-"""The contrastive task of Stage I."""
+"""The contrastive tasks of Stage I."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import abc
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrs_pretrain.embeddings.tables import from_all_replicas
-from tfrs_pretrain.pretraining.softmax import softmax_loss
+from tfrs_pretrain.pretraining.chunked import Entries
+from tfrs_pretrain.pretraining.contrastive import hinge_loss
+from tfrs_pretrain.pretraining.negatives import Columns, own_hits, together, unique_columns
+from tfrs_pretrain.pretraining.softmax import separate_softmax_loss, softmax_loss
+
+__all__ = ["ContrastiveTask", "CosineContrastive", "InBatchSoftmax", "UniformSoftmax", "unique_columns"]
 
 
-class Columns(NamedTuple):
-    """Distinct candidates of a global batch.
+class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
+    """A loss of pairs against the negatives of their global batch."""
 
-    Attributes:
-      ids: int32 [columns], in order of first appearance, the same on every replica.
-      counts: int32 [columns], how often each appears in the global batch.
-      positive: int32 [batch], this replica's pairs -> column of their candidate.
-    """
-
-    ids: tf.Tensor
-    counts: tf.Tensor
-    positive: tf.Tensor
-
-
-def unique_columns(candidates: tf.Tensor) -> Columns:
-    """Columns of int32 [batch] candidates; with several replicas, of the candidates of all of them."""
-    ids, position, counts = tf.unique_with_counts(from_all_replicas(candidates))
-    context = tf.distribute.get_replica_context()
-    start = context.replica_id_in_sync_group * tf.size(candidates)
-    return Columns(ids, counts, position[start:start + tf.size(candidates)])
-
-
-class InBatchSoftmax(tfrs.tasks.Task):
-    """Sampled softmax cross-entropy in which the candidates of a batch are each other's negatives.
-
-    A candidate that appears c times in the batch is one column whose exponentiated logit counts c times, which equals
-    the batch x batch form of ``tfrs.tasks.Retrieval`` at a smaller cost. Each logit is
-    ``similarity / temperature - log p``, with p the probability that a pair's candidate is this one (Yi et al.,
-    "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, equation 3).
-
-    Args:
-      temperature: divides the similarity.
-      normalize: L2-normalise both sides, so that the similarity is the cosine.
-      remove_accidental_hits: let a pair's own candidate count once, however often the batch holds it.
-    """
-
-    def __init__(self, *, temperature: float, normalize: bool, remove_accidental_hits: bool):
-        self._temperature = temperature
-        self._normalize = normalize
-        self._remove_accidental_hits = remove_accidental_hits
-
+    @abc.abstractmethod
     def represent(self, rows: tf.Tensor) -> tf.Tensor:
         """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
-        return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
 
+    @abc.abstractmethod
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None) -> tf.Tensor:
+                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
+                 masked: Entries | None = None) -> tf.Tensor:
         """Sum of the losses of this replica's pairs.
 
         Args:
@@ -65,17 +33,132 @@ class InBatchSoftmax(tfrs.tasks.Task):
           candidate_rows: float32 [columns, dim], table rows of ``columns.ids``.
           columns: distinct candidates of the global batch.
           log_probability: float32 [columns], log sampling probability, or None for no correction.
+          temperature: scalar in place of the fixed one, where it is learnt.
+          masked: negatives to leave out, none of them a pair's own candidate.
 
         Returns:
           float32 scalar.
         """
+
+
+class InBatchSoftmax(ContrastiveTask):
+    """Sampled softmax cross-entropy in which the candidates of a batch are each other's negatives.
+
+    A candidate that appears c times in the batch is one column whose exponentiated logit counts c times, which equals
+    the batch x batch form of ``tfrs.tasks.Retrieval`` at a smaller cost. Each logit is
+    ``similarity / temperature - log p``, with p the probability that a pair's candidate is this one (Yi et al.,
+    "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, equation 3).
+
+    The refined correction treats the positive as what it is, present for certain and not sampled (Khrylchenko et al.,
+    "Correcting the LogQ Correction", arXiv 2507.09331): with n negatives other than the positive, drawn with
+    probabilities Q'(d) = p(d) / (1 - p(positive)), the denominator is
+    ``exp(positive) + sum(exp(negative) / Q') / n``. Its gradient is that of their weighted loss, in which a softmax
+    over the negatives alone is scaled by 1 - P(positive) held constant; the value is the cross-entropy itself.
+
+    Args:
+      temperature: divides the similarity.
+      normalize: L2-normalise both sides, so that the similarity is the cosine.
+      remove_accidental_hits: let a pair's own candidate count once, however often the batch holds it.
+      refined: correct as Khrylchenko et al. do; accidental hits are then always removed.
+    """
+
+    def __init__(self, *, temperature: float, normalize: bool, remove_accidental_hits: bool, refined: bool = False):
+        self._temperature = temperature
+        self._normalize = normalize
+        self._remove_accidental_hits = remove_accidental_hits
+        self._refined = refined
+
+    def represent(self, rows: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
+        return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
+
+    def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
+                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
+                 masked: Entries | None = None) -> tf.Tensor:
         once = tf.zeros_like(columns.counts, tf.float32) if log_probability is None else -log_probability
         counted = once + tf.math.log(tf.cast(columns.counts, tf.float32))
-        queries = self.represent(query_rows) / self._temperature
+        queries = self.represent(query_rows) / (self._temperature if temperature is None else temperature)
         candidates = self.represent(candidate_rows)
+        if self._refined:
+            own = self._certain(columns, once)
+            return softmax_loss(queries, candidates, counted, columns.positive, own, masked)
+        own_once = tf.gather(once, columns.positive)
         if self._remove_accidental_hits:
-            return softmax_loss(queries, candidates, counted, columns.positive, tf.gather(once, columns.positive))
+            return softmax_loss(queries, candidates, counted, columns.positive, own_once, masked)
         # The positive logit itself never counts its repeats, only the denominator does.
         own = tf.gather(counted, columns.positive)
-        repeats = tf.reduce_sum(own - tf.gather(once, columns.positive))
-        return softmax_loss(queries, candidates, counted, columns.positive, own) + repeats
+        repeats = tf.reduce_sum(own - own_once)
+        return softmax_loss(queries, candidates, counted, columns.positive, own, masked) + repeats
+
+    @staticmethod
+    def _certain(columns: Columns, once: tf.Tensor) -> tf.Tensor:
+        """float32 [batch]: log(n / (1 - p)) of each pair's own candidate; other logits carry -log p."""
+        others = tf.reduce_sum(columns.counts) - tf.gather(columns.counts, columns.positive)
+        other_probability = -tf.math.expm1(-tf.gather(once, columns.positive))
+        return tf.math.log(tf.maximum(tf.cast(others, tf.float32), 1.0)) - tf.math.log(other_probability)
+
+
+class UniformSoftmax(ContrastiveTask):
+    """Softmax cross-entropy of each pair against negatives drawn uniformly from the corpus, shared by the batch.
+
+    The negatives stand for the whole corpus, the positive for itself: the denominator is
+    ``exp(positive) + rows / n * sum(exp(negative))`` over n draws. With the pair's own candidate left out of the draws
+    it estimates the full softmax without bias in the denominator, which is the refined correction of ``InBatchSoftmax``
+    for a uniform distribution.
+
+    Args:
+      temperature: divides the similarity.
+      normalize: L2-normalise both sides.
+      rows: rows of the candidate table.
+    """
+
+    def __init__(self, *, temperature: float, normalize: bool, rows: int):
+        self._temperature, self._normalize, self._rows = temperature, normalize, rows
+
+    def represent(self, rows: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
+        return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
+
+    def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
+                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
+                 masked: Entries | None = None) -> tf.Tensor:
+        queries = self.represent(query_rows) / (self._temperature if temperature is None else temperature)
+        candidates = self.represent(candidate_rows)
+        own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
+        counts = tf.cast(columns.counts, tf.float32)
+        bias = tf.math.log(counts) + tf.math.log(self._rows / tf.reduce_sum(counts))
+        hits = own_hits(columns)
+        return separate_softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
+                                     hits if masked is None else together(hits, masked))
+
+
+class CosineContrastive(ContrastiveTask):
+    """``1 - cos(positive) + weight * mean(max(0, cos(negative) - margin))`` over uniformly drawn negatives.
+
+    The cosine contrastive loss of Mao et al., "SimpleX: A Simple and Strong Baseline for Collaborative Filtering",
+    CIKM 2021, arXiv 2109.12613, equation 1; here the pairs of a batch share their negatives, and a pair's own
+    candidate costs nothing where it is drawn.
+
+    Args:
+      margin: cosine up to which a negative costs nothing.
+      negative_weight: of the mean over the negatives.
+    """
+
+    def __init__(self, *, margin: float, negative_weight: float):
+        self._margin, self._negative_weight = margin, negative_weight
+
+    def represent(self, rows: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] rows of a table -> vectors of length 1."""
+        return tf.math.l2_normalize(rows, axis=1)
+
+    def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
+                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
+                 masked: Entries | None = None) -> tf.Tensor:
+        queries, candidates = self.represent(query_rows), self.represent(candidate_rows)
+        own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
+        counts = tf.cast(columns.counts, tf.float32)
+        hits = own_hits(columns)
+        over = hinge_loss(queries, candidates[:tf.size(columns.counts)],
+                          self._negative_weight * counts / tf.reduce_sum(counts), self._margin,
+                          hits if masked is None else together(hits, masked))
+        return tf.reduce_sum(1.0 - own) + over

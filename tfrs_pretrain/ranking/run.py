@@ -55,6 +55,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         the devices, the data is damaged, or the loss is not finite.
     """
     refuse_existing(output, overwrite=overwrite)
+    if config.training.strategy == "multi_worker":
+        raise UserError("training.strategy is multi_worker, which only Stage I offers: rank with --set "
+                        "training.strategy=auto")
     started = time.monotonic()
     settings = _settings(config, arm)
     pretrained = _open_embeddings(settings, arm, embeddings)

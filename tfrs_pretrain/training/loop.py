@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +18,39 @@ Step = Callable[[Any], dict[str, tf.Tensor]]
 STEPS_PER_CALL = 32  # enough to hide Python's overhead, few enough for a lively progress bar
 EXAMPLES = "examples"
 
+
+class NonFiniteLossError(UserError):
+    """The loss is not finite.
+
+    Attributes:
+      step: of the epoch, 1 at the first.
+    """
+
+    def __init__(self, message: str, step: int):
+        super().__init__(message)
+        self.step = step
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochState:
+    """Where an epoch stands.
+
+    Attributes:
+      done: steps done.
+      totals: name -> sum of the step's scalars over these steps.
+    """
+
+    done: int = 0
+    totals: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
 # Compiled loops by the object that owns the step, which must not be kept alive by them: it may hold large tables.
 _loops: weakref.WeakKeyDictionary[Any, dict[tuple[Any, str], _Loop]] = weakref.WeakKeyDictionary()
 
 
 def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dataset, *, steps: int, meter: Meter,
-              note: str = "") -> dict[str, float]:
+              note: str = "", start: EpochState | None = None, pause_every: int | None = None,
+              on_pause: Callable[[EpochState], None] | None = None) -> dict[str, float]:
     """Runs ``step`` on ``steps`` global batches.
 
     Pass the same function, or a method of the same object, in every epoch: the loop is traced once for each.
@@ -30,39 +58,46 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
     Args:
       strategy: from ``build_strategy``.
       step: runs on each replica with its part of the batch and returns scalars, among them "loss".
-      batches: at least ``steps`` global batches, tensors [batch, ...] in any structure; with several replicas the
-        batch must be a known multiple of their number (``drop_remainder``).
-      steps: how many batches to take.
+      batches: the global batches of the steps that are left, or more, tensors [batch, ...] in any structure; with
+        several replicas the batch must be a known multiple of their number (``drop_remainder``).
+      steps: of the whole epoch.
       meter: advanced by the examples done.
       note: text to show before the running loss.
+      start: continue an epoch that stood here.
+      pause_every: pause at every multiple of this many steps, whatever else makes the loop pause.
+      on_pause: called each time the loop comes back from TensorFlow, at most ``STEPS_PER_CALL`` steps after the last
+        time, and after the last step.
 
     Returns:
       name -> mean over the steps of the mean over replicas. It equals the mean over all examples where each scalar is
       a mean over the replica's examples and all batches have one size.
 
     Raises:
-      UserError: the loss is not finite, or the batches end early.
+      NonFiniteLossError: the loss is not finite.
+      UserError: the batches end early.
     """
     loop = _loop(strategy, step)
-    iterator = iter(strategy.experimental_distribute_dataset(batches.with_options(_options())))
-    totals: dict[str, float] = {}
-    done = 0
-    while done < steps:
-        count = min(STEPS_PER_CALL, steps - done)
+    iterator = iter(_distributed(strategy, batches.with_options(_options())))
+    state = start or EpochState()
+    while state.done < steps:
+        done = state.done
+        count = min(STEPS_PER_CALL, steps - done, *([pause_every - done % pause_every] if pause_every else []))
         try:
             values = loop(iterator, count)
-        except (tf.errors.OutOfRangeError, StopIteration) as error:
+        except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError, StopIteration) as error:
             raise UserError(f"the data ended between steps {done + 1} and {done + count} of {steps}: the dataset holds "
                             "fewer examples than its manifest says; rebuild it") from error
         if not np.isfinite(values["loss"]).all():
             first = done + 1 + int(np.argmin(np.isfinite(values["loss"])))
-            raise UserError(f"the loss is not finite at step {first} of {steps}: lower the learning rate, or look for "
-                            "extreme values in the input")
-        done += count
+            raise NonFiniteLossError(f"the loss is not finite at step {first} of {steps}: lower the learning rate, or "
+                                     "look for extreme values in the input", first)
         meter.advance(float(values.pop(EXAMPLES).sum()))
-        totals = {name: totals.get(name, 0.0) + float(column.sum()) for name, column in values.items()}
+        state = EpochState(done + count, {name: state.totals.get(name, 0.0) + float(column.sum())
+                                          for name, column in values.items()})
         meter.note(f"{note}loss {values['loss'].mean():.4f}")
-    return {name: total / steps for name, total in totals.items()}
+        if on_pause:
+            on_pause(state)
+    return {name: total / steps for name, total in state.totals.items()}
 
 
 class _Loop:
@@ -103,6 +138,23 @@ def _loop(strategy: tf.distribute.Strategy, step: Step) -> _Loop:
         reference: Any = weakref.ref(step) if owner is step else weakref.WeakMethod(step)
         loops[strategy, name] = _Loop(strategy, reference)
     return loops[strategy, name]
+
+
+def _distributed(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
+    """The replicas' consecutive parts of each global batch, the first replica's first."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return strategy.experimental_distribute_dataset(batches)
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        # TensorFlow's own sharding gives workers different batches, not different parts of one.
+        share = tf.nest.flatten(batches.element_spec)[0].shape[0] // context.num_input_pipelines
+        own = slice(context.input_pipeline_id * share, (context.input_pipeline_id + 1) * share)
+        parts = batches.map(lambda batch: tf.nest.map_structure(lambda column: column[own], batch))
+        parts = parts.rebatch(share * context.num_input_pipelines // context.num_replicas_in_sync, drop_remainder=True)
+        # For data that may end, TensorFlow asks all workers at every step, and gives up static shapes.
+        return parts.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+    return strategy.distribute_datasets_from_function(of_worker)
 
 
 def _options() -> tf.data.Options:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
 
 import keras
 import tensorflow as tf
@@ -12,18 +14,40 @@ from tfrs_pretrain.errors import UserError
 
 
 def build_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
-    """Replicas over the GPUs, or over logical CPUs where asked for; TensorFlow's default strategy on one device.
+    """The strategy that ``training.strategy`` names.
+
+    "auto" is TensorFlow's default strategy on one device, and "mirrored" where there are several GPUs or logical CPUs.
+    "multi_worker" must be built before TensorFlow runs anything; it waits for the other workers.
 
     Raises:
-      UserError: TensorFlow already runs with another number of logical CPUs.
+      UserError: TensorFlow already runs with another number of logical CPUs, or TF_CONFIG does not name the workers.
     """
+    if config.strategy == "multi_worker":
+        _check_cluster(os.environ.get("TF_CONFIG", ""))
+        return _multi_worker()
     if config.logical_cpus > 1:
         _split_cpu(config.logical_cpus)
         return _mirrored(tuple(f"CPU:{index}" for index in range(config.logical_cpus)))
     gpus = tf.config.list_logical_devices("GPU")
-    if len(gpus) > 1:
-        return _mirrored(tuple(f"GPU:{index}" for index in range(len(gpus))))
+    if config.strategy == "mirrored" or (config.strategy == "auto" and len(gpus) > 1):
+        return _mirrored(tuple(f"GPU:{index}" for index in range(len(gpus))) or ("CPU:0",))
     return tf.distribute.get_strategy()
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the files of the run; of several workers only the first does."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.task_type or (resolver.task_type, resolver.task_id) in (
+        ("chief", 0), ("worker", 0))
+
+
+def total_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
+    """Sum of each worker's value; every worker must call it at the same moment."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return value
+    local_replicas = len(strategy.extended.worker_devices)
+    values = strategy.run(lambda: tf.constant(value / local_replicas, tf.float64))
+    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
 
 def set_seeds(seed: int, *, deterministic: bool) -> None:
@@ -38,6 +62,24 @@ def set_seeds(seed: int, *, deterministic: bool) -> None:
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     # A process can hold only one: collectives of a second MirroredStrategy collide with those of the first.
     return tf.distribute.MirroredStrategy(devices)
+
+
+@functools.cache
+def _multi_worker() -> tf.distribute.Strategy:
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _check_cluster(text: str) -> None:
+    try:
+        cluster = json.loads(text)
+        workers, task = cluster["cluster"]["worker"], cluster["task"]
+        fits = task["type"] == "worker" and 0 <= task["index"] < len(workers)
+    except (ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+        raise UserError(f"training.strategy is multi_worker, but the environment variable TF_CONFIG is {text!r}: set "
+                        f"it on each worker, such as {example}")
 
 
 def _split_cpu(count: int) -> None:

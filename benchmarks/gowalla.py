@@ -1,0 +1,170 @@
+"""Stage I alone on the LightGCN split of Gowalla, ranked over all items, beside published figures.
+
+The temperature is chosen on the ``valid`` part (trained on ``train``); the chosen configuration is then trained anew on
+``train`` + ``valid`` and judged once on ``test``, which takes part in no choice.
+
+    python benchmarks/gowalla.py --data FOLDER [--json FILE] [--seeds N] [--dim 256] [--epochs 14]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import tensorflow as tf
+
+from tfrs_pretrain.config import PretrainingConfig, TrainingConfig
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.metrics.retrieval import Interactions, retrieval_metrics, top_items
+from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.negatives import NegativeSampling
+from tfrs_pretrain.pretraining.objective import build_task
+from tfrs_pretrain.progress import progress
+from tfrs_pretrain.training.loop import run_epoch
+from tfrs_pretrain.training.schedules import make_schedule
+from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+
+# Recall@20, NDCG@20 of full rankings on the same split, as published; None where a paper or log gives no figure here.
+PUBLISHED = {"MF-BPR": (0.1627, None), "YoutubeDNN": (0.1754, None), "LightGCN": (0.1830, 0.1554),
+             "MF-CCL": (0.1837, None), "UltraGCN": (0.1862, 0.1580)}
+CUTOFF = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Pairs of users and items, both counted from 0."""
+
+    train: np.ndarray  # int64 [n, 2]
+    judged: np.ndarray  # int64 [m, 2]
+    users: int
+    items: int
+
+
+def read_split(folder: Path, train: tuple[str, ...], judged: str) -> Split:
+    """Pairs of the named parts of ``interactions.parquet``.
+
+    Raises:
+      UserError: the file is not there.
+    """
+    path = folder / "interactions.parquet"
+    if not path.is_file():
+        raise UserError(f"--data {str(folder)!r}: expected interactions.parquet with user_id, item_id and split")
+    table = pq.read_table(path, columns=["user_id", "item_id", "split"])
+    pairs = np.stack([table["user_id"].to_numpy(), table["item_id"].to_numpy()], axis=1).astype(np.int64)
+    part = table["split"].to_numpy(zero_copy_only=False).astype(str)
+    return Split(pairs[np.isin(part, train)], pairs[part == judged], *(int(n) + 1 for n in pairs.max(axis=0)))
+
+
+def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> dict[str, float]:
+    """Trains both tables and judges the last epoch's rows on ``split.judged``, training items left out."""
+    set_seeds(seed, deterministic=False)
+    strategy = build_strategy(TrainingConfig())
+    steps = len(split.train) // settings.batch_size
+    with strategy.scope():
+        model = build_model(split, settings, steps, seed)
+    generator = np.random.default_rng(seed)
+    with progress(note, settings.epochs * steps * settings.batch_size, "pairs") as meter:
+        for epoch in range(1, settings.epochs + 1):
+            batches = shuffled(split.train, settings.batch_size, generator)
+            run_epoch(strategy, model.train_step, batches, steps=steps, meter=meter,
+                      note=f"epoch {epoch}/{settings.epochs} · ")
+    users, items = (model.task.represent(tf.constant(table.numpy())).numpy() for table in (model.users, model.items))
+    seen, relevant = (Interactions.from_pairs(*pairs.T, split.users) for pairs in (split.train, split.judged))
+    return retrieval_metrics(top_items(users, items, CUTOFF, seen), relevant, (CUTOFF,))
+
+
+def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int) -> TwoTower:
+    """The product's model; call it inside ``strategy.scope()``."""
+    users, items = (EmbeddingTable(name, normal_rows(rows, settings.dim, settings.initial_scale, seed + offset),
+                                   make_optimizer(settings.optimizer, l2=settings.embedding_l2,
+                                                  rarity_power=settings.l2_rarity_power))
+                    for offset, (name, rows) in enumerate((("user", split.users), ("item", split.items))))
+    sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, split.items, seed)
+    counts = np.maximum(np.bincount(split.train[:, 1], minlength=split.items), 1)
+    probability = sampling.probability(counts / counts.sum(), settings.batch_size)
+    return TwoTower(users, items, build_task(settings, split.items), probability,
+                    make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
+                                  warmup_steps=settings.warmup_steps),
+                    sampling=sampling)
+
+
+def shuffled(pairs: np.ndarray, batch_size: int, generator: np.random.Generator) -> tf.data.Dataset:
+    """One epoch of batches in a new order."""
+    order = generator.permutation(len(pairs))
+    columns = {name: tf.constant(pairs[order, index], tf.int32) for index, name in enumerate(("query", "candidate"))}
+    return tf.data.Dataset.from_tensors(columns).rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of interactions.parquet")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of the chosen configuration; the mean is reported")
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.08, 0.1],
+                        help="candidates of the choice on valid; a single one is taken as it is")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    candidates = [settings_for(options, temperature) for temperature in options.temperatures]
+    choice = choose(options.data, candidates)
+    split = read_split(options.data, ("train", "valid"), "test")
+    runs = [train(split, candidates[choice["chosen"]], seed, f"train + valid, seed {seed}")
+            for seed in range(1, options.seeds + 1)]
+    result = {
+        "recall_at_20": float(np.mean([run["recall@20"] for run in runs])),
+        "ndcg_at_20": float(np.mean([run["ndcg@20"] for run in runs])),
+        "minutes": (time.perf_counter() - start) / 60,
+        "seeds": options.seeds, "runs": runs, "valid": choice["valid"],
+        "configuration": candidates[choice["chosen"]].model_dump(mode="json"),
+    }
+    show(result)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def settings_for(options: argparse.Namespace, temperature: float) -> PretrainingConfig:
+    return PretrainingConfig(dim=options.dim, epochs=options.epochs, batch_size=2048, negatives="uniform",
+                             uniform_negatives=512, temperature=temperature, learning_rate=5e-3, schedule="linear")
+
+
+def choose(folder: Path, candidates: list[PretrainingConfig]) -> dict[str, Any]:
+    """The candidate with the largest recall on ``valid``, trained on ``train`` only."""
+    if len(candidates) == 1:
+        return {"chosen": 0, "valid": None}
+    split = read_split(folder, ("train",), "valid")
+    recalls = [train(split, settings, 1, f"choosing, temperature {settings.temperature}")[f"recall@{CUTOFF}"]
+               for settings in candidates]
+    return {"chosen": int(np.argmax(recalls)),
+            "valid": [{"temperature": settings.temperature, "recall_at_20": recall}
+                      for settings, recall in zip(candidates, recalls, strict=True)]}
+
+
+def show(result: dict[str, Any]) -> None:
+    print("\nGowalla, LightGCN split, full ranking, 29,858 users x 40,981 items")
+    print(f"{'':24}{'Recall@20':>10}{'NDCG@20':>10}")
+    for name, (recall, ndcg) in PUBLISHED.items():
+        print(f"{name + ' (published)':24}{recall:10.4f}{'' if ndcg is None else format(ndcg, '.4f'):>10}")
+    print(f"{'Stage I, dim ' + str(result['configuration']['dim']):24}{result['recall_at_20']:10.4f}"
+          f"{result['ndcg_at_20']:10.4f}")
+    used = {key: result["configuration"][key] for key in (
+        "objective", "negatives", "uniform_negatives", "temperature", "dim", "epochs", "batch_size", "optimizer",
+        "learning_rate", "schedule", "initial_scale")}
+    print(f"seeds {result['seeds']} · {result['minutes']:.1f} minutes with the choice · chosen on valid: "
+          f"{result['valid'] or 'nothing, one candidate was given'}\n{used}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Interleaved timing: contenders take turns, so that what else the machine does falls on all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def interleaved(contenders: dict[str, Callable[[int], None]], *, rounds: int, warmup: int = 2) -> dict[str, float]:
+    """Median seconds of one call of each contender.
+
+    Args:
+      contenders: name -> function of the round's number; within a round all run once, in an order that rotates.
+      rounds: rounds that count.
+      warmup: rounds before them that do not (tracing, first touch of memory).
+    """
+    names, times = list(contenders), {name: [] for name in contenders}
+    for number in range(warmup + rounds):
+        for name in names[number % len(names):] + names[:number % len(names)]:
+            start = time.perf_counter()
+            contenders[name](number)
+            if number >= warmup:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}

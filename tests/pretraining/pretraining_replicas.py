@@ -1,0 +1,69 @@
+"""Trains the two towers a few steps on the replicas asked for and saves what every replica then holds.
+
+argv: dataset, number of logical CPUs or "worker" (of TF_CONFIG), output file. Plain gradient descent of rate 1 shows
+the gradients as the difference of two tables; Adam would hide a wrong scale.
+"""
+
+import dataclasses
+import sys
+
+import numpy as np
+from test_resume import configured
+
+from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.embeddings.optimizers import LazyAdam
+from tfrs_pretrain.pretraining.run import build_model
+from tfrs_pretrain.progress import progress
+from tfrs_pretrain.training.loop import run_epoch
+from tfrs_pretrain.training.strategy import build_strategy
+
+STEPS, BATCH = 20, 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Descent(LazyAdam):
+    def update(self, gradients, slots, step, learning_rate):
+        return gradients, slots
+
+
+def pairs(users, items):
+    """Zipf items; sorted within each batch, so that each replica sees other items."""
+    random = np.random.default_rng(5)
+    candidate = np.minimum(random.zipf(1.3, (STEPS, BATCH)), items) - 1
+    return {"query": random.integers(0, users, STEPS * BATCH).astype(np.int32),
+            "candidate": np.sort(candidate, axis=1).ravel().astype(np.int32)}
+
+
+def copies(strategy, model):
+    return {f"{table.name}/{key}/{replica}": copy.numpy()
+            for table in (model.users, model.items) for key, variable in (("rows", table.weights), *table.slots.items())
+            for replica, copy in enumerate(strategy.experimental_local_results(variable))}
+
+
+def trained(strategy, dataset, optimizer, steps):
+    """Mean loss, and the tables of every local replica, after some steps."""
+    import tensorflow as tf
+
+    with strategy.scope():
+        model = build_model(configured(temperature=0.1), dataset, STEPS)
+        start = copies(strategy, model)
+        model.users.optimizer = model.items.optimizer = optimizer
+    data = tf.data.Dataset.from_tensors(pairs(model.users.rows, model.items.rows)).rebatch(BATCH, drop_remainder=True)
+    with progress("steps") as meter:
+        loss = run_epoch(strategy, model.train_step, data, steps=steps, meter=meter)["loss"]
+    return loss, start, copies(strategy, model)
+
+
+def main(folder, replicas, output):
+    training = (TrainingConfig(strategy="multi_worker") if replicas == "worker" else
+                TrainingConfig(strategy="mirrored", logical_cpus=int(replicas)))
+    strategy, dataset = build_strategy(training), Dataset.open(folder)
+    first, start, once = trained(strategy, dataset, Descent(), 1)
+    mean, _, tables = trained(strategy, dataset, LazyAdam(), STEPS)
+    gradients = {f"gradient/{name}": start[name] - once[name] for name in start if "/rows/" in name}
+    np.savez(output, first=first, mean=mean, replicas=strategy.num_replicas_in_sync, **tables, **gradients)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

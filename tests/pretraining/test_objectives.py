@@ -1,0 +1,219 @@
+"""Every further objective against a naive float64 twin: loss and gradients, pair by pair."""
+
+import numpy as np
+import pytest
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import tensorflow as tf
+
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.pretraining import chunked
+from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.negatives import KnownPositives, NegativeSampling, unique_columns
+from tfrs_pretrain.pretraining.task import CosineContrastive, InBatchSoftmax, UniformSoftmax
+from tfrs_pretrain.training.schedules import make_schedule
+
+BATCH, DIM, ITEMS, USERS, TEMPERATURE, DRAWS = 20, 4, 9, 12, 0.3, 15
+
+
+@pytest.fixture(scope="module")
+def data():
+    generator = np.random.default_rng(8)
+    queries = generator.integers(0, USERS, BATCH)
+    candidates = generator.choice(ITEMS, BATCH, p=np.arange(1, ITEMS + 1) / 45)
+    known = [set(generator.choice(ITEMS, 3, replace=False).tolist()) for _ in range(USERS)]
+    for query, candidate in zip(queries.tolist(), candidates.tolist(), strict=True):
+        known[query].add(candidate)
+    return {"users": generator.normal(size=(USERS, DIM)), "items": generator.normal(size=(ITEMS, DIM)),
+            "queries": queries, "candidates": candidates, "known": known,
+            "probability": generator.dirichlet(np.ones(ITEMS) * 3)}
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def numeric_gradient(function, values):
+    gradient = np.zeros_like(values)
+    for index in np.ndindex(*values.shape):
+        up, down = values.copy(), values.copy()
+        up[index] += 1e-6
+        down[index] -= 1e-6
+        gradient[index] = (function(up) - function(down)) / 2e-6
+    return gradient
+
+
+def ours(data, task, sampling=None, known=False, probability=None):
+    """Sum of losses, its gradients, and the negatives of the batch as a list with repeats."""
+    queries, candidates = (tf.constant(data[name], tf.int32) for name in ("queries", "candidates"))
+    columns = (sampling or NegativeSampling()).columns(candidates, tf.constant(3, tf.int64))
+    users, items = tf.constant(data["users"], tf.float32), tf.constant(data["items"], tf.float32)
+    masked = None
+    if known:
+        pairs = [(user, item) for user, owned in enumerate(data["known"]) for item in owned]
+        masked = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).entries(queries, columns)
+    log_probability = None if probability is None else tf.gather(tf.constant(np.log(probability), tf.float32),
+                                                                 columns.ids)
+    with tf.GradientTape() as tape:
+        tape.watch([users, items])
+        loss = task(tf.gather(users, queries), tf.gather(items, columns.ids), columns, log_probability, masked=masked)
+    gradients = [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, [users, items])]
+    negatives = np.repeat(columns.ids[:len(columns.counts)].numpy(), columns.counts.numpy())
+    return loss.numpy() / BATCH, [gradient / BATCH for gradient in gradients], negatives.tolist()
+
+
+def check(data, got, naive):
+    loss, gradients, _ = got
+    assert loss == pytest.approx(naive(data["users"], data["items"]), abs=1e-5)
+    check_gradients(data, gradients, naive)
+
+
+def check_gradients(data, gradients, naive):
+    np.testing.assert_allclose(gradients[0], numeric_gradient(lambda users: naive(users, data["items"]), data["users"]),
+                               rtol=0, atol=2e-5)
+    np.testing.assert_allclose(gradients[1], numeric_gradient(lambda items: naive(data["users"], items), data["items"]),
+                               rtol=0, atol=2e-5)
+
+
+def naive_softmax(data, negatives, probability, known=False):
+    """Classic logQ, accidental hits removed, any list of negatives."""
+    def loss(users, items):
+        users, items, total = unit(users), unit(items), 0.0
+        for query, own in zip(data["queries"], data["candidates"], strict=True):
+            logit = items @ users[query] / TEMPERATURE - np.log(probability)
+            hidden = data["known"][query] if known else {own}
+            others = [logit[item] for item in negatives if item not in hidden and item != own]
+            total += np.log(np.sum(np.exp([logit[own], *others]))) - logit[own]
+        return total / BATCH
+    return loss
+
+
+def softmax(**options):
+    return InBatchSoftmax(temperature=TEMPERATURE, normalize=True, remove_accidental_hits=True, **options)
+
+
+def test_known_positives_are_masked(data):
+    got = ours(data, softmax(), known=True, probability=data["probability"])
+    check(data, got, naive_softmax(data, data["candidates"].tolist(), data["probability"], known=True))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_mixed_negatives(data, known):
+    sampling = NegativeSampling(True, DRAWS, ITEMS, seed=4)
+    mixture = (BATCH * data["probability"] + DRAWS / ITEMS) / (BATCH + DRAWS)
+    np.testing.assert_allclose(sampling.probability(data["probability"], BATCH), mixture)
+    got = ours(data, softmax(), sampling, known, mixture)
+    assert len(got[2]) == BATCH + DRAWS
+    check(data, got, naive_softmax(data, got[2], mixture, known))
+
+
+def test_refined_correction_has_the_gradient_of_the_weighted_loss(data):
+    """The weight 1 - P(positive) is held constant; P takes the importance-weighted mean over the negatives."""
+    q = data["probability"]
+
+    def terms(users, items):
+        users, items = unit(users), unit(items)
+        for query, own in zip(data["queries"], data["candidates"], strict=True):
+            logit = items @ users[query] / TEMPERATURE
+            others = [item for item in data["candidates"] if item != own]
+            corrected = [logit[item] - np.log(q[item] / (1 - q[own])) for item in others]
+            yield logit[own], np.log(np.sum(np.exp(corrected))), len(others)
+
+    weights = [1 - np.exp(own) / (np.exp(own) + np.exp(rest) / n)
+               for own, rest, n in terms(data["users"], data["items"])]
+
+    def weighted(users, items):
+        return sum(weight * (rest - own) for weight, (own, rest, _) in zip(weights, terms(users, items), strict=True)
+                   ) / BATCH
+
+    loss, gradients, _ = ours(data, softmax(refined=True), probability=q)
+    check_gradients(data, gradients, weighted)
+    assert loss == pytest.approx(-np.mean(np.log1p(-np.array(weights))), abs=1e-5)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_uniform_softmax(data, known):
+    got = ours(data, UniformSoftmax(temperature=TEMPERATURE, normalize=True, rows=ITEMS),
+               NegativeSampling(False, DRAWS, ITEMS, seed=4), known)
+    negatives = got[2]
+    assert len(negatives) == DRAWS
+
+    def naive(users, items):
+        users, items, total = unit(users), unit(items), 0.0
+        for query, own in zip(data["queries"], data["candidates"], strict=True):
+            weight = np.exp(items @ users[query] / TEMPERATURE)
+            hidden = data["known"][query] if known else {own}
+            rest = sum(weight[item] for item in negatives if item not in hidden) * ITEMS / DRAWS
+            total -= np.log(weight[own] / (weight[own] + rest))
+        return total / BATCH
+
+    check(data, got, naive)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_cosine_contrastive(data, known, monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
+    got = ours(data, CosineContrastive(margin=0.1, negative_weight=7.0),
+               NegativeSampling(False, DRAWS, ITEMS, seed=4), known)
+
+    def naive(users, items):
+        users, items, total = unit(users), unit(items), 0.0
+        for query, own in zip(data["queries"], data["candidates"], strict=True):
+            cosine = items @ users[query]
+            hidden = data["known"][query] if known else {own}
+            over = [max(0.0, cosine[item] - 0.1) for item in got[2] if item not in hidden]
+            total += 1 - cosine[own] + 7.0 * np.sum(over) / DRAWS
+        return total / BATCH
+
+    check(data, got, naive)
+
+
+def test_masked_places_hold_the_users_other_positives(data):
+    columns = unique_columns(tf.constant(data["candidates"], tf.int32))
+    pairs = [(user, item) for user, owned in enumerate(data["known"]) for item in owned]
+    entries = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).entries(
+        tf.constant(data["queries"], tf.int32), columns)
+    got = {(int(row), int(columns.ids[column])) for row, column in zip(*entries, strict=True)}
+    batch = set(data["candidates"].tolist())
+    assert got == {(row, item) for row, query in enumerate(data["queries"]) for item in data["known"][query]
+                   if item in batch and item != data["candidates"][row]}
+    assert entries.rows.numpy().tolist() == sorted(entries.rows.numpy().tolist())
+
+
+def test_draws_follow_seed_and_step_and_cover_the_corpus():
+    sampling = NegativeSampling(False, 4000, 50, seed=1)
+    candidates = tf.constant([3, 3, 7])
+    first, again, later = (sampling.columns(candidates, tf.constant(step, tf.int64)) for step in (5, 5, 6))
+    np.testing.assert_array_equal(first.counts, again.counts)
+    assert not np.array_equal(first.counts, later.counts)
+    assert sorted(first.ids.numpy().tolist()) == list(range(50))
+    assert first.counts.numpy().sum() == 4000
+    assert np.abs(first.counts.numpy() - 80).max() < 45  # five standard deviations
+    assert first.ids.numpy()[first.positive.numpy()].tolist() == [3, 3, 7]
+
+
+def test_learnt_temperature_moves_with_its_gradient():
+    log_temperature = EmbeddingTable("log_temperature", np.log([[0.5]]), make_optimizer("lazy_adam"))
+    model = TwoTower(EmbeddingTable("user", normal_rows(6, 4, 1.0, 1), make_optimizer("adagrad")),
+                     EmbeddingTable("item", normal_rows(7, 4, 1.0, 2), make_optimizer("adagrad")),
+                     InBatchSoftmax(temperature=0.5, normalize=True, remove_accidental_hits=True), None,
+                     make_schedule("constant", 0.01, 1), log_temperature=log_temperature)
+    batch = {"query": tf.constant([1, 2, 1, 4]), "candidate": tf.constant([3, 3, 0, 5])}
+
+    def naive(log_value):
+        users, items, total = unit(model.users.numpy()), unit(model.items.numpy()), 0.0
+        for query, own in zip([1, 2, 1, 4], [3, 3, 0, 5], strict=True):
+            logits = items @ users[query] / np.exp(log_value)
+            total += np.log(sum(np.exp(logits[item]) for item in (3, 3, 0, 5) if item != own) + np.exp(logits[own])
+                            ) - logits[own]
+        return total / 4
+
+    slope = (naive(np.log(0.5) + 1e-3) - naive(np.log(0.5) - 1e-3)) / 2e-3
+    loss = model.train_step(batch)["loss"]
+    assert np.isfinite(loss)
+    assert log_temperature.numpy()[0, 0] == pytest.approx(np.log(0.5) - 0.01 * np.sign(slope), abs=1e-5)
+    assert log_temperature.slots["mean"].numpy()[0, 0] == pytest.approx(0.1 * slope, rel=1e-2)

@@ -1,0 +1,117 @@
+"""Replicas change nothing: 1, 2 and 4 on one machine, and two workers in processes of their own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfrs_pretrain.config import Config, TrainingConfig
+from tfrs_pretrain.data import planted
+from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.strategy import build_strategy
+
+SCRIPT = Path(__file__).with_name("pretraining_replicas.py")
+PRETRAIN = """
+import sys
+from pathlib import Path
+import tfrs_pretrain
+from test_replicas import configured
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.pretraining.run import pretrain
+pretrain(configured(sys.argv[2]), Dataset.open(sys.argv[1]), Path(sys.argv[3]))
+"""
+
+
+def configured(strategy):
+    tree = planted.planted_config(training={"strategy": strategy, "checkpoint_every_steps": 7})
+    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | {"epochs": 1}})
+
+
+def start(command, **environment):
+    return subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, cwd=SCRIPT.parent, env=os.environ | environment)
+
+
+def finish(*processes):
+    for process in processes:
+        words, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, words[-3000:]
+
+
+def two_workers(command):
+    """Starts the command, a function of the worker's number, once for each of two workers."""
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("localhost", 0))
+        two.bind(("localhost", 0))
+        addresses = [f"localhost:{taken.getsockname()[1]}" for taken in (one, two)]
+    return [start(command(index), TF_CONFIG=json.dumps({
+        "cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})) for index in range(2)]
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_dataset, tmp_path_factory):
+    """Name -> what each process saved."""
+    folder = tmp_path_factory.mktemp("replicas")
+    for cpus in (1, 2, 4):
+        finish(start([SCRIPT, tiny_dataset.folder, cpus, folder / f"{cpus}.npz"]))
+    finish(*two_workers(lambda index: [SCRIPT, tiny_dataset.folder, "worker", folder / f"worker{index}.npz"]))
+    return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "replicas"), [("2", 2), ("4", 4), ("worker0", 2), ("worker1", 2)])
+def test_replicas_change_nothing(runs, name, replicas):
+    one, other = runs["1"], runs[name]
+    assert (one["replicas"], other["replicas"]) == (1, replicas)
+    np.testing.assert_allclose(other["first"], one["first"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(other["mean"], one["mean"], rtol=0, atol=1e-5)
+    for key, expected in one.items():
+        if key.startswith("gradient/"):
+            assert np.abs(expected).max() > 1e-2
+            np.testing.assert_allclose(other[key], expected, rtol=1e-6, atol=1e-6, err_msg=key)
+        elif "/" in key:
+            np.testing.assert_allclose(other[key], expected, rtol=0, atol=1e-4, err_msg=key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["2", "4"])
+def test_replicas_stay_bit_identical(runs, name):
+    first = [key for key in runs[name] if key.endswith("/0")]
+    assert len(first) == 2 * 3 + 2  # rows, mean and square of two tables; two gradients
+    for key in first:
+        for replica in range(int(name)):
+            np.testing.assert_array_equal(runs[name][key], runs[name][f"{key[:-1]}{replica}"], err_msg=key)
+
+
+@pytest.mark.slow
+def test_workers_stay_bit_identical(runs):
+    assert runs["worker0"].keys() == runs["worker1"].keys()
+    for key, expected in runs["worker0"].items():
+        np.testing.assert_array_equal(runs["worker1"][key], expected, err_msg=key)
+
+
+@pytest.mark.slow
+def test_two_workers_pretrain_what_one_does_and_one_of_them_writes(tiny_dataset, tmp_path):
+    finish(start(["-c", PRETRAIN, tiny_dataset.folder, "one_device", tmp_path / "one"]))
+    finish(*two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))
+    assert (one.manifest["replicas"], two.manifest["replicas"]) == (1, 2)
+    for name in ("user", "item"):
+        np.testing.assert_allclose(two.rows(name), one.rows(name), rtol=0, atol=1e-4)
+    assert two.manifest["epochs"][-1]["heldout_loss"] == pytest.approx(one.manifest["epochs"][-1]["heldout_loss"],
+                                                                       abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps"}}',
+                                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
+def test_multi_worker_without_a_cluster_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UserError, match="multi_worker, but the environment variable TF_CONFIG is"):
+        build_strategy(TrainingConfig(strategy="multi_worker"))

@@ -1,0 +1,111 @@
+"""Checkpoints come back bit by bit, or the one before does; never those of another run."""
+
+import numpy as np
+import pytest
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import tensorflow as tf
+
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+
+RUN = {"seed": 3, "pretraining": {"dim": 4}}
+
+
+def variables(scale=0.0):
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4) * np.float32(scale / 7)
+    return [tf.Variable(rows, name="user_weights"), tf.Variable(int(scale), dtype=tf.int64, name="user_step")]
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2)
+
+
+def saved(checkpoints, *steps):
+    for step in steps:
+        checkpoints.save(step, variables(step), {"epoch": step})
+    return checkpoints
+
+
+def test_variables_and_progress_come_back(checkpoints):
+    saved(checkpoints, 5)
+    state = variables()
+    restored = checkpoints.restore(state)
+    assert (restored.progress, restored.damaged) == ({"epoch": 5}, ())
+    for got, expected in zip(state, variables(5), strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
+
+
+def test_only_the_newest_are_kept(checkpoints, tmp_path):
+    saved(checkpoints, 5, 10, 100, 20)
+    assert [path.name for path in checkpoints.paths] == ["step-000000020", "step-000000100"]
+    assert checkpoints.describe() == repr(str(tmp_path / "out.checkpoints" / "step-000000100"))
+    checkpoints.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_to_restore(checkpoints):
+    assert checkpoints.restore(variables()) is None
+    assert checkpoints.describe() == "none yet"
+
+
+@pytest.mark.parametrize(("file", "damage", "reason"), [
+    ("000-user_weights.npy", lambda data: data[:-1] + b"?", "000-user_weights.npy changed after it was written"),
+    ("000-user_weights.npy", lambda data: data[:100], "000-user_weights.npy changed after it was written"),
+    ("001-user_step.npy", None, "001-user_step.npy is missing"),
+    ("manifest.json", lambda data: data[:50], "its manifest cannot be read"),
+    ("manifest.json", None, "its manifest cannot be read"),
+])
+def test_a_damaged_one_is_named_and_the_one_before_used(checkpoints, file, damage, reason):
+    saved(checkpoints, 5, 10)
+    path = checkpoints.paths[-1] / file
+    if damage:
+        path.write_bytes(damage(path.read_bytes()))
+    else:
+        path.unlink()
+    state = variables()
+    restored = checkpoints.restore(state)
+    assert restored.progress == {"epoch": 5}
+    assert restored.damaged == (f"step-000000010 ({reason})",)
+    assert state[1].numpy() == 5
+
+
+def test_an_unfinished_one_is_never_read_and_cleaned_up(checkpoints):
+    saved(checkpoints, 5)
+    (checkpoints.paths[0].parent / ".step-000000009.unfinished-abc").mkdir()
+    assert checkpoints.restore(variables()).progress == {"epoch": 5}
+    saved(checkpoints, 6)
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["step-000000005", "step-000000006"]
+
+
+def test_another_run_is_refused(checkpoints):
+    saved(checkpoints, 5)
+    state = variables()
+    with pytest.raises(UserError, match=r"another run, first difference in pretraining.dim \(4 there, 8 here\)"):
+        Checkpoints(checkpoints.folder, RUN | {"pretraining": {"dim": 8}}, keep=2).restore(state)
+    assert state[1].numpy() == 0
+
+
+def test_other_shapes_are_not_restored(checkpoints):
+    saved(checkpoints, 5)
+    restored = checkpoints.restore([tf.Variable(tf.zeros([2, 4])), variables()[1]])
+    assert restored is None
+
+
+def test_values_that_are_not_finite_are_not_kept(checkpoints):
+    saved(checkpoints, 5)
+    state = variables(7)
+    state[0].assign(tf.fill([3, 4], np.nan))
+    with pytest.raises(UserError, match=r"'user_weights' is not finite.*last good checkpoint: '.*step-000000005'"):
+        checkpoints.save(7, state, {})
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["step-000000005"]
+
+
+def test_a_reader_writes_nothing(tmp_path):
+    reader = Checkpoints(tmp_path / "c", RUN, keep=2, writes=False)
+    saved(reader, 5)
+    reader.remove()
+    assert list(tmp_path.iterdir()) == []

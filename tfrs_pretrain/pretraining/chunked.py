@@ -1,0 +1,91 @@
+"""Losses over a [batch, columns] block of logits that exists one chunk of queries at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+CHUNK_LOGITS = 1 << 20  # logits alive at a time: 4 MB, near the size of a core's cache
+
+
+class Entries(NamedTuple):
+    """Places in a [batch, columns] block.
+
+    Attributes:
+      rows: int32 [n], ascending.
+      columns: int32 [n].
+    """
+
+    rows: tf.Tensor
+    columns: tf.Tensor
+
+    def within(self, rows: slice) -> tf.Tensor:
+        """int32 [m, 2]: the places in these rows, counted from the first of them."""
+        first, last = tf.unstack(tf.searchsorted(self.rows, tf.stack([rows.start, rows.stop])))
+        return tf.stack([self.rows[first:last] - rows.start, self.columns[first:last]], axis=1)
+
+
+class ChunkLoss(NamedTuple):
+    """What a head makes of a chunk.
+
+    Attributes:
+      loss: float32 scalar, summed over the chunk's queries.
+      gradient: float32 [rows, columns] of the loss with respect to the logits.
+      own_gradient: float32 [rows] with respect to the queries' own values.
+    """
+
+    loss: tf.Tensor
+    gradient: tf.Tensor
+    own_gradient: tf.Tensor
+
+
+Head = Callable[[tf.Tensor, slice, tf.Tensor], ChunkLoss]
+
+
+def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head) -> tf.Tensor:
+    """Sum of ``head`` over chunks of the logits ``queries @ columns.T``, with gradients formed in the same pass.
+
+    Args:
+      queries: float32 [batch, dim].
+      columns: float32 [columns, dim].
+      own: float32 [batch], a further differentiable value of each query, such as its positive logit.
+      head: from float32 [rows, columns] logits, the slice of the queries they belong to, and float32 [rows] own
+        values; what else it reads carries no gradient.
+
+    Returns:
+      float32 scalar.
+    """
+    return _with_gradients(head)(queries, columns, own)
+
+
+def _with_gradients(head: Head) -> Callable[..., tf.Tensor]:
+    @tf.custom_gradient
+    def loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+        batch, width = tf.shape(queries)[0], tf.shape(columns)[0]
+        chunk = tf.clip_by_value(CHUNK_LOGITS // width, 1, batch)
+        chunks = (batch + chunk - 1) // chunk
+        parts = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=[None, queries.shape[1]])
+        own_parts = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=[None])
+
+        def body(index: tf.Tensor, total: tf.Tensor, parts: tf.TensorArray, own_parts: tf.TensorArray,
+                 column_gradient: tf.Tensor) -> tuple[Any, ...]:
+            rows = slice(index * chunk, tf.minimum((index + 1) * chunk, batch))
+            done = head(tf.matmul(queries[rows], columns, transpose_b=True), rows, own[rows])
+            return (index + 1, total + done.loss, parts.write(index, tf.matmul(done.gradient, columns)),
+                    own_parts.write(index, done.own_gradient),
+                    column_gradient + tf.matmul(done.gradient, queries[rows], transpose_a=True))
+
+        _, total, parts, own_parts, column_gradient = tf.while_loop(
+            lambda index, *_: index < chunks, body,
+            (tf.constant(0), tf.constant(0.0), parts, own_parts, tf.zeros_like(columns)), parallel_iterations=1)
+        query_gradient = tf.ensure_shape(parts.concat(), queries.shape)
+        own_gradient = tf.ensure_shape(own_parts.concat(), own.shape)
+
+        def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return upstream * query_gradient, upstream * column_gradient, upstream * own_gradient
+
+        return total, gradients
+
+    return loss

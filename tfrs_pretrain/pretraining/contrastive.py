@@ -1,0 +1,31 @@
+"""The hinge over negatives of the cosine contrastive loss."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfrs_pretrain.pretraining.chunked import ChunkLoss, Entries, chunked_loss
+
+
+def hinge_loss(queries: tf.Tensor, columns: tf.Tensor, weights: tf.Tensor, margin: float,
+               masked: Entries | None = None) -> tf.Tensor:
+    """Sum over queries and columns of ``weights * max(0, queries @ columns.T - margin)``.
+
+    Args:
+      queries: float32 [batch, dim].
+      columns: float32 [columns, dim].
+      weights: float32 [columns]; carries no gradient.
+      margin: similarity up to which a column costs nothing.
+      masked: places that take no part.
+
+    Returns:
+      float32 scalar.
+    """
+    def head(products: tf.Tensor, rows: slice, unused: tf.Tensor) -> ChunkLoss:
+        over = tf.nn.relu(products - margin)                                              # [rows, columns]
+        if masked is not None:
+            places = masked.within(rows)
+            over = tf.tensor_scatter_nd_update(over, places, tf.zeros([tf.shape(places)[0]]))
+        return ChunkLoss(tf.reduce_sum(over * weights), tf.where(over > 0.0, weights, 0.0), tf.zeros_like(unused))
+
+    return chunked_loss(queries, columns, tf.zeros_like(queries[:, 0]), head)

@@ -1,0 +1,39 @@
+"""From the configuration's names to the objective of Stage I."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfrs_pretrain.config import PretrainingConfig
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.pairs import pair_blocks
+from tfrs_pretrain.embeddings.optimizers import LazyAdam
+from tfrs_pretrain.embeddings.tables import EmbeddingTable
+from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.pretraining.negatives import KnownPositives
+from tfrs_pretrain.pretraining.task import ContrastiveTask, CosineContrastive, InBatchSoftmax, UniformSoftmax
+
+
+def build_task(settings: PretrainingConfig, item_rows: int) -> ContrastiveTask:
+    """The loss that the configuration names, over a table of ``item_rows`` candidates."""
+    if settings.objective == "cosine_contrastive":
+        return CosineContrastive(margin=settings.margin, negative_weight=settings.negative_weight)
+    if settings.negatives == "uniform":
+        return UniformSoftmax(temperature=settings.temperature, normalize=settings.normalize, rows=item_rows)
+    return InBatchSoftmax(temperature=settings.temperature, normalize=settings.normalize,
+                          remove_accidental_hits=settings.remove_accidental_hits,
+                          refined=settings.log_q_form == "refined")
+
+
+def build_log_temperature(settings: PretrainingConfig) -> EmbeddingTable | None:
+    """Where the temperature is learnt, its logarithm as a table of one value; call it inside ``strategy.scope()``."""
+    if not settings.learn_temperature:
+        return None
+    return EmbeddingTable("log_temperature", np.log(np.full((1, 1), settings.temperature, np.float32)), LazyAdam())
+
+
+def known_positives(dataset: Dataset) -> KnownPositives:
+    """The training pairs by user row, in memory: 4 bytes a distinct pair and 8 a user."""
+    blocks = list(pair_blocks(dataset.files("pairs/train")).as_numpy_iterator())
+    users, items = (np.concatenate([block[name] for block in blocks]) for name in ("query", "candidate"))
+    return KnownPositives(Interactions.from_pairs(users, items, dataset.rows("user")))

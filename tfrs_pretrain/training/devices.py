@@ -1,0 +1,55 @@
+"""What the replicas of a run live on, and how much memory that has."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.python.client import device_lib
+
+from tfrs_pretrain.config import TrainingConfig
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """One memory and the replicas that share it.
+
+    Attributes:
+      name: for people.
+      free: bytes that the run can take.
+      replicas: copies of the tables that it must hold.
+      host: whether it is the memory of the CPU, where rows are drawn and artifacts written.
+    """
+
+    name: str
+    free: int
+    replicas: int
+    host: bool
+
+
+def local_devices(config: TrainingConfig) -> tuple[Device, ...]:
+    """Where this process would train, found without starting a strategy."""
+    gpus = tf.config.list_logical_devices("GPU") if config.logical_cpus == 1 else []
+    if config.strategy == "one_device":
+        gpus = gpus[:1]
+    if not gpus:
+        return (Device("CPU", available_ram(), config.logical_cpus, host=True),)
+    limits = {device.name: int(device.memory_limit) for device in device_lib.list_local_devices()}
+    return tuple(Device(gpu.name.removeprefix("/device:"), limits[gpu.name], 1, host=False) for gpu in gpus)
+
+
+def available_ram() -> int:
+    """Bytes that this process can still take: the machine's, or what is left of its control group's limit."""
+    if not _MEMINFO.is_file():
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
+    free = int(lines["MemAvailable"].split()[0]) * 1024
+    limit, used = _CGROUP / "memory.max", _CGROUP / "memory.current"
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
+        free = min(free, int(text) - int(used.read_text()))
+    return free
