@@ -3,7 +3,7 @@
 The temperature is chosen on the ``valid`` part (trained on ``train``); the chosen configuration is then trained anew on
 ``train`` + ``valid`` and judged once on ``test``, which takes part in no choice.
 
-    python benchmarks/gowalla.py --data FOLDER [--json FILE] [--seeds N] [--dim 256] [--epochs 14]
+    python benchmarks/gowalla.py --data FOLDER [--json FILE] [--seeds N] [--dim 256] [--epochs 20]
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--seeds", type=int, default=1, help="runs of the chosen configuration; the mean is reported")
     parser.add_argument("--dim", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.08, 0.1],
                         help="candidates of the choice on valid; a single one is taken as it is")
     options = parser.parse_args()
@@ -136,8 +136,10 @@ def main() -> None:
 
 
 def settings_for(options: argparse.Namespace, temperature: float) -> PretrainingConfig:
-    return PretrainingConfig(dim=options.dim, epochs=options.epochs, batch_size=2048, negatives="uniform",
-                             uniform_negatives=512, temperature=temperature, learning_rate=5e-3, schedule="linear")
+    # Chosen on valid at dim 64 and ten epochs: .189 against .179 with 512 uniform negatives alone.
+    return PretrainingConfig(dim=options.dim, epochs=options.epochs, batch_size=2048, negatives="mixed",
+                             uniform_negatives=1024, log_q_form="refined", temperature=temperature, learning_rate=5e-3,
+                             schedule="linear")
 
 
 def choose(folder: Path, candidates: list[PretrainingConfig]) -> dict[str, Any]:
@@ -160,8 +162,8 @@ def show(result: dict[str, Any]) -> None:
     print(f"{'Stage I, dim ' + str(result['configuration']['dim']):24}{result['recall_at_20']:10.4f}"
           f"{result['ndcg_at_20']:10.4f}")
     used = {key: result["configuration"][key] for key in (
-        "objective", "negatives", "uniform_negatives", "temperature", "dim", "epochs", "batch_size", "optimizer",
-        "learning_rate", "schedule", "initial_scale")}
+        "objective", "negatives", "uniform_negatives", "log_q_form", "temperature", "dim", "epochs", "batch_size",
+        "optimizer", "learning_rate", "schedule", "initial_scale")}
     print(f"seeds {result['seeds']} · {result['minutes']:.1f} minutes with the choice · chosen on valid: "
           f"{result['valid'] or 'nothing, one candidate was given'}\n{used}")
 

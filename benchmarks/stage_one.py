@@ -74,7 +74,7 @@ def speedups(rounds: int) -> dict[str, float | None]:
         names = peers if size == 4096 else {name: peers[name] for name in ("ours", "tfrs")}
         runs = {name: on(step, data) for name, step in names.items()}
         if size == 4096:
-            runs["gemm_floor"] = on(contenders.gemm_floor(DIM), data)
+            runs["gemm_floor"] = on(contenders.gemm_floor(DIM, size), data)
         seconds = interleaved(runs, rounds=rounds)
         unique = np.mean([len(np.unique(item)) for _, item in data])
         print(f"batch {size} ({unique:.0f} unique items): " + " · ".join(

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +41,10 @@ def start(command, **environment):
 
 
 def finish(*processes):
-    for process in processes:
-        words, _ = process.communicate(timeout=300)
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    for process, words in zip(processes, outputs, strict=True):
         assert process.returncode == 0, words[-3000:]
+    return outputs
 
 
 def two_workers(command):
@@ -96,10 +99,26 @@ def test_workers_stay_bit_identical(runs):
         np.testing.assert_array_equal(runs["worker1"][key], expected, err_msg=key)
 
 
+def interrupt(workers, checkpoints):
+    """Sends SIGTERM to the second worker once there is a checkpoint; both must then stop."""
+    for _ in range(6000):
+        if list(checkpoints.glob("step-*")) or workers[0].poll() is not None:
+            break
+        time.sleep(0.02)
+    workers[1].send_signal(signal.SIGTERM)
+    words = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [143, 143], words[0][-3000:]
+
+
 @pytest.mark.slow
-def test_two_workers_pretrain_what_one_does_and_one_of_them_writes(tiny_dataset, tmp_path):
+def test_two_workers_stop_together_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
+    def command(index):
+        return ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]
+
     finish(start(["-c", PRETRAIN, tiny_dataset.folder, "one_device", tmp_path / "one"]))
-    finish(*two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]))
+    interrupt(two_workers(command), tmp_path / "two.checkpoints")
+    words = finish(*two_workers(command))
+    assert all("continues from checkpoint" in text for text in words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))
     assert (one.manifest["replicas"], two.manifest["replicas"]) == (1, 2)
