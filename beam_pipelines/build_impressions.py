@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.runners.runner import PipelineResult
-from apache_beam.utils.shared import Shared
 
 from beam_pipelines.blocks import encode_block
 from beam_pipelines.example import Records, encode_examples
@@ -33,7 +32,7 @@ from beam_pipelines.order import HASH, SmallestHashes
 from beam_pipelines.read_log import ReadLog
 from beam_pipelines.shards import WriteShards
 from beam_pipelines.side_tables import JoinSideFeatures
-from beam_pipelines.vocabularies import Vocabularies
+from beam_pipelines.vocabularies import WithVocabularies
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
@@ -89,13 +88,7 @@ def add_hash(split: str, batch: pa.RecordBatch, log: Log) -> tuple[str, pa.Recor
     return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context)})
 
 
-class _MapToRows(beam.DoFn):
-    def __init__(self, job: Job):
-        self._job, self._shared = job, Shared()
-
-    def setup(self) -> None:
-        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
-
+class _MapToRows(WithVocabularies):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
         rows = self._vocabularies.rows

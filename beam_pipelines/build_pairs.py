@@ -16,7 +16,6 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
-from apache_beam.utils.shared import Shared
 
 from beam_pipelines.blocks import encode_block
 from beam_pipelines.cleaning import RELATION
@@ -30,7 +29,7 @@ from beam_pipelines.order import HASH
 from beam_pipelines.read_log import ReadLog
 from beam_pipelines.sampling import CandidateCounts
 from beam_pipelines.shards import WriteShards
-from beam_pipelines.vocabularies import Vocabularies
+from beam_pipelines.vocabularies import Vocabularies, WithVocabularies
 from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
@@ -76,13 +75,7 @@ def run(argv: list[str]) -> PipelineResult:
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
-class _MapToRows(beam.DoFn):
-    def __init__(self, job: Job):
-        self._job, self._shared = job, Shared()
-
-    def setup(self) -> None:
-        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
-
+class _MapToRows(WithVocabularies):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
         columns = {HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),

@@ -11,11 +11,10 @@ import apache_beam as beam
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from apache_beam.utils.shared import Shared
 
 from beam_pipelines.job import Job
 from beam_pipelines.keys import TIME
-from beam_pipelines.vocabularies import Vocabularies
+from beam_pipelines.vocabularies import WithVocabularies
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
 
@@ -57,13 +56,7 @@ class JoinHistory(beam.PTransform):
         )
 
 
-class _MapItems(beam.DoFn):
-    def __init__(self, job: Job):
-        self._job, self._shared = job, Shared()
-
-    def setup(self) -> None:
-        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
-
+class _MapItems(WithVocabularies):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
         yield ENGAGED, pa.RecordBatch.from_pydict({USER_ID: batch[USER_ID], TIME: batch[TIME],

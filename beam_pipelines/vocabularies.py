@@ -6,8 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.utils.shared import Shared
 
 from beam_pipelines.files import open_file, read_json, written_whole
 from beam_pipelines.job import Job
@@ -49,6 +51,16 @@ class Vocabularies:
         return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.size,
                        "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(vocabulary.counts.sum())}
                 for name, vocabulary in self.by_name.items()}
+
+
+class WithVocabularies(beam.DoFn):
+    """A step that needs the vocabularies; each worker process loads them once."""
+
+    def __init__(self, job: Job):
+        self._job, self._shared = job, Shared()
+
+    def setup(self) -> None:
+        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
 
 
 def vocabulary_path(folder: str, name: str) -> str:

@@ -41,7 +41,7 @@ def test_the_validation_finds_the_same(engine, tiny_dataset, tmp_path):
         report = tmp_path / "report.json"
         validate_examples.run([f"--dataset={tiny_dataset.folder}", f"--report={report}", *options])
         reports.append(json.loads(report.read_text()))
-    assert reports[0]["splits"]["dataset"]["pairs/train"]["examples"] == 11101
+    assert reports[0]["splits"]["dataset"]["pairs/train"]["examples"] == 11130
     assert reports[0] == reports[1]
 
 
