@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numeric import numeric_gradient
 
 import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
 
@@ -35,16 +36,6 @@ def data():
 
 def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def numeric_gradient(function, values):
-    gradient = np.zeros_like(values)
-    for index in np.ndindex(*values.shape):
-        up, down = values.copy(), values.copy()
-        up[index] += 1e-6
-        down[index] -= 1e-6
-        gradient[index] = (function(up) - function(down)) / 2e-6
-    return gradient
 
 
 def ours(data, task, sampling=None, known=False, probability=None):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numeric import numeric_gradient
 
 import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
 
@@ -42,16 +43,6 @@ def naive_loss(queries, table, candidates, probability, normalize, log_q, remove
                 own = logit
         total += np.log(np.sum(np.exp(logits))) - own
     return total
-
-
-def numeric_gradient(function, values):
-    gradient = np.zeros_like(values)
-    for index in np.ndindex(*values.shape):
-        up, down = values.copy(), values.copy()
-        up[index] += 1e-6
-        down[index] -= 1e-6
-        gradient[index] = (function(up) - function(down)) / 2e-6
-    return gradient
 
 
 def ours(queries, table, candidates, probability, normalize, log_q, remove_hits):
