@@ -1,0 +1,96 @@
+"""A configuration from YAML and ``--set a.b=c`` overrides; every refusal is one line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tfrs_pretrain.config.root import Config
+from tfrs_pretrain.errors import UserError
+
+BUNDLED = ("completejourney",)
+
+
+def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
+    """Reads a YAML file (or a bundled configuration by name) and applies ``a.b=c`` overrides, values read as YAML.
+
+    Raises:
+      UserError: the file is missing or not YAML, a key is unknown, or a value is out of its range.
+    """
+    return parse_config(_read_yaml(source), overrides, origin=source)
+
+
+def parse_config(tree: dict[str, Any], overrides: Sequence[str] = (), *, origin: str) -> Config:
+    """The same for a tree that is already read, such as the resolved configuration stored with an artifact.
+
+    Raises:
+      UserError: a key is unknown or a value is out of its range; the message names ``origin``.
+    """
+    tree = copy.deepcopy(tree)
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(_one_line(origin, error)) from error
+
+
+def _read_yaml(source: str) -> dict[str, Any]:
+    if source in BUNDLED:
+        text = resources.files("tfrs_pretrain.configs").joinpath(f"{source}.yaml").read_text()
+    else:
+        try:
+            text = Path(source).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"configuration {source!r} cannot be read ({error}): give a YAML file, or one of the "
+                            f"bundled {list(BUNDLED)}") from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"configuration {source!r} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"configuration {source!r} must be a mapping of sections, not {type(tree).__name__}")
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set {override!r}: write it as section.key=value")
+    *parents, leaf = path.strip().split(".")
+    node = tree
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise UserError(f"--set {override!r}: {parent!r} holds a value, not a section")
+    try:
+        node[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override!r}: the value is not YAML") from error
+
+
+def first_difference(one: Any, other: Any, path: str = "") -> str | None:
+    """Dotted key of the first value in which two resolved configurations differ, with both values; None if equal."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            found = first_difference(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+            if found:
+                return found
+        return None
+    return None if one == other else f"{path} ({one!r} there, {other!r} here)"
+
+
+def _one_line(source: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "configuration"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"configuration {source!r}: unknown key {where!r}; `tfrs-pretrain config` prints every key{more}"
+    came = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    return f"configuration {source!r}: {where}: {first['msg'].removeprefix('Value error, ')}{came}{more}"

@@ -1,0 +1,54 @@
+"""The whole configuration and what must fit between its sections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from tfrs_pretrain.config.dataset import CompleteJourneyConfig, DatasetConfig
+from tfrs_pretrain.config.export import ExportConfig
+from tfrs_pretrain.config.pretraining import PretrainingConfig
+from tfrs_pretrain.config.ranking import RankingConfig
+from tfrs_pretrain.config.training import TrainingConfig
+from tfrs_pretrain.config.windows import Windows
+from tfrs_pretrain.schema import Schema, Strict
+
+
+class Config(Strict):
+    """Everything that decides a run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="model name: the folder under saved_models/")
+    seed: int = Field(17, ge=0)
+    schema_: Schema = Field(alias="schema")
+    windows: Windows
+    completejourney: CompleteJourneyConfig = CompleteJourneyConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    training: TrainingConfig = TrainingConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    ranking: RankingConfig
+    export: ExportConfig
+
+    @field_validator("ranking")
+    @classmethod
+    def _has_arms(cls, ranking: RankingConfig) -> RankingConfig:
+        if not ranking.arms:
+            raise ValueError("ranking.arms is empty: name at least one arm")
+        return ranking
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Config:
+        if self.export.arm not in self.ranking.arms:
+            raise ValueError(f"export.arm {self.export.arm!r} is not one of ranking.arms {sorted(self.ranking.arms)}")
+        if bool(self.schema_.relation) != bool(self.dataset.relations):
+            raise ValueError("schema.relation and dataset.relations go together: name the column and weigh its values, "
+                             "or neither")
+        warm = [name for name, arm in self.ranking.arms.items() if arm.transfer == "warm_start"]
+        if warm and self.ranking.id_dim != self.pretraining.dim:
+            raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "
+                             f"because {warm} start from the pretrained rows")
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain JSON types with every default filled in, as stored beside artifacts."""
+        return self.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,73 @@
+"""Time windows: which part of the logs teaches, validates and tests what."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+
+from pydantic import Field, model_validator
+
+from tfrs_pretrain.schema import Strict
+
+
+class Window(Strict):
+    """Half-open interval [start, end) of the schema's window column.
+
+    Integers are compared with an integer column; dates and date-times (UTC) with a date or timestamp column.
+    """
+
+    start: int | datetime.datetime | datetime.date
+    end: int | datetime.datetime | datetime.date
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Window:
+        if isinstance(self.start, int) != isinstance(self.end, int):
+            raise ValueError(f"start {self.start!r} and end {self.end!r} must both be integers or both be dates")
+        if self.bounds[0] >= self.bounds[1]:
+            raise ValueError(f"window [{self.start}, {self.end}) is empty: end must lie after start (it is exclusive)")
+        return self
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the bounds are dates (compared in microseconds) rather than integers."""
+        return not isinstance(self.start, int)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Start and end as integers: as given, or microseconds since 1970-01-01 UTC."""
+        return _as_integer(self.start), _as_integer(self.end)
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {self.end})"
+
+
+def _as_integer(value: int | datetime.datetime | datetime.date) -> int:
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=datetime.UTC)
+    return round((value - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) / datetime.timedelta(microseconds=1))
+
+
+class Windows(Strict):
+    """Which time teaches what. Pretraining ends where ranking begins: overlap leaks ranking labels into the rows."""
+
+    pretrain: Window
+    train: Window
+    validation: Window
+    test: Window
+    allow_overlap: bool = Field(False, description="accept a pretraining window that reaches into the ranking windows")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Windows:
+        names = ("pretrain", "train", "validation", "test")
+        if len({getattr(self, name).temporal for name in names}) > 1:
+            raise ValueError("all windows must be integers or all must be dates")
+        for before, after in itertools.pairwise(names):
+            ends, starts = getattr(self, before), getattr(self, after)
+            if ends.bounds[1] > starts.bounds[0] and not (before == "pretrain" and self.allow_overlap):
+                hint = "; set windows.allow_overlap=true to accept it" if before == "pretrain" else ""
+                raise ValueError(f"window {before} {ends} must end before window {after} {starts} starts{hint}")
+        return self
