@@ -49,9 +49,10 @@ class SparseOptimizer(abc.ABC):
         del rows, slots, step
         return gradients
 
-    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor | None:
-        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; None where there is none."""
-        del rows, slots, step
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; here nothing."""
+        del slots, step
+        return tf.zeros_like(rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +168,7 @@ class IntervalDecay(SparseOptimizer):
                    step: tf.Tensor) -> tf.Tensor:
         return self.rule.regularize(rows, gradients, slots, step)
 
-    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor | None:
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
         last = slots["last_step"]
         interval = tf.where(last > 0, step - last - 1.0, tf.zeros_like(last))
         return tf.minimum(self.alpha * interval, 1.0) * rows

@@ -75,8 +75,7 @@ class EmbeddingTable(tf.Module):
         rows = self.gather(ids)
         gradients = self.optimizer.regularize(rows, gradients, before, updates)
         delta, state = self.optimizer.update(gradients, before, updates, learning_rate)
-        decay = self.optimizer.decay(rows, before, updates)
-        delta = delta if decay is None else delta + decay
+        delta += self.optimizer.decay(rows, before, updates)
         if active is not None:
             delta = tf.where(active, delta, tf.zeros_like(delta))
             state = {key: tf.where(active, values, before[key]) for key, values in state.items()}
