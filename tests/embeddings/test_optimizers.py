@@ -165,7 +165,7 @@ def test_inactive_updates_leave_no_trace(name):
     for active in (False, True):
         for seed, batch in enumerate(BATCHES):
             gradient = tf.constant(gradients(batch, seed), tf.float32)
-            table.apply_gradients(tf.constant(batch), gradient, RATE, tf.constant(active))
+            table.apply_gradients(tf.constant(batch), gradient, RATE, active=tf.constant(active))
             if active:
                 later.apply_gradients(tf.constant(batch), gradient, RATE)
         if not active:
