@@ -179,6 +179,20 @@ class IntervalDecay(SparseOptimizer):
         return delta, state | {"last_step": tf.fill(tf.shape(slots["last_step"]), step)}
 
 
+@dataclasses.dataclass(frozen=True)
+class Still(SparseOptimizer):
+    """The rule of a table that never moves, or is never trained again; it needs no state."""
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        del dim
+        return {}
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        del slots, step, learning_rate
+        return tf.zeros_like(gradients), {}
+
+
 OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
     "lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad, "adagrad": Adagrad}
 

@@ -90,26 +90,36 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                  hidden: Sequence[int], seed: int, privileged: bool) -> Learner:
+                  hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1, anchored: bool = False) -> Learner:
     """A ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
-      config: dimensions and learning rates.
+      config: dimensions and learning rates, where the arm has none of its own.
       dataset: gives sizes, features and statistics.
-      arm: gives the learning rate of warm-started tables.
-      embeddings: pretrained rows, or None to start from scratch.
+      arm: gives transfer and remedies.
+      embeddings: pretrained rows; None if the arm transfers no table.
       hidden: layers of its network.
       seed: of its random values.
       privileged: whether it sees features that serving lacks.
+      steps: of the whole run, for learning-rate schedules.
+      anchored: whether the arm's anchor holds its rows.
     """
-    inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config)
-    rows = initial_rows(inputs, dataset, config, seed=seed, embeddings=embeddings)
+    config = config.of(arm)
+    inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
+    label_loss, policies = LabelLoss.of(config), table_policies(arm, seed=seed)
+
+    def rows_of(number: int) -> dict[str, np.ndarray]:
+        return initial_rows(inputs, dataset, config, arm, seed=seed if number == 1 else seed_of(seed, f"epoch {number}"),
+                            embeddings=embeddings)
+
+    rows = rows_of(1)
     network = RankingNetwork(hidden, seed_of(seed, "network"), len(label_loss.labels))
-    ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer, labels=label_loss.labels)
-    warm = dataset.schema.id_spaces if embeddings else ()
-    scales = {name: arm.pretrained_learning_rate_scale if name in warm else 1.0 for name in inputs.tables}
-    return Learner(ranker, learning_rate=config.learning_rate, label_loss=label_loss,
-                   table_learning_rates={name: config.table_learning_rate * scale for name, scale in scales.items()})
+    ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
+    return Learner(ranker, label_loss=label_loss, policies=policies,
+                   learning_rate=make_rate(config, config.learning_rate, steps),
+                   table_learning_rate=make_rate(config, config.table_learning_rate, steps),
+                   anchor=make_anchor(arm, dataset, rows) if anchored else None,
+                   meda=make_meda(arm.meda, ranker.tables, rows_of, epochs=config.epochs))
 
 
 def _settings(config: Config, arm: str) -> ArmConfig:
@@ -119,11 +129,12 @@ def _settings(config: Config, arm: str) -> ArmConfig:
 
 
 def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embeddings | None:
-    if settings.transfer == "scratch":
+    if not settings.transfers:
         return None
     if folder is None:
-        raise UserError(f"arm {arm!r} has transfer 'warm_start' but no embeddings came: run `tfrs-pretrain pretrain` "
-                        "first and name its output")
+        names = {table.transfer for table in settings.transfers.values()}
+        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: run "
+                        "`tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
 
 

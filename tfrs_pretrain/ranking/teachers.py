@@ -18,11 +18,11 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.distillation import TEACHER
 from tfrs_pretrain.ranking.ranker import score_names
 from tfrs_pretrain.ranking.raw_values import RawValues
 from tfrs_pretrain.schema import KEY
 
-TEACHER = "teacher_logits"  # column of a batch: float32 [batch, heads]
 SIGNATURE = "serving_default"
 TRAIN = "impressions/train"
 _CERTAIN = 1e-7  # stored scores nearer to 0 or 1 have no finite logit in float32
