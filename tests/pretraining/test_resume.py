@@ -95,7 +95,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
 
 def interrupted(dataset, output, monkeypatch, config):
     """Leaves the checkpoints of a run that stopped in its first epoch."""
-    monkeypatch.setattr("tfrs_pretrain.pretraining.epochs.Evaluator.__call__", fail_after_first())
+    monkeypatch.setattr("tfrs_pretrain.pretraining.trainee.Evaluator.__call__", fail_after_first())
     with pytest.raises(RuntimeError, match="stopped"):
         pretrain(config, dataset, output)
     monkeypatch.undo()
