@@ -34,6 +34,14 @@ class Learner(tf.Module):
         """int64 []: finished steps."""
         return tf.convert_to_tensor(self.optimizer.iterations)
 
+    @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        """All that a resumed run needs: tables with their slots and steps, dense weights, the optimizer's state."""
+        tables = [variable for table in self.ranker.tables.values()
+                  for variable in (table.weights, *table.slots.values(), table.step)]
+        dense = (*self.ranker.network.variables, *self.optimizer.variables)
+        return (*tables, *(variable.value for variable in dense))
+
     def learn(self, batch: Mapping[str, tf.Tensor], losses_of: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Updates the ranker once.
 

@@ -21,14 +21,18 @@ SCORE = "score"
 KEPT = (KEY, USER_ID, ITEM_ID, USER_ROW, ITEM_ROW, LABEL)
 
 
-def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa.Table:
-    """Columns key, user_id, item_id, user, item (rows), label and score (probability), in the order of the files."""
+def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None = None) -> pa.Table:
+    """Columns key, user_id, item_id, user, item (rows), label and score (probability), in the order of the files.
+
+    Only these columns are held in memory at once.
+    """
     columns: dict[str, list[np.ndarray]] = {name: [] for name in (*KEPT, SCORE)}
     for batch in evaluation_batches(dataset, split, batch_size=BATCH_SIZE):
         score = ranker.score(batch)
         for name, values in (*((name, batch[name]) for name in KEPT), (SCORE, score)):
             columns[name].append(values.numpy())
-        meter.advance(len(score))
+        if meter:
+            meter.advance(len(score))
     return pa.table({name: _arrow(parts) for name, parts in columns.items()})
 
 
