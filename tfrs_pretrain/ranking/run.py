@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tensorflow as tf
 
-from tfrs_pretrain.artifacts import json_digest, read_manifest, refuse_existing
+from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, read_manifest, refuse_existing
 from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
-from tfrs_pretrain.data.impressions import reading, training_batches
+from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
@@ -25,10 +23,12 @@ from tfrs_pretrain.ranking.losses import LabelLoss
 from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.ranking.ranker import build_ranker
+from tfrs_pretrain.ranking.trainee import ArmTrainee
 from tfrs_pretrain.ranking.transfer import coverage, initial_rows, seed_of
 from tfrs_pretrain.stages import peak_rss_bytes
-from tfrs_pretrain.training.loop import run_epoch
-from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.epochs import Epochs
+from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
@@ -38,7 +38,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     """Trains and judges one arm of ``ranking.arms`` and writes its artifact.
 
     Arms of one configuration see the same batches in the same order and, where they do not differ by design, the same
-    initial values. Validation is scored after every epoch, test once, at the end.
+    initial values. Validation is scored after every epoch, test once, at the end. Checkpoints and workers are as in
+    ``pretrain``: the same call after a kill continues and, on one device with ``training.deterministic``, ends with the
+    same bits.
 
     Args:
       config: the run's configuration.
@@ -49,44 +51,58 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       overwrite: replace a folder that is there.
 
     Returns:
-      the artifact's manifest.
+      the artifact's manifest. ``seconds`` counts training and judging, over all processes that worked on it;
+      ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
 
     Raises:
-      UserError: the arm is unknown, lacks its embeddings or gets foreign ones, the batch does not fit the data or
-        the devices, the data is damaged, or the loss is not finite.
+      UserError: the output exists, checkpoints of another run lie beside it, the arm is unknown, lacks its embeddings
+        or gets foreign ones, the batch does not fit the data or the devices, the data is damaged, or a loss is not
+        finite.
+      SystemExit: SIGTERM came (code 143); a checkpoint was written.
     """
     refuse_existing(output, overwrite=overwrite)
-    if config.training.strategy == "multi_worker":
-        raise UserError("training.strategy is multi_worker, which only Stage I offers: rank with --set "
-                        "training.strategy=auto")
-    started = time.monotonic()
     settings = _settings(config, arm)
     pretrained = _open_embeddings(settings, arm, embeddings)
-    strategy = build_strategy(config.training)
     set_seeds(config.seed, deterministic=config.training.deterministic)
+    strategy = build_strategy(config.training)
     steps = _steps(config, dataset, strategy.num_replicas_in_sync)
+    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
+    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
+                              writes=is_chief(strategy))
     with reading(dataset, *IMPRESSION_SPLITS):
         with strategy.scope():
-            step, student = _build(config, dataset, settings, pretrained)
-        epochs = []
-        for epoch in range(config.ranking.epochs):
-            learnt = _learn(config, dataset, arm, strategy, step, epoch=epoch, steps=steps)
-            scored = {"validation": _score(student, dataset, arm, VALIDATION)}
-            epochs.append({**learnt, "validation": judge(scored["validation"], dataset)["metrics"]})
-        scored["test"] = _score(student, dataset, arm, TEST)
+            step, student, teachers = _build(config, dataset, settings, pretrained)
+        trainee = ArmTrainee(config, dataset, arm, step, student, teachers, steps)
+        trained = Epochs(config.training, strategy, trainee, checkpoints).run()
+        scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION),
+                  "test": _score(student, dataset, arm, TEST)}
         judged = {split: judge(table, dataset) for split, table in scored.items()}
         covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
+    epochs = trained.epochs
     manifest = {
         "arm": arm, "transfer": settings.transfer, "embeddings": _summary(pretrained), "coverage": covered,
         "epochs": epochs,
         "metrics": {split: result["metrics"] for split, result in judged.items()},
         "slices": {split: result["slices"] for split, result in judged.items()},
-        "seconds": time.monotonic() - started, "replicas": strategy.num_replicas_in_sync,
+        "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,
         "examples_per_second": sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
         "peak_rss_bytes": peak_rss_bytes(), **_provenance(config, dataset),
     }
+    if not is_chief(strategy):
+        return manifest
     save_ranker(output, student.ranker, scored, manifest, overwrite=overwrite)
+    checkpoints.remove()
     return read_manifest(output, KIND)
+
+
+def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
+                 replicas: int) -> dict[str, Any]:
+    """All that decides the trained ranker, as JSON: checkpoints of another run must not be continued."""
+    ranking = config.ranking.model_dump(mode="json")
+    return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
+            "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
+            "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
+            "deterministic": config.training.deterministic, "replicas": replicas}
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
@@ -150,27 +166,16 @@ def _steps(config: Config, dataset: Dataset, replicas: int) -> int:
     return steps
 
 
-def _build(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None) -> tuple[Step, Learner]:
-    """The arm's step and the student that it teaches."""
+def _build(config: Config, dataset: Dataset, arm: ArmConfig,
+           embeddings: Embeddings | None) -> tuple[Step, Learner, tuple[Learner, ...]]:
+    """The arm's step, the student, and the teachers that the step updates too."""
     student = build_learner(config.ranking, dataset, arm, embeddings, hidden=config.ranking.hidden,
                             seed=seed_of(config.seed, "student"), privileged=False)
     if arm.distillation is None:
-        return label_step(student), student
+        return label_step(student), student, ()
     teacher = build_learner(config.ranking, dataset, arm, embeddings, hidden=arm.distillation.hidden,
                             seed=seed_of(config.seed, "teacher"), privileged=arm.distillation.privileged)
-    return distillation_step(student, teacher, arm.distillation), student
-
-
-def _learn(config: Config, dataset: Dataset, arm: str, strategy: tf.distribute.Strategy, step: Step, *, epoch: int,
-           steps: int) -> dict[str, Any]:
-    batch_size = config.ranking.batch_size
-    batches = training_batches(dataset, batch_size=batch_size, seed=config.seed, epoch=epoch)
-    started = time.monotonic()
-    title = f"{arm}: epoch {epoch + 1} of {config.ranking.epochs}"
-    with progress(title, total=steps * batch_size, unit="impressions") as meter:
-        losses = run_epoch(strategy, step, batches, steps=steps, meter=meter)
-    seconds = time.monotonic() - started
-    return {"epoch": epoch + 1, "train": losses, "examples": steps * batch_size, "seconds": seconds}
+    return distillation_step(student, teacher, arm.distillation), student, (teacher,)
 
 
 def _score(student: Learner, dataset: Dataset, arm: str, split: str) -> pa.Table:
