@@ -22,7 +22,7 @@ class TransferConfig(Strict):
         0.0, ge=0, lt=1, description="share of a pretrained table's output that each training step hides")
     pretrained_dropout_of: Literal["values", "rows"] = Field(
         "values", description="what dropout hides: single values, or whole rows")
-    fresh_dim: int = Field(0, ge=0, description="columns of random, trainable rows beside the pretrained ones (0: none)")
+    fresh_dim: int = Field(0, ge=0, description="columns of random, trainable rows beside pretrained ones (0: none)")
 
     @model_validator(mode="after")
     def _settings_fit_the_transfer(self) -> TransferConfig:
@@ -92,7 +92,7 @@ class Overrides(Strict):
 class ArmConfig(TransferConfig, Overrides):
     """One way to train the ranker; its transfer settings hold for each ID table that ``tables`` does not name."""
 
-    tables: dict[Literal["user", "item"], TransferConfig] = Field({}, description="ID tables with transfer of their own")
+    tables: dict[Literal["user", "item"], TransferConfig] = Field({}, description="ID tables that differ")
     anchor: AnchorConfig | None = None
     distillation: DistillationConfig | None = None
     meda: MedaConfig | None = None
@@ -115,6 +115,6 @@ class ArmConfig(TransferConfig, Overrides):
             raise ValueError("anchor holds pretrained rows that learn, and no table of this arm has any: drop it, or "
                              "warm-start a table")
         if self.meda and {"frozen", "frozen_then_trainable"} & set(pretrained):
-            raise ValueError("meda gives tables new rows in every epoch, which a frozen table does not take: drop meda, "
-                             "or transfer by warm_start")
+            raise ValueError("meda gives tables new rows in every epoch, which a frozen table does not take: drop "
+                             "meda, or transfer by warm_start")
         return self

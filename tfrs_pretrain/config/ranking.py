@@ -26,7 +26,7 @@ class RankingConfig(Strict):
     warmup_steps: int = Field(0, ge=0, description="steps over which the learning rates first grow")
     embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the table rows of a batch")
     interval_decay: float = Field(
-        0.0, ge=0, lt=1, description="decay of a table's row for each step that it was absent (AdamAR, arXiv 2511.06374)")
+        0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of rows that start at random")
     similarity: tuple[Literal["dot", "cosine", "norms"], ...] = Field(
         ("cosine",), description="of the user and item rows, given to the network beside the rows")
@@ -52,8 +52,8 @@ class RankingConfig(Strict):
     def _remedies_need_epochs(self) -> RankingConfig:
         for name, arm in self.arms.items():
             if (arm.meda or arm.early_stopping) and self.of(arm).epochs == 1:
-                raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no difference "
-                                 "in one epoch: give it epochs")
+                raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no "
+                                 "difference in one epoch: give it epochs")
         return self
 
     def of(self, arm: ArmConfig) -> RankingConfig:

@@ -38,7 +38,8 @@ def soft_weight(step: tf.Tensor, config: DistillationConfig) -> tf.Tensor:
 
 
 def label_step(student: Learner) -> Step:
-    """A step that learns from labels alone; it reports ``loss``, and with an anchor its parts ``hard`` and ``anchor``."""
+    """A step that learns from labels alone; it reports ``loss``, with an anchor also its parts ``hard`` and ``anchor``.
+    """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         learnt = student.learn(batch, lambda logits: student.label_loss(batch, logits))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class RowDropout:
-    """Inverted dropout (Srivastava et al., JMLR 2014): what is kept grows by 1 / (1 - rate), so that serving needs none.
+    """Inverted dropout (Srivastava et al., JMLR 2014): what is kept grows by 1 / (1 - rate), so serving needs none.
 
     Which values fall follows from the seed, the step and their place in the global batch alone.
 

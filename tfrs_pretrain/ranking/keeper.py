@@ -105,3 +105,8 @@ class Keeper(tf.Module):
         for path in sorted(self._folder.glob("epoch-*")):
             if path not in (self._path(epoch), self._path(self.best_epoch)):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def make_keeper(folder: Path, ranker: Ranker, config: EarlyStoppingConfig | None, *, writes: bool) -> Keeper | None:
+    """What the configuration asks for; None where it asks for nothing."""
+    return Keeper(folder, ranker, config, writes=writes) if config else None

@@ -1,4 +1,4 @@
-"""MEDA, multi-epoch learning with data augmentation: the network sees the data again, in embedding spaces that have not.
+"""MEDA, multi-epoch learning with data augmentation: the network sees the data again, through tables that did not.
 
 "non_continual": Liu et al., "Multi-Epoch Learning for Deep Click-Through Rate Prediction Models" (arXiv 2305.19531):
 every epoch starts with new tables and new optimizer state for them, and keeps the dense weights.

@@ -73,7 +73,7 @@ def score_names(labels: Sequence[str]) -> list[str]:
 
 
 def _similarity(users: tf.Tensor, items: tf.Tensor, kinds: Sequence[str]) -> tf.Tensor:
-    """float32 [batch, columns] of rows [batch, dim]: what pretraining taught about the pair, which an MLP learns slowly.
+    """float32 [batch, columns] of rows [batch, dim]: what pretraining taught about the pair; an MLP learns it slowly.
 
     "dot" and "cosine" are a column each, "norms" are two, of the user's and of the item's row.
     """

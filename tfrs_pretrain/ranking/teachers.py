@@ -21,7 +21,7 @@ from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.distillation import TEACHER
 from tfrs_pretrain.ranking.ranker import score_names
 from tfrs_pretrain.ranking.raw_values import RawValues
-from tfrs_pretrain.schema import KEY
+from tfrs_pretrain.schema import ITEM_ID, KEY, USER_ID
 
 SIGNATURE = "serving_default"
 TRAIN = "impressions/train"
@@ -41,10 +41,12 @@ class FixedTeacher(abc.ABC):
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32 [batch, heads] of a batch with ``columns``."""
 
-    def beside(self, batches: tf.data.Dataset, kept: Sequence[str]) -> tf.data.Dataset:
-        """The columns ``kept`` of each batch, with the teacher's logits as column ``TEACHER``."""
+    def beside(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """The batches, with the teacher's logits as column ``TEACHER`` and without the identifying columns."""
         def add(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {**{name: batch[name] for name in kept}, TEACHER: self.logits(batch)}
+            kept = {name: values for name, values in batch.items() if name not in (KEY, USER_ID, ITEM_ID)}
+            logits = tf.ensure_shape(self.logits(batch), [next(iter(kept.values())).shape[0], None])
+            return kept | {TEACHER: logits}
 
         return batches.map(add, num_parallel_calls=2, deterministic=True).prefetch(2)
 
@@ -117,7 +119,7 @@ class ServedTeacher(FixedTeacher):
 
 
 class StoredLogits(FixedTeacher):
-    """A Parquet file with column ``key`` and, for each head, ``logit`` or ``score`` (further heads: ``_<label>`` added).
+    """A Parquet file with column ``key`` and, for each head, ``logit`` or ``score`` (others: ``_<label>`` added).
 
     Predictions of a ranker artifact have this form. Kept in memory: 8 + 4 * heads bytes an impression.
     """

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from rich.text import Text
 
 from tfrs_pretrain.config import ArmConfig, RankingConfig, TransferConfig
 from tfrs_pretrain.data.dataset import Dataset
@@ -16,6 +17,7 @@ from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, make_optimizer
 from tfrs_pretrain.embeddings.tables import normal_rows
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import console
 from tfrs_pretrain.ranking.dropout import RowDropout
 from tfrs_pretrain.ranking.inputs import Inputs, RowInput
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
@@ -53,7 +55,8 @@ def table_policies(arm: ArmConfig, *, seed: int) -> dict[str, TablePolicy]:
             for space, transfer in arm.transfers.items()}
 
 
-def table_rules(config: RankingConfig, inputs: Inputs, policies: Mapping[str, TablePolicy]) -> dict[str, SparseOptimizer]:
+def table_rules(config: RankingConfig, inputs: Inputs,
+                policies: Mapping[str, TablePolicy]) -> dict[str, SparseOptimizer]:
     """Table -> its update rule, for those that ever move."""
     rule = make_optimizer(config.table_optimizer, l2=config.embedding_l2, interval_decay=config.interval_decay)
     return {name: rule for name in inputs.tables if policies.get(name, PLAIN).trainable_from is not None}
@@ -133,6 +136,15 @@ def coverage(dataset: Dataset, split: str) -> dict[str, float]:
         shares |= {f"{rows}_impressions": float(known.mean()), f"{rows}_ids": float(known[first].mean())}
         both &= known
     return shares | {"impressions": float(both.mean())}
+
+
+def print_coverage(covered: Mapping[str, Mapping[str, float]]) -> None:
+    """Says, for each split, which share of impressions, users and items starts at a pretrained row."""
+    for split, shares in covered.items():
+        text = (f"{split}: pretrained rows for {shares['user_ids']:.1%} of users, {shares['item_ids']:.1%} of items; "
+                f"{shares['user_impressions']:.1%} of impressions have a pretrained user, "
+                f"{shares['item_impressions']:.1%} a pretrained item, {shares['impressions']:.1%} both")
+        console.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def seed_of(seed: int, *names: str) -> int:
