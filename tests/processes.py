@@ -58,9 +58,10 @@ def two_workers(command):
 
 
 def signal_once_saved(worker, number, checkpoints):
-    """Sends a signal to a worker once there is a checkpoint."""
+    """Sends a signal to a worker once there is a checkpoint that was not there before."""
+    before = newest(checkpoints)
     for _ in range(6000):
-        if newest(checkpoints) or worker.poll() is not None:
+        if newest(checkpoints) != before or worker.poll() is not None:
             break
         time.sleep(0.02)
     worker.send_signal(number)

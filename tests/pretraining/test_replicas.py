@@ -29,7 +29,7 @@ pretrain(configured(sys.argv[2]), Dataset.open(sys.argv[1]), Path(sys.argv[3]))
 
 def configured(strategy):
     tree = planted.planted_config(training={"strategy": strategy, "checkpoint_every_steps": 7})
-    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | {"epochs": 1}})
+    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | {"epochs": 2}})
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +75,21 @@ def test_workers_stay_bit_identical(runs):
 
 
 @pytest.mark.slow
-def test_two_workers_stop_together_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
-    def command(index):
-        return ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]
+def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
+    def stopped(number):
+        """Exit codes and words of two workers of which the second gets a signal."""
+        workers = two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"])
+        signal_once_saved(workers[1], number, tmp_path / "two.checkpoints")
+        words = [worker.communicate(timeout=300)[0] for worker in workers]
+        return [worker.returncode for worker in workers], words
 
     pretrain(configured("one_device"), tiny_dataset, tmp_path / "one")
-    workers = two_workers(command)
-    signal_once_saved(workers[1], signal.SIGTERM, tmp_path / "two.checkpoints")
-    words = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [143, 143], words[0][-3000:]
-    words = finish(*two_workers(command))
+    codes, words = stopped(signal.SIGTERM)
+    assert codes == [143, 143], words[0][-3000:]
+    codes, words = stopped(signal.SIGKILL)
+    assert codes == [1, -9], words[0][-3000:]
+    assert "UserError: another worker ended: start the same command again on every worker" in words[0]
+    words = finish(*two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]))
     assert all("continues from checkpoint" in text for text in words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))
