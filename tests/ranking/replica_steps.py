@@ -12,10 +12,10 @@ from tfrs_pretrain.config import DistillationConfig, TrainingConfig
 from tfrs_pretrain.embeddings.optimizers import SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation import distillation_step
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.ranker import Ranker
-from tfrs_pretrain.ranking.run import build_learner
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
@@ -49,7 +49,7 @@ def descending(learner):
     ranker = learner.ranker
     tables = {name: EmbeddingTable(name, table.numpy(), Descent()) for name, table in ranker.tables.items()}
     twin = Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=0.1,
-                   table_learning_rates=dict.fromkeys(tables, 5.0))
+                   table_learning_rate=5.0)
     twin.optimizer = keras.optimizers.SGD(0.1)
     twin.optimizer.build(ranker.network.trainable_variables)
     return twin

@@ -16,7 +16,7 @@ def built(planted, similarity):
             for name, dim in (("user", 3), ("item", 3), ("place", 2))}
     config = RankingConfig(similarity=similarity, arms={})
     inputs = Inputs.of(planted.dataset, config, privileged=False)
-    return rows, build_ranker(inputs, rows, RankingNetwork((), 1), table_optimizer="lazy_adam")
+    return rows, build_ranker(inputs, rows, RankingNetwork((), 1))
 
 
 @pytest.mark.parametrize("similarity", ["none", "dot", "cosine"])
@@ -42,5 +42,5 @@ def test_score_refuses_a_batch_without_its_columns(planted):
 def test_a_row_of_zeros_has_no_similarity_rather_than_nan(planted):
     rows, ranker = built(planted, "cosine")
     rows["user"][:] = 0
-    zero = build_ranker(ranker.inputs, rows, ranker.network, table_optimizer="lazy_adam")
+    zero = build_ranker(ranker.inputs, rows, ranker.network)
     assert np.isfinite(zero.score(BATCH)).all()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrs_pretrain.ranking.run import build_learner
+from tfrs_pretrain.ranking.build import build_learner
 
 SCRIPT = Path(__file__).with_name("replica_steps.py")
 

@@ -25,14 +25,15 @@ Batch = dict[str, tf.Tensor]
 
 
 def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int, start: int = 0,
-                     window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
+                     identifying: Iterable[str] = (), window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """Shuffled training impressions: per column a tensor [batch_size], the incomplete last batch dropped.
 
     The order depends on seed and epoch alone: files in random order, read in turns, then a random permutation of each
-    ``window`` of impressions, which bounds the memory. Identifying columns are left out. The first ``start`` batches
-    are left out too: of those a whole window back, records are read but not parsed.
+    ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
+    The first ``start`` batches are left out: of those a whole window back, records are read but not parsed.
     """
-    names = [name for name in impression_columns(dataset.schema) if name not in (KEY, USER_ID, ITEM_ID)]
+    names = [name for name in impression_columns(dataset.schema)
+             if name not in (KEY, USER_ID, ITEM_ID) or name in identifying]
     shuffle_seed = [seed, epoch]
     windows_done, impressions_done = divmod(start * batch_size, window)
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)

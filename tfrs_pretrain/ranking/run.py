@@ -1,30 +1,27 @@
-"""Stage II, one arm: build student and teacher, learn, score validation and test, write the ranker artifact."""
+"""Stage II, one arm: learn, score validation and test, write the ranker artifact."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, read_manifest, refuse_existing
-from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.artifact import KIND, save_ranker
-from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
-from tfrs_pretrain.ranking.inputs import Inputs
+from tfrs_pretrain.ranking.build import build_parts
+from tfrs_pretrain.ranking.keeper import best_folder, make_keeper
 from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.ranking.losses import LabelLoss
-from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.predict import judge, predict
-from tfrs_pretrain.ranking.ranker import build_ranker
 from tfrs_pretrain.ranking.trainee import ArmTrainee
-from tfrs_pretrain.ranking.transfer import coverage, initial_rows, seed_of
+from tfrs_pretrain.ranking.transfer import coverage, print_coverage
+from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.epochs import Epochs
@@ -70,18 +67,23 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     with reading(dataset, *IMPRESSION_SPLITS):
+        covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
+        if is_chief(strategy):
+            print_coverage(covered)
         with strategy.scope():
-            step, student, teachers = _build(config, dataset, settings, pretrained)
-        trainee = ArmTrainee(config, dataset, arm, step, student, teachers, steps)
+            parts = build_parts(config, dataset, settings, pretrained, steps=steps)
+            keeper = make_keeper(best_folder(output), parts.student.ranker, settings.early_stopping,
+                                 writes=is_chief(strategy))
+        trainee = ArmTrainee(config, dataset, arm, parts, keeper)
         trained = Epochs(config.training, strategy, trainee, checkpoints).run()
+        student = trainee.best()
         scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION),
                   "test": _score(student, dataset, arm, TEST)}
         judged = {split: judge(table, dataset) for split, table in scored.items()}
-        covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
     epochs = trained.epochs
     manifest = {
-        "arm": arm, "transfer": settings.transfer, "embeddings": _summary(pretrained), "coverage": covered,
-        "epochs": epochs,
+        "arm": arm, "transfer": _transfer(settings), "embeddings": _summary(pretrained), "coverage": covered,
+        "epochs": epochs, "best_epoch": keeper.best_epoch if keeper else epochs[-1]["epoch"],
         "metrics": {split: result["metrics"] for split, result in judged.items()},
         "slices": {split: result["slices"] for split, result in judged.items()},
         "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,
@@ -92,6 +94,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         return manifest
     save_ranker(output, student.ranker, scored, manifest, overwrite=overwrite)
     checkpoints.remove()
+    if keeper:
+        keeper.remove()
     return read_manifest(output, KIND)
 
 
@@ -105,29 +109,6 @@ def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddi
             "deterministic": config.training.deterministic, "replicas": replicas}
 
 
-def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                  hidden: Sequence[int], seed: int, privileged: bool) -> Learner:
-    """A ranker with its optimizers at its initial values; call it inside the strategy's scope.
-
-    Args:
-      config: dimensions and learning rates.
-      dataset: gives sizes, features and statistics.
-      arm: gives the learning rate of warm-started tables.
-      embeddings: pretrained rows, or None to start from scratch.
-      hidden: layers of its network.
-      seed: of its random values.
-      privileged: whether it sees features that serving lacks.
-    """
-    inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config)
-    rows = initial_rows(inputs, dataset, config, seed=seed, embeddings=embeddings)
-    network = RankingNetwork(hidden, seed_of(seed, "network"), len(label_loss.labels))
-    ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer, labels=label_loss.labels)
-    warm = dataset.schema.id_spaces if embeddings else ()
-    scales = {name: arm.pretrained_learning_rate_scale if name in warm else 1.0 for name in inputs.tables}
-    return Learner(ranker, learning_rate=config.learning_rate, label_loss=label_loss,
-                   table_learning_rates={name: config.table_learning_rate * scale for name, scale in scales.items()})
-
-
 def _settings(config: Config, arm: str) -> ArmConfig:
     if arm not in config.ranking.arms:
         raise UserError(f"arm {arm!r} is not in ranking.arms: name one of {sorted(config.ranking.arms)}")
@@ -135,12 +116,19 @@ def _settings(config: Config, arm: str) -> ArmConfig:
 
 
 def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embeddings | None:
-    if settings.transfer == "scratch":
+    if not settings.transfers:
         return None
     if folder is None:
-        raise UserError(f"arm {arm!r} has transfer 'warm_start' but no embeddings came: run `tfrs-pretrain pretrain` "
-                        "first and name its output")
+        names = {table.transfer for table in settings.transfers.values()}
+        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: "
+                        "run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
+
+
+def _transfer(settings: ArmConfig) -> str | dict[str, str]:
+    """One word where both ID tables are transferred alike, otherwise a word for each."""
+    words: dict[str, str] = {space: settings.transfer_of(space).transfer for space in (USER_ROW, ITEM_ROW)}
+    return words[USER_ROW] if len(set(words.values())) == 1 else words
 
 
 def _steps(config: Config, dataset: Dataset, replicas: int) -> int:
@@ -153,18 +141,6 @@ def _steps(config: Config, dataset: Dataset, replicas: int) -> int:
         raise UserError(f"ranking.batch_size {batch_size} is larger than the {dataset.examples(TRAIN)} training "
                         "impressions: lower it")
     return steps
-
-
-def _build(config: Config, dataset: Dataset, arm: ArmConfig,
-           embeddings: Embeddings | None) -> tuple[Step, Learner, tuple[Learner, ...]]:
-    """The arm's step, the student, and the teachers that the step updates too."""
-    student = build_learner(config.ranking, dataset, arm, embeddings, hidden=config.ranking.hidden,
-                            seed=seed_of(config.seed, "student"), privileged=False)
-    if arm.distillation is None:
-        return label_step(student), student, ()
-    teacher = build_learner(config.ranking, dataset, arm, embeddings, hidden=arm.distillation.hidden,
-                            seed=seed_of(config.seed, "teacher"), privileged=arm.distillation.privileged)
-    return distillation_step(student, teacher, arm.distillation), student, (teacher,)
 
 
 def _score(student: Learner, dataset: Dataset, arm: str, split: str) -> pa.Table:
