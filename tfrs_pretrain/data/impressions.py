@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, KEY, USER_ID
+from tfrs_pretrain.schema import ITEM_ID, KEY, REQUEST, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
@@ -31,7 +31,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
     The order depends on seed and epoch alone: files in random order, read in turns, then a random permutation of each
     ``window`` of impressions, which bounds the memory. Identifying columns are left out.
     """
-    names = [name for name in impression_columns(dataset.schema) if name not in (KEY, USER_ID, ITEM_ID)]
+    names = [name for name in impression_columns(dataset.schema) if name not in (KEY, USER_ID, ITEM_ID, REQUEST)]
     shuffle_seed = [seed, epoch]
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
     records = tf.data.Dataset.from_tensor_slices(files).interleave(
