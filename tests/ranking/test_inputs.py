@@ -4,13 +4,13 @@ from tfrs_pretrain.data.dataset import NumericStatistics
 from tfrs_pretrain.ranking.inputs import Inputs, normalized
 
 
-def test_only_a_teacher_reads_privileged_features(planted):
-    student = Inputs.of(planted.dataset, similarity="dot", privileged=False)
-    assert student.tables == ("user", "item", "place")
+def test_only_a_teacher_reads_privileged_features(planted, config):
+    student = Inputs.of(planted.dataset, config.ranking, privileged=False)
+    assert student.tables == {"user": "user", "item": "item", "place": "place"}
     assert student.numeric == {"price": NumericStatistics(3.0, 2.0)}
     assert student.columns == ("user", "item", "place", "price")
-    teacher = Inputs.of(planted.dataset, similarity="dot", privileged=True)
-    assert teacher.tables == ("user", "item", "place", "outcome")
+    teacher = Inputs.of(planted.dataset, config.ranking, privileged=True)
+    assert list(teacher.tables) == ["user", "item", "place", "outcome"]
     assert list(teacher.numeric) == ["price", "dwell"]
 
 

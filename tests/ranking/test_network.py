@@ -26,8 +26,8 @@ def test_call_equals_a_numpy_perceptron_over_inputs_in_name_order(inputs):
     joined = np.concatenate([inputs["item"], inputs["numeric"], inputs["user"]], axis=1)
     hidden = np.maximum(np.maximum(joined @ first + first_bias, 0) @ second + second_bias, 0)
     logits = network(inputs)
-    assert logits.shape == (5,)
-    np.testing.assert_allclose(logits, (hidden @ head + head_bias)[:, 0], rtol=1e-5)
+    assert logits.shape == (5, 1)
+    np.testing.assert_allclose(logits, hidden @ head + head_bias, rtol=1e-5)
 
 
 def test_initial_weights_follow_from_the_seed_and_differ_between_layers():
@@ -59,4 +59,4 @@ def test_inputs_of_another_width_are_refused(inputs):
 def test_no_hidden_layers_is_logistic_regression(inputs):
     network = built(hidden=())
     joined = np.concatenate([inputs["item"], inputs["numeric"], inputs["user"]], axis=1)
-    np.testing.assert_allclose(network(inputs), (joined @ network.get_weights()[0])[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(network(inputs), joined @ network.get_weights()[0], rtol=1e-5)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.ranker import build_ranker
@@ -13,7 +14,8 @@ def built(planted, similarity):
     random = np.random.default_rng(0)
     rows = {name: random.standard_normal((5, dim)).astype(np.float32)
             for name, dim in (("user", 3), ("item", 3), ("place", 2))}
-    inputs = Inputs.of(planted.dataset, similarity=similarity, privileged=False)
+    config = RankingConfig(similarity=similarity, arms={})
+    inputs = Inputs.of(planted.dataset, config, privileged=False)
     return rows, build_ranker(inputs, rows, RankingNetwork((), 1), table_optimizer="lazy_adam")
 
 
@@ -27,8 +29,8 @@ def test_scores_equal_a_numpy_logistic_regression(planted, similarity):
             "cosine": dot / (np.linalg.norm(user, axis=1) * np.linalg.norm(item, axis=1))[:, None]}[similarity]
     joined = np.concatenate([item, price, place, pair, user], axis=1)  # in the order of the inputs' names
     logits = (joined @ ranker.network.get_weights()[0])[:, 0]
-    np.testing.assert_allclose(ranker.logits(BATCH), logits, rtol=1e-5)
-    np.testing.assert_allclose(ranker.score(BATCH), 1 / (1 + np.exp(-logits)), rtol=1e-5)
+    np.testing.assert_allclose(ranker.logits(BATCH), logits[:, None], rtol=1e-5)
+    np.testing.assert_allclose(ranker.score(BATCH), 1 / (1 + np.exp(-logits[:, None])), rtol=1e-5)
 
 
 def test_score_refuses_a_batch_without_its_columns(planted):

@@ -9,7 +9,7 @@ from tfrs_pretrain.ranking.transfer import coverage, initial_rows, pretrained_ro
 
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):
-    inputs = Inputs.of(planted.dataset, similarity="none", privileged=privileged)
+    inputs = Inputs.of(planted.dataset, config.ranking, privileged=privileged)
     return initial_rows(inputs, planted.dataset, config.ranking, seed=seed, embeddings=embeddings)
 
 

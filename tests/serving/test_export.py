@@ -54,7 +54,7 @@ def test_golden_requests_get_the_trained_models_scores(exported, ranker_folder, 
     expected = [by_key[key] for key in keys]
     assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(served, expected, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(golden["scores"], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(golden["outputs"]["score"], expected, rtol=0, atol=1e-6)
 
 
 def test_the_signature_takes_raw_values_by_name(exported):
@@ -165,12 +165,12 @@ def test_a_killed_export_leaves_nothing_and_the_next_one_works(tmp_path, planted
     ([0.5, 0.25], 1e-5, None), ([0.5, 0.250009], 1e-5, None), ([0.5, 0.26], 1e-5, r"impression 8 \(row 1\)"),
     ([float("nan"), 0.25], 1e-5, r"impression 7 \(row 0\)"), ([0.5, 0.26], 0.02, None)])
 def test_scores_are_compared_with_the_tolerance(served, tolerance, message):
-    golden = Golden(np.array([7, 8]), {}, np.array([0.5, 0.25], np.float32))
+    golden = Golden(np.array([7, 8]), {}, {"score": np.array([0.5, 0.25], np.float32)})
     if message:
         with pytest.raises(UserError, match=message):
-            check_scores(np.array(served, np.float32), golden, tolerance)
+            check_scores({"score": np.array(served, np.float32)}, golden, tolerance)
     else:
-        largest = check_scores(np.array(served, np.float32), golden, tolerance)
+        largest = check_scores({"score": np.array(served, np.float32)}, golden, tolerance)
         assert largest == pytest.approx(abs(served[1] - 0.25), abs=1e-7)
 
 

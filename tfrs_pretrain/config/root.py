@@ -43,6 +43,10 @@ class Config(Strict):
         if bool(self.schema_.relation) != bool(self.dataset.relations):
             raise ValueError("schema.relation and dataset.relations go together: name the column and weigh its values, "
                              "or neither")
+        unknown = sorted(set(self.ranking.labels) - set(self.schema_.labels))
+        if unknown:
+            raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
+                             "declare them there and build the dataset again, or leave them out")
         warm = [name for name, arm in self.ranking.arms.items() if arm.transfer == "warm_start"]
         if warm and self.ranking.id_dim != self.pretraining.dim:
             raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "

@@ -36,13 +36,15 @@ class EmbeddingTable(tf.Module):
         """float32 [..., dim] rows of integer ids [...], in a replica or outside of one."""
         return tf.gather(local(self.weights), ids)
 
-    def apply_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor) -> None:
+    def apply_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
+                        padded: bool = False) -> None:
         """Updates the rows of a batch; gradients of repeated ids are summed first, over all replicas too.
 
         Args:
           ids: integer [n], this replica's rows, repeats allowed; with several replicas n must be static.
           gradients: float32 [n, dim] of the loss over the *global* batch.
           learning_rate: scalar.
+          padded: whether there may be ids below 0, whose gradients are dropped.
 
         Raises:
           ValueError: the table has several replicas and this is not called in one of them, or n is not static there.
@@ -50,6 +52,9 @@ class EmbeddingTable(tf.Module):
         ids, gradients = from_all_replicas(ids), from_all_replicas(gradients)
         unique, position = tf.unique(ids)
         summed = tf.math.unsorted_segment_sum(gradients, position, tf.size(unique))
+        if padded:
+            kept = tf.where(unique >= 0)[:, 0]
+            unique, summed = tf.gather(unique, kept), tf.gather(summed, kept)
         self.apply_summed_gradients(unique, summed, learning_rate)
 
     def apply_summed_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor) -> None:

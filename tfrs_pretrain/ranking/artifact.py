@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
-from tfrs_pretrain.data.dataset import Dataset, NumericStatistics
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.ranker import Ranker, build_ranker
@@ -51,7 +51,8 @@ def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], 
         ranker.network.save(stage / NETWORK)
         for split, scored in predictions.items():
             pq.write_table(scored, stage / "predictions" / f"{split}.parquet")
-        write_manifest(stage, KIND, {**manifest, "inputs": dataclasses.asdict(ranker.inputs)})
+        write_manifest(stage, KIND, {**manifest, "labels": list(ranker.labels),
+                                     "inputs": dataclasses.asdict(ranker.inputs)})
 
 
 def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
@@ -61,11 +62,8 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
       UserError: the artifact is unfinished or unreadable, or was trained with other vocabularies.
     """
     manifest = read_manifest(folder, KIND)
-    described = manifest["inputs"]
-    inputs = Inputs(tuple(described["tables"]),
-                    {name: NumericStatistics(**values) for name, values in described["numeric"].items()},
-                    described["similarity"])
-    for name in inputs.tables:
+    inputs = Inputs.from_json(manifest["inputs"])
+    for name in inputs.tables.values():
         expected, came = manifest["vocabularies"][name], dataset.digests.get(name, "none")
         if expected != came:
             raise UserError(f"ranker {str(folder)!r} was trained with another vocabulary {name!r} (digest "
@@ -76,4 +74,5 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     except (OSError, ValueError) as error:
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error
-    return build_ranker(inputs, rows, network, table_optimizer=manifest["config"]["ranking"]["table_optimizer"])
+    return build_ranker(inputs, rows, network, table_optimizer=manifest["config"]["ranking"]["table_optimizer"],
+                        labels=manifest["labels"])

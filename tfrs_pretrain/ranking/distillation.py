@@ -13,31 +13,16 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import DistillationConfig
 from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.schema import LABEL
+from tfrs_pretrain.ranking.losses import hard_losses
 
 Step = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
-def hard_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """float32 [batch]: binary cross-entropy of labels [batch] under logits [batch], in nats; targets get no gradient.
-
-    The gradient is one term, sigmoid(logits) - labels. TensorFlow's own derivation adds up several, in an order that
-    moves with whatever else uses the logits, and a soft loss of weight 0 would then change the last bit.
-    """
-
-    @tf.custom_gradient
-    def losses(logits: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        value = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
-        return value, lambda upstream: upstream * (tf.sigmoid(logits) - labels)
-
-    return losses(logits)
-
-
 def soft_losses(teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float) -> tf.Tensor:
-    """float32 [batch]: T^2 times the cross-entropy of the student against the teacher, both softened by T.
+    """float32 [...]: T^2 times the cross-entropy of the student against the teacher, both softened by T.
 
     The factor T^2 keeps the size of the gradients as T changes (Hinton et al., section 2.1). No gradient flows into the
-    teacher's logits [batch], because ``hard_losses`` passes none to its targets.
+    teacher's logits [...], because ``hard_losses`` passes none to its targets.
     """
     targets = tf.sigmoid(teacher_logits / temperature)
     return temperature**2 * hard_losses(targets, logits / temperature)
@@ -54,9 +39,8 @@ def label_step(student: Learner) -> Step:
     """A step that learns from labels alone; it reports ``loss``."""
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        labels = batch[LABEL]
-        logits = student.learn(batch, lambda logits: hard_losses(labels, logits))
-        return {"loss": tf.reduce_mean(hard_losses(labels, logits))}
+        logits = student.learn(batch, lambda logits: student.label_loss(batch, logits))
+        return {"loss": tf.reduce_mean(student.label_loss(batch, logits))}
 
     return step
 
@@ -69,20 +53,24 @@ def distillation_step(student: Learner, teacher: Learner, config: DistillationCo
     """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        labels = batch[LABEL]
         weight = soft_weight(student.steps, config)
-        teacher_logits = teacher.learn(batch, lambda logits: hard_losses(labels, logits))
+        teacher_logits = teacher.learn(batch, lambda logits: teacher.label_loss(batch, logits))
+
+        def hard(logits: tf.Tensor) -> tf.Tensor:
+            return student.label_loss(batch, logits)
+
+        def soft(logits: tf.Tensor) -> tf.Tensor:
+            return student.label_loss.weighted(soft_losses(teacher_logits, logits, config.temperature))
 
         def mixed(logits: tf.Tensor) -> tf.Tensor:
-            soft = soft_losses(teacher_logits, logits, config.temperature)
-            return (1 - weight) * hard_losses(labels, logits) + weight * soft
+            return (1 - weight) * hard(logits) + weight * soft(logits)
 
         logits = student.learn(batch, mixed)
         return {
             "loss": tf.reduce_mean(mixed(logits)),
-            "hard": tf.reduce_mean(hard_losses(labels, logits)),
-            "soft": tf.reduce_mean(soft_losses(teacher_logits, logits, config.temperature)),
-            "teacher": tf.reduce_mean(hard_losses(labels, teacher_logits)),
+            "hard": tf.reduce_mean(hard(logits)),
+            "soft": tf.reduce_mean(soft(logits)),
+            "teacher": tf.reduce_mean(teacher.label_loss(batch, teacher_logits)),
             "soft_weight": weight,
         }
 

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
+from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import Dataset, NumericStatistics
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+
+
+@dataclasses.dataclass(frozen=True)
+class RowInput:
+    """Rows of a table as one input of the network. Several inputs may share a column, a table or a vocabulary.
+
+    Attributes:
+      name: of the input.
+      column: of the batch: int64 [batch] rows, or [batch, length] padded with -1.
+      table: whose rows they are.
+      vocabulary: that maps raw values to these rows.
+      length: of a padded column; None: one row an impression.
+      pooling: of the rows of a padded column, "mean" or "attention"; None: one row an impression.
+    """
+
+    name: str
+    column: str
+    table: str
+    vocabulary: str
+    length: int | None = None
+    pooling: str | None = None
+
+    @classmethod
+    def single(cls, name: str) -> RowInput:
+        """One row an impression, of a table that goes by the name of its column."""
+        return cls(name, name, name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,27 +43,40 @@ class Inputs:
     """Columns of a ranker.
 
     Attributes:
-      tables: columns of rows, each with a table of that name: the ID spaces, then the categorical features.
+      rows: the ID spaces, then the features.
       numeric: numeric feature -> its training statistics.
       similarity: of the user and item rows: "none", "dot" or "cosine".
     """
 
-    tables: tuple[str, ...]
+    rows: tuple[RowInput, ...]
     numeric: dict[str, NumericStatistics]
     similarity: str
 
     @property
+    def tables(self) -> dict[str, str]:
+        """Table -> the vocabulary that its rows belong to."""
+        return {row.table: row.vocabulary for row in self.rows}
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """Everything that is read from a batch."""
-        return (*self.tables, *self.numeric)
+        """Everything that is read from a batch, each once."""
+        return tuple(dict.fromkeys((*(row.column for row in self.rows), *self.numeric)))
 
     @classmethod
-    def of(cls, dataset: Dataset, *, similarity: str, privileged: bool) -> Inputs:
+    def of(cls, dataset: Dataset, config: RankingConfig, *, privileged: bool) -> Inputs:
         """Inputs of a ranker on this dataset; privileged features only for a teacher."""
-        categorical = dataset.schema.of_kind("categorical", privileged=privileged)
-        numeric = dataset.schema.of_kind("numeric", privileged=privileged)
-        return cls((USER_ROW, ITEM_ROW, *(feature.name for feature in categorical)),
-                   {feature.name: dataset.numeric(feature.name) for feature in numeric}, similarity)
+        schema = dataset.schema
+        names = (USER_ROW, ITEM_ROW, *(f.name for f in schema.of_kind("categorical", privileged=privileged)))
+        numeric = schema.of_kind("numeric", privileged=privileged)
+        return cls(tuple(RowInput.single(name) for name in names),
+                   {feature.name: dataset.numeric(feature.name) for feature in numeric}, config.similarity)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Inputs:
+        """The inverse of ``dataclasses.asdict``, through JSON."""
+        return cls(tuple(RowInput(**row) for row in content["rows"]),
+                   {name: NumericStatistics(**values) for name, values in content["numeric"].items()},
+                   content["similarity"])
 
 
 def normalized(values: tf.Tensor, statistics: NumericStatistics) -> tf.Tensor:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.evaluation.slices import frequency_slices
 from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.progress import Meter
-from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.ranker import SCORE, Ranker, score_names
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW
 
 BATCH_SIZE = 8192
-SCORE = "score"
 KEPT = (KEY, USER_ID, ITEM_ID, USER_ROW, ITEM_ROW, LABEL)
 
 
 def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa.Table:
-    """Columns key, user_id, item_id, user, item (rows), label and score (probability), in the order of the files."""
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*KEPT, SCORE)}
+    """Columns key, user_id, item_id, user, item (rows), label and score (probability), in the order of the files.
+
+    Further heads add ``label_<name>`` and ``score_<name>``.
+    """
+    columns: dict[str, list[np.ndarray]] = collections.defaultdict(list)
     for batch in evaluation_batches(dataset, split, batch_size=BATCH_SIZE):
-        score = ranker.score(batch)
-        for name, values in (*((name, batch[name]) for name in KEPT), (SCORE, score)):
+        kept = {name: batch[name] for name in KEPT}
+        scores = dict(zip(score_names(ranker.labels), tf.unstack(ranker.score(batch), axis=1), strict=True))
+        labels = {f"{LABEL}_{name}": batch[name] for name in ranker.labels[1:]}
+        for name, values in (kept | scores | labels).items():
             columns[name].append(values.numpy())
-        meter.advance(len(score))
+        meter.advance(len(batch[KEY]))
     return pa.table({name: _arrow(parts) for name, parts in columns.items()})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,9 +11,10 @@ from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.inputs import Inputs, normalized
 from tfrs_pretrain.ranking.network import RankingNetwork
-from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ROW
 
-NUMERIC, SIMILARITY = "numeric", "similarity"  # inputs of the network beside the rows, which go by their tables' names
+NUMERIC, SIMILARITY = "numeric", "similarity"  # inputs of the network beside the rows
+SCORE = "score"
 
 
 class Ranker(tf.Module):
@@ -21,40 +22,54 @@ class Ranker(tf.Module):
 
     Args:
       inputs: columns that it reads.
-      tables: column of rows -> its table.
+      tables: table by name.
       network: built for these inputs, see ``build_ranker``.
+      labels: label column that each head predicts, the main one first.
     """
 
-    def __init__(self, inputs: Inputs, tables: Mapping[str, EmbeddingTable], network: RankingNetwork):
+    def __init__(self, inputs: Inputs, tables: Mapping[str, EmbeddingTable], network: RankingNetwork,
+                 labels: Sequence[str] = (LABEL,)):
         super().__init__(name="ranker")
         self.inputs = inputs
         self.tables = dict(tables)
         self.network = network
-        signature = {name: tf.TensorSpec([None], tf.int64) for name in inputs.tables}
+        self.labels = tuple(labels)
+        signature = {row.column: tf.TensorSpec([None, row.length] if row.length else [None], tf.int64)
+                     for row in inputs.rows}
         signature |= {name: tf.TensorSpec([None], tf.float32) for name in inputs.numeric}
         self._probabilities = tf.function(lambda batch: tf.sigmoid(self.logits(batch)), input_signature=[signature])
 
     def gather(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Rows of each table: ``{name: float32 [batch, dim]}`` of a batch of ``{name: int64 [batch]}``."""
-        return {name: self.tables[name].gather(batch[name]) for name in self.inputs.tables}
+        """Rows of each input: ``{name: float32 [batch, dim]}``, or [batch, length, dim] of a padded column.
 
-    def logits_from_rows(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32 [batch] logits of gathered rows and the batch's numeric columns."""
+        Padding is shown row 0, which a mask must hide.
+        """
+        return {row.name: self.tables[row.table].gather(tf.maximum(batch[row.column], 0) if row.length
+                                                        else batch[row.column]) for row in self.inputs.rows}
+
+    def logits_from_rows(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
+                         training: bool = False) -> tf.Tensor:
+        """float32 [batch, heads] logits of gathered rows and the batch's other columns."""
         features = dict(rows)
         if self.inputs.similarity != "none":
             features[SIMILARITY] = _similarity(rows[USER_ROW], rows[ITEM_ROW], self.inputs.similarity)
         if self.inputs.numeric:
             columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
-        return self.network(features)
+        return self.network(features, training=training)
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32 [batch] logits."""
+        """float32 [batch, heads] logits."""
         return self.logits_from_rows(self.gather(batch), batch)
 
     def score(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32 [batch] probabilities, compiled; columns that the ranker does not read are ignored."""
+        """float32 [batch, heads] probabilities, compiled; columns that the ranker does not read are ignored."""
         return self._probabilities({name: batch[name] for name in self.inputs.columns})
+
+
+def score_names(labels: Sequence[str]) -> list[str]:
+    """Name of each head's probability: "score" of the main label, "score_<label>" of the others."""
+    return [SCORE, *(f"{SCORE}_{name}" for name in labels[1:])]
 
 
 def _similarity(users: tf.Tensor, items: tf.Tensor, kind: str) -> tf.Tensor:
@@ -65,7 +80,7 @@ def _similarity(users: tf.Tensor, items: tf.Tensor, kind: str) -> tf.Tensor:
 
 
 def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: RankingNetwork, *,
-                 table_optimizer: str) -> Ranker:
+                 table_optimizer: str, labels: Sequence[str] = (LABEL,)) -> Ranker:
     """A ranker whose tables start at ``rows``; call it inside the strategy's scope.
 
     Args:
@@ -73,13 +88,16 @@ def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: Rankin
       rows: float32 [rows, dim] of each table.
       network: built here for these inputs, unless it already is.
       table_optimizer: name for ``make_optimizer``.
+      labels: label column that each head predicts.
     """
     tables = {name: EmbeddingTable(name, rows[name], make_optimizer(table_optimizer)) for name in inputs.tables}
     if not network.built:
-        shapes: dict[str, tuple[int | None, int]] = {name: (None, table.dim) for name, table in tables.items()}
+        shapes: dict[str, tuple[int | None, ...]] = {
+            row.name: (None, row.length, tables[row.table].dim) if row.length else (None, tables[row.table].dim)
+            for row in inputs.rows}
         if inputs.similarity != "none":
             shapes[SIMILARITY] = (None, 1)
         if inputs.numeric:
             shapes[NUMERIC] = (None, len(inputs.numeric))
         network.build(shapes)
-    return Ranker(inputs, tables, network)
+    return Ranker(inputs, tables, network, labels)

@@ -21,6 +21,7 @@ from tfrs_pretrain.ranking.artifact import KIND, save_ranker
 from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.ranking.losses import LabelLoss
 from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.ranking.ranker import build_ranker
@@ -101,13 +102,13 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       seed: of its random values.
       privileged: whether it sees features that serving lacks.
     """
-    inputs = Inputs.of(dataset, similarity=config.similarity, privileged=privileged)
+    inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config)
     rows = initial_rows(inputs, dataset, config, seed=seed, embeddings=embeddings)
-    network = RankingNetwork(hidden, seed_of(seed, "network"))
-    ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer)
+    network = RankingNetwork(hidden, seed_of(seed, "network"), len(label_loss.labels))
+    ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer, labels=label_loss.labels)
     warm = dataset.schema.id_spaces if embeddings else ()
     scales = {name: arm.pretrained_learning_rate_scale if name in warm else 1.0 for name in inputs.tables}
-    return Learner(ranker, learning_rate=config.learning_rate,
+    return Learner(ranker, learning_rate=config.learning_rate, label_loss=label_loss,
                    table_learning_rates={name: config.table_learning_rate * scale for name, scale in scales.items()})
 
 

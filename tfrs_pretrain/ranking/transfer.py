@@ -35,8 +35,8 @@ def initial_rows(inputs: Inputs, dataset: Dataset, config: RankingConfig, *, see
       UserError: the embeddings do not fit the dataset or ``ranking.id_dim``.
     """
     spaces = dataset.schema.id_spaces
-    rows = {name: normal_rows(dataset.rows(name), config.id_dim if name in spaces else config.feature_dim,
-                              config.initial_scale, seed_of(seed, name)) for name in inputs.tables}
+    rows = {name: normal_rows(dataset.rows(vocabulary), config.id_dim if vocabulary in spaces else config.feature_dim,
+                              config.initial_scale, seed_of(seed, name)) for name, vocabulary in inputs.tables.items()}
     if embeddings is None:
         return rows
     embeddings.check_fits(dataset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.ranker import Ranker
 from tfrs_pretrain.serving.golden import Golden, read_golden
-from tfrs_pretrain.serving.model import SCORE, SIGNATURE, ServedRanker, input_dtypes
+from tfrs_pretrain.serving.model import SIGNATURE, ServedRanker, input_dtypes
 from tfrs_pretrain.serving.session import run_signature
 from tfrs_pretrain.serving.warmup import write_warmup
 
@@ -49,16 +50,17 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
     with progress(f"export version {target.name}") as meter, staged_folder(target) as stage:
         golden = read_golden(dataset, trained)
         _save(stage, trained, dataset)
-        served = run_signature(stage, SIGNATURE, golden.inputs)[SCORE]
+        served = run_signature(stage, SIGNATURE, golden.inputs)
         largest = check_scores(served, golden, config.export.tolerance)
         meter.note(f"{len(golden.keys)} golden scores, largest difference {largest:.0e}")
         _write_extras(stage, config, golden)
         manifest = {
             "name": config.name, "version": int(target.name), "arm": described["arm"],
             "ranker_digest": json_digest(described), "dataset_digest": json_digest(dataset.info),
-            "vocabularies": {name: dataset.digests[name] for name in trained.inputs.tables},
+            "vocabularies": {name: dataset.digests[name] for name in trained.inputs.tables.values()},
             "windows": dataset.windows.model_dump(mode="json"), "config": config.resolved(),
             "inputs": input_dtypes(dataset.schema), "bytes": _size(stage),
+            "outputs": dict(zip(golden.scores, trained.labels, strict=True)),
             "check": {"impressions": len(golden.keys), "tolerance": config.export.tolerance,
                       "largest_difference": largest},
         }
@@ -72,21 +74,27 @@ def next_version(folder: Path) -> int:
     return max(versions, default=0) + 1
 
 
-def check_scores(served: np.ndarray, golden: Golden, tolerance: float) -> float:
-    """Largest difference between served and trained scores.
+def check_scores(served: Mapping[str, np.ndarray], golden: Golden, tolerance: float) -> float:
+    """Largest difference between served and trained scores [n] of any output.
 
     Raises:
-      UserError: it exceeds the tolerance; the message names the impression and both scores.
+      UserError: it exceeds the tolerance; the message names the output, the impression and both scores.
     """
-    differences = np.abs(served.astype(np.float64) - golden.scores)
+    return max(_check_output(name, served[name], golden, tolerance) for name in golden.scores)
+
+
+def _check_output(name: str, served: np.ndarray, golden: Golden, tolerance: float) -> float:
+    expected = golden.scores[name]
+    differences = np.abs(served.astype(np.float64) - expected)
     # A score that is no number differs from everything.
     differences[np.isnan(differences)] = np.inf
     worst = int(differences.argmax())
     if differences[worst] > tolerance:
         raise UserError(
-            f"exported model: golden impression {golden.keys[worst]} (row {worst}) is served as {served[worst]:.7f}, "
-            f"the trained ranker gives {golden.scores[worst]:.7f}; expected a difference of at most {tolerance:g}, "
-            "nothing was exported: build dataset and ranker again, or raise export.tolerance if this is rounding")
+            f"exported model, output {name!r}: golden impression {golden.keys[worst]} (row {worst}) is served as "
+            f"{served[worst]:.7f}, the trained ranker gives {expected[worst]:.7f}; expected a difference of at most "
+            f"{tolerance:g}, nothing was exported: build dataset and ranker again, or raise export.tolerance if this "
+            "is rounding")
     return float(differences[worst])
 
 

@@ -14,7 +14,7 @@ from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.data.dataset import GOLDEN, Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.ranker import Ranker, score_names
 from tfrs_pretrain.schema import KEY
 from tfrs_pretrain.serving.model import SIGNATURE, input_dtypes
 from tfrs_pretrain.vocabulary import MISSING
@@ -30,21 +30,23 @@ class Golden:
     Attributes:
       keys: int64 [n] of the impressions.
       inputs: input of the signature -> raw values [n].
-      scores: float32 [n] probabilities of the trained model on the dataset's own records of these impressions.
+      scores: output of the signature -> float32 [n] probabilities of the trained model on the dataset's own records of
+        these impressions.
     """
 
     keys: np.ndarray
     inputs: dict[str, np.ndarray]
-    scores: np.ndarray
+    scores: dict[str, np.ndarray]
 
     def write(self, path: Path) -> None:
-        """JSON: the body of a REST request in row format, with ``scores`` beside it.
+        """JSON: the body of a REST request in row format, with the expected ``outputs`` beside it.
 
         Missing numbers are written NaN, as TensorFlow Serving's REST interface reads them.
         """
         columns = {name: values.tolist() for name, values in self.inputs.items()}
         instances = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        content = {"signature_name": SIGNATURE, "instances": instances, "scores": self.scores.tolist()}
+        content = {"signature_name": SIGNATURE, "instances": instances,
+                   "outputs": {name: values.tolist() for name, values in self.scores.items()}}
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -79,9 +81,9 @@ def _raw(values: pa.ChunkedArray, dtype: str) -> np.ndarray:
     return values.cast(arrow_type).fill_null(MISSING[dtype]).to_numpy()
 
 
-def _trained_scores(dataset: Dataset, ranker: Ranker, keys: np.ndarray) -> np.ndarray:
-    """float32 [n] scores of the validation records with these keys, in the order of ``keys``."""
-    scores: dict[int, float] = {}
+def _trained_scores(dataset: Dataset, ranker: Ranker, keys: np.ndarray) -> dict[str, np.ndarray]:
+    """Output -> float32 [n] scores of the validation records with these keys, in the order of ``keys``."""
+    scores: dict[int, list[float]] = {}
     with reading(dataset, SPLIT):
         for batch in evaluation_batches(dataset, SPLIT, batch_size=BATCH_SIZE).as_numpy_iterator():
             chosen = np.flatnonzero(np.isin(batch[KEY], keys))
@@ -92,4 +94,5 @@ def _trained_scores(dataset: Dataset, ranker: Ranker, keys: np.ndarray) -> np.nd
     if missing:
         raise UserError(f"golden impression {missing[0]} is not among the records of {SPLIT!r} in "
                         f"{str(dataset.folder)!r} ({len(missing)} of {len(keys)} are not): build the dataset again")
-    return np.array([scores[key] for key in keys.tolist()], np.float32)
+    found = np.array([scores[key] for key in keys.tolist()], np.float32)  # [n, heads]
+    return dict(zip(score_names(ranker.labels), found.T, strict=True))

@@ -7,11 +7,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.ranker import Ranker, score_names
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.serving.lookup import VocabularyLookup
 
-SCORE = "score"
 SIGNATURE = "serving_default"
 
 
@@ -33,21 +32,26 @@ class ServedRanker(tf.Module):
     def __init__(self, ranker: Ranker, dataset: Dataset, assets: Path):
         super().__init__(name="served_ranker")
         self._inputs = input_dtypes(dataset.schema)
+        self._rows = ranker.inputs.rows
         self._lookups = {name: VocabularyLookup(dataset.vocabulary(name), assets / f"{name}.ids")
-                         for name in ranker.inputs.tables}
-        self._tables = {name: tf.Variable(ranker.tables[name].numpy(), trainable=False, name=name)
-                        for name in ranker.inputs.tables}
-        self._numeric = tuple(ranker.inputs.numeric)
+                         for name in dict.fromkeys(ranker.inputs.tables.values())}
+        self._tables = {name: tf.Variable(table.numpy(), trainable=False, name=name)
+                        for name, table in ranker.tables.items()}
+        self._numeric, self._outputs = tuple(ranker.inputs.numeric), score_names(ranker.labels)
         # A method, not the ranker: saving follows modules, and would take the optimizer's slots along. The network's
         # raw variables are listed because TF Serving does not find those that only a Keras 3 model holds.
         self._logits = ranker.logits_from_rows
         self._dense = [variable.value for variable in ranker.network.variables]
 
     def score(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Named raw inputs, each [batch] -> ``{"score": float32 [batch]}``, the probability of an engagement."""
-        rows = {name: tf.gather(table, self._lookups[name].rows(raw[_raw_name(name)]))  # [batch, dim]
-                for name, table in self._tables.items()}
-        return {SCORE: tf.sigmoid(self._logits(rows, {name: raw[name] for name in self._numeric}))}
+        """Named raw inputs, each [batch] -> ``{"score": float32 [batch]}``, the probability of an engagement.
+
+        Further heads add ``score_<label>``.
+        """
+        batch = {row.column: self._lookups[row.vocabulary].rows(raw[_raw_name(row.column)]) for row in self._rows}
+        rows = {row.name: tf.gather(self._tables[row.table], batch[row.column]) for row in self._rows}  # [batch, dim]
+        probabilities = tf.sigmoid(self._logits(rows, batch | {name: raw[name] for name in self._numeric}))
+        return dict(zip(self._outputs, tf.unstack(probabilities, axis=1), strict=True))
 
     def save(self, folder: Path) -> None:
         """Writes the SavedModel with its signature ``serving_default``."""
@@ -56,5 +60,5 @@ class ServedRanker(tf.Module):
         tf.saved_model.save(self, str(folder), signatures={SIGNATURE: signature})
 
 
-def _raw_name(table: str) -> str:
-    return {USER_ROW: USER_ID, ITEM_ROW: ITEM_ID}.get(table, table)
+def _raw_name(column: str) -> str:
+    return {USER_ROW: USER_ID, ITEM_ROW: ITEM_ID}.get(column, column)
