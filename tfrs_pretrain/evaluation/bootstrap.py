@@ -58,7 +58,7 @@ def p_value(differences: np.ndarray) -> float | None:
     defined = differences[np.isfinite(differences)]
     if len(defined) < DEFINED * len(differences) or len(defined) < 2:
         return None
-    rarer = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
+    rarer = min(int(np.count_nonzero(defined <= 0)), int(np.count_nonzero(defined >= 0)))
     return min(1.0, 2 * (rarer + 1) / (len(defined) + 1))
 
 

@@ -59,9 +59,14 @@ def by_frequency(counts: np.ndarray, starts: Sequence[int] = FREQUENCY_STARTS) -
                    np.searchsorted(np.asarray(starts), counts, side="right") - 1)
 
 
-def by_novelty(name: str, known: np.ndarray) -> Slicing:
-    """Cuts into ids outside the pretraining vocabulary, whose rows are shared and were not pretrained, and the rest."""
-    return Slicing(name, ("new", "known"), known.astype(np.int64))
+def by_novelty(name: str, counts: np.ndarray) -> Slicing:
+    """Cuts into ids that the pretraining window does not know (count 0), which start at random rows, and the rest.
+
+    Args:
+      name: of the cut.
+      counts: [n] engagements of the impression's item, or user; 0 outside the vocabulary.
+    """
+    return Slicing(name, ("new", "known"), (counts > 0).astype(np.int64))
 
 
 def frequency_slices(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, counts: np.ndarray,

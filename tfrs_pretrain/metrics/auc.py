@@ -61,4 +61,5 @@ class WeightedAuc:
         pairs = positive.sum() * mass[-1]
         if not pairs:
             return float("nan")
-        return float(positive @ (mass.take(self._beaten) + mass.take(self._reached)) / (2 * pairs))
+        doubled = np.einsum("p,p", positive, mass.take(self._beaten) + mass.take(self._reached))
+        return float(doubled / (2 * pairs))

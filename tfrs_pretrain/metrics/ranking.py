@@ -36,7 +36,7 @@ class UserMetrics:
         order = np.argsort(scores)
         self._auc = WeightedAuc(labels, scores, users, order)
         by_user = ScoreBlocks.of(labels, scores, users, order)
-        # Users that occur, and for each the sums from which every other metric is a ratio: [users, sums].
+        # Users that occur, and for each the sums from which every other metric is a ratio: [sums, users].
         self._users = users[by_user.row]
         place = np.zeros(int(self._users.max(initial=-1)) + 1, np.int64)
         place[self._users] = np.arange(len(self._users))
@@ -47,12 +47,13 @@ class UserMetrics:
                 np.nan_to_num(by_user.auc()) * by_user.group_sizes, by_user.both_labels * by_user.group_sizes]
         sums += [np.zeros(len(self._users))] * (1 + 2 * len(CUTOFFS)) if requests is None else _request_sums(
             ScoreBlocks.of(labels, scores, requests, order), places, len(self._users))
-        self._sums = np.stack(sums, axis=1).astype(np.float64)
+        self._sums = np.stack(sums).astype(np.float64)
         self._gaps, self._gap_users, self._gap_starts = _gaps(labels, scores, places, order, self._users)
 
     def at(self, weights: np.ndarray) -> np.ndarray:
         """float64 [metrics] in the order of METRICS under whole weights float64 [users]; NaN where undefined."""
-        sums = weights.take(self._users) @ self._sums
+        # Not a BLAS product: its threads wait for each other longer than the work takes.
+        sums = np.einsum("u,su->s", weights.take(self._users), self._sums)
         rows, positives, loss, score, gauc, gauc_rows, requests = sums[:7]
         rate = positives / rows if rows else 0.0
         bound = entropy(rate) if 0 < rate < 1 else 0.0
