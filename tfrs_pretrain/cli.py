@@ -5,6 +5,7 @@ Stages are imported when they run: `--help`, a mistyped option or a missing fold
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfrs_pretrain import __version__
+from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.config import BUNDLED, Config, first_difference, load_config, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
@@ -34,6 +36,8 @@ SetOption = Annotated[list[str] | None, typer.Option(
     "--set", metavar="KEY=VALUE", help="override one key, such as pretraining.epochs=3; may be repeated")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="replace what the output folder holds")]
 DatasetOption = Annotated[Path, typer.Option(help="folder that `tfrs-pretrain dataset` wrote")]
+ModelArgument = Annotated[Path, typer.Argument(help="ranker folder, or exported version")]
+SplitOption = Annotated[str, typer.Option(help="impressions to judge by: test or validation")]
 ModelsOption = Annotated[Path, typer.Option(help="where versions go: MODELS/<name>/<version>")]
 
 
@@ -150,6 +154,35 @@ def export(
 
 
 @app.command()
+def evaluate(
+    model: ModelArgument,
+    against: Annotated[Path | None, typer.Option(help="compare with this one: differences are MODEL minus it")] = None,
+    slices: Annotated[list[str] | None, typer.Option(
+        "--slice", metavar="FEATURE", help="slice by this categorical feature; may be repeated. Item frequency, new "
+                                           "items and new users are always shown")] = None,
+    split: SplitOption = "test",
+    label: Annotated[str, typer.Option(help="which of the ranker's labels to judge")] = "label",
+    replicates: Annotated[int, typer.Option(min=1, help="draws of users behind the intervals")] = 1000,
+    confidence: Annotated[float, typer.Option(help="of the intervals, between 0 and 1")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="of the draws")] = 17,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write all of it as JSON")] = None,
+) -> None:
+    """Judges a model, or two side by side, with confidence intervals by user.
+
+    MODEL is a folder that `tfrs-pretrain rank` wrote, or an exported version whose ranker still lies where it was.
+    """
+    if not 0 < confidence < 1:
+        raise UserError(f"--confidence {confidence:g} is not between 0 and 1")
+    _check_writable(json_file)
+    stage = import_quietly("tfrs_pretrain.evaluation.evaluate")
+    resampling = import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(replicates, confidence, seed)
+    result = stage.evaluate(model, against, split=split, label=label, slices=slices or (), resampling=resampling)
+    if json_file:
+        write_text(json_file, json.dumps(result, indent=2) + "\n")
+    import_quietly("tfrs_pretrain.evaluation.table").show(result, console)
+
+
+@app.command()
 def report(workdir: Annotated[Path, typer.Option(help="folder of a finished run")] = Path("runs/demo")) -> None:
     """Writes results.json and report.html again from a run's artifacts."""
     run = Workdir.reopen(workdir)
@@ -181,6 +214,12 @@ def _open_dataset(folder: Path, config: str | None, overrides: list[str] | None)
             raise UserError(f"dataset {str(folder)!r} was built with another configuration, first in {difference}: "
                             "build it again with this configuration, or leave --config away")
     return dataset, settings
+
+
+def _check_writable(path: Path | None) -> None:
+    """Minutes of work must not end in a path that cannot be written."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise UserError(f"output {str(path)!r} cannot be written: name a file in a folder that exists")
 
 
 def _summarise(results: dict[str, Any], workdir: Path) -> None:

@@ -1,0 +1,98 @@
+"""An evaluation as people read it: tables that also fit a narrow terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tfrs_pretrain.evaluation.comparison import ALL
+from tfrs_pretrain.evaluation.evaluate import AGAINST, MODEL
+from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
+
+DASH = "—"
+# Below this width the ends of an interval are below each other.
+NARROW = 76
+SHOWN_BY_SLICE = ("auc", "log_loss")
+
+
+def show(result: Mapping[str, Any], console: Console) -> None:
+    """Prints what ``evaluate`` returned; ends of intervals are below their value."""
+    whole = result["parts"][0]
+    for name, source in result["models"].items():
+        version = f" version {source['version']}" if "version" in source else ""
+        console.print(Text.assemble((f"{name}: ", "dim"), f"{source['path']} ({source['arm']}{version})"))
+    confidence = f"{100 * result['resampling']['confidence']:g} %"
+    console.print(Text(f"{result['split']}: {whole['impressions']:,} impressions, {whole['positives']:,} positive, "
+                       f"{whole['users']:,} users; {confidence} intervals from {result['resampling']['replicates']:,} "
+                       "draws of users", style="dim"))
+    narrow = console.width < NARROW
+    console.print(_metrics(whole, AGAINST in result["models"], narrow))
+    for slicing in dict.fromkeys(part["slicing"] for part in result["parts"][1:]):
+        parts = [part for part in result["parts"] if part["slicing"] == slicing]
+        console.print(_slices(slicing, parts, AGAINST in result["models"], narrow))
+    for note in result["notes"]:
+        console.print(Text(f"note: {note}", style="yellow"))
+
+
+def _metrics(whole: Mapping[str, Any], compared: bool, narrow: bool) -> Table:
+    table = _table("metric", MODEL, *((AGAINST, "difference", "p") if compared else ()))
+    for name, value in whole["models"][MODEL].items():
+        if value["value"] is None:
+            continue
+        row: list[str | Text] = [_words(name), _cell(value, narrow)]
+        if compared:
+            difference = whole["differences"][MODEL][name]
+            row += [_cell(whole["models"][AGAINST][name], narrow), _difference(name, difference, narrow),
+                    _p(difference["p"])]
+        table.add_row(*row)
+    return table
+
+
+def _slices(slicing: str, parts: list[Mapping[str, Any]], compared: bool, narrow: bool) -> Table:
+    headings = [heading for name in SHOWN_BY_SLICE for heading in (
+        [_words(name), "difference"] if compared else [_words(name)])]
+    table = _table(_words(slicing), "impressions", *headings)
+    for part in parts:
+        row: list[str | Text] = [Text(part["name"]), f"{part['impressions']:,}"]
+        for name in SHOWN_BY_SLICE:
+            row.append(_cell(part["models"][MODEL][name], narrow))
+            if compared:
+                row.append(_difference(name, part["differences"][MODEL][name], narrow))
+        table.add_row(*row)
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(headings):
+        # Folding loses nothing where the terminal is narrow, but a number must stay in one piece.
+        table.add_column(heading, justify="right" if number else "left", overflow="fold",
+                         min_width=(5 if heading == "p" else 7) if number else 8)
+    return table
+
+
+def _cell(value: Mapping[str, float | None], narrow: bool, sign: str = "") -> Text:
+    if value["value"] is None:
+        return Text(DASH)
+    low, high, between = value["low"], value["high"], "\n" if narrow else " "
+    ends = DASH if low is None or high is None else f"{low:{sign}.4f}{between}{high:{sign}.4f}"
+    return Text.assemble(f"{value['value']:{sign}.4f}\n", (ends, "dim"))
+
+
+def _difference(name: str, value: Mapping[str, float | None], narrow: bool) -> Text:
+    cell, low, high = _cell(value, narrow, "+"), value["low"], value["high"]
+    if low is not None and high is not None and (low > 0 or high < 0) and name != "calibration":
+        cell.stylize("green" if (low > 0) != (name in LOWER_IS_BETTER) else "red", 0, cell.plain.index("\n"))
+    return cell
+
+
+def _p(value: float | None) -> str:
+    return DASH if value is None else f"{value:.3f}"
+
+
+def _words(name: str) -> str:
+    return {ALL: ALL, "auc": "AUC", "gauc": "GAUC"}.get(name, name.replace("_", " "))
