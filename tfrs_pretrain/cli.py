@@ -24,6 +24,8 @@ from tfrs_pretrain.progress import console, error_console
 from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
 
+REFUSED = 3
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
     "to TF Serving.\n\nThe stages in order: **logs**, **dataset**, **pretrain**, **rank**, **export**, **report**; "
@@ -180,6 +182,33 @@ def evaluate(
     if json_file:
         write_text(json_file, json.dumps(result, indent=2) + "\n")
     import_quietly("tfrs_pretrain.evaluation.table").show(result, console)
+
+
+@app.command()
+def promote(
+    candidate: ModelArgument,
+    gate: Annotated[str, typer.Option(help="YAML file with what is asked of the candidate")],
+    live: Annotated[Path | None, typer.Option(help="ranker folder, or exported version, that serves now")] = None,
+    first: Annotated[bool, typer.Option("--first", help="there is no live model: leave out what needs one")] = False,
+    json_file: Annotated[Path | None, typer.Option(
+        "--json", metavar="FILE", help="where the verdict goes (default: CANDIDATE.promotion.json)")] = None,
+) -> None:
+    """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
+
+    The verdict is a JSON file with the numbers of every check; nothing else is written or moved.
+    """
+    if first == (live is not None):
+        raise UserError("promote needs either --live MODEL, or --first for the first promotion of all")
+    _check_writable(json_file)
+    settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
+    stage = import_quietly("tfrs_pretrain.evaluation.promotion")
+    verdict = stage.promote(candidate, settings, live)
+    path = json_file or stage.verdict_path(verdict)
+    stage.write_verdict(verdict, path)
+    import_quietly("tfrs_pretrain.evaluation.table").show_verdict(verdict, console)
+    console.print(f"wrote {path}", soft_wrap=True)
+    if verdict["verdict"] == stage.REFUSED:
+        raise typer.Exit(REFUSED)
 
 
 @app.command()

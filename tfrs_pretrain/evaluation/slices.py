@@ -32,6 +32,11 @@ class Slicing:
         """int64: the impressions of a part."""
         return np.flatnonzero(self.codes == part)
 
+    def only(self, parts: Sequence[str]) -> Slicing:
+        """Some of the parts; one that does not exist has no impressions."""
+        place = {name: number for number, name in enumerate(parts)}
+        return Slicing(self.name, tuple(parts), np.array([place.get(name, -1) for name in self.parts])[self.codes])
+
     def largest(self, limit: int) -> Slicing:
         """At most ``limit`` parts, largest first; the impressions of all others are one more, the last."""
         sizes = np.bincount(self.codes, minlength=len(self.parts))

@@ -38,8 +38,45 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         console.print(Text(f"note: {note}", style="yellow"))
 
 
+def show_verdict(verdict: Mapping[str, Any], console: Console) -> None:
+    """Prints each check of a promotion with its numbers, and the verdict."""
+    for name, source in verdict["models"].items():
+        console.print(Text.assemble((f"{name}: ", "dim"), f"{source['path']} ({source['arm']})"))
+    table = _table("", "check", "asked", "found")
+    for check in verdict["checks"]:
+        sign = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("·", "dim")}[check["passed"]]
+        where = "" if check["slice"] == ALL else f" on {check['slice']}"
+        table.add_row(sign, Text(f"{_words(check['metric'])}{where}"), _asked(check), _found(check, console))
+    console.print(table)
+    for note in verdict["notes"]:
+        console.print(Text(f"note: {note}", style="yellow"))
+    failed = sum(check["passed"] is False for check in verdict["checks"])
+    unjudged = sum(check["passed"] is None for check in verdict["checks"])
+    text = Text(verdict["verdict"], style="bold red" if failed else "bold green")
+    if failed:
+        text.append(f": {failed} of {len(verdict['checks'])} checks failed", style="not bold default")
+    if unjudged:
+        text.append(f"; {unjudged} could not be judged, because there is no live model", style="not bold default")
+    console.print(text)
+
+
+def _asked(check: Mapping[str, Any]) -> str:
+    if check["kind"] == "min_impressions":
+        return f"at least {check['limit']:,}"
+    if check["kind"] == "non_inferior":
+        return f"within {check['limit']:g} of live"
+    return f"{'at least' if check['kind'] == 'min' else 'at most'} {check['limit']:g}"
+
+
+def _found(check: Mapping[str, Any], console: Console) -> Text:
+    if check["kind"] == "min_impressions":
+        return Text(f"{check['value']:,}")
+    return _cell({"low": None, "high": None, **check}, console.width < NARROW,
+                 "+" if check["kind"] == "non_inferior" else "")
+
+
 def _metrics(whole: Mapping[str, Any], compared: bool, narrow: bool) -> Table:
-    table = _table("metric", MODEL, *((AGAINST, "difference", "p") if compared else ()))
+    table = _table("metric", MODEL, *((AGAINST, "diff", "p") if compared else ()))
     for name, value in whole["models"][MODEL].items():
         if value["value"] is None:
             continue
@@ -54,7 +91,7 @@ def _metrics(whole: Mapping[str, Any], compared: bool, narrow: bool) -> Table:
 
 def _slices(slicing: str, parts: list[Mapping[str, Any]], compared: bool, narrow: bool) -> Table:
     headings = [heading for name in SHOWN_BY_SLICE for heading in (
-        [_words(name), "difference"] if compared else [_words(name)])]
+        [_words(name), "diff"] if compared else [_words(name)])]
     table = _table(_words(slicing), "impressions", *headings)
     for part in parts:
         row: list[str | Text] = [Text(part["name"]), f"{part['impressions']:,}"]
@@ -69,9 +106,10 @@ def _slices(slicing: str, parts: list[Mapping[str, Any]], compared: bool, narrow
 def _table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
     for number, heading in enumerate(headings):
+        left = not number or heading == "check"
         # Folding loses nothing where the terminal is narrow, but a number must stay in one piece.
-        table.add_column(heading, justify="right" if number else "left", overflow="fold",
-                         min_width=(5 if heading == "p" else 7) if number else 8)
+        table.add_column(heading, justify="left" if left else "right", overflow="fold",
+                         min_width={"": 1, "p": 5}.get(heading, 7))
     return table
 
 
