@@ -69,15 +69,15 @@ class Comparison:
     def metrics(self, model: str, part: int = 0) -> dict[str, dict[str, float | None]]:
         """Metric -> value, low and high end of its interval; None where undefined."""
         place = self.models.index(model)
-        return self._described(self._whole[part, place], self._replicates[part, place])
+        return self._described(part, self._whole[part, place], self._replicates[part, place])
 
     def difference(self, model: str, against: str, part: int = 0) -> dict[str, dict[str, float | None]]:
         """Metric -> ``model`` minus ``against``: value, interval of the paired difference, two-sided p value."""
         one, other = self.models.index(model), self.models.index(against)
         replicates = self._replicates[part, one] - self._replicates[part, other]
-        described = self._described(self._whole[part, one] - self._whole[part, other], replicates)
+        described = self._described(part, self._whole[part, one] - self._whole[part, other], replicates)
         for place, name in enumerate(METRICS):
-            described[name]["p"] = None if described[name]["value"] is None else p_value(replicates[:, place])
+            described[name]["p"] = None if described[name]["low"] is None else p_value(replicates[:, place])
         return described
 
     def part(self, slicing: str, name: str) -> int:
@@ -91,11 +91,13 @@ class Comparison:
                 return place
         raise KeyError(f"{slicing}={name}")
 
-    def _described(self, whole: np.ndarray, replicates: np.ndarray) -> dict[str, dict[str, float | None]]:
+    def _described(self, part: int, whole: np.ndarray, replicates: np.ndarray) -> dict[str, dict[str, float | None]]:
         described: dict[str, dict[str, float | None]] = {}
         for place, name in enumerate(METRICS):
             known = bool(np.isfinite(whole[place]))
-            ends = self._resampling.interval(replicates[:, place]) if known else None
+            # One user has no variation between users to draw from.
+            drawn = known and self.parts[part].users > 1
+            ends = self._resampling.interval(replicates[:, place]) if drawn else None
             low, high = ends or (None, None)
             described[name] = {"value": float(whole[place]) if known else None, "low": low, "high": high}
         return described
