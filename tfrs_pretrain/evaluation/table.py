@@ -90,17 +90,25 @@ def _metrics(whole: Mapping[str, Any], compared: bool, narrow: bool) -> Table:
 
 
 def _slices(slicing: str, parts: list[Mapping[str, Any]], compared: bool, narrow: bool) -> Table:
-    headings = [heading for name in SHOWN_BY_SLICE for heading in (
-        [_words(name), "diff"] if compared else [_words(name)])]
-    table = _table(_words(slicing), "impressions", *headings)
+    """A row a part; where the terminal is narrow, a row for each of its metrics."""
+    values = [MODEL, "diff"] if compared else [MODEL]
+    if not narrow:
+        values = [heading for name in SHOWN_BY_SLICE for heading in ([_words(name), *values[1:]])]
+    table = _table(_words(slicing), "metric" if narrow else "impressions", *values)
     for part in parts:
-        row: list[str | Text] = [Text(part["name"]), f"{part['impressions']:,}"]
-        for name in SHOWN_BY_SLICE:
-            row.append(_cell(part["models"][MODEL][name], narrow))
-            if compared:
-                row.append(_difference(name, part["differences"][MODEL][name], narrow))
-        table.add_row(*row)
+        cells = {name: _part_cells(part, name, compared, narrow) for name in SHOWN_BY_SLICE}
+        title, count = Text(part["name"]), f"{part['impressions']:,}"
+        if not narrow:
+            table.add_row(title, count, *(cell for row in cells.values() for cell in row))
+            continue
+        for name, row in cells.items():
+            table.add_row(title.append(f"\n{count}", "dim") if name == SHOWN_BY_SLICE[0] else "", _words(name), *row)
     return table
+
+
+def _part_cells(part: Mapping[str, Any], name: str, compared: bool, narrow: bool) -> list[Text]:
+    value = _cell(part["models"][MODEL][name], narrow)
+    return [value, _difference(name, part["differences"][MODEL][name], narrow)] if compared else [value]
 
 
 def _table(*headings: str) -> Table:
