@@ -110,3 +110,10 @@ def test_json_holds_every_part_model_and_difference(scored, places):
     assert set(parts[1]["models"]) == {"one", "other", "copy"}
     assert set(parts[1]["differences"]) == {"other", "copy"}
     assert set(parts[1]["differences"]["other"]["auc"]) == {"value", "low", "high", "p"}
+
+
+def test_one_user_alone_has_no_interval():
+    labels, scores = np.array([1.0, 0.0, 1.0]), {"one": np.array([0.7, 0.4, 0.8]), "other": np.array([0.1, 0.4, 0.8])}
+    found = compare(Scored(labels, np.zeros(3, int), None, scores), [], Resampling(10))
+    assert found.metrics("one")["auc"] == {"value": 1.0, "low": None, "high": None}
+    assert found.difference("one", "other")["auc"] == {"value": 0.5, "low": None, "high": None, "p": None}
