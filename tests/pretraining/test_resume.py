@@ -3,11 +3,10 @@
 import json
 import shutil
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
-from interruptions import newest, run_until
+from processes import newest, run_until
 
 import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
 
@@ -54,7 +53,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
             (signal.SIGKILL, "write", 3 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
             (signal.SIGTERM, "step", 50, 143, None)):
         before = newest(checkpoints)
-        came, words = run_until(PRETRAIN, Path(__file__).parent, number, event, at, tiny_dataset.folder, output)
+        came, words = run_until(PRETRAIN, number, event, at, tiny_dataset.folder, output)
         assert came == code, words[-2000:]
         assert ("continues from checkpoint" in words) == (before is not None)
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL

@@ -3,12 +3,11 @@
 import json
 import shutil
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import TREE
-from interruptions import newest, run_until
+from processes import newest, run_until
 
 import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
 
@@ -63,8 +62,8 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
             (signal.SIGTERM, "step", 9, 143, 23)):  # in the second epoch
         before = newest(checkpoints)
         files = len(list((checkpoints / before).glob("*.npy"))) if event == "write" else 1
-        came, words = run_until(RANK, Path(__file__).parent, number, event, int(at * files), planted.dataset.folder,
-                                planted_embeddings, output)
+        came, words = run_until(RANK, number, event, int(at * files), planted.dataset.folder, planted_embeddings,
+                                output)
         assert came == code, words[-2000:]
         assert ("continues from checkpoint" in words) == (before is not None)
         assert newest(checkpoints) == f"step-{expected:09d}"

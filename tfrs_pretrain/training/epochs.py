@@ -15,7 +15,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import Meter, console, progress
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.loop import EpochState, NonFiniteLossError, run_epoch
-from tfrs_pretrain.training.strategy import is_chief, total_over_workers
+from tfrs_pretrain.training.strategy import is_chief, noticing_lost_workers, total_over_workers
 from tfrs_pretrain.training.tensorboard import Scalars
 from tfrs_pretrain.training.termination import EXIT_CODE, Termination, noticing_sigterm
 from tfrs_pretrain.training.trainee import Judgement, Trainee
@@ -70,9 +70,14 @@ class Epochs:
         """Trains what is left to train.
 
         Raises:
-          UserError: the checkpoints are another run's, a shard is damaged, or a scalar is not finite.
+          UserError: the checkpoints are another run's, a shard is damaged, a scalar is not finite, or another worker
+            ended.
           SystemExit: SIGTERM came (code 143); a checkpoint was written.
         """
+        with noticing_lost_workers(self._strategy):
+            return self._run()
+
+    def _run(self) -> Standing:
         trainee = self._trainee
         if not self._resume() and (judgement := trainee.judge_start()):
             self._record(0, judgement)
