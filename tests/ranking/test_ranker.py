@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tfrs_pretrain.config import RankingConfig
+from tfrs_pretrain.ranking.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.ranker import build_ranker
@@ -16,7 +17,7 @@ def built(planted, similarity):
             for name, dim in (("user", 3), ("item", 3), ("place", 2))}
     config = RankingConfig(similarity=similarity, arms={})
     inputs = Inputs.of(planted.dataset, config, privileged=False)
-    return rows, build_ranker(inputs, rows, RankingNetwork((), 1), table_optimizer="lazy_adam")
+    return rows, build_ranker(inputs, rows, RankingNetwork(Mlp((), 1), 1), table_optimizer="lazy_adam")
 
 
 @pytest.mark.parametrize("similarity", ["none", "dot", "cosine"])

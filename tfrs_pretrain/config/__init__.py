@@ -17,13 +17,14 @@ from tfrs_pretrain.config.dataset import (
 from tfrs_pretrain.config.export import ExportConfig
 from tfrs_pretrain.config.load import BUNDLED, first_difference, load_config, parse_config
 from tfrs_pretrain.config.pretraining import PretrainingConfig
-from tfrs_pretrain.config.ranking import RankingConfig
+from tfrs_pretrain.config.ranking import Backbone, DcnV2Backbone, MlpBackbone, RankingConfig
 from tfrs_pretrain.config.root import Config
 from tfrs_pretrain.config.training import TrainingConfig
 from tfrs_pretrain.config.windows import Window, Windows
 
 __all__ = [
-    "BUNDLED", "SUFFIXES", "ArmConfig", "CompleteJourneyConfig", "Config", "DatasetConfig", "DistillationConfig",
-    "Duplicates", "ExportConfig", "NegativeSampling", "PretrainingConfig", "RankingConfig", "Source", "Sources",
-    "TrainingConfig", "Window", "Windows", "first_difference", "load_config", "parse_config",
+    "BUNDLED", "SUFFIXES", "ArmConfig", "Backbone", "CompleteJourneyConfig", "Config", "DatasetConfig", "DcnV2Backbone",
+    "DistillationConfig", "Duplicates", "ExportConfig", "MlpBackbone", "NegativeSampling", "PretrainingConfig",
+    "RankingConfig", "Source", "Sources", "TrainingConfig", "Window", "Windows", "first_difference", "load_config",
+    "parse_config",
 ]

@@ -62,6 +62,11 @@ class Inputs:
         """Everything that is read from a batch, each once."""
         return tuple(dict.fromkeys((*(row.column for row in self.rows), *self.numeric)))
 
+    @property
+    def attention(self) -> tuple[str, ...]:
+        """Names of the inputs that are pooled by attention."""
+        return tuple(row.name for row in self.rows if row.pooling == "attention")
+
     @classmethod
     def of(cls, dataset: Dataset, config: RankingConfig, *, privileged: bool) -> Inputs:
         """Inputs of a ranker on this dataset; privileged features only for a teacher."""

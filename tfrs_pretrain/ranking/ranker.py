@@ -56,7 +56,8 @@ class Ranker(tf.Module):
         if self.inputs.numeric:
             columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
-        return self.network(features, training=training)
+        masks = {row.name: batch[row.column] >= 0 for row in self.inputs.rows if row.length}
+        return self.network(features, masks, training=training)
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32 [batch, heads] logits."""

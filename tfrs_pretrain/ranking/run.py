@@ -22,7 +22,7 @@ from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_st
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.losses import LabelLoss
-from tfrs_pretrain.ranking.network import RankingNetwork
+from tfrs_pretrain.ranking.network import make_network
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.ranking.ranker import build_ranker
 from tfrs_pretrain.ranking.transfer import coverage, initial_rows, seed_of
@@ -104,7 +104,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     """
     inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config)
     rows = initial_rows(inputs, dataset, config, seed=seed, embeddings=embeddings)
-    network = RankingNetwork(hidden, seed_of(seed, "network"), len(label_loss.labels))
+    network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
     ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer, labels=label_loss.labels)
     warm = dataset.schema.id_spaces if embeddings else ()
     scales = {name: arm.pretrained_learning_rate_scale if name in warm else 1.0 for name in inputs.tables}
