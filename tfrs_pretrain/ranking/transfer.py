@@ -63,15 +63,22 @@ def table_rules(config: RankingConfig, inputs: Inputs,
 
 
 def with_fresh_tables(inputs: Inputs, arm: ArmConfig) -> Inputs:
-    """The inputs, and a second table of the arm's ``fresh_dim`` columns beside each pretrained one that has it."""
+    """The inputs, and a second table of the arm's ``fresh_dim`` columns beside each pretrained one that has it.
+
+    Raises:
+      UserError: a feature has the name of such a table.
+    """
     fresh = [RowInput(fresh_table(space), space, fresh_table(space), space)
              for space, transfer in arm.transfers.items() if transfer.fresh_dim]
+    taken = {row.name for row in fresh} & {row.name for row in inputs.rows}
+    if taken:
+        raise UserError(f"feature {min(taken)!r} has the name of the table that fresh_dim adds: rename the feature")
     return dataclasses.replace(inputs, rows=(*inputs.rows, *fresh))
 
 
 def fresh_table(space: str) -> str:
     """Name of the table, and of the input, beside the pretrained one of an ID space."""
-    return f"{space}.fresh"
+    return f"fresh_{space}"
 
 
 def initial_rows(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: ArmConfig, *, seed: int,
