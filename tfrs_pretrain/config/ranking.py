@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from tfrs_pretrain.config.arms import ArmConfig
+from tfrs_pretrain.config.arms import ArmConfig, Overrides
+from tfrs_pretrain.config.backbones import Backbone, MlpBackbone
 from tfrs_pretrain.schema import Strict
 
 
@@ -14,6 +15,7 @@ class RankingConfig(Strict):
     """Stage II: the ranking model and the arms that are compared."""
 
     hidden: tuple[int, ...] = Field((128, 64), description="layers of the served network")
+    backbone: Backbone = Field(MlpBackbone(), description="what ``hidden`` layers are part of")
     feature_dim: int = Field(16, ge=1, description="columns of a categorical feature's table")
     id_dim: int = Field(64, ge=1, description="columns of the ID tables; a warm start needs the pretraining's")
     epochs: int = Field(1, ge=1)
@@ -21,11 +23,24 @@ class RankingConfig(Strict):
     learning_rate: float = Field(3e-3, gt=0, description="of the dense layers (Adam)")
     table_learning_rate: float = Field(5e-3, gt=0, description="of the embedding tables")
     table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="of all learning rates: linear and cosine fall to 0")
+    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rates first grow")
+    embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the table rows of a batch")
+    interval_decay: float = Field(
+        0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of rows that start at random")
-    similarity: Literal["none", "dot", "cosine"] = Field(
-        "cosine", description="similarity of the user and item rows, given to the network beside the rows")
+    similarity: tuple[Literal["dot", "cosine", "norms"], ...] = Field(
+        ("cosine",), description="of the user and item rows, given to the network beside the rows")
     labels: dict[str, float] = Field(
         {}, description="further labels of the schema to predict -> weight of their loss; schema.label weighs 1")
+    head_hidden: tuple[int, ...] = Field((), description="layers that each head has of its own")
+    history: Literal["none", "mean", "attention"] = Field(
+        "mean", description="pooling of schema.history; attention to the candidate item as in DIN")
+    attention_hidden: tuple[int, ...] = Field((32,), min_length=1, description="layers of the attention's network")
+    mixed_precision: Literal["mixed_float16", "mixed_bfloat16"] | None = Field(
+        None, description="dtype policy of the dense network (null: float32); tables and logits stay float32")
+    jit_compile: bool = Field(False, description="compile the dense network's training with XLA")
     arms: dict[str, ArmConfig]
 
     @field_validator("labels")
@@ -36,3 +51,21 @@ class RankingConfig(Strict):
             raise ValueError(f"weights of labels must be finite and above 0; leave out what is not to be learnt: {bad}")
         # The order of the heads must not depend on the order in a file, which JSON does not keep.
         return dict(sorted(labels.items()))
+
+    @field_validator("similarity", mode="before")
+    @classmethod
+    def _one_word_will_do(cls, similarity: Any) -> Any:
+        return ([] if similarity == "none" else [similarity]) if isinstance(similarity, str) else similarity
+
+    @model_validator(mode="after")
+    def _remedies_need_epochs(self) -> RankingConfig:
+        for name, arm in self.arms.items():
+            if (arm.meda or arm.early_stopping) and self.of(arm).epochs == 1:
+                raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no "
+                                 "difference in one epoch: give it epochs")
+        return self
+
+    def of(self, arm: ArmConfig) -> RankingConfig:
+        """These settings with the arm's own in their place."""
+        own = {name: value for name in Overrides.model_fields if (value := getattr(arm, name)) is not None}
+        return self.model_copy(update=own)

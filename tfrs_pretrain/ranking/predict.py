@@ -24,7 +24,7 @@ KEPT = (KEY, USER_ID, ITEM_ID, USER_ROW, ITEM_ROW, LABEL)
 UNKNOWN, MISSING_VALUE = "(unknown)", "(missing)"
 
 
-def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa.Table:
+def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None = None) -> pa.Table:
     """The columns of ``evaluation.predictions``, in the order of the files.
 
     Memory: these columns, as Arrow arrays, and one batch.
@@ -36,7 +36,8 @@ def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa
         labels = {f"{LABEL}_{name}": batch[name] for name in ranker.labels[1:]}
         columns = {name: _arrow(values.numpy()) for name, values in (kept | scores | labels).items()}
         batches.append(pa.record_batch(columns | context.of(batch)))
-        meter.advance(len(batch[KEY]))
+        if meter:
+            meter.advance(len(batch[KEY]))
     return pa.Table.from_batches(batches)
 
 
