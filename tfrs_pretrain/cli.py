@@ -40,6 +40,9 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="replace what
 DatasetOption = Annotated[Path, typer.Option(help="folder that `tfrs-pretrain dataset` wrote")]
 ModelArgument = Annotated[Path, typer.Argument(help="ranker folder, or exported version")]
 SplitOption = Annotated[str, typer.Option(help="impressions to judge by: test or validation")]
+ScoreOption = Annotated[Path | None, typer.Option(
+    "--dataset", help="score this dataset's impressions instead of reading the predictions that were stored; its "
+                      "vocabularies must be those that the models were trained with")]
 ModelsOption = Annotated[Path, typer.Option(help="where versions go: MODELS/<name>/<version>")]
 
 
@@ -165,6 +168,7 @@ def evaluate(
     slices: Annotated[list[str] | None, typer.Option(
         "--slice", metavar="FEATURE", help="slice by this categorical feature; may be repeated. Item frequency, new "
                                            "items and new users are always shown")] = None,
+    dataset: ScoreOption = None,
     split: SplitOption = "test",
     label: Annotated[str, typer.Option(help="which of the ranker's labels to judge")] = "label",
     replicates: Annotated[int, typer.Option(min=1, help="draws of users behind the intervals")] = 1000,
@@ -181,7 +185,8 @@ def evaluate(
     _check_writable(json_file)
     stage = import_quietly("tfrs_pretrain.evaluation.evaluate")
     resampling = import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(replicates, confidence, seed)
-    result = stage.evaluate(model, against, split=split, label=label, slices=slices or (), resampling=resampling)
+    result = stage.evaluate(model, against, split=split, label=label, slices=slices or (), resampling=resampling,
+                            **_reader(dataset))
     if json_file:
         write_text(json_file, json.dumps(result, indent=2) + "\n")
     import_quietly("tfrs_pretrain.evaluation.table").show(result, console)
@@ -193,6 +198,7 @@ def promote(
     gate: Annotated[str, typer.Option(help="YAML file with what is asked of the candidate")],
     live: Annotated[Path | None, typer.Option(help="ranker folder, or exported version, that serves now")] = None,
     first: Annotated[bool, typer.Option("--first", help="there is no live model: leave out what needs one")] = False,
+    dataset: ScoreOption = None,
     json_file: Annotated[Path | None, typer.Option(
         "--json", metavar="FILE", help="where the verdict goes (default: CANDIDATE.promotion.json)")] = None,
 ) -> None:
@@ -205,7 +211,7 @@ def promote(
     _check_writable(json_file)
     settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
-    verdict = stage.promote(candidate, settings, live)
+    verdict = stage.promote(candidate, settings, live, **_reader(dataset))
     path = json_file or stage.verdict_path(verdict)
     stage.write_verdict(verdict, path)
     import_quietly("tfrs_pretrain.evaluation.table").show_verdict(verdict, console)
@@ -246,6 +252,14 @@ def _open_dataset(folder: Path, config: str | None, overrides: list[str] | None)
             raise UserError(f"dataset {str(folder)!r} was built with another configuration, first in {difference}: "
                             "build it again with this configuration, or leave --config away")
     return dataset, settings
+
+
+def _reader(dataset: Path | None) -> dict[str, Any]:
+    """The argument that makes models score a dataset; none where their stored predictions do."""
+    if dataset is None:
+        return {}
+    opened = Dataset.open(dataset)
+    return {"read": import_quietly("tfrs_pretrain.ranking.rescore").scoring(opened)}
 
 
 def _check_writable(path: Path | None) -> None:

@@ -129,7 +129,7 @@ def test_a_served_version_is_judged_by_its_ranker_and_that_is_said(rankers, expo
     verdict = promote(rankers["good"], gate(non_inferior={"auc": 0.0}), exported.parent)
     assert verdict["verdict"] == "promoted"
     assert verdict["models"]["live"]["version"] == 12
-    assert "live is a served version: judged by the stored predictions" in verdict["notes"][-1]
+    assert "live is a served version: judged by the predictions" in verdict["notes"][-1]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.comparison import Comparison, Scored, as_json, compare
-from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions, align
+from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions, Reader, align
 from tfrs_pretrain.evaluation.slices import Slicing
 from tfrs_pretrain.progress import progress
 
@@ -19,7 +19,8 @@ MODEL, AGAINST = "model", "against"
 
 
 def evaluate(model: Path, against: Path | None = None, *, split: str = "test", label: str = "label",
-             slices: Sequence[str] = (), resampling: Resampling | None = None) -> dict[str, Any]:
+             slices: Sequence[str] = (), resampling: Resampling | None = None,
+             read: Reader = Predictions.open) -> dict[str, Any]:
     """Metrics with intervals, whole and by slice, and paired differences where there are two models.
 
     Args:
@@ -29,6 +30,7 @@ def evaluate(model: Path, against: Path | None = None, *, split: str = "test", l
       label: which head to judge.
       slices: categorical features to slice by, beside item frequency, new items and new users.
       resampling: how to draw users.
+      read: where predictions come from; by default those that were stored.
 
     Returns:
       JSON: what was judged, how, ``notes`` and ``parts``, the whole first, see ``comparison.as_json``.
@@ -37,10 +39,10 @@ def evaluate(model: Path, against: Path | None = None, *, split: str = "test", l
       UserError: something cannot be opened, compared or sliced.
     """
     resampling = resampling or Resampling()
-    opened = {MODEL: Predictions.open(model, split, label)}
+    opened = {MODEL: read(model, split, label)}
     notes: list[str] = []
     if against is not None:
-        opened[MODEL], opened[AGAINST], notes = align(opened[MODEL], Predictions.open(against, split, label))
+        opened[MODEL], opened[AGAINST], notes = align(opened[MODEL], read(against, split, label))
     first = opened[MODEL]
     notes += missing_context(first)
     cuts = [first.slicing(name).largest(LARGEST) if name not in SLICINGS else first.slicing(name)

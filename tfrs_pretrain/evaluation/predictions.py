@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
 from tfrs_pretrain.schema import KEY, LABEL, REQUEST, USER_ID
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
+# Gives the predictions of a folder for a split and a label: those that were stored, or new ones.
+Reader = Callable[[Path, str, str], "Predictions"]
 EXTRA = "assets.extra"  # of an exported version
 SLICINGS = ("item_frequency", "items", "users")
 
@@ -54,7 +57,7 @@ class Predictions:
         Raises:
           UserError: there is no such artifact, it has no such predictions, or the ranker of a version is gone.
         """
-        source, ranker = _find(folder)
+        source, ranker = find_ranker(folder)
         path = ranker / "predictions" / f"{split}.parquet"
         if not path.is_file():
             there = sorted(file.stem for file in path.parent.glob("*.parquet"))
@@ -65,12 +68,19 @@ class Predictions:
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"predictions {str(path)!r} cannot be read ({' '.join(str(error).split())}): copy the "
                             "artifact again, or train again") from error
-        predictions = cls(source, table, label)
-        for column in (KEY, USER_ID, predictions._of_head(LABEL), predictions._of_head(SCORE)):
-            if column not in table.column_names:
-                raise UserError(f"predictions {str(path)!r} have no column {column!r}: they predict "
-                                f"{predictions.heads}")
-        return predictions
+        return cls(source, table, label).checked()
+
+    def checked(self) -> Predictions:
+        """Itself.
+
+        Raises:
+          UserError: a column is missing that every judgement needs.
+        """
+        for column in (KEY, USER_ID, self._of_head(LABEL), self._of_head(SCORE)):
+            if column not in self.table.column_names:
+                raise UserError(f"predictions of {self.source['path']!r} have no column {column!r}: they predict "
+                                f"{self.heads}")
+        return self
 
     def _of_head(self, column: str) -> str:
         return column if self.label == LABEL else f"{column}_{self.label}"
@@ -162,11 +172,15 @@ def align(one: Predictions, other: Predictions) -> tuple[Predictions, Prediction
     return one, other, notes
 
 
-def _find(folder: Path) -> tuple[dict[str, Any], Path]:
-    """What a folder is, and the ranker whose predictions stand for it."""
+def find_ranker(folder: Path) -> tuple[dict[str, Any], Path]:
+    """What a folder is (path, arm, digests, version), and the ranker whose predictions stand for it.
+
+    Raises:
+      UserError: it is neither a ranker nor an exported version, or the ranker of the version is gone.
+    """
     versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and (path / EXTRA).is_dir()]
     if versions:
-        return _find(folder / str(max(versions)))
+        return find_ranker(folder / str(max(versions)))
     if not (folder / EXTRA).is_dir():
         manifest = read_manifest(folder, "ranker")
         return {"path": str(folder), "arm": manifest["arm"], "ranker_digest": json_digest(manifest),
@@ -178,7 +192,7 @@ def _find(folder: Path) -> tuple[dict[str, Any], Path]:
     if not (ranker / MANIFEST).is_file() or "ranker" not in exported:
         raise UserError(f"{what}, which is not there any more, and a version holds no predictions: name a copy of "
                         "that ranker instead")
-    source, _ = _find(ranker)
+    source, _ = find_ranker(ranker)
     if source["ranker_digest"] != exported["ranker_digest"]:
         raise UserError(f"{what}, but that folder now holds another ranker ({source['ranker_digest'][:12]}): name a "
                         "copy of the exported one instead")

@@ -19,7 +19,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.comparison import ALL, Comparison
 from tfrs_pretrain.evaluation.evaluate import judged, missing_context
-from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions, align
+from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions, Reader, align
 from tfrs_pretrain.evaluation.slices import Slicing
 
 PROMOTED, REFUSED = "promoted", "refused"
@@ -28,13 +28,14 @@ CANDIDATE, LIVE = "candidate", "live"
 Check = dict[str, Any]
 
 
-def promote(candidate: Path, gate: Gate, live: Path | None) -> dict[str, Any]:
+def promote(candidate: Path, gate: Gate, live: Path | None, read: Reader = Predictions.open) -> dict[str, Any]:
     """Judges a candidate.
 
     Args:
       candidate: a ranker artifact, or an exported version whose ranker still lies where it was.
       gate: what is asked of it.
       live: the same as ``candidate``; None: the first promotion, for which non-inferiority cannot be asked.
+      read: where predictions come from; by default those that were stored.
 
     Returns:
       JSON: ``verdict``, the ``checks`` with their numbers, what was judged and what could not be.
@@ -43,16 +44,16 @@ def promote(candidate: Path, gate: Gate, live: Path | None) -> dict[str, Any]:
       UserError: something cannot be opened or compared, or the gate names a slice that there is not.
     """
     resampling = Resampling(gate.replicates, gate.confidence, gate.seed)
-    opened = Predictions.open(candidate, gate.split, gate.label)
+    opened = read(candidate, gate.split, gate.label)
     models, notes, paired = {CANDIDATE: opened.source}, missing_context(opened), None
     if live is not None:
-        one, other, differences = align(opened, Predictions.open(live, gate.split, gate.label))
+        one, other, differences = align(opened, read(live, gate.split, gate.label))
         paired = judged({CANDIDATE: one, LIVE: other}, _cuts(one, gate), resampling)
         models[LIVE], notes = other.source, notes + differences
     # Limits are of all that the candidate scored, also where the live model did not score all of it.
     own = paired if paired and paired.parts[0].impressions == opened.table.num_rows else judged(
         {CANDIDATE: opened}, _cuts(opened, gate), resampling)
-    notes += [f"{name} is a served version: judged by the stored predictions of the ranker that it was exported from"
+    notes += [f"{name} is a served version: judged by the predictions of the ranker that it was exported from"
               for name, source in models.items() if "version" in source]
     checks = [check for where, asked in _asked(gate) for check in _checks(where, asked, own, paired)]
     refused = any(check["passed"] is False for check in checks)
