@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Two-sided 95 % of a normal distribution.
-Z95 = 1.96
+COMPARED = ("auc", "log_loss", "gauc")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,29 +55,35 @@ class Arm:
 
 
 @dataclasses.dataclass(frozen=True)
+class Change:
+    """A paired difference of a metric with its interval by user (None where undefined)."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Difference:
-    """What an arm gains over another on the test window (None where a metric is undefined).
+    """What an arm gains over another on the test window.
 
     Attributes:
-      auc: difference of AUC; more is better.
-      log_loss: difference of log loss; less is better.
-      gauc: difference of GAUC; more is better.
-      auc_margin: half-width of the 95 % interval of the AUC difference, see ``auc_margin``.
+      auc, gauc: more is better.
+      log_loss: less is better.
     """
 
-    auc: float | None
-    log_loss: float | None
-    gauc: float | None
-    auc_margin: float | None
+    auc: Change = Change()
+    log_loss: Change = Change()
+    gauc: Change = Change()
 
     @property
     def verdict(self) -> str:
-        """AUC is "better", "worse", the "same" within the margin, or "undefined"."""
-        if self.auc is None or self.auc_margin is None:
+        """AUC is "better", "worse", the "same" where its interval holds 0, or "undefined"."""
+        if self.auc.value is None or self.auc.low is None or self.auc.high is None:
             return "undefined"
-        if abs(self.auc) <= self.auc_margin:
+        if self.auc.low <= 0 <= self.auc.high:
             return "same"
-        return "better" if self.auc > 0 else "worse"
+        return "better" if self.auc.value > 0 else "worse"
 
 
 def read_arms(config: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> list[Arm]:
@@ -89,27 +94,26 @@ def read_arms(config: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> l
     return [baseline, *(arm for arm in arms if arm is not baseline)]
 
 
-def difference(arm: Arm, baseline: Arm) -> Difference:
-    """Test metrics of ``arm`` minus those of ``baseline``."""
-    margins = [auc_variance(one.test) for one in (arm, baseline)]
-    margin = None if None in margins else Z95 * math.sqrt(sum(value for value in margins if value is not None))
-    changes = {name: _minus(arm.test.get(name), baseline.test.get(name)) for name in ("auc", "log_loss", "gauc")}
-    return Difference(auc_margin=margin, **changes)
+def compared_pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Which arm the report compares with which: all with the baseline, and distilled ones with their twins."""
+    pairs = [(arm, arms[0]) for arm in arms[1:]]
+    return pairs + [pair for pair in distilled_twins(arms) if pair not in pairs]
 
 
-def auc_variance(metrics: dict[str, Any]) -> float | None:
-    """Sampling variance of an AUC (Hanley and McNeil, Radiology 143, 1982), from the AUC and the counts of labels.
+def distilled_twins(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Each distilled arm with the arm that differs from it by distillation alone, unless that starts from scratch."""
+    plain = {arm.undistilled_settings: arm for arm in arms if not arm.distilled}
+    twins = [(arm, plain.get(arm.undistilled_settings)) for arm in arms if arm.distilled]
+    return [(arm, twin) for arm, twin in twins if twin and not twin.scratch]
 
-    It takes impressions for independent. The variance of a difference is taken as the sum of both, which is too much
-    for two models judged on the same impressions: their errors are correlated.
-    """
-    auc, positives = metrics.get("auc"), metrics.get("positives", 0)
-    negatives = metrics.get("impressions", 0) - positives
-    if auc is None or not positives or not negatives:
-        return None
-    first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (positives - 1) * (first - auc**2) + (negatives - 1) * (second - auc**2)
-    return float(max(spread, 0) / (positives * negatives))
+
+def difference(results: Mapping[str, Any], arm: Arm, against: Arm) -> Difference:
+    """``arm`` minus ``against`` on the test window, from a run's ``differences``; undefined where they have none."""
+    for entry in results.get("differences", ()):
+        if (entry["arm"], entry["against"]) == (arm.name, against.name):
+            return Difference(**{name: Change(*(entry[name][key] for key in ("value", "low", "high")))
+                                 for name in COMPARED})
+    return Difference()
 
 
 def slice_rows(arms: list[Arm]) -> list[dict[str, Any]]:
@@ -124,7 +128,3 @@ def slice_rows(arms: list[Arm]) -> list[dict[str, Any]]:
 def frequency_slices(arm: Arm) -> list[dict[str, Any]]:
     """Test slices by item frequency, as ``evaluation.slices.frequency_slices`` returns them."""
     return list(arm.manifest.get("slices", {}).get("test", []))
-
-
-def _minus(value: float | None, other: float | None) -> float | None:
-    return None if value is None or other is None else value - other
