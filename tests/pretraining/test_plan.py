@@ -19,7 +19,7 @@ def configured(**pretraining):
 
 
 @pytest.mark.parametrize(("settings", "columns"), [
-    ({}, 3 * 8), ({"dim": 16, "optimizer": "rowwise_adagrad"}, 17),
+    ({}, 3 * 8), ({"optimizer": "rowwise_adagrad"}, 9),
     ({"embedding_l2": 1e-4, "l2_rarity_power": 0.5}, 3 * 8 + 1)])
 def test_the_plan_is_what_the_model_takes(tiny_dataset, settings, columns):
     config = configured(**settings)
