@@ -102,7 +102,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       seed: of its random values.
       privileged: whether it sees features that serving lacks.
     """
-    inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config)
+    inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config, dataset)
     rows = initial_rows(inputs, dataset, config, seed=seed, embeddings=embeddings)
     network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
     ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer, labels=label_loss.labels)
