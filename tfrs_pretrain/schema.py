@@ -32,23 +32,32 @@ class Feature(Strict):
     """One input of the ranking model beside the two ids.
 
     A missing categorical value is the empty string (strings) or -1 (int64), an ordinary value that may have its own
-    row. A missing numeric value is NaN and takes the training mean.
+    row. A missing numeric value is NaN and takes the training mean. A multi-valued feature holds none, one or many
+    values, whose rows are averaged; in it the missing value is no value at all.
     """
 
     name: str = Field(description="name in the TFRecords, the model and the serving signature")
     source: Literal["impressions", "items", "users"] = Field(description="table that holds the column")
     column: str | None = Field(None, description="column in that table (null: the same as name)")
-    kind: Literal["categorical", "numeric"]
+    kind: Literal["categorical", "numeric", "multi_valued"]
     dtype: Literal["int64", "string", "float32"] = Field(description="type of the raw value")
     min_count: int = Field(1, ge=1, description="training impressions that admit a categorical value")
     oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by categorical values outside the vocabulary")
+    max_values: int | None = Field(None, ge=1, description="multi_valued: values kept of an impression, the first ones")
+    separator: str | None = Field(None, min_length=1, description="multi_valued: splits a text into values (null: the "
+                                                                  "column holds lists, or JSON arrays in text formats)")
     privileged: bool = Field(False, description="known in the log but not when serving: only a teacher may see it")
 
     @model_validator(mode="after")
     def _kind_fits_dtype(self) -> Feature:
         if (self.kind == "numeric") != (self.dtype == "float32"):
             raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with dtype {self.dtype}; "
-                             "numeric features are float32, categorical ones int64 or string")
+                             "numeric features are float32, the others int64 or string")
+        if (self.kind == "multi_valued") != (self.max_values is not None) or (
+                self.separator and self.kind != "multi_valued"):
+            raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with max_values {self.max_values} "
+                             f"and separator {self.separator!r}; a multi_valued feature needs max_values, and no other "
+                             "feature has either")
         return self
 
     @property
@@ -98,10 +107,11 @@ class Schema(Strict):
     def vocabularies(self) -> dict[str, tuple[str, int]]:
         """Name -> (raw dtype, out-of-vocabulary rows) of everything that has a vocabulary."""
         spaces = {name: (space.dtype, space.oov_rows) for name, space in self.id_spaces.items()}
-        return spaces | {f.name: (f.dtype, f.oov_rows) for f in self.of_kind("categorical", privileged=True)}
+        return spaces | {f.name: (f.dtype, f.oov_rows) for f in self.features if f.kind != "numeric"}
 
 
 # Columns that every impressions TFRecord has, beside one per feature (rows as int64, numeric values as float32).
 USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY = "user", "item", "user_id", "item_id", "label", "key"
 HISTORY = "history"  # where the schema asks for it: int64 item rows, as many as there are, the latest last
 RESERVED_COLUMNS = (USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY)
+PADDING = -1  # in batches, at the end of the rows of a history or multi-valued feature that are fewer than others

@@ -1,8 +1,14 @@
+import json
+
 import keras
 import numpy as np
 import pytest
 
-from tfrs_pretrain.ranking.network import RankingNetwork
+from tfrs_pretrain.config import RankingConfig
+from tfrs_pretrain.ranking.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.network import RankingNetwork, make_network
+
+import tensorflow as tf  # isort: skip
 
 SHAPES = {"user": (None, 3), "item": (None, 4), "numeric": (None, 1)}
 
@@ -14,7 +20,7 @@ def inputs():
 
 
 def built(seed=7, hidden=(6, 2)):
-    network = RankingNetwork(hidden, seed)
+    network = RankingNetwork(Mlp(hidden, seed), seed)
     network.build(SHAPES)
     return network
 
@@ -35,7 +41,7 @@ def test_initial_weights_follow_from_the_seed_and_differ_between_layers():
     for one, same in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, same)
     assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
-    square = RankingNetwork((8, 8), 7)
+    square = RankingNetwork(Mlp((8, 8), 7), 7)
     square.build({"user": (None, 8)})
     kernels = [weights for weights in square.get_weights() if weights.shape == (8, 8)]
     assert not np.array_equal(*kernels)
@@ -46,7 +52,7 @@ def test_saved_and_loaded_network_gives_the_same_logits(tmp_path, inputs):
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")
     assert isinstance(loaded, RankingNetwork)
-    assert (loaded.hidden, loaded.seed) == ((6, 2), 7)
+    assert (loaded.backbone.hidden, loaded.seed) == ((6, 2), 7)
     np.testing.assert_array_equal(network(inputs), loaded(inputs))
 
 
@@ -60,3 +66,91 @@ def test_no_hidden_layers_is_logistic_regression(inputs):
     network = built(hidden=())
     joined = np.concatenate([inputs["item"], inputs["numeric"], inputs["user"]], axis=1)
     np.testing.assert_allclose(network(inputs), joined @ network.get_weights()[0], rtol=1e-5)
+
+
+def full(**changes):
+    """Everything at once: cross layers, towers, three heads, a mean and an attention."""
+    settings = {"kind": "dcn_v2", "rank": 2} | changes.pop("backbone", {})
+    config = RankingConfig.model_validate({
+        "backbone": settings, "labels": {"follow": 1.0, "share": 0.5}, "head_hidden": [3], "attention_hidden": [5],
+        "arms": {}} | changes)
+    network = make_network(config, hidden=(6, 4), seed=7, attention=("history",))
+    network.build({**SHAPES, "history": (None, 4, 4), "tags": (None, 2, 3)})
+    return network
+
+
+@pytest.fixture
+def everything(inputs):
+    random = np.random.default_rng(1)
+    lists = {"history": random.standard_normal((5, 4, 4)), "tags": random.standard_normal((5, 2, 3))}
+    masks = {name: random.random(rows.shape[:2]) < 0.5 for name, rows in lists.items()}
+    return inputs | {name: rows.astype(np.float32) for name, rows in lists.items()}, masks
+
+
+def test_padding_of_any_content_changes_nothing(everything):
+    inputs, masks = everything
+    network = full()
+    expected = network(inputs, masks)
+    for name, mask in masks.items():
+        inputs[name] = np.where(mask[..., None], inputs[name], np.float32("nan"))
+    np.testing.assert_array_equal(network(inputs, masks), expected)
+    for name in masks:
+        moved = inputs | {name: np.where(masks[name][..., None], inputs[name] + 1, 0)}
+        assert not np.array_equal(network(moved, masks), expected), name
+
+
+def test_attention_looks_at_the_candidate_item(everything):
+    inputs, masks = everything
+    network = full()
+    layer = network.attention["history"]
+    masks = {name: np.ones_like(mask) for name, mask in masks.items()}
+    seen = []
+    layer.call = lambda rows, query, mask: seen.append(np.array(query)) or rows[:, 0]
+    network(inputs, masks)
+    np.testing.assert_array_equal(seen[0], inputs["item"])
+
+
+def test_heads_share_the_backbone_and_nothing_else(everything):
+    network = full()
+    before = np.array(network(*everything))
+    assert before.shape == (5, 3)
+    network.towers[1].set_weights([weight + 0.5 for weight in network.towers[1].get_weights()])
+    network.heads[2].set_weights([weight + 0.5 for weight in network.heads[2].get_weights()])
+    after = np.array(network(*everything))
+    assert (before != after).any(axis=0).tolist() == [False, True, True]
+    network.backbone.set_weights([weight + 0.5 for weight in network.backbone.get_weights()])
+    assert (np.array(network(*everything)) != after).any(axis=0).all()
+
+
+def test_a_network_with_everything_survives_saving(tmp_path, everything):
+    network = full()
+    network.set_weights([weight + 0.1 for weight in network.get_weights()])
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert json.dumps(loaded.get_config()) == json.dumps(network.get_config())  # JSON knows no tuples
+    np.testing.assert_array_equal(network(*everything), loaded(*everything))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_computes_in_half_and_answers_in_float32(everything, policy, tmp_path):
+    network, reference = full(mixed_precision=policy), full()
+    half = policy.removeprefix("mixed_")
+    assert {layer.compute_dtype for layer in (network.backbone, *network.towers, *network.attention.values())} == {half}
+    assert {layer.compute_dtype for layer in network.heads} == {"float32"}
+    assert {variable.dtype for variable in network.variables} == {"float32"}
+    logits = np.array(network(*everything))
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, reference(*everything), atol=0.1)
+    assert not np.array_equal(logits, reference(*everything))
+    network.save(tmp_path / "network.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "network.keras")(*everything), logits)
+
+
+def test_every_weight_gets_a_gradient(everything):
+    network = full()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(network(*everything) - 1))
+    variables = network.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(loss, [v.value for v in variables]), strict=True):
+        assert gradient is not None, variable.path
+        assert np.abs(gradient).max() > 0, variable.path

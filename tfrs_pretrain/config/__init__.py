@@ -12,6 +12,7 @@ from tfrs_pretrain.config.arms import (
     MedaConfig,
     TransferConfig,
 )
+from tfrs_pretrain.config.backbones import Backbone, DcnV2Backbone, MlpBackbone
 from tfrs_pretrain.config.dataset import (
     SUFFIXES,
     CompleteJourneyConfig,
@@ -30,8 +31,8 @@ from tfrs_pretrain.config.training import TrainingConfig
 from tfrs_pretrain.config.windows import Window, Windows
 
 __all__ = [
-    "BUNDLED", "SUFFIXES", "AnchorConfig", "ArmConfig", "CompleteJourneyConfig", "Config", "DatasetConfig",
-    "DistillationConfig", "Duplicates", "EarlyStoppingConfig", "ExportConfig", "MedaConfig", "NegativeSampling",
-    "PretrainingConfig", "RankingConfig", "Source", "Sources", "TrainingConfig", "TransferConfig", "Window", "Windows",
-    "first_difference", "load_config", "parse_config",
+    "BUNDLED", "SUFFIXES", "AnchorConfig", "ArmConfig", "Backbone", "CompleteJourneyConfig", "Config", "DatasetConfig",
+    "DcnV2Backbone", "DistillationConfig", "Duplicates", "EarlyStoppingConfig", "ExportConfig", "MedaConfig",
+    "MlpBackbone", "NegativeSampling", "PretrainingConfig", "RankingConfig", "Source", "Sources", "TrainingConfig",
+    "TransferConfig", "Window", "Windows", "first_difference", "load_config", "parse_config",
 ]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tfrs_pretrain.config.backbones import Backbone
 from tfrs_pretrain.schema import Strict
 
 
@@ -45,6 +46,7 @@ class DistillationConfig(Strict):
     temperature: float = Field(1.0, gt=0, description="softens teacher and student logits")
     warmup_steps: int = Field(0, ge=0, description="steps over which weight grows from 0")
     hidden: tuple[int, ...] = Field((256, 128), description="layers of the network of a teacher that learns")
+    backbone: Backbone | None = Field(None, description="of a teacher that learns (null: ranking.backbone)")
     privileged: bool = Field(True, description="let a teacher that learns see features that serving lacks")
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.config.arms import ArmConfig, Overrides
+from tfrs_pretrain.config.backbones import Backbone, MlpBackbone
 from tfrs_pretrain.schema import Strict
 
 
@@ -14,6 +15,7 @@ class RankingConfig(Strict):
     """Stage II: the ranking model and the arms that are compared."""
 
     hidden: tuple[int, ...] = Field((128, 64), description="layers of the served network")
+    backbone: Backbone = Field(MlpBackbone(), description="what ``hidden`` layers are part of")
     feature_dim: int = Field(16, ge=1, description="columns of a categorical feature's table")
     id_dim: int = Field(64, ge=1, description="columns of the ID tables; a warm start needs the pretraining's")
     epochs: int = Field(1, ge=1)
@@ -32,6 +34,13 @@ class RankingConfig(Strict):
         ("cosine",), description="of the user and item rows, given to the network beside the rows")
     labels: dict[str, float] = Field(
         {}, description="further labels of the schema to predict -> weight of their loss; schema.label weighs 1")
+    head_hidden: tuple[int, ...] = Field((), description="layers that each head has of its own")
+    history: Literal["none", "mean", "attention"] = Field(
+        "mean", description="pooling of schema.history; attention to the candidate item as in DIN")
+    attention_hidden: tuple[int, ...] = Field((32,), min_length=1, description="layers of the attention's network")
+    mixed_precision: Literal["mixed_float16", "mixed_bfloat16"] | None = Field(
+        None, description="dtype policy of the dense network (null: float32); tables and logits stay float32")
+    jit_compile: bool = Field(False, description="compile the dense network's training with XLA")
     arms: dict[str, ArmConfig]
 
     @field_validator("labels")

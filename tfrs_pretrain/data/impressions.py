@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns
+from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns, list_columns
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, KEY, USER_ID
+from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
@@ -28,12 +28,13 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
                      identifying: Iterable[str] = (), window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """Shuffled training impressions: per column a tensor [batch_size], the incomplete last batch dropped.
 
+    Columns of several rows are [batch_size, length], padded at the end with -1, see ``list_columns``.
+
     The order depends on seed and epoch alone: files in random order, read in turns, then a random permutation of each
     ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
     The first ``start`` batches are left out: of those a whole window back, records are read but not parsed.
     """
-    names = [name for name in impression_columns(dataset.schema)
-             if name not in (KEY, USER_ID, ITEM_ID) or name in identifying]
+    names = [name for name in _columns(dataset) if name not in (KEY, USER_ID, ITEM_ID) or name in identifying]
     shuffle_seed = [seed, epoch]
     windows_done, impressions_done = divmod(start * batch_size, window)
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
@@ -42,7 +43,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
         cycle_length=INTERLEAVED_FILES, block_length=1024)
 
     def permuted(index: tf.Tensor, serialized: tf.Tensor) -> Batch:
-        columns = tf.io.parse_example(serialized, _features(dataset, names))
+        columns = _parsed(serialized, dataset, names)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(tf.size(serialized)), tf.stack([seed, epoch * 2**20 + tf.cast(index, tf.int32)]))
         order = order[tf.where(index == windows_done, impressions_done, 0):]
@@ -55,13 +56,13 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
 
 def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
                        columns: Iterable[str] | None = None) -> tf.data.Dataset:
-    """All impressions of a split in the order of its files: tensors [batch_size], the last shorter.
+    """All impressions of a split in the order of its files: tensors as in training, the last batch shorter.
 
     ``columns`` limits what is parsed (None: every column).
     """
     records = tf.data.TFRecordDataset(dataset.files(split), compression_type=_compression(dataset, split))
-    features = _features(dataset, columns or impression_columns(dataset.schema))
-    return records.batch(batch_size).map(lambda serialized: tf.io.parse_example(serialized, features),
+    names = list(columns or _columns(dataset))
+    return records.batch(batch_size).map(lambda serialized: _parsed(serialized, dataset, names),
                                          num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
@@ -74,9 +75,18 @@ def _records(path: str) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(path, compression_type=compression(path))
 
 
-def _features(dataset: Dataset, names: Iterable[str]) -> dict[str, tf.io.FixedLenFeature]:
-    columns = impression_columns(dataset.schema)
-    return {name: tf.io.FixedLenFeature([], tf.as_dtype(columns[name])) for name in names}
+def _columns(dataset: Dataset) -> list[str]:
+    return [*impression_columns(dataset.schema), *list_columns(dataset.schema)]
+
+
+def _parsed(serialized: tf.Tensor, dataset: Dataset, names: Iterable[str]) -> Batch:
+    """Columns of serialized records [n]: [n], or [n, length] padded at the end."""
+    dtypes, lengths = impression_columns(dataset.schema), list_columns(dataset.schema)
+    columns = tf.io.parse_example(serialized, {
+        name: tf.io.RaggedFeature(tf.int64) if name in lengths
+        else tf.io.FixedLenFeature([], tf.as_dtype(dtypes[name])) for name in names})
+    return columns | {name: columns[name].to_tensor(PADDING, shape=[None, length])
+                      for name, length in lengths.items() if name in columns}
 
 
 @contextlib.contextmanager
@@ -87,23 +97,24 @@ def reading(dataset: Dataset, *splits: str) -> Iterator[None]:
       UserError: a file is corrupt, or a record lacks a column or has it in another type than the schema says.
     """
     files = [path for split in splits for path in dataset.files(split)]
-    columns = impression_columns(dataset.schema)
+    expected = impression_columns(dataset.schema), list_columns(dataset.schema)
     for path in files:
-        check_records(path, columns, limit=1)
+        check_records(path, *expected, limit=1)
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
         for path in files:
-            check_records(path, columns)
+            check_records(path, *expected)
         raise
 
 
-def check_records(path: str, columns: dict[str, str], *, limit: int = -1) -> None:
-    """Checks records of a TFRecord file against columns and their dtypes.
+def check_records(path: str, columns: dict[str, str], lists: dict[str, int], *, limit: int = -1) -> None:
+    """Checks records of a TFRecord file against columns and what they hold.
 
     Args:
       path: the file.
       columns: column -> dtype, as from ``impression_columns``.
+      lists: column of several rows -> most of them, as from ``list_columns``.
       limit: first records to check (-1: all).
 
     Raises:
@@ -112,7 +123,7 @@ def check_records(path: str, columns: dict[str, str], *, limit: int = -1) -> Non
     read = 0
     try:
         for record in _records(path).take(limit).as_numpy_iterator():
-            problem = _problem(record, columns)
+            problem = _problem(record, columns, lists)
             if problem:
                 raise UserError(f"impressions {path!r}, record {read}: {problem}; build the dataset again "
                                 "with this schema")
@@ -123,17 +134,18 @@ def check_records(path: str, columns: dict[str, str], *, limit: int = -1) -> Non
                         "or rebuild the dataset") from error
 
 
-def _problem(record: bytes, columns: dict[str, str]) -> str | None:
+def _problem(record: bytes, columns: dict[str, str], lists: dict[str, int]) -> str | None:
     try:
         found = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return f"expected a tf.train.Example, found {len(record)} bytes of something else"
-    for name, dtype in columns.items():
+    for name, dtype in (columns | dict.fromkeys(lists, "int64")).items():
         kind = found[name].WhichOneof("kind") if name in found else None
         if kind is None:
             return f"expected column {name!r} ({dtype}), found none among {sorted(found)}"
         values = len(getattr(found[name], kind).value)
-        if kind != FIELDS[dtype] or values != 1:
+        if kind != FIELDS[dtype] or (values > lists[name] if name in lists else values != 1):
             came = next(key for key, value in FIELDS.items() if value == kind)
-            return f"expected column {name!r} to hold 1 value of {dtype}, found {values} of {came}"
+            wanted = f"at most {lists[name]} values" if name in lists else "1 value"
+            return f"expected column {name!r} to hold {wanted} of {dtype}, found {values} of {came}"
     return None

@@ -19,7 +19,7 @@ from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.losses import LabelLoss
 from tfrs_pretrain.ranking.meda import Rounds, make_meda
-from tfrs_pretrain.ranking.network import RankingNetwork
+from tfrs_pretrain.ranking.network import make_network
 from tfrs_pretrain.ranking.ranker import build_ranker
 from tfrs_pretrain.ranking.rates import make_rate
 from tfrs_pretrain.ranking.teachers import FixedTeacher, open_teacher
@@ -87,8 +87,9 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     if distillation.teacher is not None:
         fixed = open_teacher(Path(distillation.teacher), dataset, student.ranker.labels)
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
-    teacher = build_learner(ranking, dataset, arm, embeddings, hidden=distillation.hidden,
-                            privileged=distillation.privileged, seed=seed_of(config.seed, "teacher"), steps=total)
+    larger = ranking.model_copy(update={"backbone": distillation.backbone or ranking.backbone})
+    teacher = build_learner(larger, dataset, arm, embeddings, hidden=distillation.hidden, steps=total,
+                            seed=seed_of(config.seed, "teacher"), privileged=distillation.privileged)
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
 
 
@@ -117,7 +118,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
         return initial_rows(inputs, dataset, config, arm, seed=drawn, embeddings=embeddings)
 
     rows = rows_of(1)
-    network = RankingNetwork(hidden, seed_of(seed, "network"), len(label_loss.labels))
+    network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
     ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
     return Learner(ranker, label_loss=label_loss, policies=policies,
                    learning_rate=make_rate(config, config.learning_rate, steps),

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import Dataset, NumericStatistics
-from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+from tfrs_pretrain.schema import HISTORY, ITEM_ROW, USER_ROW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class RowInput:
 
     Attributes:
       name: of the input.
-      column: of the batch: int64 [batch] rows, or [batch, length] padded with -1.
+      column: of the batch: int64 [batch] rows, or [batch, length] padded with -1, see ``schema.PADDING``.
       table: whose rows they are.
       vocabulary: that maps raw values to these rows.
       length: of a padded column; None: one row an impression.
@@ -62,14 +62,23 @@ class Inputs:
         """Everything that is read from a batch, each once."""
         return tuple(dict.fromkeys((*(row.column for row in self.rows), *self.numeric)))
 
+    @property
+    def attention(self) -> tuple[str, ...]:
+        """Names of the inputs that are pooled by attention."""
+        return tuple(row.name for row in self.rows if row.pooling == "attention")
+
     @classmethod
     def of(cls, dataset: Dataset, config: RankingConfig, *, privileged: bool) -> Inputs:
         """Inputs of a ranker on this dataset; privileged features only for a teacher."""
         schema = dataset.schema
         names = (USER_ROW, ITEM_ROW, *(f.name for f in schema.of_kind("categorical", privileged=privileged)))
+        rows = [RowInput.single(name) for name in names]
+        rows += [RowInput(f.name, f.name, f.name, f.name, f.max_values, "mean")
+                 for f in schema.of_kind("multi_valued", privileged=privileged)]
+        if schema.history and config.history != "none":
+            rows.append(RowInput(HISTORY, HISTORY, ITEM_ROW, ITEM_ROW, schema.history.length, config.history))
         numeric = schema.of_kind("numeric", privileged=privileged)
-        return cls(tuple(RowInput.single(name) for name in names),
-                   {feature.name: dataset.numeric(feature.name) for feature in numeric}, config.similarity)
+        return cls(tuple(rows), {f.name: dataset.numeric(f.name) for f in numeric}, config.similarity)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Inputs:

@@ -1,52 +1,107 @@
-"""The dense part of the ranker: a multilayer perceptron over rows that were gathered outside of it.
+"""The dense part of the ranker: pooling, backbone and heads over rows that were gathered outside of it.
 
 Keras holds no embedding table: its embedding layer and optimizers cost time in the size of the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
+from tfrs_pretrain.config import RankingConfig
+from tfrs_pretrain.ranking.backbones import make_backbone
+from tfrs_pretrain.ranking.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.pooling import TargetAttention, mean_pooling
+from tfrs_pretrain.schema import ITEM_ROW
+
+# Apart from the seeds of the backbone's layers, and of each other.
+ATTENTION_SEEDS, HEAD_SEEDS = 2000, 100
+
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
 class RankingNetwork(keras.Model):
-    """Concatenates named inputs and maps them to one logit a head.
+    """Pools and joins named inputs, and maps them to one logit a head.
 
     Args:
-      hidden: units of each hidden layer (ReLU).
+      backbone: Keras layer from joined inputs [batch, width] to features [batch, units], see ``backbones``.
       seed: of the initial weights; the same seed and shapes give the same weights.
       heads: logits an impression, one a label.
+      head_hidden: units of the hidden layers (ReLU) that each head has of its own.
+      attention: inputs pooled by target attention; other inputs of several rows are pooled by their mean.
+      attention_hidden: units of the attention's hidden layers.
     """
 
-    def __init__(self, hidden: Sequence[int], seed: int, heads: int = 1, **kwargs: Any):
+    def __init__(self, backbone: keras.layers.Layer, seed: int, heads: int = 1, head_hidden: Sequence[int] = (),
+                 attention: Sequence[str] = (), attention_hidden: Sequence[int] = (), **kwargs: Any):
         super().__init__(**kwargs)
-        self.hidden = tuple(hidden)
-        self.seed = seed
-        self.heads = heads
-        self.hidden_layers = [
-            keras.layers.Dense(units, "relu", kernel_initializer=keras.initializers.HeNormal(seed + position))
-            for position, units in enumerate(self.hidden)
-        ]
-        last = keras.initializers.GlorotUniform(seed + len(self.hidden))
-        self.head = keras.layers.Dense(heads, kernel_initializer=last)
+        self.backbone, self.seed, self.head_hidden = backbone, seed, tuple(head_hidden)
+        self.attention = {
+            name: TargetAttention(attention_hidden, seed + ATTENTION_SEEDS * (1 + place), dtype=self.dtype_policy)
+            for place, name in enumerate(attention)}
+        self.attention_hidden = tuple(attention_hidden)
+        seeds = [seed + len(backbone.hidden) + HEAD_SEEDS * place for place in range(heads)]
+        self.towers = [Mlp(head_hidden, head + 1, dtype=self.dtype_policy) for head in seeds]
+        # Whatever the precision of the rest: probabilities near 0 and 1 need float32.
+        self.heads = [keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(head), dtype="float32")
+                      for head in seeds]
 
     def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Builds every layer from the width of each input, as ``{name: (None, width)}``."""
-        width = sum(shape[-1] or 0 for shape in input_shape.values())
-        for layer in (*self.hidden_layers, self.head):
-            layer.build((None, width))
-            width = layer.units
+        """Builds every layer from the shape of each input: ``{name: (None, width) or (None, length, width)}``."""
+        for name, layer in self.attention.items():
+            layer.build(tuple(input_shape[name]))
+        joined = (None, sum(shape[-1] or 0 for shape in input_shape.values()))
+        if not self.backbone.built:  # loading a saved network builds it first
+            self.backbone.build(joined)
+        features = self.backbone.compute_output_shape(joined)
+        for tower, head in zip(self.towers, self.heads, strict=True):
+            tower.build(features)
+            head.build(tower.compute_output_shape(features))
         self.built = True
 
-    def call(self, inputs: dict[str, Any]) -> Any:
-        """float32 [batch, heads] logits of ``{name: [batch, width]}``; inputs are joined in order of name."""
-        hidden = keras.ops.concatenate([inputs[name] for name in sorted(inputs)], axis=-1)  # [batch, sum of widths]
-        for layer in self.hidden_layers:
-            hidden = layer(hidden)  # [batch, units]
-        return self.head(hidden)  # [batch, heads]
+    def call(self, inputs: dict[str, Any], masks: Mapping[str, Any] | None = None, training: bool = False) -> Any:
+        """float32 [batch, heads] logits; inputs are joined in order of name.
+
+        Args:
+          inputs: name -> [batch, width] or [batch, length, width].
+          masks: name of each input of several rows -> bool [batch, length], false where padded.
+          training: passed to the backbone's layers by Keras.
+        """
+        del training  # Keras hands it on
+        pooled = {name: self._pooled(name, inputs, masks[name]) if masks and name in masks else rows
+                  for name, rows in inputs.items()}
+        features = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
+        logits = [head(tower(features)) for tower, head in zip(self.towers, self.heads, strict=True)]
+        return keras.ops.concatenate(logits, axis=-1)
+
+    def _pooled(self, name: str, inputs: Mapping[str, Any], mask: Any) -> Any:
+        rows = keras.ops.where(keras.ops.expand_dims(mask, 2), inputs[name], 0)  # [batch, length, width]
+        if name in self.attention:
+            return self.attention[name](rows, inputs[ITEM_ROW], mask)
+        return mean_pooling(rows, mask)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden": list(self.hidden), "seed": self.seed, "heads": self.heads}
+        return {**super().get_config(), "backbone": keras.saving.serialize_keras_object(self.backbone),
+                "seed": self.seed, "heads": len(self.heads), "head_hidden": list(self.head_hidden),
+                "attention": list(self.attention), "attention_hidden": list(self.attention_hidden)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> RankingNetwork:
+        backbone = keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects)
+        return cls(backbone, **config)
+
+
+def make_network(config: RankingConfig, *, hidden: Sequence[int], seed: int, attention: Sequence[str]
+                 ) -> RankingNetwork:
+    """The network that the configuration describes, not yet built.
+
+    Args:
+      config: backbone, heads and precision.
+      hidden: units of the backbone's hidden layers.
+      seed: of the initial weights.
+      attention: inputs that are pooled by attention.
+    """
+    dtype = config.mixed_precision or "float32"
+    return RankingNetwork(make_backbone(config.backbone, hidden, seed, dtype), seed, 1 + len(config.labels),
+                          config.head_hidden, attention, config.attention_hidden, dtype=dtype)

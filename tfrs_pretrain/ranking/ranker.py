@@ -11,7 +11,7 @@ from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, Still
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.inputs import Inputs, normalized
 from tfrs_pretrain.ranking.network import RankingNetwork
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ROW
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, PADDING, USER_ROW
 
 NUMERIC, SIMILARITY = "numeric", "similarity"  # inputs of the network beside the rows
 SCORE = "score"
@@ -56,7 +56,8 @@ class Ranker(tf.Module):
         if self.inputs.numeric:
             columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
-        return self.network(features, training=training)
+        masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows if row.length}
+        return self.network(features, masks, training=training)
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32 [batch, heads] logits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.ranker import Ranker
 from tfrs_pretrain.serving.golden import Golden, read_golden
-from tfrs_pretrain.serving.model import SIGNATURE, ServedRanker, input_dtypes
+from tfrs_pretrain.serving.model import SIGNATURE, ServedRanker, raw_inputs
 from tfrs_pretrain.serving.session import run_signature
 from tfrs_pretrain.serving.warmup import write_warmup
 
@@ -59,7 +60,9 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
             "ranker_digest": json_digest(described), "dataset_digest": json_digest(dataset.info),
             "vocabularies": {name: dataset.digests[name] for name in trained.inputs.tables.values()},
             "windows": dataset.windows.model_dump(mode="json"), "config": config.resolved(),
-            "inputs": input_dtypes(dataset.schema), "bytes": _size(stage),
+            "inputs": {name: dataclasses.asdict(of)
+                       for name, of in raw_inputs(dataset.schema, trained.inputs.columns).items()},
+            "bytes": _size(stage),
             "outputs": dict(zip(golden.scores, trained.labels, strict=True)),
             "check": {"impressions": len(golden.keys), "tolerance": config.export.tolerance,
                       "largest_difference": largest},

@@ -16,8 +16,8 @@ from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.ranker import Ranker, score_names
 from tfrs_pretrain.schema import KEY
-from tfrs_pretrain.serving.model import SIGNATURE, input_dtypes
-from tfrs_pretrain.vocabulary import MISSING
+from tfrs_pretrain.serving.model import SIGNATURE, RawInput, raw_inputs
+from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
 
 SPLIT = "impressions/validation"
 BATCH_SIZE = 8192
@@ -29,7 +29,7 @@ class Golden:
 
     Attributes:
       keys: int64 [n] of the impressions.
-      inputs: input of the signature -> raw values [n].
+      inputs: input of the signature -> raw values [n] or [n, length], see ``model.raw_inputs``.
       scores: output of the signature -> float32 [n] probabilities of the trained model on the dataset's own records of
         these impressions.
     """
@@ -60,13 +60,14 @@ def read_golden(dataset: Dataset, ranker: Ranker) -> Golden:
       UserError: the raw copy is unreadable or lacks a column, or its impressions are not among the records.
     """
     path = dataset.folder / GOLDEN
-    dtypes = input_dtypes(dataset.schema)
+    expected = raw_inputs(dataset.schema, ranker.inputs.columns)
     try:
         table = pq.read_table(path)
         keys = table[KEY].to_numpy()
-        inputs = {name: _raw(table[name], dtype) for name, dtype in dtypes.items()}
+        inputs = {name: _padded(table[name], of) if of.length else _plain(table[name], of.dtype)
+                  for name, of in expected.items()}
     except KeyError as error:
-        raise UserError(f"golden impressions {str(path)!r} lack a column: expected {[KEY, *dtypes]}, found "
+        raise UserError(f"golden impressions {str(path)!r} lack a column: expected {[KEY, *expected]}, found "
                         f"{table.column_names}; build the dataset again") from error
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"golden impressions {str(path)!r} cannot be read ({' '.join(str(error).split())}): "
@@ -74,11 +75,18 @@ def read_golden(dataset: Dataset, ranker: Ranker) -> Golden:
     return Golden(keys, inputs, _trained_scores(dataset, ranker, keys))
 
 
-def _raw(values: pa.ChunkedArray, dtype: str) -> np.ndarray:
+def _plain(values: pa.ChunkedArray, dtype: str) -> np.ndarray:
     if dtype == "float32":
         return values.cast(pa.float32()).fill_null(float("nan")).to_numpy()
-    arrow_type = pa.int64() if dtype == "int64" else pa.string()
-    return values.cast(arrow_type).fill_null(MISSING[dtype]).to_numpy()
+    return values.cast(ARROW_TYPES[dtype]).fill_null(MISSING[dtype]).to_numpy()
+
+
+def _padded(lists: pa.ChunkedArray, of: RawInput) -> np.ndarray:
+    """[n, length]: the values of each list, then the missing value."""
+    padded = np.full((len(lists), of.length or 0), MISSING[of.dtype], np.int64 if of.dtype == "int64" else object)
+    for row, values in enumerate(lists.to_pylist()):
+        padded[row, :len(values)] = values
+    return padded
 
 
 def _trained_scores(dataset: Dataset, ranker: Ranker, keys: np.ndarray) -> dict[str, np.ndarray]:

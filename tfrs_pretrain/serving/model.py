@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.ranking.inputs import RowInput
 from tfrs_pretrain.ranking.ranker import Ranker, score_names
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, PADDING, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.serving.lookup import VocabularyLookup
+from tfrs_pretrain.vocabulary import MISSING
 
 SIGNATURE = "serving_default"
 
 
-def input_dtypes(schema: Schema) -> dict[str, str]:
-    """Input of the signature -> raw dtype: the two ids and every feature that serving has."""
-    features = {feature.name: feature.dtype for feature in schema.features if not feature.privileged}
-    return {USER_ID: schema.user.dtype, ITEM_ID: schema.item.dtype, **features}
+@dataclasses.dataclass(frozen=True)
+class RawInput:
+    """One input of the signature: raw values [batch], or [batch, length] padded with the missing value.
+
+    Attributes:
+      dtype: "int64", "string" or "float32".
+      length: values an impression, of which any may be padding; None: one.
+    """
+
+    dtype: str
+    length: int | None = None
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec([None, self.length] if self.length else [None], tf.as_dtype(self.dtype))
+
+
+def raw_inputs(schema: Schema, columns: Iterable[str]) -> dict[str, RawInput]:
+    """Inputs of the signature of a model that reads these columns of a batch, by name."""
+    known = {USER_ID: RawInput(schema.user.dtype), ITEM_ID: RawInput(schema.item.dtype)}
+    known |= {f.name: RawInput(f.dtype, f.max_values) for f in schema.features}
+    if schema.history:
+        known[HISTORY] = RawInput(schema.item.dtype, schema.history.length)
+    return {_raw_name(column): known[_raw_name(column)] for column in columns}
 
 
 class ServedRanker(tf.Module):
@@ -31,7 +55,7 @@ class ServedRanker(tf.Module):
 
     def __init__(self, ranker: Ranker, dataset: Dataset, assets: Path):
         super().__init__(name="served_ranker")
-        self._inputs = input_dtypes(dataset.schema)
+        self._inputs = raw_inputs(dataset.schema, ranker.inputs.columns)
         self._rows = ranker.inputs.rows
         self._lookups = {name: VocabularyLookup(dataset.vocabulary(name), assets / f"{name}.ids")
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
@@ -44,18 +68,27 @@ class ServedRanker(tf.Module):
         self._dense = [variable.value for variable in ranker.network.variables]
 
     def score(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Named raw inputs, each [batch] -> ``{"score": float32 [batch]}``, the probability of an engagement.
+        """Named raw inputs, see ``raw_inputs`` -> ``{"score": float32 [batch]}``, the probability of an engagement.
 
         Further heads add ``score_<label>``.
         """
-        batch = {row.column: self._lookups[row.vocabulary].rows(raw[_raw_name(row.column)]) for row in self._rows}
-        rows = {row.name: tf.gather(self._tables[row.table], batch[row.column]) for row in self._rows}  # [batch, dim]
+        batch = {row.column: self._looked_up(row, raw[_raw_name(row.column)]) for row in self._rows}
+        # As in Ranker.gather: [batch, dim], or [batch, length, dim] with row 0 for padding, which is masked.
+        rows = {row.name: tf.gather(self._tables[row.table], tf.maximum(batch[row.column], 0)) for row in self._rows}
         probabilities = tf.sigmoid(self._logits(rows, batch | {name: raw[name] for name in self._numeric}))
         return dict(zip(self._outputs, tf.unstack(probabilities, axis=1), strict=True))
 
+    def _looked_up(self, row: RowInput, raw: tf.Tensor) -> tf.Tensor:
+        """int64 rows of raw values [batch]; of several values [batch, length], padding where the value is missing."""
+        lookup = self._lookups[row.vocabulary]
+        if row.length is None:
+            return lookup.rows(raw)
+        rows = tf.reshape(lookup.rows(tf.reshape(raw, [-1])), tf.shape(raw))
+        return tf.where(raw == MISSING[lookup.dtype.name], tf.constant(PADDING, tf.int64), rows)
+
     def save(self, folder: Path) -> None:
         """Writes the SavedModel with its signature ``serving_default``."""
-        specs = {name: tf.TensorSpec([None], tf.as_dtype(dtype), name) for name, dtype in self._inputs.items()}
+        specs = {name: tf.TensorSpec(of.spec.shape, of.spec.dtype, name) for name, of in self._inputs.items()}
         signature = tf.function(self.score).get_concrete_function(**specs)
         tf.saved_model.save(self, str(folder), signatures={SIGNATURE: signature})
 

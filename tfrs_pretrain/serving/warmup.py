@@ -22,11 +22,11 @@ def write_warmup(path: Path, model_name: str, inputs: Mapping[str, np.ndarray]) 
     Args:
       path: ``assets.extra/tf_serving_warmup_requests`` under the model.
       model_name: name under which the server offers the model.
-      inputs: input of the signature -> raw values [n]; repeated as often as a batch needs.
+      inputs: input of the signature -> raw values [n, ...]; repeated as often as a batch needs.
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
         for batch_size in BATCH_SIZES:
-            batch = {name: np.resize(values, batch_size) for name, values in inputs.items()}
+            batch = {name: np.resize(values, (batch_size, *values.shape[1:])) for name, values in inputs.items()}
             log = PredictionLog(predict_log=PredictLog(request=_request(model_name, batch)))
             writer.write(log.SerializeToString(deterministic=True))
 
