@@ -6,7 +6,6 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import TREE
 from processes import newest, run_until
 
 import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
@@ -22,24 +21,29 @@ from tfrs_pretrain.ranking.run import train_arm
 
 RANK = """
 from pathlib import Path
-from test_ranking_resume import configured
+from test_ranking_resume import rank
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.ranking.run import train_arm
 
-dataset, embeddings, output = map(Path, arguments)
-train_arm(configured(), Dataset.open(dataset), "distilled", output, embeddings=embeddings)
+folder, embeddings, output = map(Path, arguments)
+dataset = Dataset.open(folder)
+rank(dataset, embeddings, output)
 """
 
 
-def configured(seed=4, **ranking):
-    return Config.model_validate(TREE | {"seed": seed, "training": {"checkpoint_every_steps": 7},
-                                         "ranking": TREE["ranking"] | {"epochs": 2, "batch_size": 512} | ranking})
+def configured(dataset, seed=4, **ranking):
+    tree = dataset.info["config"]
+    return Config.model_validate(tree | {"seed": seed, "training": {"checkpoint_every_steps": 7},
+                                         "ranking": tree["ranking"] | {"epochs": 2, "batch_size": 512} | ranking})
+
+
+def rank(dataset, embeddings, output, arm="distilled", **settings):
+    return train_arm(configured(dataset, **settings), dataset, arm, output, embeddings=embeddings)
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(planted, planted_embeddings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "ranker"
-    return folder, train_arm(configured(), planted.dataset, "distilled", folder, embeddings=planted_embeddings)
+    return folder, rank(planted.dataset, planted_embeddings, folder)
 
 
 def assert_same_ranker(one, other):
@@ -68,7 +72,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
         assert ("continues from checkpoint" in words) == (before is not None)
         assert newest(checkpoints) == f"step-{expected:09d}"
         assert not output.exists()
-    manifest = train_arm(configured(), planted.dataset, "distilled", output, embeddings=planted_embeddings)
+    manifest = rank(planted.dataset, planted_embeddings, output)
     assert not checkpoints.exists()
     assert_same_ranker(output, uninterrupted[0])
     assert manifest["metrics"] == uninterrupted[1]["metrics"]
@@ -77,49 +81,49 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
         assert again == pytest.approx(whole, rel=1e-12)
 
 
-def interrupted(planted, output, monkeypatch, config, embeddings):
+def interrupted(planted, output, monkeypatch, embeddings):
     """Leaves the checkpoints of a run that stopped when it first judged."""
     monkeypatch.setattr("tfrs_pretrain.ranking.trainee.predict", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        train_arm(config, planted.dataset, "distilled", output, embeddings=embeddings)
+        rank(planted.dataset, embeddings, output)
     monkeypatch.undo()
 
 
 def test_checkpoints_of_another_run_are_refused(planted, planted_embeddings, tmp_path, monkeypatch):
     output = tmp_path / "ranker"
-    interrupted(planted, output, monkeypatch, configured(), planted_embeddings)
-    for config, message in ((configured(seed=5), r"seed \(4 there, 5 here\)"),
-                            (configured(learning_rate=1e-3), r"ranking.learning_rate \(0.005 there, 0.001 here\)")):
+    interrupted(planted, output, monkeypatch, planted_embeddings)
+    for settings, message in (({"seed": 5}, r"seed \(4 there, 5 here\)"),
+                              ({"learning_rate": 1e-3}, r"ranking.learning_rate \(0.005 there, 0.001 here\)")):
         with pytest.raises(UserError, match=f"another run, first difference in {message}"):
-            train_arm(config, planted.dataset, "distilled", output, embeddings=planted_embeddings)
+            rank(planted.dataset, planted_embeddings, output, **settings)
     other = tmp_path / "embeddings"
     shutil.copytree(planted_embeddings, other)
     manifest = other / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"seed": 8}))
     with pytest.raises(UserError, match="another run, first difference in embeddings_manifest_digest"):
-        train_arm(configured(), planted.dataset, "distilled", output, embeddings=other)
+        rank(planted.dataset, other, output)
 
 
 def test_checkpoints_of_another_dataset_are_refused(planted, planted_embeddings, tmp_path, monkeypatch):
     output, folder = tmp_path / "ranker", tmp_path / "dataset"
-    interrupted(planted, output, monkeypatch, configured(), planted_embeddings)
+    interrupted(planted, output, monkeypatch, planted_embeddings)
     shutil.copytree(planted.dataset.folder, folder)
     info = json.loads((folder / DATASET_INFO).read_text())
     info["numeric"]["price"]["mean"] = 2.5
     (folder / DATASET_INFO).write_text(json.dumps(info))
     with pytest.raises(UserError, match="another run, first difference in dataset_info_digest"):
-        train_arm(configured(), Dataset.open(folder), "distilled", output, embeddings=planted_embeddings)
+        rank(Dataset.open(folder), planted_embeddings, output)
 
 
 def test_checkpoints_of_another_arm_with_other_variables_are_refused(planted, planted_embeddings, tmp_path,
                                                                      monkeypatch):
     output = tmp_path / "ranker"
-    interrupted(planted, output, monkeypatch, configured(), planted_embeddings)
+    interrupted(planted, output, monkeypatch, planted_embeddings)
     with pytest.raises(UserError, match=r"another run, first difference in arm \('distilled' there, 'scratch' here\)"):
-        train_arm(configured(), planted.dataset, "scratch", output, embeddings=None)
+        rank(planted.dataset, None, output, arm="scratch")
 
 
 def test_a_diverging_run_names_step_ids_and_checkpoint(planted, tmp_path):
     with pytest.raises(UserError, match=r"not finite at step .* first \(user, item\) pairs of the batch: "
                                         r"\(\d+, 'ítem-\d+'\).*last good checkpoint: none yet"):
-        train_arm(configured(learning_rate=1e30), planted.dataset, "scratch", tmp_path / "ranker", embeddings=None)
+        rank(planted.dataset, None, tmp_path / "ranker", arm="scratch", learning_rate=1e30)
