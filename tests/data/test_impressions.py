@@ -93,6 +93,14 @@ def test_order_follows_from_seed_and_epoch_and_mixes_files(dataset, window):
         assert abs(np.corrcoef(np.arange(960)[~np.isnan(first)], first[~np.isnan(first)])[0, 1]) < 0.15
 
 
+@pytest.mark.parametrize("start", [0, 1, 4, 5, 9, 15])
+def test_batches_can_start_anywhere(dataset, start):
+    whole = train(dataset, window=300)
+    rest = train(dataset, window=300, start=start)
+    assert len(rest) == len(whole) - start
+    np.testing.assert_array_equal(prices(rest) if rest else [], prices(whole[start:]) if rest else [])
+
+
 def test_windows_are_permuted_differently(dataset):
     seen = np.nan_to_num(prices(train(dataset, window=64, batch_size=64)), nan=-1.0)
     ranks = [tuple(np.argsort(block)) for block in seen[:640].reshape(10, 64)]

@@ -107,3 +107,69 @@ def test_decay_matches_naive_twin(name, make_twin, power):
 def test_no_penalty_needs_no_state():
     assert make_optimizer("lazy_adam", l2=0.0, rarity_power=1.0).slots(4).keys() == {"mean", "square"}
     assert make_optimizer("lazy_adam", l2=0.1, rarity_power=1.0).slots(4).keys() == {"mean", "square", "updates"}
+
+
+# Row 0 takes part in steps 1, 6 and 7: intervals 0 (its first), 4 and 0.
+VISITS = [[0, 1], [1], [1], [1, 2], [1], [0, 1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.4])
+@pytest.mark.parametrize(("name", "make_twin"), [
+    ("lazy_adam", NaiveAdam), ("adagrad", lambda: NaiveAdagrad(False))])
+def test_interval_decay_is_algorithm_1_of_adamar(name, make_twin, alpha):
+    """alpha 0.4 and four absences reach the bound of 1: the old row is forgotten and only the update is left."""
+    initial = normal_rows(ROWS, DIM, 1.0, seed=4)
+    table = EmbeddingTable("t", initial, make_optimizer(name, interval_decay=alpha))
+    expected, twin, last = initial.astype(np.float64), make_twin(), {}
+    for step, visited in enumerate(VISITS, 1):
+        batch = np.array(visited)
+        gradient = gradients(batch, step)
+        table.apply_gradients(tf.constant(batch), tf.constant(gradient, tf.float32), RATE)
+        for row in set(visited):
+            interval = step - last.get(row, step - 1) - 1
+            expected[row] *= 1 - min(1.0, alpha * interval)
+            last[row] = step
+        twin.step(expected, {row: gradient[batch == row].sum(axis=0) for row in set(visited)})
+    np.testing.assert_allclose(table.numpy(), expected, rtol=0, atol=3e-6)
+    np.testing.assert_array_equal(table.numpy()[3:], initial[3:])
+
+
+def test_interval_decay_spares_rows_of_every_batch_and_pretrained_rows_until_they_are_met():
+    initial = normal_rows(ROWS, DIM, 1.0, seed=5)
+    tables = [EmbeddingTable("t", initial, make_optimizer("adagrad", interval_decay=decay)) for decay in (0.0, 0.5)]
+    for step, visited in enumerate([[1], [1], [1], [1, 2]]):
+        for table in tables:
+            gradient = gradients(np.array(visited), step)
+            table.apply_gradients(tf.constant(visited), tf.constant(gradient, tf.float32), RATE)
+    np.testing.assert_array_equal(tables[0].numpy(), tables[1].numpy())
+
+
+def test_reset_forgets_rows_and_state():
+    initial, again = normal_rows(ROWS, DIM, 1.0, seed=6), normal_rows(ROWS, DIM, 1.0, seed=7)
+    rule = make_optimizer("lazy_adam", interval_decay=0.1)
+    table, fresh = EmbeddingTable("t", initial, rule), EmbeddingTable("t", again, rule)
+    for seed, batch in enumerate(BATCHES):
+        table.apply_gradients(tf.constant(batch), tf.constant(gradients(batch, seed), tf.float32), RATE)
+    table.reset(again)
+    for one, other in zip((table.weights, table.step, *table.slots.values()),
+                          (fresh.weights, fresh.step, *fresh.slots.values()), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["lazy_adam", "rowwise_adagrad", "adagrad"])
+def test_inactive_updates_leave_no_trace(name):
+    """Bits of the rows, the state and the step counter: a later start equals a start without them."""
+    initial = normal_rows(ROWS, DIM, 1.0, seed=8)
+    rule = make_optimizer(name, l2=0.1, rarity_power=1.0, interval_decay=0.1)
+    table, later = EmbeddingTable("t", initial, rule), EmbeddingTable("t", initial, rule)
+    for active in (False, True):
+        for seed, batch in enumerate(BATCHES):
+            gradient = tf.constant(gradients(batch, seed), tf.float32)
+            table.apply_gradients(tf.constant(batch), gradient, RATE, active=tf.constant(active))
+            if active:
+                later.apply_gradients(tf.constant(batch), gradient, RATE)
+        if not active:
+            np.testing.assert_array_equal(table.numpy(), initial)
+    for one, other in zip((table.weights, table.step, *table.slots.values()),
+                          (later.weights, later.step, *later.slots.values()), strict=True):
+        np.testing.assert_array_equal(one, other)

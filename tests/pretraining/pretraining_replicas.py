@@ -55,14 +55,18 @@ def trained(strategy, dataset, optimizer, steps):
     return loss, start, copies(strategy, model)
 
 
-def main(folder, replicas, output):
-    training = (TrainingConfig(strategy="multi_worker") if replicas == "worker" else
-                TrainingConfig(strategy="mirrored", logical_cpus=int(replicas)))
-    strategy, dataset = build_strategy(training), Dataset.open(folder)
+def results(strategy, dataset):
+    """Losses, gradients and tables, to be compared between numbers of replicas."""
     first, start, once = trained(strategy, dataset, Descent(), 1)
     mean, _, tables = trained(strategy, dataset, LazyAdam(), STEPS)
     gradients = {f"gradient/{name}": start[name] - once[name] for name in start if "/rows/" in name}
-    np.savez(output, first=first, mean=mean, replicas=strategy.num_replicas_in_sync, **tables, **gradients)
+    return {"first": first, "mean": mean, "replicas": strategy.num_replicas_in_sync, **tables, **gradients}
+
+
+def main(folder, replicas, output):
+    training = (TrainingConfig(strategy="multi_worker") if replicas == "worker" else
+                TrainingConfig(strategy="mirrored", logical_cpus=int(replicas)))
+    np.savez(output, **results(build_strategy(training), Dataset.open(folder)))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,18 @@
 """Replicas change nothing: 1, 2 and 4 on one machine, and two workers in processes of their own."""
 
-import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pretraining_replicas import results
+from processes import finish, signal_once_saved, start, two_workers
 
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data import planted
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.training.strategy import build_strategy
 
 SCRIPT = Path(__file__).with_name("pretraining_replicas.py")
@@ -32,39 +29,17 @@ pretrain(configured(sys.argv[2]), Dataset.open(sys.argv[1]), Path(sys.argv[3]))
 
 def configured(strategy):
     tree = planted.planted_config(training={"strategy": strategy, "checkpoint_every_steps": 7})
-    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | {"epochs": 1}})
-
-
-def start(command, **environment):
-    return subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, cwd=SCRIPT.parent, env=os.environ | environment)
-
-
-def finish(*processes):
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
-    for process, words in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, words[-3000:]
-    return outputs
-
-
-def two_workers(command):
-    """Starts the command, a function of the worker's number, once for each of two workers."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("localhost", 0))
-        two.bind(("localhost", 0))
-        addresses = [f"localhost:{taken.getsockname()[1]}" for taken in (one, two)]
-    return [start(command(index), TF_CONFIG=json.dumps({
-        "cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})) for index in range(2)]
+    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | {"epochs": 2}})
 
 
 @pytest.fixture(scope="module")
 def runs(tiny_dataset, tmp_path_factory):
-    """Name -> what each process saved."""
+    """Name -> what one replica came to, in this process, and what others saved."""
     folder = tmp_path_factory.mktemp("replicas")
-    for cpus in (1, 2, 4):
-        finish(start([SCRIPT, tiny_dataset.folder, cpus, folder / f"{cpus}.npz"]))
+    finish(*(start([SCRIPT, tiny_dataset.folder, cpus, folder / f"{cpus}.npz"]) for cpus in (2, 4)))
     finish(*two_workers(lambda index: [SCRIPT, tiny_dataset.folder, "worker", folder / f"worker{index}.npz"]))
-    return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+    saved = {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+    return saved | {"1": results(build_strategy(TrainingConfig(strategy="one_device")), tiny_dataset)}
 
 
 @pytest.mark.slow
@@ -99,25 +74,22 @@ def test_workers_stay_bit_identical(runs):
         np.testing.assert_array_equal(runs["worker1"][key], expected, err_msg=key)
 
 
-def interrupt(workers, checkpoints):
-    """Sends SIGTERM to the second worker once there is a checkpoint; both must then stop."""
-    for _ in range(6000):
-        if list(checkpoints.glob("step-*")) or workers[0].poll() is not None:
-            break
-        time.sleep(0.02)
-    workers[1].send_signal(signal.SIGTERM)
-    words = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [143, 143], words[0][-3000:]
-
-
 @pytest.mark.slow
-def test_two_workers_stop_together_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
-    def command(index):
-        return ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]
+def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
+    def stopped(number):
+        """Exit codes and words of two workers of which the second gets a signal."""
+        workers = two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"])
+        signal_once_saved(workers[1], number, tmp_path / "two.checkpoints")
+        words = [worker.communicate(timeout=300)[0] for worker in workers]
+        return [worker.returncode for worker in workers], words
 
-    finish(start(["-c", PRETRAIN, tiny_dataset.folder, "one_device", tmp_path / "one"]))
-    interrupt(two_workers(command), tmp_path / "two.checkpoints")
-    words = finish(*two_workers(command))
+    pretrain(configured("one_device"), tiny_dataset, tmp_path / "one")
+    codes, words = stopped(signal.SIGTERM)
+    assert codes == [143, 143], words[0][-3000:]
+    codes, words = stopped(signal.SIGKILL)
+    assert codes == [1, -9], words[0][-3000:]
+    assert "UserError: another worker ended: start the same command again on every worker" in words[0]
+    words = finish(*two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]))
     assert all("continues from checkpoint" in text for text in words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))

@@ -1,17 +1,20 @@
 """Stage I killed at awkward moments and started again ends as if nothing had happened."""
 
+import json
+import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from processes import newest, run_until
 
 import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
 
 # isort: split
+from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data import planted
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.run import pretrain
@@ -24,39 +27,14 @@ def configured(seed=7, **pretraining):
     return Config.model_validate(tree | {"pretraining": tree["pretraining"] | pretraining})
 
 
-# The process ends itself, so that the moment is exact: argv = dataset, output, signal, what to count, at which count.
-DYING = """
-import os, sys
+PRETRAIN = """
 from pathlib import Path
-import tfrs_pretrain
 from test_resume import configured
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.pretraining.run import pretrain
-from tfrs_pretrain.training import checkpoint, loop
 
-dataset, output, number, event, at = sys.argv[1:]
-loop.STEPS_PER_CALL = 1
-counted = 0
-def dying(function):
-    def call(*arguments, **keywords):
-        global counted
-        counted += 1
-        if counted == int(at):
-            os.kill(os.getpid(), int(number))
-        return function(*arguments, **keywords)
-    return call
-if event == "step":
-    loop._Loop.__call__ = dying(loop._Loop.__call__)
-if event == "write":
-    checkpoint.file_digest = dying(checkpoint.file_digest)
-pretrain(configured(), Dataset.open(dataset), Path(output))
+pretrain(configured(), Dataset.open(arguments[0]), Path(arguments[1]))
 """
-
-
-def run_until(tiny_dataset, output, number, event, at):
-    done = subprocess.run([sys.executable, "-c", DYING, str(tiny_dataset.folder), str(output), str(int(number)), event,
-                           str(at)], capture_output=True, text=True, check=False, cwd="tests/pretraining")
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +48,17 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
     output = tmp_path / "embeddings"
     checkpoints = tmp_path / "embeddings.checkpoints"
 
-    def newest():
-        return max((path.name for path in checkpoints.glob("step-*")), default=None)
-
     for number, event, at, code, expected in (
             (signal.SIGKILL, "step", 8, -9, 6),                           # step 8 of the first epoch
             (signal.SIGKILL, "write", 3 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
             (signal.SIGTERM, "step", 50, 143, None)):
-        before = newest()
-        came, words = run_until(tiny_dataset, output, number, event, at)
+        before = newest(checkpoints)
+        came, words = run_until(PRETRAIN, number, event, at, tiny_dataset.folder, output)
         assert came == code, words[-2000:]
         assert ("continues from checkpoint" in words) == (before is not None)
-        assert (newest() or "") > (before or "") or number == signal.SIGKILL
+        assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL
         if expected is not None:
-            assert newest() == f"step-{expected:09d}"
+            assert newest(checkpoints) == f"step-{expected:09d}"
     manifest = pretrain(configured(), tiny_dataset, output)
     assert not checkpoints.exists()
     for name in ("user", "item"):
@@ -95,7 +70,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
 
 def interrupted(dataset, output, monkeypatch, config):
     """Leaves the checkpoints of a run that stopped in its first epoch."""
-    monkeypatch.setattr("tfrs_pretrain.pretraining.epochs.Evaluator.__call__", fail_after_first())
+    monkeypatch.setattr("tfrs_pretrain.pretraining.trainee.Evaluator.__call__", fail_after_first())
     with pytest.raises(RuntimeError, match="stopped"):
         pretrain(config, dataset, output)
     monkeypatch.undo()
@@ -134,6 +109,15 @@ def test_checkpoints_of_another_configuration_are_refused(tiny_dataset, tmp_path
         pretrain(configured(temperature=0.5), tiny_dataset, tmp_path / "e")
     with pytest.raises(UserError, match=r"another run, first difference in seed \(7 there, 8 here\)"):
         pretrain(configured(seed=8), tiny_dataset, tmp_path / "e")
+
+
+def test_checkpoints_of_another_dataset_are_refused(tiny_dataset, tmp_path, monkeypatch):
+    interrupted(tiny_dataset, tmp_path / "e", monkeypatch, configured())
+    shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
+    info = tmp_path / "dataset" / DATASET_INFO
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"built": "again, from other logs"}))
+    with pytest.raises(UserError, match="another run, first difference in dataset_info_digest"):
+        pretrain(configured(), Dataset.open(tmp_path / "dataset"), tmp_path / "e")
 
 
 def test_diverging_run_names_step_ids_and_checkpoint(tiny_dataset, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def curves(folder):
 def test_losses_rates_and_metrics_are_written_by_step(tiny_dataset, tmp_path):
     tree = planted.planted_config(training={"tensorboard": str(tmp_path / "events"), "checkpoint_every_steps": 10})
     manifest = pretrain(Config.model_validate(tree), tiny_dataset, tmp_path / "e")
-    points, steps = curves(tmp_path / "events"), manifest["steps_per_epoch"]
+    points, steps = curves(tmp_path / "events" / "pretraining"), manifest["steps_per_epoch"]
     ends = [epoch * steps for epoch in range(4)]
     for name in ("heldout_loss", "recall@50"):
         assert list(points[f"heldout/{name}"]) == ends

@@ -148,7 +148,7 @@ def config():
 @pytest.fixture
 def build(planted, config):
     """Makes a learner from scratch: ``build(role)`` for "student" or "teacher", other layers as ``hidden``."""
-    from tfrs_pretrain.ranking.run import build_learner
+    from tfrs_pretrain.ranking.build import build_learner
 
     def learner(role, hidden=None):
         teacher = role == "teacher"

@@ -1,25 +1,26 @@
-"""Trains student and teacher a few steps on as many logical CPUs as asked and saves what they became.
+"""Trains student and teacher a few steps on as many replicas as asked and saves what they became.
 
-Plain gradient descent stands in for Adam, which would hide a wrong scale of the gradients.
+Arguments: dataset, number of logical CPUs or "worker" (of TF_CONFIG), output file. Plain gradient descent of rate 1 on
+the tables shows their gradients as the difference of two tables; Adam would hide a wrong scale.
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
-from tfrs_pretrain.config import DistillationConfig, TrainingConfig
+from tfrs_pretrain.config import Config, DistillationConfig, TrainingConfig
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.optimizers import SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation import distillation_step
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.ranker import Ranker
-from tfrs_pretrain.ranking.run import build_learner
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
-STEPS, BATCH = 5, 64
+STEPS, BATCH = 20, 64
 
 
 class Descent(SparseOptimizer):
@@ -33,9 +34,11 @@ class Descent(SparseOptimizer):
 
 
 def columns():
+    """Impressions with Zipf items; sorted within each batch, so that each replica sees other items."""
     random = np.random.default_rng(1)
     size = STEPS * BATCH
-    return {"user": random.integers(0, 20, size), "item": random.integers(0, 30, size),
+    items = np.sort(np.minimum(random.zipf(1.3, (STEPS, BATCH)), 253) - 1, axis=1).ravel()
+    return {"user": random.integers(0, 20, size), "item": items,
             "place": random.integers(0, 3, size), "outcome": random.integers(0, 4, size),
             "price": random.normal(3, 2, size).astype(np.float32),
             "dwell": random.standard_normal(size).astype(np.float32),
@@ -48,42 +51,57 @@ def descending(learner):
 
     ranker = learner.ranker
     tables = {name: EmbeddingTable(name, table.numpy(), Descent()) for name, table in ranker.tables.items()}
-    twin = Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=0.1,
-                   table_learning_rates=dict.fromkeys(tables, 5.0))
-    twin.optimizer = keras.optimizers.SGD(0.1)
+    twin = Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=1.0, table_learning_rate=1.0)
+    twin.optimizer = keras.optimizers.SGD(1.0)
     twin.optimizer.build(ranker.network.trainable_variables)
     return twin
 
 
-def main(folder, replicas, output):
+def copies(strategy, learners):
+    """What every local replica holds."""
+    found = {}
+    for role, learner in learners.items():
+        tables = {f"{name}/{key}": variable for name, table in learner.ranker.tables.items()
+                  for key, variable in (("rows", table.weights), *table.slots.items())}
+        weights = {f"weights{i}": variable.value
+                   for i, variable in enumerate(learner.ranker.network.trainable_variables)}
+        found |= {f"{role}/{name}/{replica}": copy.numpy() for name, variable in (tables | weights).items()
+                  for replica, copy in enumerate(strategy.experimental_local_results(variable))}
+    return found
+
+
+def trained(strategy, dataset, steps, change=lambda learner: learner):
+    """Mean losses, and what the replicas held before and after some steps."""
     import tensorflow as tf
-    from conftest import TREE
 
-    from tfrs_pretrain.config import Config
-    from tfrs_pretrain.data.dataset import Dataset
-
-    config, dataset = Config.model_validate(TREE), Dataset.open(Path(folder))
-    strategy = build_strategy(TrainingConfig(logical_cpus=int(replicas)))
-    assert strategy.num_replicas_in_sync == int(replicas)
+    config = Config.model_validate(dataset.info["config"])
     with strategy.scope():
-        student, teacher = (
-            descending(build_learner(config.ranking, dataset, config.ranking.arms["scratch"], None, hidden=(8,),
-                                     seed=3, privileged=role == "teacher"))
-            for role in ("student", "teacher"))
-        step = distillation_step(student, teacher, DistillationConfig(weight=0.5, temperature=2.0, warmup_steps=4))
-    batches = tf.data.Dataset.from_tensor_slices(columns()).batch(BATCH, drop_remainder=True)
+        learners = {role: change(build_learner(config.ranking, dataset, config.ranking.arms["scratch"], None,
+                                               hidden=(8,), seed=3, privileged=role == "teacher"))
+                    for role in ("student", "teacher")}
+        step = distillation_step(*learners.values(), DistillationConfig(weight=0.5, temperature=2.0, warmup_steps=4))
+    start = copies(strategy, learners)
+    batches = tf.data.Dataset.from_tensors(columns()).rebatch(BATCH, drop_remainder=True)
     with progress("steps") as meter:
-        metrics = run_epoch(strategy, step, batches, steps=STEPS, meter=meter)
-    state = {}
-    for role, learner in (("student", student), ("teacher", teacher)):
-        for name, table in learner.ranker.tables.items():
-            state |= {f"{role}/{name}/{i}": part.numpy()
-                      for i, part in enumerate(strategy.experimental_local_results(table.weights))}
-        for index, variable in enumerate(learner.ranker.network.trainable_variables):
-            state |= {f"{role}/w{index}/{i}": part.numpy()
-                      for i, part in enumerate(strategy.experimental_local_results(variable.value))}
-    scores = student.ranker.score({name: tf.constant(values) for name, values in columns().items()})
-    np.savez(output, scores=scores, **state, **{f"metric/{name}": value for name, value in metrics.items()})
+        means = run_epoch(strategy, step, batches, steps=steps, meter=meter)
+    return means, start, copies(strategy, learners)
+
+
+def results(strategy, dataset):
+    """Losses, gradients, tables and weights, to be compared between numbers of replicas."""
+    first, start, once = trained(strategy, dataset, 1, descending)
+    means, _, after = trained(strategy, dataset, STEPS)
+    gradients = {f"gradient/{name}": start[name] - once[name] for name in start}
+    return {**{f"first/{name}": value for name, value in first.items()},
+            **{f"mean/{name}": value for name, value in means.items()},
+            "replicas": strategy.num_replicas_in_sync, **after, **gradients}
+
+
+def main(folder, replicas, output):
+    training = (TrainingConfig(strategy="multi_worker") if replicas == "worker" else
+                TrainingConfig(strategy="mirrored", logical_cpus=int(replicas)))
+    strategy = build_strategy(training)
+    np.savez(output, **results(strategy, Dataset.open(folder)))
 
 
 if __name__ == "__main__":

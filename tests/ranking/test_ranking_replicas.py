@@ -1,54 +1,97 @@
-import os
-import subprocess
-import sys
+"""Replicas change nothing in Stage II: 1, 2 and 4 on one machine, and two workers in processes of their own."""
+
+import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import finish, signal_once_saved, start, two_workers
+from replica_steps import results
 
-from tfrs_pretrain.ranking.run import build_learner
+from tfrs_pretrain.config import Config, TrainingConfig
+from tfrs_pretrain.ranking.run import train_arm
+from tfrs_pretrain.training.strategy import build_strategy
 
 SCRIPT = Path(__file__).with_name("replica_steps.py")
+RANK = """
+import sys
+from pathlib import Path
+import tfrs_pretrain
+from test_ranking_replicas import configured
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.ranking.run import train_arm
+folder, embeddings, output = map(Path, sys.argv[1:])
+dataset = Dataset.open(folder)
+train_arm(configured(dataset, "multi_worker"), dataset, "distilled", output, embeddings=embeddings)
+"""
 
 
-def trained(planted, folder, replicas):
-    """What the script saved; each strategy needs its own process."""
-    output = folder / f"{replicas}.npz"
-    command = [sys.executable, str(SCRIPT), str(planted.dataset.folder), str(replicas), str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
-    assert done.returncode == 0, done.stderr[-3000:]
-    return dict(np.load(output))
+def configured(dataset, strategy):
+    tree = dataset.info["config"]
+    return Config.model_validate(tree | {"training": {"strategy": strategy, "checkpoint_every_steps": 7}})
 
 
 @pytest.fixture(scope="module")
 def runs(planted, tmp_path_factory):
+    """Name -> what one replica came to, in this process, and what others saved."""
     folder = tmp_path_factory.mktemp("replicas")
-    return trained(planted, folder, 1), trained(planted, folder, 2)
+    finish(*(start([SCRIPT, planted.dataset.folder, cpus, folder / f"{cpus}.npz"]) for cpus in (2, 4)))
+    finish(*two_workers(lambda index: [SCRIPT, planted.dataset.folder, "worker", folder / f"worker{index}.npz"]))
+    saved = {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+    return saved | {"1": results(build_strategy(TrainingConfig(strategy="one_device")), planted.dataset)}
 
 
 @pytest.mark.slow
-def test_two_replicas_learn_what_one_learns(runs):
-    one, two = runs
-    for name, expected in one.items():
-        np.testing.assert_allclose(two[name], expected, rtol=1e-5, atol=1e-6, err_msg=name)
+@pytest.mark.parametrize(("name", "replicas"), [("2", 2), ("4", 4), ("worker0", 2), ("worker1", 2)])
+def test_replicas_change_nothing(runs, name, replicas):
+    one, other = runs["1"], runs[name]
+    assert (one["replicas"], other["replicas"]) == (1, replicas)
+    for key, expected in one.items():
+        if key.startswith("gradient/"):
+            assert np.abs(expected).max() > 1e-3
+            np.testing.assert_allclose(other[key], expected, rtol=1e-6, atol=1e-6, err_msg=key)
+        elif key.startswith("first/"):
+            np.testing.assert_allclose(other[key], expected, rtol=0, atol=1e-6, err_msg=key)
+        elif key != "replicas":
+            np.testing.assert_allclose(other[key], expected, rtol=0, atol=1e-4, err_msg=key)
 
 
 @pytest.mark.slow
-def test_replicas_stay_bit_identical(runs):
-    _, two = runs
-    first = [name for name in two if name.endswith("/0")]
-    assert len(first) == 3 + 4 + 2 * 4  # tables of student and teacher, two dense layers each
-    for name in first:
-        np.testing.assert_array_equal(two[name], two[name[:-1] + "1"], err_msg=name)
+@pytest.mark.parametrize("name", ["2", "4"])
+def test_replicas_stay_bit_identical(runs, name):
+    first = [key for key in runs[name] if key.endswith("/0")]
+    # Of student and teacher: rows, mean and square of 3 and 4 tables, 4 weights each; and as many gradients but slots'.
+    assert len(first) == 3 * 7 + 2 * 4 + 7 + 2 * 4
+    for key in first:
+        for replica in range(int(name)):
+            np.testing.assert_array_equal(runs[name][key], runs[name][f"{key[:-1]}{replica}"], err_msg=key)
 
 
 @pytest.mark.slow
-def test_the_steps_moved_every_table_and_weight(runs, planted, config):
-    arm = config.ranking.arms["scratch"]
-    for role in ("student", "teacher"):
-        start = build_learner(config.ranking, planted.dataset, arm, None, hidden=(8,), seed=3,
-                              privileged=role == "teacher").ranker
-        for name, table in start.tables.items():
-            assert np.abs(runs[0][f"{role}/{name}/0"] - table.numpy()).max() > 1e-3
-        for index, weights in enumerate(start.network.get_weights()):
-            assert np.abs(runs[0][f"{role}/w{index}/0"] - weights).max() > 1e-3
+def test_workers_stay_bit_identical(runs):
+    assert runs["worker0"].keys() == runs["worker1"].keys()
+    for key, expected in runs["worker0"].items():
+        np.testing.assert_array_equal(runs["worker1"][key], expected, err_msg=key)
+
+
+@pytest.mark.slow
+def test_two_workers_stop_together_continue_and_rank_as_one_does(planted, planted_embeddings, tmp_path):
+    def command(index):
+        return ["-c", RANK, planted.dataset.folder, planted_embeddings, tmp_path / "two"]
+
+    train_arm(configured(planted.dataset, "one_device"), planted.dataset, "distilled", tmp_path / "one",
+              embeddings=planted_embeddings)
+    workers = two_workers(command)
+    signal_once_saved(workers[1], signal.SIGTERM, tmp_path / "two.checkpoints")
+    words = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [143, 143], words[0][-3000:]
+    words = finish(*two_workers(command))
+    assert all("continues from checkpoint" in text for text in words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    one, two = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two"))
+    assert (one["replicas"], two["replicas"]) == (1, 2)
+    for name in ("user", "item", "place"):
+        rows = [np.load(tmp_path / run / "tables" / f"{name}.npy") for run in ("one", "two")]
+        np.testing.assert_allclose(*rows, rtol=0, atol=1e-4)
+    assert two["metrics"]["test"]["auc"] == pytest.approx(one["metrics"]["test"]["auc"], abs=1e-3)

@@ -144,11 +144,3 @@ def test_a_damaged_record_in_the_middle_is_named_and_leaves_nothing(planted, con
     with pytest.raises(UserError, match=r"00000-of-00001.tfrecord' cannot be read past record (39|40)\d\d \(corr"):
         train_arm(config, dataset, "scratch", tmp_path / "out", embeddings=None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["damaged"]
-
-
-def test_several_workers_are_refused(planted, config, tmp_path):
-    tree = config.resolved()
-    tree["training"] |= {"strategy": "multi_worker"}
-    with pytest.raises(UserError, match="multi_worker, which only Stage I offers"):
-        train_arm(Config.model_validate(tree), planted.dataset, "scratch", tmp_path / "r", embeddings=None)
-    assert list(tmp_path.iterdir()) == []

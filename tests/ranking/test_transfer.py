@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.inputs import Inputs
@@ -10,7 +10,8 @@ from tfrs_pretrain.ranking.transfer import coverage, initial_rows, pretrained_ro
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=privileged)
-    return initial_rows(inputs, planted.dataset, config.ranking, seed=seed, embeddings=embeddings)
+    arm = ArmConfig(transfer="warm_start" if embeddings else "scratch")
+    return initial_rows(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
 
 
 def test_random_rows_follow_from_seed_and_table_alone(planted, config):

@@ -79,6 +79,16 @@ def test_non_finite_loss_names_the_step():
         run_epoch(STRATEGY, Mean().step, batches(values, 2), steps=50, meter=Recorder())
 
 
+def test_another_scalar_that_is_not_finite_is_named():
+    def step(batch):
+        return {"loss": tf.reduce_mean(batch["x"]), "teacher": 1 / tf.reduce_min(batch["x"])}
+
+    values = np.arange(1.0, 101.0)
+    values[61] = 0
+    with pytest.raises(UserError, match="the scalar 'teacher' is not finite at step 31 of 50"):
+        run_epoch(STRATEGY, step, batches(values, 2), steps=50, meter=Recorder())
+
+
 def test_an_epoch_continues_where_it_stood():
     whole, states = Mean(), []
     expected = run_epoch(STRATEGY, whole.step, batches(np.arange(200), 2), steps=70, meter=Recorder(),

@@ -4,7 +4,15 @@ The resolved configuration is stored with every artifact. Values that the paper 
 publish, such as temperature and learning rates, are this project's own choice.
 """
 
-from tfrs_pretrain.config.arms import ArmConfig, DistillationConfig
+from tfrs_pretrain.config.arms import (
+    AnchorConfig,
+    ArmConfig,
+    DistillationConfig,
+    EarlyStoppingConfig,
+    MedaConfig,
+    TransferConfig,
+)
+from tfrs_pretrain.config.backbones import Backbone, DcnV2Backbone, MlpBackbone
 from tfrs_pretrain.config.dataset import (
     SUFFIXES,
     CompleteJourneyConfig,
@@ -17,14 +25,14 @@ from tfrs_pretrain.config.dataset import (
 from tfrs_pretrain.config.export import ExportConfig
 from tfrs_pretrain.config.load import BUNDLED, first_difference, load_config, parse_config
 from tfrs_pretrain.config.pretraining import PretrainingConfig
-from tfrs_pretrain.config.ranking import Backbone, DcnV2Backbone, MlpBackbone, RankingConfig
+from tfrs_pretrain.config.ranking import RankingConfig
 from tfrs_pretrain.config.root import Config
 from tfrs_pretrain.config.training import TrainingConfig
 from tfrs_pretrain.config.windows import Window, Windows
 
 __all__ = [
-    "BUNDLED", "SUFFIXES", "ArmConfig", "Backbone", "CompleteJourneyConfig", "Config", "DatasetConfig", "DcnV2Backbone",
-    "DistillationConfig", "Duplicates", "ExportConfig", "MlpBackbone", "NegativeSampling", "PretrainingConfig",
-    "RankingConfig", "Source", "Sources", "TrainingConfig", "Window", "Windows", "first_difference", "load_config",
-    "parse_config",
+    "BUNDLED", "SUFFIXES", "AnchorConfig", "ArmConfig", "Backbone", "CompleteJourneyConfig", "Config", "DatasetConfig",
+    "DcnV2Backbone", "DistillationConfig", "Duplicates", "EarlyStoppingConfig", "ExportConfig", "MedaConfig",
+    "MlpBackbone", "NegativeSampling", "PretrainingConfig", "RankingConfig", "Source", "Sources", "TrainingConfig",
+    "TransferConfig", "Window", "Windows", "first_difference", "load_config", "parse_config",
 ]

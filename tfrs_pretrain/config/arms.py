@@ -1,28 +1,122 @@
-"""Ways to train the ranker: transfer and distillation."""
+"""Ways to train the ranker: transfer, distillation, and the one-epoch remedies that they are compared with."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from tfrs_pretrain.config.backbones import Backbone
 from tfrs_pretrain.schema import Strict
 
 
-class DistillationConfig(Strict):
-    """Online distillation: a larger teacher learns in the same step as the student it teaches."""
+class TransferConfig(Strict):
+    """Where an ID table starts, and whether it learns."""
 
+    transfer: Literal["scratch", "warm_start", "frozen", "frozen_then_trainable"] = Field(
+        "scratch", description="scratch: random rows; the others start at the pretrained rows")
+    pretrained_learning_rate_scale: float = Field(
+        0.1, gt=0, description="learning rate of pretrained tables relative to table_learning_rate")
+    trainable_from_step: int | None = Field(
+        None, ge=1, description="frozen_then_trainable: steps for which the pretrained rows stand still")
+    pretrained_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of a pretrained table's output that each training step hides")
+    pretrained_dropout_of: Literal["values", "rows"] = Field(
+        "values", description="what dropout hides: single values, or whole rows")
+    fresh_dim: int = Field(0, ge=0, description="columns of random, trainable rows beside pretrained ones (0: none)")
+
+    @model_validator(mode="after")
+    def _settings_fit_the_transfer(self) -> TransferConfig:
+        if (self.transfer == "frozen_then_trainable") != (self.trainable_from_step is not None):
+            raise ValueError(f"transfer {self.transfer!r} does not go with trainable_from_step "
+                             f"{self.trainable_from_step}: frozen_then_trainable needs a step, the others take none")
+        if self.transfer == "scratch" and (self.pretrained_dropout or self.fresh_dim):
+            raise ValueError("transfer 'scratch' has no pretrained rows for pretrained_dropout or fresh_dim: name "
+                             "another transfer, or drop these keys")
+        return self
+
+
+class DistillationConfig(Strict):
+    """A teacher whose scores the student learns beside the labels."""
+
+    teacher: str | None = Field(
+        None, description="fixed teacher: folder of a SavedModel or of a trained ranker, or a Parquet file of stored "
+                          "logits or scores by key (null: a larger model that learns in the same step)")
     weight: float = Field(0.3, ge=0, le=1, description="share of the teacher in the student loss")
     temperature: float = Field(1.0, gt=0, description="softens teacher and student logits")
     warmup_steps: int = Field(0, ge=0, description="steps over which weight grows from 0")
-    hidden: tuple[int, ...] = Field((256, 128), description="layers of the teacher's network")
-    privileged: bool = Field(True, description="let the teacher see features that serving lacks")
+    hidden: tuple[int, ...] = Field((256, 128), description="layers of the network of a teacher that learns")
+    backbone: Backbone | None = Field(None, description="of a teacher that learns (null: ranking.backbone)")
+    privileged: bool = Field(True, description="let a teacher that learns see features that serving lacks")
 
 
-class ArmConfig(Strict):
-    """One way to train the ranker."""
+class AnchorConfig(Strict):
+    """Holds fine-tuned rows near the pretrained ones that they started at."""
 
-    transfer: Literal["scratch", "warm_start"] = "scratch"
-    pretrained_learning_rate_scale: float = Field(
-        0.1, gt=0, description="learning rate of warm-started tables relative to table_learning_rate")
+    weight: float = Field(ge=0, description="of half the squared distance, averaged over the impressions of a step")
+
+
+class MedaConfig(Strict):
+    """Multi-epoch training in embedding spaces that have not seen the data."""
+
+    variant: Literal["non_continual", "continual"] = Field(
+        "non_continual", description="new tables in every epoch (arXiv 2305.19531), or one group of tables for each "
+                                     "epoch, kept while the data arrives in chunks (arXiv 2407.01607)")
+    chunks: int | None = Field(None, ge=2, description="continual: parts of the training data, in order of arrival")
+
+    @model_validator(mode="after")
+    def _chunks_fit_the_variant(self) -> MedaConfig:
+        if (self.variant == "continual") != (self.chunks is not None):
+            raise ValueError(f"variant {self.variant!r} does not go with chunks {self.chunks}: continual needs a "
+                             "number, non_continual takes none")
+        return self
+
+
+class EarlyStoppingConfig(Strict):
+    """Stops when validation no longer gets better, and goes back to the best epoch."""
+
+    metric: Literal["log_loss", "auc", "gauc"] = Field("log_loss", description="of the validation impressions")
+    patience: int = Field(1, ge=1, description="epochs without a new best that end the training")
+
+
+class Overrides(Strict):
+    """Training settings that an arm has for itself (null: those of ``ranking``)."""
+
+    epochs: int | None = Field(None, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+    table_learning_rate: float | None = Field(None, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] | None = None
+    warmup_steps: int | None = Field(None, ge=0)
+    embedding_l2: float | None = Field(None, ge=0)
+    interval_decay: float | None = Field(None, ge=0, lt=1)
+
+
+class ArmConfig(TransferConfig, Overrides):
+    """One way to train the ranker; its transfer settings hold for each ID table that ``tables`` does not name."""
+
+    tables: dict[Literal["user", "item"], TransferConfig] = Field({}, description="ID tables that differ")
+    anchor: AnchorConfig | None = None
     distillation: DistillationConfig | None = None
+    meda: MedaConfig | None = None
+    early_stopping: EarlyStoppingConfig | None = None
+
+    def transfer_of(self, space: str) -> TransferConfig:
+        """The settings of one ID table."""
+        return next((table for name, table in self.tables.items() if name == space), self)
+
+    @property
+    def transfers(self) -> dict[str, TransferConfig]:
+        """ID table -> its settings, for the tables that start at pretrained rows."""
+        tables = {space: self.transfer_of(space) for space in ("user", "item")}
+        return {space: table for space, table in tables.items() if table.transfer != "scratch"}
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> ArmConfig:
+        pretrained = [table.transfer for table in self.transfers.values()]
+        if self.anchor and set(pretrained) <= {"frozen"}:
+            raise ValueError("anchor holds pretrained rows that learn, and no table of this arm has any: drop it, or "
+                             "warm-start a table")
+        if self.meda and {"frozen", "frozen_then_trainable"} & set(pretrained):
+            raise ValueError("meda gives tables new rows in every epoch, which a frozen table does not take: drop "
+                             "meda, or transfer by warm_start")
+        return self

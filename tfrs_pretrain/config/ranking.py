@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from tfrs_pretrain.config.arms import ArmConfig
+from tfrs_pretrain.config.arms import ArmConfig, Overrides
+from tfrs_pretrain.config.backbones import Backbone, MlpBackbone
 from tfrs_pretrain.schema import Strict
-
-
-class MlpBackbone(Strict):
-    """A multilayer perceptron of ``hidden`` layers."""
-
-    kind: Literal["mlp"] = "mlp"
-
-
-class DcnV2Backbone(Strict):
-    """Deep & Cross Network V2 (arXiv 2008.13535): cross layers and an MLP of ``hidden`` layers."""
-
-    kind: Literal["dcn_v2"]
-    cross_layers: int = Field(2, ge=1)
-    rank: int | None = Field(None, ge=1, description="of each cross layer's matrix (null: full)")
-    structure: Literal["parallel", "stacked"] = Field("parallel", description="MLP beside or on the cross layers")
-
-
-Backbone = Annotated[MlpBackbone | DcnV2Backbone, Field(discriminator="kind")]
 
 
 class RankingConfig(Strict):
@@ -40,9 +23,15 @@ class RankingConfig(Strict):
     learning_rate: float = Field(3e-3, gt=0, description="of the dense layers (Adam)")
     table_learning_rate: float = Field(5e-3, gt=0, description="of the embedding tables")
     table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="of all learning rates: linear and cosine fall to 0")
+    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rates first grow")
+    embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the table rows of a batch")
+    interval_decay: float = Field(
+        0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of rows that start at random")
-    similarity: Literal["none", "dot", "cosine"] = Field(
-        "cosine", description="similarity of the user and item rows, given to the network beside the rows")
+    similarity: tuple[Literal["dot", "cosine", "norms"], ...] = Field(
+        ("cosine",), description="of the user and item rows, given to the network beside the rows")
     labels: dict[str, float] = Field(
         {}, description="further labels of the schema to predict -> weight of their loss; schema.label weighs 1")
     head_hidden: tuple[int, ...] = Field((), description="layers that each head has of its own")
@@ -62,3 +51,21 @@ class RankingConfig(Strict):
             raise ValueError(f"weights of labels must be finite and above 0; leave out what is not to be learnt: {bad}")
         # The order of the heads must not depend on the order in a file, which JSON does not keep.
         return dict(sorted(labels.items()))
+
+    @field_validator("similarity", mode="before")
+    @classmethod
+    def _one_word_will_do(cls, similarity: Any) -> Any:
+        return ([] if similarity == "none" else [similarity]) if isinstance(similarity, str) else similarity
+
+    @model_validator(mode="after")
+    def _remedies_need_epochs(self) -> RankingConfig:
+        for name, arm in self.arms.items():
+            if (arm.meda or arm.early_stopping) and self.of(arm).epochs == 1:
+                raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no "
+                                 "difference in one epoch: give it epochs")
+        return self
+
+    def of(self, arm: ArmConfig) -> RankingConfig:
+        """These settings with the arm's own in their place."""
+        own = {name: value for name in Overrides.model_fields if (value := getattr(arm, name)) is not None}
+        return self.model_copy(update=own)

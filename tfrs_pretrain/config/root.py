@@ -47,7 +47,7 @@ class Config(Strict):
         if unknown:
             raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
                              "declare them there and build the dataset again, or leave them out")
-        warm = [name for name, arm in self.ranking.arms.items() if arm.transfer == "warm_start"]
+        warm = [name for name, arm in self.ranking.arms.items() if arm.transfers]
         if warm and self.ranking.id_dim != self.pretraining.dim:
             raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "
                              f"because {warm} start from the pretrained rows")

@@ -13,16 +13,15 @@ class TrainingConfig(Strict):
     """Devices and reproducibility, for both stages."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
-        "auto", description="auto: a replica on each GPU of this machine; multi_worker: on the machines of TF_CONFIG, "
-                            "Stage I only")
+        "auto", description="auto: a replica on each GPU of this machine; multi_worker: on the machines of TF_CONFIG")
     logical_cpus: int = Field(1, ge=1, description="devices to split the CPU into, to try replicas without GPUs")
     deterministic: bool = Field(True, description="same numbers from the same seed on one device")
     checkpoint_every_steps: int | None = Field(
-        None, ge=1, description="Stage I: steps between checkpoints, beside the one after each epoch (null: none)")
+        None, ge=1, description="steps between checkpoints, beside the one after each epoch (null: none)")
     checkpoint_every_seconds: float | None = Field(
-        600, gt=0, description="Stage I: seconds between checkpoints within an epoch (null: none)")
+        600, gt=0, description="seconds between checkpoints within an epoch (null: none)")
     keep_checkpoints: int = Field(2, ge=1, description="how many of the newest checkpoints to keep while training")
-    tensorboard: str | None = Field(None, description="Stage I: folder for TensorBoard's event files (null: none)")
+    tensorboard: str | None = Field(None, description="folder for TensorBoard's event files (null: none)")
 
     @model_validator(mode="after")
     def _strategy_uses_the_cpus(self) -> TrainingConfig:

@@ -24,17 +24,19 @@ FIELDS = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"
 Batch = dict[str, tf.Tensor]
 
 
-def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int,
-                     window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
+def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int, start: int = 0,
+                     identifying: Iterable[str] = (), window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """Shuffled training impressions: per column a tensor [batch_size], the incomplete last batch dropped.
 
     Columns of several rows are [batch_size, length], padded at the end with -1, see ``list_columns``.
 
     The order depends on seed and epoch alone: files in random order, read in turns, then a random permutation of each
-    ``window`` of impressions, which bounds the memory. Identifying columns are left out.
+    ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
+    The first ``start`` batches are left out: of those a whole window back, records are read but not parsed.
     """
-    names = [name for name in _columns(dataset) if name not in (KEY, USER_ID, ITEM_ID)]
+    names = [name for name in _columns(dataset) if name not in (KEY, USER_ID, ITEM_ID) or name in identifying]
     shuffle_seed = [seed, epoch]
+    windows_done, impressions_done = divmod(start * batch_size, window)
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
     records = tf.data.Dataset.from_tensor_slices(files).interleave(
         functools.partial(tf.data.TFRecordDataset, compression_type=_compression(dataset, "impressions/train")),
@@ -44,9 +46,10 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
         columns = _parsed(serialized, dataset, names)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(tf.size(serialized)), tf.stack([seed, epoch * 2**20 + tf.cast(index, tf.int32)]))
+        order = order[tf.where(index == windows_done, impressions_done, 0):]
         return {name: tf.gather(values, order) for name, values in columns.items()}
 
-    windows = records.batch(window).enumerate().map(permuted, num_parallel_calls=1)
+    windows = records.batch(window).enumerate().skip(windows_done).map(permuted, num_parallel_calls=1)
     # One window ahead: the next is parsed while batches of this one train.
     return windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8)
 

@@ -49,6 +49,11 @@ class SparseOptimizer(abc.ABC):
         del rows, slots, step
         return gradients
 
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; here nothing."""
+        del slots, step
+        return tf.zeros_like(rows)
+
 
 @dataclasses.dataclass(frozen=True)
 class LazyAdam(SparseOptimizer):
@@ -119,8 +124,7 @@ class Decayed(SparseOptimizer):
     With ``rarity_power`` 0 the scale is 1: a row is pulled to zero once in each update that it takes part in, so
     frequent rows feel the penalty often and rare rows, which overfit first, hardly at all. Otherwise the scale is
     (updates of the table / updates of the row) ** rarity_power, both counting this one: 1 makes up for the updates
-    that the row was absent from. Decay by a row's frequency is the idea of AdamAR (arXiv 2511.06374); this form is
-    this project's own.
+    that the row was absent from. This form is this project's own; ``IntervalDecay`` is the published one.
     """
 
     rule: SparseOptimizer
@@ -141,17 +145,73 @@ class Decayed(SparseOptimizer):
         return delta, state | ({"updates": slots["updates"] + 1.0} if self.rarity_power else {})
 
 
+@dataclasses.dataclass(frozen=True)
+class IntervalDecay(SparseOptimizer):
+    """Another rule with frequency-adaptive decay: AdamAR over lazy Adam, AdagradAR over Adagrad.
+
+    Li and Lyu, "Adaptive Regularization for Large-Scale Sparse Feature Embedding Models" (ICLR 2026, arXiv 2511.06374),
+    section 3.1 and algorithm 1: at step k a row that was last updated at step s shrinks by the factor
+    1 - min(1, alpha * (k - s - 1)), beside the update and outside its moments, as in AdamW. Rows of every batch do not
+    shrink, rare rows shrink most. As everywhere here, a row moves only in the steps that it takes part in.
+
+    Before its first update a row does not shrink. The paper's rows start at zero, where this makes no difference; here
+    it keeps pretrained rows whole until the ranker meets them.
+    """
+
+    rule: SparseOptimizer
+    alpha: float
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        return self.rule.slots(dim) | {"last_step": Slot(1)}
+
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
+                   step: tf.Tensor) -> tf.Tensor:
+        return self.rule.regularize(rows, gradients, slots, step)
+
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+        last = slots["last_step"]
+        interval = tf.where(last > 0, step - last - 1.0, tf.zeros_like(last))
+        return tf.minimum(self.alpha * interval, 1.0) * rows
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        delta, state = self.rule.update(gradients, slots, step, learning_rate)
+        return delta, state | {"last_step": tf.fill(tf.shape(slots["last_step"]), step)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Still(SparseOptimizer):
+    """The rule of a table that never moves, or is never trained again; it needs no state."""
+
+    def slots(self, dim: int) -> dict[str, Slot]:
+        del dim
+        return {}
+
+    def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
+               learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        del slots, step, learning_rate
+        return tf.zeros_like(gradients), {}
+
+
 OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
     "lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad, "adagrad": Adagrad}
 
 
-def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0) -> SparseOptimizer:
-    """The rule that the configuration names, with a penalty on the rows where ``l2`` is positive, see ``Decayed``.
+def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0,
+                   interval_decay: float = 0.0) -> SparseOptimizer:
+    """The rule that the configuration names.
+
+    Args:
+      name: key of ``OPTIMIZERS``.
+      l2, rarity_power: penalty on the rows where ``l2`` is positive, see ``Decayed``.
+      interval_decay: alpha of ``IntervalDecay`` where positive.
 
     Raises:
       ValueError: no rule has this name.
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown sparse optimizer {name!r}: expected one of {sorted(OPTIMIZERS)}")
-    rule = OPTIMIZERS[name]()
-    return Decayed(rule, l2, rarity_power) if l2 else rule
+    rule: SparseOptimizer = OPTIMIZERS[name]()
+    if l2:
+        rule = Decayed(rule, l2, rarity_power)
+    return IntervalDecay(rule, interval_decay) if interval_decay else rule

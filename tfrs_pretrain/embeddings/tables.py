@@ -37,13 +37,14 @@ class EmbeddingTable(tf.Module):
         return tf.gather(local(self.weights), ids)
 
     def apply_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
-                        padded: bool = False) -> None:
+                        active: tf.Tensor | None = None, padded: bool = False) -> None:
         """Updates the rows of a batch; gradients of repeated ids are summed first, over all replicas too.
 
         Args:
           ids: integer [n], this replica's rows, repeats allowed; with several replicas n must be static.
           gradients: float32 [n, dim] of the loss over the *global* batch.
           learning_rate: scalar.
+          active: bool scalar; where it is false, neither rows nor their state move (None: they always do).
           padded: whether there may be ids below 0, whose gradients are dropped.
 
         Raises:
@@ -55,29 +56,43 @@ class EmbeddingTable(tf.Module):
         if padded:
             kept = tf.where(unique >= 0)[:, 0]
             unique, summed = tf.gather(unique, kept), tf.gather(summed, kept)
-        self.apply_summed_gradients(unique, summed, learning_rate)
+        self.apply_summed_gradients(unique, summed, learning_rate, active=active)
 
-    def apply_summed_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor) -> None:
+    def apply_summed_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
+                               active: tf.Tensor | None = None) -> None:
         """Updates distinct rows with gradients that are already summed over the batch and the replicas.
 
         Args:
           ids: integer [n], distinct, the same on every replica.
           gradients: float32 [n, dim], the same on every replica.
           learning_rate: scalar.
+          active: as in ``apply_gradients``.
 
         Raises:
           ValueError: the table has several replicas and this is not called in one of them.
         """
         self._check_replica()
         slots = {key: local(variable) for key, variable in self.slots.items()}
-        step = local(self.step).assign_add(1)
+        step = local(self.step).assign_add(1 if active is None else tf.cast(active, tf.int64))
         updates = tf.cast(step, tf.float32)
         before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
-        gradients = self.optimizer.regularize(self.gather(ids), gradients, before, updates)
+        rows = self.gather(ids)
+        gradients = self.optimizer.regularize(rows, gradients, before, updates)
         delta, state = self.optimizer.update(gradients, before, updates, learning_rate)
+        delta += self.optimizer.decay(rows, before, updates)
+        if active is not None:
+            delta = tf.where(active, delta, tf.zeros_like(delta))
+            state = {key: tf.where(active, values, before[key]) for key, values in state.items()}
         local(self.weights).scatter_sub(tf.IndexedSlices(delta, ids))
         for key, slot in slots.items():
             slot.scatter_update(tf.IndexedSlices(state[key], ids))
+
+    def reset(self, rows: np.ndarray) -> None:
+        """Starts anew at ``rows``, float32 [rows, dim], with fresh optimizer state; call it outside of replicas."""
+        self.weights.assign(rows)
+        for key, slot in self.optimizer.slots(self.dim).items():
+            self.slots[key].assign(tf.fill([self.rows, slot.columns], slot.initial))
+        self.step.assign(0)
 
     def numpy(self) -> np.ndarray:
         """float32 [rows, dim]: a copy of the weights."""

@@ -16,14 +16,15 @@ from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.pretraining.epochs import Epochs
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives
 from tfrs_pretrain.pretraining.plan import show_plan
+from tfrs_pretrain.pretraining.trainee import TwoTowerTrainee
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
+from tfrs_pretrain.training.epochs import Epochs
 from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
@@ -64,7 +65,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     with naming_corrupt_files([*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]):
-        trained = Epochs(config, dataset, strategy, model, steps, checkpoints).run()
+        trainee = TwoTowerTrainee(config, dataset, model, steps)
+        trained = Epochs(config.training, strategy, trainee, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
     manifest = {
         "config": config.resolved(),

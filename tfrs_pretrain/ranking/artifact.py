@@ -74,5 +74,4 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     except (OSError, ValueError) as error:
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error
-    return build_ranker(inputs, rows, network, table_optimizer=manifest["config"]["ranking"]["table_optimizer"],
-                        labels=manifest["labels"])
+    return build_ranker(inputs, rows, network, labels=manifest["labels"])

@@ -1,4 +1,4 @@
-"""Online knowledge distillation: a larger teacher learns from labels in the same step as the student it teaches.
+"""Knowledge distillation, from a larger teacher that learns in the same step as its student, or from a fixed one.
 
 Soft targets after Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531), section
 2, for one logit; distillation while fine-tuning pretrained embeddings after Hsu, Wang, Eksombatchai and Xu (RecSys
@@ -14,6 +14,8 @@ import tensorflow as tf
 from tfrs_pretrain.config import DistillationConfig
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.losses import hard_losses
+
+TEACHER = "teacher_logits"  # column of a batch: a fixed teacher's float32 [batch, heads]
 
 Step = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 
@@ -36,25 +38,33 @@ def soft_weight(step: tf.Tensor, config: DistillationConfig) -> tf.Tensor:
 
 
 def label_step(student: Learner) -> Step:
-    """A step that learns from labels alone; it reports ``loss``."""
+    """A step that learns from labels alone; it reports ``loss``, with an anchor also its parts ``hard`` and ``anchor``.
+    """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        logits = student.learn(batch, lambda logits: student.label_loss(batch, logits))
-        return {"loss": tf.reduce_mean(student.label_loss(batch, logits))}
+        learnt = student.learn(batch, lambda logits: student.label_loss(batch, logits))
+        hard = tf.reduce_mean(student.label_loss(batch, learnt.logits))
+        if learnt.anchor is None:
+            return {"loss": hard}
+        return {"loss": hard + learnt.anchor, "hard": hard, "anchor": learnt.anchor}
 
     return step
 
 
-def distillation_step(student: Learner, teacher: Learner, config: DistillationConfig) -> Step:
-    """A step that updates the teacher from labels, then the student from labels and from the teacher's logits.
+def distillation_step(student: Learner, teacher: Learner | None, config: DistillationConfig) -> Step:
+    """A step in which the student learns from labels and from a teacher's logits.
 
-    The student sees the teacher's logits from before the teacher learnt this batch's labels. Reported: ``loss`` (the
-    student's mix), its parts ``hard`` and ``soft``, the teacher's own loss ``teacher`` and the ``soft_weight``.
+    A teacher that learns is updated first, from labels alone; the student sees its logits from before that. Without
+    one, the logits come with the batch, as column ``TEACHER``. Reported: ``loss`` (all that the student minimises), its
+    parts ``hard``, ``soft`` and, with an anchor, ``anchor``; the teacher's own loss ``teacher``; the ``soft_weight``.
     """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         weight = soft_weight(student.steps, config)
-        teacher_logits = teacher.learn(batch, lambda logits: teacher.label_loss(batch, logits))
+        if teacher is None:
+            teacher_logits = batch[TEACHER]
+        else:
+            teacher_logits = teacher.learn(batch, lambda logits: teacher.label_loss(batch, logits)).logits
 
         def hard(logits: tf.Tensor) -> tf.Tensor:
             return student.label_loss(batch, logits)
@@ -65,13 +75,15 @@ def distillation_step(student: Learner, teacher: Learner, config: DistillationCo
         def mixed(logits: tf.Tensor) -> tf.Tensor:
             return (1 - weight) * hard(logits) + weight * soft(logits)
 
-        logits = student.learn(batch, mixed)
+        logits, anchor = student.learn(batch, mixed)
+        loss, parts = tf.reduce_mean(mixed(logits)), {} if anchor is None else {"anchor": anchor}
         return {
-            "loss": tf.reduce_mean(mixed(logits)),
+            "loss": loss if anchor is None else loss + anchor,
             "hard": tf.reduce_mean(hard(logits)),
             "soft": tf.reduce_mean(soft(logits)),
-            "teacher": tf.reduce_mean(teacher.label_loss(batch, teacher_logits)),
+            "teacher": tf.reduce_mean(student.label_loss(batch, teacher_logits)),
             "soft_weight": weight,
+            **parts,
         }
 
     return step

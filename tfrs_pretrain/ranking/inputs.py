@@ -45,12 +45,12 @@ class Inputs:
     Attributes:
       rows: the ID spaces, then the features.
       numeric: numeric feature -> its training statistics.
-      similarity: of the user and item rows: "none", "dot" or "cosine".
+      similarity: of the user and item rows: "dot", "cosine", "norms", as many as wanted.
     """
 
     rows: tuple[RowInput, ...]
     numeric: dict[str, NumericStatistics]
-    similarity: str
+    similarity: tuple[str, ...]
 
     @property
     def tables(self) -> dict[str, str]:
@@ -85,7 +85,7 @@ class Inputs:
         """The inverse of ``dataclasses.asdict``, through JSON."""
         return cls(tuple(RowInput(**row) for row in content["rows"]),
                    {name: NumericStatistics(**values) for name, values in content["numeric"].items()},
-                   content["similarity"])
+                   tuple(content["similarity"]))
 
 
 def normalized(values: tf.Tensor, statistics: NumericStatistics) -> tf.Tensor:

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from tfrs_pretrain.ranking.anchor import Anchor
 from tfrs_pretrain.ranking.losses import ONE_LABEL, LabelLoss
+from tfrs_pretrain.ranking.meda import NewTables, TableGroups
 from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.rates import Rate, dense_rate, rate_at
+from tfrs_pretrain.ranking.transfer import PLAIN, TablePolicy
+
+
+class Learnt(NamedTuple):
+    """What a step saw before its update.
+
+    Attributes:
+      logits: float32 [replica batch, heads].
+      anchor: float32 [], the weighted anchor term of this replica's part; None without an anchor.
+    """
+
+    logits: tf.Tensor
+    anchor: tf.Tensor | None
 
 
 class Learner(tf.Module):
@@ -20,28 +37,34 @@ class Learner(tf.Module):
     Args:
       ranker: the model.
       learning_rate: of the dense weights.
-      table_learning_rates: of each table.
+      table_learning_rate: of the tables, before their policies scale it.
       label_loss: what the labels cost, for the steps that learn from them.
+      policies: how tables learn that do not simply learn.
+      anchor: holds rows near where they started; None leaves them free.
+      meda: new tables for further epochs; None keeps the tables.
 
     Raises:
       ValueError: ``label_loss`` is one of other labels than the ranker's heads.
     """
 
-    def __init__(self, ranker: Ranker, *, learning_rate: float, table_learning_rates: Mapping[str, float],
-                 label_loss: LabelLoss = ONE_LABEL):
+    def __init__(self, ranker: Ranker, *, learning_rate: Rate, table_learning_rate: Rate,
+                 label_loss: LabelLoss = ONE_LABEL, policies: Mapping[str, TablePolicy] | None = None,
+                 anchor: Anchor | None = None, meda: NewTables | TableGroups | None = None):
         super().__init__(name="learner")
         if label_loss.labels != ranker.labels:
             raise ValueError(f"the loss is one of labels {label_loss.labels}, the ranker has {ranker.labels}")
         self.ranker = ranker
         self.label_loss = label_loss
-        self.table_learning_rates = dict(table_learning_rates)
-        self.optimizer = keras.optimizers.Adam(learning_rate)
+        self.policies = {name: (policies or {}).get(name, PLAIN) for name in ranker.tables}
+        self._table_learning_rate = table_learning_rate
+        self._anchor, self._meda = anchor, meda
+        self.optimizer = keras.optimizers.Adam(dense_rate(learning_rate))
         self.optimizer.build(ranker.network.trainable_variables)
 
     @property
     def steps(self) -> tf.Tensor:
         """int64 []: finished steps."""
-        return tf.convert_to_tensor(self.optimizer.iterations)
+        return tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
 
     @property
     def variables(self) -> tuple[tf.Variable, ...]:
@@ -49,36 +72,54 @@ class Learner(tf.Module):
         tables = [variable for table in self.ranker.tables.values()
                   for variable in (table.weights, *table.slots.values(), table.step)]
         dense = (*self.ranker.network.variables, *self.optimizer.variables)
-        return (*tables, *(variable.value for variable in dense))
+        return (*tables, *(self._meda.variables if self._meda else ()), *(variable.value for variable in dense))
 
-    def learn(self, batch: Mapping[str, tf.Tensor], losses_of: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    def begin_epoch(self, epoch: int) -> None:
+        """Call it outside of replicas, before the first step of an epoch (or round), counted from 1."""
+        if self._meda:
+            self._meda.begin_epoch(epoch)
+
+    def learn(self, batch: Mapping[str, tf.Tensor], losses_of: Callable[[tf.Tensor], tf.Tensor]) -> Learnt:
         """Updates the ranker once.
 
         Args:
           batch: columns [replica batch].
           losses_of: maps logits [replica batch, heads] to losses [replica batch].
-
-        Returns:
-          float32 [replica batch, heads] logits from before the update.
         """
         rows = self.ranker.gather(batch)
+        learning = {row.name: rows[row.name] for row in self.ranker.inputs.rows
+                    if self.policies[row.table].trainable_from is not None}
         weights = [variable.value for variable in self.ranker.network.trainable_variables]
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            tape.watch(rows)
-            logits = self.ranker.logits_from_rows(rows, batch, training=True)
-            loss = tf.reduce_mean(losses_of(logits)) / replicas
-        row_gradients, weight_gradients = tape.gradient(loss, (rows, weights))
+            tape.watch(learning)
+            logits = self.ranker.logits_from_rows(self._shown(rows), batch, training=True)
+            anchor = tf.reduce_mean(self._anchor.losses(batch, rows)) if self._anchor else None
+            loss = tf.reduce_mean(losses_of(logits)) if anchor is None else tf.reduce_mean(losses_of(logits)) + anchor
+            loss /= replicas
+        row_gradients, weight_gradients = tape.gradient(loss, (learning, weights))
         self._update_tables(batch, row_gradients)
         self.optimizer.apply(weight_gradients)
-        return logits
+        return Learnt(logits, anchor)
+
+    def _shown(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What the network sees of the gathered rows."""
+        dropouts = {row.name: self.policies[row.table].dropout for row in self.ranker.inputs.rows}
+        return {name: dropout(values, self.steps) if (dropout := dropouts[name]) else values
+                for name, values in rows.items()}
 
     def _update_tables(self, batch: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor]) -> None:
         """One update a table, from the gradients [batch, dim] or [batch, length, dim] of every input that it feeds."""
+        rate, step = rate_at(self._table_learning_rate, self.steps), self.steps
         for name, table in self.ranker.tables.items():
-            fed = [row for row in self.ranker.inputs.rows if row.table == name]
+            fed = [row for row in self.ranker.inputs.rows if row.table == name and row.name in gradients]
+            if not fed:
+                continue
             ids = [tf.reshape(batch[row.column], [-1]) for row in fed]
             parts = [tf.reshape(gradients[row.name], [-1, table.dim]) for row in fed]
             # Concatenating one part would copy it for nothing.
             joined = (ids[0], parts[0]) if len(fed) == 1 else (tf.concat(ids, 0), tf.concat(parts, 0))
-            table.apply_gradients(*joined, self.table_learning_rates[name], padded=any(row.length for row in fed))
+            policy = self.policies[name]
+            active = step >= policy.trainable_from if policy.trainable_from else None
+            table.apply_gradients(*joined, rate * policy.learning_rate_scale, active=active,
+                                  padded=any(row.length for row in fed))

@@ -22,10 +22,10 @@ BATCH_SIZE = 8192
 KEPT = (KEY, USER_ID, ITEM_ID, USER_ROW, ITEM_ROW, LABEL)
 
 
-def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa.Table:
+def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None = None) -> pa.Table:
     """Columns key, user_id, item_id, user, item (rows), label and score (probability), in the order of the files.
 
-    Further heads add ``label_<name>`` and ``score_<name>``.
+    Further heads add ``label_<name>`` and ``score_<name>``. Only these columns are held in memory at once.
     """
     columns: dict[str, list[np.ndarray]] = collections.defaultdict(list)
     for batch in evaluation_batches(dataset, split, batch_size=BATCH_SIZE):
@@ -34,7 +34,8 @@ def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter) -> pa
         labels = {f"{LABEL}_{name}": batch[name] for name in ranker.labels[1:]}
         for name, values in (kept | scores | labels).items():
             columns[name].append(values.numpy())
-        meter.advance(len(batch[KEY]))
+        if meter:
+            meter.advance(len(batch[KEY]))
     return pa.table({name: _arrow(parts) for name, parts in columns.items()})
 
 

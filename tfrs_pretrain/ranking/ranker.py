@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, Still
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.inputs import Inputs, normalized
 from tfrs_pretrain.ranking.network import RankingNetwork
@@ -51,7 +51,7 @@ class Ranker(tf.Module):
                          training: bool = False) -> tf.Tensor:
         """float32 [batch, heads] logits of gathered rows and the batch's other columns."""
         features = dict(rows)
-        if self.inputs.similarity != "none":
+        if self.inputs.similarity:
             features[SIMILARITY] = _similarity(rows[USER_ROW], rows[ITEM_ROW], self.inputs.similarity)
         if self.inputs.numeric:
             columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
@@ -73,31 +73,50 @@ def score_names(labels: Sequence[str]) -> list[str]:
     return [SCORE, *(f"{SCORE}_{name}" for name in labels[1:])]
 
 
-def _similarity(users: tf.Tensor, items: tf.Tensor, kind: str) -> tf.Tensor:
-    """float32 [batch, 1] of rows [batch, dim]: what pretraining taught about the pair, which an MLP learns slowly."""
-    if kind == "cosine":
-        users, items = tf.math.l2_normalize(users, axis=1), tf.math.l2_normalize(items, axis=1)
+def _similarity(users: tf.Tensor, items: tf.Tensor, kinds: Sequence[str]) -> tf.Tensor:
+    """float32 [batch, columns] of rows [batch, dim]: what pretraining taught about the pair; an MLP learns it slowly.
+
+    "dot" and "cosine" are a column each, "norms" are two, of the user's and of the item's row.
+    """
+    columns = []
+    for kind in kinds:
+        if kind == "norms":
+            columns += [_norm(users), _norm(items)]
+        elif kind == "cosine":
+            columns.append(_dot(tf.math.l2_normalize(users, axis=1), tf.math.l2_normalize(items, axis=1)))
+        else:
+            columns.append(_dot(users, items))
+    return tf.concat(columns, axis=1)
+
+
+def _dot(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    """float32 [batch, 1]."""
     return tf.reduce_sum(users * items, axis=1, keepdims=True)
 
 
+def _norm(rows: tf.Tensor) -> tf.Tensor:
+    """float32 [batch, 1]; a row of zeros has norm 1e-6, where the square root's slope is finite."""
+    return tf.sqrt(tf.maximum(_dot(rows, rows), 1e-12))
+
+
 def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: RankingNetwork, *,
-                 table_optimizer: str, labels: Sequence[str] = (LABEL,)) -> Ranker:
+                 rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,)) -> Ranker:
     """A ranker whose tables start at ``rows``; call it inside the strategy's scope.
 
     Args:
       inputs: columns that it reads.
       rows: float32 [rows, dim] of each table.
       network: built here for these inputs, unless it already is.
-      table_optimizer: name for ``make_optimizer``.
+      rules: how each table is updated; the others have no optimizer state and are not to be trained.
       labels: label column that each head predicts.
     """
-    tables = {name: EmbeddingTable(name, rows[name], make_optimizer(table_optimizer)) for name in inputs.tables}
+    tables = {name: EmbeddingTable(name, rows[name], (rules or {}).get(name, Still())) for name in inputs.tables}
     if not network.built:
         shapes: dict[str, tuple[int | None, ...]] = {
             row.name: (None, row.length, tables[row.table].dim) if row.length else (None, tables[row.table].dim)
             for row in inputs.rows}
-        if inputs.similarity != "none":
-            shapes[SIMILARITY] = (None, 1)
+        if inputs.similarity:
+            shapes[SIMILARITY] = (None, len(inputs.similarity) + inputs.similarity.count("norms"))
         if inputs.numeric:
             shapes[NUMERIC] = (None, len(inputs.numeric))
         network.build(shapes)

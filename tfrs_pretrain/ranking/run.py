@@ -1,34 +1,31 @@
-"""Stage II, one arm: build student and teacher, learn, score validation and test, write the ranker artifact."""
+"""Stage II, one arm: learn, score validation and test, write the ranker artifact."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tensorflow as tf
 
-from tfrs_pretrain.artifacts import json_digest, read_manifest, refuse_existing
-from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, read_manifest, refuse_existing
+from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
-from tfrs_pretrain.data.impressions import reading, training_batches
+from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.artifact import KIND, save_ranker
-from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
-from tfrs_pretrain.ranking.inputs import Inputs
+from tfrs_pretrain.ranking.build import build_parts
+from tfrs_pretrain.ranking.keeper import best_folder, make_keeper
 from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.ranking.losses import LabelLoss
-from tfrs_pretrain.ranking.network import make_network
 from tfrs_pretrain.ranking.predict import judge, predict
-from tfrs_pretrain.ranking.ranker import build_ranker
-from tfrs_pretrain.ranking.transfer import coverage, initial_rows, seed_of
+from tfrs_pretrain.ranking.trainee import ArmTrainee
+from tfrs_pretrain.ranking.transfer import coverage, print_coverage
+from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
-from tfrs_pretrain.training.loop import run_epoch
-from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.epochs import Epochs
+from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
@@ -38,7 +35,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     """Trains and judges one arm of ``ranking.arms`` and writes its artifact.
 
     Arms of one configuration see the same batches in the same order and, where they do not differ by design, the same
-    initial values. Validation is scored after every epoch, test once, at the end.
+    initial values. Validation is scored after every epoch, test once, at the end. Checkpoints and workers are as in
+    ``pretrain``: the same call after a kill continues and, on one device with ``training.deterministic``, ends with the
+    same bits.
 
     Args:
       config: the run's configuration.
@@ -49,67 +48,65 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       overwrite: replace a folder that is there.
 
     Returns:
-      the artifact's manifest.
+      the artifact's manifest. ``seconds`` counts training and judging, over all processes that worked on it;
+      ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
 
     Raises:
-      UserError: the arm is unknown, lacks its embeddings or gets foreign ones, the batch does not fit the data or
-        the devices, the data is damaged, or the loss is not finite.
+      UserError: the output exists, checkpoints of another run lie beside it, the arm is unknown, lacks its embeddings
+        or gets foreign ones, the batch does not fit the data or the devices, the data is damaged, or a loss is not
+        finite.
+      SystemExit: SIGTERM came (code 143); a checkpoint was written.
     """
     refuse_existing(output, overwrite=overwrite)
-    if config.training.strategy == "multi_worker":
-        raise UserError("training.strategy is multi_worker, which only Stage I offers: rank with --set "
-                        "training.strategy=auto")
-    started = time.monotonic()
     settings = _settings(config, arm)
     pretrained = _open_embeddings(settings, arm, embeddings)
-    strategy = build_strategy(config.training)
     set_seeds(config.seed, deterministic=config.training.deterministic)
+    strategy = build_strategy(config.training)
     steps = _steps(config, dataset, strategy.num_replicas_in_sync)
+    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
+    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
+                              writes=is_chief(strategy))
     with reading(dataset, *IMPRESSION_SPLITS):
-        with strategy.scope():
-            step, student = _build(config, dataset, settings, pretrained)
-        epochs = []
-        for epoch in range(config.ranking.epochs):
-            learnt = _learn(config, dataset, arm, strategy, step, epoch=epoch, steps=steps)
-            scored = {"validation": _score(student, dataset, arm, VALIDATION)}
-            epochs.append({**learnt, "validation": judge(scored["validation"], dataset)["metrics"]})
-        scored["test"] = _score(student, dataset, arm, TEST)
-        judged = {split: judge(table, dataset) for split, table in scored.items()}
         covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
+        if is_chief(strategy):
+            print_coverage(covered)
+        with strategy.scope():
+            parts = build_parts(config, dataset, settings, pretrained, steps=steps)
+            keeper = make_keeper(best_folder(output), parts.student.ranker, settings.early_stopping,
+                                 writes=is_chief(strategy))
+        trainee = ArmTrainee(config, dataset, arm, parts, keeper)
+        trained = Epochs(config.training, strategy, trainee, checkpoints).run()
+        student = trainee.best()
+        scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION),
+                  "test": _score(student, dataset, arm, TEST)}
+        judged = {split: judge(table, dataset) for split, table in scored.items()}
+    epochs = trained.epochs
     manifest = {
-        "arm": arm, "transfer": settings.transfer, "embeddings": _summary(pretrained), "coverage": covered,
-        "epochs": epochs,
+        "arm": arm, "transfer": _transfer(settings), "embeddings": _summary(pretrained), "coverage": covered,
+        "epochs": epochs, "best_epoch": keeper.best_epoch if keeper else epochs[-1]["epoch"],
         "metrics": {split: result["metrics"] for split, result in judged.items()},
         "slices": {split: result["slices"] for split, result in judged.items()},
-        "seconds": time.monotonic() - started, "replicas": strategy.num_replicas_in_sync,
+        "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,
         "examples_per_second": sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
         "peak_rss_bytes": peak_rss_bytes(), **_provenance(config, dataset),
     }
+    if not is_chief(strategy):
+        return manifest
     save_ranker(output, student.ranker, scored, manifest, overwrite=overwrite)
+    checkpoints.remove()
+    if keeper:
+        keeper.remove()
     return read_manifest(output, KIND)
 
 
-def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                  hidden: Sequence[int], seed: int, privileged: bool) -> Learner:
-    """A ranker with its optimizers at its initial values; call it inside the strategy's scope.
-
-    Args:
-      config: dimensions and learning rates.
-      dataset: gives sizes, features and statistics.
-      arm: gives the learning rate of warm-started tables.
-      embeddings: pretrained rows, or None to start from scratch.
-      hidden: layers of its network.
-      seed: of its random values.
-      privileged: whether it sees features that serving lacks.
-    """
-    inputs, label_loss = Inputs.of(dataset, config, privileged=privileged), LabelLoss.of(config, dataset)
-    rows = initial_rows(inputs, dataset, config, seed=seed, embeddings=embeddings)
-    network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
-    ranker = build_ranker(inputs, rows, network, table_optimizer=config.table_optimizer, labels=label_loss.labels)
-    warm = dataset.schema.id_spaces if embeddings else ()
-    scales = {name: arm.pretrained_learning_rate_scale if name in warm else 1.0 for name in inputs.tables}
-    return Learner(ranker, learning_rate=config.learning_rate, label_loss=label_loss,
-                   table_learning_rates={name: config.table_learning_rate * scale for name, scale in scales.items()})
+def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
+                 replicas: int) -> dict[str, Any]:
+    """All that decides the trained ranker, as JSON: checkpoints of another run must not be continued."""
+    ranking = config.ranking.model_dump(mode="json")
+    return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
+            "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
+            "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
+            "deterministic": config.training.deterministic, "replicas": replicas}
 
 
 def _settings(config: Config, arm: str) -> ArmConfig:
@@ -119,12 +116,19 @@ def _settings(config: Config, arm: str) -> ArmConfig:
 
 
 def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embeddings | None:
-    if settings.transfer == "scratch":
+    if not settings.transfers:
         return None
     if folder is None:
-        raise UserError(f"arm {arm!r} has transfer 'warm_start' but no embeddings came: run `tfrs-pretrain pretrain` "
-                        "first and name its output")
+        names = {table.transfer for table in settings.transfers.values()}
+        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: "
+                        "run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
+
+
+def _transfer(settings: ArmConfig) -> str | dict[str, str]:
+    """One word where both ID tables are transferred alike, otherwise a word for each."""
+    words: dict[str, str] = {space: settings.transfer_of(space).transfer for space in (USER_ROW, ITEM_ROW)}
+    return words[USER_ROW] if len(set(words.values())) == 1 else words
 
 
 def _steps(config: Config, dataset: Dataset, replicas: int) -> int:
@@ -137,29 +141,6 @@ def _steps(config: Config, dataset: Dataset, replicas: int) -> int:
         raise UserError(f"ranking.batch_size {batch_size} is larger than the {dataset.examples(TRAIN)} training "
                         "impressions: lower it")
     return steps
-
-
-def _build(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None) -> tuple[Step, Learner]:
-    """The arm's step and the student that it teaches."""
-    student = build_learner(config.ranking, dataset, arm, embeddings, hidden=config.ranking.hidden,
-                            seed=seed_of(config.seed, "student"), privileged=False)
-    if arm.distillation is None:
-        return label_step(student), student
-    teacher = build_learner(config.ranking, dataset, arm, embeddings, hidden=arm.distillation.hidden,
-                            seed=seed_of(config.seed, "teacher"), privileged=arm.distillation.privileged)
-    return distillation_step(student, teacher, arm.distillation), student
-
-
-def _learn(config: Config, dataset: Dataset, arm: str, strategy: tf.distribute.Strategy, step: Step, *, epoch: int,
-           steps: int) -> dict[str, Any]:
-    batch_size = config.ranking.batch_size
-    batches = training_batches(dataset, batch_size=batch_size, seed=config.seed, epoch=epoch)
-    started = time.monotonic()
-    title = f"{arm}: epoch {epoch + 1} of {config.ranking.epochs}"
-    with progress(title, total=steps * batch_size, unit="impressions") as meter:
-        losses = run_epoch(strategy, step, batches, steps=steps, meter=meter)
-    seconds = time.monotonic() - started
-    return {"epoch": epoch + 1, "train": losses, "examples": steps * batch_size, "seconds": seconds}
 
 
 def _score(student: Learner, dataset: Dataset, arm: str, split: str) -> pa.Table:

@@ -20,7 +20,7 @@ EXAMPLES = "examples"
 
 
 class NonFiniteLossError(UserError):
-    """The loss is not finite.
+    """The loss, or another scalar of the step, is not finite.
 
     Attributes:
       step: of the epoch, 1 at the first.
@@ -73,7 +73,7 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
       a mean over the replica's examples and all batches have one size.
 
     Raises:
-      NonFiniteLossError: the loss is not finite.
+      NonFiniteLossError: the loss, or another scalar, is not finite.
       UserError: the batches end early.
     """
     loop = _loop(strategy, step)
@@ -87,10 +87,7 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
         except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError, StopIteration) as error:
             raise UserError(f"the data ended between steps {done + 1} and {done + count} of {steps}: the dataset holds "
                             "fewer examples than its manifest says; rebuild it") from error
-        if not np.isfinite(values["loss"]).all():
-            first = done + 1 + int(np.argmin(np.isfinite(values["loss"])))
-            raise NonFiniteLossError(f"the loss is not finite at step {first} of {steps}: lower the learning rate, or "
-                                     "look for extreme values in the input", first)
+        _check_finite(values, done, steps)
         meter.advance(float(values.pop(EXAMPLES).sum()))
         state = EpochState(done + count, {name: state.totals.get(name, 0.0) + float(column.sum())
                                           for name, column in values.items()})
@@ -98,6 +95,17 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
         if on_pause:
             on_pause(state)
     return {name: total / steps for name, total in state.totals.items()}
+
+
+def _check_finite(values: dict[str, np.ndarray], done: int, steps: int) -> None:
+    """Raises NonFiniteLossError at the first step with a scalar that is not finite, if any."""
+    bad = [(int(np.argmax(~np.isfinite(column))), name != "loss", name) for name, column in values.items()
+           if not np.isfinite(column).all()]
+    if bad:
+        index, _, name = min(bad)
+        step, what = done + 1 + index, "loss" if name == "loss" else f"scalar {name!r}"
+        raise NonFiniteLossError(f"the {what} is not finite at step {step} of {steps}: lower the learning rate, or "
+                                 "look for extreme values in the input", step)
 
 
 class _Loop:

@@ -28,7 +28,7 @@ def make_schedule(name: str, learning_rate: float, steps: int, *, warmup_steps: 
     if name not in ("constant", "linear", "cosine"):
         raise ValueError(f"unknown learning rate schedule {name!r}: expected 'constant', 'linear' or 'cosine'")
     if warmup_steps and warmup_steps >= steps:
-        raise UserError(f"pretraining.warmup_steps is {warmup_steps}, but the run has only {steps} steps: lower it")
+        raise UserError(f"warmup_steps is {warmup_steps}, but the run has only {steps} steps: lower it")
 
     def after_warmup(done: tf.Tensor) -> tf.Tensor:
         if name == "constant":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -48,6 +50,23 @@ def total_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
     local_replicas = len(strategy.extended.worker_devices)
     values = strategy.run(lambda: tf.constant(value / local_replicas, tf.float64))
     return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+
+
+@contextlib.contextmanager
+def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Says in one line that another worker ended, where TensorFlow only tells of a broken connection.
+
+    Raises:
+      UserError: the body failed because another worker ended.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
+            tf.errors.DeadlineExceededError) as error:
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise
+        raise UserError("another worker ended: start the same command again on every worker; it continues from the "
+                        f"last checkpoint ({error.message.splitlines()[0]})") from error
 
 
 def set_seeds(seed: int, *, deterministic: bool) -> None:

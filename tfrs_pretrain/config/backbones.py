@@ -1,0 +1,27 @@
+"""Backbones of the ranking network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tfrs_pretrain.schema import Strict
+
+
+class MlpBackbone(Strict):
+    """A multilayer perceptron of ``hidden`` layers."""
+
+    kind: Literal["mlp"] = "mlp"
+
+
+class DcnV2Backbone(Strict):
+    """Deep & Cross Network V2 (arXiv 2008.13535): cross layers and an MLP of ``hidden`` layers."""
+
+    kind: Literal["dcn_v2"]
+    cross_layers: int = Field(2, ge=1)
+    rank: int | None = Field(None, ge=1, description="of each cross layer's matrix (null: full)")
+    structure: Literal["parallel", "stacked"] = Field("parallel", description="MLP beside or on the cross layers")
+
+
+Backbone = Annotated[MlpBackbone | DcnV2Backbone, Field(discriminator="kind")]

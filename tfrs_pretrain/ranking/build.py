@@ -1,0 +1,127 @@
+"""What trains in one arm: the student, its teacher, the step that updates them, the way through the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.impressions import training_batches
+from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.ranking.anchor import make_anchor
+from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
+from tfrs_pretrain.ranking.inputs import Inputs
+from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.ranking.losses import LabelLoss
+from tfrs_pretrain.ranking.meda import Rounds, make_meda
+from tfrs_pretrain.ranking.network import make_network
+from tfrs_pretrain.ranking.ranker import build_ranker
+from tfrs_pretrain.ranking.rates import make_rate
+from tfrs_pretrain.ranking.teachers import FixedTeacher, open_teacher
+from tfrs_pretrain.ranking.transfer import (
+    initial_rows,
+    seed_of,
+    table_policies,
+    table_rules,
+    with_fresh_tables,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What trains in one arm.
+
+    Attributes:
+      step: updates all learners.
+      student: the model that is judged and served.
+      teacher: a learner that the step updates too, if there is one.
+      fixed: a teacher that does not learn, if there is one.
+      rounds: the way through the data.
+    """
+
+    step: Step
+    student: Learner
+    teacher: Learner | None
+    fixed: FixedTeacher | None
+    rounds: Rounds
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
+        return (self.student, self.teacher) if self.teacher else (self.student,)
+
+    def batches(self, dataset: Dataset, number: int, start: int, *, batch_size: int, seed: int) -> tf.data.Dataset:
+        """Batches of a round, counted from 1, without the first ``start``."""
+        epoch, first = self.rounds.data(number)
+        read = self.fixed.columns if self.fixed else ()
+        batches = training_batches(dataset, batch_size=batch_size, seed=seed, epoch=epoch, start=first + start,
+                                   identifying=read)
+        return self.fixed.beside(batches) if self.fixed else batches
+
+
+def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
+                steps: int) -> Parts:
+    """Everything at its initial values; call it inside the strategy's scope.
+
+    Args:
+      config: of the run.
+      dataset: impressions and vocabularies.
+      arm: one of the configuration's.
+      embeddings: pretrained rows; None if the arm transfers no table.
+      steps: in one pass over the training impressions.
+
+    Raises:
+      UserError: the embeddings or a fixed teacher do not fit.
+    """
+    ranking, distillation = config.ranking.of(arm), arm.distillation
+    rounds = Rounds.of(arm.meda, ranking.epochs, steps)
+    total = rounds.count * rounds.steps
+    student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
+                            seed=seed_of(config.seed, "student"), steps=total, anchored=True)
+    if distillation is None:
+        return Parts(label_step(student), student, None, None, rounds)
+    if distillation.teacher is not None:
+        fixed = open_teacher(Path(distillation.teacher), dataset, student.ranker.labels)
+        return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
+    larger = ranking.model_copy(update={"backbone": distillation.backbone or ranking.backbone})
+    teacher = build_learner(larger, dataset, arm, embeddings, hidden=distillation.hidden, steps=total,
+                            seed=seed_of(config.seed, "teacher"), privileged=distillation.privileged)
+    return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
+
+
+def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
+                  hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1,
+                  anchored: bool = False) -> Learner:
+    """A ranker with its optimizers at its initial values; call it inside the strategy's scope.
+
+    Args:
+      config: dimensions and learning rates, where the arm has none of its own.
+      dataset: gives sizes, features and statistics.
+      arm: gives transfer and remedies.
+      embeddings: pretrained rows; None if the arm transfers no table.
+      hidden: layers of its network.
+      seed: of its random values.
+      privileged: whether it sees features that serving lacks.
+      steps: of the whole run, for learning-rate schedules.
+      anchored: whether the arm's anchor holds its rows.
+    """
+    config = config.of(arm)
+    inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
+    label_loss, policies = LabelLoss.of(config, dataset), table_policies(arm, seed=seed)
+
+    def rows_of(number: int) -> dict[str, np.ndarray]:
+        drawn = seed if number == 1 else seed_of(seed, f"epoch {number}")
+        return initial_rows(inputs, dataset, config, arm, seed=drawn, embeddings=embeddings)
+
+    rows = rows_of(1)
+    network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
+    ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
+    return Learner(ranker, label_loss=label_loss, policies=policies,
+                   learning_rate=make_rate(config, config.learning_rate, steps),
+                   table_learning_rate=make_rate(config, config.table_learning_rate, steps),
+                   anchor=make_anchor(arm, dataset, rows) if anchored else None,
+                   meda=make_meda(arm.meda, ranker.tables, rows_of, epochs=config.epochs))

@@ -1,0 +1,197 @@
+"""The epochs of a stage: train, judge, checkpoint, and continue where an earlier process stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from rich.text import Text
+
+from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import Meter, console, progress
+from tfrs_pretrain.training.checkpoint import Checkpoints
+from tfrs_pretrain.training.loop import EpochState, NonFiniteLossError, run_epoch
+from tfrs_pretrain.training.strategy import is_chief, noticing_lost_workers, total_over_workers
+from tfrs_pretrain.training.tensorboard import Scalars
+from tfrs_pretrain.training.termination import EXIT_CODE, Termination, noticing_sigterm
+from tfrs_pretrain.training.trainee import Judgement, Trainee
+
+
+@dataclasses.dataclass
+class Standing:
+    """Where a run stands; with the trainee's variables, all that it continues from.
+
+    Attributes:
+      epochs: findings after each finished epoch, and before the first one where the stage judges that.
+      state: of the epoch under way.
+      epoch_seconds: training time of the epoch under way, over all processes that worked on it.
+      seconds: time of the whole run, likewise.
+    """
+
+    epochs: list[dict[str, Any]]
+    state: EpochState
+    epoch_seconds: float = 0.0
+    seconds: float = 0.0
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> Standing:
+        return cls(**{**tree, "state": EpochState(**tree["state"])})
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch under way, 1 at the first."""
+        return int(self.epochs[-1]["epoch"]) + 1 if self.epochs else 1
+
+
+class Epochs:
+    """Trains for the epochs that a stage asks for.
+
+    Args:
+      config: checkpoints and TensorBoard.
+      strategy: from ``build_strategy``.
+      trainee: changed in place.
+      checkpoints: written while training, and continued from where there are some.
+    """
+
+    def __init__(self, config: TrainingConfig, strategy: tf.distribute.Strategy, trainee: Trainee,
+                 checkpoints: Checkpoints):
+        self._config, self._strategy, self._trainee, self._checkpoints = config, strategy, trainee, checkpoints
+        self._standing = Standing([], EpochState())
+        self._seconds_before, self._started = 0.0, time.perf_counter()
+        self._saved = self._started
+        folder = config.tensorboard
+        self._scalars = Scalars(Path(folder) / trainee.name if folder and is_chief(strategy) else None)
+
+    def run(self) -> Standing:
+        """Trains what is left to train.
+
+        Raises:
+          UserError: the checkpoints are another run's, a shard is damaged, a scalar is not finite, or another worker
+            ended.
+          SystemExit: SIGTERM came (code 143); a checkpoint was written.
+        """
+        with noticing_lost_workers(self._strategy):
+            return self._run()
+
+    def _run(self) -> Standing:
+        trainee = self._trainee
+        if not self._resume() and (judgement := trainee.judge_start()):
+            self._record(0, judgement)
+        total = (trainee.epochs * trainee.steps - self._done) * trainee.batch_size
+        with progress(trainee.title, total, trainee.unit) as meter:
+            while self._standing.epoch <= trainee.epochs and not trainee.is_done(self._standing.epochs):
+                self._epoch(meter)
+        self._standing.seconds = self._seconds()
+        return self._standing
+
+    @property
+    def _done(self) -> int:
+        """Steps of the whole run."""
+        return (self._standing.epoch - 1) * self._trainee.steps + self._standing.state.done
+
+    def _resume(self) -> bool:
+        restored = self._checkpoints.restore(self._trainee.variables)
+        self._check_workers_agree(restored.step if restored else 0)
+        if restored is None:
+            return False
+        for damaged in restored.damaged:
+            console.print(Text(f"! checkpoint {damaged} is damaged: the one before is used", style="yellow"),
+                          soft_wrap=True)
+        self._standing = Standing.from_json(restored.progress)
+        self._seconds_before = self._standing.seconds
+        where = f"epoch {self._standing.epoch}, step {self._standing.state.done} of {self._trainee.steps}"
+        console.print(Text(f"continues from checkpoint {restored.path} ({where})", style="dim"), soft_wrap=True)
+        return True
+
+    def _check_workers_agree(self, step: int) -> None:
+        """The replicas' tables are copies of each other only if all workers read the same checkpoint."""
+        workers = total_over_workers(self._strategy, 1)
+        mean = total_over_workers(self._strategy, step) / workers
+        if total_over_workers(self._strategy, abs(step - mean)):
+            raise UserError(f"this worker found a checkpoint of step {step}, another worker another one: write the "
+                            "output to a folder that all workers share")
+
+    def _epoch(self, meter: Meter) -> None:
+        trainee, epoch = self._trainee, self._standing.epoch
+        number, last = f"epoch {epoch}/{trainee.epochs} · ", self._standing.epochs[-1:]
+        with noticing_sigterm() as termination:
+            if self._standing.state.done == 0:
+                trainee.begin_epoch(epoch)
+            means = self._train(meter, number + "".join(f"{trainee.note(record)} · " for record in last), termination)
+            start = time.perf_counter()
+            judgement = trainee.judge(epoch, means)
+            seconds = self._standing.epoch_seconds
+            self._record(epoch, judgement, seconds=seconds, evaluation_seconds=time.perf_counter() - start,
+                         **{f"{trainee.unit}_per_second": trainee.steps * trainee.batch_size / seconds})
+            meter.note(f"{number}loss {means['loss']:.4f} · {trainee.note(judgement.record)}")
+            self._standing.state, self._standing.epoch_seconds = EpochState(), 0.0
+            self._save()
+            if self._should_stop(termination):
+                self._stop()
+
+    def _train(self, meter: Meter, note: str, termination: Termination) -> dict[str, float]:
+        """What is left of the epoch; mean scalars of all of it."""
+        trainee, standing = self._trainee, self._standing
+        before, start = standing.epoch_seconds, time.perf_counter()
+
+        def pause(state: EpochState) -> None:
+            elapsed = before + time.perf_counter() - start
+            self._log_training(state, elapsed - standing.epoch_seconds)
+            standing.state, standing.epoch_seconds = state, elapsed
+            self._pause(self._should_stop(termination))
+
+        try:
+            return run_epoch(self._strategy, trainee.step, trainee.batches(standing.epoch, standing.state.done),
+                             steps=trainee.steps, meter=meter, note=note, start=standing.state,
+                             pause_every=self._config.checkpoint_every_steps, on_pause=pause)
+        except NonFiniteLossError as error:
+            raise self._explained(error) from error
+
+    def _record(self, epoch: int, judgement: Judgement, **measured: float) -> None:
+        self._standing.epochs.append({"epoch": epoch, **judgement.record, **measured})
+        self._scalars.write(epoch * self._trainee.steps, judgement.curves)
+
+    def _log_training(self, state: EpochState, seconds: float) -> None:
+        trainee, last = self._trainee, self._standing.state
+        steps = state.done - last.done
+        done = self._done + steps
+        means = {f"train/{name}": (total - last.totals.get(name, 0.0)) / steps for name, total in state.totals.items()}
+        self._scalars.write(done, {**means, **{f"train/{name}": value for name, value in trainee.curves(done).items()},
+                                   f"train/{trainee.unit}_per_second": steps * trainee.batch_size / seconds})
+
+    def _pause(self, stop: bool) -> None:
+        every, seconds = self._config.checkpoint_every_steps, self._config.checkpoint_every_seconds
+        done = self._standing.state.done
+        due = (every and done % every == 0) or (seconds and time.perf_counter() - self._saved >= seconds)
+        if stop or (due and done < self._trainee.steps):
+            self._save()
+        if stop:
+            self._stop()
+
+    def _should_stop(self, termination: Termination) -> bool:
+        """Whether SIGTERM came to any worker: all must stop after the same step."""
+        return total_over_workers(self._strategy, float(termination.requested)) > 0
+
+    def _save(self) -> None:
+        self._standing.seconds = self._seconds()
+        self._checkpoints.save(self._done, self._trainee.variables, dataclasses.asdict(self._standing))
+        self._saved = time.perf_counter()
+
+    def _stop(self) -> None:
+        console.print(Text(f"stopped by SIGTERM; the same command continues from {self._checkpoints.describe()}",
+                           style="dim"), soft_wrap=True)
+        raise SystemExit(EXIT_CODE)
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def _explained(self, error: NonFiniteLossError) -> UserError:
+        """The same error with the ids of the batch and a way back."""
+        epoch = self._standing.epoch
+        batch = next(iter(self._trainee.batches(epoch, error.step - 1).as_numpy_iterator()))
+        return UserError(f"{error}; epoch {epoch}, {self._trainee.describe(batch)}; last good checkpoint: "
+                         f"{self._checkpoints.describe()}")
