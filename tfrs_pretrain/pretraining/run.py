@@ -19,12 +19,13 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives
-from tfrs_pretrain.pretraining.plan import show_plan
+from tfrs_pretrain.pretraining.plan import PretrainingPlan
 from tfrs_pretrain.pretraining.trainee import TwoTowerTrainee
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.epochs import Epochs
+from tfrs_pretrain.training.plan import show_plan
 from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
@@ -58,7 +59,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     _check_replicas(config.pretraining, strategy)
-    show_plan(config, dataset, local_devices(config.training))
+    show_plan(PretrainingPlan(config, dataset), local_devices(config.training),
+              lambda name: dataset.vocabulary(name).counts)
     with strategy.scope():
         model = build_model(config, dataset, steps)
     identity = run_identity(config, dataset, strategy.num_replicas_in_sync)
