@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from beam_pipelines.lists import hash_lists
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature
 
@@ -20,6 +21,8 @@ def event_hash(batch: pa.RecordBatch, context: Iterable[Feature] = ()) -> np.nda
 
 
 def _hash_values(column: pa.Array) -> np.ndarray:
+    if pa.types.is_list(column.type):
+        return hash_lists(column)
     if pa.types.is_dictionary(column.type):
         # Null hashes as no value does; position -1 picks the appended entry.
         known = np.append(hash_ids(column.dictionary), np.uint64(0))

@@ -82,7 +82,7 @@ with strategy.scope():
         options["log_temperature"] = EmbeddingTable("t", np.log([[0.1]]), make_optimizer("lazy_adam"))
     model = TwoTower(EmbeddingTable("user", normal_rows(50, 8, 0.1, 1), make_optimizer("lazy_adam", l2=1e-3)),
                      EmbeddingTable("item", normal_rows(40, 8, 0.1, 2),
-                                    make_optimizer("rowwise_adagrad", l2=1e-3, rarity_power=0.5)),
+                                    make_optimizer("rowwise_adagrad", l2=1e-3, interval_decay=0.01)),
                      task, probability, make_schedule("linear", 0.01, steps=20), **options)
 # Uneven skew: sorted candidates give the replicas different items.
 pairs = {"query": tf.constant(generator.integers(0, 50, 20 * 32), tf.int32),

@@ -35,8 +35,8 @@ class PretrainingConfig(Strict):
         "linear", description="of the learning rate: linear and cosine fall to 0")
     warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate first grows")
     embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the rows of a batch")
-    l2_rarity_power: float = Field(
-        0.0, ge=0, le=1, description="how much stronger it is for rows in few batches: 1 evens out their absence")
+    interval_decay: float = Field(
+        0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of the initial rows")
     recall_at: tuple[int, ...] = Field((10, 50), description="cut-offs of full-corpus recall on held-out pairs")
     max_queries: int = Field(2000, ge=1, description="held-out users scored against the whole corpus each epoch")

@@ -77,7 +77,7 @@ class EmbeddingTable(tf.Module):
         updates = tf.cast(step, tf.float32)
         before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
         rows = self.gather(ids)
-        gradients = self.optimizer.regularize(rows, gradients, before, updates)
+        gradients = self.optimizer.regularize(rows, gradients)
         delta, state = self.optimizer.update(gradients, before, updates, learning_rate)
         decay = self.optimizer.decay(rows, before, updates)
         if decay is not None:

@@ -97,7 +97,7 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     users, items = (EmbeddingTable(name, normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed),
                                    make_optimizer(settings.optimizer, l2=settings.embedding_l2,
-                                                  rarity_power=settings.l2_rarity_power))
+                                                  interval_decay=settings.interval_decay))
                     for name, seed in zip(("user", "item"), seeds, strict=True))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
