@@ -104,7 +104,8 @@ class Learner(tf.Module):
             loss = tf.reduce_mean(losses_of(logits)) if anchor is None else tf.reduce_mean(losses_of(logits)) + anchor
             loss /= tf.distribute.get_replica_context().num_replicas_in_sync
             scaled = loss if scale is None else loss * scale
-        row_gradients, weight_gradients, finite = unscaled(*tape.gradient(scaled, (learning, weights)), scale)
+        row_gradients, weight_gradients = tape.gradient(scaled, (learning, weights))
+        row_gradients, weight_gradients, finite = unscaled(row_gradients, weight_gradients, scale)
         self._update_tables(batch, row_gradients, finite)
         self.optimizer.apply(weight_gradients)
         return Learnt(logits, anchor)
