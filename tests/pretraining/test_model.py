@@ -79,6 +79,7 @@ task, options = {
     "cosine": (CosineContrastive(margin=0.1, negative_weight=5.0), {"sampling": drawn, "known": known})}[sys.argv[3]]
 with strategy.scope():
     if sys.argv[3] == "mixed":
+        options["prior"] = 0.5 * np.log(probability)
         options["log_temperature"] = EmbeddingTable("t", np.log([[0.1]]), make_optimizer("lazy_adam"))
     model = TwoTower(EmbeddingTable("user", normal_rows(50, 8, 0.1, 1), make_optimizer("lazy_adam", l2=1e-3)),
                      EmbeddingTable("item", normal_rows(40, 8, 0.1, 2),

@@ -77,8 +77,8 @@ class Evaluator:
         """Full-corpus ranking metrics of the held-out users."""
         if not self._cutoffs:
             return {}
-        users = model.task.represent(model.users.gather(tf.constant(self._queries.rows))).numpy()
-        items = model.task.represent(tf.constant(model.items.numpy()[self._first_item:])).numpy()
+        users = model.query_vectors(tf.constant(self._queries.rows)).numpy()
+        items = model.candidate_vectors(tf.range(self._first_item, model.items.rows)).numpy()
         top = top_items(users, items, max(self._cutoffs), self._queries.seen)
         return (retrieval_metrics(top, self._queries.relevant, self._cutoffs)
                 | coverage(top, len(items), self._cutoffs) | self._sliced_recall(top))

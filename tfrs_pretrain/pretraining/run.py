@@ -19,7 +19,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.epochs import Epochs
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
-from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives
+from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives, popularity_prior
 from tfrs_pretrain.pretraining.plan import show_plan
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -45,7 +45,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
       The manifest's content. ``epochs`` lists the metrics of the random rows (epoch 0) and after each epoch, see
       ``Evaluator``; ``train_loss`` is the mean over the epoch while it ran, so it lags behind the held-out loss.
       ``seconds`` of an epoch counts training only, ``evaluation_seconds`` the rest. The rows of the last epoch are
-      kept.
+      kept. Logits are ``similarity / temperature + popularity_prior * log(share of the item in the training pairs)``
+      with the ``temperature`` as it is in the end: what ranks as the run's metrics did needs both.
 
     Raises:
       UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, the tables
@@ -72,10 +73,12 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
         "epochs": trained.epochs,
         "kept_epoch": config.pretraining.epochs,
         "peak_rss_bytes": peak_rss_bytes(),
+        "popularity_prior": config.pretraining.popularity_prior,
         "replicas": strategy.num_replicas_in_sync,
         "seconds": trained.seconds,
         "seed": config.seed,
         "steps_per_epoch": steps,
+        "temperature": float(model.temperature),
         "vocabulary_digests": {name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         "window": dataset.windows.pretrain.model_dump(mode="json"),
     }
@@ -99,11 +102,11 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
                                   warmup_steps=settings.warmup_steps)
     sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
                                 config.seed)
-    probability = None
-    if settings.log_q:
-        probability = sampling.probability(sampling_probability(dataset), settings.batch_size)
+    share = sampling_probability(dataset)
+    probability = sampling.probability(share, settings.batch_size) if settings.log_q else None
     return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
-                    sampling=sampling, known=known_positives(dataset) if settings.mask_known_positives else None,
+                    sampling=sampling, prior=popularity_prior(settings, share),
+                    known=known_positives(dataset) if settings.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
 
 

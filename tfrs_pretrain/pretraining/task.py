@@ -16,7 +16,13 @@ __all__ = ["ContrastiveTask", "CosineContrastive", "InBatchSoftmax", "UniformSof
 
 
 class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
-    """A loss of pairs against the negatives of their global batch."""
+    """A loss of pairs against the negatives of their global batch.
+
+    Attributes:
+      temperature: divides the similarity in a logit, unless it is learnt; 1 where there are no logits.
+    """
+
+    temperature = 1.0
 
     @abc.abstractmethod
     def represent(self, rows: tf.Tensor) -> tf.Tensor:
@@ -24,8 +30,8 @@ class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None) -> tf.Tensor:
         """Sum of the losses of this replica's pairs.
 
         Args:
@@ -33,6 +39,8 @@ class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
           candidate_rows: float32 [columns, dim], table rows of ``columns.ids``.
           columns: distinct candidates of the global batch.
           log_probability: float32 [columns], log sampling probability, or None for no correction.
+          prior: float32 [columns] to add to the logits of each candidate, as a positive and as a negative alike; a
+            correction applies on top. A loss without logits takes no notice.
           temperature: scalar in place of the fixed one, where it is learnt.
           masked: negatives to leave out, none of them a pair's own candidate.
 
@@ -63,7 +71,7 @@ class InBatchSoftmax(ContrastiveTask):
     """
 
     def __init__(self, *, temperature: float, normalize: bool, remove_accidental_hits: bool, refined: bool = False):
-        self._temperature = temperature
+        self.temperature = temperature
         self._normalize = normalize
         self._remove_accidental_hits = remove_accidental_hits
         self._refined = refined
@@ -73,16 +81,20 @@ class InBatchSoftmax(ContrastiveTask):
         return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None) -> tf.Tensor:
         once = tf.zeros_like(columns.counts, tf.float32) if log_probability is None else -log_probability
         counted = once + tf.math.log(tf.cast(columns.counts, tf.float32))
-        queries = self.represent(query_rows) / (self._temperature if temperature is None else temperature)
+        if prior is not None:
+            counted += prior
+        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
         candidates = self.represent(candidate_rows)
         if self._refined:
             own = self._certain(columns, once)
+            if prior is not None:
+                own += tf.gather(prior, columns.positive)
             return softmax_loss(queries, candidates, counted, columns.positive, own, masked)
-        own_once = tf.gather(once, columns.positive)
+        own_once = tf.gather(once if prior is None else once + prior, columns.positive)
         if self._remove_accidental_hits:
             return softmax_loss(queries, candidates, counted, columns.positive, own_once, masked)
         # The positive logit itself never counts its repeats, only the denominator does.
@@ -113,20 +125,23 @@ class UniformSoftmax(ContrastiveTask):
     """
 
     def __init__(self, *, temperature: float, normalize: bool, rows: int):
-        self._temperature, self._normalize, self._rows = temperature, normalize, rows
+        self.temperature, self._normalize, self._rows = temperature, normalize, rows
 
     def represent(self, rows: tf.Tensor) -> tf.Tensor:
         """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
         return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
-        queries = self.represent(query_rows) / (self._temperature if temperature is None else temperature)
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None) -> tf.Tensor:
+        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
         candidates = self.represent(candidate_rows)
         own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
         counts = tf.cast(columns.counts, tf.float32)
         bias = tf.math.log(counts) + tf.math.log(self._rows / tf.reduce_sum(counts))
+        if prior is not None:
+            own += tf.gather(prior, columns.positive)
+            bias += prior[:tf.size(columns.counts)]
         hits = own_hits(columns)
         return separate_softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
                                      hits if masked is None else together(hits, masked))
@@ -152,8 +167,8 @@ class CosineContrastive(ContrastiveTask):
         return tf.math.l2_normalize(rows, axis=1)
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None) -> tf.Tensor:
         queries, candidates = self.represent(query_rows), self.represent(candidate_rows)
         own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
         counts = tf.cast(columns.counts, tf.float32)
