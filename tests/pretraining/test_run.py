@@ -114,7 +114,7 @@ def test_queries_hold_known_pairs_only(tiny_dataset):
 
 
 def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
-    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows,
+    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows, relations=(),
                                     files=lambda split: tiny_dataset.files("pairs/train"))
     queries = select_queries(repeats, most=20)
     assert queries.seen.counts.min() > 0

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.pairs import shuffled_batches
+from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.evaluate import Evaluator
 from tfrs_pretrain.pretraining.model import TwoTower
@@ -159,7 +159,8 @@ class Epochs:
 
     def _batches(self, epoch: int, start: int) -> tf.data.Dataset:
         return shuffled_batches(self._dataset.files("pairs/train"), self._config.pretraining.batch_size,
-                                seed=self._config.seed, epoch=epoch, start=start)
+                                seed=self._config.seed, epoch=epoch, start=start,
+                                columns=training_columns(self._dataset.schema))
 
     def _pause(self, stop: bool) -> None:
         every, seconds = self._config.training.checkpoint_every_steps, self._config.training.checkpoint_every_seconds

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig
-from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import naming_corrupt_files
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
@@ -64,7 +64,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     identity = run_identity(config, dataset, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
-    with naming_corrupt_files([*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]):
+    files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
+    with naming_corrupt_files(files, pair_columns(dataset.schema)):
         trained = Epochs(config, dataset, strategy, model, steps, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
     manifest = {
