@@ -1,12 +1,11 @@
-"""What judging costs: ranking metrics a row, the bootstrap by user, and the exact full-corpus ranking of Stage I.
+"""What judging costs: ranking metrics a row, and the bootstrap by user.
 
     python benchmarks/ranking_evaluation.py [--rows 1000000] [--users 50000] [--replicates 200] [--rounds 5]
-                                            [--queries 10000] [--items 100000] [--dim 64] [--json FILE]
+                                            [--json FILE]
 
 Metrics: all of ``ranking_metrics`` (AUC, GAUC, log loss, NE, calibration, ECE, recall and NDCG within requests) on
 scored rows in memory, against scikit-learn's AUC and log loss of the same rows, in turns. Bootstrap: the same metrics
-of two models under the same drawn users. Ranking: the 50 best of all items for each query, seen ones masked, against
-the plain matrix product that it cannot avoid. Times move with the machine and its load; ratios less so.
+of two models under the same drawn users. Times move with the machine and its load; ratios less so.
 """
 
 from __future__ import annotations
@@ -23,21 +22,17 @@ from timing import interleaved
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.comparison import Scored, compare
 from tfrs_pretrain.metrics.ranking import ranking_metrics
-from tfrs_pretrain.metrics.retrieval import Interactions, top_items
 
-BLOCK = 1024
 REQUEST_ROWS = 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("rows", 1_000_000), ("users", 50_000), ("replicates", 200), ("queries", 10_000),
-                        ("items", 100_000), ("dim", 64), ("rounds", 5), ("seen", 50)):
+    for name, value in (("rows", 1_000_000), ("users", 50_000), ("replicates", 200), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
     figures = judging(options.rows, options.users, options.replicates, options.rounds)
-    figures |= retrieval(options.queries, options.items, options.dim, options.seen, options.rounds)
     for name, value in figures.items():
         print(f"{name:34}{value:16,.2f}")
     if options.json:
@@ -85,23 +80,6 @@ def judging(rows: int, users: int, replicates: int, rounds: int) -> dict[str, fl
     return {"metric_rows_per_second": rows / seconds["all"],
             "seconds_of_scikit_learn_auc_and_log_loss": seconds["peer"], "seconds_of_all_metrics": seconds["all"],
             f"seconds_of_{replicates}_paired_replicates": time.perf_counter() - start}
-
-
-def retrieval(queries: int, items: int, dim: int, seen: int, rounds: int) -> dict[str, float]:
-    """Seconds of the exact ranking and its ratio to the plain product."""
-    generator = np.random.default_rng(0)
-    left, right = (generator.standard_normal((rows, dim), np.float32) for rows in (queries, items))
-    masked = Interactions.from_pairs(np.repeat(np.arange(queries), seen),
-                                     generator.integers(0, items, queries * seen), queries)
-
-    def product(number: int) -> None:
-        for start in range(0, queries, BLOCK):
-            left[start:start + BLOCK] @ right.T
-
-    seconds = interleaved({"plain": product, "top": lambda number: _discard(top_items(left, right, 50, masked))},
-                          rounds=rounds, warmup=1)
-    return {"seconds_of_top_50_of_all_items": seconds["top"],
-            "ratio_to_plain_product": seconds["top"] / seconds["plain"]}
 
 
 def _discard(result: object) -> None:
