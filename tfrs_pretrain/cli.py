@@ -204,7 +204,15 @@ def promote(
 ) -> None:
     """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
 
-    The verdict is a JSON file with the numbers of every check; nothing else is written or moved.
+    The verdict is a JSON file with the numbers of every check; nothing else is written or moved. A gate, for example:
+
+    ```yaml
+    min_impressions: 10000
+    thresholds: {auc: {min: 0.7}, calibration: {min: 0.9, max: 1.1}}
+    non_inferior: {auc: 0.001, log_loss: 0.001}  # margins to LIVE
+    slices:
+      items=new: {non_inferior: {auc: 0.01}}
+    ```
     """
     if first == (live is not None):
         raise UserError("promote needs either --live MODEL, or --first for the first promotion of all")
@@ -244,10 +252,12 @@ def _open_dataset(folder: Path, config: str | None, overrides: list[str] | None)
     """The dataset and the configuration to use with it, which must agree on columns and windows."""
     dataset = Dataset.open(folder)
     built_with = dataset.info["config"]
+    # As read today: keys that have come since, with their defaults, are no difference.
+    sections = {"schema": dataset.schema.model_dump(mode="json"), "windows": dataset.windows.model_dump(mode="json")}
     settings = load_config(config, overrides or ()) if config else parse_config(
         built_with, overrides or (), origin=f"{folder}/dataset_info.json")
-    for section in ("schema", "windows"):
-        difference = first_difference(built_with[section], settings.resolved()[section], section)
+    for section, built in sections.items():
+        difference = first_difference(built, settings.resolved()[section], section)
         if difference:
             raise UserError(f"dataset {str(folder)!r} was built with another configuration, first in {difference}: "
                             "build it again with this configuration, or leave --config away")

@@ -71,6 +71,13 @@ def test_predictions_of_before_can_be_judged_but_not_sliced(tmp_path):
         opened.slicing("items")
 
 
+def test_scores_that_are_no_numbers_are_refused(tmp_path):
+    columns, logits = impressions(rows=50)
+    logits[7] = np.nan
+    with pytest.raises(UserError, match=f"1 scores are no numbers, first for key {columns['key'][7]}"):
+        Predictions.open(write_ranker(tmp_path / "r", columns, logits))
+
+
 def test_rows_in_another_order_are_brought_together(tmp_path):
     columns, logits = impressions(rows=500)
     order = np.random.default_rng(8).permutation(500)

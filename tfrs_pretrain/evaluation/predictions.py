@@ -74,12 +74,16 @@ class Predictions:
         """Itself.
 
         Raises:
-          UserError: a column is missing that every judgement needs.
+          UserError: a column is missing that every judgement needs, or a score is no number.
         """
         for column in (KEY, USER_ID, self._of_head(LABEL), self._of_head(SCORE)):
             if column not in self.table.column_names:
                 raise UserError(f"predictions of {self.source['path']!r} have no column {column!r}: they predict "
                                 f"{self.heads}")
+        wrong = np.flatnonzero(~np.isfinite(self.scores))
+        if len(wrong):
+            raise UserError(f"predictions of {self.source['path']!r}: {len(wrong)} scores are no numbers, first for "
+                            f"key {self.keys[wrong[0]]}: train again")
         return self
 
     def _of_head(self, column: str) -> str:
