@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from beam_pipelines.job import Job, Log
 from beam_pipelines.side_tables import SIDES, read_side_table
+from beam_pipelines.text_values import is_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Feature, IdSpace
 
@@ -46,10 +47,10 @@ def log_columns(log: Log) -> Expectations:
         expected[schema.window] = (("date or timestamp (the windows are dates)", _is_temporal) if log.temporal
                                    else ("integer (the windows are integers)", _is_integer))
     if log.relations and schema.relation:
-        expected[schema.relation] = ("string or integer", lambda kind: _is_string(kind) or _is_integer(kind))
+        expected[schema.relation] = ("string or integer", lambda kind: is_text(kind) or _is_integer(kind))
     if log.request and log.request not in expected:
         expected[log.request] = ("string, integer, date or timestamp",
-                                 lambda kind: _is_string(kind) or _is_integer(kind) or _is_temporal(kind))
+                                 lambda kind: is_text(kind) or _is_integer(kind) or _is_temporal(kind))
     for column in log.labels.values():
         expected[column] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
     return expected | _feature_types(log.context)
@@ -103,18 +104,18 @@ def _feature_types(features: tuple[Feature, ...]) -> Expectations:
 
 
 def _feature_type(feature: Feature) -> tuple[str, Callable[[pa.DataType], bool]]:
-    tests = {"int64": ("integer", _is_integer), "string": ("string", _is_string), "float32": ("number", _is_number)}
+    tests = {"int64": ("integer", _is_integer), "string": ("string", is_text), "float32": ("number", _is_number)}
     wanted, fits = tests[feature.dtype]
     if not feature.max_values:
         return wanted, fits
     if feature.separator:
-        return f"string of values separated by {feature.separator!r}", pa.types.is_string
+        return f"string of values separated by {feature.separator!r}", is_text
     return f"list of {wanted}", lambda kind: (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and fits(
         kind.value_type)
 
 
 def _id_type(space: IdSpace) -> tuple[str, Callable[[pa.DataType], bool]]:
-    return ("integer", _is_integer) if space.dtype == "int64" else ("string", _is_string)
+    return ("integer", _is_integer) if space.dtype == "int64" else ("string", is_text)
 
 
 def _is_integer(kind: pa.DataType) -> bool:
@@ -128,9 +129,3 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _is_temporal(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-
-
-def _is_string(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)

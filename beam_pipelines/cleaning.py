@@ -16,7 +16,7 @@ from beam_pipelines.job import Log, arrow_type
 from beam_pipelines.keys import TIME, event_hash, request_hash
 from beam_pipelines.lists import list_column
 from beam_pipelines.sources import RawBatch
-from beam_pipelines.text_values import parse
+from beam_pipelines.text_values import needs_parsing, parse
 from tfrs_pretrain.hashing import fraction, mix
 from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID, Feature
 
@@ -92,7 +92,7 @@ def typed(rows: pa.RecordBatch, log: Log) -> tuple[pa.RecordBatch, list[tuple[st
     columns, unparsable = {}, []
     for name, kind in log.kinds.items():
         columns[name] = rows[name]
-        if kind != "string" and pa.types.is_string(rows[name].type):
+        if needs_parsing(rows[name].type, kind):
             columns[name], mask = parse(rows[name], kind)
             unparsable.append((f"unparsable {roles.get(name, name)}", mask))
     return pa.RecordBatch.from_pydict(columns), unparsable

@@ -12,7 +12,7 @@ from beam_pipelines.cleaning import feature_column
 from beam_pipelines.job import Job, arrow_type, feature_kind
 from beam_pipelines.lists import filled
 from beam_pipelines.sources import RawBatch, TableSource
-from beam_pipelines.text_values import parse
+from beam_pipelines.text_values import needs_parsing, parse
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature, IdSpace
 
@@ -104,7 +104,7 @@ def _typed(table: str, raw: RawBatch, kinds: dict[str, str]) -> pa.RecordBatch:
     columns = {}
     for name, kind in kinds.items():
         columns[name] = raw.rows[name]
-        if pa.types.is_string(columns[name].type):
+        if needs_parsing(columns[name].type, kind):
             columns[name], unparsable = parse(raw.rows[name], kind)
             for place in np.flatnonzero(unparsable)[:1].tolist():
                 raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "

@@ -16,6 +16,20 @@ TIMESTAMP = (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0
              r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?$")
 
 
+def needs_parsing(stored: pa.DataType, kind: str) -> bool:
+    """Whether a column of this type holds texts of another kind, see ``parse``."""
+    if kind.endswith("]"):
+        return is_text(stored)
+    return kind != "string" and pa.types.is_string(stored)
+
+
+def is_text(stored: pa.DataType) -> bool:
+    """Whether the values are strings, however Arrow stores them."""
+    if pa.types.is_dictionary(stored):
+        stored = stored.value_type
+    return pa.types.is_string(stored) or pa.types.is_large_string(stored)
+
+
 def parse(column: pa.Array, kind: str) -> tuple[pa.Array, np.ndarray]:
     """Strings [n] as another kind; null stays null.
 
@@ -70,7 +84,7 @@ def _timestamp(column: pa.Array) -> pa.Array:
 def _lists(column: pa.Array, kind: str) -> pa.Array:
     """Lists [n]; null where any value of a list cannot be parsed. An empty text is a missing value in its list."""
     dtype, _, separator = kind[:-1].partition("[")
-    texts = pc.split_pattern(column, separator) if separator else _json_arrays(column)
+    texts = pc.split_pattern(column.cast(pa.string()), separator) if separator else _json_arrays(column)
     flat = texts.flatten()
     values, unparsable = parse(pc.if_else(pc.equal(flat, ""), pa.scalar(None, flat.type), flat), dtype)
     lengths = pc.list_value_length(texts).fill_null(0).to_numpy(zero_copy_only=False)

@@ -137,13 +137,16 @@ def rank(
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
+    test: Annotated[bool, typer.Option(help="score the test impressions; not while you are choosing settings")] = True,
 ) -> None:
     """Stage II: trains and judges one arm of the ranking model."""
     opened, settings = _open_dataset(dataset, config, overrides)
     stage = import_quietly("tfrs_pretrain.ranking.run")
-    manifest = stage.train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite)
-    test = manifest["metrics"]["test"]
-    console.print(f"test AUC {test['auc']:.4f} · log loss {test['log_loss']:.4f} · GAUC {test['gauc']:.4f}")
+    manifest = stage.train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite,
+                               test=test)
+    for split, metrics in manifest["metrics"].items():
+        console.print(f"{split} " + " · ".join(f"{words} {_number(metrics[name])}" for name, words in (
+            ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))
     _next(f"tfrs-pretrain export --dataset {dataset} --ranker {output}")
 
 

@@ -154,6 +154,27 @@ def test_the_same_lists_in_json_lines_give_the_same_dataset(tagged, tagged_datas
         assert Path(one).read_bytes() == Path(same).read_bytes()
 
 
+@pytest.mark.parametrize("stored", [pa.large_string(), pa.dictionary(pa.int32(), pa.large_string())], ids=str)
+def test_separated_texts_may_be_stored_in_any_way_that_arrow_has(tagged, tagged_dataset, tmp_path, stored):
+    folder, tree = tagged
+    for name in ("users", "engagements"):
+        (tmp_path / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
+    impressions, items = (pq.read_table(folder / f"{name}.parquet") for name in ("impressions", "items"))
+    codes = impressions["codes"].combine_chunks()
+    encoded = codes.dictionary_encode().cast(stored) if pa.types.is_dictionary(stored) else codes.cast(stored)
+    pq.write_table(impressions.set_column(impressions.schema.get_field_index("codes"), "codes", encoded),
+                   tmp_path / "impressions.parquet")
+    tags = pa.array([None if tags is None else ",".join(tags) for tags in items["tags"].to_pylist()], pa.large_string())
+    pq.write_table(items.set_column(items.schema.get_field_index("tags"), "tags", tags), tmp_path / "items.parquet")
+    *others, by_item, by_impression = tree["schema"]["features"]
+    schema = tree["schema"] | {"features": [*others, by_item | {"separator": ","}, by_impression]}
+    build(Config.model_validate(tree | {"schema": schema}), tmp_path, tmp_path / "out")
+    other = Dataset.open(tmp_path / "out")
+    assert other.digests == tagged_dataset.digests
+    for one, same in zip(other.files("impressions/test"), tagged_dataset.files("impressions/test"), strict=True):
+        assert Path(one).read_bytes() == Path(same).read_bytes()
+
+
 def test_duplicates_are_told_apart_by_their_lists(tagged, tmp_path):
     folder, tree = tagged
     for name in ("users", "engagements", "items"):

@@ -34,7 +34,7 @@ TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
 
 def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embeddings: Path | None,
-              overwrite: bool = False) -> dict[str, Any]:
+              overwrite: bool = False, test: bool = True) -> dict[str, Any]:
     """Trains and judges one arm of ``ranking.arms`` and writes its artifact.
 
     Arms of one configuration see the same batches in the same order and, where they do not differ by design, the same
@@ -49,6 +49,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       output: folder of the artifact.
       embeddings: folder of the pretrained rows; an arm from scratch ignores it.
       overwrite: replace a folder that is there.
+      test: whether to score the test impressions; leave them out while settings are being chosen.
 
     Returns:
       the artifact's manifest. ``seconds`` counts training and judging, over all processes that worked on it;
@@ -82,8 +83,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         trainee = ArmTrainee(config, dataset, arm, parts, keeper)
         trained = Epochs(config.training, strategy, trainee, checkpoints).run()
         student = trainee.best()
-        scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION),
-                  "test": _score(student, dataset, arm, TEST)}
+        scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION)}
+        if test:
+            scored["test"] = _score(student, dataset, arm, TEST)
         judged = {split: judge(table, dataset) for split, table in scored.items()}
     epochs = trained.epochs
     manifest = {
