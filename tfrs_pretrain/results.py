@@ -8,12 +8,14 @@ from typing import Any
 
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest, write_text
 from tfrs_pretrain.evaluation.bootstrap import Resampling
+from tfrs_pretrain.evaluation.comparison import Comparison
 from tfrs_pretrain.evaluation.evaluate import judged
 from tfrs_pretrain.evaluation.predictions import Predictions, align
 from tfrs_pretrain.reporting.arms import COMPARED, compared_pairs, read_arms
 from tfrs_pretrain.reporting.report import write_report
 from tfrs_pretrain.stages import DATASET, EMBEDDINGS, EXPORT, LOGS, RANKING, Workdir
 
+FREQUENCY = "item_frequency"
 # Enough for a plot and three digits; `tfrs-pretrain evaluate` draws more.
 RESAMPLING = Resampling(replicates=400)
 
@@ -54,10 +56,15 @@ def _differences(config: dict[str, Any], rankers: dict[str, dict[str, Any]], fol
         return []
     opened = {arm: Predictions.open(folder / arm) for arm in rankers}
     first = next(iter(opened.values()))
-    comparison = judged({arm: align(first, one)[1] for arm, one in opened.items()}, [], RESAMPLING)
-    found = [(arm.name, against.name, comparison.difference(arm.name, against.name)) for arm, against in pairs]
-    return [{"arm": arm, "against": against, **{name: metrics[name] for name in COMPARED}}
-            for arm, against, metrics in found]
+    cuts = [first.slicing(FREQUENCY)] if FREQUENCY in first.slicings else []
+    found = judged({arm: align(first, one)[1] for arm, one in opened.items()}, cuts, RESAMPLING)
+    return [_described(found, arm.name, against.name) for arm, against in pairs]
+
+
+def _described(found: Comparison, arm: str, against: str) -> dict[str, Any]:
+    whole, *parts = (found.difference(arm, against, place) for place in range(len(found.parts)))
+    slices = [{"slice": part.name, "auc": metrics["auc"]} for part, metrics in zip(found.parts[1:], parts, strict=True)]
+    return {"arm": arm, "against": against, **{name: whole[name] for name in COMPARED}, "slices": slices}
 
 
 def _seconds(workdir: Workdir, arms: list[str]) -> dict[str, float]:

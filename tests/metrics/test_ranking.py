@@ -166,7 +166,7 @@ def test_weighted_users_count_as_if_their_rows_were_repeated(with_requests):
         # Each copy of a user is a user of its own, with requests of its own; bins of the error stay those of the whole.
         repeated = ranking_metrics(labels[rows], scores[rows], users[rows] + 100 * number,
                                    None if requests is None else requests[rows] + 1000 * number)
-        found = dict(zip(METRICS, prepared.at(weights.astype(np.float64)), strict=True))
+        found = dict(zip(METRICS, prepared.at(weights), strict=True))
         for name in set(METRICS) - {"calibration_error"}:
             expected = np.nan if repeated[name] is None else repeated[name]
             np.testing.assert_allclose(found[name], expected, rtol=1e-10, err_msg=name)
@@ -178,7 +178,7 @@ def test_bins_of_the_weighted_calibration_error_are_those_of_the_whole(count):
     """With few rows a user and bin is a row, with many it is a sum of rows."""
     random = np.random.default_rng(2)
     users, scores = random.integers(0, 30, count), np.sort(random.random(count))
-    labels, weights = (random.random(count) < scores).astype(float), random.integers(0, 4, 30).astype(float)
+    labels, weights = (random.random(count) < scores).astype(float), random.integers(0, 4, 30)
     found = dict(zip(METRICS, UserMetrics(labels, scores, users).at(weights), strict=True))["calibration_error"]
     bins, drawn = np.arange(count) * 15 // count, weights[users]
     gaps = [abs(np.sum((drawn * (scores - labels))[bins == number])) for number in range(15)]

@@ -37,7 +37,8 @@ def test_without_an_interval_nothing_is_claimed(change):
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), [
-    (0.001, 0.02, "better"), (-0.02, -0.001, "worse"), (-0.001, 0.02, "same"), (0.0, 0.02, "same")])
+    (0.001, 0.02, "better"), (-0.02, -0.001, "worse"), (-0.001, 0.02, "same"), (0.0, 0.02, "same"),
+    (4e-5, 4e-4, "same"), (6e-5, 4e-4, "better"), (-4e-4, -4e-5, "same")])
 def test_the_interval_decides(low, high, verdict):
     assert Difference(Change((low + high) / 2, low, high)).verdict == verdict
 

@@ -74,6 +74,12 @@ def test_the_arms_table_holds_the_test_metrics(tmp_path, run_manifests):
     assert "served" in page.row("arm", "warm start distilled")[0]
 
 
+def test_the_slices_hold_differences_with_intervals(tmp_path, run_manifests):
+    page = render(tmp_path, run_manifests)
+    assert page.row("engagements of the item", "1-4") == [
+        "1-4", "2,000", "90", "0.7400", "0.7900 +0.0500 (+0.0400 to +0.0600)", "0.8000"]
+
+
 def test_the_heading_states_the_finding(tmp_path, run_manifests):
     assert render(tmp_path, run_manifests).heading == (
         "Warm start distilled ranks better than scratch: test AUC 0.9058 against 0.8775, with lower log loss.")
@@ -164,6 +170,7 @@ def test_missing_metrics_are_dashes(tmp_path, run_manifests):
             entry.update(auc=None, gauc=None, positives=0)
         manifest["metrics"]["test"].update(auc=None, gauc=None, positives=0, calibration=None)
     for entry in run_manifests["results"]["differences"]:
+        entry.pop("slices", None)
         for name in ("auc", "gauc"):
             entry[name] = dict.fromkeys(("value", "low", "high", "p"))
     page = render(tmp_path, run_manifests)

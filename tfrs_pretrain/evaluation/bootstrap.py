@@ -75,11 +75,11 @@ def resample(judged: Sequence[UserMetrics], users: int, resampling: Resampling,
     Returns:
       float64 [judged, metrics] and float64 [judged, replicates, metrics].
     """
-    whole = np.stack([one.at(np.ones(users)) for one in judged])
+    whole = np.stack([one.at(np.ones(users, np.int64)) for one in judged])
     replicates = np.empty((len(judged), resampling.replicates, len(METRICS)))
     generator = np.random.default_rng(resampling.seed)
     for number in range(resampling.replicates):
-        drawn = np.bincount(generator.integers(0, users, users), minlength=users).astype(np.float64)
+        drawn = np.bincount(generator.integers(0, users, users), minlength=users)
         for place, one in enumerate(judged):
             replicates[place, number] = one.at(drawn)
         advance()

@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 from tfrs_pretrain.artifacts import MANIFEST, json_digest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
-from tfrs_pretrain.schema import KEY, LABEL, REQUEST, USER_ID
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
 # Gives the predictions of a folder for a split and a label: those that were stored, or new ones.
 Reader = Callable[[Path, str, str], "Predictions"]
 EXTRA = "assets.extra"  # of an exported version
+UNREAD = (ITEM_ID, ITEM_ROW, USER_ROW)  # for other readers of the file
 SLICINGS = ("item_frequency", "items", "users")
 
 
@@ -64,7 +65,8 @@ class Predictions:
             raise UserError(f"ranker {str(ranker)!r} has no predictions of split {split!r}, it has {there}: name one "
                             "of these, or train it again")
         try:
-            table = pq.read_table(path)
+            names = [name for name in pq.read_schema(path).names if name not in UNREAD]
+            table = pq.read_table(path, columns=names)
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"predictions {str(path)!r} cannot be read ({' '.join(str(error).split())}): copy the "
                             "artifact again, or train again") from error

@@ -54,11 +54,12 @@ class WeightedAuc:
         self._reached = np.searchsorted(below, above, side="right")
 
     def at(self, weights: np.ndarray) -> float:
-        """The AUC under whole weights float64 [users], exact up to rounding; NaN where one label has no weight."""
-        mass = np.zeros(len(self._negatives) + 1)
+        """The AUC under weights int64 [users], exact; NaN where one label has no weight."""
+        # Integers: their running sum is several times faster than that of floats.
+        mass = np.zeros(len(self._negatives) + 1, np.int64)
         np.cumsum(weights.take(self._negatives), out=mass[1:])
         positive = weights.take(self._positives)
-        pairs = positive.sum() * mass[-1]
+        pairs = int(positive.sum()) * int(mass[-1])
         if not pairs:
             return float("nan")
         doubled = np.einsum("p,p", positive, mass.take(self._beaten) + mass.take(self._reached))

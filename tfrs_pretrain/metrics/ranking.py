@@ -1,7 +1,8 @@
 """All metrics of scored impressions, exact, as a function of how often each user counts.
 
-With every user counted once these are the metrics; with users drawn at random, a bootstrap replicate of them. Memory:
-the columns that are read, one sort index, and 8 to 20 bytes a row while the metrics are kept for further weights.
+With every user counted once these are the metrics; with users drawn at random, a bootstrap replicate of them. Nothing
+is sampled or binned away, so memory grows with the rows: about 120 bytes a row while they are sorted, 25 while the
+metrics are kept for further weights (measured with 10M rows of 500k users), beside the columns that are read.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class UserMetrics:
         self._gaps, self._gap_users, self._gap_starts = _gaps(labels, scores, places, order, self._users)
 
     def at(self, weights: np.ndarray) -> np.ndarray:
-        """float64 [metrics] in the order of METRICS under whole weights float64 [users]; NaN where undefined."""
+        """float64 [metrics] in the order of METRICS under weights int64 [users]; NaN where undefined."""
         # Not a BLAS product: its threads wait for each other longer than the work takes.
         sums = np.einsum("u,su->s", weights.take(self._users), self._sums)
         rows, positives, loss, score, gauc, gauc_rows, requests = sums[:7]
@@ -80,7 +81,7 @@ def ranking_metrics(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, r
       requests: [n] integers that name the request; None where it is not known.
     """
     codes, names = pd.factorize(users)
-    values = UserMetrics(labels, scores, codes, requests).at(np.ones(len(names)))
+    values = UserMetrics(labels, scores, codes, requests).at(np.ones(len(names), np.int64))
     return {"impressions": len(labels), "positives": int(np.count_nonzero(labels)), **named(values)}
 
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# Differences are shown with four digits: what rounds to nothing there is nothing to speak of.
+SHOWN = 5e-5
 COMPARED = ("auc", "log_loss", "gauc")
 
 
@@ -78,10 +80,10 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """AUC is "better", "worse", the "same" where its interval holds 0, or "undefined"."""
+        """AUC is "better", "worse", the "same" where its interval holds 0 as it is shown, or "undefined"."""
         if self.auc.value is None or self.auc.low is None or self.auc.high is None:
             return "undefined"
-        if self.auc.low <= 0 <= self.auc.high:
+        if self.auc.low < SHOWN and self.auc.high > -SHOWN:
             return "same"
         return "better" if self.auc.value > 0 else "worse"
 
@@ -109,22 +111,32 @@ def distilled_twins(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
 
 def difference(results: Mapping[str, Any], arm: Arm, against: Arm) -> Difference:
     """``arm`` minus ``against`` on the test window, from a run's ``differences``; undefined where they have none."""
-    for entry in results.get("differences", ()):
-        if (entry["arm"], entry["against"]) == (arm.name, against.name):
-            return Difference(**{name: Change(*(entry[name][key] for key in ("value", "low", "high")))
-                                 for name in COMPARED})
-    return Difference()
+    entry = _entry(results, arm, against)
+    return Difference(**{name: _change(entry[name]) for name in COMPARED if entry})
 
 
-def slice_rows(arms: list[Arm]) -> list[dict[str, Any]]:
-    """Per item-frequency bucket: its name, counts, and test AUC by arm (None where undefined)."""
+def slice_rows(arms: list[Arm], results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per item-frequency bucket: name, counts, test AUC by arm (None where undefined) and change to the baseline."""
+    changes = {arm.name: {entry["slice"]: _change(entry["auc"])
+                          for entry in _entry(results, arm, arms[0]).get("slices", ())} for arm in arms}
     by_arm = {arm.name: {entry["slice"]: entry for entry in frequency_slices(arm)} for arm in arms}
     first = next(iter(by_arm.values()), {})
     return [{"slice": name, "impressions": entry["impressions"], "positives": entry["positives"],
-             "auc": {arm.name: by_arm[arm.name].get(name, {}).get("auc") for arm in arms}}
+             "auc": {arm.name: by_arm[arm.name].get(name, {}).get("auc") for arm in arms},
+             "change": {arm.name: changes[arm.name].get(name, Change()) for arm in arms}}
             for name, entry in first.items()]
 
 
 def frequency_slices(arm: Arm) -> list[dict[str, Any]]:
     """Test slices by item frequency, as ``evaluation.slices.frequency_slices`` returns them."""
     return list(arm.manifest.get("slices", {}).get("test", []))
+
+
+def _entry(results: Mapping[str, Any], arm: Arm, against: Arm) -> Mapping[str, Any]:
+    """What a run's results hold of a pair of arms; nothing where they were not compared."""
+    return next((entry for entry in results.get("differences", ())
+                 if (entry["arm"], entry["against"]) == (arm.name, against.name)), {})
+
+
+def _change(values: Mapping[str, float | None]) -> Change:
+    return Change(values["value"], values["low"], values["high"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.arms import Arm, Difference, difference, distilled_twins
+from tfrs_pretrain.reporting.arms import SHOWN, Arm, Difference, difference, distilled_twins
 from tfrs_pretrain.reporting.formats import number, signed, words
 
 
@@ -82,7 +82,7 @@ def _log_loss_clause(change: Difference) -> str:
 
 
 def _direction(difference: float) -> str:
-    if abs(difference) < 5e-5:
+    if abs(difference) < SHOWN:
         return "unchanged"
     return "lower" if difference < 0 else "higher"
 

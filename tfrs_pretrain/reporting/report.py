@@ -50,7 +50,7 @@ def _evidence(arms: list[Arm], epochs: list[dict[str, Any]], results: Mapping[st
     """What was measured, for the template."""
     baseline, judged = arms[0], _judged(arms)
     differences = {arm.name: difference(results, arm, baseline) for arm in arms[1:]}
-    slices = slice_rows(arms)
+    slices = slice_rows(arms, results)
     stage_one = findings.stage_one(epochs)
     return {
         "arms": arms, "differences": differences, "slices": slices, "results": results,
