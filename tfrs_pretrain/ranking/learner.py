@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfrs_pretrain.ranking.anchor import Anchor
-from tfrs_pretrain.ranking.loss_scale import finite_everywhere, loss_scale, poisoned, with_loss_scale
+from tfrs_pretrain.ranking.loss_scale import loss_scale, unscaled, with_loss_scale
 from tfrs_pretrain.ranking.losses import ONE_LABEL, LabelLoss
 from tfrs_pretrain.ranking.meda import NewTables, TableGroups
 from tfrs_pretrain.ranking.ranker import Ranker
@@ -103,13 +103,9 @@ class Learner(tf.Module):
             anchor = tf.reduce_mean(self._anchor.losses(batch, rows)) if self._anchor else None
             loss = tf.reduce_mean(losses_of(logits)) if anchor is None else tf.reduce_mean(losses_of(logits)) + anchor
             loss /= tf.distribute.get_replica_context().num_replicas_in_sync
-            loss = loss if scale is None else loss * scale
-        row_gradients, weight_gradients = tape.gradient(loss, (learning, weights))
-        finite = None
-        if scale is not None:
-            row_gradients = {name: gradient / scale for name, gradient in row_gradients.items()}
-            finite = finite_everywhere([*row_gradients.values(), *weight_gradients])
-            weight_gradients = poisoned(weight_gradients, finite)
+            scaled = loss if scale is None else loss * scale
+        row_gradients, weight_gradients = tape.gradient(scaled, (learning, weights))
+        row_gradients, weight_gradients, finite = unscaled(row_gradients, weight_gradients, scale)
         self._update_tables(batch, row_gradients, finite)
         self.optimizer.apply(weight_gradients)
         return Learnt(logits, anchor)

@@ -6,7 +6,7 @@ halved after a step whose gradients are not finite, which is skipped, and double
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -33,6 +33,16 @@ def finite_everywhere(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)) == 0
 
 
-def poisoned(gradients: Sequence[tf.Tensor], finite: tf.Tensor) -> list[tf.Tensor]:
-    """The gradients, or NaN where ``finite`` is false: Keras skips the step by each replica's own gradients."""
-    return [tf.where(finite, gradient, tf.constant(float("nan"), gradient.dtype)) for gradient in gradients]
+def unscaled(rows: Mapping[str, tf.Tensor], weights: Sequence[tf.Tensor], scale: tf.Tensor | None
+             ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], tf.Tensor | None]:
+    """Gradients of the rows as they are without the scale, of the weights as Keras's optimizer expects them.
+
+    Returns:
+      both, and bool []: whether they are finite on all replicas; None without loss scaling.
+    """
+    if scale is None:
+        return dict(rows), list(weights), None
+    finite = finite_everywhere([*rows.values(), *weights])
+    # Keras skips a step by each replica's own gradients, so that all must see what one did.
+    shared = [tf.where(finite, gradient, tf.constant(float("nan"), gradient.dtype)) for gradient in weights]
+    return {name: gradient / scale for name, gradient in rows.items()}, shared, finite
