@@ -5,8 +5,9 @@
 1M users, 100k items with Zipf 1.1 popularity, dim 64, dense layers 128 and 64, one logit, Adam. Ours: rows gathered
 outside the network, one lazy Adam update a table, the loop that `tfrs-pretrain rank` runs. Keras: ``Embedding`` layers
 in the model, ``compile`` with Adam, ``fit`` on tf.data. Both read the same batches through tf.data and start at the
-same rows. Ratios are of median times a step; the headline is that of the first batch size, the default. Growth: our step with 4e6 user rows over that with 1e5. Metrics: rows a
-second through ``ranking_metrics``, all of them on one set of scored impressions in memory.
+same rows. Ratios are of median times a step; the headline is that of the first batch size, the default. Growth: our
+step with 4e6 user rows over that with 1e5. Metrics: rows a second through ``ranking_metrics``, all of them on one set
+of scored impressions in memory.
 """
 
 from __future__ import annotations

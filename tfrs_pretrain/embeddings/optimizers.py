@@ -53,10 +53,10 @@ class SparseOptimizer(abc.ABC):
         del rows
         return gradients
 
-    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; here nothing."""
-        del slots, step
-        return tf.zeros_like(rows)
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor | None:
+        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; None, as here: nothing."""
+        del rows, slots, step
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
