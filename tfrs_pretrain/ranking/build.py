@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.config import ArmConfig, Config, DistillationConfig, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -87,10 +87,15 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     if distillation.teacher is not None:
         fixed = open_teacher(Path(distillation.teacher), dataset, student.ranker.labels)
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
-    larger = ranking.model_copy(update={"backbone": distillation.backbone or ranking.backbone})
-    teacher = build_learner(larger, dataset, arm, embeddings, hidden=distillation.hidden, steps=total,
-                            seed=seed_of(config.seed, "teacher"), privileged=distillation.privileged)
+    teacher = build_learner(teacher_settings(ranking, distillation), dataset, arm, embeddings, steps=total,
+                            hidden=distillation.hidden, privileged=distillation.privileged,
+                            seed=seed_of(config.seed, "teacher"))
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
+
+
+def teacher_settings(ranking: RankingConfig, distillation: DistillationConfig) -> RankingConfig:
+    """Settings of a teacher that learns: those of its student, but for the backbone where it has its own."""
+    return ranking.model_copy(update={"backbone": distillation.backbone}) if distillation.backbone else ranking
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
