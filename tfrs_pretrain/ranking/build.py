@@ -15,6 +15,7 @@ from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.ranking.anchor import make_anchor
 from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
+from tfrs_pretrain.ranking.fixed_teacher import FixedTeacher
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.losses import LabelLoss
@@ -22,7 +23,7 @@ from tfrs_pretrain.ranking.meda import Rounds, make_meda
 from tfrs_pretrain.ranking.network import make_network
 from tfrs_pretrain.ranking.ranker import build_ranker
 from tfrs_pretrain.ranking.rates import make_rate
-from tfrs_pretrain.ranking.teachers import FixedTeacher, open_teacher
+from tfrs_pretrain.ranking.teachers import open_teacher
 from tfrs_pretrain.ranking.transfer import (
     initial_rows,
     seed_of,
