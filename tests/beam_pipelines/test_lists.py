@@ -74,7 +74,8 @@ def tagged(planted_logs, tmp_path_factory):
     tree["schema"]["features"] += [
         {"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": 3, "min_count": 2},
         {"name": "codes", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2,
-         "separator": "|"}]
+         "separator": "|"},
+        {"name": "tail", "source": "items", "column": "quality", "kind": "numeric", "dtype": "float32", "log1p": True}]
     return folder, tree
 
 
@@ -123,6 +124,21 @@ def test_vocabularies_count_every_value_of_the_training_window(tagged, tagged_da
         counts = training[name].explode().dropna().value_counts()
         vocabulary = tagged_dataset.vocabulary(name)
         assert dict(zip(vocabulary.ids.to_pylist(), vocabulary.counts.tolist(), strict=True)) == counts.to_dict()
+
+
+def test_long_tails_are_measured_as_the_model_takes_them_and_written_as_they_came(tagged, tagged_dataset):
+    folder, _ = tagged
+    qualities = pd.read_parquet(folder / "items.parquet").set_index("item").quality
+    impressions = expected_values(tagged)
+    training = impressions[(impressions.day >= 20) & (impressions.day < 28)]
+    values = qualities[training.item].dropna().astype(np.float64)
+    logs = np.sign(values) * np.log1p(np.abs(values))
+    assert (logs < 0).any()
+    statistics = tagged_dataset.numeric("tail")
+    assert (statistics.mean, statistics.std) == (pytest.approx(logs.mean()), pytest.approx(logs.std(ddof=0)))
+    assert statistics.log1p
+    [batch] = evaluation_batches(tagged_dataset, "impressions/test", batch_size=10**5).as_numpy_iterator()
+    np.testing.assert_array_equal(batch["tail"], batch["quality"])
 
 
 def test_golden_impressions_hold_raw_lists_and_raw_histories(tagged, tagged_dataset):
