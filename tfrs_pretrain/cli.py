@@ -107,12 +107,15 @@ def plan(
     device_gb: Annotated[float | None, typer.Option(
         min=0, help="plan for a device with this memory (10^9 bytes), instead of those of this machine")] = None,
 ) -> None:
-    """Shows what memory Stage I needs on each device; exit code 2 and three ways out where it does not fit."""
+    """Shows what memory each stage needs on each device; exit code 2 and three ways out where one does not fit."""
     opened, settings = _open_dataset(dataset, config, overrides)
     devices = import_quietly("tfrs_pretrain.training.devices")
     planned = devices.local_devices(settings.training) if device_gb is None else (
         devices.Device("the device", int(device_gb * 1e9), 1, host=False),)
-    import_quietly("tfrs_pretrain.pretraining.plan").show_plan(settings, opened, planned)
+    for each in (import_quietly("tfrs_pretrain.pretraining.plan").PretrainingPlan(settings, opened),
+                 *import_quietly("tfrs_pretrain.ranking.plan").arm_plans(settings, opened)):
+        import_quietly("tfrs_pretrain.training.plan").show_plan(
+            each, planned, lambda name: opened.vocabulary(name).counts)
 
 
 @app.command()

@@ -43,16 +43,20 @@ class SparseOptimizer(abc.ABC):
           float32 [n, dim] to subtract from the rows, and the new state.
         """
 
-    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
-                   step: tf.Tensor) -> tf.Tensor:
+    def rested(self, slots: dict[str, tf.Tensor], absences: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The state of rows after float32 [n, 1] steps in which their gradient was zero; here it stands still."""
+        del absences
+        return slots
+
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """float32 [n, dim] gradients with those of a penalty on the ``rows`` [n, dim]; here there is none."""
-        del rows, slots, step
+        del rows
         return gradients
 
-    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; here nothing."""
-        del slots, step
-        return tf.zeros_like(rows)
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor | None:
+        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; None, as here: nothing."""
+        del rows, slots, step
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +72,10 @@ class LazyAdam(SparseOptimizer):
 
     def slots(self, dim: int) -> dict[str, Slot]:
         return {"mean": Slot(dim), "square": Slot(dim)}
+
+    def rested(self, slots: dict[str, tf.Tensor], absences: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mean": slots["mean"] * tf.pow(self.beta_1, absences),
+                "square": slots["square"] * tf.pow(self.beta_2, absences)}
 
     def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -119,30 +127,27 @@ class RowwiseAdagrad(SparseOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class Decayed(SparseOptimizer):
-    """Another rule with an L2 penalty on the rows of the batch: their gradients grow by ``l2 * scale * row``.
+    """Another rule with an L2 penalty on the rows of the batch: their gradients grow by ``l2 * row``.
 
-    With ``rarity_power`` 0 the scale is 1: a row is pulled to zero once in each update that it takes part in, so
-    frequent rows feel the penalty often and rare rows, which overfit first, hardly at all. Otherwise the scale is
-    (updates of the table / updates of the row) ** rarity_power, both counting this one: 1 makes up for the updates
-    that the row was absent from. This form is this project's own; ``IntervalDecay`` is the published one.
+    A row is pulled to zero once in each update that it takes part in, so frequent rows feel the penalty often and rare
+    rows, which overfit first, hardly at all; ``IntervalDecay`` makes up for that.
     """
 
     rule: SparseOptimizer
     l2: float
-    rarity_power: float = 0.0
 
     def slots(self, dim: int) -> dict[str, Slot]:
-        return self.rule.slots(dim) | ({"updates": Slot(1)} if self.rarity_power else {})
+        return self.rule.slots(dim)
 
-    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
-                   step: tf.Tensor) -> tf.Tensor:
-        scale = tf.pow(step / (slots["updates"] + 1.0), self.rarity_power) if self.rarity_power else 1.0
-        return gradients + self.l2 * scale * rows
+    def rested(self, slots: dict[str, tf.Tensor], absences: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.rule.rested(slots, absences)
+
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return gradients + self.l2 * rows
 
     def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        delta, state = self.rule.update(gradients, slots, step, learning_rate)
-        return delta, state | ({"updates": slots["updates"] + 1.0} if self.rarity_power else {})
+        return self.rule.update(gradients, slots, step, learning_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +157,11 @@ class IntervalDecay(SparseOptimizer):
     Li and Lyu, "Adaptive Regularization for Large-Scale Sparse Feature Embedding Models" (ICLR 2026, arXiv 2511.06374),
     section 3.1 and algorithm 1: at step k a row that was last updated at step s shrinks by the factor
     1 - min(1, alpha * (k - s - 1)), beside the update and outside its moments, as in AdamW. Rows of every batch do not
-    shrink, rare rows shrink most. As everywhere here, a row moves only in the steps that it takes part in.
+    shrink, rare rows shrink most.
+
+    As everywhere here, a row moves only in the steps that it takes part in, so it shrinks once, when it is met again.
+    Its moments then stand as if every step had updated them, as in the algorithm: momentum that outlived the absence
+    would bring back what the decay takes, and rare rows would still be memorised.
 
     Before its first update a row does not shrink. The paper's rows start at zero, where this makes no difference; here
     it keeps pretrained rows whole until the ranker meets them.
@@ -164,19 +173,23 @@ class IntervalDecay(SparseOptimizer):
     def slots(self, dim: int) -> dict[str, Slot]:
         return self.rule.slots(dim) | {"last_step": Slot(1)}
 
-    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
-                   step: tf.Tensor) -> tf.Tensor:
-        return self.rule.regularize(rows, gradients, slots, step)
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return self.rule.regularize(rows, gradients)
 
     def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        last = slots["last_step"]
-        interval = tf.where(last > 0, step - last - 1.0, tf.zeros_like(last))
-        return tf.minimum(self.alpha * interval, 1.0) * rows
+        return tf.minimum(self.alpha * _interval(slots, step), 1.0) * rows
 
     def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        delta, state = self.rule.update(gradients, slots, step, learning_rate)
+        rested = self.rule.rested(slots, _interval(slots, step))
+        delta, state = self.rule.update(gradients, rested, step, learning_rate)
         return delta, state | {"last_step": tf.fill(tf.shape(slots["last_step"]), step)}
+
+
+def _interval(slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+    """float32 [n, 1]: steps since the last update of each row, 0 before the first."""
+    last = slots["last_step"]
+    return tf.where(last > 0, step - last - 1.0, tf.zeros_like(last))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,13 +210,12 @@ OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
     "lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad, "adagrad": Adagrad}
 
 
-def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0,
-                   interval_decay: float = 0.0) -> SparseOptimizer:
+def make_optimizer(name: str, *, l2: float = 0.0, interval_decay: float = 0.0) -> SparseOptimizer:
     """The rule that the configuration names.
 
     Args:
       name: key of ``OPTIMIZERS``.
-      l2, rarity_power: penalty on the rows where ``l2`` is positive, see ``Decayed``.
+      l2: penalty of ``Decayed`` where positive.
       interval_decay: alpha of ``IntervalDecay`` where positive.
 
     Raises:
@@ -213,5 +225,5 @@ def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0,
         raise ValueError(f"unknown sparse optimizer {name!r}: expected one of {sorted(OPTIMIZERS)}")
     rule: SparseOptimizer = OPTIMIZERS[name]()
     if l2:
-        rule = Decayed(rule, l2, rarity_power)
+        rule = Decayed(rule, l2)
     return IntervalDecay(rule, interval_decay) if interval_decay else rule

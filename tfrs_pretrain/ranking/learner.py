@@ -112,9 +112,12 @@ class Learner(tf.Module):
 
     def _shown(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What the network sees of the gathered rows."""
-        dropouts = {row.name: self.policies[row.table].dropout for row in self.ranker.inputs.rows}
-        return {name: dropout(values, self.steps) if (dropout := dropouts[name]) else values
-                for name, values in rows.items()}
+        shown = dict(rows)
+        for row in self.ranker.inputs.rows:
+            dropout = self.policies[row.table].dropout
+            if dropout is not None:
+                shown[row.name] = dropout(rows[row.name], self.steps)
+        return shown
 
     def _update_tables(self, batch: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor],
                        finite: tf.Tensor | None) -> None:

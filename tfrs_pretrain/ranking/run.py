@@ -18,13 +18,17 @@ from tfrs_pretrain.ranking.artifact import KIND, save_ranker
 from tfrs_pretrain.ranking.build import build_parts
 from tfrs_pretrain.ranking.keeper import best_folder, make_keeper
 from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.ranking.plan import ArmPlan
 from tfrs_pretrain.ranking.predict import judge, predict
+from tfrs_pretrain.ranking.teachers import teacher_digest
 from tfrs_pretrain.ranking.trainee import ArmTrainee
 from tfrs_pretrain.ranking.transfer import coverage, print_coverage
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.epochs import Epochs
+from tfrs_pretrain.training.plan import show_plan
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
@@ -63,6 +67,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     steps = _steps(config, dataset, strategy.num_replicas_in_sync)
+    show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
+              lambda name: dataset.vocabulary(name).counts)
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
@@ -106,6 +112,7 @@ def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddi
     return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
             "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
             "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
+            "teacher_digest": teacher_digest(config.ranking.arms[arm].distillation),
             "deterministic": config.training.deterministic, "replicas": replicas}
 
 

@@ -1,0 +1,99 @@
+"""The memory that one arm of Stage II needs: tables and networks of student and teacher, and what holds rows in place.
+
+The arm is built with one row a table, and what came is counted: no second description of an arm can go stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.ranking.build import build_learner, teacher_settings
+from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.training.plan import Choice, Layout, Plan, TablePlan
+
+_PARTS = ("distillation", "anchor", "meda")  # of the method that cost memory
+
+
+class ArmPlan(Plan):
+    """An arm's student, the teacher that learns beside it, its anchor and its further groups of tables.
+
+    Args:
+      config: of the run.
+      dataset: gives sizes and columns.
+      arm: name in ``config.ranking.arms``.
+    """
+
+    optimizer_key = "ranking.table_optimizer"
+
+    def __init__(self, config: Config, dataset: Dataset, arm: str):
+        self._config, self._dataset, self._arm = config, dataset, arm
+        self.title = f"Memory plan of Stage II, {arm}"
+        self.spaces = tuple(dataset.schema.id_spaces)
+        self.choice = Choice(config.ranking.table_optimizer, config.ranking.id_dim,
+                             {name: dataset.rows(name) for name in dataset.digests})
+
+    def layout(self, choice: Choice) -> Layout:
+        settings = self._config.ranking.model_copy(update={"table_optimizer": choice.optimizer, "id_dim": choice.dim})
+        arm = settings.arms[self._arm]
+        tables: list[TablePlan] = []
+        dense = 0
+        groups = settings.of(arm).epochs if arm.meda and arm.meda.chunks else 1
+        for role, learner in self._learners(settings.of(arm), arm):
+            tables += _tables(role, learner, groups)
+            dense += _dense_bytes(learner)
+        held = [name for name, transfer in arm.transfers.items() if arm.anchor and transfer.transfer != "frozen"]
+        tables += [TablePlan(f"anchor of {name}", name, choice.dim, 0, "student") for name in held]
+        return Layout(choice.rows, tuple(tables), dense)
+
+    def narrowed(self, dim: int) -> str:
+        again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.transfers else ""
+        return f"ranking.id_dim={dim}{again}"
+
+    def without_parts(self) -> Iterable[tuple[str, Plan]]:
+        for part in _PARTS:
+            if getattr(self._settings, part) is not None:
+                arm = self._settings.model_copy(update={part: None})
+                ranking = self._config.ranking.model_copy(update={"arms": {self._arm: arm}})
+                config = self._config.model_copy(update={"ranking": ranking})
+                yield f"ranking.arms.{self._arm}.{part}=null", ArmPlan(config, self._dataset, self._arm)
+
+    @property
+    def _settings(self) -> ArmConfig:
+        return self._config.ranking.arms[self._arm]
+
+    def _learners(self, ranking: RankingConfig, arm: ArmConfig) -> Iterator[tuple[str, Learner]]:
+        """The arm's learners by role, with one row a table."""
+        vocabularies = {name: {**entry, "rows": 1} for name, entry in self._dataset.info["vocabularies"].items()}
+        tiny = Dataset(self._dataset.folder, {**self._dataset.info, "vocabularies": vocabularies})
+        steps = ranking.warmup_steps + 1
+        yield "student", build_learner(ranking, tiny, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
+                                       steps=steps)
+        if (distillation := arm.distillation) and distillation.teacher is None:
+            yield "teacher", build_learner(teacher_settings(ranking, distillation), tiny, arm, None, seed=0,
+                                           hidden=distillation.hidden, privileged=distillation.privileged, steps=steps)
+
+
+def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:
+    """A plan for every layout that arms of the configuration have; arms that share one are named together."""
+    found: dict[Layout, ArmPlan] = {}
+    for plan in (ArmPlan(config, dataset, arm) for arm in config.ranking.arms):
+        first = found.setdefault(plan.layout(plan.choice), plan)
+        if first is not plan:
+            first.title = f"{first.title}, {plan.title.rpartition(', ')[2]}"
+    return list(found.values())
+
+
+def _tables(role: str, learner: Learner, groups: int) -> list[TablePlan]:
+    prefix = "" if role == "student" else f"{role}: "
+    suffix = f" in {groups} groups" if groups > 1 else ""
+    vocabularies = learner.ranker.inputs.tables
+    return [TablePlan(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
+                      groups * sum(slot.shape[1] for slot in table.slots.values()), role)
+            for name, table in learner.ranker.tables.items()]
+
+
+def _dense_bytes(learner: Learner) -> int:
+    variables = (*learner.ranker.network.variables, *learner.optimizer.variables)
+    return sum(variable.value.shape.num_elements() * variable.value.dtype.size for variable in variables)
