@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -70,6 +71,7 @@ class Evaluator:
         self._queries = select_queries(dataset, config.max_queries)
         pairs = np.rint(dataset.candidate_probability * dataset.examples("pairs/train")).astype(np.int64)
         self._frequency = pairs[self._first_item:]
+        self._losses: tuple[TwoTower | None, Any] = (None, None)
 
     def __call__(self, model: TwoTower) -> dict[str, float]:
         """Metrics of the model as it is now."""
@@ -77,7 +79,9 @@ class Evaluator:
 
     def heldout_losses(self, model: TwoTower) -> dict[str, float]:
         """Mean loss of the held-out batches, on one replica, and of the pairs of each relation in them."""
-        step = tf.function(model.compute_loss)
+        if self._losses[0] is not model:  # traced once, not in each epoch
+            self._losses = model, tf.function(model.compute_loss)
+        step = self._losses[1]
         losses: list[float] = []
         totals, pairs = dict.fromkeys(self._relations, 0.0), dict.fromkeys(self._relations, 0.0)
         for batch in self._batches:
