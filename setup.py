@@ -18,6 +18,7 @@ REQUIRES = [
     "apache-beam[tfrecord]>=2.77",       # dataset jobs on any runner
     "google-crc32c>=1.8",                # TFRecord checksums at native speed
     "numpy>=2.1",
+    "threadpoolctl>=3.5",                # one thread for each matrix product where products run side by side
     "pandas>=2.2",                       # hash index behind vocabularies
     "pyarrow>=18",                       # columns between Beam transforms, Parquet
     "pydantic>=2.11",                    # typed configuration that refuses unknown keys

@@ -12,6 +12,7 @@ rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
 import functools
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -23,19 +24,20 @@ from beam_pipelines.blocks import encode_block
 from beam_pipelines.example import Records, encode_examples
 from beam_pipelines.files import WriteJson
 from beam_pipelines.golden import write_golden
-from beam_pipelines.history import JoinHistory
+from beam_pipelines.history import JoinHistory, JoinRawHistory
 from beam_pipelines.info import impressions_info
 from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, VocabularyOptions, arrow_type
 from beam_pipelines.keys import TIME, event_hash, keys, missing_numeric
 from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.lists import mapped
 from beam_pipelines.order import HASH, SmallestHashes
 from beam_pipelines.read_log import ReadLog
 from beam_pipelines.shards import WriteShards
 from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.vocabularies import WithVocabularies
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns
-from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns, list_columns
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Feature, Schema
 
 CHUNK_ROWS = 1 << 16
 
@@ -50,8 +52,17 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
     mapped = joined | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+    golden = (
+        joined
+        | "Validation" >> beam.Filter(lambda element: element[0] == "validation")
+        | "WithoutSplit" >> beam.Values().with_output_types(pa.RecordBatch)
+        | "SmallestHashes" >> beam.CombineGlobally(
+            SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
+    )
     if job.schema.history:
-        mapped |= "JoinHistory" >> JoinHistory(job, pipeline | "History" >> ReadLog(job, job.history))
+        engagements = pipeline | "History" >> ReadLog(job, job.history)
+        mapped |= "JoinHistory" >> JoinHistory(job, engagements)
+        golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements)
     _ = (
         mapped
         | "WriteImpressions" >> WriteShards(
@@ -61,14 +72,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "GatherFiles" >> beam.combiners.ToList()
         | "WriteFiles" >> WriteJson(job.path(RESULTS, "impressions.json"))
     )
-    _ = (
-        joined
-        | "Validation" >> beam.Filter(lambda element: element[0] == "validation")
-        | "WithoutSplit" >> beam.Values().with_output_types(pa.RecordBatch)
-        | "SmallestHashes" >> beam.CombineGlobally(
-            SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
-        | "WriteGolden" >> beam.Map(write_golden, job)
-    )
+    _ = golden | "WriteGolden" >> beam.Map(write_golden, job)
 
 
 def run(argv: list[str]) -> PipelineResult:
@@ -100,18 +104,23 @@ class _MapToRows(WithVocabularies):
         if self._job.schema.history:
             columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:
-            values = batch[feature.name]
-            columns[feature.name] = rows(feature.name, values) if feature.kind == "categorical" else missing_numeric(
-                values)
+            columns[feature.name] = self._feature(feature, batch[feature.name])
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
+
+    def _feature(self, feature: Feature, values: pa.Array) -> Any:
+        """float32 values, or rows of one value or of lists of values."""
+        if feature.kind == "numeric":
+            return missing_numeric(values)
+        if feature.kind == "categorical":
+            return self._vocabularies.rows(feature.name, values)
+        return mapped(values, self._vocabularies.rows(feature.name, values.flatten()))
 
 
 def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[Records]:
     """The records of a shard, in the order of its rows."""
     schema, columnar = config.schema_, config.dataset.impressions_format == "columnar"
     types = {name: arrow_type(dtype) for name, dtype in impression_columns(schema).items()}
-    if schema.history:
-        types[HISTORY] = pa.list_(pa.int64())
+    types |= dict.fromkeys(list_columns(schema), pa.list_(pa.int64()))
     rows = rows.append_column(KEY, pa.array(keys(rows[HASH].to_numpy())))
     step = config.dataset.impressions_per_block if columnar else CHUNK_ROWS
     for start in range(0, rows.num_rows, step):
@@ -121,10 +130,10 @@ def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[Records]:
 
 
 def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Impressions by label that is set, rows of histories, and impressions with an id outside the vocabulary."""
+    """Impressions by label that is set, values of lists, and impressions with an id outside the vocabulary."""
     labels = {f"{name}_rate": int(rows[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
-    history = {"history_length": pc.sum(pc.list_value_length(rows[HISTORY])).as_py()} if schema.history else {}
-    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **history,
+    lists = {f"{name}_length": pc.sum(pc.list_value_length(rows[name])).as_py() for name in list_columns(schema)}
+    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **lists,
             "oov_users": int((rows[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((rows[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
 

@@ -90,9 +90,11 @@ def id_columns(_: str, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
 
 
 def categorical_columns(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterator[tuple[str, pa.Array]]:
-    """Feature -> raw values of a joined batch, missing ones filled in."""
+    """Feature -> raw values of a joined batch, missing ones filled in; of lists, every value in them."""
     for feature in schema.of_kind("categorical", privileged=True):
         yield feature.name, compact(batch[feature.name]).dictionary_decode().fill_null(MISSING[feature.dtype])
+    for feature in schema.of_kind("multi_valued", privileged=True):
+        yield feature.name, batch[feature.name].flatten()
 
 
 def numeric_column(_: str, batch: pa.RecordBatch, name: str) -> np.ndarray:

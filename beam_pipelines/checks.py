@@ -99,8 +99,18 @@ def check_unique(job: Job, table: str, space: IdSpace) -> None:
 
 
 def _feature_types(features: tuple[Feature, ...]) -> Expectations:
+    return {feature.source_column: _feature_type(feature) for feature in features}
+
+
+def _feature_type(feature: Feature) -> tuple[str, Callable[[pa.DataType], bool]]:
     tests = {"int64": ("integer", _is_integer), "string": ("string", _is_string), "float32": ("number", _is_number)}
-    return {feature.source_column: tests[feature.dtype] for feature in features}
+    wanted, fits = tests[feature.dtype]
+    if not feature.max_values:
+        return wanted, fits
+    if feature.separator:
+        return f"string of values separated by {feature.separator!r}", pa.types.is_string
+    return f"list of {wanted}", lambda kind: (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and fits(
+        kind.value_type)
 
 
 def _id_type(space: IdSpace) -> tuple[str, Callable[[pa.DataType], bool]]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from beam_pipelines.accounting import Account
 from beam_pipelines.job import Log, arrow_type
 from beam_pipelines.keys import TIME, event_hash, request_hash
+from beam_pipelines.lists import list_column
 from beam_pipelines.sources import RawBatch
 from beam_pipelines.text_values import parse
 from tfrs_pretrain.hashing import fraction, mix
@@ -195,7 +196,11 @@ def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: Log) 
 
 
 def feature_column(column: pa.Array, feature: Feature) -> pa.Array:
-    """Raw values as a dictionary array (categorical) or float32 with null where missing or not finite (numeric)."""
+    """Raw values as a dictionary array (categorical), as float32 with null where missing or not finite (numeric), or as
+    lists without nulls (multi-valued).
+    """
+    if feature.max_values:
+        return list_column(column, feature.dtype, feature.max_values)
     if feature.kind == "numeric":
         # float64 beyond float32's range becomes infinite, hence missing.
         values = column.cast(pa.float32(), safe=False)

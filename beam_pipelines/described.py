@@ -13,7 +13,14 @@ from beam_pipelines.files import read_json
 from beam_pipelines.record_statistics import Rows
 from beam_pipelines.vocabularies import load_vocabulary
 from tfrs_pretrain.artifacts import DATASET_INFO
-from tfrs_pretrain.data.dataset import KIND, PAIR_SPLITS, VOCABULARY_FOLDER, impression_columns, pair_columns
+from tfrs_pretrain.data.dataset import (
+    KIND,
+    PAIR_SPLITS,
+    VOCABULARY_FOLDER,
+    impression_columns,
+    list_columns,
+    pair_columns,
+)
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -87,11 +94,10 @@ class DescribedDataset:
             return {name: Expected("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
                     for name, dtype in pair_columns(self.schema).items()}
         vocabularies = {USER_ROW: "user", ITEM_ROW: "item", HISTORY: "item"} | {
-            feature.name: feature.name for feature in self.schema.of_kind("categorical", privileged=True)}
+            feature.name: feature.name for feature in self.schema.features if feature.kind != "numeric"}
         plain = {name: Expected(dtype, vocabularies.get(name))
                  for name, dtype in impression_columns(self.schema).items()}
-        if self.schema.history:
-            plain[HISTORY] = Expected("int64", "item", many=True)
+        plain |= {name: Expected("int64", vocabularies[name], many=True) for name in list_columns(self.schema)}
         return _blocks(plain) if self.info.get("impressions_format") == "columnar" else plain
 
     @property

@@ -15,10 +15,11 @@ from beam_pipelines.accounting import Account
 from beam_pipelines.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION, rejected_rows
 from beam_pipelines.job import Log
 from beam_pipelines.keys import TIME, event_hash
+from beam_pipelines.lists import hash_lists
 from beam_pipelines.order import plain
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
-SPLIT = "@split"
+SPLIT, LIST_HASH = "@split", "@hash of "
 
 
 class RejectDuplicates(beam.PTransform):
@@ -58,7 +59,7 @@ class _KeepOne(beam.DoFn):
 
     def process(self, element: tuple[int, Iterable[tuple[str, pa.RecordBatch]]]) -> Iterator[Any]:
         rows = pa.concat_tables([
-            plain(pa.Table.from_batches([batch])).append_column(SPLIT, pa.array([split] * batch.num_rows))
+            with_hashes(plain(pa.Table.from_batches([batch]))).append_column(SPLIT, pa.array([split] * batch.num_rows))
             for split, batch in element[1]])
         ordered = rows.sort_by(self._order(rows)).combine_chunks()
         repeated = _repeats(ordered, self._key())
@@ -77,25 +78,36 @@ class _KeepOne(beam.DoFn):
 
     def _key(self) -> list[str]:
         relation = [RELATION] if self._log.relations else []
-        return [USER_ID, ITEM_ID, TIME, *relation, *(feature.name for feature in self._log.context)]
+        return [USER_ID, ITEM_ID, TIME, *relation, *(
+            LIST_HASH + feature.name if feature.max_values else feature.name for feature in self._log.context)]
 
     def _order(self, rows: pa.Table) -> list[tuple[str, str]]:
         first = [(name, "ascending") for name in self._key()] + [(name, "descending") for name in self._log.labels]
         named = {name for name, _ in first} | {FILE, POSITION}
-        others = [name for name in rows.column_names if name not in named]
+        others = [field.name for field in rows.schema if field.name not in named and not pa.types.is_list(field.type)]
         return [*first, *((name, "ascending") for name in [*others, FILE, POSITION])]
 
     def _cleaned(self, rows: pa.Table) -> pa.RecordBatch:
         """A batch as cleaning makes it; where the rows stood matters no longer."""
         columns = {name: rows[name].combine_chunks() for name in rows.column_names
-                   if name not in (SPLIT, FILE, POSITION)}
+                   if name not in (SPLIT, FILE, POSITION) and not name.startswith(LIST_HASH)}
         categorical = [feature.name for feature in self._log.context if feature.kind == "categorical"]
         return pa.RecordBatch.from_pydict(columns | {name: columns[name].dictionary_encode() for name in categorical})
 
     def _dead_letter(self, rows: pa.Table) -> pa.RecordBatch:
-        values = rows.drop_columns([SPLIT, FILE, POSITION]).to_pylist()
+        hashes = [name for name in rows.column_names if name.startswith(LIST_HASH)]
+        values = rows.drop_columns([SPLIT, FILE, POSITION, *hashes]).to_pylist()
         texts = [json.dumps(row, default=str, ensure_ascii=False) for row in values]
         return rejected_rows([self._reason] * rows.num_rows, rows[FILE].to_pylist(), rows[POSITION].to_pylist(), texts)
+
+
+def with_hashes(rows: pa.Table) -> pa.Table:
+    """Beside each column of lists their hashes: lists have neither order nor equality in Arrow."""
+    for field in rows.schema:
+        if pa.types.is_list(field.type):
+            hashes = hash_lists(rows[field.name].combine_chunks())
+            rows = rows.append_column(LIST_HASH + field.name, pa.array(hashes))
+    return rows
 
 
 def _repeats(ordered: pa.Table, key: list[str]) -> np.ndarray:

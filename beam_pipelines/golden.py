@@ -8,15 +8,22 @@ from beam_pipelines.job import Job
 from beam_pipelines.keys import keys
 from beam_pipelines.order import HASH
 from tfrs_pretrain.data.dataset import GOLDEN
-from tfrs_pretrain.schema import ITEM_ID, KEY, USER_ID
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, KEY, USER_ID
 from tfrs_pretrain.vocabulary import MISSING
 
 
 def write_golden(rows: pa.Table, job: Job) -> str:
-    """Writes key, raw ids and raw feature values; missing values as the models take them ("", -1, NaN)."""
+    """Writes key, raw ids and raw feature values; missing values as the models take them ("", -1, NaN).
+
+    Lists are as long as they are; a history holds raw item ids.
+    """
     columns = {KEY: keys(rows[HASH].to_numpy()), USER_ID: rows[USER_ID], ITEM_ID: rows[ITEM_ID]}
     for feature in job.schema.features:
-        columns[feature.name] = rows[feature.name].fill_null(MISSING.get(feature.dtype, float("nan")))
+        values = rows[feature.name]
+        columns[feature.name] = values if feature.max_values else values.fill_null(
+            MISSING.get(feature.dtype, float("nan")))
+    if job.schema.history:
+        columns[HISTORY] = rows[HISTORY]
     path = job.path(GOLDEN)
     with written_whole(path) as file:
         pq.write_table(pa.table(columns), file)

@@ -11,15 +11,17 @@ import apache_beam as beam
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from beam_pipelines.job import Job
 from beam_pipelines.keys import TIME
 from beam_pipelines.vocabularies import WithVocabularies
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
+from tfrs_pretrain.vocabulary import ARROW_TYPES
 
 ROW = "row"
-ENGAGED = "@engaged"  # instead of a split
+ENGAGED, RAW = "@engaged", "@raw"  # instead of a split
 
 
 class JoinHistory(beam.PTransform):
@@ -56,11 +58,48 @@ class JoinHistory(beam.PTransform):
         )
 
 
+class JoinRawHistory(beam.PTransform):
+    """Adds to tables of a few impressions the column ``history`` as ``JoinHistory`` does, with raw ids instead of rows.
+
+    Only the engagements of their users are gathered, in one place.
+    """
+
+    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]]):
+        super().__init__()
+        self._job, self._engagements = job, engagements
+
+    def expand(self, tables: beam.PCollection[pa.Table]) -> beam.PCollection[pa.Table]:
+        assert self._job.schema.history is not None
+        events = (
+            self._engagements
+            | "OfTheirUsers" >> beam.FlatMap(_of_users, beam.pvalue.AsList(tables)).with_output_types(
+                tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
+        )
+        return tables | "LookBack" >> beam.Map(
+            _raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length, self._job.schema.item.dtype)
+
+
 class _MapItems(WithVocabularies):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
-        _, batch = element
-        yield ENGAGED, pa.RecordBatch.from_pydict({USER_ID: batch[USER_ID], TIME: batch[TIME],
-                                                   ROW: self._vocabularies.rows("item", batch[ITEM_ID])})
+        split, batch = element
+        columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.rows("item", batch[ITEM_ID])}
+        raw = {ITEM_ID: batch[ITEM_ID]} if split == RAW else {}
+        yield ENGAGED, pa.RecordBatch.from_pydict(columns | raw)
+
+
+def _of_users(element: tuple[str, pa.RecordBatch], tables: list[pa.Table]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    _, batch = element
+    for table in tables:
+        yield RAW, batch.filter(pc.is_in(batch[USER_ID], table[USER_ID].combine_chunks()))
+
+
+def _raw_histories(table: pa.Table, events: list[tuple[str, pa.RecordBatch]], length: int, dtype: str) -> pa.Table:
+    batches = [batch for _, batch in events]
+    empty = pa.array([[]] * table.num_rows, pa.list_(ARROW_TYPES[dtype]))
+    lists = Histories(pa.Table.from_batches(batches), length, ITEM_ID).before(
+        table[USER_ID].combine_chunks(), table[TIME].to_numpy()) if batches else empty
+    return table.append_column(HISTORY, lists)
 
 
 def _assign(split: str, batch: pa.RecordBatch, buckets: int) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
@@ -87,16 +126,18 @@ class Histories:
     """Engagements by user and time.
 
     Args:
-      events: columns user_id, @time (int64) and row (int32).
-      length: most rows of a history.
+      events: columns user_id, @time (int64), row (int32) and ``content``.
+      length: most engagements of a history.
+      content: column that histories are made of.
     """
 
-    def __init__(self, events: pa.Table, length: int):
+    def __init__(self, events: pa.Table, length: int, content: str = ROW):
         codes, users = pd.factorize(events[USER_ID].to_numpy())
         times, rows = events[TIME].to_numpy(), events[ROW].to_numpy()
         # Engagements of one user and time have no order but this.
         order = np.lexsort((rows, times, codes))
-        self._length, self._rows, self._users = length, rows[order], pd.Index(users)
+        self._length, self._users = length, pd.Index(users)
+        self._content = events[content].combine_chunks().take(pa.array(order))
         self._times, ranks = np.unique(times[order], return_inverse=True)
         self._keys = codes[order] * self._stride + ranks
 
@@ -105,7 +146,7 @@ class Histories:
         return len(self._times) + 1
 
     def before(self, users: pa.Array, times: np.ndarray) -> pa.ListArray:
-        """Lists [n] of int64 rows: each user's last engagements strictly before a time, the latest last."""
+        """Lists [n], of int64 where they are of rows: each user's last engagements before a time, the latest last."""
         codes = self._users.get_indexer(pd.Index(users.to_numpy(zero_copy_only=False)))
         first = np.searchsorted(self._keys, codes * self._stride)
         end = np.searchsorted(self._keys, codes * self._stride + np.searchsorted(self._times, times))
@@ -113,4 +154,6 @@ class Histories:
         lengths = np.where(codes < 0, 0, end - start)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         places = np.repeat(start - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(self._rows[places], pa.int64()))
+        content = self._content.take(pa.array(places))
+        kind = pa.int64() if pa.types.is_integer(content.type) else content.type
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), content.cast(kind))

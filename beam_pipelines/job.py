@@ -91,10 +91,10 @@ class Log:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Column to read -> what its values are ("int64", "string", "float32", "label", "timestamp")."""
+        """Column to read -> what its values are, see ``text_values.parse``."""
         schema = self.schema
         kinds: dict[str, str] = {self.request: "string"} if self.request else {}
-        kinds |= {feature.source_column: feature.dtype for feature in self.context}
+        kinds |= {feature.source_column: feature_kind(feature) for feature in self.context}
         kinds |= dict.fromkeys(self.labels.values(), "label")
         if self.relations and schema.relation:
             kinds[schema.relation] = "string"
@@ -182,6 +182,11 @@ class Job:
     def path(self, *parts: str) -> str:
         """A path inside the dataset folder."""
         return posixpath.join(self.folder, *parts)
+
+
+def feature_kind(feature: Feature) -> str:
+    """What the values of a feature's column are, see ``text_values.parse``."""
+    return f"{feature.dtype}[{feature.separator or ''}]" if feature.max_values else feature.dtype
 
 
 def arrow_type(dtype: str) -> pa.DataType:

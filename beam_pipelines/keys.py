@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beam_pipelines.lists import hash_lists
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature
 
@@ -26,6 +27,8 @@ def request_hash(users: pa.Array, requests: pa.Array) -> np.ndarray:
 
 
 def _hash_values(column: pa.Array) -> np.ndarray:
+    if pa.types.is_list(column.type):
+        return hash_lists(column)
     if pa.types.is_dictionary(column.type):
         # Null hashes as no value does; position -1 picks the appended entry.
         known = np.append(hash_ids(column.dictionary), np.uint64(0))

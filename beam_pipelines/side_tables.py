@@ -9,7 +9,8 @@ import pyarrow as pa
 from apache_beam.utils.shared import Shared
 
 from beam_pipelines.cleaning import feature_column
-from beam_pipelines.job import Job, arrow_type
+from beam_pipelines.job import Job, arrow_type, feature_kind
+from beam_pipelines.lists import filled
 from beam_pipelines.sources import RawBatch, TableSource
 from beam_pipelines.text_values import parse
 from tfrs_pretrain.errors import UserError
@@ -23,7 +24,7 @@ class SideTable:
 
     Args:
       ids: Arrow int64 or string array [n], unique.
-      columns: feature name -> Arrow array [n], dictionary-encoded where categorical.
+      columns: feature name -> Arrow array [n], as ``cleaning.feature_column`` makes it.
     """
 
     def __init__(self, ids: pa.Array, columns: dict[str, pa.Array]):
@@ -33,7 +34,7 @@ class SideTable:
     @classmethod
     def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
         """Reads the needed columns of a table."""
-        kinds: dict[str, str] = {feature.source_column: feature.dtype for feature in features}
+        kinds = {feature.source_column: feature_kind(feature) for feature in features}
         kinds[space.column] = space.dtype
         content = read_side_table(table, source, kinds).combine_chunks()
         ids = content[space.column].cast(arrow_type(space.dtype)).combine_chunks()
@@ -41,10 +42,11 @@ class SideTable:
                          for feature in features})
 
     def lookup(self, ids: pa.Array) -> dict[str, pa.Array]:
-        """Feature name -> values [m] of the given ids, null where an id is not in the table."""
+        """Feature name -> values [m] of the given ids, null (of lists: empty) where an id is not in the table."""
         found = self._index.get_indexer(pd.Index(ids.to_numpy(zero_copy_only=False)))
         indices = pa.array(found, pa.int64(), mask=found < 0)
-        return {name: column.take(indices) for name, column in self._columns.items()}
+        taken = {name: column.take(indices) for name, column in self._columns.items()}
+        return {name: filled(column) if pa.types.is_list(column.type) else column for name, column in taken.items()}
 
 
 class JoinSideFeatures(beam.PTransform):

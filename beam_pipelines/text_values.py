@@ -1,5 +1,6 @@
 """Text to typed columns, value by value: what a value means never depends on others, a bad one costs its row alone."""
 
+import json
 import math
 from collections.abc import Callable
 
@@ -21,12 +22,13 @@ def parse(column: pa.Array, kind: str) -> tuple[pa.Array, np.ndarray]:
     Args:
       column: Arrow string array.
       kind: "string", "int64", "float32" (float64 until it is checked), "label" (a number, true or false) or
-        "timestamp" (ISO 8601, UTC where no offset is given).
+        "timestamp" (ISO 8601, UTC where no offset is given); "int64[]" or "string[]" is a JSON array of such values,
+        "int64[|]" values with "|" between them, or any other separator.
 
     Returns:
       Typed array, null where a value cannot be parsed, and bool [n]: where that is so.
     """
-    typed = PARSERS[kind](column)
+    typed = _lists(column, kind) if kind.endswith("]") else PARSERS[kind](column)
     return typed, pc.and_(pc.is_valid(column), pc.is_null(typed)).to_numpy(zero_copy_only=False)
 
 
@@ -63,6 +65,34 @@ def _timestamp(column: pa.Array) -> pa.Array:
     texts = _matching(pc.replace_substring_regex(column, r" UTC$", "Z"), TIMESTAMP)
     times = pd.to_datetime(pd.Series(texts.to_pylist(), dtype=object), format="ISO8601", utc=True, errors="coerce")
     return pa.array(times.dt.tz_localize(None).astype("datetime64[us]"), pa.timestamp("us"))
+
+
+def _lists(column: pa.Array, kind: str) -> pa.Array:
+    """Lists [n]; null where any value of a list cannot be parsed. An empty text is a missing value in its list."""
+    dtype, _, separator = kind[:-1].partition("[")
+    texts = pc.split_pattern(column, separator) if separator else _json_arrays(column)
+    flat = texts.flatten()
+    values, unparsable = parse(pc.if_else(pc.equal(flat, ""), pa.scalar(None, flat.type), flat), dtype)
+    lengths = pc.list_value_length(texts).fill_null(0).to_numpy(zero_copy_only=False)
+    bad = texts.is_null().to_numpy(zero_copy_only=False).copy()
+    bad[np.repeat(np.arange(len(texts)), lengths)[unparsable]] = True
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(bad))
+
+
+def _json_arrays(column: pa.Array) -> pa.Array:
+    arrays = [_json_array(text) for text in column.to_pylist()]
+    return pa.array(arrays, pa.list_(pa.string()))
+
+
+def _json_array(text: str | None) -> list[str | None] | None:
+    try:
+        values = json.loads(text or "null")
+    except ValueError:
+        return None
+    if not isinstance(values, list):
+        return None
+    return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
 
 
 def _matching(column: pa.Array, pattern: str) -> pa.Array:

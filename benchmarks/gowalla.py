@@ -89,7 +89,7 @@ def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int
     """The product's model; call it inside ``strategy.scope()``."""
     users, items = (EmbeddingTable(name, normal_rows(rows, settings.dim, settings.initial_scale, seed + offset),
                                    make_optimizer(settings.optimizer, l2=settings.embedding_l2,
-                                                  rarity_power=settings.l2_rarity_power))
+                                                  interval_decay=settings.interval_decay))
                     for offset, (name, rows) in enumerate((("user", split.users), ("item", split.items))))
     sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, split.items, seed)
     counts = np.maximum(np.bincount(split.train[:, 1], minlength=split.items), 1)

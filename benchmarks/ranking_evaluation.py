@@ -1,111 +1,76 @@
-"""What judging costs: ranking metrics a row, the bootstrap by user, and the exact full-corpus ranking of Stage I.
+"""Time of the exact full-corpus ranking against the matrix product that it cannot avoid.
 
-    python benchmarks/ranking_evaluation.py [--rows 1000000] [--users 50000] [--replicates 200] [--rounds 5]
-                                            [--queries 10000] [--items 100000] [--dim 64] [--json FILE]
+    python benchmarks/ranking_evaluation.py [--queries 10000] [--items 100000] [--dim 64] [--rounds 3] [--json FILE]
 
-Metrics: all of ``ranking_metrics`` (AUC, GAUC, log loss, NE, calibration, ECE, recall and NDCG within requests) on
-scored rows in memory, against scikit-learn's AUC and log loss of the same rows, in turns. Bootstrap: the same metrics
-of two models under the same drawn users. Ranking: the 50 best of all items for each query, seen ones masked, against
-the plain matrix product that it cannot avoid. Times move with the machine and its load; ratios less so.
+The plain product makes a new array of scores for each block of queries, as one writes it; the other one writes them
+into memory that is there, over and over. Ratios are of median wall times, with those of processor time, which what else
+the machine does hardly touches, in brackets.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import log_loss, roc_auc_score
 from timing import interleaved
 
-from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Scored, compare
-from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.metrics.retrieval import Interactions, top_items
 
 BLOCK = 1024
-REQUEST_ROWS = 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("rows", 1_000_000), ("users", 50_000), ("replicates", 200), ("queries", 10_000),
-                        ("items", 100_000), ("dim", 64), ("rounds", 5), ("seen", 50)):
+    for name, value in (("queries", 10_000), ("items", 100_000), ("dim", 64), ("rounds", 3), ("seen", 50)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    figures = judging(options.rows, options.users, options.replicates, options.rounds)
-    figures |= retrieval(options.queries, options.items, options.dim, options.seen, options.rounds)
-    for name, value in figures.items():
-        print(f"{name:34}{value:16,.2f}")
+    generator = np.random.default_rng(0)
+    queries, items = (generator.standard_normal((rows, options.dim), np.float32)
+                      for rows in (options.queries, options.items))
+    seen = Interactions.from_pairs(np.repeat(np.arange(options.queries), options.seen),
+                                   generator.integers(0, options.items, options.queries * options.seen),
+                                   options.queries)
+
+    def product() -> None:
+        for start in range(0, options.queries, BLOCK):
+            queries[start:start + BLOCK] @ items.T
+
+    scores = np.empty((BLOCK, options.items), np.float32)
+
+    def product_in_place() -> None:
+        for start in range(0, options.queries, BLOCK):
+            part = queries[start:start + BLOCK]
+            np.matmul(part, items.T, out=scores[:len(part)])
+
+    contenders = {"top 50, seen masked": lambda: top_items(queries, items, 50, seen), "plain product": product,
+                  "product in place": product_in_place}
+    processor: dict[str, list[float]] = {name: [] for name in contenders}
+
+    def timed(name: str, run: Callable[[], object]) -> Callable[[int], None]:
+        def once(number: int) -> None:
+            start = time.process_time()
+            run()
+            processor[name].append(time.process_time() - start)
+        return once
+
+    wall = interleaved({name: timed(name, run) for name, run in contenders.items()}, rounds=options.rounds, warmup=1)
+    cpu = {name: statistics.median(times) for name, times in processor.items()}
+    result = {"seconds": wall, "processor_seconds": cpu}
+    ours, *products = contenders
+    for name in products:
+        key = name.replace(" ", "_")
+        result |= {f"ratio_to_{key}": wall[ours] / wall[name], f"processor_ratio_to_{key}": cpu[ours] / cpu[name]}
+    for name in contenders:
+        against = "" if name == ours else f"   ratio {wall[ours] / wall[name]:.2f} ({cpu[ours] / cpu[name]:.2f})"
+        print(f"{name:22}{wall[name]:8.2f} s ({cpu[name]:.2f} s of processors){against}")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def metric_rows_per_second(rows: int = 1_000_000, users: int = 50_000, rounds: int = 5) -> float:
-    """Scored rows that ``ranking_metrics`` judges in a second, all metrics together; median of some rounds."""
-    scored = scored_rows(rows, users)
-    scores = scored.scores["one"]
-    seconds = interleaved({"metrics": lambda number: _discard(
-        ranking_metrics(scored.labels, scores, scored.users, scored.requests))}, rounds=rounds, warmup=1)
-    return rows / seconds["metrics"]
-
-
-def scored_rows(rows: int, users: int) -> Scored:
-    """Impressions of users with a long tail (Zipf 1.1), ten to a request, one in ten positive, and two models."""
-    generator = np.random.default_rng(0)
-    share = np.arange(1, users + 1) ** -1.1
-    requests = generator.choice(users, rows // REQUEST_ROWS + 1, p=share / share.sum())
-    numbers = np.repeat(np.arange(len(requests)), REQUEST_ROWS)[:rows]
-    logits = generator.normal(-2.5, 1, rows)
-    scores = {name: (1 / (1 + np.exp(-(logits + generator.normal(0, noise, rows))))).astype(np.float32)
-              for name, noise in (("one", 0.5), ("other", 0.6))}
-    labels = (generator.random(rows) < 1 / (1 + np.exp(-logits))).astype(np.float32)
-    # As a log has them: in no order of user or request.
-    order = generator.permutation(rows)
-    return Scored(labels[order], requests[numbers][order], numbers[order],
-                  {name: values[order] for name, values in scores.items()})
-
-
-def judging(rows: int, users: int, replicates: int, rounds: int) -> dict[str, float]:
-    """Rows a second of the metrics, the same against scikit-learn, and seconds of the paired bootstrap."""
-    scored = scored_rows(rows, users)
-    scores = scored.scores["one"]
-
-    def peer(number: int) -> None:
-        roc_auc_score(scored.labels, scores)
-        log_loss(scored.labels, scores.astype(np.float64))
-
-    seconds = interleaved({"all": lambda number: _discard(
-        ranking_metrics(scored.labels, scores, scored.users, scored.requests)), "peer": peer}, rounds=rounds, warmup=1)
-    start = time.perf_counter()
-    compare(scored, [], Resampling(replicates))
-    return {"metric_rows_per_second": rows / seconds["all"],
-            "seconds_of_scikit_learn_auc_and_log_loss": seconds["peer"], "seconds_of_all_metrics": seconds["all"],
-            f"seconds_of_{replicates}_paired_replicates": time.perf_counter() - start}
-
-
-def retrieval(queries: int, items: int, dim: int, seen: int, rounds: int) -> dict[str, float]:
-    """Seconds of the exact ranking and its ratio to the plain product."""
-    generator = np.random.default_rng(0)
-    left, right = (generator.standard_normal((rows, dim), np.float32) for rows in (queries, items))
-    masked = Interactions.from_pairs(np.repeat(np.arange(queries), seen),
-                                     generator.integers(0, items, queries * seen), queries)
-
-    def product(number: int) -> None:
-        for start in range(0, queries, BLOCK):
-            left[start:start + BLOCK] @ right.T
-
-    seconds = interleaved({"plain": product, "top": lambda number: _discard(top_items(left, right, 50, masked))},
-                          rounds=rounds, warmup=1)
-    return {"seconds_of_top_50_of_all_items": seconds["top"],
-            "ratio_to_plain_product": seconds["top"] / seconds["plain"]}
-
-
-def _discard(result: object) -> None:
-    del result
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,14 @@ def test_checkpoint_carries_weights_slots_and_step(tmp_path):
     assert other.step.numpy() == 1
 
 
+def test_padding_is_dropped_and_row_zero_is_not_taken_for_it():
+    table = EmbeddingTable("t", np.zeros((4, 1), np.float32), make_optimizer("adagrad"))
+    table.apply_gradients(tf.constant([-1, 2, 0, -1, 2]), tf.constant([[9.0], [1.0], [-3.0], [9.0], [1.0]]), 0.1,
+                          padded=True)
+    np.testing.assert_allclose(table.numpy()[:, 0], [0.1, 0.0, -0.1, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(table.slots["accumulator"].numpy()[:, 0], [9.0, 0.0, 4.0, 0.0])
+
+
 def test_update_cost_does_not_grow_with_the_table():
     def seconds(rows: int) -> float:
         table = EmbeddingTable("t", normal_rows(rows, 16, 1.0, 0), make_optimizer("lazy_adam"))

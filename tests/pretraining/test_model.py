@@ -41,6 +41,28 @@ def test_a_step_moves_every_row_of_the_batch_and_no_other(model):
     assert float(model.test_step(BATCH)["loss"]) < float(loss)
 
 
+def test_only_ratios_of_weights_matter(model):
+    plain = float(model.compute_loss(BATCH))
+    for weights in ([1, 1, 1, 1], [0.2, 0.2, 0.2, 0.2]):
+        assert float(model.compute_loss(BATCH | {"weight": tf.constant(weights, tf.float32)})) == pytest.approx(plain)
+    one, other = (float(model.compute_loss(BATCH | {"weight": tf.constant(weights)}))
+                  for weights in ([3.0, 1, 0, 0.5], [6.0, 2, 0, 1]))
+    assert one == pytest.approx(other)
+    alone = [float(model.compute_loss(BATCH | {"weight": tf.one_hot(pair, 4)})) for pair in range(4)]
+    assert plain == pytest.approx(np.mean(alone), rel=1e-5)
+    assert one == pytest.approx((3 * alone[0] + alone[1] + 0.5 * alone[3]) / 4.5, rel=1e-5)
+    assert float(model.compute_loss(BATCH | {"weight": tf.zeros(4)})) == 0.0
+
+
+def test_a_pair_of_weight_zero_teaches_its_query_nothing(model):
+    before = model.users.numpy()
+    weighted = BATCH | {"weight": tf.constant([1.0, 0.0, 2.0, 1.0])}
+    loss = float(model.compute_loss(weighted))
+    assert float(model.compute_loss(weighted | {"query": tf.constant([1, 5, 1, 4])})) == loss
+    model.train_step(weighted)
+    assert np.flatnonzero((model.users.numpy() != before).any(axis=1)).tolist() == [1, 4]
+
+
 def test_learning_rate_follows_the_schedule(model):
     model.train_step(BATCH)
     model.train_step(BATCH)
@@ -79,14 +101,17 @@ task, options = {
     "cosine": (CosineContrastive(margin=0.1, negative_weight=5.0), {"sampling": drawn, "known": known})}[sys.argv[3]]
 with strategy.scope():
     if sys.argv[3] == "mixed":
+        options["prior"] = 0.5 * np.log(probability)
         options["log_temperature"] = EmbeddingTable("t", np.log([[0.1]]), make_optimizer("lazy_adam"))
     model = TwoTower(EmbeddingTable("user", normal_rows(50, 8, 0.1, 1), make_optimizer("lazy_adam", l2=1e-3)),
                      EmbeddingTable("item", normal_rows(40, 8, 0.1, 2),
-                                    make_optimizer("rowwise_adagrad", l2=1e-3, rarity_power=0.5)),
+                                    make_optimizer("rowwise_adagrad", l2=1e-3, interval_decay=0.01)),
                      task, probability, make_schedule("linear", 0.01, steps=20), **options)
 # Uneven skew: sorted candidates give the replicas different items.
 pairs = {"query": tf.constant(generator.integers(0, 50, 20 * 32), tf.int32),
          "candidate": tf.constant(np.sort(generator.choice(40, (20, 32), p=probability), axis=1).ravel(), tf.int32)}
+if sys.argv[3] == "mixed":
+    pairs["weight"] = tf.constant(generator.choice([0, 0.5, 3], 20 * 32), tf.float32)
 losses = []
 class Meter:
     def advance(self, amount): pass

@@ -19,6 +19,7 @@ from tfrs_pretrain.pretraining.task import CosineContrastive, InBatchSoftmax, Un
 from tfrs_pretrain.training.schedules import make_schedule
 
 BATCH, DIM, ITEMS, USERS, TEMPERATURE, DRAWS = 20, 4, 9, 12, 0.3, 15
+WEIGHTS = np.resize([0.0, 1.0, 2.5, 0.3, 1.0, 0.1, 4.0], BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def ours(data, task, sampling=None, known=False, probability=None):
+def ours(data, task, sampling=None, known=False, probability=None, prior=None, weights=None):
     """Sum of losses, its gradients, and the negatives of the batch as a list with repeats."""
     queries, candidates = (tf.constant(data[name], tf.int32) for name in ("queries", "candidates"))
     columns = (sampling or NegativeSampling()).columns(candidates, tf.constant(3, tf.int64))
@@ -47,11 +48,12 @@ def ours(data, task, sampling=None, known=False, probability=None):
     if known:
         pairs = [(user, item) for user, owned in enumerate(data["known"]) for item in owned]
         masked = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).entries(queries, columns)
-    log_probability = None if probability is None else tf.gather(tf.constant(np.log(probability), tf.float32),
-                                                                 columns.ids)
+    log_probability, prior = (None if values is None else tf.gather(tf.constant(values, tf.float32), columns.ids)
+                              for values in (None if probability is None else np.log(probability), prior))
     with tf.GradientTape() as tape:
         tape.watch([users, items])
-        loss = task(tf.gather(users, queries), tf.gather(items, columns.ids), columns, log_probability, masked=masked)
+        loss = task(tf.gather(users, queries), tf.gather(items, columns.ids), columns, log_probability, prior=prior,
+                    masked=masked, weights=None if weights is None else tf.constant(weights, tf.float32))
     gradients = [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, [users, items])]
     negatives = np.repeat(columns.ids[:len(columns.counts)].numpy(), columns.counts.numpy())
     return loss.numpy() / BATCH, [gradient / BATCH for gradient in gradients], negatives.tolist()
@@ -145,22 +147,81 @@ def test_uniform_softmax(data, known):
     check(data, got, naive)
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_cosine_contrastive(data, known, monkeypatch):
+@pytest.mark.parametrize(("known", "weights"), [(False, None), (True, None), (True, WEIGHTS)])
+def test_cosine_contrastive(data, known, weights, monkeypatch):
     monkeypatch.setattr(chunked, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
     got = ours(data, CosineContrastive(margin=0.1, negative_weight=7.0),
-               NegativeSampling(False, DRAWS, ITEMS, seed=4), known)
+               NegativeSampling(False, DRAWS, ITEMS, seed=4), known, weights=weights)
 
     def naive(users, items):
         users, items, total = unit(users), unit(items), 0.0
-        for query, own in zip(data["queries"], data["candidates"], strict=True):
+        each = np.ones(BATCH) if weights is None else weights
+        for query, own, weight in zip(data["queries"], data["candidates"], each, strict=True):
             cosine = items @ users[query]
             hidden = data["known"][query] if known else {own}
             over = [max(0.0, cosine[item] - 0.1) for item in got[2] if item not in hidden]
-            total += 1 - cosine[own] + 7.0 * np.sum(over) / DRAWS
+            total += weight * (1 - cosine[own] + 7.0 * np.sum(over) / DRAWS)
         return total / BATCH
 
     check(data, got, naive)
+
+
+def naive_form(data, negatives, prior, weights, kept, own_offset, offset):
+    """Logits are cosine / temperature + prior; negatives add ``offset(item, own)`` to it, positives ``own_offset``."""
+    def loss(users, items):
+        users, items, total = unit(users), unit(items), 0.0
+        for place, (query, own) in enumerate(zip(data["queries"], data["candidates"], strict=True)):
+            logit = items @ users[query] / TEMPERATURE + prior
+            others = [logit[item] + offset(item, own) for other, item in enumerate(negatives)
+                      if kept(place, own, other, item)]
+            positive = logit[own] + own_offset(own)
+            total += weights[place] * (np.log(np.sum(np.exp([positive, *others]))) - positive)
+        return total / BATCH
+    return loss
+
+
+@pytest.mark.parametrize(("scale", "weights"), [(0.7, None), (None, WEIGHTS)])
+@pytest.mark.parametrize("form", ["classic", "hits kept", "refined", "uniform"])
+def test_popularity_prior_and_weights(data, form, scale, weights, monkeypatch):
+    """The prior is added to positives and negatives alike; weights scale a pair's loss, whoever its negatives are."""
+    monkeypatch.setattr(chunked, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
+    q = data["probability"]
+    prior = None if scale is None else scale * np.log(q[::-1])
+    counts = np.bincount(data["candidates"], minlength=ITEMS)
+    task, sampling, kept, own_offset, offset = {
+        "classic": (softmax(), None, lambda place, own, other, item: item != own,
+                    lambda own: -np.log(q[own]), lambda item, own: -np.log(q[item])),
+        "hits kept": (InBatchSoftmax(temperature=TEMPERATURE, normalize=True, remove_accidental_hits=False), None,
+                      lambda place, own, other, item: other != place,
+                      lambda own: -np.log(q[own]), lambda item, own: -np.log(q[item])),
+        "refined": (softmax(refined=True), None, lambda place, own, other, item: item != own, lambda own: 0.0,
+                    lambda item, own: -np.log(q[item] / (1 - q[own])) - np.log(BATCH - counts[own])),
+        "uniform": (UniformSoftmax(temperature=TEMPERATURE, normalize=True, rows=ITEMS),
+                    NegativeSampling(False, DRAWS, ITEMS, seed=4), lambda place, own, other, item: item != own,
+                    lambda own: 0.0, lambda item, own: np.log(ITEMS / DRAWS))}[form]
+    got = ours(data, task, sampling, probability=q, prior=prior, weights=weights)
+    negatives = got[2] if form == "uniform" else data["candidates"].tolist()
+    check(data, got, naive_form(data, negatives, np.zeros(ITEMS) if prior is None else prior,
+                                np.ones(BATCH) if weights is None else weights, kept, own_offset, offset))
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_retrieval_scores_are_the_logits(learnt):
+    prior = np.log(np.arange(1, 8) / 28)
+    log_temperature = EmbeddingTable("t", np.log([[0.2]]), make_optimizer("lazy_adam")) if learnt else None
+    model = TwoTower(EmbeddingTable("user", normal_rows(6, 4, 1.0, 1), make_optimizer("adagrad")),
+                     EmbeddingTable("item", normal_rows(7, 4, 1.0, 2), make_optimizer("adagrad")),
+                     InBatchSoftmax(temperature=0.5, normalize=True, remove_accidental_hits=True), None,
+                     make_schedule("constant", 0.01, 1), prior=prior, log_temperature=log_temperature)
+    scores = model.query_vectors(tf.range(6)).numpy() @ model.candidate_vectors(tf.range(7)).numpy().T
+    temperature = 0.2 if learnt else 0.5
+    assert float(model.temperature) == pytest.approx(temperature)
+    expected = unit(model.users.numpy()) @ unit(model.items.numpy()).T / temperature + prior
+    np.testing.assert_allclose(scores / temperature, expected, rtol=0, atol=1e-5)
+    # The loss of one pair among all items is the cross-entropy of these scores.
+    loss = model.compute_loss({"query": tf.fill([7], 3), "candidate": tf.range(7)})
+    expected = expected[3]
+    assert float(loss) == pytest.approx(np.log(np.exp(expected).sum()) - expected.mean(), abs=1e-5)
 
 
 def test_masked_places_hold_the_users_other_positives(data):

@@ -19,8 +19,8 @@ def configured(**pretraining):
 
 
 @pytest.mark.parametrize(("settings", "columns"), [
-    ({}, 3 * 8), ({"dim": 16, "optimizer": "rowwise_adagrad"}, 17),
-    ({"embedding_l2": 1e-4, "l2_rarity_power": 0.5}, 3 * 8 + 1)])
+    ({}, 3 * 8), ({"optimizer": "rowwise_adagrad"}, 9),
+    ({"embedding_l2": 1e-4, "interval_decay": 0.01}, 3 * 8 + 1)])
 def test_the_plan_is_what_the_model_takes(tiny_dataset, settings, columns):
     config = configured(**settings)
     plan = PretrainingPlan(config, tiny_dataset)

@@ -91,7 +91,7 @@ def fail_after_first():
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [
     {"negatives": "mixed", "uniform_negatives": 64, "learn_temperature": True, "mask_known_positives": True},
-    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "l2_rarity_power": 0.5, "log_q_form": "refined"},
+    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "interval_decay": 0.01, "log_q_form": "refined"},
 ])
 def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeypatch, settings):
     config = configured(epochs=2, recall_at=[], **settings)

@@ -114,7 +114,7 @@ def test_queries_hold_known_pairs_only(tiny_dataset):
 
 
 def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
-    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows,
+    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows, relations=(),
                                     files=lambda split: tiny_dataset.files("pairs/train"))
     queries = select_queries(repeats, most=20)
     assert queries.seen.counts.min() > 0
@@ -123,12 +123,27 @@ def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
 
 @pytest.mark.parametrize("objective", [
     {"negatives": "mixed", "uniform_negatives": 64, "log_q_form": "refined", "mask_known_positives": True},
-    {"negatives": "uniform", "uniform_negatives": 64, "learn_temperature": True},
+    {"negatives": "uniform", "uniform_negatives": 64, "learn_temperature": True, "popularity_prior": 0.5},
     {"objective": "cosine_contrastive", "negatives": "uniform", "uniform_negatives": 64, "margin": 0.2}])
 def test_every_objective_learns(objective, tiny_dataset, tmp_path):
     epochs = pretrain(configured(**objective), tiny_dataset, tmp_path / "e")["epochs"]
     assert epochs[-1]["heldout_loss"] < epochs[0]["heldout_loss"]
     assert epochs[-1]["recall@50"] > 1.2 * epochs[0]["recall@50"]
+
+
+def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
+    settings = configured(epochs=0, initial_scale=1e-6, normalize=False, popularity_prior=0.5, temperature=0.3)
+    manifest = pretrain(settings, tiny_dataset, tmp_path / "e")
+    assert (manifest["popularity_prior"], manifest["temperature"]) == (0.5, pytest.approx(0.3))
+    queries = select_queries(tiny_dataset, settings.pretraining.max_queries)
+    popularity = tiny_dataset.candidate_probability[tiny_dataset.schema.item.oov_rows:]
+    recall = []
+    for query in np.flatnonzero(queries.relevant.counts):
+        seen, relevant = (set(part.items[part.offsets[query]:part.offsets[query + 1]].tolist())
+                          for part in (queries.seen, queries.relevant))
+        ranked = [item for item in np.argsort(-popularity, kind="stable").tolist() if item not in seen]
+        recall.append(len(relevant & set(ranked[:50])) / len(relevant))
+    assert manifest["epochs"][0]["recall@50"] == pytest.approx(np.mean(recall), abs=0.02)  # ties aside
 
 
 @pytest.mark.parametrize(("settings", "message"), [
@@ -137,7 +152,9 @@ def test_every_objective_learns(objective, tiny_dataset, tmp_path):
     ({"objective": "cosine_contrastive"}, "needs negatives 'uniform'"),
     ({"log_q_form": "refined", "log_q": False}, "needs log_q"),
     ({"objective": "cosine_contrastive", "negatives": "uniform", "uniform_negatives": 8, "normalize": False},
-     "always normalized")])
+     "always normalized"),
+    ({"objective": "cosine_contrastive", "negatives": "uniform", "uniform_negatives": 8, "popularity_prior": 0.5},
+     "leave it 0")])
 def test_objectives_that_do_not_fit_together_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         configured(**settings)

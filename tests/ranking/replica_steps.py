@@ -10,13 +10,16 @@ import numpy as np
 
 from tfrs_pretrain.config import Config, DistillationConfig, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings.optimizers import SparseOptimizer
+from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.ranking.anchor import Anchor
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation import distillation_step
+from tfrs_pretrain.ranking.dropout import RowDropout
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.transfer import TablePolicy
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
@@ -57,6 +60,18 @@ def descending(learner):
     return twin
 
 
+def held(learner):
+    """The same ranker with hidden rows and values, an anchor, a table that thaws, and decay by absence."""
+    ranker = learner.ranker
+    rule = make_optimizer("lazy_adam", interval_decay=0.02)
+    tables = {name: EmbeddingTable(name, table.numpy(), rule) for name, table in ranker.tables.items()}
+    everywhere = np.ones(tables["user"].rows, bool)
+    return Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=3e-3, table_learning_rate=5e-3,
+                   policies={"user": TablePolicy(dropout=RowDropout(0.3, whole_rows=False, seed=5)),
+                             "item": TablePolicy(trainable_from=4, dropout=RowDropout(0.3, whole_rows=True, seed=6))},
+                   anchor=Anchor(0.5, {"user": tables["user"].numpy()}, {"user": everywhere}))
+
+
 def copies(strategy, learners):
     """What every local replica holds."""
     found = {}
@@ -91,6 +106,9 @@ def results(strategy, dataset):
     """Losses, gradients, tables and weights, to be compared between numbers of replicas."""
     first, start, once = trained(strategy, dataset, 1, descending)
     means, _, after = trained(strategy, dataset, STEPS)
+    held_means, _, held_after = trained(strategy, dataset, STEPS, held)
+    after |= {f"held/{name}": values for name, values in held_after.items()}
+    means |= {f"held/{name}": value for name, value in held_means.items()}
     gradients = {f"gradient/{name}": start[name] - once[name] for name in start}
     return {**{f"first/{name}": value for name, value in first.items()},
             **{f"mean/{name}": value for name, value in means.items()},

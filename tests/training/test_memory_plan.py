@@ -83,7 +83,7 @@ def test_state_goes_first_then_rows_that_few_engagements_need_then_columns():
 
 def test_parts_of_the_method_go_after_rows_and_columns():
     ways = list(ways_out(TwoTables(double=True), [gpu(1e9)], COUNTS.get))
-    assert [way.partition("=")[0] for way in ways[:3]] == ["stage.optimizer", "stage.dim", "schema.user.max_size"]
+    assert [way.partition("=")[0] for way in ways[:3]] == ["stage.optimizer", "schema.user.max_size", "stage.dim"]
     assert ways[3] == "stage.double=null (needs 844.8 MB)"
 
 

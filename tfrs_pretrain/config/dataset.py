@@ -61,8 +61,9 @@ class Duplicates(Strict):
 class NegativeSampling(Strict):
     """Keeps a share of the impressions whose first label is 0, chosen by hash.
 
-    A prediction p learnt from the sample is re-calibrated as ``p / (p + (1 - p) / rate)`` (He et al., "Practical
-    Lessons from Predicting Clicks on Ads at Facebook", ADKDD 2014, section 6.3).
+    The ranker learns with its logits shifted by the rate, so that what it predicts is calibrated for all impressions. A
+    prediction p learnt without that is re-calibrated as ``p / (p + (1 - p) / rate)`` (He et al., "Practical Lessons
+    from Predicting Clicks on Ads at Facebook", ADKDD 2014, section 6.3).
     """
 
     rate: float = Field(gt=0, lt=1, description="share of the training negatives to keep")

@@ -23,6 +23,8 @@ class PretrainingConfig(Strict):
     learn_temperature: bool = Field(False, description="start from temperature and learn it with the tables")
     margin: float = Field(0.4, ge=-1, lt=1, description="cosine_contrastive: cosine up to which a negative is free")
     negative_weight: float = Field(50.0, gt=0, description="cosine_contrastive: weight of the mean over negatives")
+    popularity_prior: float = Field(
+        0.0, ge=0, description="times log(share of the item in the training pairs), added to each logit")
     mask_known_positives: bool = Field(False, description="keep the user's other training items out of the negatives")
     normalize: bool = Field(True, description="L2-normalise both embeddings before the dot product")
     log_q: bool = Field(True, description="subtract log sampling probability from the logits (Yi et al., RecSys 2019)")
@@ -35,8 +37,8 @@ class PretrainingConfig(Strict):
         "linear", description="of the learning rate: linear and cosine fall to 0")
     warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate first grows")
     embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the rows of a batch")
-    l2_rarity_power: float = Field(
-        0.0, ge=0, le=1, description="how much stronger it is for rows in few batches: 1 evens out their absence")
+    interval_decay: float = Field(
+        0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of the initial rows")
     recall_at: tuple[int, ...] = Field((10, 50), description="cut-offs of full-corpus recall on held-out pairs")
     max_queries: int = Field(2000, ge=1, description="held-out users scored against the whole corpus each epoch")
@@ -51,6 +53,8 @@ class PretrainingConfig(Strict):
         if self.objective == "cosine_contrastive" and (self.learn_temperature or not self.normalize):
             raise ValueError("objective cosine_contrastive has no temperature and is always normalized: leave "
                              "learn_temperature false and normalize true")
+        if self.objective == "cosine_contrastive" and self.popularity_prior:
+            raise ValueError("objective cosine_contrastive has no logits to add a popularity_prior to: leave it 0")
         if self.log_q_form == "refined" and not (self.log_q and self.remove_accidental_hits):
             raise ValueError("log_q_form 'refined' needs log_q and remove_accidental_hits")
         return self

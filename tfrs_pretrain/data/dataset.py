@@ -162,6 +162,11 @@ class Dataset:
         return int(self.info["splits"][split]["examples"])
 
     @property
+    def relations(self) -> tuple[str, ...]:
+        """Names of the relations that the pairs' ``relation`` counts, none where the schema has no relation."""
+        return tuple(self.info["relations"])
+
+    @property
     def candidate_probability(self) -> np.ndarray:
         """float64 [item rows]: probability that a training pair's candidate is this row; sums to 1."""
         return np.load(self.folder / CANDIDATE_PROBABILITY)

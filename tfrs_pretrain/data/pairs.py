@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.data.dataset import compression
+from tfrs_pretrain.data.dataset import compression, pair_columns
+from tfrs_pretrain.data.records import DamagedRecordError, Place, placed_records
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import Schema
 
 SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, twice while the next window is prepared
 
-_FRAME_BYTES = 16  # of a TFRecord beside its data: uint64 length, and a CRC-32C of the length and of the data
-_FEATURES = {"query": tf.io.FixedLenFeature([], tf.string), "candidate": tf.io.FixedLenFeature([], tf.string)}
+ROWS: Mapping[str, str] = {"query": "int32", "candidate": "int32"}
 
 
-def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int,
+def training_columns(schema: Schema) -> dict[str, str]:
+    """Column -> dtype of what a training step reads: the rows and, where the schema has a relation, the weight."""
+    return {name: dtype for name, dtype in pair_columns(schema).items() if name != "relation"}
+
+
+def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int, columns: Mapping[str, str] = ROWS,
                      start: int = 0, window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """All pairs of an epoch in an order that depends on (seed, epoch) only.
 
@@ -29,11 +35,12 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
       batch_size: pairs in a batch.
       seed: of the run.
       epoch: another epoch, another order.
+      columns: column -> dtype of what to read, see ``pair_columns``.
       start: batches to leave out at the beginning; they are read, but neither permuted nor batched.
       window: pairs permuted together.
 
     Returns:
-      {"query": int32 [batch_size], "candidate": int32 [batch_size]}, rows of the tables.
+      {"query": int32 [batch_size], "candidate": int32 [batch_size]}, rows of the tables, and so each column.
     """
     windows_done, pairs_done = divmod(start * batch_size, window)
     order = np.random.default_rng([seed, epoch]).permutation(len(files))
@@ -44,27 +51,27 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
         positions = positions[tf.where(index == windows_done, pairs_done, 0):]
         return {name: tf.gather(rows, positions) for name, rows in pairs.items()}
 
-    blocks = pair_blocks([files[position] for position in order])
+    blocks = pair_blocks([files[position] for position in order], columns)
     windows = blocks.rebatch(window).enumerate().skip(windows_done).map(permute).prefetch(1)
     return windows.rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def pair_blocks(files: list[str]) -> tf.data.Dataset:
-    """Blocks as they were written: {"query": int32 [n], "candidate": int32 [n]}."""
+def pair_blocks(files: list[str], columns: Mapping[str, str] = ROWS) -> tf.data.Dataset:
+    """Blocks as they were written: {column: [n] of its dtype}."""
     records = tf.data.TFRecordDataset(files, compression_type=compression(files[0]) if files else None)
-    return records.map(_decode, num_parallel_calls=2, deterministic=True)
+    return records.map(lambda record: _decode(record, columns), num_parallel_calls=2, deterministic=True)
 
 
-def _decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
-    block = tf.io.parse_single_example(record, _FEATURES)
-    pairs = {name: tf.io.decode_raw(data, tf.int32) for name, data in block.items()}
-    tf.debugging.assert_equal(tf.size(pairs["query"]), tf.size(pairs["candidate"]),
-                              "query and candidate differ in length")
+def _decode(record: tf.Tensor, columns: Mapping[str, str]) -> dict[str, tf.Tensor]:
+    block = tf.io.parse_single_example(record, {name: tf.io.FixedLenFeature([], tf.string) for name in columns})
+    pairs = {name: tf.io.decode_raw(block[name], dtype) for name, dtype in columns.items()}
+    for name, values in pairs.items():
+        tf.debugging.assert_equal(tf.size(values), tf.size(pairs["query"]), f"query and {name} differ in length")
     return pairs
 
 
 @contextlib.contextmanager
-def naming_corrupt_files(files: list[str]) -> Iterator[None]:
+def naming_corrupt_files(files: list[str], columns: Mapping[str, str] = ROWS) -> Iterator[None]:
     """Turns TensorFlow's complaint about unreadable data into one that names the file and the record.
 
     Raises:
@@ -74,21 +81,21 @@ def naming_corrupt_files(files: list[str]) -> Iterator[None]:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         for path in files:
-            bad = _first_bad_record(path)
+            bad = _first_bad_record(path, columns)
             if bad is not None:
-                raise UserError(f"pairs {path!r} cannot be read at record {bad[0]}, which starts at byte {bad[1]}: the "
-                                "file is damaged; copy the dataset again, or rebuild it") from error
+                raise UserError(f"pairs {path!r} cannot be read at {bad}: the file is damaged; copy the dataset again, "
+                                "or rebuild it") from error
         raise
 
 
-def _first_bad_record(path: str) -> tuple[int, int] | None:
-    """Number and byte offset of the first record that is not a block of pairs, both counted from 0."""
-    record = offset = 0
+def _first_bad_record(path: str, columns: Mapping[str, str]) -> Place | None:
+    """Place of the first record that is not a block of pairs, if any."""
     try:
-        for data in tf.data.TFRecordDataset(path):
-            _decode(data)
-            record += 1
-            offset += _FRAME_BYTES + len(data.numpy())
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        return record, offset
+        for place, data in placed_records(path):
+            try:
+                _decode(tf.constant(data), columns)
+            except tf.errors.InvalidArgumentError:
+                return place
+    except DamagedRecordError as error:
+        return error.place
     return None

@@ -43,16 +43,15 @@ class SparseOptimizer(abc.ABC):
           float32 [n, dim] to subtract from the rows, and the new state.
         """
 
-    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
-                   step: tf.Tensor) -> tf.Tensor:
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """float32 [n, dim] gradients with those of a penalty on the ``rows`` [n, dim]; here there is none."""
-        del rows, slots, step
+        del rows
         return gradients
 
-    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; here nothing."""
-        del slots, step
-        return tf.zeros_like(rows)
+    def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor | None:
+        """float32 [n, dim] to subtract from the ``rows`` [n, dim] beside the update; None, as here: nothing."""
+        del rows, slots, step
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,30 +118,24 @@ class RowwiseAdagrad(SparseOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class Decayed(SparseOptimizer):
-    """Another rule with an L2 penalty on the rows of the batch: their gradients grow by ``l2 * scale * row``.
+    """Another rule with an L2 penalty on the rows of the batch: their gradients grow by ``l2 * row``.
 
-    With ``rarity_power`` 0 the scale is 1: a row is pulled to zero once in each update that it takes part in, so
-    frequent rows feel the penalty often and rare rows, which overfit first, hardly at all. Otherwise the scale is
-    (updates of the table / updates of the row) ** rarity_power, both counting this one: 1 makes up for the updates
-    that the row was absent from. This form is this project's own; ``IntervalDecay`` is the published one.
+    A row is pulled to zero once in each update that it takes part in, so frequent rows feel the penalty often and rare
+    rows, which overfit first, hardly at all; ``IntervalDecay`` makes up for that.
     """
 
     rule: SparseOptimizer
     l2: float
-    rarity_power: float = 0.0
 
     def slots(self, dim: int) -> dict[str, Slot]:
-        return self.rule.slots(dim) | ({"updates": Slot(1)} if self.rarity_power else {})
+        return self.rule.slots(dim)
 
-    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
-                   step: tf.Tensor) -> tf.Tensor:
-        scale = tf.pow(step / (slots["updates"] + 1.0), self.rarity_power) if self.rarity_power else 1.0
-        return gradients + self.l2 * scale * rows
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return gradients + self.l2 * rows
 
     def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        delta, state = self.rule.update(gradients, slots, step, learning_rate)
-        return delta, state | ({"updates": slots["updates"] + 1.0} if self.rarity_power else {})
+        return self.rule.update(gradients, slots, step, learning_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,9 +157,8 @@ class IntervalDecay(SparseOptimizer):
     def slots(self, dim: int) -> dict[str, Slot]:
         return self.rule.slots(dim) | {"last_step": Slot(1)}
 
-    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor],
-                   step: tf.Tensor) -> tf.Tensor:
-        return self.rule.regularize(rows, gradients, slots, step)
+    def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return self.rule.regularize(rows, gradients)
 
     def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
         last = slots["last_step"]
@@ -197,13 +189,12 @@ OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
     "lazy_adam": LazyAdam, "rowwise_adagrad": RowwiseAdagrad, "adagrad": Adagrad}
 
 
-def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0,
-                   interval_decay: float = 0.0) -> SparseOptimizer:
+def make_optimizer(name: str, *, l2: float = 0.0, interval_decay: float = 0.0) -> SparseOptimizer:
     """The rule that the configuration names.
 
     Args:
       name: key of ``OPTIMIZERS``.
-      l2, rarity_power: penalty on the rows where ``l2`` is positive, see ``Decayed``.
+      l2: penalty of ``Decayed`` where positive.
       interval_decay: alpha of ``IntervalDecay`` where positive.
 
     Raises:
@@ -213,5 +204,5 @@ def make_optimizer(name: str, *, l2: float = 0.0, rarity_power: float = 0.0,
         raise ValueError(f"unknown sparse optimizer {name!r}: expected one of {sorted(OPTIMIZERS)}")
     rule: SparseOptimizer = OPTIMIZERS[name]()
     if l2:
-        rule = Decayed(rule, l2, rarity_power)
+        rule = Decayed(rule, l2)
     return IntervalDecay(rule, interval_decay) if interval_decay else rule

@@ -77,13 +77,16 @@ class EmbeddingTable(tf.Module):
         updates = tf.cast(step, tf.float32)
         before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
         rows = self.gather(ids)
-        gradients = self.optimizer.regularize(rows, gradients, before, updates)
+        gradients = self.optimizer.regularize(rows, gradients)
         delta, state = self.optimizer.update(gradients, before, updates, learning_rate)
-        delta += self.optimizer.decay(rows, before, updates)
+        decay = self.optimizer.decay(rows, before, updates)
+        if decay is not None:
+            delta += decay
         if active is not None:
             delta = tf.where(active, delta, tf.zeros_like(delta))
             state = {key: tf.where(active, values, before[key]) for key, values in state.items()}
-        local(self.weights).scatter_sub(tf.IndexedSlices(delta, ids))
+        # The rows are distinct, so writing them is the same as subtracting from them, and TensorFlow does it faster.
+        local(self.weights).scatter_update(tf.IndexedSlices(rows - delta, ids))
         for key, slot in slots.items():
             slot.scatter_update(tf.IndexedSlices(state[key], ids))
 

@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Interactions:
         return Interactions(offsets - offsets[0], self.items[offsets[0]:offsets[-1]])
 
 
-def top_items(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions, *, query_block: int = 1024,
-              item_block: int = 4096) -> np.ndarray:
+def top_items(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions, *, query_block: int = 512,
+              item_block: int = 1024) -> np.ndarray:
     """The k items with the largest inner product for each query, all items compared.
 
     Args:
@@ -58,55 +59,87 @@ def top_items(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions
       items: float [items, dim].
       k: length of the lists.
       seen: items that must not be listed.
-      query_block: queries scored together.
-      item_block: items scored together; memory is query_block * item_block scores on each core.
+      query_block: most queries scored together.
+      item_block: items scored together; a core holds query_block * item_block scores, best what fits into its cache.
 
     Returns:
       int64 [queries, k], best first, equal scores in item order; -1 where fewer than k items are left.
     """
-    blocks = [slice(start, start + query_block) for start in range(0, len(queries), query_block)]
-    # Threads, because numpy holds no lock in any of the large operations and runs most of them on one core.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    cores = os.cpu_count() or 1
+    size = max(1, min(query_block, -(-len(queries) // cores)))
+    blocks = [slice(start, start + size) for start in range(0, len(queries), size)]
+    # Threads, because numpy holds no lock in any of the large operations; with threads of its own below them, the
+    # library of matrix products would spend most of the time waiting for itself.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:
         lists = list(pool.map(lambda block: _top_of_block(queries[block], items, k, seen.part(block.start, block.stop),
                                                           item_block), blocks))
     return np.concatenate(lists) if lists else np.empty((0, k), np.int64)
 
 
 def _top_of_block(queries: np.ndarray, items: np.ndarray, k: int, seen: Interactions, item_block: int) -> np.ndarray:
-    best_scores = np.full((len(queries), k), -np.inf, np.result_type(queries, items))
-    best_items = np.full((len(queries), k), -1, np.int64)
+    dtype = np.result_type(queries, items)
+    best = _Lists(np.full((len(queries), k), -np.inf, dtype), np.full((len(queries), k), -1, np.int64))
     by_item = np.argsort(seen.items, kind="stable")
     seen_items, seen_queries = seen.items[by_item], seen.queries[by_item]
+    room = np.empty(len(queries) * item_block, dtype)
     for start in range(0, len(items), item_block):
-        scores = queries @ items[start:start + item_block].T                              # [queries, item_block]
+        part = items[start:start + item_block]
+        scores = room[:len(queries) * len(part)].reshape(len(queries), len(part))
+        np.matmul(queries, part.T, out=scores)                                            # [queries, item_block]
         inside = slice(*np.searchsorted(seen_items, (start, start + item_block)))
         scores[seen_queries[inside], seen_items[inside] - start] = -np.inf
-        _merge(best_scores, best_items, scores, start)
-    return best_items
+        best.offer(scores, start)
+    best.merge()
+    return best.items
 
 
-def _merge(best_scores: np.ndarray, best_items: np.ndarray, scores: np.ndarray, start: int) -> None:
-    """Updates the running lists in place with the scores of the items from ``start`` on."""
-    k = best_scores.shape[1]
-    least = best_scores[:, -1:]
-    # Later items lose ties, so only a larger score enters a full list; the few that do are sorted with the list.
-    enters = scores > least
-    if scores.shape[1] > k and np.isneginf(least).any():
-        enters &= scores >= -np.partition(-scores, k - 1, axis=1)[:, k - 1:k]
-    rows, columns = np.divmod(np.flatnonzero(enters), scores.shape[1])
-    touched, first, counts = np.unique(rows, return_index=True, return_counts=True)
-    if not len(touched):
-        return
-    # One padded line a query: the list, then what enters in item order, so that a stable sort keeps ties in item order.
-    line = np.repeat(np.arange(len(touched)), counts)
-    place = k + np.arange(len(rows)) - np.repeat(first, counts)
-    shape = (len(touched), k + counts.max())
-    all_scores, all_items = np.full(shape, -np.inf, scores.dtype), np.full(shape, -1, np.int64)
-    all_scores[:, :k], all_items[:, :k] = best_scores[touched], best_items[touched]
-    all_scores[line, place], all_items[line, place] = scores[rows, columns], columns + start
-    order = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
-    best_scores[touched] = np.take_along_axis(all_scores, order, axis=1)
-    best_items[touched] = np.take_along_axis(all_items, order, axis=1)
+class _Lists:
+    """The best items so far of some queries, and those that wait to be sorted in.
+
+    Args:
+      scores: float [queries, k], falling; -inf where a list is shorter.
+      items: int64 [queries, k].
+    """
+
+    def __init__(self, scores: np.ndarray, items: np.ndarray):
+        self.scores, self.items = scores, items
+        self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # query, item, score, by (query, item)
+
+    def offer(self, scores: np.ndarray, start: int) -> None:
+        """Takes what may enter of float [queries, n] scores of the items from ``start`` on."""
+        k, least = self.scores.shape[1], self.scores[:, -1:]
+        # Later items lose ties, so only a larger score enters a full list.
+        enters = scores > least
+        if scores.shape[1] > k and np.isneginf(least).any():
+            enters &= scores >= -np.partition(-scores, k - 1, axis=1)[:, k - 1:k]
+        rows, columns = np.divmod(np.flatnonzero(enters), scores.shape[1])
+        self._waiting.append((rows, columns + start, scores[rows, columns]))
+        # The longer the wait the more enters in vain, the shorter the more often all is sorted: with as many waiting as
+        # listed, a merge happens about each time the number of items seen has doubled.
+        if sum(len(rows) for rows, _, _ in self._waiting) >= self.scores.size:
+            self.merge()
+
+    def merge(self) -> None:
+        """Sorts in what waits."""
+        if not self._waiting:
+            return
+        rows, items, scores = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
+        self._waiting = []
+        order = np.argsort(rows, kind="stable")
+        touched, first, counts = np.unique(rows[order], return_index=True, return_counts=True)
+        if not len(touched):
+            return
+        # One padded line a query: the list, then what enters in item order, so that a stable sort keeps ties in order.
+        k = self.scores.shape[1]
+        line = np.repeat(np.arange(len(touched)), counts)
+        place = k + np.arange(len(rows)) - np.repeat(first, counts)
+        shape = (len(touched), k + counts.max())
+        all_scores, all_items = np.full(shape, -np.inf, scores.dtype), np.full(shape, -1, np.int64)
+        all_scores[:, :k], all_items[:, :k] = self.scores[touched], self.items[touched]
+        all_scores[line, place], all_items[line, place] = scores[order], items[order]
+        ranked = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
+        self.scores[touched] = np.take_along_axis(all_scores, ranked, axis=1)
+        self.items[touched] = np.take_along_axis(all_items, ranked, axis=1)
 
 
 def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[int, ...]) -> dict[str, float]:

@@ -31,12 +31,12 @@ class ChunkLoss(NamedTuple):
     """What a head makes of a chunk.
 
     Attributes:
-      loss: float32 scalar, summed over the chunk's queries.
+      losses: float32 [rows].
       gradient: float32 [rows, columns] of the loss with respect to the logits.
       own_gradient: float32 [rows] with respect to the queries' own values.
     """
 
-    loss: tf.Tensor
+    losses: tf.Tensor
     gradient: tf.Tensor
     own_gradient: tf.Tensor
 
@@ -44,7 +44,8 @@ class ChunkLoss(NamedTuple):
 Head = Callable[[tf.Tensor, slice, tf.Tensor], ChunkLoss]
 
 
-def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head) -> tf.Tensor:
+def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head,
+                 weights: tf.Tensor | None = None) -> tf.Tensor:
     """Sum of ``head`` over chunks of the logits ``queries @ columns.T``, with gradients formed in the same pass.
 
     Args:
@@ -53,14 +54,15 @@ def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: H
       own: float32 [batch], a further differentiable value of each query, such as its positive logit.
       head: from float32 [rows, columns] logits, the slice of the queries they belong to, and float32 [rows] own
         values; what else it reads carries no gradient.
+      weights: float32 [batch] of the queries' losses, each 1 where None; carries no gradient.
 
     Returns:
       float32 scalar.
     """
-    return _with_gradients(head)(queries, columns, own)
+    return _with_gradients(head, weights)(queries, columns, own)
 
 
-def _with_gradients(head: Head) -> Callable[..., tf.Tensor]:
+def _with_gradients(head: Head, weights: tf.Tensor | None) -> Callable[..., tf.Tensor]:
     @tf.custom_gradient
     def loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         batch, width = tf.shape(queries)[0], tf.shape(columns)[0]
@@ -73,9 +75,11 @@ def _with_gradients(head: Head) -> Callable[..., tf.Tensor]:
                  column_gradient: tf.Tensor) -> tuple[Any, ...]:
             rows = slice(index * chunk, tf.minimum((index + 1) * chunk, batch))
             done = head(tf.matmul(queries[rows], columns, transpose_b=True), rows, own[rows])
-            return (index + 1, total + done.loss, parts.write(index, tf.matmul(done.gradient, columns)),
-                    own_parts.write(index, done.own_gradient),
-                    column_gradient + tf.matmul(done.gradient, queries[rows], transpose_a=True))
+            weigh = _scale_by(None if weights is None else weights[rows])
+            return (index + 1, total + tf.reduce_sum(weigh(done.losses)),
+                    parts.write(index, weigh(tf.matmul(done.gradient, columns))),
+                    own_parts.write(index, weigh(done.own_gradient)),
+                    column_gradient + tf.matmul(done.gradient, weigh(queries[rows]), transpose_a=True))
 
         _, total, parts, own_parts, column_gradient = tf.while_loop(
             lambda index, *_: index < chunks, body,
@@ -89,3 +93,10 @@ def _with_gradients(head: Head) -> Callable[..., tf.Tensor]:
         return total, gradients
 
     return loss
+
+
+def _scale_by(weights: tf.Tensor | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Multiplies each row of [rows] or [rows, dim] by its weight; the identity without weights."""
+    if weights is None:
+        return lambda values: values
+    return lambda values: values * tf.reshape(weights, [-1] + [1] * (values.shape.rank - 1))

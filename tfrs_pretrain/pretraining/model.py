@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, local
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, from_all_replicas, local
 from tfrs_pretrain.pretraining.negatives import Columns, KnownPositives, NegativeSampling
 from tfrs_pretrain.pretraining.task import ContrastiveTask
 from tfrs_pretrain.training.schedules import Schedule
@@ -23,32 +23,36 @@ class TwoTower(tfrs.Model):
         leaves the logits uncorrected.
       learning_rate: of all tables, from the number of steps done.
       sampling: where the negatives come from; None takes the batch only.
+      prior: float64 [item rows] to add to every logit of a candidate; None adds nothing.
       known: positives to keep out of each query's negatives; None keeps every negative.
       log_temperature: table of one value, the logarithm of a learnt temperature; None leaves the task's own.
     """
 
     def __init__(self, users: EmbeddingTable, items: EmbeddingTable, task: ContrastiveTask,
                  candidate_probability: np.ndarray | None, learning_rate: Schedule, *,
-                 sampling: NegativeSampling | None = None, known: KnownPositives | None = None,
-                 log_temperature: EmbeddingTable | None = None):
+                 sampling: NegativeSampling | None = None, prior: np.ndarray | None = None,
+                 known: KnownPositives | None = None, log_temperature: EmbeddingTable | None = None):
         super().__init__()
         self.users, self.items, self.task, self.learning_rate = users, items, task, learning_rate
         self.sampling, self.known, self.log_temperature = sampling or NegativeSampling(), known, log_temperature
-        self.log_probability = None
-        if candidate_probability is not None:
-            self.log_probability = tf.Variable(np.log(candidate_probability), trainable=False, dtype=tf.float32)
+        self.log_probability = _constant(None if candidate_probability is None else np.log(candidate_probability))
+        self.prior = _constant(prior)
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Mean loss over this replica's pairs; the negatives are the candidates of the global batch.
 
+        Where the pairs have weights, these are first divided by their mean over the *global* batch: only their ratios
+        matter, the gradient keeps the scale that it has without weights, and the mean over the replicas is the weighted
+        mean of the global batch.
+
         Args:
-          inputs: {"query": int32 [batch], "candidate": int32 [batch]}.
+          inputs: {"query": int32 [batch], "candidate": int32 [batch]} and perhaps {"weight": float32 [batch]}.
           training: accepted for TFRS; nothing here depends on it.
         """
         # One set of draws for every call, so that losses before and after a change compare.
         columns = self.sampling.columns(inputs["candidate"], tf.constant(-1, tf.int64))
         rows = self.users.gather(inputs["query"]), self.items.gather(columns.ids)
-        return self._loss(inputs["query"], *rows, columns, self._temperature_row())
+        return self._loss(inputs, *rows, columns, self._temperature_row())
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update of all tables; "loss" is this replica's loss before it."""
@@ -59,7 +63,7 @@ class TwoTower(tfrs.Model):
         sources = [*rows] if temperature is None else [*rows, temperature]
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            loss = self._loss(inputs["query"], *rows, columns, temperature)
+            loss = self._loss(inputs, *rows, columns, temperature)
             share = loss / tf.distribute.get_replica_context().num_replicas_in_sync
         user_gradients, item_gradients, *other_gradients = tape.gradient(share, sources)
         learning_rate = self.learning_rate(step)
@@ -74,18 +78,45 @@ class TwoTower(tfrs.Model):
         """The loss as in ``train_step``, without an update."""
         return {"loss": self.compute_loss(inputs)}
 
+    def query_vectors(self, ids: tf.Tensor) -> tf.Tensor:
+        """float32 [n, columns] of rows int32 [n]: inner products with ``candidate_vectors`` order as the logits do."""
+        vectors = self.task.represent(self.users.gather(ids))
+        return vectors if self.prior is None else tf.pad(vectors, [[0, 0], [0, 1]], constant_values=1.0)
+
+    def candidate_vectors(self, ids: tf.Tensor) -> tf.Tensor:
+        """float32 [n, columns] of rows int32 [n]; a prior is the last column, in units of similarity."""
+        vectors = self.task.represent(self.items.gather(ids))
+        if self.prior is None:
+            return vectors
+        return tf.concat([vectors, self.temperature * tf.gather(local(self.prior), ids)[:, None]], axis=1)
+
+    @property
+    def temperature(self) -> tf.Tensor:
+        """float32 scalar: divides the similarity in a logit, as it is now."""
+        row = self._temperature_row()
+        return tf.constant(self.task.temperature) if row is None else tf.exp(row[0, 0])
+
     def _temperature_row(self) -> tf.Tensor | None:
         return None if self.log_temperature is None else self.log_temperature.gather(tf.constant([0]))
 
-    def _loss(self, queries: tf.Tensor, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
+    def _loss(self, inputs: dict[str, tf.Tensor], query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
               log_temperature: tf.Tensor | None) -> tf.Tensor:
-        log_probability = None
-        if self.log_probability is not None:
-            log_probability = tf.gather(local(self.log_probability), columns.ids)
-        total = self.task(query_rows, candidate_rows, columns, log_probability,
+        log_probability, prior = (None if values is None else tf.gather(local(values), columns.ids)
+                                  for values in (self.log_probability, self.prior))
+        total = self.task(query_rows, candidate_rows, columns, log_probability, prior=prior,
                           temperature=None if log_temperature is None else tf.exp(log_temperature[0, 0]),
-                          masked=None if self.known is None else self.known.entries(queries, columns))
+                          masked=None if self.known is None else self.known.entries(inputs["query"], columns),
+                          weights=_relative(inputs["weight"]) if "weight" in inputs else None)
         return total / tf.cast(tf.size(columns.positive), tf.float32)
+
+
+def _constant(values: np.ndarray | None) -> tf.Variable | None:
+    return None if values is None else tf.Variable(values, trainable=False, dtype=tf.float32)
+
+
+def _relative(weights: tf.Tensor) -> tf.Tensor:
+    """float32 [batch] weights with mean 1 over the global batch; a batch without any weight stays without."""
+    return tf.math.divide_no_nan(weights, tf.reduce_mean(from_all_replicas(weights)))
 
 
 def sum_over_replicas(gradients: tf.Tensor, batch: int, draws: int = 0) -> tf.Tensor:

@@ -32,6 +32,21 @@ def build_log_temperature(settings: PretrainingConfig) -> EmbeddingTable | None:
     return EmbeddingTable("log_temperature", np.log(np.full((1, 1), settings.temperature, np.float32)), LazyAdam())
 
 
+def popularity_prior(settings: PretrainingConfig, candidate_probability: np.ndarray) -> np.ndarray | None:
+    """float64 [item rows] to add to every logit of an item, None where the configuration asks for none.
+
+    The logits of a softmax over items learn log P(item | user). What the prior already says the rows need not spend
+    their directions on: with a prior of 1 what is left to them is the pointwise mutual information of user and item.
+
+    Args:
+      settings: ``popularity_prior`` scales it.
+      candidate_probability: float64 [item rows], share of each item in the training pairs, all positive.
+    """
+    if not settings.popularity_prior:
+        return None
+    return settings.popularity_prior * np.log(candidate_probability)
+
+
 def known_positives(dataset: Dataset) -> KnownPositives:
     """The training pairs by user row, in memory: 4 bytes a distinct pair and 8 a user."""
     blocks = list(pair_blocks(dataset.files("pairs/train")).as_numpy_iterator())

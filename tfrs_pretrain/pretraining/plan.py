@@ -26,7 +26,7 @@ class PretrainingPlan(Plan):
 
     def layout(self, choice: Choice) -> Layout:
         rule = make_optimizer(choice.optimizer, l2=self._settings.embedding_l2,
-                              rarity_power=self._settings.l2_rarity_power)
+                              interval_decay=self._settings.interval_decay)
         return Layout(choice.rows, tuple(TablePlan.of(name, name, choice.dim, rule, name) for name in self.spaces))
 
     def narrowed(self, dim: int) -> str:

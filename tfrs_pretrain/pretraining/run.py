@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig
-from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import naming_corrupt_files
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
@@ -18,7 +18,7 @@ from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
-from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives
+from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives, popularity_prior
 from tfrs_pretrain.pretraining.plan import PretrainingPlan
 from tfrs_pretrain.pretraining.trainee import TwoTowerTrainee
 from tfrs_pretrain.stages import peak_rss_bytes
@@ -47,7 +47,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
       The manifest's content. ``epochs`` lists the metrics of the random rows (epoch 0) and after each epoch, see
       ``Evaluator``; ``train_loss`` is the mean over the epoch while it ran, so it lags behind the held-out loss.
       ``seconds`` of an epoch counts training only, ``evaluation_seconds`` the rest. The rows of the last epoch are
-      kept.
+      kept. Logits are ``similarity / temperature + popularity_prior * log(share of the item in the training pairs)``
+      with the ``temperature`` as it is in the end: what ranks as the run's metrics did needs both.
 
     Raises:
       UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, the tables
@@ -66,7 +67,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     identity = run_identity(config, dataset, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
-    with naming_corrupt_files([*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]):
+    files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
+    with naming_corrupt_files(files, pair_columns(dataset.schema)):
         trainee = TwoTowerTrainee(config, dataset, model, steps)
         trained = Epochs(config.training, strategy, trainee, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
@@ -76,10 +78,12 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
         "epochs": trained.epochs,
         "kept_epoch": config.pretraining.epochs,
         "peak_rss_bytes": peak_rss_bytes(),
+        "popularity_prior": config.pretraining.popularity_prior,
         "replicas": strategy.num_replicas_in_sync,
         "seconds": trained.seconds,
         "seed": config.seed,
         "steps_per_epoch": steps,
+        "temperature": float(model.temperature),
         "vocabulary_digests": {name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         "window": dataset.windows.pretrain.model_dump(mode="json"),
     }
@@ -97,17 +101,17 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     users, items = (EmbeddingTable(name, normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed),
                                    make_optimizer(settings.optimizer, l2=settings.embedding_l2,
-                                                  rarity_power=settings.l2_rarity_power))
+                                                  interval_decay=settings.interval_decay))
                     for name, seed in zip(("user", "item"), seeds, strict=True))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
     sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
                                 config.seed)
-    probability = None
-    if settings.log_q:
-        probability = sampling.probability(sampling_probability(dataset), settings.batch_size)
+    share = sampling_probability(dataset)
+    probability = sampling.probability(share, settings.batch_size) if settings.log_q else None
     return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
-                    sampling=sampling, known=known_positives(dataset) if settings.mask_known_positives else None,
+                    sampling=sampling, prior=popularity_prior(settings, share),
+                    known=known_positives(dataset) if settings.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
 
 

@@ -8,7 +8,7 @@ from tfrs_pretrain.pretraining.chunked import ChunkLoss, Entries, chunked_loss
 
 
 def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, positive: tf.Tensor, own_bias: tf.Tensor,
-                 masked: Entries | None = None) -> tf.Tensor:
+                 masked: Entries | None = None, weights: tf.Tensor | None = None) -> tf.Tensor:
     """Sum over queries of logsumexp(logits) - positive logit, where ``logits = queries @ columns.T + bias``.
 
     Each query's own column takes ``own_bias`` in place of its ``bias``. Exact: every row's maximum is subtracted. The
@@ -21,6 +21,7 @@ def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, positi
       positive: int32 [batch], each query's own column.
       own_bias: float32 [batch]; carries no gradient.
       masked: places, none of them a query's own column, that take no part.
+      weights: float32 [batch] of the queries' losses, each 1 where None.
 
     Returns:
       float32 scalar.
@@ -33,17 +34,17 @@ def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, positi
         logits = _without(products + bias, masked, rows)                                  # [rows, columns]
         logits = tf.tensor_scatter_nd_add(logits, own, shift[rows])
         maximum = tf.reduce_max(logits, axis=1, keepdims=True)
-        weights = tf.exp(logits - maximum)
-        totals = tf.reduce_sum(weights, axis=1, keepdims=True)
-        losses = tf.math.log(totals) + maximum - tf.gather(logits, places[:, None], batch_dims=1)
-        gradient = tf.tensor_scatter_nd_sub(weights / totals, own, tf.ones_like(unused))
-        return ChunkLoss(tf.reduce_sum(losses), gradient, tf.zeros_like(unused))
+        shares = tf.exp(logits - maximum)
+        totals = tf.reduce_sum(shares, axis=1, keepdims=True)
+        losses = tf.math.log(totals) + maximum - tf.gather(logits, places[:, None], batch_dims=1)  # [rows, 1]
+        gradient = tf.tensor_scatter_nd_sub(shares / totals, own, tf.ones_like(unused))
+        return ChunkLoss(losses[:, 0], gradient, tf.zeros_like(unused))
 
-    return chunked_loss(queries, columns, tf.zeros_like(own_bias), head)
+    return chunked_loss(queries, columns, tf.zeros_like(own_bias), head, weights)
 
 
 def separate_softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, own: tf.Tensor,
-                          masked: Entries | None = None) -> tf.Tensor:
+                          masked: Entries | None = None, weights: tf.Tensor | None = None) -> tf.Tensor:
     """The same where the positives are no columns: sum of log(exp(own) + sum(exp(logits))) - own.
 
     Args:
@@ -52,6 +53,7 @@ def separate_softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tenso
       bias: float32 [columns]; carries no gradient.
       own: float32 [batch], positive logits.
       masked: places that take no part.
+      weights: float32 [batch] of the queries' losses, each 1 where None.
 
     Returns:
       float32 scalar.
@@ -59,12 +61,12 @@ def separate_softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tenso
     def head(products: tf.Tensor, rows: slice, own_rows: tf.Tensor) -> ChunkLoss:
         logits = _without(products + bias, masked, rows)                                  # [rows, columns]
         maximum = tf.maximum(tf.reduce_max(logits, axis=1), own_rows)
-        weights = tf.exp(logits - maximum[:, None])
-        totals = tf.reduce_sum(weights, axis=1) + tf.exp(own_rows - maximum)
+        shares = tf.exp(logits - maximum[:, None])
+        totals = tf.reduce_sum(shares, axis=1) + tf.exp(own_rows - maximum)
         losses = tf.math.log(totals) + maximum - own_rows
-        return ChunkLoss(tf.reduce_sum(losses), weights / totals[:, None], tf.exp(own_rows - maximum) / totals - 1.0)
+        return ChunkLoss(losses, shares / totals[:, None], tf.exp(own_rows - maximum) / totals - 1.0)
 
-    return chunked_loss(queries, columns, own, head)
+    return chunked_loss(queries, columns, own, head, weights)
 
 
 def _without(logits: tf.Tensor, masked: Entries | None, rows: slice) -> tf.Tensor:

@@ -16,7 +16,13 @@ __all__ = ["ContrastiveTask", "CosineContrastive", "InBatchSoftmax", "UniformSof
 
 
 class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
-    """A loss of pairs against the negatives of their global batch."""
+    """A loss of pairs against the negatives of their global batch.
+
+    Attributes:
+      temperature: divides the similarity in a logit, unless it is learnt; 1 where there are no logits.
+    """
+
+    temperature = 1.0
 
     @abc.abstractmethod
     def represent(self, rows: tf.Tensor) -> tf.Tensor:
@@ -24,17 +30,22 @@ class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
-        """Sum of the losses of this replica's pairs.
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None,
+                 weights: tf.Tensor | None = None) -> tf.Tensor:
+        """Sum of the losses of this replica's pairs, each times its weight.
 
         Args:
           query_rows: float32 [batch, dim], table rows of the queries.
           candidate_rows: float32 [columns, dim], table rows of ``columns.ids``.
           columns: distinct candidates of the global batch.
           log_probability: float32 [columns], log sampling probability, or None for no correction.
+          prior: float32 [columns] to add to the logits of each candidate, as a positive and as a negative alike; a
+            correction applies on top. A loss without logits takes no notice.
           temperature: scalar in place of the fixed one, where it is learnt.
           masked: negatives to leave out, none of them a pair's own candidate.
+          weights: float32 [batch], each 1 where None. They weigh a pair as a positive only: as a negative its candidate
+            counts in full, because corrections describe how often it is drawn.
 
         Returns:
           float32 scalar.
@@ -47,11 +58,12 @@ class InBatchSoftmax(ContrastiveTask):
     A candidate that appears c times in the batch is one column whose exponentiated logit counts c times, which equals
     the batch x batch form of ``tfrs.tasks.Retrieval`` at a smaller cost. Each logit is
     ``similarity / temperature - log p``, with p the probability that a pair's candidate is this one (Yi et al.,
-    "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, equation 3).
+    "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, equation 4 with the
+    correction above it, weights being its rewards; equation 3 without).
 
     The refined correction treats the positive as what it is, present for certain and not sampled (Khrylchenko et al.,
-    "Correcting the LogQ Correction", arXiv 2507.09331): with n negatives other than the positive, drawn with
-    probabilities Q'(d) = p(d) / (1 - p(positive)), the denominator is
+    "Correcting the LogQ Correction", RecSys 2025, arXiv 2507.09331, the weighted loss of section 3.3): with n negatives
+    other than the positive, drawn with probabilities Q'(d) = p(d) / (1 - p(positive)), the denominator is
     ``exp(positive) + sum(exp(negative) / Q') / n``. Its gradient is that of their weighted loss, in which a softmax
     over the negatives alone is scaled by 1 - P(positive) held constant; the value is the cross-entropy itself.
 
@@ -63,7 +75,7 @@ class InBatchSoftmax(ContrastiveTask):
     """
 
     def __init__(self, *, temperature: float, normalize: bool, remove_accidental_hits: bool, refined: bool = False):
-        self._temperature = temperature
+        self.temperature = temperature
         self._normalize = normalize
         self._remove_accidental_hits = remove_accidental_hits
         self._refined = refined
@@ -73,22 +85,27 @@ class InBatchSoftmax(ContrastiveTask):
         return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None,
+                 weights: tf.Tensor | None = None) -> tf.Tensor:
         once = tf.zeros_like(columns.counts, tf.float32) if log_probability is None else -log_probability
         counted = once + tf.math.log(tf.cast(columns.counts, tf.float32))
-        queries = self.represent(query_rows) / (self._temperature if temperature is None else temperature)
+        if prior is not None:
+            counted += prior
+        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
         candidates = self.represent(candidate_rows)
         if self._refined:
             own = self._certain(columns, once)
-            return softmax_loss(queries, candidates, counted, columns.positive, own, masked)
-        own_once = tf.gather(once, columns.positive)
+            if prior is not None:
+                own += tf.gather(prior, columns.positive)
+            return softmax_loss(queries, candidates, counted, columns.positive, own, masked, weights)
+        own_once = tf.gather(once if prior is None else once + prior, columns.positive)
         if self._remove_accidental_hits:
-            return softmax_loss(queries, candidates, counted, columns.positive, own_once, masked)
+            return softmax_loss(queries, candidates, counted, columns.positive, own_once, masked, weights)
         # The positive logit itself never counts its repeats, only the denominator does.
         own = tf.gather(counted, columns.positive)
-        repeats = tf.reduce_sum(own - own_once)
-        return softmax_loss(queries, candidates, counted, columns.positive, own, masked) + repeats
+        repeats = _sum(own - own_once, weights)
+        return softmax_loss(queries, candidates, counted, columns.positive, own, masked, weights) + repeats
 
     @staticmethod
     def _certain(columns: Columns, once: tf.Tensor) -> tf.Tensor:
@@ -113,23 +130,27 @@ class UniformSoftmax(ContrastiveTask):
     """
 
     def __init__(self, *, temperature: float, normalize: bool, rows: int):
-        self._temperature, self._normalize, self._rows = temperature, normalize, rows
+        self.temperature, self._normalize, self._rows = temperature, normalize, rows
 
     def represent(self, rows: tf.Tensor) -> tf.Tensor:
         """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
         return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
-        queries = self.represent(query_rows) / (self._temperature if temperature is None else temperature)
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None,
+                 weights: tf.Tensor | None = None) -> tf.Tensor:
+        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
         candidates = self.represent(candidate_rows)
         own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
         counts = tf.cast(columns.counts, tf.float32)
         bias = tf.math.log(counts) + tf.math.log(self._rows / tf.reduce_sum(counts))
+        if prior is not None:
+            own += tf.gather(prior, columns.positive)
+            bias += prior[:tf.size(columns.counts)]
         hits = own_hits(columns)
         return separate_softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
-                                     hits if masked is None else together(hits, masked))
+                                     hits if masked is None else together(hits, masked), weights)
 
 
 class CosineContrastive(ContrastiveTask):
@@ -152,13 +173,18 @@ class CosineContrastive(ContrastiveTask):
         return tf.math.l2_normalize(rows, axis=1)
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
-                 log_probability: tf.Tensor | None, *, temperature: tf.Tensor | None = None,
-                 masked: Entries | None = None) -> tf.Tensor:
+                 log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
+                 temperature: tf.Tensor | None = None, masked: Entries | None = None,
+                 weights: tf.Tensor | None = None) -> tf.Tensor:
         queries, candidates = self.represent(query_rows), self.represent(candidate_rows)
         own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
         counts = tf.cast(columns.counts, tf.float32)
         hits = own_hits(columns)
         over = hinge_loss(queries, candidates[:tf.size(columns.counts)],
                           self._negative_weight * counts / tf.reduce_sum(counts), self._margin,
-                          hits if masked is None else together(hits, masked))
-        return tf.reduce_sum(1.0 - own) + over
+                          hits if masked is None else together(hits, masked), weights)
+        return _sum(1.0 - own, weights) + over
+
+
+def _sum(losses: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    return tf.reduce_sum(losses if weights is None else weights * losses)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.naming import first_ids
-from tfrs_pretrain.data.pairs import shuffled_batches
+from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
 from tfrs_pretrain.pretraining.evaluate import Evaluator
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.training.trainee import Judgement, Trainee
@@ -39,7 +39,7 @@ class TwoTowerTrainee(Trainee):
 
     def batches(self, epoch: int, start: int) -> tf.data.Dataset:
         return shuffled_batches(self._dataset.files("pairs/train"), self.batch_size, seed=self._seed, epoch=epoch,
-                                start=start)
+                                start=start, columns=training_columns(self._dataset.schema))
 
     def step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self._model.train_step(batch)

@@ -111,7 +111,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     """
     config = config.of(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
-    label_loss, policies = LabelLoss.of(config), table_policies(arm, seed=seed)
+    label_loss, policies = LabelLoss.of(config, dataset), table_policies(arm, seed=seed)
 
     def rows_of(number: int) -> dict[str, np.ndarray]:
         drawn = seed if number == 1 else seed_of(seed, f"epoch {number}")
@@ -120,7 +120,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     rows = rows_of(1)
     network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
     ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
-    return Learner(ranker, label_loss=label_loss, policies=policies,
+    return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),
                    anchor=make_anchor(arm, dataset, rows) if anchored else None,

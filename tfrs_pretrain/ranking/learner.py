@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfrs_pretrain.ranking.anchor import Anchor
+from tfrs_pretrain.ranking.loss_scale import loss_scale, unscaled, with_loss_scale
 from tfrs_pretrain.ranking.losses import ONE_LABEL, LabelLoss
 from tfrs_pretrain.ranking.meda import NewTables, TableGroups
 from tfrs_pretrain.ranking.ranker import Ranker
@@ -42,6 +43,7 @@ class Learner(tf.Module):
       policies: how tables learn that do not simply learn.
       anchor: holds rows near where they started; None leaves them free.
       meda: new tables for further epochs; None keeps the tables.
+      jit_compile: compile the network's forward and backward pass with XLA; tables and losses stay outside.
 
     Raises:
       ValueError: ``label_loss`` is one of other labels than the ranker's heads.
@@ -49,7 +51,8 @@ class Learner(tf.Module):
 
     def __init__(self, ranker: Ranker, *, learning_rate: Rate, table_learning_rate: Rate,
                  label_loss: LabelLoss = ONE_LABEL, policies: Mapping[str, TablePolicy] | None = None,
-                 anchor: Anchor | None = None, meda: NewTables | TableGroups | None = None):
+                 anchor: Anchor | None = None, meda: NewTables | TableGroups | None = None,
+                 jit_compile: bool = False):
         super().__init__(name="learner")
         if label_loss.labels != ranker.labels:
             raise ValueError(f"the loss is one of labels {label_loss.labels}, the ranker has {ranker.labels}")
@@ -58,7 +61,9 @@ class Learner(tf.Module):
         self.policies = {name: (policies or {}).get(name, PLAIN) for name in ranker.tables}
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
-        self.optimizer = keras.optimizers.Adam(dense_rate(learning_rate))
+        self._logits = tf.function(ranker.logits_from_rows, jit_compile=True) if jit_compile else (
+            ranker.logits_from_rows)
+        self.optimizer = with_loss_scale(keras.optimizers.Adam(dense_rate(learning_rate)), ranker.network)
         self.optimizer.build(ranker.network.trainable_variables)
 
     @property
@@ -90,26 +95,36 @@ class Learner(tf.Module):
         learning = {row.name: rows[row.name] for row in self.ranker.inputs.rows
                     if self.policies[row.table].trainable_from is not None}
         weights = [variable.value for variable in self.ranker.network.trainable_variables]
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        scale = loss_scale(self.optimizer)
         with tf.GradientTape() as tape:
             tape.watch(learning)
-            logits = self.ranker.logits_from_rows(self._shown(rows), batch, training=True)
+            read = {name: batch[name] for name in self.ranker.inputs.columns}
+            logits = self._logits(self._shown(rows), read, training=True)
             anchor = tf.reduce_mean(self._anchor.losses(batch, rows)) if self._anchor else None
             loss = tf.reduce_mean(losses_of(logits)) if anchor is None else tf.reduce_mean(losses_of(logits)) + anchor
-            loss /= replicas
-        row_gradients, weight_gradients = tape.gradient(loss, (learning, weights))
-        self._update_tables(batch, row_gradients)
+            loss /= tf.distribute.get_replica_context().num_replicas_in_sync
+            scaled = loss if scale is None else loss * scale
+        row_gradients, weight_gradients = tape.gradient(scaled, (learning, weights))
+        row_gradients, weight_gradients, finite = unscaled(row_gradients, weight_gradients, scale)
+        self._update_tables(batch, row_gradients, finite)
         self.optimizer.apply(weight_gradients)
         return Learnt(logits, anchor)
 
     def _shown(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What the network sees of the gathered rows."""
-        dropouts = {row.name: self.policies[row.table].dropout for row in self.ranker.inputs.rows}
-        return {name: dropout(values, self.steps) if (dropout := dropouts[name]) else values
-                for name, values in rows.items()}
+        shown = dict(rows)
+        for row in self.ranker.inputs.rows:
+            dropout = self.policies[row.table].dropout
+            if dropout is not None:
+                shown[row.name] = dropout(rows[row.name], self.steps)
+        return shown
 
-    def _update_tables(self, batch: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor]) -> None:
-        """One update a table, from the gradients [batch, dim] or [batch, length, dim] of every input that it feeds."""
+    def _update_tables(self, batch: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor],
+                       finite: tf.Tensor | None) -> None:
+        """One update a table, from the gradients [batch, dim] or [batch, length, dim] of every input that it feeds.
+
+        Where ``finite`` (bool [], if given) is false, no table moves.
+        """
         rate, step = rate_at(self._table_learning_rate, self.steps), self.steps
         for name, table in self.ranker.tables.items():
             fed = [row for row in self.ranker.inputs.rows if row.table == name and row.name in gradients]
@@ -120,6 +135,8 @@ class Learner(tf.Module):
             # Concatenating one part would copy it for nothing.
             joined = (ids[0], parts[0]) if len(fed) == 1 else (tf.concat(ids, 0), tf.concat(parts, 0))
             policy = self.policies[name]
-            active = step >= policy.trainable_from if policy.trainable_from else None
+            conditions = [finite] if finite is not None else []
+            conditions += [step >= policy.trainable_from] if policy.trainable_from else []
+            active = tf.reduce_all(conditions) if conditions else None
             table.apply_gradients(*joined, rate * policy.learning_rate_scale, active=active,
                                   padded=any(row.length for row in fed))

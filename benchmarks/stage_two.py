@@ -1,0 +1,172 @@
+"""Speed of Stage II against the same network as an idiomatic Keras 3 model, taking turns in one process.
+
+    python benchmarks/stage_two.py [--json FILE] [--rounds 7]
+
+1M users, 100k items with Zipf 1.1 popularity, dim 64, dense layers 128 and 64, one logit, Adam. Ours: rows gathered
+outside the network, one lazy Adam update a table, the loop that `tfrs-pretrain rank` runs. Keras: ``Embedding`` layers
+in the model, ``compile`` with Adam, ``fit`` on tf.data. Both read the same batches through tf.data and start at the
+same rows. Ratios are of median times a step; the headline is that of the first batch size, the default. Growth: our
+step with 4e6 user rows over that with 1e5. Metrics: rows a second through ``ranking_metrics``, all of them on one set
+of scored impressions in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import keras
+import numpy as np
+import tensorflow as tf
+from timing import interleaved
+
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.metrics.ranking import ranking_metrics
+from tfrs_pretrain.progress import Meter
+from tfrs_pretrain.ranking.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.distillation import label_step
+from tfrs_pretrain.ranking.inputs import Inputs, RowInput
+from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.ranking.network import RankingNetwork
+from tfrs_pretrain.ranking.ranker import build_ranker
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ROW
+from tfrs_pretrain.training.loop import run_epoch
+
+USERS, ITEMS, ZIPF, DIM, HIDDEN = 1_000_000, 100_000, 1.1, 64, (128, 64)
+RATE, TABLE_RATE = 3e-3, 5e-3
+BATCHES = (1024, 4096)  # the first is the default of ranking.batch_size
+GROWTH = (100_000, 4_000_000)
+STEPS = {"ours": 64, "keras": 4}  # a turn
+SCORED, SCORED_USERS = 4_000_000, 100_000
+
+Turn = Callable[[int], None]
+
+
+class Silent(Meter):
+    """A meter without a console."""
+
+    def __init__(self) -> None:
+        pass
+
+    def advance(self, amount: float = 1) -> None:
+        del amount
+
+    def note(self, text: str) -> None:
+        del text
+
+
+def impressions(count: int, users: int) -> dict[str, np.ndarray]:
+    """Columns of ``count`` impressions."""
+    generator, weights = np.random.default_rng(count), 1.0 / np.arange(1, ITEMS + 1) ** ZIPF
+    return {USER_ROW: generator.integers(0, users, count),
+            ITEM_ROW: generator.choice(ITEMS, count, p=weights / weights.sum()),
+            LABEL: (generator.random(count) < 0.2).astype(np.float32)}
+
+
+def batches(size: int, users: int) -> tf.data.Dataset:
+    """Endless batches [size] of ``impressions``."""
+    columns = impressions(size * STEPS["ours"], users)
+    return tf.data.Dataset.from_tensors(columns).rebatch(size, drop_remainder=True).cache().repeat().prefetch(8)
+
+
+@functools.cache
+def rows(users: int) -> dict[str, np.ndarray]:
+    return {name: normal_rows(count, DIM, 0.05, seed)
+            for seed, (name, count) in enumerate(((USER_ROW, users), (ITEM_ROW, ITEMS)))}
+
+
+def ours(size: int, users: int) -> Turn:
+    """This package's learner in its loop."""
+    inputs = Inputs((RowInput.single(USER_ROW), RowInput.single(ITEM_ROW)), {}, ())
+    network = RankingNetwork(Mlp(HIDDEN, 1), 1)
+    rules = dict.fromkeys(inputs.tables, make_optimizer("lazy_adam"))
+    ranker = build_ranker(inputs, rows(users), network, rules=rules)
+    step = label_step(Learner(ranker, learning_rate=RATE, table_learning_rate=TABLE_RATE))
+    data, strategy, meter = batches(size, users), tf.distribute.get_strategy(), Silent()
+    return lambda number: _discard(run_epoch(strategy, step, data, steps=STEPS["ours"], meter=meter))
+
+
+def idiomatic(size: int, users: int) -> Turn:
+    """The same network as Keras's own tutorials write it."""
+    ids = {name: keras.Input((), dtype="int64", name=name) for name in (USER_ROW, ITEM_ROW)}
+    hidden = keras.layers.Concatenate()([
+        keras.layers.Embedding(len(table), DIM, weights=[table])(ids[name])
+        for name, table in sorted(rows(users).items())])
+    for units in HIDDEN:
+        hidden = keras.layers.Dense(units, "relu")(hidden)
+    model = keras.Model(ids, keras.layers.Dense(1)(hidden))
+    model.compile(keras.optimizers.Adam(RATE), keras.losses.BinaryCrossentropy(from_logits=True))
+    data = batches(size, users).map(lambda batch: ({name: batch[name] for name in ids}, batch[LABEL]))
+    return lambda number: _discard(model.fit(data, steps_per_epoch=STEPS["keras"], shuffle=False, verbose=0))
+
+
+def speedup(size: int, rounds: int) -> dict[str, float]:
+    """Times a step of both, by batch size."""
+    seconds = interleaved({"ours": ours(size, USERS), "keras": idiomatic(size, USERS)}, rounds=rounds)
+    each = {name: value / STEPS[name] for name, value in seconds.items()}
+    print(f"batch {size}: " + " · ".join(f"{name} {1e3 * value:.2f} ms a step, {size / value:,.0f} examples/s"
+                                         for name, value in each.items()), flush=True)
+    return {f"speedup_over_idiomatic_keras_b{size}": each["keras"] / each["ours"],
+            f"examples_per_second_b{size}": size / each["ours"]}
+
+
+def growth(rounds: int) -> float:
+    """Our step's time with the most user rows over that with the fewest, at the first batch size."""
+    seconds = interleaved({str(users): ours(BATCHES[0], users) for users in GROWTH}, rounds=rounds)
+    print("user rows: " + " · ".join(f"{name} {1e3 * value / STEPS['ours']:.2f} ms a step"
+                                     for name, value in seconds.items()), flush=True)
+    return seconds[str(GROWTH[1])] / seconds[str(GROWTH[0])]
+
+
+def metric_rate(rounds: int) -> float:
+    """Rows a second through all ranking metrics; scores in float32 as models give them, users in no order."""
+    generator = np.random.default_rng(3)
+    labels = (generator.random(SCORED) < 0.1).astype(np.float32)
+    scores = generator.random(SCORED, np.float32) * (0.5 + 0.5 * labels)
+    users = generator.integers(0, SCORED_USERS, SCORED)
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        ranking_metrics(labels, scores, users)
+        times.append(time.perf_counter() - start)
+    return SCORED / statistics.median(times)
+
+
+def _discard(result: object) -> None:
+    del result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the ratios here")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contender")
+    options = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, tensorflow {tf.__version__}, keras "
+          f"{keras.__version__}; medians of {options.rounds} turns of {STEPS} steps, contenders in rotating order")
+    result: dict[str, float] = {}
+    for size in BATCHES:
+        result |= speedup(size, options.rounds)
+        gc.collect()
+    result["speedup_over_idiomatic_keras"] = result[f"speedup_over_idiomatic_keras_b{BATCHES[0]}"]
+    result["step_time_growth_1e5_to_4e6"] = growth(options.rounds)
+    result["metric_rows_per_second"] = metric_rate(min(options.rounds, 3))
+    for name, value in result.items():
+        print(f"{name:45}{value:>16,.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
