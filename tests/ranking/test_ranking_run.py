@@ -35,7 +35,9 @@ def test_metrics_in_the_manifest_are_those_of_the_stored_predictions(runs, plant
     for arm, manifest in manifests.items():
         for split, count in (("validation", 1500), ("test", 3000)):
             scored = pq.read_table(folder / arm / "predictions" / f"{split}.parquet").to_pandas()
-            assert list(scored.columns) == ["key", "user_id", "item_id", "user", "item", "label", "score"]
+            assert list(scored.columns) == [
+                "key", "user_id", "item_id", "user", "item", "label", "score", "item_count", "user_count",
+                "feature.place", "feature.outcome"]
             metrics = manifest["metrics"][split]
             assert metrics["impressions"] == len(scored) == count
             assert metrics["auc"] == pytest.approx(roc_auc_score(scored["label"], scored["score"]), abs=1e-9)

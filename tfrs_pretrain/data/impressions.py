@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns, list_columns
 from tfrs_pretrain.data.records import DamagedRecordError, placed_records
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, USER_ID
+from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, REQUEST, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
@@ -36,7 +36,8 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
     ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
     The first ``start`` batches are left out: of those a whole window back, records are read but not parsed.
     """
-    names = [name for name in _columns(dataset) if name not in (KEY, USER_ID, ITEM_ID) or name in identifying]
+    hidden = (KEY, USER_ID, ITEM_ID, REQUEST)
+    names = [name for name in _columns(dataset) if name not in hidden or name in identifying]
     shuffle_seed = [seed, epoch]
     windows_done, impressions_done = divmod(start * batch_size, window)
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
