@@ -1,4 +1,4 @@
-"""What the evaluation benchmark measures is the real thing."""
+"""What the benchmark of the metrics measures is the real thing."""
 
 import sys
 from pathlib import Path
@@ -13,10 +13,10 @@ from tfrs_pretrain.metrics.ranking import ranking_metrics
 def benchmark():
     folder = str(Path(__file__).resolve().parents[2] / "benchmarks")
     sys.path.insert(0, folder)
-    import ranking_evaluation
+    import ranking_metrics
 
     sys.path.remove(folder)
-    return ranking_evaluation
+    return ranking_metrics
 
 
 def test_the_rows_look_like_a_log(benchmark):

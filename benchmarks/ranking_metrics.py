@@ -1,11 +1,10 @@
-"""What judging costs: ranking metrics a row, and the bootstrap by user.
+"""What judging a ranker costs: its metrics a row, and the bootstrap by user.
 
-    python benchmarks/ranking_evaluation.py [--rows 1000000] [--users 50000] [--replicates 200] [--rounds 5]
-                                            [--json FILE]
+    python benchmarks/ranking_metrics.py [--rows 1000000] [--users 50000] [--replicates 200] [--rounds 5] [--json FILE]
 
 Metrics: all of ``ranking_metrics`` (AUC, GAUC, log loss, NE, calibration, ECE, recall and NDCG within requests) on
 scored rows in memory, against scikit-learn's AUC and log loss of the same rows, in turns. Bootstrap: the same metrics
-of two models under the same drawn users. Times move with the machine and its load; ratios less so.
+of two models under the same drawn users. Times move with the machine and its load.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     figures = judging(options.rows, options.users, options.replicates, options.rounds)
     for name, value in figures.items():
-        print(f"{name:34}{value:16,.2f}")
+        print(f"{name:42}{value:16,.2f}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
