@@ -6,8 +6,7 @@
 outside the network, one lazy Adam update a table, the loop that `tfrs-pretrain rank` runs. Keras: ``Embedding`` layers
 in the model, ``compile`` with Adam, ``fit`` on tf.data. Both read the same batches through tf.data and start at the
 same rows. Ratios are of median times a step; the headline is that of the first batch size, the default. Growth: our
-step with 4e6 user rows over that with 1e5. Metrics: rows a second through ``ranking_metrics``, all of them on one set
-of scored impressions in memory.
+step with 4e6 user rows over that with 1e5. Metrics: rows a second through all ranking metrics, see ranking_metrics.py.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ import gc
 import json
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,11 +26,11 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 import keras
 import numpy as np
 import tensorflow as tf
+from ranking_metrics import metric_rows_per_second
 from timing import interleaved
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import normal_rows
-from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.distillation import label_step
@@ -49,7 +46,7 @@ RATE, TABLE_RATE = 3e-3, 5e-3
 BATCHES = (1024, 4096)  # the first is the default of ranking.batch_size
 GROWTH = (100_000, 4_000_000)
 STEPS = {"ours": 64, "keras": 4}  # a turn
-SCORED, SCORED_USERS = 4_000_000, 100_000
+DISTINCT = 512  # batches, so that the rows of a large table do not all stay in the cache
 
 Turn = Callable[[int], None]
 
@@ -75,10 +72,16 @@ def impressions(count: int, users: int) -> dict[str, np.ndarray]:
             LABEL: (generator.random(count) < 0.2).astype(np.float32)}
 
 
-def batches(size: int, users: int) -> tf.data.Dataset:
-    """Endless batches [size] of ``impressions``."""
-    columns = impressions(size * STEPS["ours"], users)
-    return tf.data.Dataset.from_tensors(columns).rebatch(size, drop_remainder=True).cache().repeat().prefetch(8)
+def batches(size: int, users: int) -> Callable[[int, int], tf.data.Dataset]:
+    """Maps the number of a turn and its steps to batches [size]; turns see other rows, as training does."""
+    columns = impressions(size * DISTINCT, users)
+
+    def of_turn(number: int, steps: int) -> tf.data.Dataset:
+        first = number * steps % DISTINCT
+        part = {name: values[first * size:(first + steps) * size] for name, values in columns.items()}
+        return tf.data.Dataset.from_tensors(part).rebatch(size, drop_remainder=True).prefetch(8)
+
+    return of_turn
 
 
 @functools.cache
@@ -94,8 +97,8 @@ def ours(size: int, users: int) -> Turn:
     rules = dict.fromkeys(inputs.tables, make_optimizer("lazy_adam"))
     ranker = build_ranker(inputs, rows(users), network, rules=rules)
     step = label_step(Learner(ranker, learning_rate=RATE, table_learning_rate=TABLE_RATE))
-    data, strategy, meter = batches(size, users), tf.distribute.get_strategy(), Silent()
-    return lambda number: _discard(run_epoch(strategy, step, data, steps=STEPS["ours"], meter=meter))
+    data, strategy, meter, steps = batches(size, users), tf.distribute.get_strategy(), Silent(), STEPS["ours"]
+    return lambda number: _discard(run_epoch(strategy, step, data(number, steps), steps=steps, meter=meter))
 
 
 def idiomatic(size: int, users: int) -> Turn:
@@ -108,8 +111,13 @@ def idiomatic(size: int, users: int) -> Turn:
         hidden = keras.layers.Dense(units, "relu")(hidden)
     model = keras.Model(ids, keras.layers.Dense(1)(hidden))
     model.compile(keras.optimizers.Adam(RATE), keras.losses.BinaryCrossentropy(from_logits=True))
-    data = batches(size, users).map(lambda batch: ({name: batch[name] for name in ids}, batch[LABEL]))
-    return lambda number: _discard(model.fit(data, steps_per_epoch=STEPS["keras"], shuffle=False, verbose=0))
+    data, steps = batches(size, users), STEPS["keras"]
+
+    def turn(number: int) -> None:
+        pairs = data(number, steps).map(lambda batch: ({name: batch[name] for name in ids}, batch[LABEL]))
+        model.fit(pairs, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+    return turn
 
 
 def speedup(size: int, rounds: int) -> dict[str, float]:
@@ -130,20 +138,6 @@ def growth(rounds: int) -> float:
     return seconds[str(GROWTH[1])] / seconds[str(GROWTH[0])]
 
 
-def metric_rate(rounds: int) -> float:
-    """Rows a second through all ranking metrics; scores in float32 as models give them, users in no order."""
-    generator = np.random.default_rng(3)
-    labels = (generator.random(SCORED) < 0.1).astype(np.float32)
-    scores = generator.random(SCORED, np.float32) * (0.5 + 0.5 * labels)
-    users = generator.integers(0, SCORED_USERS, SCORED)
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        ranking_metrics(labels, scores, users)
-        times.append(time.perf_counter() - start)
-    return SCORED / statistics.median(times)
-
-
 def _discard(result: object) -> None:
     del result
 
@@ -161,7 +155,7 @@ def main() -> None:
         gc.collect()
     result["speedup_over_idiomatic_keras"] = result[f"speedup_over_idiomatic_keras_b{BATCHES[0]}"]
     result["step_time_growth_1e5_to_4e6"] = growth(options.rounds)
-    result["metric_rows_per_second"] = metric_rate(min(options.rounds, 3))
+    result["metric_rows_per_second"] = metric_rows_per_second(rounds=options.rounds)
     for name, value in result.items():
         print(f"{name:45}{value:>16,.2f}")
     if options.json:

@@ -29,7 +29,7 @@ from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.epochs import Epochs
 from tfrs_pretrain.training.plan import show_plan
-from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
+from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds, total_over_workers
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
@@ -83,6 +83,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         trainee = ArmTrainee(config, dataset, arm, parts, keeper)
         trained = Epochs(config.training, strategy, trainee, checkpoints).run()
         student = trainee.best()
+        total_over_workers(strategy, 0)  # all have read the best epoch before the first worker removes it
         scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION),
                   "test": _score(student, dataset, arm, TEST)}
         judged = {split: judge(table, dataset) for split, table in scored.items()}
