@@ -37,7 +37,7 @@ from beam_pipelines.side_tables import JoinSideFeatures
 from beam_pipelines.vocabularies import WithVocabularies
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns, list_columns
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Feature, Schema
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Feature, Schema
 
 CHUNK_ROWS = 1 << 16
 
@@ -99,6 +99,8 @@ class _MapToRows(WithVocabularies):
         columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
                    USER_ROW: rows("user", batch[USER_ID]), ITEM_ROW: rows("item", batch[ITEM_ID]), LABEL: batch[LABEL]}
         columns |= {name: batch[name] for name in self._job.schema.labels}
+        if self._job.schema.request:
+            columns[REQUEST] = batch[REQUEST]
         if self._job.schema.history:
             columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:

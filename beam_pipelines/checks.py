@@ -47,6 +47,9 @@ def log_columns(log: Log) -> Expectations:
                                    else ("integer (the windows are integers)", _is_integer))
     if log.relations and schema.relation:
         expected[schema.relation] = ("string or integer", lambda kind: _is_string(kind) or _is_integer(kind))
+    if log.request and log.request not in expected:
+        expected[log.request] = ("string, integer, date or timestamp",
+                                 lambda kind: _is_string(kind) or _is_integer(kind) or _is_temporal(kind))
     for column in log.labels.values():
         expected[column] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
     return expected | _feature_types(log.context)

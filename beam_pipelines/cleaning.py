@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from beam_pipelines.accounting import Account
 from beam_pipelines.job import Log, arrow_type
-from beam_pipelines.keys import TIME, event_hash
+from beam_pipelines.keys import TIME, event_hash, request_hash
 from beam_pipelines.lists import list_column
 from beam_pipelines.sources import RawBatch
 from beam_pipelines.text_values import parse
 from tfrs_pretrain.hashing import fraction, mix
-from tfrs_pretrain.schema import ITEM_ID, LABEL, USER_ID, Feature
+from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID, Feature
 
 # Columns of a cleaned batch beside the declared ones; no feature can have such a name by accident.
 RELATION, FILE, POSITION = "@relation", "@file", "@position"
@@ -31,9 +31,10 @@ SAMPLING_SALT = np.uint64(0x5A3D)
 class CleanLog(beam.PTransform):
     """Rejects bad rows, keeps the rows of the windows and brings columns to their declared names and types.
 
-    Outputs ``(split, batch)`` with columns user_id, item_id, @time, @relation (where the log has relations), labels
-    and one per context feature (categorical ones dictionary-encoded), and @file and @position where duplicates are
-    looked for; tagged ``accounts`` an Account per input batch; tagged ``rejected`` batches of REJECTED_SCHEMA.
+    Outputs ``(split, batch)`` with columns user_id, item_id, @time, @relation and request (where the log has them),
+    labels and one per context feature (categorical ones dictionary-encoded), and @file and @position where
+    duplicates are looked for; tagged ``accounts`` an Account per input batch; tagged ``rejected`` batches of
+    REJECTED_SCHEMA.
     """
 
     def __init__(self, log: Log):
@@ -107,6 +108,8 @@ def bad_rows(batch: pa.RecordBatch, log: Log) -> Iterator[tuple[str, np.ndarray]
     yield "missing time", _as_mask(pc.is_null(batch[schema.time]))
     if log.windows:
         yield "missing window", _as_mask(pc.is_null(batch[schema.window]))
+    if log.request:
+        yield "missing request", _is_missing(batch[log.request])
     for name, column in log.labels.items():
         label = batch[column].cast(pa.float64())
         yield f"missing {name}", _as_mask(pc.is_null(label))
@@ -182,6 +185,8 @@ def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: Log) 
     }
     if log.relations:
         columns[RELATION] = pc.index_in(_relation(batch, log), pa.array(list(log.relations)))
+    if log.request:
+        columns[REQUEST] = request_hash(columns[USER_ID], batch[log.request])
     columns |= {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
     columns |= {feature.name: feature_column(batch[feature.source_column], feature) for feature in log.context}
     if log.duplicates:

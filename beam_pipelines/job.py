@@ -73,6 +73,7 @@ class Log:
       relations: value of the relation column -> weight, empty where there is no such column.
       duplicates: whether rows of equal key are rejected but for one.
       negative_rates: split -> share of its negatives to keep.
+      request: column that names the request of an impression, None where there is none.
       time: "timestamp" or "integer": what the time column holds where the format does not say.
     """
 
@@ -85,13 +86,15 @@ class Log:
     relations: dict[str, float] = dataclasses.field(default_factory=dict)
     duplicates: bool = False
     negative_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    request: str | None = None
     time: str = "timestamp"
 
     @property
     def kinds(self) -> dict[str, str]:
         """Column to read -> what its values are, see ``text_values.parse``."""
         schema = self.schema
-        kinds = {feature.source_column: feature_kind(feature) for feature in self.context}
+        kinds: dict[str, str] = {self.request: "string"} if self.request else {}
+        kinds |= {feature.source_column: feature_kind(feature) for feature in self.context}
         kinds |= dict.fromkeys(self.labels.values(), "label")
         if self.relations and schema.relation:
             kinds[schema.relation] = "string"
@@ -158,7 +161,8 @@ class Job:
                    {"train": windows.train, "validation": windows.validation, "test": windows.test},
                    labels={LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
                    context=self.features("impressions"), duplicates=dataset.duplicates.impressions == "reject",
-                   negative_rates={"train": sampling.rate} if sampling else {}, time=self._time("impressions"))
+                   negative_rates={"train": sampling.rate} if sampling else {},
+                   request=self.schema.request, time=self._time("impressions"))
 
     @property
     def impression_logs(self) -> tuple[Log, ...]:

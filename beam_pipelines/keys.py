@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from beam_pipelines.lists import hash_lists
 from tfrs_pretrain.hashing import combine, hash_ids
@@ -18,6 +19,11 @@ def event_hash(batch: pa.RecordBatch, context: Iterable[Feature] = ()) -> np.nda
     for feature in context:
         hashes = combine(hashes, _hash_values(batch[feature.name]))
     return hashes
+
+
+def request_hash(users: pa.Array, requests: pa.Array) -> np.ndarray:
+    """int64 [rows]: equal for the rows of one user and request, whatever column names the request."""
+    return combine(hash_ids(users), hash_ids(pc.cast(requests, pa.string()))).view(np.int64)
 
 
 def _hash_values(column: pa.Array) -> np.ndarray:

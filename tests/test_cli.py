@@ -1,12 +1,18 @@
 """The command line as a user meets it: help, one-line errors, exit code 2."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "report", "config")
+from tfrs_pretrain.cli import _open_dataset
+from tfrs_pretrain.errors import UserError
+
+COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "evaluate", "promote", "report",
+            "config")
 
 
 def call(*arguments, folder=None):
@@ -40,6 +46,10 @@ def test_help_does_not_load_tensorflow():
     (["pretrain", "--dataset", "taken", "--output", "out"], "'taken' has no dataset_info.json"),
     (["plan", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
     (["rank", "--dataset", "absent", "--arm", "scratch", "--output", "out"], "dataset folder 'absent' does not exist"),
+    (["evaluate", "absent"], "ranker folder 'absent' does not exist"),
+    (["evaluate", "absent", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
+    (["promote", "absent", "--gate", "absent.yaml", "--first"], "gate 'absent.yaml' cannot be read"),
+    (["promote", "absent", "--gate", "absent.yaml"], "either --live MODEL, or --first"),
     (["export", "--dataset", "absent", "--ranker", "r"], "dataset folder 'absent' does not exist"),
 ])
 def test_bad_input_is_one_line_and_exit_code_two(arguments, words, tmp_path):
@@ -62,3 +72,18 @@ def test_config_prints_every_key():
     assert code == 0
     assert "seed: 99" in output
     assert "temperature: 0.07" in output
+
+
+def test_a_dataset_of_before_a_key_came_is_still_read(tiny_dataset, tmp_path):
+    shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
+    path = tmp_path / "dataset" / "dataset_info.json"
+    info = json.loads(path.read_text())
+    del info["config"]["schema"]["request"]
+    path.write_text(json.dumps(info))
+    assert _open_dataset(tmp_path / "dataset", None, None)[1].schema_ == tiny_dataset.schema
+    info["config"]["windows"]["test"]["end"] += 1
+    path.write_text(json.dumps(info))
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps(tiny_dataset.info["config"]))
+    with pytest.raises(UserError, match=r"built with another configuration, first in windows.test.end \(35 there, 34"):
+        _open_dataset(tmp_path / "dataset", str(config), None)

@@ -5,6 +5,7 @@ Stages are imported when they run: `--help`, a mistyped option or a missing fold
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tfrs_pretrain import __version__
+from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.config import BUNDLED, Config, first_difference, load_config, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console, error_console
 from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
+
+REFUSED = 3
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
@@ -34,6 +38,11 @@ SetOption = Annotated[list[str] | None, typer.Option(
     "--set", metavar="KEY=VALUE", help="override one key, such as pretraining.epochs=3; may be repeated")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="replace what the output folder holds")]
 DatasetOption = Annotated[Path, typer.Option(help="folder that `tfrs-pretrain dataset` wrote")]
+ModelArgument = Annotated[Path, typer.Argument(help="ranker folder, or exported version")]
+SplitOption = Annotated[str, typer.Option(help="impressions to judge by: test or validation")]
+ScoreOption = Annotated[Path | None, typer.Option(
+    "--dataset", help="score this dataset's impressions instead of reading the predictions that were stored; its "
+                      "vocabularies must be those that the models were trained with")]
 ModelsOption = Annotated[Path, typer.Option(help="where versions go: MODELS/<name>/<version>")]
 
 
@@ -153,6 +162,73 @@ def export(
 
 
 @app.command()
+def evaluate(
+    model: ModelArgument,
+    against: Annotated[Path | None, typer.Option(help="compare with this one: differences are MODEL minus it")] = None,
+    slices: Annotated[list[str] | None, typer.Option(
+        "--slice", metavar="FEATURE", help="slice by this categorical feature; may be repeated. Item frequency, new "
+                                           "items and new users are always shown")] = None,
+    dataset: ScoreOption = None,
+    split: SplitOption = "test",
+    label: Annotated[str, typer.Option(help="which of the ranker's labels to judge")] = "label",
+    replicates: Annotated[int, typer.Option(min=1, help="draws of users behind the intervals")] = 1000,
+    confidence: Annotated[float, typer.Option(help="of the intervals, between 0 and 1")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="of the draws")] = 17,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write all of it as JSON")] = None,
+) -> None:
+    """Judges a model, or two side by side, with confidence intervals by user.
+
+    MODEL is a folder that `tfrs-pretrain rank` wrote, or an exported version whose ranker still lies where it was.
+    """
+    if not 0 < confidence < 1:
+        raise UserError(f"--confidence {confidence:g} is not between 0 and 1")
+    _check_writable(json_file)
+    stage = import_quietly("tfrs_pretrain.evaluation.evaluate")
+    resampling = import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(replicates, confidence, seed)
+    result = stage.evaluate(model, against, split=split, label=label, slices=slices or (), resampling=resampling,
+                            **_reader(dataset))
+    if json_file:
+        write_text(json_file, json.dumps(result, indent=2) + "\n")
+    import_quietly("tfrs_pretrain.evaluation.table").show(result, console)
+
+
+@app.command()
+def promote(
+    candidate: ModelArgument,
+    gate: Annotated[str, typer.Option(help="YAML file with what is asked of the candidate")],
+    live: Annotated[Path | None, typer.Option(help="ranker folder, or exported version, that serves now")] = None,
+    first: Annotated[bool, typer.Option("--first", help="there is no live model: leave out what needs one")] = False,
+    dataset: ScoreOption = None,
+    json_file: Annotated[Path | None, typer.Option(
+        "--json", metavar="FILE", help="where the verdict goes (default: CANDIDATE.promotion.json)")] = None,
+) -> None:
+    """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
+
+    The verdict is a JSON file with the numbers of every check; nothing else is written or moved. A gate, for example:
+
+    ```yaml
+    min_impressions: 10000
+    thresholds: {auc: {min: 0.7}, calibration: {min: 0.9, max: 1.1}}
+    non_inferior: {auc: 0.001, log_loss: 0.001}  # margins to LIVE
+    slices:
+      items=new: {non_inferior: {auc: 0.01}}
+    ```
+    """
+    if first == (live is not None):
+        raise UserError("promote needs either --live MODEL, or --first for the first promotion of all")
+    _check_writable(json_file)
+    settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
+    stage = import_quietly("tfrs_pretrain.evaluation.promotion")
+    verdict = stage.promote(candidate, settings, live, **_reader(dataset))
+    path = json_file or stage.verdict_path(verdict)
+    stage.write_verdict(verdict, path)
+    import_quietly("tfrs_pretrain.evaluation.table").show_verdict(verdict, console)
+    console.print(f"wrote {path}", soft_wrap=True)
+    if verdict["verdict"] == stage.REFUSED:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
 def report(workdir: Annotated[Path, typer.Option(help="folder of a finished run")] = Path("runs/demo")) -> None:
     """Writes results.json and report.html again from a run's artifacts."""
     run = Workdir.reopen(workdir)
@@ -176,14 +252,30 @@ def _open_dataset(folder: Path, config: str | None, overrides: list[str] | None)
     """The dataset and the configuration to use with it, which must agree on columns and windows."""
     dataset = Dataset.open(folder)
     built_with = dataset.info["config"]
+    # As read today: keys that have come since, with their defaults, are no difference.
+    sections = {"schema": dataset.schema.model_dump(mode="json"), "windows": dataset.windows.model_dump(mode="json")}
     settings = load_config(config, overrides or ()) if config else parse_config(
         built_with, overrides or (), origin=f"{folder}/dataset_info.json")
-    for section in ("schema", "windows"):
-        difference = first_difference(built_with[section], settings.resolved()[section], section)
+    for section, built in sections.items():
+        difference = first_difference(built, settings.resolved()[section], section)
         if difference:
             raise UserError(f"dataset {str(folder)!r} was built with another configuration, first in {difference}: "
                             "build it again with this configuration, or leave --config away")
     return dataset, settings
+
+
+def _reader(dataset: Path | None) -> dict[str, Any]:
+    """The argument that makes models score a dataset; none where their stored predictions do."""
+    if dataset is None:
+        return {}
+    opened = Dataset.open(dataset)
+    return {"read": import_quietly("tfrs_pretrain.ranking.rescore").scoring(opened)}
+
+
+def _check_writable(path: Path | None) -> None:
+    """Minutes of work must not end in a path that cannot be written."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise UserError(f"output {str(path)!r} cannot be written: name a file in a folder that exists")
 
 
 def _summarise(results: dict[str, Any], workdir: Path) -> None:

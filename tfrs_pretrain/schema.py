@@ -84,6 +84,9 @@ class Schema(Strict):
     window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
     labels: tuple[str, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
+    request: str | None = Field(None, description="column of the impression log that, with the user, names the request "
+                                                  "(page view) that an impression belongs to: what is judged as one "
+                                                  "ranked list. May be the time column (null: not judged)")
     relation: str | None = Field(None, description="column of the engagement log that names the surface or action")
     history: History | None = Field(None, description="give each impression its user's history (null: none)")
     features: tuple[Feature, ...] = ()
@@ -91,7 +94,7 @@ class Schema(Strict):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Schema:
         names = [*RESERVED_COLUMNS, *self.labels, *(feature.name for feature in self.features)]
-        names += [HISTORY] if self.history else []
+        names += ([HISTORY] if self.history else []) + ([REQUEST] if self.request else [])
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"names of features and further labels must be unique and none of "
@@ -116,6 +119,7 @@ class Schema(Strict):
 
 # Columns that every impressions TFRecord has, beside one per feature (rows as int64, numeric values as float32).
 USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY = "user", "item", "user_id", "item_id", "label", "key"
+REQUEST = "request"  # where the schema names its column: int64 hash of user and request
 HISTORY = "history"  # where the schema asks for it: int64 item rows, as many as there are, the latest last
 RESERVED_COLUMNS = (USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY)
 PADDING = -1  # in batches, at the end of the rows of a history or multi-valued feature that are fewer than others

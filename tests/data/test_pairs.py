@@ -109,6 +109,16 @@ def test_record_of_another_kind_is_named(tmp_path):
         list(pair_blocks([path]))
 
 
+def test_place_in_a_compressed_file_is_that_of_its_content(tmp_path):
+    path, sound = str(tmp_path / "odd.tfrecord.gz"), block([1, 2], [3, 4])
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for record in (sound, block([1, 2], [3])):
+            writer.write(record)
+    message = f"at record 1, which starts at byte {len(sound) + 16} of its uncompressed content: the file is damaged"
+    with pytest.raises(UserError, match=message), naming_corrupt_files([path]):
+        list(pair_blocks([path]))
+
+
 def test_an_error_elsewhere_passes_unchanged(files):
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), naming_corrupt_files(files):
         raise tf.errors.InvalidArgumentError(None, None, "mine")

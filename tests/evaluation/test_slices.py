@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfrs_pretrain.evaluation.slices import frequency_slices
+from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty, frequency_slices
 
 LABELS = np.array([1, 0, 1, 0, 0, 1])
 SCORES = np.array([0.9, 0.2, 0.3, 0.6, 0.5, 0.5])
@@ -26,5 +26,31 @@ def test_buckets_are_parameters():
 
 @pytest.mark.parametrize("starts", [(), (1, 5), (0, 5, 5), (0, 9, 5)])
 def test_starts_that_do_not_rise_from_zero_are_refused(starts):
-    with pytest.raises(ValueError, match="rise from 0"):
-        frequency_slices(LABELS, SCORES, USERS, COUNTS, starts)
+    for cut in (lambda: frequency_slices(LABELS, SCORES, USERS, COUNTS, starts), lambda: by_frequency(COUNTS, starts)):
+        with pytest.raises(ValueError, match="rise from 0"):
+            cut()
+
+
+def test_requests_of_a_bucket_are_ranked_inside_it():
+    slices = frequency_slices(LABELS, SCORES, USERS, COUNTS, starts=(0, 5), requests=np.array([1, 1, 2, 2, 2, 3]))
+    # Request 1: the positive first; request 2 in the bucket: the positive second of two.
+    assert slices[0]["ndcg@5"] == pytest.approx((1 + 1 / np.log2(3)) / 2)
+    assert slices[1]["ndcg@5"] is None
+
+
+def test_new_ids_are_those_without_engagements_in_the_pretraining_window():
+    cut = by_novelty("items", COUNTS)
+    assert (cut.parts, cut.rows(0).tolist(), cut.rows(1).tolist()) == (("new", "known"), [0, 1], [2, 3, 4, 5])
+
+
+def test_the_largest_parts_are_kept_and_the_rest_is_one():
+    cut = Slicing("brand", ("a", "b", "c", "d"), np.array([3, 1, 1, 0, 3, 1, 2])).largest(2)
+    assert cut.parts == ("b", "d", "2 others")
+    assert [cut.rows(part).tolist() for part in range(3)] == [[1, 2, 5], [0, 4], [3, 6]]
+    assert Slicing("brand", ("a", "b"), np.array([1, 0])).largest(2).parts == ("a", "b")
+
+
+def test_named_parts_alone_one_of_them_absent():
+    cut = Slicing("brand", ("a", "b", "c"), np.array([0, 1, 2, 1])).only(["b", "z", "a"])
+    assert cut.parts == ("b", "z", "a")
+    assert [cut.rows(part).tolist() for part in range(3)] == [[1, 3], [], [0]]

@@ -35,7 +35,9 @@ def test_metrics_in_the_manifest_are_those_of_the_stored_predictions(runs, plant
     for arm, manifest in manifests.items():
         for split, count in (("validation", 1500), ("test", 3000)):
             scored = pq.read_table(folder / arm / "predictions" / f"{split}.parquet").to_pandas()
-            assert list(scored.columns) == ["key", "user_id", "item_id", "user", "item", "label", "score"]
+            assert list(scored.columns) == [
+                "key", "user_id", "item_id", "user", "item", "label", "score", "item_count", "user_count",
+                "feature.place", "feature.outcome"]
             metrics = manifest["metrics"][split]
             assert metrics["impressions"] == len(scored) == count
             assert metrics["auc"] == pytest.approx(roc_auc_score(scored["label"], scored["score"]), abs=1e-9)
@@ -141,6 +143,6 @@ def test_a_damaged_record_in_the_middle_is_named_and_leaves_nothing(planted, con
     blob = bytearray(path.read_bytes())
     blob[len(blob) // 2] ^= 0xFF
     path.write_bytes(blob)
-    with pytest.raises(UserError, match=r"00000-of-00001.tfrecord' cannot be read past record (39|40)\d\d \(corr"):
+    with pytest.raises(UserError, match=r"00001.tfrecord' cannot be read at record (39|40)\d\d, which starts "):
         train_arm(config, dataset, "scratch", tmp_path / "out", embeddings=None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["damaged"]

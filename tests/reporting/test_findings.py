@@ -1,21 +1,19 @@
 """Sentences say what the numbers say, also when that is nothing or bad news."""
 
-import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from tfrs_pretrain.reporting import findings
-from tfrs_pretrain.reporting.arms import Arm, auc_variance, difference, read_arms
+from tfrs_pretrain.reporting.arms import Arm, Change, Difference, compared_pairs, read_arms
 
 
-def arm(name, auc, log_loss, impressions=100_000, positives=10_000):
-    test = {"auc": auc, "log_loss": log_loss, "gauc": None, "impressions": impressions, "positives": positives}
+def arm(name, auc, log_loss):
+    test = {"auc": auc, "log_loss": log_loss, "gauc": None}
     return Arm(name, {"transfer": "scratch"}, {"metrics": {"test": test}}, exported=False)
 
 
-def headline(auc, log_loss):
-    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", auc, log_loss)
-    return findings.headline(other, base, difference(other, base))
+def changed(auc, log_loss, margin=0.002):
+    """Auc and log loss changed by so much, with intervals of this half-width."""
+    return Difference(*(Change(value, value - margin, value + margin) for value in (auc, log_loss)))
 
 
 @pytest.mark.parametrize(("auc", "log_loss", "expected"), [
@@ -24,26 +22,32 @@ def headline(auc, log_loss):
     (0.77, 0.32, "Warm start ranks worse than scratch: test AUC 0.7700 against 0.8000, with higher log loss"),
     (0.801, 0.3, "Warm start makes no measurable difference to scratch: test AUC 0.8010 against 0.8000"),
     (0.8, 0.3, "Warm start makes no measurable difference to scratch: test AUC 0.8000 against 0.8000"),
-    (None, 0.3, "Warm start and scratch cannot be compared: test AUC is undefined for one of them"),
 ])
 def test_headline(auc, log_loss, expected):
-    assert headline(auc, log_loss) == expected
+    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", auc, log_loss)
+    assert findings.headline(other, base, changed(auc - 0.8, log_loss - 0.3)) == expected
 
 
-def test_a_small_difference_counts_once_there_are_enough_impressions():
-    few = [arm(name, auc, 0.3, 10_000, 1_000) for name, auc in (("base", 0.8), ("other", 0.805))]
-    many = [arm(name, auc, 0.3, 10_000_000, 1_000_000) for name, auc in (("base", 0.8), ("other", 0.805))]
-    assert difference(few[1], few[0]).verdict == "same"
-    assert difference(many[1], many[0]).verdict == "better"
+@pytest.mark.parametrize("change", [Difference(), Difference(Change(0.03), Change(0.01, 0.0, 0.02))])
+def test_without_an_interval_nothing_is_claimed(change):
+    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", 0.83, 0.3)
+    assert findings.headline(other, base, change) == (
+        "Warm start and scratch cannot be compared: test AUC or its interval is undefined")
+    assert "not comparable" in findings.sentence(other, base, change)
 
 
-def test_auc_variance_is_that_of_repeated_samples():
-    """The formula is exact for exponential scores; a positive's mean of 4 against 1 gives an AUC of 4 / (4 + 1)."""
-    random = np.random.default_rng(0)
-    labels = np.repeat([1, 0], [60, 200])
-    scores = random.exponential(np.where(labels == 1, 4.0, 1.0), (1500, 260))
-    sampled = np.var([roc_auc_score(labels, row) for row in scores])
-    assert auc_variance({"auc": 0.8, "impressions": 260, "positives": 60}) == pytest.approx(sampled, rel=0.1)
+@pytest.mark.parametrize(("low", "high", "verdict"), [
+    (0.001, 0.02, "better"), (-0.02, -0.001, "worse"), (-0.001, 0.02, "same"), (0.0, 0.02, "same"),
+    (4e-5, 4e-4, "same"), (6e-5, 4e-4, "better"), (-4e-4, -4e-5, "same")])
+def test_the_interval_decides(low, high, verdict):
+    assert Difference(Change((low + high) / 2, low, high)).verdict == verdict
+
+
+def test_sentences_give_both_ends():
+    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", 0.82, 0.29)
+    assert findings.sentence(other, base, changed(0.02, -0.01)) == (
+        "Warm start raises test AUC over scratch: +0.0200 (+0.0180 to +0.0220); log loss lower (−0.0100, −0.0120 to "  # noqa: RUF001
+        "−0.0080).")  # noqa: RUF001
 
 
 @pytest.mark.parametrize(("losses", "expected"), [
@@ -61,11 +65,13 @@ def test_distillation_is_judged_against_the_same_arm_without_it():
     config = {"export": {"arm": "c"}, "ranking": {"arms": {
         "a": {"transfer": "scratch", "distillation": None}, "b": {"transfer": "warm_start", "distillation": None},
         "c": {"transfer": "warm_start", "distillation": {"weight": 0.3}}}}}
-    metrics = {name: {"metrics": {"test": {"auc": auc, "log_loss": 0.3, "gauc": 0.7, "impressions": 10_000,
-                                           "positives": 1_000}}} for name, auc in (("a", 0.7), ("b", 0.8), ("c", 0.81))}
-    sentences = findings.distillation(read_arms(config, metrics))
+    arms = read_arms(config, {name: {"metrics": {"test": {}}} for name in "abc"})
+    change = {"value": 0.01, "low": -0.001, "high": 0.02, "p": 0.1}
+    results = {"differences": [{"arm": "c", "against": "b", **dict.fromkeys(("auc", "log_loss", "gauc"), change)}]}
+    sentences = findings.distillation(arms, results)
     assert len(sentences) == 1
-    assert sentences[0].startswith("C makes no measurable difference to b: test AUC +0.0100")
+    assert sentences[0].startswith("C makes no measurable difference to b: test AUC +0.0100 (−0.0010 to +0.0200)")  # noqa: RUF001
+    assert [(one.name, other.name) for one, other in compared_pairs(arms)] == [("b", "a"), ("c", "a"), ("c", "b")]
 
 
 def test_largest_and_smallest_gain_by_frequency():
@@ -83,3 +89,18 @@ def test_the_first_arm_from_scratch_is_the_baseline():
     config = {"ranking": {"arms": arms}, "export": {"arm": "warm"}}
     read = read_arms(config, {name: {"metrics": {"test": {}}} for name in arms})
     assert [(one.name, one.exported) for one in read] == [("cold", False), ("warm", True)]
+
+
+def test_an_arm_says_where_its_tables_start_and_who_teaches_it():
+    def of(**settings):
+        arm = Arm("a", {"transfer": "warm_start", **settings}, {}, exported=False)
+        return arm.starts_from, arm.scratch, arm.teacher
+
+    assert of() == ("warm start", False, "none")
+    assert of(tables={"user": {"transfer": "frozen_then_trainable"}}) == (
+        "user: frozen then trainable, item: warm start", False, "none")
+    assert of(transfer="scratch", distillation={"hidden": [64, 32], "weight": 0.3, "teacher": None}) == (
+        "scratch", True, "64-32, weight 0.3")
+    stored = {"hidden": [64], "weight": 1.0, "teacher": "logits.parquet"}
+    assert of(tables={"user": {"transfer": "warm_start"}}, distillation=stored) == (
+        "warm start", False, "logits.parquet, weight 1.0")

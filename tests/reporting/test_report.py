@@ -69,8 +69,15 @@ def test_the_arms_table_holds_the_test_metrics(tmp_path, run_manifests):
     page = render(tmp_path, run_manifests)
     assert page.row("arm", "scratch")[1:7] == ["0.8775", "—", "0.2723", "—", "0.8575", "—"]
     assert page.row("arm", "warm start distilled")[1:9] == [
-        "0.9058", "+0.0283", "0.2484", "−0.0239", "0.8858", "+0.0283", "1.021", "0.7200"]  # noqa: RUF001
+        "0.9058", "+0.0283 +0.0271 to +0.0295", "0.2484", "−0.0239 −0.0249 to −0.0229", "0.8858",  # noqa: RUF001
+        "+0.0283 +0.0263 to +0.0303", "1.021", "0.7200"]
     assert "served" in page.row("arm", "warm start distilled")[0]
+
+
+def test_the_slices_hold_differences_with_intervals(tmp_path, run_manifests):
+    page = render(tmp_path, run_manifests)
+    assert page.row("engagements of the item", "1-4") == [
+        "1-4", "2,000", "90", "0.7400", "0.7900 +0.0500 (+0.0400 to +0.0600)", "0.8000"]
 
 
 def test_the_heading_states_the_finding(tmp_path, run_manifests):
@@ -116,6 +123,16 @@ def test_plots_hold_the_manifests_values(tmp_path, run_manifests):
     assert buckets["warm start"] == [0.72, 0.79, 0.86, 0.90, 0.91]
 
 
+def test_differences_are_drawn_with_both_ends_of_their_intervals(tmp_path, run_manifests):
+    run_manifests["results"]["differences"][0]["auc"] = {"value": 0.02, "low": -0.01, "high": 0.024, "p": 0.3}
+    page = render(tmp_path, run_manifests)
+    dots = {dot["name"]: dot for dot in page.figures["data-auc_differences"]["data"]}
+    assert dots["warm start"]["x"] == [0.02]
+    assert dots["warm start"]["error_x"]["array"] == pytest.approx([0.004])
+    assert dots["warm start"]["error_x"]["arrayminus"] == pytest.approx([0.03])
+    assert "400 bootstrap samples of users" in " ".join(page.texts["dd"])
+
+
 def test_an_arm_keeps_one_colour(tmp_path, run_manifests):
     figures = render(tmp_path, run_manifests).figures
     bars = {bar["name"]: bar["marker"]["color"] for bar in figures["data-auc_by_frequency"]["data"]}
@@ -152,6 +169,10 @@ def test_missing_metrics_are_dashes(tmp_path, run_manifests):
         for entry in manifest["slices"]["test"][:2]:
             entry.update(auc=None, gauc=None, positives=0)
         manifest["metrics"]["test"].update(auc=None, gauc=None, positives=0, calibration=None)
+    for entry in run_manifests["results"]["differences"]:
+        entry.pop("slices", None)
+        for name in ("auc", "gauc"):
+            entry[name] = dict.fromkeys(("value", "low", "high", "p"))
     page = render(tmp_path, run_manifests)
     assert page.row("engagements of the item", "1-4") == ["1-4", "2,000", "0", "—", "—", "—"]
     assert page.row("arm", "warm start")[1:3] == ["—", "—"]

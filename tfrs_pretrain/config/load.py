@@ -23,7 +23,7 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
       UserError: the file is missing or not YAML, a key is unknown, or a value is out of its range.
     """
-    return parse_config(_read_yaml(source), overrides, origin=source)
+    return parse_config(read_yaml(source), overrides, origin=source)
 
 
 def parse_config(tree: dict[str, Any], overrides: Sequence[str] = (), *, origin: str) -> Config:
@@ -38,24 +38,30 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str] = (), *, origin:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(_one_line(origin, error)) from error
+        raise UserError(one_line(f"configuration {origin!r}", error, "`tfrs-pretrain config` prints every key")
+                        ) from error
 
 
-def _read_yaml(source: str) -> dict[str, Any]:
-    if source in BUNDLED:
+def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
+    """The mapping in a YAML file, or a bundled configuration by name; ``what`` it is appears in messages.
+
+    Raises:
+      UserError: the file is missing or holds no mapping.
+    """
+    if source in BUNDLED and what == "configuration":
         text = resources.files("tfrs_pretrain.configs").joinpath(f"{source}.yaml").read_text()
     else:
         try:
             text = Path(source).read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"configuration {source!r} cannot be read ({error}): give a YAML file, or one of the "
-                            f"bundled {list(BUNDLED)}") from error
+            bundled = f", or one of the bundled {list(BUNDLED)}" if what == "configuration" else ""
+            raise UserError(f"{what} {source!r} cannot be read ({error}): give a YAML file{bundled}") from error
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"configuration {source!r} is not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{what} {source!r} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
-        raise UserError(f"configuration {source!r} must be a mapping of sections, not {type(tree).__name__}")
+        raise UserError(f"{what} {source!r} must be a mapping of sections, not {type(tree).__name__}")
     return tree
 
 
@@ -86,11 +92,12 @@ def first_difference(one: Any, other: Any, path: str = "") -> str | None:
     return None if one == other else f"{path} ({one!r} there, {other!r} here)"
 
 
-def _one_line(source: str, error: ValidationError) -> str:
+def one_line(where: str, error: ValidationError, keys: str) -> str:
+    """The first problem that pydantic found in ``where``; ``keys`` says where the known keys are to be seen."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "configuration"
+    place = ".".join(str(part) for part in first["loc"]) or "configuration"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        return f"configuration {source!r}: unknown key {where!r}; `tfrs-pretrain config` prints every key{more}"
+        return f"{where}: unknown key {place!r}; {keys}{more}"
     came = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
-    return f"configuration {source!r}: {where}: {first['msg'].removeprefix('Value error, ')}{came}{more}"
+    return f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{came}{more}"

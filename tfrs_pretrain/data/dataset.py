@@ -27,7 +27,7 @@ import numpy as np
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 KIND = "dataset"
@@ -62,11 +62,13 @@ def impression_columns(schema: Schema) -> dict[str, str]:
     """Column -> dtype ("int64", "float32" or "string") of one impression's tf.Example, one value each.
 
     Every feature is there, privileged ones too: categorical as int64 rows of its vocabulary, numeric as float32 (NaN
-    where missing). ``key`` is a 64-bit hash that identifies the impression. Columns of several values are those of
-    ``list_columns``.
+    where missing). ``key`` is a 64-bit hash that identifies the impression; ``request``, where the schema names
+    requests, one that the impressions of a request share. Columns of several values are those of ``list_columns``.
     """
     columns = {KEY: "int64", USER_ID: schema.user.dtype, ITEM_ID: schema.item.dtype, USER_ROW: "int64",
                ITEM_ROW: "int64", LABEL: "float32", **dict.fromkeys(schema.labels, "float32")}
+    if schema.request:
+        columns[REQUEST] = "int64"
     dtypes = {"categorical": "int64", "numeric": "float32"}
     return columns | {f.name: dtypes[f.kind] for f in schema.features if f.kind in dtypes}
 

@@ -14,8 +14,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns, list_columns
+from tfrs_pretrain.data.records import DamagedRecordError, placed_records
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, USER_ID
+from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, REQUEST, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
@@ -34,7 +35,8 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
     ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
     The first ``start`` batches are left out: of those a whole window back, records are read but not parsed.
     """
-    names = [name for name in _columns(dataset) if name not in (KEY, USER_ID, ITEM_ID) or name in identifying]
+    hidden = (KEY, USER_ID, ITEM_ID, REQUEST)
+    names = [name for name in _columns(dataset) if name not in hidden or name in identifying]
     shuffle_seed = [seed, epoch]
     windows_done, impressions_done = divmod(start * batch_size, window)
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
@@ -69,10 +71,6 @@ def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
 def _compression(dataset: Dataset, split: str) -> str:
     files = dataset.files(split)
     return compression(files[0]) if files else ""
-
-
-def _records(path: str) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(path, compression_type=compression(path))
 
 
 def _columns(dataset: Dataset) -> list[str]:
@@ -120,17 +118,13 @@ def check_records(path: str, columns: dict[str, str], lists: dict[str, int], *, 
     Raises:
       UserError: names the file, the record, the column, what was expected and what was found.
     """
-    read = 0
     try:
-        for record in _records(path).take(limit).as_numpy_iterator():
+        for place, record in placed_records(path, limit=limit):
             problem = _problem(record, columns, lists)
             if problem:
-                raise UserError(f"impressions {path!r}, record {read}: {problem}; build the dataset again "
-                                "with this schema")
-            read += 1
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        reason = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
-        raise UserError(f"impressions {path!r} cannot be read past record {read} ({reason}): copy the file again, "
+                raise UserError(f"impressions {path!r}, {place}: {problem}; build the dataset again with this schema")
+    except DamagedRecordError as error:
+        raise UserError(f"impressions {path!r} cannot be read at {error.place} ({error.reason}): copy the file again, "
                         "or rebuild the dataset") from error
 
 

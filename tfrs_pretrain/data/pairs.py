@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import compression, pair_columns
+from tfrs_pretrain.data.records import DamagedRecordError, Place, placed_records
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Schema
 
 SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, twice while the next window is prepared
 
-_FRAME_BYTES = 16  # of a TFRecord beside its data: uint64 length, and a CRC-32C of the length and of the data
 ROWS: Mapping[str, str] = {"query": "int32", "candidate": "int32"}
 
 
@@ -83,19 +83,19 @@ def naming_corrupt_files(files: list[str], columns: Mapping[str, str] = ROWS) ->
         for path in files:
             bad = _first_bad_record(path, columns)
             if bad is not None:
-                raise UserError(f"pairs {path!r} cannot be read at record {bad[0]}, which starts at byte {bad[1]}: the "
-                                "file is damaged; copy the dataset again, or rebuild it") from error
+                raise UserError(f"pairs {path!r} cannot be read at {bad}: the file is damaged; copy the dataset again, "
+                                "or rebuild it") from error
         raise
 
 
-def _first_bad_record(path: str, columns: Mapping[str, str]) -> tuple[int, int] | None:
-    """Number and byte offset of the first record that is not a block of pairs, both counted from 0."""
-    record = offset = 0
+def _first_bad_record(path: str, columns: Mapping[str, str]) -> Place | None:
+    """Place of the first record that is not a block of pairs, if any."""
     try:
-        for data in tf.data.TFRecordDataset(path):
-            _decode(data, columns)
-            record += 1
-            offset += _FRAME_BYTES + len(data.numpy())
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-        return record, offset
+        for place, data in placed_records(path):
+            try:
+                _decode(tf.constant(data), columns)
+            except tf.errors.InvalidArgumentError:
+                return place
+    except DamagedRecordError as error:
+        return error.place
     return None

@@ -71,7 +71,7 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     try:
         rows = {name: np.load(folder / "tables" / f"{name}.npy") for name in inputs.tables}
         network = keras.saving.load_model(folder / NETWORK)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:  # the latter from a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error
     return build_ranker(inputs, rows, network, labels=manifest["labels"])

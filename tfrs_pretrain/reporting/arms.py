@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Two-sided 95 % of a normal distribution.
-Z95 = 1.96
+from tfrs_pretrain.reporting.formats import words
+
+# Differences are shown with four digits: what rounds to nothing there is nothing to speak of.
+SHOWN = 5e-5
+COMPARED = ("auc", "log_loss", "gauc")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,34 +54,57 @@ class Arm:
         return json.dumps({key: value for key, value in self.settings.items() if key != "distillation"}, sort_keys=True)
 
     @property
+    def starts_from(self) -> str:
+        """How the ID tables are transferred, in words: one for both, or a word for each."""
+        tables = {space: (self.settings.get("tables") or {}).get(space, self.settings) for space in ("user", "item")}
+        kinds = {space: words(table.get("transfer", "scratch")) for space, table in tables.items()}
+        alike = len(set(kinds.values())) == 1
+        return kinds["user"] if alike else ", ".join(f"{space}: {kind}" for space, kind in kinds.items())
+
+    @property
     def scratch(self) -> bool:
-        return self.settings.get("transfer") == "scratch"
+        return self.starts_from == "scratch"
+
+    @property
+    def teacher(self) -> str:
+        """Who teaches, in words: the layers of one that learns, or where a fixed one lies."""
+        distillation = self.settings.get("distillation")
+        if not distillation:
+            return "none"
+        who = distillation.get("teacher") or "-".join(str(units) for units in distillation["hidden"])
+        return f"{who}, weight {distillation['weight']}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A paired difference of a metric with its interval by user (None where undefined)."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """What an arm gains over another on the test window (None where a metric is undefined).
+    """What an arm gains over another on the test window.
 
     Attributes:
-      auc: difference of AUC; more is better.
-      log_loss: difference of log loss; less is better.
-      gauc: difference of GAUC; more is better.
-      auc_margin: half-width of the 95 % interval of the AUC difference, see ``auc_margin``.
+      auc, gauc: more is better.
+      log_loss: less is better.
     """
 
-    auc: float | None
-    log_loss: float | None
-    gauc: float | None
-    auc_margin: float | None
+    auc: Change = Change()
+    log_loss: Change = Change()
+    gauc: Change = Change()
 
     @property
     def verdict(self) -> str:
-        """AUC is "better", "worse", the "same" within the margin, or "undefined"."""
-        if self.auc is None or self.auc_margin is None:
+        """AUC is "better", "worse", the "same" where its interval holds 0 as it is shown, or "undefined"."""
+        if self.auc.value is None or self.auc.low is None or self.auc.high is None:
             return "undefined"
-        if abs(self.auc) <= self.auc_margin:
+        if self.auc.low < SHOWN and self.auc.high > -SHOWN:
             return "same"
-        return "better" if self.auc > 0 else "worse"
+        return "better" if self.auc.value > 0 else "worse"
 
 
 def read_arms(config: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> list[Arm]:
@@ -89,35 +115,34 @@ def read_arms(config: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> l
     return [baseline, *(arm for arm in arms if arm is not baseline)]
 
 
-def difference(arm: Arm, baseline: Arm) -> Difference:
-    """Test metrics of ``arm`` minus those of ``baseline``."""
-    margins = [auc_variance(one.test) for one in (arm, baseline)]
-    margin = None if None in margins else Z95 * math.sqrt(sum(value for value in margins if value is not None))
-    changes = {name: _minus(arm.test.get(name), baseline.test.get(name)) for name in ("auc", "log_loss", "gauc")}
-    return Difference(auc_margin=margin, **changes)
+def compared_pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Which arm the report compares with which: all with the baseline, and distilled ones with their twins."""
+    pairs = [(arm, arms[0]) for arm in arms[1:]]
+    return pairs + [pair for pair in distilled_twins(arms) if pair not in pairs]
 
 
-def auc_variance(metrics: dict[str, Any]) -> float | None:
-    """Sampling variance of an AUC (Hanley and McNeil, Radiology 143, 1982), from the AUC and the counts of labels.
-
-    It takes impressions for independent. The variance of a difference is taken as the sum of both, which is too much
-    for two models judged on the same impressions: their errors are correlated.
-    """
-    auc, positives = metrics.get("auc"), metrics.get("positives", 0)
-    negatives = metrics.get("impressions", 0) - positives
-    if auc is None or not positives or not negatives:
-        return None
-    first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (positives - 1) * (first - auc**2) + (negatives - 1) * (second - auc**2)
-    return float(max(spread, 0) / (positives * negatives))
+def distilled_twins(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """Each distilled arm with the arm that differs from it by distillation alone, unless that starts from scratch."""
+    plain = {arm.undistilled_settings: arm for arm in arms if not arm.distilled}
+    twins = [(arm, plain.get(arm.undistilled_settings)) for arm in arms if arm.distilled]
+    return [(arm, twin) for arm, twin in twins if twin and not twin.scratch]
 
 
-def slice_rows(arms: list[Arm]) -> list[dict[str, Any]]:
-    """Per item-frequency bucket: its name, counts, and test AUC by arm (None where undefined)."""
+def difference(results: Mapping[str, Any], arm: Arm, against: Arm) -> Difference:
+    """``arm`` minus ``against`` on the test window, from a run's ``differences``; undefined where they have none."""
+    entry = _entry(results, arm, against)
+    return Difference(**{name: _change(entry[name]) for name in COMPARED if entry})
+
+
+def slice_rows(arms: list[Arm], results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per item-frequency bucket: name, counts, test AUC by arm (None where undefined) and change to the baseline."""
+    changes = {arm.name: {entry["slice"]: _change(entry["auc"])
+                          for entry in _entry(results, arm, arms[0]).get("slices", ())} for arm in arms}
     by_arm = {arm.name: {entry["slice"]: entry for entry in frequency_slices(arm)} for arm in arms}
     first = next(iter(by_arm.values()), {})
     return [{"slice": name, "impressions": entry["impressions"], "positives": entry["positives"],
-             "auc": {arm.name: by_arm[arm.name].get(name, {}).get("auc") for arm in arms}}
+             "auc": {arm.name: by_arm[arm.name].get(name, {}).get("auc") for arm in arms},
+             "change": {arm.name: changes[arm.name].get(name, Change()) for arm in arms}}
             for name, entry in first.items()]
 
 
@@ -126,5 +151,11 @@ def frequency_slices(arm: Arm) -> list[dict[str, Any]]:
     return list(arm.manifest.get("slices", {}).get("test", []))
 
 
-def _minus(value: float | None, other: float | None) -> float | None:
-    return None if value is None or other is None else value - other
+def _entry(results: Mapping[str, Any], arm: Arm, against: Arm) -> Mapping[str, Any]:
+    """What a run's results hold of a pair of arms; nothing where they were not compared."""
+    return next((entry for entry in results.get("differences", ())
+                 if (entry["arm"], entry["against"]) == (arm.name, against.name)), {})
+
+
+def _change(values: Mapping[str, float | None]) -> Change:
+    return Change(values["value"], values["low"], values["high"])

@@ -63,22 +63,25 @@ def auc_by_frequency(rows: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> 
 
 def auc_differences(differences: Mapping[str, Difference], arms: Sequence[Arm]) -> go.Figure:
     """Difference of test AUC to the baseline with its 95 % interval, one row an arm."""
-    figure, colours = go.Figure(), arm_colours(arms)
+    figure, colours, shown = go.Figure(), arm_colours(arms), []
     for name, change in reversed(list(differences.items())):
-        if change.auc is None:
+        value, low, high = change.auc.value, change.auc.low, change.auc.high
+        if value is None:
             continue
+        low, high = (value if low is None else low), (value if high is None else high)
+        shown += [low, value, high]
         figure.add_scatter(
-            x=[change.auc], y=[_label(name)], name=_label(name), mode="markers+text", text=[signed(change.auc)],
+            x=[value], y=[_label(name)], name=_label(name), mode="markers+text", text=[signed(value)],
             textposition="top center", marker={"color": colours[name], "size": 11}, cliponaxis=False,
-            error_x={"array": [change.auc_margin], "thickness": 2, "width": 7}, hovertemplate="%{x:+.4f}")
+            error_x={"array": [high - value], "arrayminus": [value - low], "thickness": 2, "width": 7},
+            hovertemplate="%{x:+.4f}")
     figure = _styled(figure, x=f"test AUC minus {_label(arms[0].name)}", y="")
     figure.add_vline(x=0, line={"color": BASELINE, "dash": "dash", "width": 1})
-    extent = [abs(change.auc) + (change.auc_margin or 0) for change in differences.values() if change.auc is not None]
-    reach = 1.25 * max([1e-3, *extent])
-    low = -reach if any((change.auc or 0) - (change.auc_margin or 0) < 0 for change in differences.values()) else 0
+    reach = 1.25 * max([1e-3, *map(abs, shown)])
+    low = -reach if min(shown) < 0 else 0
     figure.update_xaxes(range=[min(low, -0.06 * reach), reach], tickformat="+.3f", nticks=6)
-    figure.update_yaxes(range=[-0.6, len(extent) - 0.4], showgrid=False)
-    return figure.update_layout(showlegend=False, height=110 + 60 * len(extent), hovermode="closest", margin={"t": 12})
+    figure.update_yaxes(range=[-0.6, len(shown) // 3 - 0.4], showgrid=False)
+    return figure.update_layout(showlegend=False, height=110 + 20 * len(shown), hovermode="closest", margin={"t": 12})
 
 
 def validation_by_epoch(arms: Sequence[Arm], metric: str, title: str) -> go.Figure:

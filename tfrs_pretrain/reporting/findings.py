@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.arms import Arm, Difference, difference
+from tfrs_pretrain.reporting.arms import SHOWN, Arm, Difference, difference, distilled_twins
 from tfrs_pretrain.reporting.formats import number, signed, words
 
 
 def headline(arm: Arm, baseline: Arm, change: Difference) -> str:
     """The finding about one arm in a sentence without figures' small print."""
     name, base = _capital(words(arm.name)), words(baseline.name)
-    if change.auc is None or change.verdict == "undefined":
-        return f"{name} and {base} cannot be compared: test AUC is undefined for one of them"
+    if change.verdict == "undefined":
+        return f"{name} and {base} cannot be compared: test AUC or its interval is undefined"
     values = f"{number(arm.test['auc'])} against {number(baseline.test['auc'])}"
     if change.verdict == "same":
         return f"{name} makes no measurable difference to {base}: test AUC {values}"
@@ -24,25 +24,25 @@ def headline(arm: Arm, baseline: Arm, change: Difference) -> str:
 def sentence(arm: Arm, baseline: Arm, change: Difference) -> str:
     """The finding about one arm with differences and noise."""
     name, base = _capital(words(arm.name)), words(baseline.name)
-    if change.auc is None or change.auc_margin is None:
-        return f"{name}: not comparable with {base}, because test AUC is undefined."
-    margin = f"{signed(change.auc)} ± {number(change.auc_margin)}"
+    if change.verdict == "undefined":
+        return f"{name}: not comparable with {base}, because test AUC or its interval is undefined."
+    auc = f"{signed(change.auc.value)} ({signed(change.auc.low)} to {signed(change.auc.high)})"
     if change.verdict == "same":
-        text = f"{name} makes no measurable difference to {base}: test AUC {margin}, within the sampling error"
+        text = f"{name} makes no measurable difference to {base}: test AUC {auc}"
     elif change.verdict == "better":
-        text = f"{name} raises test AUC over {base}: {margin}"
+        text = f"{name} raises test AUC over {base}: {auc}"
     else:
-        text = f"{name} lowers test AUC below {base}: {margin}"
-    if change.log_loss is None:
+        text = f"{name} lowers test AUC below {base}: {auc}"
+    loss = change.log_loss
+    if loss.value is None:
         return text + "."
-    return f"{text}; log loss {_direction(change.log_loss)} ({signed(change.log_loss)})."
+    ends = "" if loss.low is None else f", {signed(loss.low)} to {signed(loss.high)}"
+    return f"{text}; log loss {_direction(loss.value)} ({signed(loss.value)}{ends})."
 
 
-def distillation(arms: Sequence[Arm]) -> list[str]:
+def distillation(arms: Sequence[Arm], results: Mapping[str, Any]) -> list[str]:
     """For each distilled arm, what it gains over the arm that differs from it by distillation alone."""
-    plain = {arm.undistilled_settings: arm for arm in arms if not arm.distilled}
-    twins = [(arm, plain.get(arm.undistilled_settings)) for arm in arms if arm.distilled]
-    return [sentence(arm, twin, difference(arm, twin)) for arm, twin in twins if twin and not twin.scratch]
+    return [sentence(arm, twin, difference(results, arm, twin)) for arm, twin in distilled_twins(arms)]
 
 
 def stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
@@ -74,14 +74,15 @@ def by_frequency(rows: Sequence[Mapping[str, Any]], arm: Arm, baseline: Arm) -> 
 
 
 def _log_loss_clause(change: Difference) -> str:
-    if change.log_loss is None:
+    loss = change.log_loss.value
+    if loss is None:
         return ""
-    agrees = (change.log_loss < 0) == (change.verdict == "better")
-    return f", {'with' if agrees else 'but'} {_direction(change.log_loss)} log loss"
+    agrees = (loss < 0) == (change.verdict == "better")
+    return f", {'with' if agrees else 'but'} {_direction(loss)} log loss"
 
 
 def _direction(difference: float) -> str:
-    if abs(difference) < 5e-5:
+    if abs(difference) < SHOWN:
         return "unchanged"
     return "lower" if difference < 0 else "higher"
 

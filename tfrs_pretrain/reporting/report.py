@@ -33,7 +33,7 @@ def write_report(workdir: Path, *, logs: Mapping[str, Any], dataset_info: Mappin
       embeddings_manifest: Stage I.
       ranker_manifests: arm -> Stage II.
       export_manifest: the served version, with its ``path``.
-      results: ``seconds`` by stage and ``peak_rss_bytes``.
+      results: ``seconds`` by stage, ``peak_rss_bytes`` and the paired ``differences`` of ``arms.compared_pairs``.
     """
     arms = read_arms(dataset_info["config"], {name: dict(manifest) for name, manifest in ranker_manifests.items()})
     page = _environment().get_template("report.html.j2").render(
@@ -49,14 +49,14 @@ def write_report(workdir: Path, *, logs: Mapping[str, Any], dataset_info: Mappin
 def _evidence(arms: list[Arm], epochs: list[dict[str, Any]], results: Mapping[str, Any]) -> dict[str, Any]:
     """What was measured, for the template."""
     baseline, judged = arms[0], _judged(arms)
-    differences = {arm.name: difference(arm, baseline) for arm in arms[1:]}
-    slices = slice_rows(arms)
+    differences = {arm.name: difference(results, arm, baseline) for arm in arms[1:]}
+    slices = slice_rows(arms, results)
     stage_one = findings.stage_one(epochs)
     return {
         "arms": arms, "differences": differences, "slices": slices, "results": results,
         "headline": _headline(judged, baseline, differences),
         "findings": [*(findings.sentence(arm, baseline, differences[arm.name]) for arm in arms[1:]),
-                     *findings.distillation(arms), stage_one],
+                     *findings.distillation(arms, results), stage_one],
         "stage_one_finding": stage_one, "frequency_finding": findings.by_frequency(slices, judged, baseline),
         "tiles": _tiles(judged, differences.get(judged.name), epochs, results),
         "colours": figures.arm_colours(arms), "figures": _figures(arms, differences, slices, epochs, results),
@@ -104,9 +104,9 @@ def _tiles(arm: Arm, change: Difference | None, epochs: list[dict[str, Any]],
         return words(arm.name) if change is None else f"{signed(value)} to the baseline"
 
     return [
-        {"name": "test AUC", "value": number(arm.test["auc"]), "note": note(change.auc if change else None)},
+        {"name": "test AUC", "value": number(arm.test["auc"]), "note": note(change.auc.value if change else None)},
         {"name": "test log loss", "value": number(arm.test["log_loss"]),
-         "note": note(change.log_loss if change else None)},
+         "note": note(change.log_loss.value if change else None)},
         {"name": "Stage I held-out loss", "value": number(epochs[-1]["heldout_loss"], 3),
          "note": f"from {number(epochs[0]['heldout_loss'], 3)} before training"},
         {"name": "whole run", "value": duration(results["seconds"]["total"]),
@@ -121,7 +121,7 @@ def _figures(arms: list[Arm], differences: Mapping[str, Difference], slices: lis
     drawn: dict[str, go.Figure] = {"heldout_loss": figures.heldout_loss(epochs), "seconds": figures.seconds(stages)}
     if any(key.startswith("recall@") for epoch in epochs for key in epoch):
         drawn["recall"] = figures.recall(epochs)
-    if any(change.auc is not None for change in differences.values()):
+    if any(change.auc.value is not None for change in differences.values()):
         drawn["auc_differences"] = figures.auc_differences(differences, arms)
     if any(value is not None for row in slices for value in row["auc"].values()):
         drawn["auc_by_frequency"] = figures.auc_by_frequency(slices, arms)

@@ -57,7 +57,8 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
         _write_extras(stage, config, golden)
         manifest = {
             "name": config.name, "version": int(target.name), "arm": described["arm"],
-            "ranker_digest": json_digest(described), "dataset_digest": json_digest(dataset.info),
+            "ranker": str(ranker.resolve()), "ranker_digest": json_digest(described),
+            "dataset_digest": json_digest(dataset.info),
             "vocabularies": {name: dataset.digests[name] for name in trained.inputs.tables.values()},
             "windows": dataset.windows.model_dump(mode="json"), "config": config.resolved(),
             "inputs": {name: dataclasses.asdict(of)

@@ -1,0 +1,147 @@
+"""``tfrs-pretrain evaluate`` as a user meets it."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from planted_predictions import impressions, write_ranker
+from rich.console import Console
+from sklearn.metrics import roc_auc_score
+
+from tfrs_pretrain import cli
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.bootstrap import Resampling
+from tfrs_pretrain.evaluation.evaluate import evaluate
+from tfrs_pretrain.evaluation.table import show
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Exit code, output and errors of the command."""
+    monkeypatch.setattr(sys, "argv", ["tfrs-pretrain", *map(str, arguments)])
+    for name in ("console", "error_console"):
+        monkeypatch.setattr(cli, name, Console(file=None, width=100, stderr=name == "error_console"))
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    return done.value.code, *capsys.readouterr()
+
+
+@pytest.fixture
+def result(rankers):
+    return evaluate(rankers["good"], rankers["bad"], slices=["place"], resampling=Resampling(60))
+
+
+def test_two_models_whole_and_by_slice(result, rankers):
+    columns, _ = impressions()
+    whole = result["parts"][0]
+    assert (whole["slicing"], whole["impressions"], whole["users"]) == ("all", 3000, 60)
+    assert result["models"]["against"]["path"] == str(rankers["bad"])
+    auc = {name: metrics["auc"]["value"] for name, metrics in whole["models"].items()}
+    assert whole["differences"]["model"]["auc"]["value"] == pytest.approx(auc["model"] - auc["against"])
+    assert auc["model"] > auc["against"] + 0.05
+    assert whole["models"]["model"]["ndcg@5"]["value"] > 0
+    assert result["notes"] == []
+    by_name = {(part["slicing"], part["name"]): part for part in result["parts"]}
+    slicings = list(dict.fromkeys(slicing for slicing, _ in by_name))
+    assert slicings == ["all", "item_frequency", "items", "users", "place"]
+    assert by_name["items", "new"]["impressions"] == (columns["item_count"] == 0).sum()
+    assert by_name["users", "new"]["impressions"] == (columns["user_count"] == 0).sum()
+    rows = np.array(columns["feature.place"].to_pylist()) == "side"
+    from tfrs_pretrain.evaluation.predictions import Predictions
+    scores = Predictions.open(rankers["good"]).scores
+    assert by_name["place", "side"]["models"]["model"]["auc"]["value"] == pytest.approx(
+        roc_auc_score(columns["label"][rows], scores[rows]))
+
+
+def test_the_result_is_plain_json(result):
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["resampling"] == {"unit": "user", "replicates": 60, "confidence": 0.95, "seed": 17,
+                                    "interval": "percentile"}
+
+
+def test_a_feature_of_many_values_shows_the_largest(tmp_path):
+    import pyarrow as pa
+
+    columns, logits = impressions(rows=800)
+    codes = np.minimum(np.random.default_rng(0).geometric(0.1, 800), 39).astype(np.int32)
+    columns["feature.place"] = pa.DictionaryArray.from_arrays(codes, [f"v{code}" for code in range(40)])
+    parts = evaluate(write_ranker(tmp_path / "r", columns, 1 / (1 + np.exp(-logits))), slices=["place"],
+                     resampling=Resampling(5))["parts"]
+    sizes = [part["impressions"] for part in parts if part["slicing"] == "place"]
+    assert len(sizes) == 21
+    assert sizes[:20] == sorted(np.bincount(codes), reverse=True)[:20]
+    assert sum(sizes) == 800
+    assert parts[-1]["name"] == f"{len(set(codes)) - 20} others"
+
+
+def test_what_cannot_be_judged_is_said(tmp_path):
+    columns, logits = impressions(rows=100)
+    del columns["request"], columns["item_count"], columns["user_count"], columns["feature.place"]
+    result = evaluate(write_ranker(tmp_path / "old", columns, 1 / (1 + np.exp(-logits))), resampling=Resampling(5))
+    assert len(result["notes"]) == 2
+    assert "schema.request" in result["notes"][0]
+    assert len(result["parts"]) == 1
+
+
+def test_no_impressions_at_all_are_refused(tmp_path):
+    columns, _ = impressions(rows=0)
+    with pytest.raises(UserError, match="scored no impressions"):
+        evaluate(write_ranker(tmp_path / "empty", columns, np.zeros(0)))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
+def test_the_table_fits_and_loses_nothing(result, width):
+    result["models"]["model"]["path"] = "model_path"
+    output = io.StringIO()
+    show(result, Console(file=output, width=width))
+    text = output.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    whole = result["parts"][0]
+    for value in (whole["models"]["model"]["auc"]["value"], whole["models"]["against"]["log_loss"]["low"],
+                  whole["models"]["model"]["ndcg@10"]["high"]):
+        assert f"{value:.4f}" in text
+    assert f"{whole['differences']['model']['auc']['value']:+.4f}" in text
+    for part in result["parts"][1:]:
+        assert part["name"] in text
+        for name in ("auc", "log_loss"):
+            assert f"{part['differences']['model'][name]['low']:+.4f}" in text
+
+
+def test_one_model_alone_has_no_differences(rankers):
+    result = evaluate(rankers["bad"], resampling=Resampling(20))
+    output = io.StringIO()
+    show(result, Console(file=output, width=80))
+    assert result["parts"][0]["differences"] == {}
+    assert "diff" not in output.getvalue()
+    assert "against" not in output.getvalue()
+
+
+def test_the_command_prints_the_table_and_writes_json(rankers, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "result.json"
+    code, output, errors = run(monkeypatch, capsys, "evaluate", rankers["good"], "--against", rankers["bad"], "--slice",
+                               "place", "--replicates", 30, "--confidence", 0.9, "--json", path)
+    assert (code, errors) == (0, "")
+    written = json.loads(path.read_text())
+    assert written["resampling"]["confidence"] == 0.9
+    assert f"{written['parts'][0]['models']['model']['auc']['value']:.4f}" in output
+    assert "90 % intervals from 30 draws of users" in output
+    assert "(unknown)" in output
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["absent"], "ranker folder 'absent' does not exist"),
+    (["good", "--against", "absent"], "ranker folder 'absent' does not exist"),
+    (["good", "--slice", "brand"], "cannot slice"),
+    (["good", "--split", "train"], "no predictions of split 'train'"),
+    (["good", "--confidence", "95"], "--confidence 95 is not between 0 and 1"),
+    (["good", "--json", "absent/file.json"], "output 'absent/file.json' cannot be written"),
+])
+def test_mistakes_are_one_line_and_exit_code_two(rankers, arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, output, errors = run(monkeypatch, capsys, "evaluate", *arguments)
+    assert code == 2
+    assert output == ""
+    assert "error: " in errors
+    assert words in " ".join(errors.split())

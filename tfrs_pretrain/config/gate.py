@@ -1,0 +1,101 @@
+"""What a candidate must show before it replaces the live model: the YAML file of ``tfrs-pretrain promote``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from tfrs_pretrain.config.load import one_line, read_yaml
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER, METRICS
+from tfrs_pretrain.schema import LABEL, Strict
+
+# Neither more nor less of it is better: it wants a band.
+UNDIRECTED = ("calibration",)
+
+
+class Band(Strict):
+    """Where a metric's value must lie, ends included."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Band:
+        if self.min is None and self.max is None:
+            raise ValueError("a threshold needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
+class Requirements(Strict):
+    """What is asked of all impressions, or of a slice."""
+
+    min_impressions: int = Field(1, ge=1, description="fewer prove nothing and refuse")
+    thresholds: dict[str, Band] = Field({}, description="metric -> where the candidate's value must lie")
+    non_inferior: dict[str, float] = Field(
+        {}, description="metric -> margin, in the metric's unit: the interval of the paired difference to the live "
+                        "model must not reach further than this to the worse side")
+
+    @field_validator("thresholds", "non_inferior")
+    @classmethod
+    def _metrics_exist(cls, named: dict[str, object]) -> dict[str, object]:
+        unknown = [name for name in named if name not in METRICS]
+        if unknown:
+            raise ValueError(f"unknown metric {unknown[0]!r}, choose from {list(METRICS)}")
+        return named
+
+    @field_validator("non_inferior")
+    @classmethod
+    def _margins_have_a_side(cls, margins: dict[str, float]) -> dict[str, float]:
+        for name, margin in margins.items():
+            if name in UNDIRECTED:
+                raise ValueError(f"{name} has no better side: give it a threshold with min and max")
+            if not 0 <= margin < float("inf"):
+                raise ValueError(f"the margin of {name} must be finite and at least 0, not {margin:g}")
+        return margins
+
+
+class Gate(Requirements):
+    """The whole gate; the keys of ``Requirements`` are asked of all impressions."""
+
+    split: Literal["validation", "test"] = "test"
+    label: str = Field(LABEL, description='"label", or the further label whose predictions are judged')
+    slices: dict[str, Requirements] = Field(
+        {}, description="items=new, users=new, item_frequency=1-4, <feature>=<value> -> what is asked of it")
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the two-sided interval")
+    replicates: int = Field(1000, ge=100, description="draws of users behind it")
+    seed: int = Field(17, ge=0)
+
+    @field_validator("slices")
+    @classmethod
+    def _slices_name_a_part(cls, slices: dict[str, Requirements]) -> dict[str, Requirements]:
+        bad = [name for name in slices if not all(name.partition("="))]
+        if bad:
+            raise ValueError(f"slice {bad[0]!r} must be written as <what>=<which>, such as items=new")
+        return slices
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Gate:
+        if not any(part.thresholds or part.non_inferior for part in (self, *self.slices.values())):
+            raise ValueError("a gate without thresholds and non_inferior lets everything through: name at least one")
+        return self
+
+
+def load_gate(path: str) -> Gate:
+    """Reads a gate.
+
+    Raises:
+      UserError: the file is missing or not YAML, a key is unknown, or a value makes no sense.
+    """
+    try:
+        return Gate.model_validate(read_yaml(path, what="gate"))
+    except ValidationError as error:
+        raise UserError(one_line(f"gate {path!r}", error, f"the keys are {sorted(Gate.model_fields)}")) from error
+
+
+def better(metric: str, difference: float) -> float:
+    """The difference turned so that more is better."""
+    return -difference if metric in LOWER_IS_BETTER else difference
