@@ -42,32 +42,28 @@ class UserMetrics:
         place = np.zeros(int(self._users.max(initial=-1)) + 1, np.int64)
         place[self._users] = np.arange(len(self._users))
         places = place[users]
-        sums = [by_user.group_sizes, by_user.group_positives,
-                np.bincount(places, row_losses(labels, scores), len(self._users)),
-                np.bincount(places, scores, len(self._users)),
-                np.nan_to_num(by_user.auc()) * by_user.group_sizes, by_user.both_labels * by_user.group_sizes]
+        sums = _row_sums(labels, scores, places, by_user)
         sums += [np.zeros(len(self._users))] * (1 + 2 * len(CUTOFFS)) if requests is None else _request_sums(
             ScoreBlocks.of(labels, scores, requests, order), places, len(self._users))
-        self._sums = np.stack(sums).astype(np.float64)
-        self._gaps, self._gap_users, self._gap_starts = _gaps(labels, scores, places, order, self._users)
+        self._ratios = len(sums)
+        gaps = _BinGaps(labels, scores, places, order)
+        # Gaps of the calibration error are further sums, unless they would be more than the rows are.
+        self._gaps = gaps if gaps.bins * len(self._users) > len(order) else None
+        self._sums = np.stack([*sums, *(() if self._gaps else gaps.by_user(len(self._users)))]).astype(np.float64)
 
     def at(self, weights: np.ndarray) -> np.ndarray:
         """float64 [metrics] in the order of METRICS under weights int64 [users]; NaN where undefined."""
         # Not a BLAS product: its threads wait for each other longer than the work takes.
-        sums = np.einsum("u,su->s", weights.take(self._users), self._sums)
+        counts = weights.take(self._users)
+        sums = np.einsum("u,su->s", counts, self._sums)
+        gaps = self._gaps.at(counts) if self._gaps else sums[self._ratios:]
         rows, positives, loss, score, gauc, gauc_rows, requests = sums[:7]
         rate = positives / rows if rows else 0.0
         bound = entropy(rate) if 0 < rate < 1 else 0.0
         return np.array([
             self._auc.at(weights), _ratio(gauc, gauc_rows), _ratio(loss, rows), _ratio(loss, rows * bound),
-            _ratio(score, positives), self._calibration_error(weights, rows),
-            *(_ratio(value, requests) for value in sums[7:])])
-
-    def _calibration_error(self, weights: np.ndarray, rows: float) -> float:
-        if not rows:
-            return float("nan")
-        gaps = np.add.reduceat(weights.take(self._gap_users) * self._gaps, self._gap_starts)
-        return float(np.abs(gaps).sum() / rows)
+            _ratio(score, positives), _ratio(np.abs(gaps).sum(), rows),
+            *(_ratio(value, requests) for value in sums[7:self._ratios])])
 
 
 def ranking_metrics(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, requests: np.ndarray | None = None
@@ -90,6 +86,13 @@ def named(values: np.ndarray) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else float(value) for name, value in zip(METRICS, values, strict=True)}
 
 
+def _row_sums(labels: np.ndarray, scores: np.ndarray, places: np.ndarray, by_user: ScoreBlocks) -> list[np.ndarray]:
+    """Per user: rows, positives, losses, scores, AUC times rows, and rows where the AUC is defined."""
+    rows = by_user.group_sizes
+    return [rows, by_user.group_positives, np.bincount(places, row_losses(labels, scores), len(rows)),
+            np.bincount(places, scores, len(rows)), np.nan_to_num(by_user.auc()) * rows, by_user.both_labels * rows]
+
+
 def _request_sums(blocks: ScoreBlocks, places: np.ndarray, users: int) -> list[np.ndarray]:
     """Per user: requests with both labels, and for each cut-off the sums of their recall and NDCG."""
     of_request = places[blocks.row]
@@ -97,22 +100,23 @@ def _request_sums(blocks: ScoreBlocks, places: np.ndarray, users: int) -> list[n
     return [np.bincount(of_request, np.nan_to_num(value), users) for value in values]
 
 
-def _gaps(labels: np.ndarray, scores: np.ndarray, places: np.ndarray, order: np.ndarray, users: np.ndarray
-          ) -> tuple[np.ndarray, ...]:
-    """Score minus label, bin after bin: their values, their users, and the first of each bin.
+class _BinGaps:
+    """Score minus label of each row, bin after bin of equal mass, and the place of its user."""
 
-    Summed for each user and bin where that is less than one for each row.
-    """
-    if not len(order):
-        return np.zeros(0), users[:0], users[:0]
-    ascending, places = scores[order], places[order]
-    starts = bin_starts(ascending)
-    gaps = ascending.astype(np.float64) - labels[order]
-    if len(starts) * len(users) > len(order):
-        return gaps, users[places], starts
-    bins = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
-    summed = np.bincount(bins * len(users) + places, gaps, len(starts) * len(users))
-    return summed, np.tile(users, len(starts)), np.arange(len(starts)) * len(users)
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, places: np.ndarray, order: np.ndarray):
+        ascending = scores[order]
+        self._starts = bin_starts(ascending) if len(order) else np.zeros(0, np.int64)
+        self._gaps, self._places = ascending.astype(np.float64) - labels[order], places[order]
+        self.bins = len(self._starts)
+
+    def by_user(self, users: int) -> np.ndarray:
+        """float64 [bins, users] sums."""
+        bins = np.repeat(np.arange(self.bins), np.diff(np.append(self._starts, len(self._gaps))))
+        return np.bincount(bins * users + self._places, self._gaps, self.bins * users).reshape(self.bins, users)
+
+    def at(self, counts: np.ndarray) -> np.ndarray:
+        """float64 [bins] sums where users count so often."""
+        return np.add.reduceat(counts.take(self._places) * self._gaps, self._starts)
 
 
 def _ratio(value: float, by: float) -> float:
