@@ -13,7 +13,9 @@ import pytest
 from beam_pipelines.build_dataset import build
 from beam_pipelines.keys import event_hash
 from beam_pipelines.lists import hash_lists, list_column, mapped
+from beam_pipelines.runner import pipeline_options
 from beam_pipelines.text_values import parse
+from beam_pipelines.validate_examples import validate
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
@@ -163,6 +165,16 @@ def test_golden_impressions_hold_raw_lists_and_raw_histories(tagged, tagged_data
         for name, vocabulary, dtype in (("tags", "tags", pa.string()), ("codes", "codes", pa.int64()),
                                         ("history", "item", pa.string())):
             assert as_rows(tagged_dataset.vocabulary(vocabulary), row[name], dtype) == records[row["key"]][name]
+
+
+def test_validation_knows_the_lists(tagged_dataset, tmp_path):
+    report, _ = validate(pipeline_options([f"--dataset={tagged_dataset.folder}", f"--report={tmp_path / 'r.json'}"]))
+    assert report["violations"] == []
+    columns = report["splits"]["dataset"]["impressions/test"]["columns"]
+    info = tagged_dataset.info["splits"]["impressions/test"]
+    for name in ("tags", "codes", "history"):
+        assert columns[name]["values"] == round(info[f"{name}_length"] * info["examples"])
+        assert columns[name]["outside"] == 0
 
 
 def test_the_same_lists_in_json_lines_give_the_same_dataset(tagged, tagged_dataset, tmp_path):

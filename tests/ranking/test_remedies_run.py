@@ -7,6 +7,7 @@ from sklearn.metrics import log_loss
 
 from tfrs_pretrain.config import Config, EarlyStoppingConfig
 from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.keeper import Keeper, best_folder
 from tfrs_pretrain.ranking.run import train_arm
@@ -162,3 +163,11 @@ def test_keeper_waits_for_its_patience_and_gives_the_best_epoch_back(metric, val
         assert ranker.get() == [best, -best]
     keeper.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_metric_that_is_undefined_is_refused(tmp_path):
+    import tensorflow as tf
+
+    keeper = Keeper(tmp_path / "run.best", Twin(tf), EarlyStoppingConfig(metric="gauc"))
+    with pytest.raises(UserError, match=r"early_stopping.metric 'gauc' is undefined on the validation impressions"):
+        keeper.consider(1, {"gauc": None})

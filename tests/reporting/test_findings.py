@@ -89,3 +89,18 @@ def test_the_first_arm_from_scratch_is_the_baseline():
     config = {"ranking": {"arms": arms}, "export": {"arm": "warm"}}
     read = read_arms(config, {name: {"metrics": {"test": {}}} for name in arms})
     assert [(one.name, one.exported) for one in read] == [("cold", False), ("warm", True)]
+
+
+def test_an_arm_says_where_its_tables_start_and_who_teaches_it():
+    def of(**settings):
+        arm = Arm("a", {"transfer": "warm_start", **settings}, {}, exported=False)
+        return arm.starts_from, arm.scratch, arm.teacher
+
+    assert of() == ("warm start", False, "none")
+    assert of(tables={"user": {"transfer": "frozen_then_trainable"}}) == (
+        "user: frozen then trainable, item: warm start", False, "none")
+    assert of(transfer="scratch", distillation={"hidden": [64, 32], "weight": 0.3, "teacher": None}) == (
+        "scratch", True, "64-32, weight 0.3")
+    stored = {"hidden": [64], "weight": 1.0, "teacher": "logits.parquet"}
+    assert of(tables={"user": {"transfer": "warm_start"}}, distillation=stored) == (
+        "warm start", False, "logits.parquet, weight 1.0")

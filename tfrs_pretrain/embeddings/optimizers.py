@@ -159,9 +159,10 @@ class IntervalDecay(SparseOptimizer):
     1 - min(1, alpha * (k - s - 1)), beside the update and outside its moments, as in AdamW. Rows of every batch do not
     shrink, rare rows shrink most.
 
-    As everywhere here, a row moves only in the steps that it takes part in, so it shrinks once, when it is met again.
-    Its moments then stand as if every step had updated them, as in the algorithm: momentum that outlived the absence
-    would bring back what the decay takes, and rare rows would still be memorised.
+    As everywhere here, a row moves only in the steps that it takes part in: it shrinks once, when it is met again, and
+    where the algorithm lets momentum move it meanwhile, it stands still. Its moments then are those that every step had
+    updated, as in the algorithm: momentum that outlived the absence would bring back what the decay takes, and rare
+    rows would still be memorised.
 
     Before its first update a row does not shrink. The paper's rows start at zero, where this makes no difference; here
     it keeps pretrained rows whole until the ranker meets them.

@@ -21,6 +21,7 @@ import tensorflow as tf
 from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
 from tfrs_pretrain.embeddings.tables import local
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.ranker import Ranker
 
 KIND = "best epoch"
@@ -60,9 +61,16 @@ class Keeper(tf.Module):
         """Number of the best epoch so far, 0 before the first."""
         return int(local(self._epoch).numpy())
 
-    def consider(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Keeps the weights of an epoch, counted from 1, if its validation ``metrics`` are the best so far."""
-        value = float(metrics[self._config.metric])
+    def consider(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
+        """Keeps the weights of an epoch, counted from 1, if its validation ``metrics`` are the best so far.
+
+        Raises:
+          UserError: the metric is undefined on these impressions.
+        """
+        value = metrics[self._config.metric]
+        if value is None:
+            raise UserError(f"early_stopping.metric {self._config.metric!r} is undefined on the validation impressions "
+                            "(it needs clicked and other ones): choose log_loss, or a longer validation window")
         best = float(local(self._value).numpy())
         better = value < best if self._config.metric in _SMALLER_IS_BETTER else value > best
         if self.best_epoch and not better:

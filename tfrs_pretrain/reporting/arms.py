@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrs_pretrain.reporting.formats import words
+
 # Differences are shown with four digits: what rounds to nothing there is nothing to speak of.
 SHOWN = 5e-5
 COMPARED = ("auc", "log_loss", "gauc")
@@ -52,8 +54,25 @@ class Arm:
         return json.dumps({key: value for key, value in self.settings.items() if key != "distillation"}, sort_keys=True)
 
     @property
+    def starts_from(self) -> str:
+        """How the ID tables are transferred, in words: one for both, or a word for each."""
+        tables = {space: (self.settings.get("tables") or {}).get(space, self.settings) for space in ("user", "item")}
+        kinds = {space: words(table.get("transfer", "scratch")) for space, table in tables.items()}
+        alike = len(set(kinds.values())) == 1
+        return kinds["user"] if alike else ", ".join(f"{space}: {kind}" for space, kind in kinds.items())
+
+    @property
     def scratch(self) -> bool:
-        return self.settings.get("transfer") == "scratch"
+        return self.starts_from == "scratch"
+
+    @property
+    def teacher(self) -> str:
+        """Who teaches, in words: the layers of one that learns, or where a fixed one lies."""
+        distillation = self.settings.get("distillation")
+        if not distillation:
+            return "none"
+        who = distillation.get("teacher") or "-".join(str(units) for units in distillation["hidden"])
+        return f"{who}, weight {distillation['weight']}"
 
 
 @dataclasses.dataclass(frozen=True)
