@@ -38,7 +38,7 @@ from beam_pipelines.vocabularies import (
     vocabulary_path,
 )
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
+from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature, Schema
 from tfrs_pretrain.vocabulary import MISSING, Vocabulary
 
 ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
@@ -65,7 +65,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     for feature in job.schema.of_kind("numeric", privileged=True):
         _ = (
             training
-            | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(numeric_column, name=feature.name))
+            | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(numeric_column, feature=feature))
             | f"Moments/{feature.name}" >> beam.CombineGlobally(ExactMoments())
             | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS, f"numeric-{feature.name}.json"))
         )
@@ -97,9 +97,10 @@ def categorical_columns(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterat
         yield feature.name, batch[feature.name].flatten()
 
 
-def numeric_column(_: str, batch: pa.RecordBatch, name: str) -> np.ndarray:
-    """float32 values of one feature of a joined batch, NaN where missing."""
-    return missing_numeric(batch[name])
+def numeric_column(_: str, batch: pa.RecordBatch, feature: Feature) -> np.ndarray:
+    """float32 values of one feature of a joined batch as the model takes them, NaN where missing."""
+    values = missing_numeric(batch[feature.name])
+    return np.copysign(np.log1p(np.abs(values)), values) if feature.log1p else values
 
 
 def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:

@@ -46,6 +46,8 @@ class Feature(Strict):
     max_values: int | None = Field(None, ge=1, description="multi_valued: values kept of an impression, the first ones")
     separator: str | None = Field(None, min_length=1, description="multi_valued: splits a text into values (null: the "
                                                                   "column holds lists, or JSON arrays in text formats)")
+    log1p: bool = Field(False, description="numeric: the model takes sign(x) log(1 + |x|), for counts and other long "
+                                           "tails; records and requests hold x")
     privileged: bool = Field(False, description="known in the log but not when serving: only a teacher may see it")
 
     @model_validator(mode="after")
@@ -53,6 +55,8 @@ class Feature(Strict):
         if (self.kind == "numeric") != (self.dtype == "float32"):
             raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with dtype {self.dtype}; "
                              "numeric features are float32, the others int64 or string")
+        if self.log1p and self.kind != "numeric":
+            raise ValueError(f"feature {self.name!r}: log1p is for numeric features, not for kind {self.kind}")
         if (self.kind == "multi_valued") != (self.max_values is not None) or (
                 self.separator and self.kind != "multi_valued"):
             raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with max_values {self.max_values} "

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from beam_pipelines.build_dataset import build
+from beam_pipelines.keys import event_hash
 from beam_pipelines.lists import hash_lists, list_column, mapped
 from beam_pipelines.text_values import parse
 from tfrs_pretrain.config import Config
@@ -18,6 +19,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import Feature
 
 TAGS = ("rock", "日本", "jazz", "punk", "ska")
 LENGTH = 3
@@ -42,6 +44,13 @@ def test_hashes_tell_lists_apart_by_values_order_and_length():
     assert hashes[7] == hashes[2]
     assert hashes[8] == hashes[4]
     assert hash_lists(pa.array(different).slice(2, 2)).tolist() == hashes[2:4].tolist()
+
+
+def test_impressions_that_differ_in_a_list_alone_have_different_hashes():
+    same = {"user_id": [1, 1, 1], "item_id": [2, 2, 2], "@time": [3, 3, 3]}
+    feature = Feature(name="codes", source="impressions", kind="multi_valued", dtype="int64", max_values=2)
+    hashes = event_hash(pa.RecordBatch.from_pydict(same | {"codes": [[1, 2], [2, 1], [1, 2]]}), [feature])
+    assert hashes[0] == hashes[2] != hashes[1]
 
 
 @pytest.mark.parametrize(("kind", "texts", "expected", "bad"), [
@@ -74,7 +83,8 @@ def tagged(planted_logs, tmp_path_factory):
     tree["schema"]["features"] += [
         {"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": 3, "min_count": 2},
         {"name": "codes", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2,
-         "separator": "|"}]
+         "separator": "|"},
+        {"name": "tail", "source": "items", "column": "quality", "kind": "numeric", "dtype": "float32", "log1p": True}]
     return folder, tree
 
 
@@ -125,6 +135,21 @@ def test_vocabularies_count_every_value_of_the_training_window(tagged, tagged_da
         assert dict(zip(vocabulary.ids.to_pylist(), vocabulary.counts.tolist(), strict=True)) == counts.to_dict()
 
 
+def test_long_tails_are_measured_as_the_model_takes_them_and_written_as_they_came(tagged, tagged_dataset):
+    folder, _ = tagged
+    qualities = pd.read_parquet(folder / "items.parquet").set_index("item").quality
+    impressions = expected_values(tagged)
+    training = impressions[(impressions.day >= 20) & (impressions.day < 28)]
+    values = qualities[training.item].dropna().astype(np.float64)
+    logs = np.sign(values) * np.log1p(np.abs(values))
+    assert (logs < 0).any()
+    statistics = tagged_dataset.numeric("tail")
+    assert (statistics.mean, statistics.std) == (pytest.approx(logs.mean()), pytest.approx(logs.std(ddof=0)))
+    assert statistics.log1p
+    [batch] = evaluation_batches(tagged_dataset, "impressions/test", batch_size=10**5).as_numpy_iterator()
+    np.testing.assert_array_equal(batch["tail"], batch["quality"])
+
+
 def test_golden_impressions_hold_raw_lists_and_raw_histories(tagged, tagged_dataset):
     golden = pq.read_table(tagged_dataset.folder / "golden.parquet").to_pylist()
     records = {}
@@ -163,7 +188,8 @@ def test_duplicates_are_told_apart_by_their_lists(tagged, tmp_path):
     other = again.set_column(again.schema.get_field_index("codes"), "codes", pa.array(["8|8|8"] * 5))
     pq.write_table(pa.concat_tables([table, again, other]), tmp_path / "impressions.parquet")
     tree = tree | {"dataset": tree["dataset"] | {"duplicates": {"impressions": "reject"}}}
-    info = build(Config.model_validate(tree), tmp_path, tmp_path / "out")
+    # One bucket, so that impressions that differ in their lists alone meet whatever their hashes.
+    info = build(Config.model_validate(tree), tmp_path, tmp_path / "out", ["--buckets=1"])
     assert info["counts"]["impressions"]["rejected"] == {"duplicate impression": 5}
 
 

@@ -126,6 +126,8 @@ def test_interval_decay_is_algorithm_1_of_adamar(name, make_twin, alpha):
         for row in set(visited):
             interval = step - last.get(row, step - 1) - 1
             expected[row] *= 1 - min(1.0, alpha * interval)
+            if name == "lazy_adam":  # moments go on while the gradient is zero
+                twin.mean[row], twin.square[row] = 0.9**interval * twin.mean[row], 0.999**interval * twin.square[row]
             last[row] = step
         twin.step(expected, {row: gradient[batch == row].sum(axis=0) for row in set(visited)})
     np.testing.assert_allclose(table.numpy(), expected, rtol=0, atol=3e-6)

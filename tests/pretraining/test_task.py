@@ -96,9 +96,33 @@ def test_chunks_do_not_change_the_result(data, monkeypatch):
 
 def test_extreme_logits_stay_finite():
     queries = tf.constant([[1000.0, 0.0], [-1000.0, 0.0]])
+    itself = chunked.Entries(tf.constant([0, 1]), tf.constant([0, 0]))
     loss = softmax.softmax_loss(queries, tf.constant([[1.0, 0.0], [-1.0, 0.0]]), tf.zeros([2]),
-                                tf.constant([0, 0]), tf.zeros([2]))
+                                tf.constant([1000.0, -1000.0]), itself)
     assert float(loss) == pytest.approx(2000.0)  # 0 for the first query, 2000 for the second
+
+
+@pytest.mark.parametrize("far", [-1e9, 80.0, 1e9])
+@pytest.mark.parametrize("spread", [1.0, 18.0])
+def test_bounded_and_exact_exponentials_agree(far, spread, monkeypatch):
+    """With a spread of 18 the bound lies 73 above the lowest positive, near the most that the bound is used for."""
+    monkeypatch.setattr(softmax, "_FAR", far)
+    generator = np.random.default_rng(3)
+    queries, columns = (generator.normal(size=(rows, 3)) for rows in (30, 11))
+    queries *= spread / np.linalg.norm(queries, axis=1, keepdims=True)
+    columns /= np.linalg.norm(columns, axis=1, keepdims=True)
+    bias, own = generator.uniform(0, 10, 11), generator.uniform(-2.5 * spread, 10, 30)
+    inputs = [tf.constant(values, tf.float32) for values in (queries, columns, own)]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        loss = softmax.softmax_loss(*inputs[:2], tf.constant(bias, tf.float32), inputs[2])
+    exponentials = np.exp(queries @ columns.T + bias)
+    totals = np.exp(own) + exponentials.sum(axis=1)
+    shares = exponentials / totals[:, None]
+    assert float(loss) == pytest.approx(np.sum(np.log(totals) - own), rel=1e-6)
+    expected = shares @ columns, shares.T @ queries, np.exp(own) / totals - 1
+    for got, gradient in zip(tape.gradient(loss, inputs), expected, strict=True):
+        np.testing.assert_allclose(got, gradient, rtol=1e-5, atol=1e-5)
 
 
 def test_columns_count_repeats():

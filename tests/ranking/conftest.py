@@ -108,6 +108,12 @@ def write_planted(folder, seed=0):
 
 
 @pytest.fixture
+def drawn(planted):
+    """Columns of other impressions from the same factors: ``drawn(random, count)``."""
+    return lambda random, count: draw(random, planted.users, planted.items, count)
+
+
+@pytest.fixture
 def with_split(planted, tmp_path):
     """The planted dataset with other impressions in one split: ``with_split(split, **columns)``."""
 

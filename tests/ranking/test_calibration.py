@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import draw
 
 from tfrs_pretrain.ranking.run import train_arm
 
@@ -10,10 +9,10 @@ RATE = 0.1
 
 
 @pytest.fixture
-def sampled(planted, with_split):
+def sampled(drawn, with_split):
     """The planted dataset with a tenth of the training negatives."""
     random = np.random.default_rng(6)
-    columns = {name: np.asarray(values) for name, values in draw(random, planted.users, planted.items, 16000).items()}
+    columns = {name: np.asarray(values) for name, values in drawn(random, 16000).items()}
     kept = (columns["label"] == 1) | (random.random(16000) < RATE)
     return with_split("train", **{name: values[kept] for name, values in columns.items()})
 

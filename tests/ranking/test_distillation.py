@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from tfrs_pretrain.config import DistillationConfig
-from tfrs_pretrain.ranking.distillation import distillation_step, label_step, soft_losses, soft_weight
+from tfrs_pretrain.ranking.build import build_learner
+from tfrs_pretrain.ranking.distillation import TEACHER_LOGITS, distillation_step, label_step, soft_losses, soft_weight
 
 STUDENT = np.array([-2.0, 0.5, 3.0, 1.0], np.float32)
 TEACHER = np.array([-1.0, 2.0, -0.5, 0.0], np.float32)
@@ -90,3 +91,19 @@ def test_terms_are_reported_apart_and_mix_to_the_loss(build):
         weight = values["soft_weight"]
         assert values["loss"] == pytest.approx((1 - weight) * values["hard"] + weight * values["soft"], rel=1e-5)
         assert values["teacher"] != values["hard"]
+
+
+def test_each_head_learns_from_the_teachers_head_with_its_own_weight(planted, config):
+    ranking = config.ranking.model_copy(update={"labels": {"liked": 0.25}})
+    student = build_learner(ranking, planted.dataset, config.ranking.arms["scratch"], None, hidden=(16, 8), seed=11,
+                            privileged=False)
+    batch = next(batches()) | {"liked": tf.zeros([64])}
+    teacher = np.random.default_rng(1).normal(size=(64, 2)).astype(np.float32)
+    before = student.ranker.logits(batch).numpy()
+    values = distillation_step(student, None, DistillationConfig(weight=0.5, temperature=2.0))(
+        batch | {TEACHER_LOGITS: tf.constant(teacher)})
+    terms = 4 * cross_entropy(sigmoid(teacher / 2), before / 2)
+    assert float(values["soft"]) == pytest.approx((terms[:, 0] + 0.25 * terms[:, 1]).mean(), rel=1e-5)
+    labels = np.stack([batch["label"], np.zeros(64)], axis=1)
+    hard = cross_entropy(labels, before)
+    assert float(values["hard"]) == pytest.approx((hard[:, 0] + 0.25 * hard[:, 1]).mean(), rel=1e-5)

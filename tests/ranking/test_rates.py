@@ -9,6 +9,7 @@ from tfrs_pretrain.embeddings.optimizers import Decayed, IntervalDecay, LazyAdam
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.losses import ONE_LABEL
+from tfrs_pretrain.ranking.rates import make_rate, rate_at
 
 ARM = {"schedule": "linear", "warmup_steps": 2, "learning_rate": 0.4, "table_learning_rate": 0.8}
 # Two steps of warm-up, (step + 1) / 3 of the rate, then a line that ends at 0 after step 10.
@@ -50,3 +51,11 @@ def test_every_table_takes_the_arms_rule(arm, rule, planted, config):
     learner = build_learner(config.ranking, planted.dataset, ArmConfig(**arm), None, hidden=(4,), seed=1,
                             privileged=False)
     assert {table.optimizer for table in learner.ranker.tables.values()} == {rule}
+
+
+def test_a_constant_rate_stays_a_number_and_a_line_needs_no_warm_up(config):
+    assert make_rate(config.ranking, 0.3, 10) == 0.3
+    falling = make_rate(config.ranking.model_copy(update={"schedule": "linear"}), 0.4, 10)
+    rates = [float(rate_at(falling, tf.constant(step, tf.int64))) for step in (0, 5, 10)]
+    assert rates == pytest.approx([0.4, 0.2, 0.0])
+    assert rate_at(0.3, tf.constant(5)) == 0.3

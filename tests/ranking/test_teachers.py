@@ -1,5 +1,8 @@
 """Teachers that do not learn: stored logits and trained rankers."""
 
+import json
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,9 +14,10 @@ from tfrs_pretrain.data.impressions import evaluation_batches, training_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.build import build_parts
-from tfrs_pretrain.ranking.distillation import TEACHER, distillation_step, label_step
-from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.ranking.teachers import StoredLogits, open_teacher
+from tfrs_pretrain.ranking.distillation import TEACHER_LOGITS, distillation_step, label_step
+from tfrs_pretrain.ranking.run import run_identity, train_arm
+from tfrs_pretrain.ranking.stored_logits import StoredLogits
+from tfrs_pretrain.ranking.teachers import open_teacher, teacher_digest
 
 LABELS = ("label",)
 
@@ -101,9 +105,30 @@ def test_a_trained_ranker_teaches_its_logits(planted, trained):
     batch = some_batch(planted.dataset, teacher)
     beside = next(iter(teacher.beside(tf.data.Dataset.from_tensors(batch))))
     expected = load_ranker(trained, planted.dataset).logits(batch)
-    np.testing.assert_allclose(beside[TEACHER], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(beside[TEACHER_LOGITS], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(UserError, match="has no head for label 'liked'"):
         open_teacher(trained, planted.dataset, ("label", "liked"))
+
+
+def test_a_teacher_of_the_time_that_judges_is_refused(planted, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "late")
+    manifest = json.loads((trained / "manifest.json").read_text())
+    manifest["windows"]["train"]["end"] = 21
+    manifest["windows"]["validation"]["start"] = 21
+    (tmp_path / "late" / "manifest.json").write_text(json.dumps(manifest))
+    words = r"learnt from window \[10, 21\), which must end before the validation window \[20, 22\) starts"
+    with pytest.raises(UserError, match=words):
+        open_teacher(tmp_path / "late", planted.dataset, LABELS)
+
+
+def test_another_teacher_is_another_run(planted, config, stored, train_keys):
+    path = stored()
+    identity = run_identity(with_teacher(config, path), planted.dataset, "taught", None, 1)
+    again = run_identity(with_teacher(config, path), planted.dataset, "taught", None, 1)
+    stored(key=train_keys, logit=np.zeros(len(train_keys)))
+    other = run_identity(with_teacher(config, path), planted.dataset, "taught", None, 1)
+    assert identity == again != other
+    assert teacher_digest(DistillationConfig()) is None
 
 
 def with_teacher(config, path, **settings):
@@ -138,7 +163,7 @@ def test_stored_logits_teach_what_the_same_logits_in_the_batch_teach(planted, co
              (("user", 150), ("item", 250), ("place", 3))}
     batch |= {"price": tf.zeros([64]), "label": tf.constant(random.integers(0, 2, 64), tf.float32)}
     logits = tf.constant(random.normal(size=(64, 1)), tf.float32)
-    values = distillation_step(build("student"), None, settings)(batch | {TEACHER: logits})
+    values = distillation_step(build("student"), None, settings)(batch | {TEACHER_LOGITS: logits})
     before = build("student").ranker.logits(batch).numpy()[:, 0].astype(np.float64)
     target = 1 / (1 + np.exp(-logits.numpy()[:, 0] / 2))
     soft = 4 * np.mean(target * np.log(1 + np.exp(-before / 2)) + (1 - target) * np.log(1 + np.exp(before / 2)))

@@ -31,6 +31,8 @@ LENGTH, VALUES = 6, 3
 def config():
     tree = planted_tree()
     tree["schema"] |= {"labels": ["liked", "shared"], "history": {"length": LENGTH}}
+    [quality] = [feature for feature in tree["schema"]["features"] if feature["name"] == "quality"]
+    quality["log1p"] = True
     tree["schema"]["features"] += [
         {"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": VALUES},
         {"name": "codes", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2,

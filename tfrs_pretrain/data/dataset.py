@@ -85,10 +85,14 @@ def list_columns(schema: Schema) -> dict[str, int]:
 
 @dataclasses.dataclass(frozen=True)
 class NumericStatistics:
-    """Mean and standard deviation of a numeric feature over the training impressions, missing values left out."""
+    """Mean and standard deviation of a numeric feature over the training impressions, missing values left out.
+
+    With ``log1p`` they are those of sign(x) log(1 + |x|).
+    """
 
     mean: float
     std: float
+    log1p: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +156,8 @@ class Dataset:
         return int(self.info["vocabularies"][name]["rows"])
 
     def numeric(self, name: str) -> NumericStatistics:
-        return NumericStatistics(**self.info["numeric"][name])
+        [feature] = [feature for feature in self.schema.features if feature.name == name]
+        return NumericStatistics(**self.info["numeric"][name], log1p=feature.log1p)
 
     def files(self, split: str) -> list[str]:
         return [str(self.folder / shard["path"]) for shard in self.info["splits"][split]["shards"]]

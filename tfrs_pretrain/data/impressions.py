@@ -20,6 +20,7 @@ from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, REQUEST, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
+PARSED_TOGETHER = 4096
 FIELDS = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"}
 
 Batch = dict[str, tf.Tensor]
@@ -44,14 +45,17 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
         functools.partial(tf.data.TFRecordDataset, compression_type=_compression(dataset, "impressions/train")),
         cycle_length=INTERLEAVED_FILES, block_length=1024)
 
-    def permuted(index: tf.Tensor, serialized: tf.Tensor) -> Batch:
-        columns = _parsed(serialized, dataset, names)
+    def permuted(index: tf.Tensor, columns: Batch) -> Batch:
+        impressions = tf.shape(next(iter(columns.values())))[0]
         order = tf.random.experimental.stateless_shuffle(
-            tf.range(tf.size(serialized)), tf.stack([seed, epoch * 2**20 + tf.cast(index, tf.int32)]))
+            tf.range(impressions), tf.stack([seed, epoch * 2**20 + tf.cast(index, tf.int32)]))
         order = order[tf.where(index == windows_done, impressions_done, 0):]
         return {name: tf.gather(values, order) for name, values in columns.items()}
 
-    windows = records.batch(window).enumerate().skip(windows_done).map(permuted, num_parallel_calls=1)
+    # Parsed in parts that stay in the cache: in one part, a window takes three times as long.
+    parts = records.skip(windows_done * window).batch(PARSED_TOGETHER).map(
+        lambda serialized: _parsed(serialized, dataset, names), num_parallel_calls=2, deterministic=True)
+    windows = parts.rebatch(window).enumerate(start=windows_done).map(permuted, num_parallel_calls=1)
     # One window ahead: the next is parsed while batches of this one train.
     return windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8)
 

@@ -43,6 +43,11 @@ class SparseOptimizer(abc.ABC):
           float32 [n, dim] to subtract from the rows, and the new state.
         """
 
+    def rested(self, slots: dict[str, tf.Tensor], absences: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The state of rows after float32 [n, 1] steps in which their gradient was zero; here it stands still."""
+        del absences
+        return slots
+
     def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """float32 [n, dim] gradients with those of a penalty on the ``rows`` [n, dim]; here there is none."""
         del rows
@@ -67,6 +72,10 @@ class LazyAdam(SparseOptimizer):
 
     def slots(self, dim: int) -> dict[str, Slot]:
         return {"mean": Slot(dim), "square": Slot(dim)}
+
+    def rested(self, slots: dict[str, tf.Tensor], absences: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mean": slots["mean"] * tf.pow(self.beta_1, absences),
+                "square": slots["square"] * tf.pow(self.beta_2, absences)}
 
     def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -130,6 +139,9 @@ class Decayed(SparseOptimizer):
     def slots(self, dim: int) -> dict[str, Slot]:
         return self.rule.slots(dim)
 
+    def rested(self, slots: dict[str, tf.Tensor], absences: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.rule.rested(slots, absences)
+
     def regularize(self, rows: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         return gradients + self.l2 * rows
 
@@ -145,7 +157,11 @@ class IntervalDecay(SparseOptimizer):
     Li and Lyu, "Adaptive Regularization for Large-Scale Sparse Feature Embedding Models" (ICLR 2026, arXiv 2511.06374),
     section 3.1 and algorithm 1: at step k a row that was last updated at step s shrinks by the factor
     1 - min(1, alpha * (k - s - 1)), beside the update and outside its moments, as in AdamW. Rows of every batch do not
-    shrink, rare rows shrink most. As everywhere here, a row moves only in the steps that it takes part in.
+    shrink, rare rows shrink most.
+
+    As everywhere here, a row moves only in the steps that it takes part in, so it shrinks once, when it is met again.
+    Its moments then stand as if every step had updated them, as in the algorithm: momentum that outlived the absence
+    would bring back what the decay takes, and rare rows would still be memorised.
 
     Before its first update a row does not shrink. The paper's rows start at zero, where this makes no difference; here
     it keeps pretrained rows whole until the ranker meets them.
@@ -161,14 +177,19 @@ class IntervalDecay(SparseOptimizer):
         return self.rule.regularize(rows, gradients)
 
     def decay(self, rows: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        last = slots["last_step"]
-        interval = tf.where(last > 0, step - last - 1.0, tf.zeros_like(last))
-        return tf.minimum(self.alpha * interval, 1.0) * rows
+        return tf.minimum(self.alpha * _interval(slots, step), 1.0) * rows
 
     def update(self, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        delta, state = self.rule.update(gradients, slots, step, learning_rate)
+        rested = self.rule.rested(slots, _interval(slots, step))
+        delta, state = self.rule.update(gradients, rested, step, learning_rate)
         return delta, state | {"last_step": tf.fill(tf.shape(slots["last_step"]), step)}
+
+
+def _interval(slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+    """float32 [n, 1]: steps since the last update of each row, 0 before the first."""
+    last = slots["last_step"]
+    return tf.where(last > 0, step - last - 1.0, tf.zeros_like(last))
 
 
 @dataclasses.dataclass(frozen=True)

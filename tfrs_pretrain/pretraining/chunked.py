@@ -32,20 +32,26 @@ class ChunkLoss(NamedTuple):
 
     Attributes:
       losses: float32 [rows].
-      gradient: float32 [rows, columns] of the loss with respect to the logits.
+      gradient: float32 [rows, columns] of the loss with respect to the logits, up to ``scale``.
+      scale: float32 [rows] that each row of ``gradient`` lacks; multiplying the products with it is cheaper.
       own_gradient: float32 [rows] with respect to the queries' own values.
     """
 
     losses: tf.Tensor
     gradient: tf.Tensor
+    scale: tf.Tensor
     own_gradient: tf.Tensor
+
+    def times(self, weights: tf.Tensor) -> ChunkLoss:
+        """The same with each row's loss multiplied by its weight [rows]."""
+        return ChunkLoss(weights * self.losses, self.gradient, weights * self.scale, weights * self.own_gradient)
 
 
 Head = Callable[[tf.Tensor, slice, tf.Tensor], ChunkLoss]
 
 
-def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head,
-                 weights: tf.Tensor | None = None) -> tf.Tensor:
+def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head, weights: tf.Tensor | None = None,
+                 unless: tuple[tf.Tensor, Head] | None = None) -> tf.Tensor:
     """Sum of ``head`` over chunks of the logits ``queries @ columns.T``, with gradients formed in the same pass.
 
     Args:
@@ -55,48 +61,48 @@ def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: H
       head: from float32 [rows, columns] logits, the slice of the queries they belong to, and float32 [rows] own
         values; what else it reads carries no gradient.
       weights: float32 [batch] of the queries' losses, each 1 where None; carries no gradient.
+      unless: where the boolean scalar is true, this head in place of the other.
 
     Returns:
       float32 scalar.
     """
-    return _with_gradients(head, weights)(queries, columns, own)
-
-
-def _with_gradients(head: Head, weights: tf.Tensor | None) -> Callable[..., tf.Tensor]:
     @tf.custom_gradient
     def loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-        batch, width = tf.shape(queries)[0], tf.shape(columns)[0]
-        chunk = tf.clip_by_value(CHUNK_LOGITS // width, 1, batch)
-        chunks = (batch + chunk - 1) // chunk
-        parts = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=[None, queries.shape[1]])
-        own_parts = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=[None])
+        def over_chunks(head: Head) -> tuple[tf.Tensor, ...]:
+            return _over_chunks(queries, columns, own, head, weights)
 
-        def body(index: tf.Tensor, total: tf.Tensor, parts: tf.TensorArray, own_parts: tf.TensorArray,
-                 column_gradient: tf.Tensor) -> tuple[Any, ...]:
-            rows = slice(index * chunk, tf.minimum((index + 1) * chunk, batch))
-            done = head(tf.matmul(queries[rows], columns, transpose_b=True), rows, own[rows])
-            weigh = _scale_by(None if weights is None else weights[rows])
-            return (index + 1, total + tf.reduce_sum(weigh(done.losses)),
-                    parts.write(index, weigh(tf.matmul(done.gradient, columns))),
-                    own_parts.write(index, weigh(done.own_gradient)),
-                    column_gradient + tf.matmul(done.gradient, weigh(queries[rows]), transpose_a=True))
+        if unless is None:
+            total, *parts = over_chunks(head)
+        else:
+            total, *parts = tf.cond(unless[0], lambda: over_chunks(unless[1]), lambda: over_chunks(head))
+        return total, lambda upstream: tuple(upstream * part for part in parts)
 
-        _, total, parts, own_parts, column_gradient = tf.while_loop(
-            lambda index, *_: index < chunks, body,
-            (tf.constant(0), tf.constant(0.0), parts, own_parts, tf.zeros_like(columns)), parallel_iterations=1)
-        query_gradient = tf.ensure_shape(parts.concat(), queries.shape)
-        own_gradient = tf.ensure_shape(own_parts.concat(), own.shape)
-
-        def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return upstream * query_gradient, upstream * column_gradient, upstream * own_gradient
-
-        return total, gradients
-
-    return loss
+    return loss(queries, columns, own)
 
 
-def _scale_by(weights: tf.Tensor | None) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Multiplies each row of [rows] or [rows, dim] by its weight; the identity without weights."""
-    if weights is None:
-        return lambda values: values
-    return lambda values: values * tf.reshape(weights, [-1] + [1] * (values.shape.rank - 1))
+def _over_chunks(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head,
+                 weights: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
+    """The loss, and its gradients with respect to queries, columns and own values."""
+    batch, width = tf.shape(queries)[0], tf.shape(columns)[0]
+    chunk = tf.clip_by_value(CHUNK_LOGITS // width, 1, batch)
+    chunks = (batch + chunk - 1) // chunk
+    parts = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=[None, queries.shape[1]])
+    own_parts = tf.TensorArray(tf.float32, size=chunks, infer_shape=False, element_shape=[None])
+
+    def body(index: tf.Tensor, total: tf.Tensor, parts: tf.TensorArray, own_parts: tf.TensorArray,
+             column_gradient: tf.Tensor) -> tuple[Any, ...]:
+        rows = slice(index * chunk, tf.minimum((index + 1) * chunk, batch))
+        done = head(tf.matmul(queries[rows], columns, transpose_b=True), rows, own[rows])
+        if weights is not None:
+            done = done.times(weights[rows])
+        scale = done.scale[:, None]
+        return (index + 1, total + tf.reduce_sum(done.losses),
+                parts.write(index, scale * tf.matmul(done.gradient, columns)),
+                own_parts.write(index, done.own_gradient),
+                column_gradient + tf.matmul(done.gradient, scale * queries[rows], transpose_a=True))
+
+    _, total, parts, own_parts, column_gradient = tf.while_loop(
+        lambda index, *_: index < chunks, body,
+        (tf.constant(0), tf.constant(0.0), parts, own_parts, tf.zeros_like(columns)), parallel_iterations=1)
+    return (total, tf.ensure_shape(parts.concat(), queries.shape), column_gradient,
+            tf.ensure_shape(own_parts.concat(), own.shape))

@@ -27,6 +27,7 @@ def hinge_loss(queries: tf.Tensor, columns: tf.Tensor, costs: tf.Tensor, margin:
         if masked is not None:
             places = masked.within(rows)
             over = tf.tensor_scatter_nd_update(over, places, tf.zeros([tf.shape(places)[0]]))
-        return ChunkLoss(tf.reduce_sum(over * costs, axis=1), tf.where(over > 0.0, costs, 0.0), tf.zeros_like(unused))
+        return ChunkLoss(tf.reduce_sum(over * costs, axis=1), tf.where(over > 0.0, costs, 0.0), tf.ones_like(unused),
+                         tf.zeros_like(unused))
 
     return chunked_loss(queries, columns, tf.zeros_like(queries[:, 0]), head, weights)

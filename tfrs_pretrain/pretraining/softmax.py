@@ -1,4 +1,4 @@
-"""Softmax cross-entropy against many columns, with loss and gradients in one pass over chunks of queries."""
+"""Softmax cross-entropy against many negatives, with loss and gradients in one pass over chunks of queries."""
 
 from __future__ import annotations
 
@@ -6,67 +6,52 @@ import tensorflow as tf
 
 from tfrs_pretrain.pretraining.chunked import ChunkLoss, Entries, chunked_loss
 
+_FAR = 80.0  # exp(-80) is still an ordinary float32
 
-def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, positive: tf.Tensor, own_bias: tf.Tensor,
+
+def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, own: tf.Tensor,
                  masked: Entries | None = None, weights: tf.Tensor | None = None) -> tf.Tensor:
-    """Sum over queries of logsumexp(logits) - positive logit, where ``logits = queries @ columns.T + bias``.
+    """Sum over queries of log(exp(own) + sum(exp(logits))) - own, where ``logits = queries @ columns.T + bias``.
 
-    Each query's own column takes ``own_bias`` in place of its ``bias``. Exact: every row's maximum is subtracted. The
-    [batch, columns] logits exist one chunk at a time, and gradients are formed while they do.
-
-    Args:
-      queries: float32 [batch, dim].
-      columns: float32 [columns, dim].
-      bias: float32 [columns]; carries no gradient.
-      positive: int32 [batch], each query's own column.
-      own_bias: float32 [batch]; carries no gradient.
-      masked: places, none of them a query's own column, that take no part.
-      weights: float32 [batch] of the queries' losses, each 1 where None.
-
-    Returns:
-      float32 scalar.
-    """
-    shift = own_bias - tf.gather(bias, positive)
-
-    def head(products: tf.Tensor, rows: slice, unused: tf.Tensor) -> ChunkLoss:
-        places = positive[rows]
-        own = tf.stack([tf.range(tf.shape(places)[0]), places], axis=1)
-        logits = _without(products + bias, masked, rows)                                  # [rows, columns]
-        logits = tf.tensor_scatter_nd_add(logits, own, shift[rows])
-        maximum = tf.reduce_max(logits, axis=1, keepdims=True)
-        shares = tf.exp(logits - maximum)
-        totals = tf.reduce_sum(shares, axis=1, keepdims=True)
-        losses = tf.math.log(totals) + maximum - tf.gather(logits, places[:, None], batch_dims=1)  # [rows, 1]
-        gradient = tf.tensor_scatter_nd_sub(shares / totals, own, tf.ones_like(unused))
-        return ChunkLoss(losses[:, 0], gradient, tf.zeros_like(unused))
-
-    return chunked_loss(queries, columns, tf.zeros_like(own_bias), head, weights)
-
-
-def separate_softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, own: tf.Tensor,
-                          masked: Entries | None = None, weights: tf.Tensor | None = None) -> tf.Tensor:
-    """The same where the positives are no columns: sum of log(exp(own) + sum(exp(logits))) - own.
+    The [batch, columns] logits exist one chunk at a time, and gradients are formed while they do. Exponentials are
+    relative to one bound of all logits, which costs nothing, or where a positive lies too far below it (large norms,
+    low temperatures) relative to each row's maximum: neither overflows nor loses a row.
 
     Args:
       queries: float32 [batch, dim].
       columns: float32 [columns, dim], negatives.
       bias: float32 [columns]; carries no gradient.
       own: float32 [batch], positive logits.
-      masked: places that take no part.
+      masked: places that take no part, as those of a query's positive where it is among the columns.
       weights: float32 [batch] of the queries' losses, each 1 where None.
 
     Returns:
       float32 scalar.
     """
-    def head(products: tf.Tensor, rows: slice, own_rows: tf.Tensor) -> ChunkLoss:
+    bound = tf.maximum(_longest(queries) * _longest(columns) + tf.reduce_max(bias), tf.reduce_max(own))
+    far = bound - tf.reduce_min(own) > _FAR
+    below = bias - bound
+
+    def bounded(products: tf.Tensor, rows: slice, own_rows: tf.Tensor) -> ChunkLoss:
+        return _cross_entropy(tf.exp(_without(products + below, masked, rows)), own_rows, bound)
+
+    def exact(products: tf.Tensor, rows: slice, own_rows: tf.Tensor) -> ChunkLoss:
         logits = _without(products + bias, masked, rows)                                  # [rows, columns]
         maximum = tf.maximum(tf.reduce_max(logits, axis=1), own_rows)
-        shares = tf.exp(logits - maximum[:, None])
-        totals = tf.reduce_sum(shares, axis=1) + tf.exp(own_rows - maximum)
-        losses = tf.math.log(totals) + maximum - own_rows
-        return ChunkLoss(losses, shares / totals[:, None], tf.exp(own_rows - maximum) / totals - 1.0)
+        return _cross_entropy(tf.exp(logits - maximum[:, None]), own_rows, maximum)
 
-    return chunked_loss(queries, columns, own, head, weights)
+    return chunked_loss(queries, columns, own, bounded, weights, unless=(far, exact))
+
+
+def _cross_entropy(shares: tf.Tensor, own: tf.Tensor, shift: tf.Tensor) -> ChunkLoss:
+    """Of float32 [rows] positive logits and [rows, columns] exponentials of the other logits, less ``shift`` each."""
+    own_share = tf.exp(own - shift)
+    totals = tf.reduce_sum(shares, axis=1) + own_share
+    return ChunkLoss(tf.math.log(totals) + shift - own, shares, 1.0 / totals, own_share / totals - 1.0)
+
+
+def _longest(rows: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_max(tf.reduce_sum(tf.square(rows), axis=1)))
 
 
 def _without(logits: tf.Tensor, masked: Entries | None, rows: slice) -> tf.Tensor:

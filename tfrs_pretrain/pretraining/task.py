@@ -10,7 +10,7 @@ import tensorflow_recommenders as tfrs
 from tfrs_pretrain.pretraining.chunked import Entries
 from tfrs_pretrain.pretraining.contrastive import hinge_loss
 from tfrs_pretrain.pretraining.negatives import Columns, own_hits, together, unique_columns
-from tfrs_pretrain.pretraining.softmax import separate_softmax_loss, softmax_loss
+from tfrs_pretrain.pretraining.softmax import softmax_loss
 
 __all__ = ["ContrastiveTask", "CosineContrastive", "InBatchSoftmax", "UniformSoftmax", "unique_columns"]
 
@@ -94,18 +94,17 @@ class InBatchSoftmax(ContrastiveTask):
             counted += prior
         queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
         candidates = self.represent(candidate_rows)
-        if self._refined:
-            own = self._certain(columns, once)
-            if prior is not None:
-                own += tf.gather(prior, columns.positive)
-            return softmax_loss(queries, candidates, counted, columns.positive, own, masked, weights)
-        own_once = tf.gather(once if prior is None else once + prior, columns.positive)
+        own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
+        if prior is not None:
+            own += tf.gather(prior, columns.positive)
+        own += self._certain(columns, once) if self._refined else tf.gather(once, columns.positive)
+        itself = Entries(tf.range(tf.size(columns.positive)), columns.positive)
+        others = itself if masked is None else together(itself, masked)
         if self._remove_accidental_hits:
-            return softmax_loss(queries, candidates, counted, columns.positive, own_once, masked, weights)
+            return softmax_loss(queries, candidates, counted, own, others, weights)
         # The positive logit itself never counts its repeats, only the denominator does.
-        own = tf.gather(counted, columns.positive)
-        repeats = _sum(own - own_once, weights)
-        return softmax_loss(queries, candidates, counted, columns.positive, own, masked, weights) + repeats
+        repeats = tf.math.log(tf.cast(tf.gather(columns.counts, columns.positive), tf.float32))
+        return softmax_loss(queries, candidates, counted, own + repeats, others, weights) + _sum(repeats, weights)
 
     @staticmethod
     def _certain(columns: Columns, once: tf.Tensor) -> tf.Tensor:
@@ -149,8 +148,8 @@ class UniformSoftmax(ContrastiveTask):
             own += tf.gather(prior, columns.positive)
             bias += prior[:tf.size(columns.counts)]
         hits = own_hits(columns)
-        return separate_softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
-                                     hits if masked is None else together(hits, masked), weights)
+        return softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
+                            hits if masked is None else together(hits, masked), weights)
 
 
 class CosineContrastive(ContrastiveTask):

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.config import ArmConfig, Config, DistillationConfig, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.ranking.anchor import make_anchor
 from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
+from tfrs_pretrain.ranking.fixed_teacher import FixedTeacher
 from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.losses import LabelLoss
@@ -22,7 +23,7 @@ from tfrs_pretrain.ranking.meda import Rounds, make_meda
 from tfrs_pretrain.ranking.network import make_network
 from tfrs_pretrain.ranking.ranker import build_ranker
 from tfrs_pretrain.ranking.rates import make_rate
-from tfrs_pretrain.ranking.teachers import FixedTeacher, open_teacher
+from tfrs_pretrain.ranking.teachers import open_teacher
 from tfrs_pretrain.ranking.transfer import (
     initial_rows,
     seed_of,
@@ -87,10 +88,15 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     if distillation.teacher is not None:
         fixed = open_teacher(Path(distillation.teacher), dataset, student.ranker.labels)
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
-    larger = ranking.model_copy(update={"backbone": distillation.backbone or ranking.backbone})
-    teacher = build_learner(larger, dataset, arm, embeddings, hidden=distillation.hidden, steps=total,
-                            seed=seed_of(config.seed, "teacher"), privileged=distillation.privileged)
+    teacher = build_learner(teacher_settings(ranking, distillation), dataset, arm, embeddings, steps=total,
+                            hidden=distillation.hidden, privileged=distillation.privileged,
+                            seed=seed_of(config.seed, "teacher"))
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
+
+
+def teacher_settings(ranking: RankingConfig, distillation: DistillationConfig) -> RankingConfig:
+    """Settings of a teacher that learns: those of its student, but for the backbone where it has its own."""
+    return ranking.model_copy(update={"backbone": distillation.backbone}) if distillation.backbone else ranking
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,

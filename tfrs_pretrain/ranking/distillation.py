@@ -15,7 +15,7 @@ from tfrs_pretrain.config import DistillationConfig
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.losses import hard_losses
 
-TEACHER = "teacher_logits"  # column of a batch: a fixed teacher's float32 [batch, heads]
+TEACHER_LOGITS = "teacher_logits"  # column of a batch: a fixed teacher's float32 [batch, heads]
 
 Step = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 
@@ -55,14 +55,15 @@ def distillation_step(student: Learner, teacher: Learner | None, config: Distill
     """A step in which the student learns from labels and from a teacher's logits.
 
     A teacher that learns is updated first, from labels alone; the student sees its logits from before that. Without
-    one, the logits come with the batch, as column ``TEACHER``. Reported: ``loss`` (all that the student minimises), its
-    parts ``hard``, ``soft`` and, with an anchor, ``anchor``; the teacher's own loss ``teacher``; the ``soft_weight``.
+    one, the logits come with the batch, as column ``TEACHER_LOGITS``. Reported: ``loss`` (all that the student
+    minimises), its parts ``hard``, ``soft`` and, with an anchor, ``anchor``; the teacher's own loss ``teacher``; the
+    ``soft_weight``.
     """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         weight = soft_weight(student.steps, config)
         if teacher is None:
-            teacher_logits = batch[TEACHER]
+            teacher_logits = batch[TEACHER_LOGITS]
         else:
             teacher_logits = teacher.learn(batch, lambda logits: teacher.label_loss(batch, logits)).logits
 

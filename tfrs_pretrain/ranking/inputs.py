@@ -93,5 +93,7 @@ def normalized(values: tf.Tensor, statistics: NumericStatistics) -> tf.Tensor:
 
     A feature that never varied in training has no scale: its differences stay in raw units.
     """
+    if statistics.log1p:
+        values = tf.sign(values) * tf.math.log1p(tf.abs(values))
     scaled = (values - statistics.mean) / (statistics.std or 1.0)
     return tf.where(tf.math.is_nan(values), tf.zeros_like(values), scaled)

@@ -5,8 +5,8 @@
     <output>.best/epoch-0003/<number>.npy   tables and dense weights of the ranker
     <output>.best/epoch-0003/manifest.json  written last
 
-Early stopping is what the one-epoch phenomenon makes of most rankers: Prechelt, "Early Stopping - But When?" (Neural
-Networks: Tricks of the Trade, 1998), criterion UP with strips of one epoch, where ``patience`` is the number of strips.
+Early stopping on a held-out set, after Prechelt, "Early Stopping - But When?" (Neural Networks: Tricks of the Trade,
+1998): training ends when ``patience`` epochs in a row brought no new best, and the best one is what counts.
 """
 
 from __future__ import annotations

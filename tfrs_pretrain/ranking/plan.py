@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.ranking.build import build_learner
+from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.training.plan import Choice, Layout, Plan, TablePlan
 
@@ -71,8 +71,8 @@ class ArmPlan(Plan):
         yield "student", build_learner(ranking, tiny, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
                                        steps=steps)
         if (distillation := arm.distillation) and distillation.teacher is None:
-            yield "teacher", build_learner(ranking, tiny, arm, None, hidden=distillation.hidden, seed=0,
-                                           privileged=distillation.privileged, steps=steps)
+            yield "teacher", build_learner(teacher_settings(ranking, distillation), tiny, arm, None, seed=0,
+                                           hidden=distillation.hidden, privileged=distillation.privileged, steps=steps)
 
 
 def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:

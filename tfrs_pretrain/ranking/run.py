@@ -20,6 +20,7 @@ from tfrs_pretrain.ranking.keeper import best_folder, make_keeper
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.plan import ArmPlan
 from tfrs_pretrain.ranking.predict import judge, predict
+from tfrs_pretrain.ranking.teachers import teacher_digest
 from tfrs_pretrain.ranking.trainee import ArmTrainee
 from tfrs_pretrain.ranking.transfer import coverage, print_coverage
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
@@ -111,6 +112,7 @@ def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddi
     return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
             "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
             "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
+            "teacher_digest": teacher_digest(config.ranking.arms[arm].distillation),
             "deterministic": config.training.deterministic, "replicas": replicas}
 
 
