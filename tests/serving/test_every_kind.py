@@ -13,10 +13,12 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.model_teachers import ServedTeacher
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.serving.export import check_scores, export
 from tfrs_pretrain.serving.golden import Golden
@@ -164,6 +166,16 @@ def test_warmup_requests_are_answered(exported):
     for record in tf.data.TFRecordDataset(str(path / "assets.extra/tf_serving_warmup_requests")).as_numpy_iterator():
         sent = PredictionLog.FromString(record).predict_log.request
         run_signature(path, "serving_default", {name: tf.make_ndarray(proto) for name, proto in sent.inputs.items()})
+
+
+def test_the_served_model_can_teach_on_the_records_alone(exported, trained, dataset):
+    """Raw values made up from the rows of records score as the raw values of the log did."""
+    path, _ = exported
+    teacher = ServedTeacher(path, dataset, ("label", "liked"))
+    assert {"tags", "codes", "history"} <= set(teacher.columns)
+    ranker = load_ranker(trained[0], dataset)
+    for batch in evaluation_batches(dataset, "impressions/train", batch_size=500).take(2):
+        np.testing.assert_allclose(teacher.logits(batch), ranker.logits(batch), rtol=0, atol=1e-4)
 
 
 def test_only_the_tables_once_and_dense_weights_are_saved(trained, dataset, tmp_path):

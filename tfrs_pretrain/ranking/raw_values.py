@@ -9,16 +9,16 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.schema import ITEM_ID, USER_ID
-from tfrs_pretrain.vocabulary import ARROW_TYPES, Vocabulary
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, PADDING, USER_ID
+from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING, Vocabulary
 
 
 class RawValues:
     """Raw ids and features by the name of a served model's input.
 
-    The two ids and the numeric features lie in the record as they came. Of a categorical value the record has its row:
-    an admitted value is found again; a value that shares its row with others is replaced by one that shares it too,
-    which the same vocabulary cannot tell apart.
+    The two ids and the numeric features lie in the record as they came. Of other values, also those of lists, the
+    record has the row: an admitted value is found again; a value that shares its row with others is replaced by one
+    that shares it too, which the same vocabulary cannot tell apart. Padding becomes the missing value.
 
     Args:
       dataset: the records' schema and vocabularies.
@@ -27,16 +27,22 @@ class RawValues:
 
     def __init__(self, dataset: Dataset, names: list[str]):
         schema = dataset.schema
-        categorical = {feature.name for feature in schema.of_kind("categorical", privileged=True)}
+        vocabularies = {feature.name: feature.name for feature in schema.features if feature.kind != "numeric"}
+        vocabularies |= {HISTORY: ITEM_ROW} if schema.history else {}
         plain = {USER_ID, ITEM_ID, *(feature.name for feature in schema.of_kind("numeric", privileged=True))}
-        self.names = tuple(name for name in names if name in categorical | plain)
-        self._values = {name: _as_tensor(values_of_rows(dataset.vocabulary(name)))
-                        for name in self.names if name in categorical}
+        self.names = tuple(name for name in names if name in vocabularies or name in plain)
+        self._values = {name: _as_tensor(values_of_rows(dataset.vocabulary(vocabularies[name])))
+                        for name in self.names if name in vocabularies}
 
     def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """``{name: [batch]}`` of a batch with the columns ``names``."""
-        return {name: tf.gather(self._values[name], batch[name]) if name in self._values else batch[name]
+        """``{name: [batch] or [batch, length]}`` of a batch with the columns ``names``."""
+        return {name: _raw(self._values[name], batch[name]) if name in self._values else batch[name]
                 for name in self.names}
+
+
+def _raw(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    found = tf.gather(values, tf.maximum(rows, 0))
+    return tf.where(rows == PADDING, tf.constant(MISSING[values.dtype.name], values.dtype), found)
 
 
 def values_of_rows(vocabulary: Vocabulary) -> pa.Array:
