@@ -1,11 +1,13 @@
 """The gate: what passes, what is refused, and the numbers beside it."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import yaml
 from planted_predictions import impressions, write_ranker
+from rich.console import Console
 from test_evaluate import run
 
 from tfrs_pretrain.config.gate import Gate, load_gate
@@ -13,6 +15,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.evaluate import evaluate
 from tfrs_pretrain.evaluation.promotion import promote
+from tfrs_pretrain.evaluation.table import show_verdict
 
 
 def gate(**asked):
@@ -198,3 +201,23 @@ def test_a_gate_that_is_not_there_is_named(tmp_path):
     (tmp_path / "list.yaml").write_text("[1, 2]")
     with pytest.raises(UserError, match=r"gate .* must be a mapping"):
         load_gate(str(tmp_path / "list.yaml"))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_verdict_fits_the_terminal_and_loses_nothing(rankers, width):
+    asked = gate(thresholds={"auc": {"min": 0.2}, "calibration": {"min": 0.5, "max": 2.0}},
+                 non_inferior={"auc": 0.01}, slices={"items=new": {"non_inferior": {"log_loss": 0.5}}})
+    verdict = promote(rankers["bad"], asked, rankers["good"])
+    for source in verdict["models"].values():
+        source["path"] = "short"
+    output = io.StringIO()
+    show_verdict(verdict, Console(file=output, width=width))
+    text = output.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert text.count("✗") == sum(check["passed"] is False for check in verdict["checks"]) == 1
+    for check in verdict["checks"]:
+        value = check["value"]
+        sign = "+" if check["kind"] == "non_inferior" else ""
+        assert (f"{value:,}" if check["kind"] == "min_impressions" else f"{value:{sign}.4f}") in text
+    assert "refused: 1 of" in text

@@ -12,6 +12,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.serving import export as module
 from tfrs_pretrain.serving.export import check_scores, export, next_version
 from tfrs_pretrain.serving.golden import Golden
@@ -92,6 +93,14 @@ def test_the_manifest_ties_the_model_to_what_it_came_from(exported, planted_conf
     assert stored["config"] == planted_config.resolved()
     assert stored["check"]["impressions"] == 32
     assert stored["check"]["largest_difference"] <= stored["check"]["tolerance"] == 1e-5
+
+
+def test_a_version_is_judged_by_the_ranker_it_came_from(exported, ranker_folder):
+    models, _ = exported
+    opened = Predictions.open(models / NAME)
+    assert opened.source["version"] == 1
+    np.testing.assert_array_equal(
+        opened.scores, pq.read_table(ranker_folder / "predictions/test.parquet")["score"].to_numpy())
 
 
 def test_the_next_version_follows_the_highest(tmp_path):

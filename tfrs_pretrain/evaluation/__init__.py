@@ -1,1 +1,1 @@
-"""Judging predictions: metrics by slice of the impressions."""
+"""Judging stored predictions: slices, intervals by user, paired comparison, the promotion gate. Needs no TensorFlow."""
