@@ -51,7 +51,7 @@ Head = Callable[[tf.Tensor, slice, tf.Tensor], ChunkLoss]
 
 
 def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head, weights: tf.Tensor | None = None,
-                 unless: tuple[tf.Tensor, Head] | None = None) -> tf.Tensor:
+                 unless: tuple[tf.Tensor, Head] | None = None, most: int | None = None) -> tf.Tensor:
     """Sum of ``head`` over chunks of the logits ``queries @ columns.T``, with gradients formed in the same pass.
 
     Args:
@@ -62,6 +62,7 @@ def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: H
         values; what else it reads carries no gradient.
       weights: float32 [batch] of the queries' losses, each 1 where None; carries no gradient.
       unless: where the boolean scalar is true, this head in place of the other.
+      most: columns that there can be in any batch, where that is known; a single chunk then needs no loop.
 
     Returns:
       float32 scalar.
@@ -69,6 +70,9 @@ def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: H
     @tf.custom_gradient
     def loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         def over_chunks(head: Head) -> tuple[tf.Tensor, ...]:
+            batch = queries.shape[0]
+            if batch is not None and most is not None and batch * most <= CHUNK_LOGITS:
+                return _chunk(queries, columns, own, slice(0, batch), head, weights)
             return _over_chunks(queries, columns, own, head, weights)
 
         if unless is None:
@@ -80,9 +84,20 @@ def chunked_loss(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: H
     return loss(queries, columns, own)
 
 
+def _chunk(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, rows: slice, head: Head,
+           weights: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
+    """The loss of the queries ``rows``, and its gradients with respect to queries, columns and own values."""
+    done = head(tf.matmul(queries, columns, transpose_b=True), rows, own)
+    if weights is not None:
+        done = done.times(weights)
+    scale = done.scale[:, None]
+    return (tf.reduce_sum(done.losses), scale * tf.matmul(done.gradient, columns),
+            tf.matmul(done.gradient, scale * queries, transpose_a=True), done.own_gradient)
+
+
 def _over_chunks(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: Head,
                  weights: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
-    """The loss, and its gradients with respect to queries, columns and own values."""
+    """The same for all queries, one chunk after the other."""
     batch, width = tf.shape(queries)[0], tf.shape(columns)[0]
     chunk = tf.clip_by_value(CHUNK_LOGITS // width, 1, batch)
     chunks = (batch + chunk - 1) // chunk
@@ -92,14 +107,10 @@ def _over_chunks(queries: tf.Tensor, columns: tf.Tensor, own: tf.Tensor, head: H
     def body(index: tf.Tensor, total: tf.Tensor, parts: tf.TensorArray, own_parts: tf.TensorArray,
              column_gradient: tf.Tensor) -> tuple[Any, ...]:
         rows = slice(index * chunk, tf.minimum((index + 1) * chunk, batch))
-        done = head(tf.matmul(queries[rows], columns, transpose_b=True), rows, own[rows])
-        if weights is not None:
-            done = done.times(weights[rows])
-        scale = done.scale[:, None]
-        return (index + 1, total + tf.reduce_sum(done.losses),
-                parts.write(index, scale * tf.matmul(done.gradient, columns)),
-                own_parts.write(index, done.own_gradient),
-                column_gradient + tf.matmul(done.gradient, scale * queries[rows], transpose_a=True))
+        loss, part, more, own_part = _chunk(queries[rows], columns, own[rows], rows, head,
+                                            None if weights is None else weights[rows])
+        return (index + 1, total + loss, parts.write(index, part), own_parts.write(index, own_part),
+                column_gradient + more)
 
     _, total, parts, own_parts, column_gradient = tf.while_loop(
         lambda index, *_: index < chunks, body,

@@ -20,11 +20,13 @@ class Columns(NamedTuple):
       ids: int32 [columns], the same on every replica; those that serve as negatives come first.
       counts: int32 [negatives], how often each negative appears in the global batch and the uniform draws.
       positive: int32 [batch], this replica's pairs -> column of their candidate.
+      most: negatives that there can be in any batch, where that is known.
     """
 
     ids: tf.Tensor
     counts: tf.Tensor
     positive: tf.Tensor
+    most: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +54,11 @@ class NegativeSampling:
                                             maxval=self.rows, dtype=tf.int32)
         if self.in_batch:
             ids, position, counts = tf.unique_with_counts(tf.concat([everyone, draws], axis=0))
-            return Columns(ids, counts, _own_part(position, candidates))
+            return Columns(ids, counts, _own_part(position, candidates), position.shape[0])
         ids, position = tf.unique(tf.concat([draws, everyone], axis=0))
         drawn = position[:self.uniform]
         counts = tf.math.bincount(drawn, minlength=tf.reduce_max(drawn) + 1)
-        return Columns(ids, counts, _own_part(position[self.uniform:], candidates))
+        return Columns(ids, counts, _own_part(position[self.uniform:], candidates), self.uniform)
 
     def probability(self, candidates: np.ndarray, batch: int) -> np.ndarray:
         """float64 [rows]: probability that one negative of a global batch is this row.
@@ -77,7 +79,7 @@ class NegativeSampling:
 def unique_columns(candidates: tf.Tensor) -> Columns:
     """In-batch columns of int32 [batch] candidates; with several replicas, of the candidates of all of them."""
     ids, position, counts = tf.unique_with_counts(from_all_replicas(candidates))
-    return Columns(ids, counts, _own_part(position, candidates))
+    return Columns(ids, counts, _own_part(position, candidates), position.shape[0])
 
 
 def _own_part(position: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:

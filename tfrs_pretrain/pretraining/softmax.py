@@ -10,7 +10,7 @@ _FAR = 80.0  # exp(-80) is still an ordinary float32
 
 
 def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, own: tf.Tensor,
-                 masked: Entries | None = None, weights: tf.Tensor | None = None) -> tf.Tensor:
+                 masked: Entries | None = None, weights: tf.Tensor | None = None, most: int | None = None) -> tf.Tensor:
     """Sum over queries of log(exp(own) + sum(exp(logits))) - own, where ``logits = queries @ columns.T + bias``.
 
     The [batch, columns] logits exist one chunk at a time, and gradients are formed while they do. Exponentials are
@@ -24,6 +24,7 @@ def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, own: t
       own: float32 [batch], positive logits.
       masked: places that take no part, as those of a query's positive where it is among the columns.
       weights: float32 [batch] of the queries' losses, each 1 where None.
+      most: columns that there can be in any batch, where that is known.
 
     Returns:
       float32 scalar.
@@ -40,7 +41,7 @@ def softmax_loss(queries: tf.Tensor, columns: tf.Tensor, bias: tf.Tensor, own: t
         maximum = tf.maximum(tf.reduce_max(logits, axis=1), own_rows)
         return _cross_entropy(tf.exp(logits - maximum[:, None]), own_rows, maximum)
 
-    return chunked_loss(queries, columns, own, bounded, weights, unless=(far, exact))
+    return chunked_loss(queries, columns, own, bounded, weights, unless=(far, exact), most=most)
 
 
 def _cross_entropy(shares: tf.Tensor, own: tf.Tensor, shift: tf.Tensor) -> ChunkLoss:

@@ -101,10 +101,11 @@ class InBatchSoftmax(ContrastiveTask):
         itself = Entries(tf.range(tf.size(columns.positive)), columns.positive)
         others = itself if masked is None else together(itself, masked)
         if self._remove_accidental_hits:
-            return softmax_loss(queries, candidates, counted, own, others, weights)
+            return softmax_loss(queries, candidates, counted, own, others, weights, columns.most)
         # The positive logit itself never counts its repeats, only the denominator does.
         repeats = tf.math.log(tf.cast(tf.gather(columns.counts, columns.positive), tf.float32))
-        return softmax_loss(queries, candidates, counted, own + repeats, others, weights) + _sum(repeats, weights)
+        loss = softmax_loss(queries, candidates, counted, own + repeats, others, weights, columns.most)
+        return loss + _sum(repeats, weights)
 
     @staticmethod
     def _certain(columns: Columns, once: tf.Tensor) -> tf.Tensor:
@@ -149,7 +150,7 @@ class UniformSoftmax(ContrastiveTask):
             bias += prior[:tf.size(columns.counts)]
         hits = own_hits(columns)
         return softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
-                            hits if masked is None else together(hits, masked), weights)
+                            hits if masked is None else together(hits, masked), weights, columns.most)
 
 
 class CosineContrastive(ContrastiveTask):
@@ -181,7 +182,7 @@ class CosineContrastive(ContrastiveTask):
         hits = own_hits(columns)
         over = hinge_loss(queries, candidates[:tf.size(columns.counts)],
                           self._negative_weight * counts / tf.reduce_sum(counts), self._margin,
-                          hits if masked is None else together(hits, masked), weights)
+                          hits if masked is None else together(hits, masked), weights, columns.most)
         return _sum(1.0 - own, weights) + over
 
 
