@@ -232,6 +232,41 @@ def promote(
 
 
 @app.command()
+def diagnose(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="folder that `tfrs-pretrain dataset` wrote")],
+    output: Annotated[Path, typer.Option(help="folder for diagnosis.json and the pretrained rows")],
+    embeddings: Annotated[Path | None, typer.Option(
+        help="folder that `tfrs-pretrain pretrain` wrote; without it the rows are pretrained here")] = None,
+    controls: Annotated[list[str] | None, typer.Option(
+        "--control", metavar="NAME", help="run only these beside the ranker as configured; may be repeated "
+                                          "(default: all)")] = None,
+    epochs: Annotated[int, typer.Option(min=2, help="passes over the training impressions")] = 2,
+    points: Annotated[int, typer.Option(min=2, help="looks at the validation impressions in each")] = 8,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each control, from the configuration's seed on")] = 1,
+    impressions: Annotated[int, typer.Option(min=1, help="validation impressions to look at")] = 1 << 15,
+    config: DatasetConfigOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Does the ranker suffer from the one-epoch phenomenon, which ids cause it, and does pretraining cure it?
+
+    Trains the ranker as `ranking` configures it, from scratch and without a teacher, over several epochs, and looks at
+    held-out log loss many times in each; then again without user ids, without item ids, without both, with frozen
+    random rows, with new rows at the border, and with pretrained rows. Test impressions are left alone.
+    """
+    opened, settings = _open_dataset(dataset, config, overrides)
+    known = list(import_quietly("tfrs_pretrain.diagnosis.controls").CHANGES)
+    unknown = [name for name in controls or () if name not in known]
+    if unknown:
+        raise UserError(f"--control {unknown[0]!r} is unknown: name one of {known}")
+    stage = import_quietly("tfrs_pretrain.diagnosis.run")
+    result = stage.diagnose(settings, opened, output, controls=controls or known, embeddings=embeddings,
+                            extent=stage.Extent(epochs, points, seeds, impressions),
+                            resampling=import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(500))
+    import_quietly("tfrs_pretrain.diagnosis.table").show(result, console)
+    console.print(f"wrote {output / stage.FILE}", soft_wrap=True)
+
+
+@app.command()
 def report(workdir: Annotated[Path, typer.Option(help="folder of a finished run")] = Path("runs/demo")) -> None:
     """Writes results.json and report.html again from a run's artifacts."""
     run = Workdir.reopen(workdir)

@@ -13,8 +13,9 @@ from tfrs_pretrain.schema import Strict
 class TransferConfig(Strict):
     """Where an ID table starts, and whether it learns."""
 
-    transfer: Literal["scratch", "warm_start", "frozen", "frozen_then_trainable"] = Field(
-        "scratch", description="scratch: random rows; the others start at the pretrained rows")
+    transfer: Literal["scratch", "warm_start", "frozen", "frozen_then_trainable", "random", "absent"] = Field(
+        "scratch", description="scratch: random rows that learn; random: that never move; absent: rows of zeros, as if "
+                               "the ranker did not have these ids; the others start at the pretrained rows")
     pretrained_learning_rate_scale: float = Field(
         0.1, gt=0, description="learning rate of pretrained tables relative to table_learning_rate")
     trainable_from_step: int | None = Field(
@@ -30,10 +31,15 @@ class TransferConfig(Strict):
         if (self.transfer == "frozen_then_trainable") != (self.trainable_from_step is not None):
             raise ValueError(f"transfer {self.transfer!r} does not go with trainable_from_step "
                              f"{self.trainable_from_step}: frozen_then_trainable needs a step, the others take none")
-        if self.transfer == "scratch" and (self.pretrained_dropout or self.fresh_dim):
-            raise ValueError("transfer 'scratch' has no pretrained rows for pretrained_dropout or fresh_dim: name "
-                             "another transfer, or drop these keys")
+        if not self.pretrained and (self.pretrained_dropout or self.fresh_dim):
+            raise ValueError(f"transfer {self.transfer!r} has no pretrained rows for pretrained_dropout or fresh_dim: "
+                             "name another transfer, or drop these keys")
         return self
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the table starts at pretrained rows."""
+        return self.transfer not in ("scratch", "random", "absent")
 
 
 class DistillationConfig(Strict):
@@ -108,7 +114,7 @@ class ArmConfig(TransferConfig, Overrides):
     def transfers(self) -> dict[str, TransferConfig]:
         """ID table -> its settings, for the tables that start at pretrained rows."""
         tables = {space: self.transfer_of(space) for space in ("user", "item")}
-        return {space: table for space, table in tables.items() if table.transfer != "scratch"}
+        return {space: table for space, table in tables.items() if table.pretrained}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ArmConfig:
@@ -116,7 +122,9 @@ class ArmConfig(TransferConfig, Overrides):
         if self.anchor and set(pretrained) <= {"frozen"}:
             raise ValueError("anchor holds pretrained rows that learn, and no table of this arm has any: drop it, or "
                              "warm-start a table")
-        if self.meda and {"frozen", "frozen_then_trainable"} & set(pretrained):
+        still = {self.transfer_of(space).transfer for space in ("user", "item")} & {
+            "frozen", "frozen_then_trainable", "random", "absent"}
+        if self.meda and still:
             raise ValueError("meda gives tables new rows in every epoch, which a frozen table does not take: drop "
                              "meda, or transfer by warm_start")
         return self

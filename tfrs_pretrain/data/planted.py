@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.metrics.auc import auc
 
 KIND = "logs"
 PRETRAIN_DAYS, TRAIN_DAYS, VALIDATION_DAYS, DAYS = 20, 28, 30, 34
@@ -43,6 +44,8 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
                        impressions: int = 8000, seed: int = 0, overwrite: bool = False) -> None:
     """Writes engagements, impressions, items and users as Parquet, and a manifest; the same seed, the same bytes.
 
+    The manifest names ``best_auc``, that of the true click probabilities: no model can expect to do better.
+
     Args:
       output: folder to write.
       users, items: ids of each kind.
@@ -57,16 +60,19 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
     popularity = 1 / np.arange(1, items + 1)
     truth = _Truth(generator.normal(size=(users, FACTORS)), generator.normal(size=(items, FACTORS)),
                    popularity / popularity.sum())
+    engaged = _engagements(truth, engagements, generator)
+    shown, best = _impressions(truth, impressions, generator)
     tables = {
-        "engagements": _engagements(truth, engagements, generator),
-        "impressions": _impressions(truth, impressions, generator),
+        "engagements": engaged,
+        "impressions": shown,
         "items": _items(truth, generator),
         "users": _users(truth, generator),
     }
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet", row_group_size=4096)
-        write_manifest(folder, KIND, {"rows": {name: table.num_rows for name, table in tables.items()}, "seed": seed})
+        write_manifest(folder, KIND, {"rows": {name: table.num_rows for name, table in tables.items()}, "seed": seed,
+                                       "best_auc": best})
 
 
 def planted_config(**sections: Any) -> dict[str, Any]:
@@ -118,8 +124,9 @@ def _engagements(truth: _Truth, rows: int, generator: np.random.Generator) -> pa
     return pa.table(_when(rows, generator) | _who(user, item))
 
 
-def _impressions(truth: _Truth, rows: int, generator: np.random.Generator) -> pa.Table:
-    """Items are shown half by popularity, half at random; a click depends on affinity and surface."""
+def _impressions(truth: _Truth, rows: int, generator: np.random.Generator
+                 ) -> tuple[pa.Table, float | None]:
+    """Items are shown half by popularity, half at random; a click depends on affinity and surface. And the best AUC."""
     user = generator.integers(0, len(truth.users), rows)
     popular = generator.choice(len(truth.items), rows, p=truth.popularity)
     item = np.where(generator.random(rows) < 0.5, popular, generator.integers(0, len(truth.items), rows))
@@ -127,8 +134,9 @@ def _impressions(truth: _Truth, rows: int, generator: np.random.Generator) -> pa
     logit = 2 * truth.affinity(user, item) + np.array([-1.5, -0.5, -2.0])[surface]
     clicked = (generator.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
     dwell = (logit + generator.normal(size=rows)).astype(np.float32)
-    return pa.table(_when(rows, generator) | _who(user, item) | {
+    table = pa.table(_when(rows, generator) | _who(user, item) | {
         "surface": np.array(SURFACES)[surface].tolist(), "dwell": dwell, "clicked": clicked})
+    return table, auc(clicked, logit)
 
 
 def _items(truth: _Truth, generator: np.random.Generator) -> pa.Table:

@@ -51,8 +51,11 @@ PLAIN = TablePolicy()
 
 def table_policies(arm: ArmConfig, *, seed: int) -> dict[str, TablePolicy]:
     """Table -> its policy, for those that do not simply learn."""
-    return {space: TablePolicy.of(transfer, seed_of(seed, "dropout", space))
-            for space, transfer in arm.transfers.items()}
+    pretrained = {space: TablePolicy.of(transfer, seed_of(seed, "dropout", space))
+                  for space, transfer in arm.transfers.items()}
+    still = {space: TablePolicy(trainable_from=None) for space in (USER_ROW, ITEM_ROW)
+             if arm.transfer_of(space).transfer in ("random", "absent")}
+    return pretrained | still
 
 
 def table_rules(config: RankingConfig, inputs: Inputs,
@@ -103,6 +106,9 @@ def initial_rows(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: A
     dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.transfers.items()}
     rows = {name: normal_rows(dataset.rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
                               seed_of(seed, name)) for name, vocabulary in inputs.tables.items()}
+    for name in (USER_ROW, ITEM_ROW):
+        if arm.transfer_of(name).transfer == "absent":
+            rows[name][:] = 0
     if embeddings is None:
         return rows
     embeddings.check_fits(dataset)

@@ -1,0 +1,116 @@
+"""Diagnoses of planted logs: an effect where ids are many and rarely seen, none where they are few and often seen."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss
+from typer.testing import CliRunner
+
+from beam_pipelines.build_dataset import build
+from tfrs_pretrain.cli import app
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.planted import planted_config, write_planted_logs
+from tfrs_pretrain.diagnosis.controls import BASE, CHANGES, NEW_TABLES, PRETRAINED, WITHOUT_ITEM, WITHOUT_USER
+from tfrs_pretrain.diagnosis.probe import Probe, training_counts
+from tfrs_pretrain.diagnosis.run import Extent, diagnose
+from tfrs_pretrain.diagnosis.verdict import NONE, SHARP
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.bootstrap import Resampling
+
+LONG_TAIL = {"users": 8000, "items": 60, "engagements": 60000, "impressions": 120000}
+DENSE = {"users": 30, "items": 40, "engagements": 3000, "impressions": 120000}
+DRAWS = Resampling(200)
+
+
+def planted(folder, seed, sizes, batch_size):
+    write_planted_logs(folder / "logs", seed=seed, **sizes)
+    tree = planted_config(seed=seed)
+    tree["ranking"] |= {"table_learning_rate": 0.01, "id_dim": 64, "hidden": [64, 32], "batch_size": batch_size}
+    tree["pretraining"]["dim"] = 64
+    config = Config.model_validate(tree)
+    build(config, folder / "logs", folder / "dataset")
+    return config, Dataset.open(folder / "dataset")
+
+
+@pytest.fixture(scope="module")
+def long_tail(tmp_path_factory):
+    return planted(tmp_path_factory.mktemp("long_tail"), 1, LONG_TAIL, 256)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_long_tail_of_users_is_found_and_blamed(tmp_path, seed):
+    config, dataset = planted(tmp_path, seed, LONG_TAIL, 256)
+    found = diagnose(config, dataset, tmp_path / "out", controls=[WITHOUT_USER, WITHOUT_ITEM], extent=Extent(),
+                     resampling=DRAWS)
+    assert (found["verdict"], found["blamed"], found["stop_after_epochs"]) == (SHARP, ["user"], 1)
+    assert found["confidence"] > 0.95
+    assert found["controls"][WITHOUT_USER]["share_of_rise"] < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_ids_that_are_often_seen_are_acquitted(tmp_path, seed):
+    config, dataset = planted(tmp_path, seed, DENSE, 256)
+    found = diagnose(config, dataset, tmp_path / "out", controls=[], extent=Extent(), resampling=DRAWS)
+    assert found["verdict"] == NONE
+    assert found["blamed"] == []
+
+
+@pytest.mark.slow
+def test_every_control_runs_and_the_file_holds_what_is_returned(long_tail, tmp_path):
+    config, dataset = long_tail
+    found = diagnose(config, dataset, tmp_path, controls=list(CHANGES), extent=Extent(impressions=4000),
+                     resampling=DRAWS)
+    assert json.loads((tmp_path / "diagnosis.json").read_text()) == found
+    assert set(found["controls"]) == set(CHANGES)
+    # New rows have to be learnt again, and are by the end of the epoch; pretrained ones leave less to memorise.
+    assert found["controls"][NEW_TABLES]["end"] < found["end"] / 4
+    assert found["controls"][PRETRAINED]["border"] < found["border"]
+    base = found["controls"][BASE]
+    assert base["epoch"][7] == 1
+    assert base["examples"][-1] == 2 * (dataset.examples("impressions/train") // 256) * 256
+    best = json.loads((dataset.folder.parent / "logs" / "manifest.json").read_text())["best_auc"]
+    assert 0.6 < max(base["auc"]) < best + 0.02
+    gaps = {(row["epoch"], row["ids"], row["training_impressions"]): row["gap"] for row in found["gap"]}
+    assert gaps[2, "user", "1-4"] > gaps[1, "user", "1-4"] + 0.05
+
+
+def test_the_probe_and_the_counts_are_those_of_the_records(long_tail):
+    _, dataset = long_tail
+    probe, counts = Probe(dataset, "impressions/validation", 3000), training_counts(dataset)
+    logs = pd.read_parquet(dataset.folder.parent / "logs" / "impressions.parquet")
+    training = logs[(logs.day >= 20) & (logs.day < 28)]
+    assert counts["user"].sum() == counts["item"].sum() == len(training)
+    vocabulary = dataset.vocabulary("item")
+    names = ["" for _ in range(vocabulary.oov_rows)] + vocabulary.ids.to_pylist()
+    by_name = training.item.value_counts()
+    assert all(counts["item"][row] == by_name.get(name, 0) for row, name in enumerate(names) if name)
+    np.testing.assert_array_equal(probe.counts(counts)["item"], counts["item"][probe.rows["item"]])
+
+    class Ranker:
+        def score(self, batch):
+            return np.full((len(batch["label"]), 1), 0.25, np.float32).view(Numpy)
+
+    class Numpy(np.ndarray):
+        def numpy(self):
+            return np.asarray(self)
+
+    losses, _ = probe.losses(Ranker())
+    assert losses.mean() == pytest.approx(log_loss(probe.labels, np.full(len(probe.labels), 0.25)))
+
+
+def test_too_short_epochs_are_refused(long_tail, tmp_path):
+    config, dataset = long_tail
+    with pytest.raises(UserError, match="too few for 500 looks: lower --points"):
+        diagnose(config, dataset, tmp_path, controls=[], extent=Extent(points=500), resampling=DRAWS)
+
+
+def test_the_command_line_names_what_it_does_not_know(long_tail, tmp_path):
+    _, dataset = long_tail
+    result = CliRunner().invoke(app, ["diagnose", str(dataset.folder), "--output", str(tmp_path), "--control", "none"])
+    assert isinstance(result.exception, UserError)
+    assert "name one of ['as configured', 'without user ids'" in str(result.exception)

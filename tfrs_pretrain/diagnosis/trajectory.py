@@ -1,0 +1,109 @@
+"""Held-out losses many times in each epoch of one training run, across the borders of its epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.diagnosis.probe import Probe
+from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.progress import Meter
+from tfrs_pretrain.ranking.build import build_parts
+from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.training.loop import EpochState, run_epoch
+from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One look at the held-out impressions.
+
+    Attributes:
+      epoch: passes over the training impressions so far; a whole number is a border.
+      examples: impressions trained on so far.
+      train_loss: mean since the last point, in nats.
+      auc: of the held-out impressions; None if they have one label only.
+      losses: float64 [n] of the held-out impressions, in nats.
+    """
+
+    epoch: float
+    examples: int
+    train_loss: float
+    auc: float | None
+    losses: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """One run.
+
+    Attributes:
+      points: in order, the same number in each epoch.
+      per_epoch: that number.
+    """
+
+    points: tuple[Point, ...]
+    per_epoch: int
+
+    @property
+    def losses(self) -> np.ndarray:
+        """float64 [points, n]."""
+        return np.stack([point.losses for point in self.points])
+
+
+def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None, probe: Probe, meter: Meter, *,
+           per_epoch: int, at_border: Callable[[int, Ranker], None] | None = None) -> Trajectory:
+    """Trains an arm and looks at the probe at evenly spaced steps of each epoch, the last step among them.
+
+    Args:
+      config: of the run; the arm's epochs count.
+      dataset: impressions and vocabularies.
+      arm: name in ``config.ranking.arms``.
+      embeddings: pretrained rows; None if the arm transfers no table.
+      probe: held-out impressions.
+      meter: advanced by the impressions trained on.
+      per_epoch: points in an epoch.
+      at_border: called after each epoch with its number and the ranker.
+
+    Raises:
+      UserError: an epoch has fewer steps than points, the data is damaged, or the loss is not finite.
+    """
+    batch_size, settings = config.ranking.batch_size, config.ranking.arms[arm]
+    steps = dataset.examples("impressions/train") // batch_size
+    if steps < per_epoch:
+        raise UserError(f"an epoch has {steps} steps of {batch_size} impressions, too few for {per_epoch} looks: lower "
+                        "--points or ranking.batch_size")
+    set_seeds(config.seed, deterministic=config.training.deterministic)
+    strategy = build_strategy(config.training)
+    with strategy.scope():
+        parts = build_parts(config, dataset, settings, embeddings, steps=steps)
+    every = steps // per_epoch
+    looks = {every * number for number in range(1, per_epoch)} | {steps}
+    points: list[Point] = []
+    last = EpochState()
+
+    def look(state: EpochState) -> None:
+        nonlocal last
+        if state.done in looks:
+            done = (epoch - 1) * steps + state.done
+            mean = (state.totals["loss"] - last.totals.get("loss", 0.0)) / (state.done - last.done)
+            losses, auc = probe.losses(parts.student.ranker)
+            points.append(Point(done / steps, done * config.ranking.batch_size, mean, auc, losses))
+            last = state
+
+    with reading(dataset, "impressions/train"):
+        for epoch in range(1, parts.rounds.count + 1):
+            last = EpochState()
+            for learner in parts.learners:
+                learner.begin_epoch(epoch)
+            run_epoch(strategy, parts.step, parts.batches(dataset, epoch, 0, batch_size=batch_size, seed=config.seed),
+                      steps=steps, meter=meter, note=f"{arm}, epoch {epoch} · ", pause_every=every, on_pause=look)
+            if at_border:
+                at_border(epoch, parts.student.ranker)
+    return Trajectory(tuple(points), per_epoch)
