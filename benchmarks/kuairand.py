@@ -47,9 +47,9 @@ def single_stage() -> dict[str, list[Arm]]:
         "scratch": [{"table_learning_rate": rate, "schedule": schedule}
                     for rate in (*rates, 2e-2) for schedule in ("constant", "linear")],
         "l2_and_decay": [{"table_learning_rate": rate, "schedule": "linear", "epochs": epoch, "embedding_l2": l2}
-                         for rate in (5e-3, 1e-2) for epoch in (1, 3) for l2 in (1e-3, 1e-2)],
+                         for rate in (1e-2, 2e-2) for epoch in (1, 2) for l2 in (1e-4, 1e-3)],
         "adamar": [{"table_learning_rate": rate, "interval_decay": decay, "epochs": epoch}
-                   for rate in (5e-3, 1e-2) for decay in (1e-3, 1e-2) for epoch in (1, 2)],
+                   for rate in (5e-3, 1e-2) for decay in (1e-3, 3e-3) for epoch in (1, 2)],
         "meda": [{"table_learning_rate": rate, "epochs": epoch, "meda": {}}
                  for rate in (*rates, 2e-2) for epoch in epochs],
         "meda_continual": [{"table_learning_rate": rate, "epochs": epoch, "meda": {"variant": "continual", "chunks": 2}}

@@ -203,8 +203,9 @@ def test_separated_texts_may_be_stored_in_any_way_that_arrow_has(tagged, tagged_
                    tmp_path / "impressions.parquet")
     tags = pa.array([None if tags is None else ",".join(tags) for tags in items["tags"].to_pylist()], pa.large_string())
     pq.write_table(items.set_column(items.schema.get_field_index("tags"), "tags", tags), tmp_path / "items.parquet")
-    *others, by_item, by_impression = tree["schema"]["features"]
-    schema = tree["schema"] | {"features": [*others, by_item | {"separator": ","}, by_impression]}
+    features = [feature | ({"separator": ","} if feature["name"] == "tags" else {})
+                for feature in tree["schema"]["features"]]
+    schema = tree["schema"] | {"features": features}
     build(Config.model_validate(tree | {"schema": schema}), tmp_path, tmp_path / "out")
     other = Dataset.open(tmp_path / "out")
     assert other.digests == tagged_dataset.digests
