@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.planted import planted_config, write_planted_logs
 from tfrs_pretrain.diagnosis.controls import BASE, CHANGES, NEW_TABLES, PRETRAINED, WITHOUT_ITEM, WITHOUT_USER
@@ -77,6 +77,19 @@ def test_every_control_runs_and_the_file_holds_what_is_returned(long_tail, tmp_p
     assert 0.6 < max(base["auc"]) < best + 0.02
     gaps = {(row["epoch"], row["ids"], row["training_impressions"]): row["gap"] for row in found["gap"]}
     assert gaps[2, "user", "1-4"] > gaps[1, "user", "1-4"] + 0.05
+
+
+def test_rows_of_an_earlier_diagnosis_are_used_again_unless_settings_changed(long_tail, tmp_path):
+    config, dataset = long_tail
+    small = Extent(points=2, impressions=500)
+    again = {"extent": small, "resampling": Resampling(20), "controls": [PRETRAINED]}
+    first = diagnose(config, dataset, tmp_path, **again)
+    made = (tmp_path / "embeddings" / "manifest.json").stat().st_mtime_ns
+    assert diagnose(config, dataset, tmp_path, **again)["controls"] == first["controls"]
+    assert (tmp_path / "embeddings" / "manifest.json").stat().st_mtime_ns == made
+    changed = parse_config(config.resolved(), ["pretraining.epochs=1"], origin="test")
+    with pytest.raises(UserError, match=r"pretrained with other settings, first in pretraining.epochs \(3 there, 1 "):
+        diagnose(changed, dataset, tmp_path, **again)
 
 
 def test_the_probe_and_the_counts_are_those_of_the_records(long_tail):

@@ -20,6 +20,8 @@ def changed(auc, log_loss, margin=0.002):
     (0.83, 0.28, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with lower log loss"),
     (0.83, 0.31, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, but higher log loss"),
     (0.77, 0.32, "Warm start ranks worse than scratch: test AUC 0.7700 against 0.8000, with higher log loss"),
+    (0.83, 0.301, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with not measurably different "
+                  "log loss"),
     (0.801, 0.3, "Warm start makes no measurable difference to scratch: test AUC 0.8010 against 0.8000"),
     (0.8, 0.3, "Warm start makes no measurable difference to scratch: test AUC 0.8000 against 0.8000"),
 ])
@@ -48,6 +50,12 @@ def test_sentences_give_both_ends():
     assert findings.sentence(other, base, changed(0.02, -0.01)) == (
         "Warm start raises test AUC over scratch: +0.0200 (+0.0180 to +0.0220); log loss lower (−0.0100, −0.0120 to "  # noqa: RUF001
         "−0.0080).")  # noqa: RUF001
+
+
+def test_a_log_loss_whose_interval_holds_0_has_no_direction():
+    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", 0.82, 0.2999)
+    assert "log loss not measurably different (−0.0001, −0.0021 to +0.0019)." in findings.sentence(  # noqa: RUF001
+        other, base, changed(0.02, -0.0001))
 
 
 @pytest.mark.parametrize(("losses", "expected"), [

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifacts import MANIFEST, json_digest, write_text
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.controls import BASE, DROPPED, PRETRAINED, WITHOUT_IDS, with_arms
 from tfrs_pretrain.diagnosis.gap import GapByFrequency
@@ -163,7 +163,17 @@ def _described(name: str, each: Sequence[Trajectory], found: dict[str, Rises], r
 
 
 def _rows(config: Config, dataset: Dataset, output: Path, embeddings: Path | None) -> Embeddings:
-    folder = embeddings or output / EMBEDDINGS
-    if embeddings is None and not (folder / MANIFEST).is_file():
+    """Pretrained rows: those that were given, those of an earlier diagnosis with the same settings, or new ones."""
+    if embeddings is not None:
+        return Embeddings.open(embeddings)
+    folder = output / EMBEDDINGS
+    if not (folder / MANIFEST).is_file():
         pretrain(config, dataset, folder)
-    return Embeddings.open(folder)
+        return Embeddings.open(folder)
+    found, asked = Embeddings.open(folder), config.resolved()
+    for section in ("seed", "pretraining"):
+        difference = first_difference(found.manifest["config"][section], asked[section], section)
+        if difference:
+            raise UserError(f"--output {str(output)!r} holds rows that were pretrained with other settings, first in "
+                            f"{difference}: choose another folder, or remove {str(folder)!r}")
+    return found

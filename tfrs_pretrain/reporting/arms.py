@@ -83,6 +83,11 @@ class Change:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def sure(self) -> bool:
+        """Whether the interval, as it is shown, leaves 0 out."""
+        return self.low is not None and self.high is not None and not (self.low < SHOWN and self.high > -SHOWN)
+
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
@@ -102,7 +107,7 @@ class Difference:
         """AUC is "better", "worse", the "same" where its interval holds 0 as it is shown, or "undefined"."""
         if self.auc.value is None or self.auc.low is None or self.auc.high is None:
             return "undefined"
-        if self.auc.low < SHOWN and self.auc.high > -SHOWN:
+        if not self.auc.sure:
             return "same"
         return "better" if self.auc.value > 0 else "worse"
 

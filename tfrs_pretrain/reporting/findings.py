@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.arms import SHOWN, Arm, Difference, difference, distilled_twins
+from tfrs_pretrain.reporting.arms import Arm, Change, Difference, difference, distilled_twins
 from tfrs_pretrain.reporting.formats import number, signed, words
 
 
@@ -37,7 +37,7 @@ def sentence(arm: Arm, baseline: Arm, change: Difference) -> str:
     if loss.value is None:
         return text + "."
     ends = "" if loss.low is None else f", {signed(loss.low)} to {signed(loss.high)}"
-    return f"{text}; log loss {_direction(loss.value)} ({signed(loss.value)}{ends})."
+    return f"{text}; log loss {_direction(loss)} ({signed(loss.value)}{ends})."
 
 
 def distillation(arms: Sequence[Arm], results: Mapping[str, Any]) -> list[str]:
@@ -74,17 +74,17 @@ def by_frequency(rows: Sequence[Mapping[str, Any]], arm: Arm, baseline: Arm) -> 
 
 
 def _log_loss_clause(change: Difference) -> str:
-    loss = change.log_loss.value
-    if loss is None:
+    loss = change.log_loss
+    if loss.value is None:
         return ""
-    agrees = (loss < 0) == (change.verdict == "better")
+    agrees = not loss.sure or (loss.value < 0) == (change.verdict == "better")
     return f", {'with' if agrees else 'but'} {_direction(loss)} log loss"
 
 
-def _direction(difference: float) -> str:
-    if abs(difference) < SHOWN:
-        return "unchanged"
-    return "lower" if difference < 0 else "higher"
+def _direction(change: Change) -> str:
+    if not change.sure or change.value is None:
+        return "not measurably different"
+    return "lower" if change.value < 0 else "higher"
 
 
 def _capital(text: str) -> str:
