@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pretraining_replicas import results
-from processes import finish, signal_once_saved, start, two_workers
+from processes import finish, signal_once_saved, two_workers
+from replicas import assert_replicas_identical, assert_runs_identical, replica_runs
 
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data import planted
@@ -35,11 +36,7 @@ def configured(strategy):
 @pytest.fixture(scope="module")
 def runs(tiny_dataset, tmp_path_factory):
     """Name -> what one replica came to, in this process, and what others saved."""
-    folder = tmp_path_factory.mktemp("replicas")
-    finish(*(start([SCRIPT, tiny_dataset.folder, cpus, folder / f"{cpus}.npz"]) for cpus in (2, 4)))
-    finish(*two_workers(lambda index: [SCRIPT, tiny_dataset.folder, "worker", folder / f"worker{index}.npz"]))
-    saved = {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
-    return saved | {"1": results(build_strategy(TrainingConfig(strategy="one_device")), tiny_dataset)}
+    return replica_runs(SCRIPT, tiny_dataset, tmp_path_factory.mktemp("replicas"), results)
 
 
 @pytest.mark.slow
@@ -60,18 +57,13 @@ def test_replicas_change_nothing(runs, name, replicas):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["2", "4"])
 def test_replicas_stay_bit_identical(runs, name):
-    first = [key for key in runs[name] if key.endswith("/0")]
-    assert len(first) == 2 * 3 + 2  # rows, mean and square of two tables; two gradients
-    for key in first:
-        for replica in range(int(name)):
-            np.testing.assert_array_equal(runs[name][key], runs[name][f"{key[:-1]}{replica}"], err_msg=key)
+    # Rows, mean and square of two tables; two gradients.
+    assert_replicas_identical(runs[name], int(name), arrays=2 * 3 + 2)
 
 
 @pytest.mark.slow
 def test_workers_stay_bit_identical(runs):
-    assert runs["worker0"].keys() == runs["worker1"].keys()
-    for key, expected in runs["worker0"].items():
-        np.testing.assert_array_equal(runs["worker1"][key], expected, err_msg=key)
+    assert_runs_identical(runs["worker0"], runs["worker1"])
 
 
 @pytest.mark.slow

@@ -152,6 +152,20 @@ def config():
 
 
 @pytest.fixture
+def of_arm(planted, planted_embeddings, config):
+    """Makes a learner of an arm: ``of_arm(**arm settings)``."""
+    from tfrs_pretrain.config import ArmConfig
+    from tfrs_pretrain.embeddings.artifact import Embeddings
+    from tfrs_pretrain.ranking.build import build_learner
+
+    def learner(**arm):
+        return build_learner(config.ranking, planted.dataset, ArmConfig(**arm), Embeddings.open(planted_embeddings),
+                             hidden=(16, 8), seed=11, privileged=False, anchored=True)
+
+    return learner
+
+
+@pytest.fixture
 def build(planted, config):
     """Makes a learner from scratch: ``build(role)`` for "student" or "teacher", other layers as ``hidden``."""
     from tfrs_pretrain.ranking.build import build_learner

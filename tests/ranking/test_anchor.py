@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from learning import batches
 
-from tfrs_pretrain.config import ArmConfig
-from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.ranking.anchor import Anchor
-from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation import label_step
 
 INITIAL = np.array([[1.0, 2.0], [0.0, 0.0], [3.0, -1.0]], np.float32)
@@ -33,22 +31,9 @@ def test_tables_add_up():
 
 
 @pytest.fixture
-def anchored(planted, planted_embeddings, config):
-    def learner(weight):
-        arm = ArmConfig(transfer="warm_start", pretrained_learning_rate_scale=1.0,
-                        anchor=None if weight is None else {"weight": weight})
-        return build_learner(config.ranking, planted.dataset, arm, Embeddings.open(planted_embeddings),
-                             hidden=(16, 8), seed=11, privileged=False, anchored=True)
-
-    return learner
-
-
-def batches(count):
-    random = np.random.default_rng(2)
-    for _ in range(count):
-        columns = {name: random.integers(0, most, 64) for name, most in (("user", 152), ("item", 253), ("place", 3))}
-        columns["price"] = random.normal(3, 2, 64).astype(np.float32)
-        yield columns | {"label": random.integers(0, 2, 64).astype(np.float32)}
+def anchored(of_arm):
+    return lambda weight: of_arm(transfer="warm_start", pretrained_learning_rate_scale=1.0,
+                                 anchor=None if weight is None else {"weight": weight})
 
 
 def train(learner):

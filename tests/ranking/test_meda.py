@@ -1,44 +1,22 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from learning import batches, tables
 
-from tfrs_pretrain.config import ArmConfig, Config, MedaConfig
-from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.ranking.build import build_learner, build_parts
+from tfrs_pretrain.config import Config, MedaConfig
+from tfrs_pretrain.ranking.build import build_parts
 from tfrs_pretrain.ranking.distillation import label_step
 from tfrs_pretrain.ranking.meda import Rounds
 
 CONTINUAL = {"variant": "continual", "chunks": 4}
 
 
-@pytest.fixture
-def make(planted, planted_embeddings, config):
-    def learner(**arm):
-        embeddings = Embeddings.open(planted_embeddings) if arm.get("transfer") else None
-        return build_learner(config.ranking, planted.dataset, ArmConfig(**arm), embeddings, hidden=(16, 8), seed=11,
-                             privileged=False)
-
-    return learner
-
-
-def batches(count, seed=2):
-    random = np.random.default_rng(seed)
-    for _ in range(count):
-        columns = {name: random.integers(0, most, 64) for name, most in (("user", 152), ("item", 253), ("place", 3))}
-        columns["price"] = random.normal(3, 2, 64).astype(np.float32)
-        yield columns | {"label": random.integers(0, 2, 64).astype(np.float32)}
-
-
-def tables(learner):
-    return {name: table.numpy() for name, table in learner.ranker.tables.items()}
-
-
 def slots(learner):
     return [slot.numpy() for table in learner.ranker.tables.values() for slot in (table.step, *table.slots.values())]
 
 
-def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(make):
-    learner, plain = make(epochs=3, meda={}), make()
+def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(of_arm):
+    learner, plain = of_arm(epochs=3, meda={}), of_arm()
     step = tf.function(label_step(learner))
     starts = []
     for epoch in (1, 2, 3):
@@ -59,8 +37,8 @@ def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(make)
     assert int(learner.steps) == 12
 
 
-def test_pretrained_rows_return_and_the_rest_is_new(make, planted):
-    learner = make(transfer="warm_start", epochs=2, meda={})
+def test_pretrained_rows_return_and_the_rest_is_new(of_arm, planted):
+    learner = of_arm(transfer="warm_start", epochs=2, meda={})
     step = tf.function(label_step(learner))
     first = tables(learner)
     for batch in batches(3):
@@ -72,9 +50,9 @@ def test_pretrained_rows_return_and_the_rest_is_new(make, planted):
     assert not np.array_equal(again["place"], first["place"])
 
 
-def test_groups_take_turns_each_from_where_it_stopped(make):
+def test_groups_take_turns_each_from_where_it_stopped(of_arm):
     """Three groups over two chunks: a group's rows and state wait while the others learn."""
-    learner = make(epochs=3, meda=CONTINUAL)
+    learner = of_arm(epochs=3, meda=CONTINUAL)
     step = tf.function(label_step(learner))
     begun, ended = {}, {}
     for number in range(1, 7):
@@ -90,8 +68,8 @@ def test_groups_take_turns_each_from_where_it_stopped(make):
     assert not np.array_equal(begun[2][0], begun[3][0])
 
 
-def test_parked_groups_are_part_of_the_checkpoint(make):
-    plain, grouped = make(), make(epochs=3, meda=CONTINUAL)
+def test_parked_groups_are_part_of_the_checkpoint(of_arm):
+    plain, grouped = of_arm(), of_arm(epochs=3, meda=CONTINUAL)
     own = sum(int(tf.size(variable)) for table in plain.ranker.tables.values()
               for variable in (table.weights, *table.slots.values(), table.step))
     sizes = [sum(int(tf.size(variable)) for variable in learner.variables) for learner in (plain, grouped)]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import finish, signal_once_saved, start, two_workers
+from processes import finish, signal_once_saved, two_workers
 from replica_steps import results
+from replicas import assert_replicas_identical, assert_runs_identical, replica_runs
 
-from tfrs_pretrain.config import Config, TrainingConfig
+from tfrs_pretrain.config import Config
 from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.training.strategy import build_strategy
 
 SCRIPT = Path(__file__).with_name("replica_steps.py")
 RANK = """
@@ -35,11 +35,7 @@ def configured(dataset, strategy):
 @pytest.fixture(scope="module")
 def runs(planted, tmp_path_factory):
     """Name -> what one replica came to, in this process, and what others saved."""
-    folder = tmp_path_factory.mktemp("replicas")
-    finish(*(start([SCRIPT, planted.dataset.folder, cpus, folder / f"{cpus}.npz"]) for cpus in (2, 4)))
-    finish(*two_workers(lambda index: [SCRIPT, planted.dataset.folder, "worker", folder / f"worker{index}.npz"]))
-    saved = {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
-    return saved | {"1": results(build_strategy(TrainingConfig(strategy="one_device")), planted.dataset)}
+    return replica_runs(SCRIPT, planted.dataset, tmp_path_factory.mktemp("replicas"), results)
 
 
 @pytest.mark.slow
@@ -60,20 +56,14 @@ def test_replicas_change_nothing(runs, name, replicas):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["2", "4"])
 def test_replicas_stay_bit_identical(runs, name):
-    first = [key for key in runs[name] if key.endswith("/0")]
     # Of student and teacher: rows, mean and square of 3 and 4 tables, 4 weights each; and as many gradients but slots'.
     # Held tables have a third slot.
-    assert len(first) == 3 * 7 + 2 * 4 + 7 + 2 * 4 + 4 * 7 + 2 * 4
-    for key in first:
-        for replica in range(int(name)):
-            np.testing.assert_array_equal(runs[name][key], runs[name][f"{key[:-1]}{replica}"], err_msg=key)
+    assert_replicas_identical(runs[name], int(name), arrays=3 * 7 + 2 * 4 + 7 + 2 * 4 + 4 * 7 + 2 * 4)
 
 
 @pytest.mark.slow
 def test_workers_stay_bit_identical(runs):
-    assert runs["worker0"].keys() == runs["worker1"].keys()
-    for key, expected in runs["worker0"].items():
-        np.testing.assert_array_equal(runs["worker1"][key], expected, err_msg=key)
+    assert_runs_identical(runs["worker0"], runs["worker1"])
 
 
 @pytest.mark.slow

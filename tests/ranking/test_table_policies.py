@@ -6,40 +6,16 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from learning import batches, tables
 
 from tfrs_pretrain.config import ArmConfig
-from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation import label_step
 from tfrs_pretrain.ranking.dropout import RowDropout
 from tfrs_pretrain.ranking.inputs import Inputs, RowInput
 from tfrs_pretrain.ranking.transfer import with_fresh_tables
 
 ROWS = tf.ones([400, 6])
-
-
-@pytest.fixture
-def transferred(planted, planted_embeddings, config):
-    """Makes a learner of an arm: ``transferred(**arm settings)``."""
-
-    def learner(**arm):
-        return build_learner(config.ranking, planted.dataset, ArmConfig(**arm), Embeddings.open(planted_embeddings),
-                             hidden=(16, 8), seed=11, privileged=False)
-
-    return learner
-
-
-def batches(count):
-    random = np.random.default_rng(2)
-    for _ in range(count):
-        columns = {name: random.integers(0, most, 64) for name, most in (("user", 152), ("item", 253), ("place", 3))}
-        columns["price"] = random.normal(3, 2, 64).astype(np.float32)
-        yield columns | {"label": random.integers(0, 2, 64).astype(np.float32)}
-
-
-def tables(learner):
-    return {name: table.numpy() for name, table in learner.ranker.tables.items()}
 
 
 def train(learner, count):
@@ -52,8 +28,8 @@ def train(learner, count):
     return states
 
 
-def test_a_frozen_table_keeps_every_bit_and_has_no_state(transferred):
-    learner = transferred(tables={"user": {"transfer": "frozen"}})
+def test_a_frozen_table_keeps_every_bit_and_has_no_state(of_arm):
+    learner = of_arm(tables={"user": {"transfer": "frozen"}})
     states = train(learner, 6)
     np.testing.assert_array_equal(states[0]["user"], states[-1]["user"])
     assert not np.array_equal(states[0]["item"], states[-1]["item"])
@@ -62,8 +38,8 @@ def test_a_frozen_table_keeps_every_bit_and_has_no_state(transferred):
     assert set(learner.ranker.tables["item"].slots) == {"mean", "square"}
 
 
-def test_a_frozen_table_still_teaches_the_network(transferred):
-    frozen, scratch = transferred(transfer="frozen"), transferred()
+def test_a_frozen_table_still_teaches_the_network(of_arm):
+    frozen, scratch = of_arm(transfer="frozen"), of_arm()
     before = frozen.ranker.network.get_weights()
     step = tf.function(label_step(frozen))
     for batch in batches(3):
@@ -73,14 +49,14 @@ def test_a_frozen_table_still_teaches_the_network(transferred):
     assert not np.array_equal(frozen.ranker.score(batch), scratch.ranker.score(batch))
 
 
-def test_a_thawing_table_moves_from_its_step_on(transferred):
-    states = train(transferred(transfer="frozen_then_trainable", trainable_from_step=3), 5)
+def test_a_thawing_table_moves_from_its_step_on(of_arm):
+    states = train(of_arm(transfer="frozen_then_trainable", trainable_from_step=3), 5)
     moved = [not np.array_equal(one["user"], other["user"]) for one, other in itertools.pairwise(states)]
     assert moved == [False, False, False, True, True]
 
 
-def test_fresh_rows_learn_beside_pretrained_ones(transferred, planted):
-    learner = transferred(transfer="frozen", fresh_dim=3)
+def test_fresh_rows_learn_beside_pretrained_ones(of_arm, planted):
+    learner = of_arm(transfer="frozen", fresh_dim=3)
     assert [row.name for row in learner.ranker.inputs.rows] == ["user", "item", "place", "fresh_user", "fresh_item"]
     states = train(learner, 4)
     assert states[0]["fresh_item"].shape == (253, 3)
@@ -108,8 +84,8 @@ def test_dropout_follows_from_seed_step_and_place_alone():
     assert not np.array_equal(first, RowDropout(0.5, whole_rows=False, seed=6)(ROWS, tf.constant(7, tf.int64)))
 
 
-def test_dropout_is_for_training_only_and_spares_other_tables(transferred):
-    plain, dropping = transferred(transfer="frozen"), transferred(transfer="frozen", pretrained_dropout=0.5)
+def test_dropout_is_for_training_only_and_spares_other_tables(of_arm):
+    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer="frozen", pretrained_dropout=0.5)
     batch = next(batches(1))
     np.testing.assert_array_equal(plain.ranker.score(batch), dropping.ranker.score(batch))
     rows = dropping.ranker.gather(batch)
@@ -120,8 +96,8 @@ def test_dropout_is_for_training_only_and_spares_other_tables(transferred):
     np.testing.assert_allclose(shown["user"].numpy()[~hidden], 2 * rows["user"].numpy()[~hidden])
 
 
-def test_a_hidden_row_gets_no_gradient(transferred):
-    learner = transferred(transfer="warm_start", pretrained_dropout=0.9, pretrained_dropout_of="rows")
+def test_a_hidden_row_gets_no_gradient(of_arm):
+    learner = of_arm(transfer="warm_start", pretrained_dropout=0.9, pretrained_dropout_of="rows")
     batch = next(batches(1))
     shown = learner._shown(learner.ranker.gather(batch))["user"].numpy()
     states = train(learner, 1)

@@ -52,7 +52,30 @@ class ContrastiveTask(tfrs.tasks.Task, abc.ABC):
         """
 
 
-class InBatchSoftmax(ContrastiveTask):
+class _Softmax(ContrastiveTask):
+    """What the losses with logits have in common.
+
+    Args:
+      temperature: divides the similarity.
+      normalize: L2-normalise both sides, so that the similarity is the cosine.
+    """
+
+    def __init__(self, *, temperature: float, normalize: bool):
+        self.temperature, self._normalize = temperature, normalize
+
+    def represent(self, rows: tf.Tensor) -> tf.Tensor:
+        """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
+        return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
+
+    def _similarity(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
+                    temperature: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Queries over the temperature, candidates, and float32 [batch] logits of the pairs from these alone."""
+        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
+        candidates = self.represent(candidate_rows)
+        return queries, candidates, tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
+
+
+class InBatchSoftmax(_Softmax):
     """Sampled softmax cross-entropy in which the candidates of a batch are each other's negatives.
 
     A candidate that appears c times in the batch is one column whose exponentiated logit counts c times, which equals
@@ -75,14 +98,9 @@ class InBatchSoftmax(ContrastiveTask):
     """
 
     def __init__(self, *, temperature: float, normalize: bool, remove_accidental_hits: bool, refined: bool = False):
-        self.temperature = temperature
-        self._normalize = normalize
+        super().__init__(temperature=temperature, normalize=normalize)
         self._remove_accidental_hits = remove_accidental_hits
         self._refined = refined
-
-    def represent(self, rows: tf.Tensor) -> tf.Tensor:
-        """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
-        return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
                  log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
@@ -92,9 +110,7 @@ class InBatchSoftmax(ContrastiveTask):
         counted = once + tf.math.log(tf.cast(columns.counts, tf.float32))
         if prior is not None:
             counted += prior
-        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
-        candidates = self.represent(candidate_rows)
-        own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
+        queries, candidates, own = self._similarity(query_rows, candidate_rows, columns, temperature)
         if prior is not None:
             own += tf.gather(prior, columns.positive)
         own += self._certain(columns, once) if self._refined else tf.gather(once, columns.positive)
@@ -115,7 +131,7 @@ class InBatchSoftmax(ContrastiveTask):
         return tf.math.log(tf.maximum(tf.cast(others, tf.float32), 1.0)) - tf.math.log(other_probability)
 
 
-class UniformSoftmax(ContrastiveTask):
+class UniformSoftmax(_Softmax):
     """Softmax cross-entropy of each pair against negatives drawn uniformly from the corpus, shared by the batch.
 
     The negatives stand for the whole corpus, the positive for itself: the denominator is
@@ -130,19 +146,14 @@ class UniformSoftmax(ContrastiveTask):
     """
 
     def __init__(self, *, temperature: float, normalize: bool, rows: int):
-        self.temperature, self._normalize, self._rows = temperature, normalize, rows
-
-    def represent(self, rows: tf.Tensor) -> tf.Tensor:
-        """float32 [n, dim] rows of a table -> vectors whose inner product is the similarity."""
-        return tf.math.l2_normalize(rows, axis=1) if self._normalize else rows
+        super().__init__(temperature=temperature, normalize=normalize)
+        self._rows = rows
 
     def __call__(self, query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
                  log_probability: tf.Tensor | None, *, prior: tf.Tensor | None = None,
                  temperature: tf.Tensor | None = None, masked: Entries | None = None,
                  weights: tf.Tensor | None = None) -> tf.Tensor:
-        queries = self.represent(query_rows) / (self.temperature if temperature is None else temperature)
-        candidates = self.represent(candidate_rows)
-        own = tf.reduce_sum(queries * tf.gather(candidates, columns.positive), axis=1)
+        queries, candidates, own = self._similarity(query_rows, candidate_rows, columns, temperature)
         counts = tf.cast(columns.counts, tf.float32)
         bias = tf.math.log(counts) + tf.math.log(self._rows / tf.reduce_sum(counts))
         if prior is not None:
