@@ -24,6 +24,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.ranking.build import steps_per_epoch
 
 FILE = "diagnosis.json"
 EMBEDDINGS = "embeddings"
@@ -80,7 +81,7 @@ def diagnose(config: Config, dataset: Dataset, output: Path, *, controls: Sequen
     counts = training_counts(dataset)
     gap = GapByFrequency(probe, Probe(dataset, "impressions/train", extent.impressions), counts)
     runs: dict[str, list[Trajectory]] = {name: [] for name in names}
-    examples = dataset.examples("impressions/train") // config.ranking.batch_size * config.ranking.batch_size
+    examples = steps_per_epoch(config, dataset, 1) * config.ranking.batch_size
     for name in names:
         with progress(f"diagnose: {name}", extent.seeds * extent.epochs * examples, "impressions") as meter:
             for seed in range(config.seed, config.seed + extent.seeds):

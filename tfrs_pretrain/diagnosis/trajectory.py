@@ -14,7 +14,7 @@ from tfrs_pretrain.diagnosis.probe import Probe
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import Meter
-from tfrs_pretrain.ranking.build import build_parts
+from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.ranker import Ranker
 from tfrs_pretrain.training.loop import EpochState, run_epoch
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
@@ -72,15 +72,16 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
       at_border: called after each epoch with its number and the ranker.
 
     Raises:
-      UserError: an epoch has fewer steps than points, the data is damaged, or the loss is not finite.
+      UserError: an epoch has fewer steps than points, the batch does not fit the replicas, the data is damaged, or
+        the loss is not finite.
     """
     batch_size, settings = config.ranking.batch_size, config.ranking.arms[arm]
-    steps = dataset.examples("impressions/train") // batch_size
+    set_seeds(config.seed, deterministic=config.training.deterministic)
+    strategy = build_strategy(config.training)
+    steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     if steps < per_epoch:
         raise UserError(f"an epoch has {steps} steps of {batch_size} impressions, too few for {per_epoch} looks: lower "
                         "--points or ranking.batch_size")
-    set_seeds(config.seed, deterministic=config.training.deterministic)
-    strategy = build_strategy(config.training)
     with strategy.scope():
         parts = build_parts(config, dataset, settings, embeddings, steps=steps)
     every = steps // per_epoch

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.config import ArmConfig, Config, DistillationConfig, RankingConfig
-from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.anchor import make_anchor
 from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
 from tfrs_pretrain.ranking.fixed_teacher import FixedTeacher
@@ -31,6 +32,8 @@ from tfrs_pretrain.ranking.transfer import (
     table_rules,
     with_fresh_tables,
 )
+
+_TRAIN = IMPRESSION_SPLITS[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,23 @@ class Parts:
         batches = training_batches(dataset, batch_size=batch_size, seed=seed, epoch=epoch, start=first + start,
                                    identifying=read)
         return self.fixed.beside(batches) if self.fixed else batches
+
+
+def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
+    """Batches in one pass over the training impressions; the incomplete last one is left out.
+
+    Raises:
+      UserError: the batch does not fit the data or the replicas.
+    """
+    batch_size = config.ranking.batch_size
+    if batch_size % replicas:
+        raise UserError(f"ranking.batch_size {batch_size} cannot be split over {replicas} devices: choose a multiple "
+                        f"of {replicas}")
+    steps = dataset.examples(_TRAIN) // batch_size
+    if steps == 0:
+        raise UserError(f"ranking.batch_size {batch_size} is larger than the {dataset.examples(_TRAIN)} training "
+                        "impressions: lower it")
+    return steps
 
 
 def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,

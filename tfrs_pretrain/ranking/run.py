@@ -15,7 +15,7 @@ from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.artifact import KIND, save_ranker
-from tfrs_pretrain.ranking.build import build_parts
+from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.keeper import best_folder, make_keeper
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.plan import ArmPlan
@@ -67,7 +67,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     pretrained = _open_embeddings(settings, arm, embeddings)
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
-    steps = _steps(config, dataset, strategy.num_replicas_in_sync)
+    steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
@@ -139,18 +139,6 @@ def _transfer(settings: ArmConfig) -> str | dict[str, str]:
     """One word where both ID tables are transferred alike, otherwise a word for each."""
     words: dict[str, str] = {space: settings.transfer_of(space).transfer for space in (USER_ROW, ITEM_ROW)}
     return words[USER_ROW] if len(set(words.values())) == 1 else words
-
-
-def _steps(config: Config, dataset: Dataset, replicas: int) -> int:
-    batch_size = config.ranking.batch_size
-    if batch_size % replicas:
-        raise UserError(f"ranking.batch_size {batch_size} cannot be split over {replicas} devices: choose a multiple "
-                        f"of {replicas}")
-    steps = dataset.examples(TRAIN) // batch_size
-    if steps == 0:
-        raise UserError(f"ranking.batch_size {batch_size} is larger than the {dataset.examples(TRAIN)} training "
-                        "impressions: lower it")
-    return steps
 
 
 def _score(student: Learner, dataset: Dataset, arm: str, split: str) -> pa.Table:
