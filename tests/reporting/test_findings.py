@@ -61,6 +61,13 @@ def test_many_arms_are_grouped_by_what_was_found():
                          "No measurable difference of test AUC to scratch: d +0.0010, e −0.0010."]  # noqa: RUF001
 
 
+def test_a_long_group_names_the_largest_differences():
+    entries = [comparison(f"a{place}", "scratch", -0.01 * place, 0.0, 0.002) for place in range(1, 12)]
+    assert findings.grouped(entries, "scratch") == [
+        "Measurably lower test AUC than scratch: " + ", ".join(f"a{place} −{0.01 * place:.4f}" for place in  # noqa: RUF001
+                                                               range(11, 4, -1)) + ", and 4 more in the table."]
+
+
 def test_many_distilled_arms_are_counted():
     entries = [comparison(f"d{place}", f"w{place}", auc, 0.0, 0.002)
                for place, auc in enumerate((0.0, 0.01, 0.0, 0.0, 0.0))]

@@ -12,10 +12,11 @@ from scipy import stats
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME
 from tfrs_pretrain.results import collect
 from tfrs_pretrain.results.comparisons import compared_pairs, comparisons
-from tfrs_pretrain.results.judged import RESAMPLING, judge, shared
+from tfrs_pretrain.results.judged import judge, shared
 from tfrs_pretrain.study import Run, StudiedArm, Trial
 
 
@@ -53,21 +54,23 @@ def test_differences_are_means_over_seeds_with_students_interval(study, results)
         assert results["arms"]["warm"]["test"][metric]["sd"] == pytest.approx(np.std(by_seed[0], ddof=1))
 
 
-def test_interval_by_user_is_of_the_seed_averaged_difference_under_the_same_users(study, results):
+def test_interval_by_user_is_of_the_seed_averaged_difference_under_the_same_users(study):
     """A twin that draws users by copying rows, averages over seeds within each draw, and takes quantiles."""
-    columns, _ = impressions()
+    resampling, columns = Resampling(60, seed=5), impressions()[0]
     _, users = np.unique(columns["user_id"], return_inverse=True)
     first = np.unique(users, return_index=True)[1]
     users = np.argsort(np.argsort(first))[users]  # in order of first appearance
     rows_of = [np.flatnonzero(users == user) for user in range(users.max() + 1)]
-    generator, twins = np.random.default_rng(RESAMPLING.seed), []
+    generator, twins = np.random.default_rng(resampling.seed), []
     both = {arm: [scores(study, arm, seed) for seed in SEEDS] for arm in ("warm", "scratch")}
-    for _ in range(RESAMPLING.replicates):
+    for _ in range(resampling.replicates):
         rows = np.concatenate([rows_of[user] for user in generator.integers(0, len(rows_of), len(rows_of))])
         aucs = {arm: [roc_auc_score(columns["label"][rows], one[rows]) for one in each] for arm, each in both.items()}
         twins.append(np.mean(np.subtract(aucs["warm"], aucs["scratch"])))
     low, high = np.quantile(twins, [0.025, 0.975], method="weibull")
-    assert entry(results, "warm", "scratch")["auc"]["users"] == pytest.approx((low, high), abs=1e-9)
+    found = comparisons(study, judge(study, resampling).comparison)[0]
+    assert (found["arm"], found["against"]) == ("warm", "scratch")
+    assert found["auc"]["users"] == pytest.approx((low, high), abs=1e-9)
 
 
 def test_slices_are_of_items_and_of_users(study, results):

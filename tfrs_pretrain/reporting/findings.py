@@ -9,8 +9,8 @@ from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE
 from tfrs_pretrain.reporting.curves import mean_curve, stage_one_label
 from tfrs_pretrain.reporting.formats import capital, number, signed, words
 
-# More comparisons than this are grouped by what they found.
-SINGLE = 4
+# More comparisons than this are grouped by what they found, and no more of a group than that are named.
+SINGLE, LISTED = 4, 8
 # A rise of held-out loss that is spoken of: it shows with four digits.
 RISE = 5e-4
 
@@ -60,7 +60,7 @@ def sentence(entry: Mapping[str, Any]) -> str:
 
 
 def grouped(entries: Sequence[Mapping[str, Any]], base: str) -> list[str]:
-    """The same for many arms: those that raise AUC, lower it, or do neither."""
+    """The same for many arms: those that raise AUC, lower it, or do neither, largest differences first."""
     titles = {BETTER: f"Measurably higher test AUC than {words(base)}",
               WORSE: f"Measurably lower test AUC than {words(base)}",
               SAME: f"No measurable difference of test AUC to {words(base)}",
@@ -69,9 +69,13 @@ def grouped(entries: Sequence[Mapping[str, Any]], base: str) -> list[str]:
     for verdict, title in titles.items():
         found = [entry for entry in entries if entry["auc"]["verdict"] == verdict]
         found.sort(key=lambda entry: -(entry["auc"]["value"] or 0.0))
-        listed = ", ".join(words(entry["arm"]) if verdict == UNDEFINED else
-                           f"{words(entry['arm'])} {signed(entry['auc']['value'])}" for entry in found)
-        sentences += [f"{title}: {listed}."] if found else []
+        if verdict == WORSE:
+            found.reverse()
+        listed = [words(entry["arm"]) if verdict == UNDEFINED else
+                  f"{words(entry['arm'])} {signed(entry['auc']['value'])}" for entry in found]
+        if len(listed) > LISTED:
+            listed = [*listed[:LISTED - 1], f"and {len(listed) - LISTED + 1} more in the table"]
+        sentences += [f"{title}: {', '.join(listed)}."] if found else []
     return sentences
 
 

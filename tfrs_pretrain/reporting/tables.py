@@ -67,14 +67,15 @@ def arms(results: Mapping[str, Any]) -> Table:
     rows: list[list[str | Cell]] = []
     for name, arm in results["arms"].items():
         if "test" not in arm:
-            rows.append([arm_cell(results, name), *[DASH] * 8, "did not finish"])
+            rows.append([arm_cell(results, name), *[DASH] * 4, "did not finish", *[DASH] * 4])
             continue
-        cells = [cell for metric in ("auc", "log_loss", "gauc")
-                 for cell in (_metric(arm["test"][metric]), _change(compared.get(name), metric))]
-        rows.append([arm_cell(results, name), *cells, number(arm["test"]["calibration"]["mean"], 3),
-                     number(arm["test"]["normalized_entropy"]["mean"]), _verdict(compared.get(name))])
-    return table(["arm", "#AUC", "#difference", "#log loss", "#difference", "#GAUC", "#difference", "#calibration",
-                  "#normalized entropy", "AUC, log loss"], rows)
+        auc, log_loss, gauc = ((_metric(arm["test"][metric]), _change(compared.get(name), metric))
+                               for metric in ("auc", "log_loss", "gauc"))
+        rows.append([arm_cell(results, name), *auc, *log_loss, _verdict(compared.get(name)), *gauc,
+                     number(arm["test"]["calibration"]["mean"], 3),
+                     number(arm["test"]["normalized_entropy"]["mean"])])
+    return table(["arm", "#AUC", "#difference", "#log loss", "#difference", "AUC, log loss", "#GAUC", "#difference",
+                  "#calibration", "#normalized entropy"], rows)
 
 
 def twins(results: Mapping[str, Any]) -> Table | None:
@@ -244,7 +245,7 @@ def _varied(trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _metric(metric: Mapping[str, Any]) -> Cell:
-    return Cell(number(metric["mean"]), [f"seeds ±{number(metric['sd'])}"] if metric["sd"] is not None else (),
+    return Cell(number(metric["mean"]), [f"±{number(metric['sd'])}"] if metric["sd"] is not None else (),
                 strong=True)
 
 

@@ -32,5 +32,5 @@ def calibration(results: Mapping[str, Any]) -> go.Figure | None:
                            hovertemplate="predicted %{x:.4f}, positive %{y:.4f}, %{customdata:,} impressions")
     figure = styled(figure, x="mean prediction", y="share of positives", height=420)
     if log:
-        figure.update_xaxes(type="log", dtick=1).update_yaxes(type="log", dtick=1)
+        figure.update_xaxes(type="log", dtick="D2").update_yaxes(type="log", dtick="D2")
     return figure

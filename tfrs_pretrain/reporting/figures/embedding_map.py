@@ -38,6 +38,6 @@ def _panel(drawn: Mapping[str, Any], one: Mapping[str, Any]) -> go.Figure:
                 opacity=0.3 if place == OTHER else 0.8, hovertemplate=f"{label(name)}<extra></extra>",
                 marker={"size": 4, "color": BASELINE if place == OTHER else COLOURS[place]})
     figure = styled(figure, x="", y="", height=320)
-    figure.update_xaxes(showticklabels=False, ticks="", title=None)
-    figure.update_yaxes(showticklabels=False, ticks="", showgrid=False, title=None)
+    figure.update_xaxes(showticklabels=False, showline=False, ticks="", title=None)
+    figure.update_yaxes(showticklabels=False, showline=False, ticks="", showgrid=False, title=None)
     return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, showlegend=False)

@@ -38,11 +38,12 @@ def one_epoch(results: Mapping[str, Any], metric: str) -> go.Figure | None:
         curve = curves[name]
         figure.add_scatter(x=[x for x, _ in curve], y=[y for _, y in curve], name=label(name), **common,
                            mode="lines+markers", line={"color": colour, "width": 2.5, "dash": dash},
-                           marker={"size": 6 if len(curve) < 12 else 4},
+                           marker={"size": 8 if len(curve) < 3 else 6 if len(curve) < 12 else 4},
                            hovertemplate=f"{label(name)}: %{{y:.4f}} after %{{x:,}} impressions<extra></extra>")
     figure = styled(figure, x="impressions seen", y=f"validation {metric_name(metric)}", height=400)
     for border in borders(list(arms.values())):
         figure.add_vline(x=border, line={"color": BASELINE, "dash": "dot", "width": 1})
+    figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(range=_range([y for name in results["shown"] for _, y in curves[name]]))
     return figure.update_layout(showlegend=False, margin={"t": 8})
 
