@@ -25,7 +25,7 @@ from tfrs_pretrain.progress import console, error_console
 from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
 
-REFUSED = 3
+FAILED, REFUSED = 1, 3
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
@@ -295,16 +295,20 @@ def experiment(
         show.show_plan(stage.Plan(file, selection), output, jobs, console)
         return
     study = stage.run_experiment(file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
-    show.show_study(study, console)
-    if any(arm.failures for arm in study.arms):
-        raise typer.Exit(1)
+    study.save()
+    _summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
+    if show.show_failures(study, console):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
-def report(workdir: Annotated[Path, typer.Option(help="folder of a finished run")] = Path("runs/demo")) -> None:
-    """Writes results.json and report.html again from a run's artifacts."""
-    run = Workdir.reopen(workdir)
-    _summarise(import_quietly("tfrs_pretrain.results").write_results(run), workdir)
+def report(
+    workdir: Annotated[Path, typer.Argument(
+        metavar="WORKDIR", help="folder of a finished `demo` or `experiment`")] = Path("runs/demo"),
+) -> None:
+    """Writes results.json, report.html and report.md again from a study's artifacts."""
+    study = import_quietly("tfrs_pretrain.study").Study.open(workdir)
+    _summarise(import_quietly("tfrs_pretrain.results").write_study(study), workdir)
 
 
 @app.command(name="config")
@@ -351,12 +355,20 @@ def _check_writable(path: Path | None) -> None:
 
 
 def _summarise(results: dict[str, Any], workdir: Path) -> None:
-    table = Table("arm", "test AUC", "log loss", "GAUC", title="Ranking on the test window", title_justify="left")
-    for arm, metrics in results["arms"].items():
-        table.add_row(arm, *(_number(metrics[f"test_{name}"]) for name in ("auc", "log_loss", "gauc")))
+    """Shows a study's arms, each mean over its seeds."""
+    seeds = len(results["seeds"])
+    table = Table("arm", "test AUC", "log loss", "GAUC", f"AUC, log loss against {results['baseline']}",
+                  title=f"Ranking on the test window{f', mean of {seeds} seeds' if seeds > 1 else ''}",
+                  title_justify="left")
+    compared = {entry["arm"]: entry for entry in results["comparisons"] if entry["against"] == results["baseline"]}
+    for arm, found in results["arms"].items():
+        metrics = [_number(found.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
+        verdicts = [compared[arm][name]["verdict"] for name in ("auc", "log_loss")] if arm in compared else ["—"]
+        table.add_row(Text(arm), *metrics, ", ".join(dict.fromkeys(verdicts)) if "test" in found else "did not finish")
     console.print(table)
-    losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
-    console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
+    if results["stage_one"]:
+        losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
+        console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
     console.print(f"{results['seconds']['total']:.0f} s in all, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
     _next(f"python3 -m webbrowser {workdir / 'report.html'}")

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.experiments.board import duration
 from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
 from tfrs_pretrain.experiments.run import Plan
-from tfrs_pretrain.study import StudiedArm, Study
-
-METRICS = {"auc": "AUC", "log_loss": "log loss", "gauc": "GAUC"}
+from tfrs_pretrain.study import Study
 
 
 def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
@@ -43,27 +39,16 @@ def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
         console.print("an arm with candidates is counted as if its first one were chosen", style="dim")
 
 
-def show_study(study: Study, console: Console) -> None:
-    """Prints the arms, and what failed."""
-    table = Table("arm", "runs", "validation log loss", *(f"test {words}" for words in METRICS.values()),
-                  title=f"{study.title}: mean over seeds", title_justify="left", box=None)
-    for arm in study.arms:
-        table.add_row(arm.name + (" (baseline)" if arm.name == study.baseline else ""), str(len(arm.runs)),
-                      *_means(arm))
-    console.print(table)
-    for arm in study.arms:
-        for failure in arm.failures:
-            console.print(Text("failed: ", style="red").append(
-                f"{arm.name}, seed {failure.seed}: {failure.reason}", style="not red"), soft_wrap=True)
+def show_failures(study: Study, console: Console) -> bool:
+    """Prints which runs are missing and why; whether there are any."""
+    failures = [(arm.name, failure) for arm in study.arms for failure in arm.failures]
+    for arm, failure in failures:
+        console.print(Text("failed: ", style="red").append(f"{arm}, seed {failure.seed}: {failure.reason}",
+                                                           style="not red"), soft_wrap=True)
+    return bool(failures)
 
 
 def _rankers(plan: Plan, name: str) -> list[Piece]:
     [arm] = [arm for arm in plan.arms if arm.name == name]
     return [*plan.trials(arm), *(plan.ranker(arm, arm.candidates[0], seed) for seed in plan.seeds)]
 
-
-def _means(arm: StudiedArm) -> list[str]:
-    found = [read_manifest(run.ranker, "ranker")["metrics"] for run in arm.runs]
-    values = [[metrics["validation"]["log_loss"] for metrics in found],
-              *([metrics["test"][name] for metrics in found] for name in METRICS)]
-    return ["—" if not each or None in each else f"{np.mean(each):.4f}" for each in values]
