@@ -295,7 +295,6 @@ def experiment(
         show.show_plan(stage.Plan(file, selection), output, jobs, console)
         return
     study = stage.run_experiment(file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
-    study.save()
     _summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
     if show.show_failures(study, console):
         raise typer.Exit(FAILED)

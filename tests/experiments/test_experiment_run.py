@@ -26,9 +26,9 @@ from tfrs_pretrain.experiments import scheduler
 from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.lock import working_in
 from tfrs_pretrain.experiments.pieces import Piece
-from tfrs_pretrain.experiments.run import Selection, choose, run_experiment
+from tfrs_pretrain.experiments.run import choose
 from tfrs_pretrain.experiments.workers import Worker
-from tfrs_pretrain.study import Run, StudiedArm
+from tfrs_pretrain.study import Run, StudiedArm, Study
 
 WARM = {"arm.transfer": "warm_start"}
 CLI = "import sys; from tfrs_pretrain.cli import main; main()"
@@ -41,7 +41,8 @@ def write(folder, arms, **keys):
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump({
         "title": "Small", "config": "config.yaml", "logs": {"source": "planted"}, "seeds": [1, 2],
-        "set": {"ranking.looks_per_epoch": 2}, "baseline": next(iter(arms)), "arms": arms} | keys, sort_keys=False))
+        "set": {"ranking.looks_per_epoch": 2, "training.checkpoint_every_steps": 5},
+        "baseline": next(iter(arms)), "arms": arms} | keys, sort_keys=False))
     return path
 
 
@@ -50,9 +51,13 @@ def manifests(output, kind="ranker"):
     return {path.parent.name: json.loads(path.read_text()) for path in found}
 
 
+def command(path, output, *more):
+    return CliRunner().invoke(app, ["experiment", str(path), "--output", str(output), *more])
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """File, output and study of an experiment with something of everything, one arm of which diverges."""
+    """File, output and result of an experiment with something of everything, one arm of which diverges."""
     folder = tmp_path_factory.mktemp("experiment")
     path = write(folder, {
         "scratch": {"each": {"arm.epochs": [1, 2]}},
@@ -61,12 +66,17 @@ def finished(tmp_path_factory):
         "diverging": {"set": {"ranking.learning_rate": 1.0e+30}},
         "taught": {"teacher": "scratch_2"},
     }, baseline={"best_of": ["scratch"]})
-    return path, folder / "out", run_experiment(path, folder / "out", Selection(), jobs=2, threads=1)
+    return path, folder / "out", command(path, folder / "out", "--jobs", "2")
+
+
+@pytest.fixture(scope="module")
+def study(finished):
+    return Study.open(finished[1])
 
 
 @pytest.mark.slow
-def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished):
-    _, output, study = finished
+def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished, study):
+    output = finished[1]
     warm = next(arm for arm in study.arms if arm.name == "warm")
     assert [trial.settings["ranking.table_learning_rate"] for trial in warm.trials] == [1e-9, 0.02]
     assert warm.trials[1].validation["log_loss"] < warm.trials[0].validation["log_loss"]
@@ -85,8 +95,8 @@ def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished
 
 
 @pytest.mark.slow
-def test_arms_share_what_they_can_and_every_seed_trains_anew(finished):
-    _, output, study = finished
+def test_arms_share_what_they_can_and_every_seed_trains_anew(finished, study):
+    output = finished[1]
     made = {kind: len(list((output / "pieces" / kind).iterdir())) for kind in (
         "logs", "dataset", "embeddings", "ranker")}
     # warm and gap with two seeds; scratch_1, scratch_2, warm (and its trials), gap, taught
@@ -104,8 +114,7 @@ def test_arms_share_what_they_can_and_every_seed_trains_anew(finished):
 
 
 @pytest.mark.slow
-def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_validation(finished):
-    _, _, study = finished
+def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_validation(study):
     keys = {arm.name: pq.read_table(arm.runs[0].ranker / "predictions" / "test.parquet")["key"] for arm in study.arms
             if arm.runs}
     assert keys["gap"] == keys["scratch_1"]
@@ -121,31 +130,40 @@ def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_val
 
 
 @pytest.mark.slow
-def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished):
-    path, output, study = finished
-    diverging = next(arm for arm in study.arms if arm.name == "diverging")
-    assert diverging.runs == []
-    assert [failure.seed for failure in diverging.failures] == [1, 2]
-    assert all("not finite at step" in failure.reason for failure in diverging.failures)
-    assert (study.seconds["stage_two"] > study.seconds["data"] > 0) and study.seconds["total"] > 0
-    again = CliRunner().invoke(app, ["experiment", str(path), "--output", str(output), "--jobs", "1"])
-    assert again.exit_code == 1
-    words = " ".join(again.output.split())
+def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, study):
+    path, output, result = finished
+    assert result.exit_code == 1
+    words = " ".join(result.output.split())
     assert "failed: diverging, seed 1: the loss is not finite" in words
-    assert "✓" not in words  # nothing that was there was made again
+    assert "failed: diverging, seed 2: the loss is not finite" in words
+    diverging = next(arm for arm in study.arms if arm.name == "diverging")
+    assert diverging.runs == ()
+    assert [failure.seed for failure in diverging.failures] == [1, 2]
+    results = json.loads((output / "results.json").read_text())
+    assert {entry["arm"] for entry in results["comparisons"]} >= {"warm", "gap", "taught"}
+    assert (output / "report.html").is_file()
+    assert study.seconds["stage_two"] > study.seconds["data"] > 0
+    assert study.seconds["total"] > 0
+    started = len(list((output / "words").iterdir()))
+    again = command(path, output, "--arm", "warm", "--arm", "gap")
+    assert again.exit_code == 0
+    assert "ranker" not in again.output  # nothing that was there was made again
+    assert len(list((output / "words").iterdir())) == started
+    assert [arm.name for arm in Study.open(output).arms] == ["scratch_1", "scratch_2", "warm", "gap"]
+    study.save()
 
 
 @pytest.mark.slow
 def test_a_dry_run_counts_and_makes_nothing(finished, tmp_path):
     path, output, _ = finished
-    planned = CliRunner().invoke(app, ["experiment", str(path), "--output", str(tmp_path / "new"), "--dry-run"])
+    planned = command(path, tmp_path / "new", "--dry-run")
     assert planned.exit_code == 0
     rows = [line.split() for line in planned.output.splitlines()]
     assert ["logs", "1", "0", "1"] in rows
     assert ["ranker", "14", "0", "14"] in rows  # the diverging ones, too
     assert ["scratch_2", "1", "4", "0"] in rows  # shared with its student
     assert not (tmp_path / "new").exists()
-    there = CliRunner().invoke(app, ["experiment", str(path), "--output", str(output), "--dry-run"])
+    there = command(path, output, "--dry-run")
     assert ["embeddings", "4", "4", "0"] in [line.split() for line in there.output.splitlines()]
 
 
@@ -166,15 +184,12 @@ def wait_for(condition, process):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
-def test_killed_with_its_workers_killed_too_ends_with_the_same_bits(tiny_dataset, tmp_path):
-    arms = {"scratch": {"set": {"arm.epochs": 3}}, "warm": {"set": WARM}}
-    path = write(tmp_path, arms, logs={"source": "dataset"}, config=None, set={"training.checkpoint_every_steps": 5})
-    selection, output = Selection(tiny_dataset.folder), tmp_path / "out"
-    whole = run_experiment(path, tmp_path / "whole", selection, jobs=2, threads=1)
-    command = ["-c", CLI, "experiment", path, "--output", output, "--data", tiny_dataset.folder, "--jobs", "2"]
-
-    first = start(command)
-    wait_for(lambda: list((output / "pieces").glob("ranker/*.checkpoints/step-*")), first)
+def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finished, tmp_path):
+    path, whole, _ = finished
+    output = tmp_path / "out"
+    words = ["-c", CLI, "experiment", path, "--output", output, "--jobs", "2", "--arm", "scratch_2", "--arm", "gap"]
+    first = start(words)
+    wait_for(lambda: list(output.glob("pieces/ranker/*.checkpoints/step-*")), first)
     workers = children(first.pid)
     first.kill()
     first.wait()
@@ -186,24 +201,26 @@ def test_killed_with_its_workers_killed_too_ends_with_the_same_bits(tiny_dataset
         raise AssertionError("workers outlived the process that started them")
     assert len(manifests(output)) < 4
 
-    second = start(command)
+    second = start(words)
     wait_for(lambda: children(second.pid), second)
-    with pytest.raises(UserError, match=f"process {second.pid} works in"), working_in(output):
-        pass
+    refused = command(path, output)
+    assert f"process {second.pid} works in" in str(refused.exception)
     os.kill(children(second.pid)[0], signal.SIGKILL)
-    words = second.communicate(timeout=120)[0]
-    assert second.returncode == 0, words
-    assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in words
+    said = second.communicate(timeout=120)[0]
+    assert second.returncode == 0, said
+    assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in said
+    assert any("continues from checkpoint" in log.read_text() for log in (output / "words").iterdir())
 
-    for one, other in zip(whole.arms, run_experiment(path, output, selection, jobs=2, threads=1).arms, strict=True):
-        for before, after in zip(one.runs, other.runs, strict=True):
-            assert before.ranker.name == after.ranker.name
-            files = sorted(file.relative_to(before.ranker) for file in before.ranker.rglob("*.npy"))
-            assert files
-            for file in files:
-                np.testing.assert_array_equal(np.load(before.ranker / file), np.load(after.ranker / file))
-            tested = [run.ranker / "predictions" / "test.parquet" for run in (before, after)]
-            assert pq.read_table(tested[0]).equals(pq.read_table(tested[1]))
+    made = sorted(manifests(output))
+    assert len(made) == 4
+    for name in made:
+        before, after = (folder / "pieces" / "ranker" / name for folder in (whole, output))
+        files = sorted(file.relative_to(before) for file in before.rglob("*.npy"))
+        assert files
+        for file in files:
+            np.testing.assert_array_equal(np.load(before / file), np.load(after / file))
+        tested = [folder / "predictions" / "test.parquet" for folder in (before, after)]
+        assert pq.read_table(tested[0]).equals(pq.read_table(tested[1]))
 
 
 class Doomed(Worker):
@@ -222,9 +239,11 @@ def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_p
     task = {"source": "planted", "sizes": {"users": 5, "items": 5, "engagements": 50, "impressions": 50}, "seed": 1}
     doomed, fine = Piece("logs", "doomed", task), Piece("logs", "fine", task)
     child = Piece("dataset", "child", {}, (doomed, fine))
+    fine.folder(tmp_path).mkdir(parents=True)
+    (fine.folder(tmp_path) / "manifest.json").touch()
     with scheduler.Scheduler(tmp_path, 1, 1, Costs(tmp_path)) as pool:
-        pool.run([child])
-    assert fine.is_finished(tmp_path)
+        pool.run([child, fine])
+    assert fine not in pool.failures
     assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
     assert "2 times; it said last: its last words" in pool.failures[doomed]
     assert pool.failures[child].startswith("needs logs doomed, which failed: its process was ended")

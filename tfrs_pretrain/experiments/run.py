@@ -101,7 +101,7 @@ class Plan:
 
 
 def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int, threads: int) -> Study:
-    """Makes all pieces that are not there yet and returns what was found.
+    """Makes all pieces that are not there yet, and writes and returns what was found.
 
     A killed run continues: finished pieces are kept, unfinished ones continue from their checkpoints. Validation
     decides every choice; test is scored for chosen settings alone.
@@ -130,12 +130,14 @@ def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int,
         arms = [_studied(plan, arm, chosen.get(arm.name), failures, output) for arm in plan.arms]
         arms = _on_the_same_impressions(arms, baseline := _baseline(plan, arms))
         done = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
-        return Study(
+        study = Study(
             folder=output, title=plan.experiment.title, config=plan.planner.config, baseline=baseline, arms=arms,
             seconds=_seconds(costs, done), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
             commands=[_command(path, output, selection)],
             logs=read_manifest(logs.folder(output), "logs") if (logs := plan.planner.logs) else None,
             test_looks={arm.name: ledger.count(arm.name) for arm in plan.arms})
+        study.save()
+        return study
 
 
 def _work(plan: Plan, output: Path, scheduler: Scheduler, ledger: Ledger) -> tuple[
