@@ -6,6 +6,7 @@ Stages are imported when they run: `--help`, a mistyped option or a missing fold
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from tfrs_pretrain.progress import console, error_console
 from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
 
-REFUSED = 3
+FAILED, REFUSED = 1, 3
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
@@ -264,6 +265,39 @@ def diagnose(
                             resampling=import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(500))
     import_quietly("tfrs_pretrain.diagnosis.table").show(result, console)
     console.print(f"wrote {output / stage.FILE}", soft_wrap=True)
+
+
+@app.command()
+def experiment(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of the experiment; experiments/ has some")],
+    output: Annotated[Path, typer.Option(help="folder of the experiment; finished pieces are kept")],
+    data: Annotated[Path | None, typer.Option(
+        help="folder of the logs or the dataset, where the experiment does not make its own")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes, 1 to 2 GB of memory each (default: one a "
+                                                         "core)")] = None,
+    arms: Annotated[list[str] | None, typer.Option(
+        "--arm", metavar="NAME", help="run only this arm beside the baseline; may be repeated")] = None,
+    seeds: Annotated[list[int] | None, typer.Option(
+        "--seed", metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be made, and make nothing")] = False,
+) -> None:
+    """Compares ways to train: arms times seeds of both stages, chosen on validation, tested once.
+
+    Pieces that arms share (logs, dataset, pretrained rows) are made once; a run that was stopped or killed continues
+    with the same command. Exit code 1 if a run failed.
+    """
+    stage = import_quietly("tfrs_pretrain.experiments.run")
+    show = import_quietly("tfrs_pretrain.experiments.show")
+    selection = stage.Selection(data, arms or (), seeds or ())
+    cores = os.cpu_count() or 1
+    jobs = jobs or cores
+    if dry_run:
+        show.show_plan(stage.Plan(file, selection), output, jobs, console)
+        return
+    study = stage.run_experiment(file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
+    _summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
+    if show.show_failures(study, console):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

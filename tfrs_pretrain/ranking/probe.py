@@ -1,4 +1,4 @@
-"""The impressions whose losses a diagnosis follows: the same ones at every point of every run."""
+"""Held-out impressions that are looked at while a ranker trains: the same ones at every look of every run."""
 
 from __future__ import annotations
 
