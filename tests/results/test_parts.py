@@ -18,16 +18,23 @@ from tfrs_pretrain.results.stage_one import stage_one
 
 def test_settings_of_stage_one_are_told_apart_by_what_differs(tmp_path):
     study = make_study(tmp_path)
-    manifest = read_manifest(tmp_path / "rows-3", "embeddings")
-    manifest["config"]["pretraining"]["epochs"] = 12
-    manifest["window"]["end"] = 29
-    write_manifest(tmp_path / "rows-3", "embeddings", {k: v for k, v in manifest.items() if k != "kind"})
-    first, second = stage_one(study)["settings"]
-    assert (first["differs"], first["seeds"], first["arms"]) == ({}, 2, ["warm", "distilled"])
-    assert (second["differs"], second["seeds"]) == ({"pretraining.epochs": 12, "windows.pretrain.end": 29}, 1)
-    assert [epoch["heldout_loss"] for epoch in first["epochs"]] == pytest.approx([9.5, 8.5, 7.5, 6.5])
-    assert [epoch["train_loss"] for epoch in first["epochs"]] == [None, 6.0, 5.0, 4.0]
-    assert first["seconds"] == 8.0
+    manifests = {seed: read_manifest(tmp_path / f"rows-{seed}", "embeddings") for seed in SEEDS}
+    manifests[2]["window"]["end"] = 29
+    manifests[3]["config"]["pretraining"]["epochs"] = 12
+    for seed, manifest in manifests.items():
+        write_manifest(tmp_path / f"rows-{seed}", "embeddings", {k: v for k, v in manifest.items() if k != "kind"})
+    first, second, third = stage_one(study)["settings"]
+    assert (first["differs"], first["seeds"], first["arms"]) == ({}, 1, ["warm", "distilled"])
+    assert (second["differs"], third["differs"]) == ({"windows.pretrain.end": 29}, {"pretraining.epochs": 12})
+
+
+def test_curves_of_stage_one_are_means_over_seeds(study):
+    [setting] = stage_one(study)["settings"]
+    assert setting["seeds"] == 3
+    assert [epoch["heldout_loss"] for epoch in setting["epochs"]] == pytest.approx([10.0, 9.0, 8.0, 7.0])
+    assert setting["epochs"][1]["heldout_loss_by_seed"] == [8.0, 9.0, 10.0]
+    assert [epoch["train_loss"] for epoch in setting["epochs"]] == [None, 6.0, 5.0, 4.0]
+    assert setting["seconds"] == 8.0
 
 
 def test_a_study_without_stage_one_has_none(study):
