@@ -53,15 +53,17 @@ def test_datasets_are_told_apart_by_what_differs(tmp_path):
 def arms(**losses):
     kinds = {"s": "scratch", "r": "one-epoch remedy", "t": "two-stage", "d": "two-stage"}
     return {name: {"test": {}, "kind": kinds[name[0]], "teacher": {} if name[0] != "d" else {"weight": 1},
-                   "runs": [{"epochs": 3 if name == "s3" else 1}], "validation": {"log_loss": {"mean": loss}}}
+                   "runs": [{"epochs": 3 if name in ("s3", "t2") else 1}], "validation": {"log_loss": {"mean": loss}}}
             for name, loss in losses.items()}
 
 
 def test_the_arms_shown_first_are_the_best_of_their_kinds_by_validation():
     many = arms(s1=0.5, s3=0.6, s2=0.55, r1=0.4, r2=0.45, r3=0.49, t1=0.3, t2=0.31, d1=0.32, d2=0.33)
     assert headline_arm(many, "s1", None) == "t1"
+    assert shown_arms(many, "s1", None) == ["s1", "s3", "r1", "t1", "t2", "d1"]
+    assert shown_arms(many, "r3", None) == ["s3", "r1", "r3", "t1", "t2", "d1"]
+    del many["t2"]
     assert shown_arms(many, "s1", None) == ["s1", "s3", "r1", "r2", "t1", "d1"]
-    assert shown_arms(many, "r3", None) == ["s3", "r1", "r2", "r3", "t1", "d1"]
     assert headline_arm(many, "s1", {"arm": "d2"}) == "d2"
     few = arms(s1=0.5, t1=0.3)
     assert shown_arms(few, "s1", None) == ["s1", "t1"]
