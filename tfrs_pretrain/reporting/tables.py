@@ -215,6 +215,14 @@ def purity(results: Mapping[str, Any]) -> Table | None:
     return table(["item rows of", "#neighbour purity", "#chance", "#variance in the picture"], rows)
 
 
+def signatures(results: Mapping[str, Any]) -> Table | None:
+    """What each signature was asked before the exported version appeared; None where the manifest does not say."""
+    asked = results["exported"]["check"].get("signatures", {}) if results["exported"] else {}
+    rows = [[name, count(found["requests"]), count(found["rows"]), f"{found['largest_difference']:.1e}"]
+            for name, found in asked.items()]
+    return table(["signature", "#golden requests", "#rows", "#largest difference"], rows) if rows else None
+
+
 def arm_cell(results: Mapping[str, Any], name: str) -> Cell:
     """An arm's name with its colour, and whether it is the baseline or served."""
     exported = results["exported"] and results["exported"]["arm"] == name
