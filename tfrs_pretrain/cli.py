@@ -286,15 +286,16 @@ def experiment(
     Pieces that arms share (logs, dataset, pretrained rows) are made once; a run that was stopped or killed continues
     with the same command. Exit code 1 if a run failed.
     """
-    stage = import_quietly("tfrs_pretrain.experiments.run")
+    planning = import_quietly("tfrs_pretrain.experiments.plan")
     show = import_quietly("tfrs_pretrain.experiments.show")
-    selection = stage.Selection(data, arms or (), seeds or ())
+    selection = planning.Selection(data, arms or (), seeds or ())
     cores = os.cpu_count() or 1
     jobs = jobs or cores
     if dry_run:
-        show.show_plan(stage.Plan(file, selection), output, jobs, console)
+        show.show_plan(planning.Plan(file, selection), output, jobs, console)
         return
-    study = stage.run_experiment(file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
+    study = import_quietly("tfrs_pretrain.experiments.run").run_experiment(
+        file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
     _summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
     if show.show_failures(study, console):
         raise typer.Exit(FAILED)
