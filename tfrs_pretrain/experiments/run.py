@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -51,12 +50,8 @@ def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int,
     with working_in(output):
         write_text(output / "experiment.yaml", path.read_text())
         costs, ledger = Costs(output), Ledger(output)
-        started = time.monotonic()
-        try:
-            with Scheduler(output, jobs, threads, costs) as scheduler:
-                chosen, failures = _work(plan, output, scheduler, ledger)
-        finally:
-            costs.add_wall(time.monotonic() - started)
+        with Scheduler(output, jobs, threads, costs) as scheduler:
+            chosen, failures = _work(plan, output, scheduler, ledger)
         arms = [_studied(plan, arm, chosen.get(arm.name), failures, output) for arm in plan.arms]
         arms = _on_the_same_impressions(arms, baseline := _baseline(plan, arms))
         done = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
