@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_study import CATEGORIES, ITEMS, make_study
 
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.results import collect
 from tfrs_pretrain.results.embedding_map import item_categories
 
@@ -32,6 +33,15 @@ def test_a_feature_with_one_known_value_does_not_colour_a_map(study):
     bare = study.config.schema_.model_copy(update={"features": ()})
     config = study.config.model_copy(update={"schema_": bare})
     assert collect(dataclasses.replace(study, config=config))["embedding_map"] is None
+
+
+def test_rows_of_another_dataset_are_other_items(tmp_path):
+    study = make_study(tmp_path)
+    for name in ("warm-1", "distilled-1"):
+        manifest = read_manifest(tmp_path / name, "ranker")
+        write_manifest(tmp_path / name, "ranker", {k: v for k, v in manifest.items() if k != "kind"} | {
+            "dataset_digest": "e" * 64})
+    assert [one["title"] for one in collect(study)["embedding_map"]["maps"]] == ["scratch"]
 
 
 def test_tables_that_are_not_there_are_left_out(tmp_path):

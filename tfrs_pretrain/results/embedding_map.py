@@ -21,7 +21,7 @@ from tfrs_pretrain.metrics.neighbours import chance, neighbour_purity, principal
 from tfrs_pretrain.ranking.predict import MISSING_VALUE, UNKNOWN
 from tfrs_pretrain.results.selection import best
 from tfrs_pretrain.schema import ITEM_ROW
-from tfrs_pretrain.study import Run, StudiedArm, Study
+from tfrs_pretrain.study import Run, Study
 
 NEIGHBOURS = 10
 # Rows of rarer items have hardly moved from where they started.
@@ -37,15 +37,18 @@ def embedding_map(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[s
     Items are those of the scored impressions with a known category and at least LEAST_ENGAGEMENTS engagements in the
     pretraining window. None where no item feature has a readable number of values, or no table of item rows is there.
     """
-    by_name = {arm.name: arm for arm in study.arms if arm.runs}
-    run = by_name[study.baseline].runs[0]
+    first = {arm.name: arm.runs[0] for arm in study.arms if arm.runs}
+    run = first[study.baseline]
+    # Rows mean the same items only where the dataset is the same.
+    dataset = {name: read_manifest(one.ranker, "ranker")["dataset_digest"] for name, one in first.items()}
+    first = {name: one for name, one in first.items() if dataset[name] == dataset[study.baseline]}
     features = [feature.name for feature in study.config.schema_.features
                 if feature.source == "items" and feature.kind == "categorical"]
     found = item_categories(run, features)
     if found is None:
         return None
     feature, items, categories = found
-    tables = _tables(by_name, arms, study.baseline)
+    tables = _tables(first, arms, study.baseline)
     places = np.random.default_rng(0).permutation(len(items))[:JUDGED]
     items, categories = items[places], categories[places]
     names, counts = np.unique(categories, return_counts=True)
@@ -70,8 +73,8 @@ def item_categories(run: Run, features: Sequence[str]) -> tuple[str, np.ndarray,
         return None
     columns = [ITEM_ROW, ITEM_COUNT, *(FEATURE + name for name in names)]
     scored = pa.concat_tables([pq.read_table(path, columns=columns) for path in paths])
-    items, first = np.unique(scored[ITEM_ROW].to_numpy(), return_index=True)
-    scored = scored.take(pa.array(first))
+    items, places = np.unique(scored[ITEM_ROW].to_numpy(), return_index=True)
+    scored = scored.take(pa.array(places))
     often = scored[ITEM_COUNT].to_numpy() >= LEAST_ENGAGEMENTS
     found: list[tuple[str, np.ndarray, np.ndarray]] = []
     for name in names:
@@ -90,17 +93,17 @@ def _map(rows: np.ndarray, categories: np.ndarray) -> dict[str, Any]:
             "x": np.round(points[:, 0], 3).tolist(), "y": np.round(points[:, 1], 3).tolist()}
 
 
-def _tables(by_name: Mapping[str, StudiedArm], arms: Mapping[str, Mapping[str, Any]],
+def _tables(first: Mapping[str, Run], arms: Mapping[str, Mapping[str, Any]],
             baseline: str) -> list[tuple[str, np.ndarray]]:
     """Titles and item rows, as far as they are at hand."""
-    warm = best(arms, [name for name in by_name if arms[name]["transfer"]["item"] == "warm_start"])
-    scratch = [name for name in (baseline, *by_name) if arms[name]["transfer"]["item"] == "scratch"]
+    warm = best(arms, [name for name in first if arms[name]["transfer"]["item"] == "warm_start"])
+    scratch = [name for name in (baseline, *first) if arms[name]["transfer"]["item"] == "scratch"]
     tables = []
-    start = by_name[warm].runs[0].embeddings if warm else None
+    start = first[warm].embeddings if warm else None
     if start is not None:
         tables.append(("Stage I", np.asarray(Embeddings.open(start).rows("item"))))
     for name in filter(None, (warm, scratch[0] if scratch else None)):
-        path = by_name[name].runs[0].ranker / "tables" / f"{_item_table(by_name[name].runs[0].ranker)}.npy"
+        path = first[name].ranker / "tables" / f"{_item_table(first[name].ranker)}.npy"
         if path.is_file():
             tables.append((name, np.load(path)))
     return tables
