@@ -28,7 +28,7 @@ def run_signature(model: Path, signature: str, inputs: Mapping[str, np.ndarray])
       UserError: the model does not load, or has other inputs.
     """
     try:
-        with _without_deprecations(), tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        with without_deprecations(), tf.Graph().as_default(), tf.compat.v1.Session() as session:
             graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(model))
             tensors = graph.signature_def[signature]
             if set(tensors.inputs) != set(inputs):
@@ -44,7 +44,7 @@ def run_signature(model: Path, signature: str, inputs: Mapping[str, np.ndarray])
 
 
 @contextlib.contextmanager
-def _without_deprecations() -> Iterator[None]:
+def without_deprecations() -> Iterator[None]:
     """TensorFlow advises against the session loader, but it is what the server runs."""
     logger = tf.get_logger()
     level = logger.level
