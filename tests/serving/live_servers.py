@@ -55,7 +55,8 @@ def models_config(models, versions, labels=None):
     named = "\n".join(f'    version_labels {{ key: "{label}" value: {version} }}'
                       for label, version in (labels or {}).items())
     return (f'model_config_list {{\n  config {{\n    name: "{NAME}"\n    base_path: "{models / NAME}"\n'
-            f'    model_platform: "tensorflow"\n    model_version_policy {{ specific {{ {asked} }} }}\n{named}\n  }}\n}}\n')
+            f'    model_platform: "tensorflow"\n    model_version_policy {{ specific {{ {asked} }} }}\n{named}\n'
+            "  }\n}\n")
 
 
 @contextlib.contextmanager

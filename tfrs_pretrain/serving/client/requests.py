@@ -33,8 +33,8 @@ class Predict:
     """Feature tensors to any signature.
 
     Attributes:
-      inputs: input -> values [batch] or [batch, length]. Integers are sent as int64, numbers with a fraction as
-        float32; arrays of other dtypes are refused where they would lose digits.
+      inputs: input -> values [batch] or [batch, length]; integers are sent as int64, numbers with a fraction as
+        float32.
       signature: its name.
     """
 
@@ -53,7 +53,7 @@ class Rank:
     Attributes:
       user: feature -> its one value (a sequence where the feature has several values).
       candidates: feature -> N values.
-      context: feature of the impression -> one value for all candidates, or N.
+      context: feature of the impression -> one value for all candidates, or N (of several values: a list of lists).
     """
 
     user: Columns
@@ -63,8 +63,8 @@ class Rank:
 
     def predict(self) -> Predict:
         """The request as tensors; values that stand for all candidates have the batch size 1."""
-        one = {name: np.asarray(values)[None] for name, values in self.user.items()}
-        context = {name: values if _is_batch(values) else np.asarray(values)[None]
+        one = {name: as_tensor(name, [values]) for name, values in self.user.items()}
+        context = {name: as_tensor(name, values if np.ndim(values) else [values])
                    for name, values in self.context.items()}
         return Predict({**one, **self.candidates, **context}, self.signature)
 
@@ -115,16 +115,13 @@ def as_tensor(name: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
     except ValueError as error:
         raise UserError(f"input {name!r} has rows of different lengths: pad them with the missing value") from error
-    if not array.size and array.dtype == np.float64:
+    if not array.size and not isinstance(values, np.ndarray):
         raise UserError(f"input {name!r} is empty and has no dtype: give a numpy array of int64, float32 or object")
     if array.dtype.kind in "US" or (array.dtype == object and all(isinstance(x, str | bytes) for x in array.flat)):
         return array.astype(object)
     if array.dtype.kind in "iu" and array.dtype != np.uint64:
         return array.astype(np.int64)
-    if array.dtype in (np.float16, np.float32) or (array.dtype == np.float64 and not isinstance(values, np.ndarray)):
+    if array.dtype.kind == "f":
         return array.astype(np.float32)
-    raise UserError(f"input {name!r} has values of dtype {array.dtype}: expected integers, float32 or strings")
+    raise UserError(f"input {name!r} has values of dtype {array.dtype}: expected integers, numbers or strings")
 
-
-def _is_batch(values: Any) -> bool:
-    return isinstance(values, np.ndarray | list | tuple)
