@@ -19,8 +19,10 @@ from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.ranker import Ranker
 from tfrs_pretrain.serving.golden import Golden, read_golden
-from tfrs_pretrain.serving.model import SIGNATURE, ServedRanker, raw_inputs
+from tfrs_pretrain.serving.inputs import raw_inputs
+from tfrs_pretrain.serving.model import ServedRanker
 from tfrs_pretrain.serving.session import run_signature
+from tfrs_pretrain.serving.signatures import SIGNATURE, save
 from tfrs_pretrain.serving.warmup import write_warmup
 
 KIND = "saved_model"
@@ -104,7 +106,7 @@ def _check_output(name: str, served: np.ndarray, golden: Golden, tolerance: floa
 
 def _save(folder: Path, ranker: Ranker, dataset: Dataset) -> None:
     with tempfile.TemporaryDirectory() as assets:
-        ServedRanker(ranker, dataset, Path(assets)).save(folder)
+        save(ServedRanker(ranker, dataset, Path(assets)), folder)
 
 
 def _write_extras(folder: Path, config: Config, golden: Golden) -> None:

@@ -16,7 +16,8 @@ from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.ranker import Ranker, score_names
 from tfrs_pretrain.schema import KEY
-from tfrs_pretrain.serving.model import SIGNATURE, RawInput, raw_inputs
+from tfrs_pretrain.serving.inputs import RawInput, raw_inputs
+from tfrs_pretrain.serving.signatures import SIGNATURE
 from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
 
 SPLIT = "impressions/validation"

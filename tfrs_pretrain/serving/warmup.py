@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
-from tfrs_pretrain.serving.model import SIGNATURE
+from tfrs_pretrain.serving.signatures import SIGNATURE
 
 # The first request of a size is slow; one item and a page of items are what a ranker is asked for.
 BATCH_SIZES = (1, 8, 64)

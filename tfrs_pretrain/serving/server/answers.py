@@ -15,11 +15,11 @@ from tfrs_pretrain.serving.protocol import (
     RegressionResponse,
 )
 from tfrs_pretrain.serving.server.errors import Refused, invalid
-from tfrs_pretrain.serving.server.loaded import LoadedModel
+from tfrs_pretrain.serving.server.loaded import CheckedModel
 from tfrs_pretrain.serving.tensors import from_proto, to_proto
 
 
-def predict(model: LoadedModel, request: PredictRequest) -> PredictResponse:
+def predict(model: CheckedModel, request: PredictRequest) -> PredictResponse:
     """Feature tensors -> tensors."""
     response = PredictResponse()
     for name, values in predict_tensors(model, request).items():
@@ -27,7 +27,7 @@ def predict(model: LoadedModel, request: PredictRequest) -> PredictResponse:
     return response
 
 
-def predict_tensors(model: LoadedModel, request: PredictRequest) -> dict[str, np.ndarray]:
+def predict_tensors(model: CheckedModel, request: PredictRequest) -> dict[str, np.ndarray]:
     """The same before the outputs become messages."""
     inputs = {}
     for name, tensor in request.inputs.items():
@@ -38,11 +38,11 @@ def predict_tensors(model: LoadedModel, request: PredictRequest) -> dict[str, np
     return model.run(model.signature(request.model_spec.signature_name), inputs, request.output_filter)
 
 
-def classify(model: LoadedModel, request: ClassificationRequest) -> ClassificationResponse:
+def classify(model: CheckedModel, request: ClassificationRequest) -> ClassificationResponse:
     """Examples -> (label, score) of every class."""
     signature = model.signature(request.model_spec.signature_name, method="classify")
     examples = serialized_examples(request.input)
-    found = model.run_examples(signature, examples, signature.outputs)
+    found = model.run_examples(signature, examples)
     response = ClassificationResponse()
     for row in range(len(examples)):
         classes = response.result.classifications.add()
@@ -51,11 +51,11 @@ def classify(model: LoadedModel, request: ClassificationRequest) -> Classificati
     return response
 
 
-def regress(model: LoadedModel, request: RegressionRequest) -> RegressionResponse:
+def regress(model: CheckedModel, request: RegressionRequest) -> RegressionResponse:
     """Examples -> one number each."""
     signature = model.signature(request.model_spec.signature_name, method="regress")
     examples = serialized_examples(request.input)
-    values = model.run_examples(signature, examples, ["outputs"])["outputs"].reshape(len(examples))
+    values = model.run_examples(signature, examples)["outputs"].reshape(len(examples))
     response = RegressionResponse()
     for value in values.tolist():
         response.result.regressions.add(value=value)
@@ -77,7 +77,7 @@ def serialized_examples(given: Input) -> list[bytes]:
     return [context + example.SerializeToString() for example in several.examples]
 
 
-def replay(model: LoadedModel, log: PredictionLog) -> None:
+def replay(model: CheckedModel, log: PredictionLog) -> None:
     """Asks a recorded request, as a warm-up."""
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":

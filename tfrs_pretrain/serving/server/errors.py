@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tfrs_pretrain.errors import UserError
+
 LOGGER = logging.getLogger(__name__)
 LONGEST = 1000
 _CODES = ("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
@@ -45,6 +47,8 @@ def refusing() -> Iterator[None]:
         raise
     except tf.errors.OpError as error:
         raise Refused(_CODES[error.error_code], error.message) from error
+    except UserError as error:
+        raise Refused("FAILED_PRECONDITION", str(error)) from error
     except MemoryError as error:
         raise Refused("RESOURCE_EXHAUSTED", "out of memory") from error
     except Exception as error:

@@ -1,8 +1,8 @@
-"""One version of a model in memory: the session loader, checked inputs, ``Session.run``."""
+"""One version of a model in memory, with what a request must be before the graph sees it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +11,40 @@ import tensorflow as tf
 
 from tfrs_pretrain.serving.server.errors import invalid
 from tfrs_pretrain.serving.server.limits import Limits
-from tfrs_pretrain.serving.session import without_deprecations
-
-DEFAULT = "serving_default"
-_CLASSES, _SCORES, _INPUTS, _OUTPUTS = "classes", "scores", "inputs", "outputs"
+from tfrs_pretrain.serving.session import LoadedModel
+from tfrs_pretrain.serving.signatures import SERIALIZED, SIGNATURE
 
 
-class LoadedModel:
-    """A SavedModel that answers; may be used by several threads.
+class CheckedModel:
+    """A SavedModel that answers requests or says what is wrong with them; may be used by several threads.
 
     Args:
       folder: of the version.
       limits: what a request may ask for.
+
+    Attributes:
+      signatures: ``SignatureDef`` by name.
     """
 
     def __init__(self, folder: Path, limits: Limits):
-        self._limits, graph = limits, tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
-        with without_deprecations(), graph.as_default():
-            loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(folder))
-        self.signatures: Mapping[str, Any] = loaded.signature_def
-        self._calls: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self._limits, self._loaded = limits, LoadedModel(folder)
+        self.signatures: Mapping[str, Any] = self._loaded.signatures
 
-    def signature(self, name: str, *, method: str | None = None) -> Any:
-        """The ``SignatureDef`` of a name, the default one where it is empty.
+    def signature(self, name: str, *, method: str | None = None) -> str:
+        """The name of a signature that there is, the default one where it is empty.
 
         Raises:
           Refused: there is none, or it is for another method.
         """
-        name = name or DEFAULT
+        name = name or SIGNATURE
         if name not in self.signatures:
             raise invalid(f"serving signature name: {name!r} not found in signature def")
-        found = self.signatures[name]
-        expected = f"tensorflow/serving/{method}"
-        if method and found.method_name != expected:
-            raise invalid(f"signature {name!r} has method {found.method_name!r}, expected {expected!r}")
-        return found
+        expected, came = f"tensorflow/serving/{method}", self.signatures[name].method_name
+        if method and came != expected:
+            raise invalid(f"signature {name!r} has method {came!r}, expected {expected!r}")
+        return name
 
-    def run(self, signature: Any, inputs: Mapping[str, np.ndarray], outputs: Iterable[str] = ()
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Iterable[str] = ()
             ) -> dict[str, np.ndarray]:
         """Output -> values, of all outputs or of those that are named.
 
@@ -56,31 +52,24 @@ class LoadedModel:
           Refused: names, dtypes or shapes differ from the signature's, or the batch is too large.
           tf.errors.OpError: the graph refuses the values.
         """
-        self._check(signature.inputs, inputs)
-        wanted = list(outputs) or list(signature.outputs)
+        of = self.signatures[signature]
+        self._check(of.inputs, inputs)
+        wanted = list(outputs) or list(of.outputs)
         for name in wanted:
-            if name not in signature.outputs:
-                raise invalid(f"output {name!r} is not one of the signature's {sorted(signature.outputs)}")
-        names = sorted(signature.inputs)
-        call = self._call(tuple(signature.inputs[name].name for name in names),
-                          tuple(signature.outputs[name].name for name in wanted))
-        return dict(zip(wanted, call(*(inputs[name] for name in names)), strict=True))
+            if name not in of.outputs:
+                raise invalid(f"output {name!r} is not one of the signature's {sorted(of.outputs)}")
+        found = self._loaded.run(signature, inputs)
+        return {name: found[name] for name in wanted}
 
-    def run_examples(self, signature: Any, serialized: list[bytes], outputs: Iterable[str]) -> dict[str, np.ndarray]:
+    def run_examples(self, signature: str, serialized: list[bytes]) -> dict[str, np.ndarray]:
         """The same for a signature whose input is serialized ``tf.Example``s."""
         examples = np.empty(len(serialized), object)
         examples[:] = serialized
-        return self.run(signature, {_INPUTS: examples}, outputs)
+        return self.run(signature, {SERIALIZED: examples})
 
     def close(self) -> None:
         """Frees the tables; requests must have ended."""
-        self._session.close()
-
-    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., Any]:
-        key = (*feeds, "->", *fetches)
-        if key not in self._calls:
-            self._calls[key] = self._session.make_callable(list(fetches), list(feeds))
-        return self._calls[key]
+        self._loaded.close()
 
     def _check(self, expected: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> None:
         extra, missing = sorted(inputs.keys() - expected.keys()), sorted(expected.keys() - inputs.keys())

@@ -11,7 +11,7 @@ from pathlib import Path
 from tfrs_pretrain.serving.protocol import ModelConfig, ModelServerConfig, ModelSpec
 from tfrs_pretrain.serving.server.errors import Refused, invalid
 from tfrs_pretrain.serving.server.limits import LIMITS, Limits
-from tfrs_pretrain.serving.server.loaded import LoadedModel
+from tfrs_pretrain.serving.server.loaded import CheckedModel
 from tfrs_pretrain.serving.server.versions import Status, Versions
 
 LOGGER = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class ModelManager:
         self._take(config, labels_of_unavailable=True)
 
     @contextlib.contextmanager
-    def used(self, spec: ModelSpec) -> Iterator[tuple[int, LoadedModel]]:
+    def used(self, spec: ModelSpec) -> Iterator[tuple[int, CheckedModel]]:
         """The version that a request names, which stays loaded while the body runs.
 
         Raises:

@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _predict(manager: ModelManager, spec: ModelSpec, body: Mapping[str, Any]) -> Mapping[str, Any]:
     with manager.used(spec) as (_, model):
         signature = model.signature(spec.signature_name)
-        outputs = model.run(signature, read_inputs(body, signature))
+        outputs = model.run(signature, read_inputs(body, model.signatures[signature]))
     return write_outputs(outputs, rows=ROWS in body)
 
 
@@ -158,11 +158,11 @@ def _regress(manager: ModelManager, spec: ModelSpec, body: Mapping[str, Any]) ->
 
 
 def _metadata(manager: ModelManager, spec: ModelSpec) -> Mapping[str, Any]:
-    request = GetModelMetadataRequest(model_spec=spec, metadata_field=[services.SIGNATURES])
+    request = GetModelMetadataRequest(model_spec=spec, metadata_field=[services.METADATA])
     response, signatures = services.answer(manager, request, services.metadata), SignatureDefMap()
-    response.metadata[services.SIGNATURES].Unpack(signatures)
+    response.metadata[services.METADATA].Unpack(signatures)
     return {"model_spec": {"name": spec.name, "signature_name": "", "version": str(response.model_spec.version.value)},
-            "metadata": {services.SIGNATURES: {"@type": "type.googleapis.com/tensorflow.serving.SignatureDefMap",
+            "metadata": {services.METADATA: {"@type": "type.googleapis.com/tensorflow.serving.SignatureDefMap",
                                                **_plain(signatures)}}}
 
 

@@ -27,14 +27,15 @@ from tfrs_pretrain.serving.protocol import (
 )
 from tfrs_pretrain.serving.server import answers
 from tfrs_pretrain.serving.server.errors import Refused, invalid, refusing
-from tfrs_pretrain.serving.server.loaded import DEFAULT, LoadedModel
+from tfrs_pretrain.serving.server.loaded import CheckedModel
 from tfrs_pretrain.serving.server.manager import ModelManager
+from tfrs_pretrain.serving.signatures import SIGNATURE
 
 R = TypeVar("R")
-SIGNATURES = "signature_def"
+METADATA = "signature_def"
 
 
-def answer(manager: ModelManager, request: Any, kind: Callable[[LoadedModel, Any], R]) -> R:
+def answer(manager: ModelManager, request: Any, kind: Callable[[CheckedModel, Any], R]) -> R:
     """What one of ``answers`` gives for a request, with the version that gave it.
 
     Raises:
@@ -43,20 +44,20 @@ def answer(manager: ModelManager, request: Any, kind: Callable[[LoadedModel, Any
     with refusing(), manager.used(request.model_spec) as (number, model):
         response: Any = kind(model, request)
         response.model_spec.CopyFrom(ModelSpec(name=request.model_spec.name,
-                                               signature_name=request.model_spec.signature_name or DEFAULT))
+                                               signature_name=request.model_spec.signature_name or SIGNATURE))
         response.model_spec.version.value = number
         found: R = response
         return found
 
 
-def metadata(model: LoadedModel, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
+def metadata(model: CheckedModel, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
     """The signatures of a model."""
-    if list(request.metadata_field) != [SIGNATURES]:
-        raise invalid(f"metadata_field is {list(request.metadata_field)}, expected [{SIGNATURES!r}]")
+    if list(request.metadata_field) != [METADATA]:
+        raise invalid(f"metadata_field is {list(request.metadata_field)}, expected [{METADATA!r}]")
     signatures, response = SignatureDefMap(), GetModelMetadataResponse()
     for name, signature in model.signatures.items():
         signatures.signature_def[name].CopyFrom(signature)
-    response.metadata[SIGNATURES].Pack(signatures)
+    response.metadata[METADATA].Pack(signatures)
     return response
 
 

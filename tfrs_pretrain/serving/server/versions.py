@@ -8,13 +8,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import tensorflow as tf
-
-from tfrs_pretrain.serving.protocol import ModelConfig, ModelVersionStatus, PredictionLog
+from tfrs_pretrain.serving.protocol import ModelConfig, ModelVersionStatus
+from tfrs_pretrain.serving.records import read_logs
 from tfrs_pretrain.serving.server.answers import replay
 from tfrs_pretrain.serving.server.errors import Refused, refusing
 from tfrs_pretrain.serving.server.limits import Limits
-from tfrs_pretrain.serving.server.loaded import LoadedModel
+from tfrs_pretrain.serving.server.loaded import CheckedModel
 
 LOGGER = logging.getLogger(__name__)
 WARMUP = Path("assets.extra/tf_serving_warmup_requests")
@@ -26,17 +25,17 @@ Status = tuple[int, int, Refused | None]  # number, state, why it failed
 class _Version:
     """One version with the requests that use it."""
 
-    def __init__(self, model: LoadedModel):
+    def __init__(self, model: CheckedModel):
         self.model, self.users, self.idle = model, 0, threading.Condition()
 
-    def use(self) -> contextlib.AbstractContextManager[LoadedModel]:
+    def use(self) -> contextlib.AbstractContextManager[CheckedModel]:
         """Counted from this call on, not only from the context's begin."""
         with self.idle:
             self.users += 1
         return self._until_done()
 
     @contextlib.contextmanager
-    def _until_done(self) -> Iterator[LoadedModel]:
+    def _until_done(self) -> Iterator[CheckedModel]:
         try:
             yield self.model
         finally:
@@ -64,7 +63,7 @@ class Versions:
         self._failed: dict[int, tuple[object, Refused]] = {}
         self._gone: list[int] = []
 
-    def use(self, number: int | None) -> tuple[int, contextlib.AbstractContextManager[LoadedModel]]:
+    def use(self, number: int | None) -> tuple[int, contextlib.AbstractContextManager[CheckedModel]]:
         """A version (None: the newest), counted as used until the context ends.
 
         Raises:
@@ -141,7 +140,7 @@ class Versions:
                 return
             try:
                 with refusing():
-                    version = _Version(_warmed_up(LoadedModel(folder, self._limits), folder))
+                    version = _Version(_warmed_up(CheckedModel(folder, self._limits), folder))
             except Refused as why:
                 LOGGER.error("version %d of %s does not load: %s", number, self.config.name, why)
                 with self._lock:
@@ -154,11 +153,11 @@ class Versions:
                 self._gone = [gone for gone in self._gone if gone != number]
 
 
-def _warmed_up(model: LoadedModel, folder: Path) -> LoadedModel:
+def _warmed_up(model: CheckedModel, folder: Path) -> CheckedModel:
     """The model after the requests that lie beside it; one that fails stops the load, as in TensorFlow Serving."""
     if (folder / WARMUP).is_file():
-        for record in tf.data.TFRecordDataset(str(folder / WARMUP)).as_numpy_iterator():
-            replay(model, PredictionLog.FromString(record))
+        for log in read_logs(folder / WARMUP):
+            replay(model, log)
     return model
 
 

@@ -2,95 +2,87 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client import Classify, Client, Predict, PredictExamples, Regress, Signature
+from tfrs_pretrain.serving.client import Classify, Client, Predict, Regress
+from tfrs_pretrain.serving.protocol import Example, PredictionLog
+from tfrs_pretrain.serving.records import read_logs
+from tfrs_pretrain.serving.tensors import from_proto
 
-PATTERN = "golden_requests*.json"
+FILE = "golden_requests.tfrecord"
 Outputs = dict[str, np.ndarray]
-_KINDS: dict[str, type[PredictExamples | Classify | Regress]] = {
-    "tensorflow/serving/classify": Classify, "tensorflow/serving/regress": Regress}
 
 
 @dataclasses.dataclass(frozen=True)
-class GoldenRequest:
-    """A request of any method and the outputs [n, ...] that the trained model gives."""
+class Replay:
+    """A request and what the trained model answers.
 
-    request: Predict | PredictExamples | Classify | Regress
+    Attributes:
+      signature: that is asked.
+      ask: gives what a server answers, by output.
+      outputs: output -> values [rows, ...].
+    """
+
+    signature: str
+    ask: Callable[[Client], Outputs]
     outputs: Outputs
 
     @property
-    def signature(self) -> str:
-        return self.request.signature
-
-    def ask(self, client: Client) -> Outputs:
-        """What a server answers, by output."""
-        if isinstance(self.request, Predict):
-            return client.predict(self.request)
-        if isinstance(self.request, PredictExamples):
-            return client.predict_examples(self.request)
-        if isinstance(self.request, Regress):
-            return {"outputs": client.regress(self.request)}
-        answers = client.classify(self.request)
-        return {"classes": np.array([[label for label, _ in row] for row in answers], object),
-                "scores": np.array([[score for _, score in row] for row in answers], np.float32)}
+    def rows(self) -> int:
+        return len(next(iter(self.outputs.values())))
 
 
-def read_golden_requests(extra: Path, signatures: Mapping[str, Signature]) -> list[GoldenRequest]:
-    """All golden requests of a version.
-
-    Args:
-      extra: its folder ``assets.extra``.
-      signatures: of the model, for the dtypes of inputs.
+def read_golden_requests(path: Path) -> list[Replay]:
+    """All golden requests of a version, from its ``PredictionLog``s.
 
     Raises:
-      UserError: there are none, or one is not for these signatures.
+      UserError: there are none, or the file is damaged.
     """
-    found = []
-    for path in sorted(extra.glob(PATTERN)):
-        try:
-            content = json.loads(path.read_text())
-            found += [_request(body, signatures[body["signature_name"]])
-                      for body in content.get("requests", [content])]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"golden requests {str(path)!r} cannot be read ({type(error).__name__}: {error}): export "
-                            "the model again") from error
-    if not found:
-        raise UserError(f"{str(extra)!r} has no {PATTERN}: export the model again")
-    return found
+    if not path.is_file():
+        raise UserError(f"golden requests {str(path)!r} are missing: export the model again")
+    return [_KINDS[log.WhichOneof("log_type")](log) for log in read_logs(path)]
 
 
-def _request(body: Mapping[str, Any], signature: Signature) -> GoldenRequest:
-    outputs = {name: np.array(values) for name, values in body["outputs"].items()}
-    name = body["signature_name"]
-    if "examples" in body:
-        kind = _KINDS.get(signature.method, PredictExamples)
-        return GoldenRequest(kind(body["examples"], name), outputs)
-    columns = body["inputs"] if "inputs" in body else _columns(body["instances"])
-    return GoldenRequest(Predict({key: typed(values, signature.inputs[key].dtype) for key, values in columns.items()},
-                                 name), outputs)
+def _predict(log: PredictionLog) -> Replay:
+    request, outputs = log.predict_log.request, log.predict_log.response.outputs
+    typed = Predict({name: from_proto(tensor) for name, tensor in request.inputs.items()},
+                    request.model_spec.signature_name)
+    return Replay(typed.signature, lambda client: client.predict(typed),
+                         {name: from_proto(tensor) for name, tensor in outputs.items()})
 
 
-def typed(values: Any, dtype: str) -> np.ndarray:
-    """The array of a JSON value under an input's dtype; ``{"b64": ...}`` stands for bytes."""
-    if dtype == "string":
-        return np.array(_bytes(values), object)
-    return np.array(values, dtype)
+def _classify(log: PredictionLog) -> Replay:
+    request = log.classify_log.request
+    typed = Classify(_raw(request.input.example_list.examples), request.model_spec.signature_name)
+    expected = [[(each.label, each.score) for each in row.classes]
+                for row in log.classify_log.response.result.classifications]
+    return Replay(typed.signature, lambda client: _classes(client.classify(typed)), _classes(expected))
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
+def _regress(log: PredictionLog) -> Replay:
+    request = log.regress_log.request
+    typed = Regress(_raw(request.input.example_list.examples), request.model_spec.signature_name)
+    expected = [each.value for each in log.regress_log.response.result.regressions]
+    return Replay(typed.signature, lambda client: {"outputs": client.regress(typed)},
+                         {"outputs": np.array(expected, np.float32)})
 
 
-def _bytes(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_bytes(each) for each in values]
-    return base64.b64decode(values["b64"]) if isinstance(values, dict) else values
+_KINDS: dict[str, Callable[[PredictionLog], Replay]] = {
+    "predict_log": _predict, "classify_log": _classify, "regress_log": _regress}
+
+
+def _classes(rows: list[list[tuple[str, float]]]) -> Outputs:
+    return {"classes": np.array([[label for label, _ in row] for row in rows], object),
+            "scores": np.array([[score for _, score in row] for row in rows], np.float32)}
+
+
+def _raw(examples: Iterable[Example]) -> list[dict[str, Any]]:
+    """Raw values by feature name."""
+    return [{name: list(getattr(feature, feature.WhichOneof("kind")).value)
+             for name, feature in example.features.feature.items()} for example in examples]

@@ -15,7 +15,7 @@ import numpy as np
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, RequestError
 from tfrs_pretrain.serving.verification.checks import largest_difference
-from tfrs_pretrain.serving.verification.golden import GoldenRequest
+from tfrs_pretrain.serving.verification.golden import Replay
 
 MOST_CLIENTS, MOST_REQUESTS = 128, 1_000_000
 PERCENTILES = (50, 95, 99)
@@ -43,7 +43,7 @@ class Load:
             raise UserError(f"load of at most {self.max_qps:g} requests a second: expected more than 0")
 
 
-def measure(connect: Callable[[], Client], golden: GoldenRequest, load: Load, tolerance: float) -> dict[str, Any]:
+def measure(connect: Callable[[], Client], golden: Replay, load: Load, tolerance: float) -> dict[str, Any]:
     """JSON: latencies in milliseconds, requests a second, failures by code, answers that differ.
 
     Args:
@@ -75,18 +75,15 @@ def measure(connect: Callable[[], Client], golden: GoldenRequest, load: Load, to
         thread.join()
     elapsed = time.monotonic() - start
     latency = {f"p{each}_ms": float(np.percentile(seconds, each)) * 1e3 for each in PERCENTILES}
-    return {"signature": golden.signature, "rows": _rows(golden), "concurrency": load.concurrency,
+    return {"signature": golden.signature, "rows": golden.rows, "concurrency": load.concurrency,
             "requests": len(seconds), **latency, "max_ms": max(seconds) * 1e3,
             "requests_per_second": len(seconds) / elapsed, "failures": dict(failures)}
 
 
-def _ask(client: Client, golden: GoldenRequest, tolerance: float) -> str | None:
+def _ask(client: Client, golden: Replay, tolerance: float) -> str | None:
     try:
         difference = largest_difference(golden.outputs, golden.ask(client))
     except RequestError as error:
         return error.code
     return None if not isinstance(difference, str) and difference <= tolerance else "another answer"
 
-
-def _rows(golden: GoldenRequest) -> int:
-    return len(next(iter(golden.outputs.values())))

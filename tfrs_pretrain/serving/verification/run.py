@@ -16,13 +16,14 @@ from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, Re
 from tfrs_pretrain.serving.models_config import model_entry
 from tfrs_pretrain.serving.protocol import SavedModel
 from tfrs_pretrain.serving.verification.checks import (
+    INTERNAL,
     Check,
     check_golden,
     check_label,
     check_metadata,
     check_version,
 )
-from tfrs_pretrain.serving.verification.golden import GoldenRequest, read_golden_requests
+from tfrs_pretrain.serving.verification.golden import FILE, Replay, read_golden_requests
 from tfrs_pretrain.serving.verification.load import Load, measure
 
 KIND, EXTRA = "saved_model", "assets.extra"
@@ -65,10 +66,12 @@ def verify(server: Server, folder: Path, *, models_config: Path | None, load: Lo
       UserError: the folder is no exported version, or the configuration cannot be read.
     """
     manifest = read_manifest(folder / EXTRA, KIND)
+    if folder.resolve().name != str(manifest["version"]):
+        raise UserError(f"{str(folder)!r} was exported as version {manifest['version']}: name the folder of a version")
     model = Model(manifest["name"], version=manifest["version"])
     labels = dict(model_entry(models_config, model.name).version_labels) if models_config else {}
     expected = exported_metadata(folder, manifest["version"])
-    golden = read_golden_requests(folder / EXTRA, expected.signatures)
+    golden = read_golden_requests(folder / EXTRA / FILE)
     tolerance = manifest["check"]["tolerance"]
     chosen = [each for each in golden if each.signature == signature]
     if not chosen:
@@ -99,11 +102,12 @@ def exported_metadata(folder: Path, version: int) -> Metadata:
         graphs = SavedModel.FromString(path.read_bytes()).meta_graphs
     except (OSError, DecodeError) as error:
         raise UserError(f"{str(path)!r} cannot be read ({error}): export the model again") from error
-    found = {name: Signature.of(each) for graph in graphs for name, each in graph.signature_def.items()}
+    found = {name: Signature.of(each) for graph in graphs for name, each in graph.signature_def.items()
+             if not name.startswith(INTERNAL)}
     return Metadata(version, found)
 
 
-def _checks(server: Server, transport: str, model: Model, expected: Metadata, golden: list[GoldenRequest],
+def _checks(server: Server, transport: str, model: Model, expected: Metadata, golden: list[Replay],
             labels: dict[str, int], tolerance: float) -> Iterator[Check]:
     with server.connect(transport, model) as client:
         yield check_version(transport, client, expected.version)
