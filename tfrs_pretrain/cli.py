@@ -164,7 +164,10 @@ def export(
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = _open_dataset(dataset, config, overrides)
     manifest = import_quietly("tfrs_pretrain.serving.export").export(settings, opened, ranker, models)
-    console.print(f"wrote {manifest['path']}")
+    for line in import_quietly("tfrs_pretrain.serving.card").check_lines(manifest):
+        console.print(line)
+    console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
+    console.print(f"wrote {manifest['path']}", soft_wrap=True)
 
 
 @app.command()

@@ -7,15 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.model_teachers import ServedTeacher
-from tfrs_pretrain.serving.export import check_scores
-from tfrs_pretrain.serving.golden import Golden
+from tfrs_pretrain.serving.checks import check_answer
 from tfrs_pretrain.serving.model import ServedRanker
+from tfrs_pretrain.serving.requests import GoldenRequest
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
 from tfrs_pretrain.serving.signatures import save
 
@@ -100,14 +99,6 @@ def test_padding_may_stand_anywhere_and_counts_for_nothing(kinds_export, golden)
         assert not np.allclose(served.run("serving_default", emptied)["score"], expected), name
 
 
-def test_warmup_requests_are_answered(kinds_export):
-    path, _ = kinds_export
-    served = LoadedModel(path)
-    for record in tf.data.TFRecordDataset(str(path / "assets.extra/tf_serving_warmup_requests")).as_numpy_iterator():
-        sent = PredictionLog.FromString(record).predict_log.request
-        served.run("serving_default", {name: tf.make_ndarray(proto) for name, proto in sent.inputs.items()})
-
-
 def test_the_served_model_can_teach_on_the_records_alone(kinds_export, kinds_ranker, kinds_dataset):
     """Raw values made up from the rows of records score as the raw values of the log did."""
     path, _ = kinds_export
@@ -130,6 +121,6 @@ def test_only_the_tables_once_and_dense_weights_are_saved(kinds_ranker, kinds_da
 
 
 def test_a_difference_in_any_output_stops_the_export():
-    golden = Golden(np.array([7]), {}, {"score": np.array([0.5]), "score_liked": np.array([0.25])})
-    with pytest.raises(UserError, match=r"output 'score_liked': golden impression 7 \(row 0\) is served as 0.3000000"):
-        check_scores({"score": np.array([0.5]), "score_liked": np.array([0.3])}, golden, 1e-5)
+    request = GoldenRequest("serving_default", {}, {"score": np.array([0.5]), "score_liked": np.array([0.25])}, ["it"])
+    with pytest.raises(UserError, match=r"output 'score_liked': it \(row 0\) is served as 0.3000000"):
+        check_answer(request, {"score": np.array([0.5]), "score_liked": np.array([0.3])}, 1e-5)

@@ -41,19 +41,22 @@ class ServedRanker(tf.Module):
 
     Attributes:
       inputs: raw inputs by name.
-      outputs: names of the probabilities, one a head, the main one first.
-      classes: what each of them is the probability of.
+      outputs: name of each probability -> label column of the dataset's records, the main one first.
+      classes: the labels as the log names them.
+      tables: name -> rows, dim, dtype, bytes and vocabulary.
     """
 
     def __init__(self, ranker: Ranker, dataset: Dataset, assets: Path, table_dtype: str = "float32"):
         super().__init__(name="served_ranker")
         self.inputs = raw_inputs(dataset.schema, ranker.inputs.columns)
-        self.outputs = tuple(score_names(ranker.labels))
+        self.outputs = dict(zip(score_names(ranker.labels), ranker.labels, strict=True))
         self.classes = (dataset.schema.label, *ranker.labels[1:])
         self._rows, self._numeric = ranker.inputs.rows, tuple(ranker.inputs.numeric)
         self._lookups = {name: VocabularyLookup(dataset.vocabulary(name), assets / f"{name}.ids")
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
         self._tables = {name: ServedTable(name, table.numpy(), table_dtype) for name, table in ranker.tables.items()}
+        self.tables = {name: table.described() | {"vocabulary": vocabulary, "digest": dataset.digests[vocabulary]}
+                       for name, vocabulary in ranker.inputs.tables.items() for table in [self._tables[name]]}
         self._sides = self._network_sides(ranker)
         # A method, not the ranker: saving follows modules, and would take the optimizer's slots along. The network's
         # raw variables are listed because TF Serving does not find those that only a Keras 3 model holds.

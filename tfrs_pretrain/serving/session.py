@@ -76,6 +76,17 @@ class LoadedModel:
         found = self._callable(signature)(*(np.asarray(inputs[name]) for name in tensors.inputs))
         return dict(zip(tensors.outputs, found, strict=True))
 
+    def answer(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """As ``run``, of inputs that it should answer.
+
+        Raises:
+          UserError: it does not.
+        """
+        try:
+            return self.run(signature, inputs)
+        except tf.errors.OpError as error:
+            raise self._refused(error) from error
+
     def close(self) -> None:
         """Frees what it holds."""
         self._calls.clear()  # they hold the session
@@ -100,10 +111,7 @@ def run_signature(model: Path, signature: str, inputs: Mapping[str, np.ndarray])
       UserError: the model does not load or answer, or has other inputs.
     """
     with LoadedModel(model) as loaded:
-        try:
-            return loaded.run(signature, inputs)
-        except tf.errors.OpError as error:
-            raise loaded._refused(error) from error
+        return loaded.answer(signature, inputs)
 
 
 @contextlib.contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
-from tfrs_pretrain.serving.inputs import USER
+from tfrs_pretrain.serving.inputs import USER, RawInput
 from tfrs_pretrain.serving.model import ServedRanker
 
 SIGNATURE = "serving_default"
@@ -17,6 +19,7 @@ RANK, EXAMPLES, CLASSIFY, REGRESS = "rank", "predict_examples", "classify", "reg
 EMBEDDINGS = {"user_embedding": (USER_ROW, USER_ID), "item_embedding": (ITEM_ROW, ITEM_ID)}
 SIGNATURES = (SIGNATURE, RANK, EXAMPLES, CLASSIFY, REGRESS, *EMBEDDINGS)
 # TF Serving's Classify and Regress look at the method; to all other signatures it is Predict.
+PREDICT = "tensorflow/serving/predict"
 METHODS = {CLASSIFY: "tensorflow/serving/classify", REGRESS: "tensorflow/serving/regress"}
 SERIALIZED = "inputs"  # the name that TF Serving demands of Classify and Regress
 
@@ -35,13 +38,43 @@ def concrete_functions(model: ServedRanker) -> dict[str, Any]:
     return {name: tf.function(function).get_concrete_function(**specs) for name, (function, specs) in functions.items()}
 
 
-def save(model: ServedRanker, folder: Path) -> None:
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a saved model holds, without holding it.
+
+    Attributes:
+      inputs: raw inputs by name.
+      outputs: output of ``serving_default`` -> label that it is the probability of.
+      classes: names of the labels that ``classify`` answers.
+      signatures: name -> its method, and dtype and shape of inputs and outputs (None: any size).
+      tables: name -> rows, dim, dtype, bytes, and the vocabulary of its rows.
+    """
+
+    inputs: dict[str, RawInput]
+    outputs: dict[str, str]
+    classes: tuple[str, ...]
+    signatures: dict[str, dict[str, Any]]
+    tables: dict[str, dict[str, Any]]
+
+
+def save(model: ServedRanker, folder: Path) -> Contents:
     """Writes the SavedModel with all signatures, each with the method that the server expects of it."""
-    tf.saved_model.save(model, str(folder), signatures=concrete_functions(model))
+    functions = concrete_functions(model)
+    tf.saved_model.save(model, str(folder), signatures=functions)
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
     for name, method in METHODS.items():
         updater.replace_method_name(signature_key=name, method_name=method)
     updater.save()
+    signatures = {name: {"method": METHODS.get(name, PREDICT),
+                         "inputs": _described(function.structured_input_signature[1]),
+                         "outputs": _described(function.structured_outputs)} for name, function in functions.items()}
+    # Copies, because TensorFlow wraps the containers that a module holds.
+    return Contents(dict(model.inputs), dict(model.outputs), tuple(model.classes), signatures,
+                    {name: dict(table) for name, table in model.tables.items()})
+
+
+def _described(specs: Mapping[str, tf.TensorSpec]) -> dict[str, dict[str, Any]]:
+    return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
 
 
 def _embedding(model: ServedRanker, space: str, **ids: tf.Tensor) -> dict[str, tf.Tensor]:

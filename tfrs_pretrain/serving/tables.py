@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -28,9 +30,12 @@ class ServedTable(tf.Module):
             rows = np.rint(rows / scales)
         self._rows = tf.Variable(rows.astype(dtype), trainable=False, name=name)
 
-    @property
-    def dim(self) -> int:
-        return int(self._rows.shape[1])
+    def described(self) -> dict[str, Any]:
+        """Rows, columns, type and size in bytes."""
+        rows, dim = (int(size) for size in self._rows.shape)
+        scales = 0 if self._scales is None else rows * self._scales.dtype.size
+        return {"rows": rows, "dim": dim, "dtype": self._rows.dtype.name,
+                "bytes": rows * dim * self._rows.dtype.size + scales}
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
         """float32 [..., dim] rows of integer ids [...]."""
