@@ -80,8 +80,8 @@ def test_a_roll_back_and_its_undoing(config):
 def test_the_rest_of_the_file_stays_as_it_was(config):
     move_label(config, "ranker", "stable", 2)
     edited = config.read_text()
+    edited_away = r"version_labels \{ key: \"(stable|canary)\",? value: 1|specific|versions: 1|policy \{|^ {4,6}\}$"
     for line in TEXT.splitlines():
-        edited_away = r"version_labels \{ key: \"(stable|canary)\",? value: 1|specific|versions: 1|policy \{|^      \}"
         if not re.search(edited_away, line):
             assert line in edited.splitlines(), line
     before, after = (text_format.Parse(text, ModelServerConfig()) for text in (TEXT, edited))
