@@ -1,13 +1,14 @@
 """Speed and memory of a served ranker: ranking one user's candidates against asking for each of them.
 
-    python benchmarks/serving.py [--json FILE] [--rows 4000000] [--candidates 500] [--rounds 400]
+    python benchmarks/serving.py [--json FILE] [--rows 4000000] [--candidates 500] [--rounds 40]
 
 A model as teams have it, untrained (speed does not depend on the weights): 4M users and 100k items of dim 64, a history
 of 50 items pooled by mean, four features of the user, three of the context, six of the item, layers 128 and 64. It is
-exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns.
+exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns
+of 20 requests. Ratios are of median times of a turn, that is of throughput; p50 and p99 are of single requests.
 
-    rank_over_examples     500 serialized tf.Examples to `predict_examples` over `rank` with 500 candidates, seconds
-    rank_over_tensors      the same with feature tensors that repeat the user for each candidate
+    rank_over_examples     throughput of `rank` with 500 candidates over that of 500 tf.Examples to `predict_examples`
+    rank_over_tensors      the same over feature tensors that repeat the user for each candidate
     warm_first_over_p99    the first request after load and warm-up over the 99th percentile of those that follow
     load_memory_over_table growth of a fresh process over the load of the model, over the size of its tables
 
@@ -69,7 +70,7 @@ from tfrs_pretrain.vocabulary import Vocabulary
 NAME, ITEMS, DIM, FEATURE_DIM, HISTORY, VALUES = "ranker", 100_000, 64, 16, 50, 1000
 FEATURES = {"users": ("country", "language", "age", "tier"), "impressions": ("surface", "device", "hour"),
             "items": ("category", "brand", "seller", "condition", "color", "price")}
-LOADS, STEADY = 5, 300
+TURN, LOADS, STEADY = 20, 5, 300
 
 Raw = dict[str, np.ndarray]
 
@@ -145,22 +146,22 @@ def requests(raw: Raw, inputs: dict[str, RawInput]) -> dict[str, tuple[str, Raw]
             "examples": (EXAMPLES, {SERIALIZED: as_examples(repeated, inputs)})}
 
 
-def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, list[float]]:
-    """Contender -> seconds of each of its turns; they must agree on the scores."""
+def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
+    """Contender -> seconds [turns, requests]; they must agree on the scores."""
     answers = {name: ask(*request)["score"] for name, request in asked.items()}
     for name, scores in answers.items():
         np.testing.assert_allclose(scores, answers["rank"], rtol=0, atol=1e-5, err_msg=name)
-    names, seconds = list(asked), {name: list[float]() for name in asked}
-    for number in range(rounds + 10):
+    names, seconds = list(asked), {name: np.zeros((rounds + 2, TURN)) for name in asked}
+    for number in range(rounds + 2):
         for name in names[number % len(names):] + names[:number % len(names)]:
-            start = time.perf_counter()
-            ask(*asked[name])
-            if number >= 10:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+            for request in range(TURN):
+                start = time.perf_counter()
+                ask(*asked[name])
+                seconds[name][number, request] = time.perf_counter() - start
+    return {name: each[2:] for name, each in seconds.items()}
 
 
-def over_grpc(folder: Path, asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, list[float]]:
+def over_grpc(folder: Path, asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
     """The same through a server, messages included."""
     config = ModelServerConfig()
     config.model_config_list.config.add(name=NAME, base_path=str(folder.parent))
@@ -205,15 +206,18 @@ def _load(folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "peak": use.peak, "last": use.last}))
 
 
-def _show(what: str, seconds: dict[str, list[float]], count: int) -> None:
+def _show(what: str, seconds: dict[str, np.ndarray], count: int) -> None:
     for name, each in seconds.items():
-        print(f"{what} {name:9} p50 {1e3 * statistics.median(each):7.2f} ms · p99 {1e3 * np.percentile(each, 99):7.2f} "
-              f"ms · {count / statistics.median(each):,.0f} candidates/s", flush=True)
+        print(f"{what} {name:9} p50 {1e3 * np.median(each):6.2f} ms · p99 {1e3 * np.percentile(each, 99):6.2f} ms · "
+              f"{count * TURN / _turn(each):,.0f} candidates/s", flush=True)
 
 
-def _ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
-    rank = statistics.median(seconds["rank"])
-    return {f"rank_over_{name}": statistics.median(seconds[name]) / rank for name in ("examples", "tensors")}
+def _ratios(seconds: dict[str, np.ndarray]) -> dict[str, float]:
+    return {f"rank_over_{name}": _turn(seconds[name]) / _turn(seconds["rank"]) for name in ("examples", "tensors")}
+
+
+def _turn(seconds: np.ndarray) -> float:
+    return float(np.median(seconds.sum(axis=1)))
 
 
 def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]:
@@ -230,14 +234,14 @@ def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]
     seconds = compare(model.run, asked, rounds)
     model.close()
     _show("session", seconds, count)
-    remote = over_grpc(folder, asked, max(rounds // 4, 5))
+    remote = over_grpc(folder, asked, max(rounds // 4, 3))
     _show("gRPC   ", remote, count)
     first = warm_first(folder, asked["rank"])
     print("first request after warm-up over p99: " + ", ".join(f"{each:.2f}" for each in first))
     return {**_ratios(seconds), "warm_first_over_p99": statistics.median(first),
             "load_memory_over_table": memory["peak"] / size,
             **{f"{name}_over_grpc": value for name, value in _ratios(remote).items()},
-            "rank_p50_ms": 1e3 * statistics.median(seconds["rank"]),
+            "rank_p50_ms": 1e3 * float(np.median(seconds["rank"])),
             "rank_p99_ms": 1e3 * float(np.percentile(seconds["rank"], 99))}
 
 
@@ -246,14 +250,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the ratios here")
     parser.add_argument("--rows", type=int, default=4_000_000, help="users")
     parser.add_argument("--candidates", type=int, default=500, help="of a request")
-    parser.add_argument("--rounds", type=int, default=400, help="turns of each contender")
+    parser.add_argument("--rounds", type=int, default=40, help="turns of each contender")
     parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.load:
         _load(options.load)
         return
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, tensorflow {tf.__version__}; "
-          f"{options.candidates} candidates a request, {options.rounds} turns of each contender in rotating order")
+          f"{options.candidates} candidates a request, {options.rounds} turns of {TURN} requests")
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder) / NAME / "1", options.rows, options.candidates, options.rounds)
     for name, value in result.items():
