@@ -22,6 +22,13 @@ def ranker_folder(tmp_path_factory, planted_config, tiny_dataset):
 
 
 @pytest.fixture(scope="session")
+def exported(tmp_path_factory, planted_config, tiny_dataset, ranker_folder):
+    """Folder of models, and the manifest of version 1."""
+    models = tmp_path_factory.mktemp("models")
+    return models, export(planted_config, tiny_dataset, ranker_folder, models)
+
+
+@pytest.fixture(scope="session")
 def kinds_config():
     tree = planted_tree()
     tree["schema"] |= {"labels": ["liked", "shared"], "history": {"length": 6}}
