@@ -5,7 +5,7 @@
 A model as teams have it, untrained (speed does not depend on the weights): 4M users and 100k items of dim 64, a history
 of 50 items pooled by mean, four features of the user, three of the context, six of the item, layers 128 and 64. It is
 exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns
-of 20 requests. Ratios are of median times of a turn, that is of throughput; p50 and p99 are of single requests.
+of 20 requests, one after another. Throughput is candidates over the median time of a request.
 
     rank_over_examples     throughput of `rank` with 500 candidates over that of 500 tf.Examples to `predict_examples`
     rank_over_tensors      the same over feature tensors that repeat the user for each candidate
@@ -209,15 +209,12 @@ def _load(folder: Path) -> None:
 def _show(what: str, seconds: dict[str, np.ndarray], count: int) -> None:
     for name, each in seconds.items():
         print(f"{what} {name:9} p50 {1e3 * np.median(each):6.2f} ms · p99 {1e3 * np.percentile(each, 99):6.2f} ms · "
-              f"{count * TURN / _turn(each):,.0f} candidates/s", flush=True)
+              f"{count / np.median(each):,.0f} candidates/s", flush=True)
 
 
 def _ratios(seconds: dict[str, np.ndarray]) -> dict[str, float]:
-    return {f"rank_over_{name}": _turn(seconds[name]) / _turn(seconds["rank"]) for name in ("examples", "tensors")}
-
-
-def _turn(seconds: np.ndarray) -> float:
-    return float(np.median(seconds.sum(axis=1)))
+    return {f"rank_over_{name}": float(np.median(seconds[name]) / np.median(seconds["rank"]))
+            for name in ("examples", "tensors")}
 
 
 def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]:
