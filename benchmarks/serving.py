@@ -49,7 +49,6 @@ from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.ranker import build_ranker
 from tfrs_pretrain.schema import Schema
-from tfrs_pretrain.serving.bundle import EXTRA, WARMUP
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.inputs import CONTEXT, USER, RawInput
 from tfrs_pretrain.serving.memory import memory_growth
@@ -64,6 +63,7 @@ from tfrs_pretrain.serving.server.manager import ModelManager
 from tfrs_pretrain.serving.server.run import DevelopmentServer
 from tfrs_pretrain.serving.session import LoadedModel
 from tfrs_pretrain.serving.signatures import EXAMPLES, RANK, SERIALIZED, SIGNATURE, save
+from tfrs_pretrain.serving.version_folder import EXTRA, WARMUP
 from tfrs_pretrain.serving.warmup import warmup_logs
 from tfrs_pretrain.vocabulary import Vocabulary
 
