@@ -7,7 +7,7 @@ import pytest
 import requests
 from live_servers import NAME, answering, copied, golden, live_server, wait_for
 
-from tfrs_pretrain.serving.client import Model, Predict, RequestError
+from tfrs_pretrain.serving.client import Model, Predict, Regress, RequestError
 
 URL = f"v1/models/{NAME}"
 
@@ -147,3 +147,16 @@ def test_a_broken_version_does_not_replace_a_working_one(two_versions, tmp_path)
         failed = wait_for(lambda: [each for each in client.status() if each.version == 2 and each.error])
         assert failed[0].state == "END"
         assert answering(client, *running.golden(1))
+
+
+def test_features_that_all_examples_share_are_sent_once(live):
+    """The user as ``context``; an example's own value stands before it."""
+    rows = json.loads((live.models / NAME / "1/assets.extra/golden_requests.json").read_text())["instances"][:3]
+    user = {name: rows[0][name] for name in ("user_id", "country")}
+    items = [{name: value for name, value in row.items() if name not in user} for row in rows]
+    url, whole = f"http://{live.rest}/{URL}:regress", [row | user for row in rows]
+    expected = live.clients()[0].regress(Regress([*whole[:2], rows[2]]))
+    body = {"signature_name": "regress", "context": user, "examples": [*items[:2], rows[2]]}
+    found = requests.post(url, data=json.dumps(body), timeout=20).json()["results"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert requests.post(url, data=json.dumps(body | {"context": 5}), timeout=20).status_code == 400
