@@ -1,6 +1,7 @@
 """What a server of the exported model answers, over gRPC and REST."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -83,7 +84,8 @@ def test_a_missing_signature_is_refused(live, client):
     b"", b"{", b"[]", b"[" * 200_000, b'{"instances": []}', b'{"inputs": 5}', b'{"instances": [5], "inputs": [5]}',
     b'{"signature_name": 5, "instances": [{}]}', b'{"inputs": {"user_id": ' + b"[" * 900 + b"]" * 900 + b"}}",
     b'{"inputs": {"user_id": [1e400]}}', b'{"inputs": {"user_id": [123456789012345678901234567890]}}',
-    b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}'])
+    b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}',
+    b'{"inputs": {"user_id": [[1], [2, 3]]}}', b'{"inputs": {"user_id": [1, [2]]}}'])
 def test_bodies_that_are_no_request(live, body):
     answer = requests.post(f"http://{live.rest}/{URL}:predict", data=body, timeout=20)
     assert answer.status_code == 400
@@ -129,8 +131,9 @@ def test_a_label_waits_for_its_version(two_versions, tmp_path):
     with live_server(models, tmp_path, versions=[1], labels={"stable": 1}) as running:
         running.write(versions=[1, 2], labels={"stable": 2})
         stable = running.clients(label="stable")[0]
-        for _ in range(30):
+        for _ in range(40):
             assert answering(stable, *running.golden(1))
+            time.sleep(0.05)  # two seconds, in which the server has read the file
         copied(two_versions, models, 2)
         wait_for(lambda: answering(stable, *golden(models / NAME / "2")))
 
