@@ -138,6 +138,17 @@ def test_a_label_waits_for_its_version(two_versions, tmp_path):
         wait_for(lambda: answering(stable, *golden(models / NAME / "2")))
 
 
+def test_a_configuration_that_cannot_be_read_changes_nothing(two_versions, tmp_path):
+    with live_server(two_versions, tmp_path, versions=[1, 2], labels={"stable": 1}) as running:
+        running.config.write_text("model_config_list {")
+        stable = running.clients(label="stable")[0]
+        for _ in range(10):
+            assert answering(stable, *running.golden(1))
+            time.sleep(0.05)
+        running.write(versions=[1, 2], labels={"stable": 2})
+        wait_for(lambda: answering(stable, *running.golden(2)))
+
+
 def test_a_broken_version_does_not_replace_a_working_one(two_versions, tmp_path):
     models = copied(two_versions, tmp_path / "models", 1)
     with live_server(models, tmp_path, versions=[1]) as running:

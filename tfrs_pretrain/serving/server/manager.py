@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.protocol import ModelConfig, ModelServerConfig, ModelSpec
 from tfrs_pretrain.serving.server.errors import Refused, invalid
 from tfrs_pretrain.serving.server.limits import LIMITS, Limits
@@ -67,13 +68,13 @@ class ModelManager:
 
     def look(self) -> None:
         """One look at configuration and folders."""
-        self._pending = self._read() or self._pending
-        if self._pending:
-            try:
+        try:
+            self._pending = self._read() or self._pending
+            if self._pending:
                 self.reload(self._pending)
                 self._pending = None
-            except Refused as why:  # tried again at the next look: what a label names may be there then
-                LOGGER.warning("the configuration is not taken: %s", why)
+        except (UserError, Refused) as why:  # one that was read is tried again: what a label names may be there then
+            LOGGER.warning("the configuration is not taken: %s", why)
         with self._changing:
             for versions in self._models.values():
                 versions.update()

@@ -101,8 +101,8 @@ def open_models(path: Path, limits: Limits = LIMITS) -> ModelManager:
         now = path.stat().st_mtime_ns if path.is_file() else seen
         if now == seen:
             return None
-        config, seen = read_models_config(path), now
-        return config
+        seen = now
+        return read_models_config(path)
 
     def folder(model: ModelConfig) -> Path:
         return folder_of(model, path)
