@@ -49,7 +49,7 @@ def model_card(manifest: dict[str, Any], ranker: dict[str, Any], folder: Path) -
                    "replicates": RESAMPLING.replicates, "confidence": RESAMPLING.confidence,
                    "labels": {name: _judged(folder, split, name) for name in manifest["outputs"].values()}},
         "tables": manifest["tables"], "table_cost": manifest["table_cost"], "memory": manifest["memory"],
-        "check": manifest["check"],
+        "check": manifest["check"], "bytes": manifest["bytes"],
         **{name: manifest[name] for name in ("ranker_digest", "dataset_digest", "vocabularies")},
     }
 
@@ -105,8 +105,8 @@ def check_lines(manifest: dict[str, Any]) -> list[str]:
                  f"{cost['log_loss']['cost']:+.6f}, largest difference of a score {cost['largest_difference']:.1e}, on "
                  f"{cost['impressions']:,} {cost['split']} impressions.")
     budget = "no budget set" if memory["budget_bytes"] is None else f"budget {memory['budget_bytes'] / 1e6:,.1f} MB"
-    lines.append(f"Memory: {memory['version_bytes'] / 1e6:,.1f} MB a version, {memory['reload_bytes'] / 1e6:,.1f} MB "
-                 f"during a hot reload ({budget}).")
+    lines.append(f"Size: {manifest['bytes'] / 1e6:,.1f} MB on disk; memory: {memory['version_bytes'] / 1e6:,.1f} MB a "
+                 f"version, {memory['reload_bytes'] / 1e6:,.1f} MB during a hot reload ({budget}).")
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +51,6 @@ def write_logs(path: Path, logs: Iterable[PredictionLog]) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for log in logs:
             writer.write(log.SerializeToString(deterministic=True))
-
-
-def read_logs(path: Path) -> Iterator[PredictionLog]:
-    """What ``write_logs`` wrote, and what a server logs."""
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        yield PredictionLog.FromString(record)
 
 
 def as_examples(raw: Arrays, inputs: Mapping[str, RawInput]) -> np.ndarray:
