@@ -1,0 +1,153 @@
+"""The configuration reference as Markdown, from the JSON Schema of the typed configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.config.gate import Gate
+
+Node = dict[str, Any]
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+WORDS = {"string": "text", "boolean": "true or false"}
+FORMATS = {"date": "date", "date-time": "date and time"}
+
+
+def configuration_pages() -> dict[str, str]:
+    """File name below docs/ -> Markdown: a page a section, the keys without a section, and the promotion gate."""
+    schema = Config.model_json_schema(by_alias=True)
+    sections = {name: node for name, node in schema["properties"].items() if _references(node)}
+    plain = {name: node for name, node in schema["properties"].items() if name not in sections}
+    pages = {f"configuration/{name}.md": _section(name, node, schema) for name, node in sections.items()}
+    links = [f"- [`{name}`]({name}.md): {node['description']}" for name, node in sections.items()]
+    pages["configuration/index.md"] = "\n".join([
+        "# Configuration", "", _INTRODUCTION, "", "## Sections", "", *links,
+        "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`", "", "## Keys outside a section", "",
+        *_keys("", plain, schema)])
+    pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
+    return pages
+
+
+_INTRODUCTION = """\
+A run is decided by one YAML file. `tfrs-pretrain config` prints the demo's with every key and its value; a file of your
+own needs only the keys that have no default. Unknown keys and values out of range are refused before anything runs.
+
+`--set section.key=value` overrides one key on the command line, as often as wanted; the value is read as YAML:
+`--set pretraining.epochs=12 --set "ranking.hidden=[256, 128]"`. The resolved configuration is stored with each
+artifact, and commands that read a dataset take the configuration that it was built with unless `--config` names one.
+
+These pages are generated from the code that reads the file."""
+
+_GATE = """\
+What a candidate must show before it replaces the live model: the YAML file of `tfrs-pretrain promote --gate`. All that
+it asks must hold; see [judging](../method.md#judging)."""
+
+
+def _section(name: str, node: Node, schema: Node) -> str:
+    return "\n".join([f"# {name}", "", *_models(name, node, schema)])
+
+
+def _file_page(title: str, introduction: str, model: type[BaseModel]) -> str:
+    """The page of a file that is not part of the configuration."""
+    schema = model.model_json_schema(by_alias=True)
+    parts = [part for name, node in schema["properties"].items()
+             for part in _models(name, node, schema, level=2) if _references(node)]
+    return "\n".join([f"# {title}", "", introduction, "", *_keys("", schema["properties"], schema), *parts])
+
+
+def _models(path: str, node: Node, schema: Node, *, level: int = 1) -> Iterator[str]:
+    """Lines about the models that a key leads to, each once, with all paths that lead to it in its heading."""
+    paths: dict[str, list[str]] = {}
+    waiting = [(path, name) for path, name in _models_at(path, node)]
+    while waiting:
+        where, name = waiting.pop(0)
+        new = name not in paths
+        paths.setdefault(name, []).append(where)
+        if new:
+            waiting += [found for key, child in schema["$defs"][name]["properties"].items()
+                        for found in _models_at(f"{where}.{key}", child)]
+    for name, wheres in paths.items():
+        model = schema["$defs"][name]
+        if wheres != [path] or level > 1:
+            yield from (f"## {name} {{ #{name} }}", "", "At " + ", ".join(f"`{where}`" for where in wheres) + ".", "")
+        yield from (_prose(model["description"]), "")
+        yield from _keys(wheres[0], model["properties"], schema, required=model.get("required", ()))
+
+
+def _models_at(path: str, node: Node) -> Iterator[tuple[str, str]]:
+    """(path, model) of the models that a key can hold, through lists and mappings."""
+    if "$ref" in node:
+        yield path, node["$ref"].rpartition("/")[2]
+    for kind, reference in node.get("discriminator", {}).get("mapping", {}).items():
+        yield from _models_at(f"{path} ({kind})", {"$ref": reference})
+    for option in node.get("anyOf", ()):
+        yield from _models_at(path, option)
+    if "items" in node:
+        yield from _models_at(f"{path}[]", node["items"])
+    if isinstance(node.get("additionalProperties"), dict):
+        yield from _models_at(f"{path}.<{_key_words(node)}>", node["additionalProperties"])
+
+
+def _references(node: Node) -> bool:
+    return "$ref" in json.dumps(node)
+
+
+def _keys(path: str, properties: Node, schema: Node, *, required: Any = None) -> list[str]:
+    """A definition list of some keys."""
+    needed = schema.get("required", ()) if required is None else required
+    lines: list[str] = []
+    for name, node in properties.items():
+        dotted = f"{path}.{name}" if path else name
+        default = "required" if name in needed else _default(node)
+        lines += [f"`{name}`{{ #{_anchor(dotted)} }} <small>{_type(node)} · {default}</small>",
+                  f":   {_prose(node['description'])}", ""]
+    return lines
+
+
+def _anchor(dotted: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in dotted)
+
+
+def _default(node: Node) -> str:
+    if isinstance(node["default"], dict) and _references(node):
+        return "default: as below"
+    text = yaml.safe_dump(node["default"], default_flow_style=True, width=1000, allow_unicode=True)
+    return f"default `{text.removesuffix('...' + chr(10)).strip()}`"
+
+
+def _type(node: Node) -> str:
+    """What a key may hold, in words."""
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name})"
+    options = node.get("anyOf") or node.get("oneOf")
+    if options:
+        return " or ".join(dict.fromkeys(_type(option) for option in options))
+    if "enum" in node or "const" in node:
+        return ", ".join(f"`{value}`" for value in node.get("enum", [node.get("const")]))
+    if node["type"] == "array":
+        least = f" (at least {node['minItems']})" if node.get("minItems") else ""
+        return f"list of {_type(node['items'])}{least}".replace("list of integer", "list of integers")
+    if node["type"] == "object":
+        return f"mapping of {_key_words(node)} to {_type(node['additionalProperties'])}"
+    words = FORMATS.get(node.get("format", ""), WORDS.get(node["type"], node["type"]))
+    limits = [f"{sign} {node[bound]:g}" for bound, sign in BOUNDS.items() if bound in node]
+    limits += [f"matching `{node['pattern']}`"] if "pattern" in node else []
+    limits += ["not empty"] if node.get("minLength") else []
+    return " ".join([words, ", ".join(limits)]).strip()
+
+
+def _key_words(node: Node) -> str:
+    return " or ".join(node.get("propertyNames", {}).get("enum", ["name"]))
+
+
+def _prose(text: str) -> str:
+    """A docstring or description as one Markdown paragraph a paragraph; angle brackets are no HTML."""
+    escaped = text.replace("<", "&lt;").replace("``", "`")
+    sentence = escaped[:1].upper() + escaped[1:]
+    return sentence if sentence.endswith((".", ":", "?")) else f"{sentence}."
