@@ -7,8 +7,10 @@ job leaves nothing that looks finished. A reader goes through ``read_manifest`` 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -30,19 +32,58 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
       UserError: ``target`` exists and ``overwrite`` is false, or it is not a folder.
     """
     refuse_existing(target, overwrite=overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Leftovers of killed writers have another token and are removed here, never read.
-    for leftover in target.parent.glob(f".{target.name}.unfinished-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary = target.parent / f".{target.name}.unfinished-{uuid.uuid4().hex[:8]}"
-    temporary.mkdir()
-    try:
+    with unfinished_folder(target.parent, target.name) as temporary:
         yield temporary
         if target.exists():
             shutil.rmtree(target)
         temporary.replace(target)
+
+
+@contextlib.contextmanager
+def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yields an empty folder ``.<name>.unfinished-<token>`` and removes it, unless the body renamed it.
+
+    While its writer lives, it holds a lock on the folder. Folders without, of writers that were killed, are removed
+    here; those of others that are at work stay.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for leftover in parent.glob(f".{name}.unfinished-*"):
+        _remove_if_abandoned(leftover)
+    temporary, lock = _locked_folder(parent, name)
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_folder(parent: Path, name: str) -> tuple[Path, int]:
+    while True:
+        folder = parent / f".{name}.unfinished-{uuid.uuid4().hex[:8]}"
+        folder.mkdir()
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        with contextlib.suppress(OSError):  # where a file system has no locks, nobody removes what others left
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another writer may have found the folder before it was locked, and taken it for abandoned.
+        if folder.exists():
+            return folder, lock
+        os.close(lock)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # its writer finished meanwhile
+    try:
+        with contextlib.suppress(OSError):  # its writer lives
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:

@@ -45,6 +45,9 @@ ScoreOption = Annotated[Path | None, typer.Option(
     "--dataset", help="score this dataset's impressions instead of reading the predictions that were stored; its "
                       "vocabularies must be those that the models were trained with")]
 ModelsOption = Annotated[Path, typer.Option(help="where versions go: MODELS/<name>/<version>")]
+ModelsConfigOption = Annotated[Path, typer.Option(help="TF Serving's list of models with their labels")]
+VersionOption = Annotated[int | None, typer.Option("--version", help="ask this version (default: the newest)")]
+JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write all of it as JSON")]
 
 
 @app.command()
@@ -162,7 +165,10 @@ def export(
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = _open_dataset(dataset, config, overrides)
     manifest = import_quietly("tfrs_pretrain.serving.export").export(settings, opened, ranker, models)
-    console.print(f"wrote {manifest['path']}")
+    for line in import_quietly("tfrs_pretrain.serving.card").check_lines(manifest):
+        console.print(line)
+    console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
+    console.print(f"wrote {manifest['path']}", soft_wrap=True)
 
 
 @app.command()
@@ -234,7 +240,7 @@ def evaluate(
     replicates: Annotated[int, typer.Option(min=1, help="draws of users behind the intervals")] = 1000,
     confidence: Annotated[float, typer.Option(help="of the intervals, between 0 and 1")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="of the draws")] = 17,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write all of it as JSON")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Judges a model, or two side by side, with confidence intervals by user.
 
@@ -261,10 +267,14 @@ def promote(
     dataset: ScoreOption = None,
     json_file: Annotated[Path | None, typer.Option(
         "--json", metavar="FILE", help="where the verdict goes (default: CANDIDATE.promotion.json)")] = None,
+    label: Annotated[str | None, typer.Option(help="give a promoted version this label in --models-config, such as "
+                                                   "canary or stable")] = None,
+    models_config: ModelsConfigOption = Path("saved_models/models.config"),
 ) -> None:
     """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
 
-    The verdict is a JSON file with the numbers of every check; nothing else is written or moved. A gate, for example:
+    The verdict is a JSON file with the numbers of every check. With --label, which needs an exported version, a
+    promoted candidate gets the label; the version that had it stays loaded for `roll-back`. A gate, for example:
 
     ```yaml
     min_impressions: 10000
@@ -278,6 +288,9 @@ def promote(
         raise UserError("promote needs either --live MODEL, or --first for the first promotion of all")
     _check_writable(json_file)
     settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
+    if label:
+        labels = import_quietly("tfrs_pretrain.serving.labels")
+        labelled = labels.Labelled.of(candidate, models_config, label)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
     verdict = stage.promote(candidate, settings, live, **_reader(dataset))
     path = json_file or stage.verdict_path(verdict)
@@ -285,6 +298,93 @@ def promote(
     import_quietly("tfrs_pretrain.evaluation.table").show_verdict(verdict, console)
     console.print(f"wrote {path}", soft_wrap=True)
     if verdict["verdict"] == stage.REFUSED:
+        raise typer.Exit(REFUSED)
+    if label:
+        console.print(labelled.move(), soft_wrap=True)
+
+
+@app.command("roll-back")
+def roll_back(
+    model: Annotated[str, typer.Argument(help="name of the model")],
+    label: Annotated[str, typer.Option(help="the label to point back")] = "stable",
+    models_config: ModelsConfigOption = Path("saved_models/models.config"),
+) -> None:
+    """Points a label at the version it named before; once more undoes it."""
+    before, after = import_quietly("tfrs_pretrain.serving.models_config").roll_back(models_config, model, label)
+    console.print(f"{models_config}: label {label} of {model} goes from version {before} to {after}", soft_wrap=True)
+
+
+@app.command()
+def serve(
+    models_config: ModelsConfigOption = Path("saved_models/models.config"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC; 0: any that is free")] = 8500,
+    rest_port: Annotated[int, typer.Option(min=0, max=65535, help="REST; 0: any that is free")] = 8501,
+    poll_seconds: Annotated[float, typer.Option(min=0.05, help="between looks at configuration and folders")] = 1.0,
+) -> None:
+    """Serves exported models on this machine, for development only.
+
+    It has TF Serving's gRPC and REST interfaces, loads versions as it does and follows the labels of --models-config,
+    but it is one Python process on the loopback interface. Production runs the tensorflow/serving image: see
+    saved_models/README.md.
+    """
+    stage = import_quietly("tfrs_pretrain.serving.server.run")
+    stage.serve(models_config, stage.Ports(port, rest_port), poll_seconds, lambda server: console.print(
+        f"development server (production: the tensorflow/serving image) · gRPC {server.grpc} · REST {server.rest} · "
+        "Ctrl-C stops it", soft_wrap=True, highlight=False))
+
+
+@app.command()
+def query(
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="gRPC, or REST with --rest")],
+    model: Annotated[str, typer.Argument(help="name of the model")],
+    verb: Annotated[str, typer.Argument(help="predict, rank, predict_examples, classify, regress, user_embedding, "
+                                             "item_embedding, status or metadata")] = "status",
+    request: Annotated[Path, typer.Option(help="JSON file with the request (- reads standard input)")] = Path("-"),
+    rest: Annotated[bool, typer.Option("--rest", help="ask over REST")] = False,
+    number: VersionOption = None,
+    label: Annotated[str | None, typer.Option(help="ask the version with this label")] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, help="seconds, retries included")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+) -> None:
+    """Asks a running server: JSON in, a table or JSON out.
+
+    For example: `echo '[1367]' | tfrs-pretrain query localhost:8500 completejourney_ranker user_embedding`
+    """
+    stage = import_quietly("tfrs_pretrain.serving.client.query")
+    answer = stage.query_server(server, model, verb, request, rest=rest, version=number, label=label, timeout=timeout)
+    if as_json:
+        typer.echo(json.dumps(answer))
+    else:
+        stage.show(verb, answer, console)
+
+
+@app.command("verify-server")
+def verify_server(
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="gRPC")],
+    model: Annotated[Path, typer.Option(help="exported version that should be served: MODELS/<name>/<version>")],
+    rest: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="check the REST interface too")] = None,
+    models_config: Annotated[Path | None, typer.Option(help="check that the labels of this file are served")] = None,
+    requests: Annotated[int, typer.Option(min=0, help="for the latencies; 0 measures none")] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, help="clients at once")] = 4,
+    max_qps: Annotated[float | None, typer.Option(help="requests a second at most (default: no bound)")] = None,
+    signature: Annotated[str, typer.Option(help="whose golden request the latencies are of")] = "serving_default",
+    timeout: Annotated[float, typer.Option(min=0.001, help="seconds a request")] = 10.0,
+    json_file: JsonOption = None,
+) -> None:
+    """Compares a running server with an exported version: exit code 0 if nothing differs, 3 if something does.
+
+    Replays the golden requests of every signature, compares signatures, dtypes and shapes, versions and labels, and
+    measures latency and throughput under a bounded load whose answers are compared too.
+    """
+    _check_writable(json_file)
+    stage = import_quietly("tfrs_pretrain.serving.verification.run")
+    load = import_quietly("tfrs_pretrain.serving.verification.load").Load(requests, concurrency, max_qps)
+    result = stage.verify(stage.Server(server, rest, timeout), model, models_config=models_config, load=load,
+                          signature=signature)
+    if json_file:
+        write_text(json_file, json.dumps(result, indent=2) + "\n")
+    import_quietly("tfrs_pretrain.serving.verification.table").show(result, console)
+    if not result["passed"]:
         raise typer.Exit(REFUSED)
 
 

@@ -3,91 +3,28 @@
 import json
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from beam_pipelines.build_dataset import build
-from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
-from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.model_teachers import ServedTeacher
-from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.serving.export import check_scores, export
-from tfrs_pretrain.serving.golden import Golden
+from tfrs_pretrain.serving.checks import check_answer
 from tfrs_pretrain.serving.model import ServedRanker
-from tfrs_pretrain.serving.session import run_signature
+from tfrs_pretrain.serving.requests import GoldenRequest
+from tfrs_pretrain.serving.session import LoadedModel, run_signature
+from tfrs_pretrain.serving.signatures import save
 
 pytestmark = pytest.mark.slow
-LENGTH, VALUES = 6, 3
+LENGTH, VALUES = 6, 3  # of the fixtures' history and tags
 
 
 @pytest.fixture(scope="module")
-def config():
-    tree = planted_tree()
-    tree["schema"] |= {"labels": ["liked", "shared"], "history": {"length": LENGTH}}
-    [quality] = [feature for feature in tree["schema"]["features"] if feature["name"] == "quality"]
-    quality["log1p"] = True
-    tree["schema"]["features"] += [
-        {"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": VALUES},
-        {"name": "codes", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2,
-         "separator": "|", "oov_rows": 2},
-        {"name": "seen", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2,
-         "privileged": True}]
-    tree["ranking"] |= {"backbone": {"kind": "dcn_v2", "rank": 4}, "history": "attention", "labels": {"liked": 0.5},
-                        "attention_hidden": [8], "head_hidden": [4], "epochs": 4}
-    return Config.model_validate(tree)
-
-
-@pytest.fixture(scope="module")
-def dataset(config, planted_logs, tmp_path_factory):
-    """The planted logs with lists and labels: tags say the topic, the others are noise; who clicks likes at times."""
-    folder = tmp_path_factory.mktemp("every_kind")
-    random = np.random.default_rng(3)
-    for name in ("users", "engagements"):
-        (folder / f"{name}.parquet").write_bytes((planted_logs / f"{name}.parquet").read_bytes())
-    items, impressions = (pq.read_table(planted_logs / f"{name}.parquet") for name in ("items", "impressions"))
-    tags = [[f"Thema {topic}", *random.choice(["neu", "日本", "alt"], random.integers(0, 4), replace=False)]
-            for topic in items["topic_id"].to_pylist()]
-    tags[7] = []
-    pq.write_table(items.append_column("tags", pa.array(tags)), folder / "items.parquet")
-    count = impressions.num_rows
-    codes = ["|".join(map(str, random.integers(0, 9, random.integers(0, 4)))) for _ in range(count)]
-    clicked = impressions["clicked"].to_numpy()
-    liked = (clicked == 1) & (random.random(count) < 0.6) | (random.random(count) < 0.05)
-    seen = [random.integers(0, 4, 1 + click).tolist() for click in clicked]
-    for name, values in (("codes", codes), ("liked", liked), ("shared", liked), ("seen", seen)):
-        impressions = impressions.append_column(name, pa.array(values))
-    pq.write_table(impressions, folder / "impressions.parquet")
-    build(config, folder, folder / "dataset")
-    return Dataset.open(folder / "dataset")
-
-
-@pytest.fixture(scope="module")
-def trained(config, dataset, tmp_path_factory):
-    """Folder of the distilled ranker on pretrained rows, and its manifest."""
-    folder = tmp_path_factory.mktemp("every_kind_trained")
-    pretrain(config, dataset, folder / "embeddings")
-    return folder / "ranker", train_arm(config, dataset, "warm_start_distilled", folder / "ranker",
-                                        embeddings=folder / "embeddings")
-
-
-@pytest.fixture(scope="module")
-def exported(config, dataset, trained, tmp_path_factory):
-    models = tmp_path_factory.mktemp("every_kind_models")
-    return models / config.name / "1", export(config, dataset, trained[0], models)
-
-
-@pytest.fixture(scope="module")
-def golden(exported):
-    path, _ = exported
+def golden(kinds_export):
+    path, _ = kinds_export
     return json.loads((path / "assets.extra/golden_requests.json").read_text())
 
 
@@ -97,8 +34,8 @@ def request(golden):
             for name in golden["instances"][0]}
 
 
-def test_each_head_predicts_its_label(trained):
-    folder, manifest = trained
+def test_each_head_predicts_its_label(kinds_ranker):
+    folder, manifest = kinds_ranker
     assert manifest["labels"] == ["label", "liked"]
     scored = pq.read_table(folder / "predictions/test.parquet").to_pandas()
     assert {"label", "score", "label_liked", "score_liked"} <= set(scored.columns)
@@ -108,19 +45,20 @@ def test_each_head_predicts_its_label(trained):
     assert scored["score_liked"].mean() == pytest.approx(scored["label_liked"].mean(), rel=0.25)
 
 
-def test_the_artifact_comes_back_whole(trained, dataset):
-    ranker = load_ranker(trained[0], dataset)
+def test_the_artifact_comes_back_whole(kinds_ranker, kinds_dataset):
+    ranker = load_ranker(kinds_ranker[0], kinds_dataset)
     assert ranker.labels == ("label", "liked")
     assert [(row.name, row.table, row.length, row.pooling) for row in ranker.inputs.rows if row.length] == [
         ("tags", "tags", VALUES, "mean"), ("codes", "codes", 2, "mean"), ("history", "item", LENGTH, "attention")]
     assert set(ranker.tables) == {"user", "item", "surface", "topic", "country", "tags", "codes"}
 
 
-def test_the_served_model_answers_golden_requests_as_the_trained_one_did(exported, trained, dataset, golden):
-    path, manifest = exported
+def test_the_served_model_answers_golden_requests_as_the_trained_one_did(
+        kinds_export, kinds_ranker, kinds_dataset, golden):
+    path, manifest = kinds_export
     served = run_signature(path, "serving_default", request(golden))
-    judged = pq.read_table(trained[0] / "predictions/validation.parquet").to_pydict()
-    keys = pq.read_table(dataset.folder / "golden.parquet")["key"].to_pylist()
+    judged = pq.read_table(kinds_ranker[0] / "predictions/validation.parquet").to_pydict()
+    keys = pq.read_table(kinds_dataset.folder / "golden.parquet")["key"].to_pylist()
     for name in ("score", "score_liked"):
         by_key = dict(zip(judged["key"], judged[name], strict=True))
         expected = [by_key[key] for key in keys]
@@ -131,57 +69,50 @@ def test_the_served_model_answers_golden_requests_as_the_trained_one_did(exporte
     assert sum(values != "" for row in golden["instances"] for values in row["history"]) > len(keys)
 
 
-def test_the_signature_takes_padded_raw_values(exported):
-    path, manifest = exported
+def test_the_signature_takes_raw_values_and_lists_of_any_length(kinds_export):
+    path, manifest = kinds_export
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(path))
     signature = graph.signature_def["serving_default"]
     shapes = {name: (tf.as_dtype(info.dtype).name, [size.size for size in info.tensor_shape.dim])
               for name, info in signature.inputs.items()}
     assert {name: shapes[name] for name in ("tags", "codes", "history", "user_id")} == {
-        "tags": ("string", [-1, VALUES]), "codes": ("int64", [-1, 2]), "history": ("string", [-1, LENGTH]),
+        "tags": ("string", [-1, -1]), "codes": ("int64", [-1, -1]), "history": ("string", [-1, -1]),
         "user_id": ("int64", [-1])}
     assert "seen" not in shapes
     assert sorted(signature.outputs) == ["score", "score_liked"]
-    assert manifest["inputs"]["history"] == {"dtype": "string", "length": LENGTH}
+    assert manifest["inputs"]["history"] == {"dtype": "string", "length": LENGTH, "side": "user"}
 
 
-def test_padding_may_stand_anywhere_and_counts_for_nothing(exported, golden):
-    path, _ = exported
+def test_padding_may_stand_anywhere_and_counts_for_nothing(kinds_export, golden):
     inputs = request(golden)
-    expected = run_signature(path, "serving_default", inputs)["score"]
+    served = LoadedModel(kinds_export[0])
+    expected = served.run("serving_default", inputs)["score"]
     padding = {"tags": "", "codes": -1, "history": ""}
     moved = inputs | {name: np.array([[value for value in row if value == none] + [value for value in row if
                       value != none] for row in inputs[name].tolist()], inputs[name].dtype)
                       for name, none in padding.items()}
     assert any(not np.array_equal(moved[name], inputs[name]) for name in padding)
-    np.testing.assert_allclose(run_signature(path, "serving_default", moved)["score"], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(served.run("serving_default", moved)["score"], expected, rtol=0, atol=1e-6)
     for name, none in padding.items():
         emptied = inputs | {name: np.full_like(inputs[name], none)}
-        assert not np.allclose(run_signature(path, "serving_default", emptied)["score"], expected), name
+        assert not np.allclose(served.run("serving_default", emptied)["score"], expected), name
 
 
-def test_warmup_requests_are_answered(exported):
-    path, _ = exported
-    for record in tf.data.TFRecordDataset(str(path / "assets.extra/tf_serving_warmup_requests")).as_numpy_iterator():
-        sent = PredictionLog.FromString(record).predict_log.request
-        run_signature(path, "serving_default", {name: tf.make_ndarray(proto) for name, proto in sent.inputs.items()})
-
-
-def test_the_served_model_can_teach_on_the_records_alone(exported, trained, dataset):
+def test_the_served_model_can_teach_on_the_records_alone(kinds_export, kinds_ranker, kinds_dataset):
     """Raw values made up from the rows of records score as the raw values of the log did."""
-    path, _ = exported
-    teacher = ServedTeacher(path, dataset, ("label", "liked"))
+    path, _ = kinds_export
+    teacher = ServedTeacher(path, kinds_dataset, ("label", "liked"))
     assert {"tags", "codes", "history"} <= set(teacher.columns)
-    ranker = load_ranker(trained[0], dataset)
-    for batch in evaluation_batches(dataset, "impressions/train", batch_size=500).take(2):
+    ranker = load_ranker(kinds_ranker[0], kinds_dataset)
+    for batch in evaluation_batches(kinds_dataset, "impressions/train", batch_size=500).take(2):
         np.testing.assert_allclose(teacher.logits(batch), ranker.logits(batch), rtol=0, atol=1e-4)
 
 
-def test_only_the_tables_once_and_dense_weights_are_saved(trained, dataset, tmp_path):
+def test_only_the_tables_once_and_dense_weights_are_saved(kinds_ranker, kinds_dataset, tmp_path):
     """The item table feeds two inputs."""
-    ranker = load_ranker(trained[0], dataset)
-    ServedRanker(ranker, dataset, tmp_path).save(tmp_path / "model")
+    ranker = load_ranker(kinds_ranker[0], kinds_dataset)
+    save(ServedRanker(ranker, kinds_dataset, tmp_path), tmp_path / "model")
     shapes = [shape for name, shape in tf.train.list_variables(str(tmp_path / "model/variables/variables"))
               if "OBJECT_GRAPH" not in name]
     tables = [table.rows * table.dim for table in ranker.tables.values()]
@@ -190,6 +121,6 @@ def test_only_the_tables_once_and_dense_weights_are_saved(trained, dataset, tmp_
 
 
 def test_a_difference_in_any_output_stops_the_export():
-    golden = Golden(np.array([7]), {}, {"score": np.array([0.5]), "score_liked": np.array([0.25])})
-    with pytest.raises(UserError, match=r"output 'score_liked': golden impression 7 \(row 0\) is served as 0.3000000"):
-        check_scores({"score": np.array([0.5]), "score_liked": np.array([0.3])}, golden, 1e-5)
+    request = GoldenRequest("serving_default", {}, {"score": np.array([0.5]), "score_liked": np.array([0.25])}, ["it"])
+    with pytest.raises(UserError, match=r"output 'score_liked': it \(row 0\) is served as 0.3000000"):
+        check_answer(request, {"score": np.array([0.5]), "score_liked": np.array([0.3])}, 1e-5)

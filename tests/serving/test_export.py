@@ -14,9 +14,10 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.serving import export as module
-from tfrs_pretrain.serving.export import check_scores, export, next_version
-from tfrs_pretrain.serving.golden import Golden
-from tfrs_pretrain.serving.session import run_signature
+from tfrs_pretrain.serving.checks import check_answer, check_answers
+from tfrs_pretrain.serving.export import export, next_version
+from tfrs_pretrain.serving.requests import GoldenRequest
+from tfrs_pretrain.serving.session import LoadedModel, run_signature
 
 NAME = "planted_ranker"
 
@@ -40,7 +41,8 @@ def test_the_version_folder_is_complete(exported):
     assert sorted(path.name for path in (models / NAME / "1").iterdir()) == [
         "assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"]
     assert sorted(path.name for path in (models / NAME / "1" / "assets.extra").iterdir()) == [
-        "golden_requests.json", "manifest.json", "tf_serving_warmup_requests"]
+        "golden_requests.json", "golden_requests.tfrecord", "manifest.json", "model_card.json", "model_card.md",
+        "ranker_manifest.json", "table_manifest.json", "tf_serving_warmup_requests"]
 
 
 def test_golden_requests_get_the_trained_models_scores(exported, ranker_folder, tiny_dataset):
@@ -70,17 +72,63 @@ def test_the_signature_takes_raw_values_by_name(exported):
     assert {name: tf.as_dtype(info.dtype).name for name, info in signature.outputs.items()} == {"score": "float32"}
 
 
-def test_warmup_requests_are_answered(exported):
+def sent(log):
+    """Signature and inputs of a logged request."""
+    for kind in ("predict_log", "classify_log", "regress_log"):
+        if log.HasField(kind):
+            request = getattr(log, kind).request
+            if kind == "predict_log":
+                inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+            else:
+                inputs = {"inputs": np.array([example.SerializeToString()
+                                              for example in request.input.example_list.examples], object)}
+            return request.model_spec, inputs
+    raise AssertionError("neither Predict nor Classify nor Regress")
+
+
+def logs(path):
+    return [PredictionLog.FromString(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+
+
+def test_warmup_requests_to_every_signature_are_answered(exported):
     models, _ = exported
-    path = models / NAME / "1/assets.extra/tf_serving_warmup_requests"
-    logs = [PredictionLog.FromString(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
-    sizes = []
-    for log in logs:
-        request = log.predict_log.request
-        assert (request.model_spec.name, request.model_spec.signature_name) == (NAME, "serving_default")
-        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-        sizes.append(len(run_signature(models / NAME / "1", "serving_default", inputs)["score"]))
-    assert sizes == [1, 8, 64]
+    answered = {}
+    records = logs(models / NAME / "1/assets.extra/tf_serving_warmup_requests")
+    assert len(records) <= 1000
+    with LoadedModel(models / NAME / "1") as served:
+        for log in records:
+            spec, inputs = sent(log)
+            assert spec.name == NAME
+            [first, *_] = served.run(spec.signature_name, inputs).values()
+            answered.setdefault(spec.signature_name, set()).add(len(first))
+    assert answered.pop("rank") == {1, 64, 512}
+    assert sorted(answered) == ["classify", "item_embedding", "predict_examples", "regress", "serving_default",
+                                "user_embedding"]
+    assert all(sizes == {1, 8, 64} for sizes in answered.values())
+
+
+def test_golden_logs_hold_requests_and_answers_of_every_signature(exported):
+    """Replayed as a client would, with nothing of the exporter's code."""
+    models, _ = exported
+    rows = {}
+    with LoadedModel(models / NAME / "1") as served:
+        for log in logs(models / NAME / "1/assets.extra/golden_requests.tfrecord"):
+            spec, inputs = sent(log)
+            found = served.run(spec.signature_name, inputs)
+            if log.HasField("predict_log"):
+                expected = {name: tf.make_ndarray(proto) for name, proto in log.predict_log.response.outputs.items()}
+            elif log.HasField("regress_log"):
+                expected = {"outputs": np.array([one.value for one in log.regress_log.response.result.regressions])}
+            else:
+                results = log.classify_log.response.result.classifications
+                assert {one.label for each in results for one in each.classes} == {"clicked"}
+                expected = {"scores": np.array([[one.score for one in each.classes] for each in results])}
+            for name, values in expected.items():
+                np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-5)
+                rows.setdefault(spec.signature_name, []).append(len(values))
+    everything = [32, 24]  # golden impressions; eight of them with unknown, missing and too many values
+    assert rows == {"serving_default": everything, "predict_examples": everything, "classify": everything,
+                    "regress": everything, "rank": [0, 1, 32] * 3, "user_embedding": [56], "item_embedding": [56]}
 
 
 def test_the_manifest_ties_the_model_to_what_it_came_from(exported, planted_config, tiny_dataset):
@@ -114,11 +162,11 @@ def test_a_polling_server_never_sees_an_unchecked_version(tmp_path, planted_conf
                                                           monkeypatch):
     seen = []
 
-    def spy(model, signature, inputs):
+    def spy(*arguments):
         seen.extend(path.name for path in (tmp_path / NAME).iterdir())
-        return run_signature(model, signature, inputs)
+        return check_answers(*arguments)
 
-    monkeypatch.setattr(module, "run_signature", spy)
+    monkeypatch.setattr(module, "check_answers", spy)
     export(planted_config, tiny_dataset, ranker_folder, tmp_path)
     assert len(seen) == 1
     assert not seen[0].isdecimal()
@@ -161,7 +209,7 @@ def test_golden_impressions_without_a_column_stop_the_export(tmp_path, planted_c
 
 def test_a_killed_export_leaves_nothing_and_the_next_one_works(tmp_path, planted_config, tiny_dataset, ranker_folder,
                                                                monkeypatch):
-    monkeypatch.setattr(module, "write_warmup", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(module, "write_bundle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         export(planted_config, tiny_dataset, ranker_folder, tmp_path)
     assert list((tmp_path / NAME).iterdir()) == []
@@ -171,16 +219,25 @@ def test_a_killed_export_leaves_nothing_and_the_next_one_works(tmp_path, planted
 
 
 @pytest.mark.parametrize(("served", "tolerance", "message"), [
-    ([0.5, 0.25], 1e-5, None), ([0.5, 0.250009], 1e-5, None), ([0.5, 0.26], 1e-5, r"impression 8 \(row 1\)"),
-    ([float("nan"), 0.25], 1e-5, r"impression 7 \(row 0\)"), ([0.5, 0.26], 0.02, None)])
-def test_scores_are_compared_with_the_tolerance(served, tolerance, message):
-    golden = Golden(np.array([7, 8]), {}, {"score": np.array([0.5, 0.25], np.float32)})
+    ([0.5, 0.25], 1e-5, None), ([0.5, 0.250009], 1e-5, None), ([0.5, 0.26], 1e-5, r"of impression 8 \(row 1\)"),
+    ([float("nan"), 0.25], 1e-5, r"of impression 7 \(row 0\)"), ([0.5, 0.26], 0.02, None),
+    ([0.5], 1, r"has shape \[1\], expected \[2\]")])
+def test_answers_are_compared_with_the_tolerance(served, tolerance, message):
+    request = GoldenRequest("rank", {}, {"score": np.array([0.5, 0.25], np.float32)},
+                            ["score of impression 7", "score of impression 8"])
+    answer = {"score": np.array(served, np.float32)}
     if message:
-        with pytest.raises(UserError, match=message):
-            check_scores({"score": np.array(served, np.float32)}, golden, tolerance)
+        with pytest.raises(UserError, match=f"signature 'rank', output 'score'.*{message}"):
+            check_answer(request, answer, tolerance)
     else:
-        largest = check_scores({"score": np.array(served, np.float32)}, golden, tolerance)
-        assert largest == pytest.approx(abs(served[1] - 0.25), abs=1e-7)
+        assert check_answer(request, answer, tolerance) == pytest.approx(abs(served[1] - 0.25), abs=1e-7)
+
+
+def test_answers_in_words_are_compared_exactly():
+    request = GoldenRequest("classify", {}, {"classes": np.array([["liked"], ["日本"]], object)}, ["first", "second"])
+    assert check_answer(request, {"classes": np.array([[b"liked"], ["日本".encode()]], object)}, 0.5) == 0
+    with pytest.raises(UserError, match=r"second \(row 1\) is served as b'x'"):
+        check_answer(request, {"classes": np.array([[b"liked"], [b"x"]], object)}, 0.5)
 
 
 def test_unreadable_golden_impressions_stop_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfrs_pretrain.ranking.artifact import load_ranker
-from tfrs_pretrain.serving.model import ServedRanker, raw_inputs
+from tfrs_pretrain.serving.inputs import raw_inputs
+from tfrs_pretrain.serving.model import ServedRanker
+from tfrs_pretrain.serving.signatures import save
 
 BATCH = 6
 INTEGERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-1, 10), st.integers(1900, 5500))
@@ -81,7 +83,7 @@ def test_no_impressions_have_no_scores(served, tiny_dataset):
 
 def test_only_tables_and_dense_weights_are_saved(served, ranker, tiny_dataset, tmp_path):
     """Optimizer slots would triple the tables; a missing dense weight would fail in the server alone."""
-    served.save(tmp_path / "model")
+    save(served, tmp_path / "model")
     shapes = tf.train.list_variables(str(tmp_path / "model/variables/variables"))
     saved = sorted(int(np.prod(shape)) for name, shape in shapes if "OBJECT_GRAPH" not in name)
     tables = [8 * tiny_dataset.rows("user"), 8 * tiny_dataset.rows("item"),
@@ -90,5 +92,5 @@ def test_only_tables_and_dense_weights_are_saved(served, ranker, tiny_dataset, t
 
 
 def test_the_graph_calls_no_python(served, tmp_path):
-    served.save(tmp_path / "model")
+    save(served, tmp_path / "model")
     assert b"PyFunc" not in (tmp_path / "model" / "saved_model.pb").read_bytes()

@@ -11,6 +11,7 @@ from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.raw_values import values_of_rows
 from tfrs_pretrain.ranking.teachers import open_teacher
 from tfrs_pretrain.serving.model import ServedRanker
+from tfrs_pretrain.serving.signatures import save
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
@@ -18,7 +19,7 @@ from tfrs_pretrain.vocabulary import Vocabulary
 def saved_model(ranker_folder, tiny_dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("teacher")
     (folder / "assets").mkdir()
-    ServedRanker(load_ranker(ranker_folder, tiny_dataset), tiny_dataset, folder / "assets").save(folder / "model")
+    save(ServedRanker(load_ranker(ranker_folder, tiny_dataset), tiny_dataset, folder / "assets"), folder / "model")
     return folder / "model"
 
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.ranking.backbones import make_backbone
 from tfrs_pretrain.ranking.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.backbones.sides import Side
 from tfrs_pretrain.ranking.pooling import TargetAttention, mean_pooling
 from tfrs_pretrain.schema import ITEM_ROW
 
@@ -60,18 +62,24 @@ class RankingNetwork(keras.Model):
             head.build(tower.compute_output_shape(features))
         self.built = True
 
-    def call(self, inputs: dict[str, Any], masks: Mapping[str, Any] | None = None, training: bool = False) -> Any:
+    def call(self, inputs: dict[str, Any], masks: Mapping[str, Any] | None = None, training: bool = False,
+             sides: Sequence[Sequence[str]] | None = None) -> Any:
         """float32 [batch, heads] logits; inputs are joined in order of name.
 
         Args:
           inputs: name -> [batch, width] or [batch, length, width].
           masks: name of each input of several rows -> bool [batch, length], false where padded.
           training: passed to the backbone's layers by Keras.
+          sides: names of inputs that have, once pooled, equally many rows: 1 or the batch's, the last the batch's; what
+            one row decides is computed once (None: all have the batch's).
         """
         del training  # Keras hands it on
         pooled = {name: self._pooled(name, inputs, masks[name]) if masks and name in masks else rows
                   for name, rows in inputs.items()}
-        features = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
+        if sides is None:
+            features = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
+        else:
+            features = self.backbone.call_sides(_sides(pooled, sides))
         logits = [head(tower(features)) for tower, head in zip(self.towers, self.heads, strict=True)]
         return keras.ops.concatenate(logits, axis=-1)
 
@@ -90,6 +98,16 @@ class RankingNetwork(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> RankingNetwork:
         backbone = keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects)
         return cls(backbone, **config)
+
+
+def _sides(pooled: Mapping[str, Any], sides: Sequence[Sequence[str]]) -> list[Side]:
+    """The sides that have inputs, with the places of their columns when all are joined in order of name."""
+    places, start = {}, 0
+    for name in sorted(pooled):
+        places[name] = np.arange(start, start + pooled[name].shape[-1])
+        start += pooled[name].shape[-1]
+    return [Side(keras.ops.concatenate([pooled[name] for name in names], axis=-1),
+                 np.concatenate([places[name] for name in names])) for names in sides if names]
 
 
 def make_network(config: RankingConfig, *, hidden: Sequence[int], seed: int, attention: Sequence[str]

@@ -48,8 +48,11 @@ class Ranker(tf.Module):
                                                         else batch[row.column]) for row in self.inputs.rows}
 
     def logits_from_rows(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
-                         training: bool = False) -> tf.Tensor:
-        """float32 [batch, heads] logits of gathered rows and the batch's other columns."""
+                         training: bool = False, sides: Sequence[Sequence[str]] | None = None) -> tf.Tensor:
+        """float32 [batch, heads] logits of gathered rows and the batch's other columns.
+
+        With ``sides``, see ``RankingNetwork.call``, rows may be those of one user for all items.
+        """
         features = dict(rows)
         if self.inputs.similarity:
             features[SIMILARITY] = _similarity(rows[USER_ROW], rows[ITEM_ROW], self.inputs.similarity)
@@ -57,7 +60,7 @@ class Ranker(tf.Module):
             columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
         masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows if row.length}
-        return self.network(features, masks, training=training)
+        return self.network(features, masks, training=training, sides=sides)
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32 [batch, heads] logits."""
@@ -76,12 +79,14 @@ def score_names(labels: Sequence[str]) -> list[str]:
 def _similarity(users: tf.Tensor, items: tf.Tensor, kinds: Sequence[str]) -> tf.Tensor:
     """float32 [batch, columns] of rows [batch, dim]: what pretraining taught about the pair; an MLP learns it slowly.
 
+    There may be one user for all items.
     "dot" and "cosine" are a column each, "norms" are two, of the user's and of the item's row.
     """
     columns = []
     for kind in kinds:
         if kind == "norms":
-            columns += [_norm(users), _norm(items)]
+            norm = _norm(items)
+            columns += [tf.broadcast_to(_norm(users), tf.shape(norm)), norm]
         elif kind == "cosine":
             columns.append(_dot(tf.math.l2_normalize(users, axis=1), tf.math.l2_normalize(items, axis=1)))
         else:

@@ -3,72 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tfrs_pretrain.artifacts import json_digest, read_manifest, staged_folder, write_manifest
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.artifacts import json_digest, read_manifest, unfinished_folder, write_manifest
+from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.ranker import Ranker
-from tfrs_pretrain.serving.golden import Golden, read_golden
-from tfrs_pretrain.serving.model import SIGNATURE, ServedRanker, raw_inputs
-from tfrs_pretrain.serving.session import run_signature
-from tfrs_pretrain.serving.warmup import write_warmup
+from tfrs_pretrain.serving.bundle import EXTRA, write_bundle
+from tfrs_pretrain.serving.card import model_card, write_card
+from tfrs_pretrain.serving.checks import check_answers, check_operations
+from tfrs_pretrain.serving.golden import read_golden
+from tfrs_pretrain.serving.memory import check_budget, folder_bytes
+from tfrs_pretrain.serving.model import ServedRanker
+from tfrs_pretrain.serving.narrowing import narrowed, narrowing_cost
+from tfrs_pretrain.serving.requests import golden_requests
+from tfrs_pretrain.serving.signatures import Contents, save
+from tfrs_pretrain.serving.trained import TrainedModel
 
 KIND = "saved_model"
-EXTRA = "assets.extra"
-WARMUP = "tf_serving_warmup_requests"
-GOLDEN_REQUESTS = "golden_requests.json"
 
 
 def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> dict[str, Any]:
     """Writes ``models/<config.name>/<next version>/`` and returns its manifest with ``path`` added.
 
-    The version appears under its number only after the session loader gave the trained model's scores on the
-    dataset's golden impressions; a server that polls the folder sees all of it or nothing.
+    The version appears under its number only after everything was checked, see ``checks``; a server that polls the
+    folder sees all of it or nothing. Several exports into one folder may run at once.
 
     Args:
-      config: gives the name and the tolerance.
+      config: gives the name, the tables' type, the tolerances and the memory budget.
       dataset: what the ranker was trained on.
       ranker: folder of the ranker artifact.
       models: TensorFlow Serving's folder of models.
 
     Raises:
-      UserError: the ranker or the dataset's golden impressions do not fit, or scores differ by more than
-        ``export.tolerance``.
+      UserError: the ranker or the dataset's golden impressions do not fit, an answer differs by more than
+        ``export.tolerance``, the tables' type costs more than ``export.table_tolerance``, the graph has foreign
+        operations, or two versions do not fit into ``export.memory_budget_bytes``.
     """
-    described = read_manifest(ranker, RANKER_KIND)
-    trained = load_ranker(ranker, dataset)
-    target = models / config.name / str(next_version(models / config.name))
-    with progress(f"export version {target.name}") as meter, staged_folder(target) as stage:
+    folder, settings = models / config.name, config.export
+    with progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage:
+        described = read_manifest(ranker, RANKER_KIND)
+        trained, cost = _as_served(load_ranker(ranker, dataset), dataset, settings)
         golden = read_golden(dataset, trained)
-        _save(stage, trained, dataset)
-        served = run_signature(stage, SIGNATURE, golden.inputs)
-        largest = check_scores(served, golden, config.export.tolerance)
-        meter.note(f"{len(golden.keys)} golden scores, largest difference {largest:.0e}")
-        _write_extras(stage, config, golden)
+        contents = _save(stage, trained, dataset, settings.table_dtype)
+        operations = check_operations(stage)
+        requests = golden_requests(golden, TrainedModel(trained, dataset), contents.inputs, contents.classes)
+        answered = check_answers(stage, requests, settings.tolerance)
+        write_bundle(stage, config.name, golden, requests, contents, described)
         manifest = {
-            "name": config.name, "version": int(target.name), "arm": described["arm"],
+            "name": config.name, "arm": described["arm"],
             "ranker": str(ranker.resolve()), "ranker_digest": json_digest(described),
             "dataset_digest": json_digest(dataset.info),
             "vocabularies": {name: dataset.digests[name] for name in trained.inputs.tables.values()},
             "windows": dataset.windows.model_dump(mode="json"), "config": config.resolved(),
-            "inputs": {name: dataclasses.asdict(of)
-                       for name, of in raw_inputs(dataset.schema, trained.inputs.columns).items()},
-            "bytes": _size(stage),
-            "outputs": dict(zip(golden.scores, trained.labels, strict=True)),
-            "check": {"impressions": len(golden.keys), "tolerance": config.export.tolerance,
-                      "largest_difference": largest},
+            **dataclasses.asdict(contents), "table_cost": cost, "operations": operations,
+            "bytes": folder_bytes(stage), "memory": check_budget(stage, answered.memory, settings.memory_budget_bytes),
+            "check": {"impressions": len(golden.keys), "tolerance": settings.tolerance,
+                      "largest_difference": max(of["largest_difference"] for of in answered.signatures.values()),
+                      "signatures": answered.signatures},
         }
-        write_manifest(stage / EXTRA, KIND, manifest)
+        card = model_card(manifest, described, ranker)
+        target = _publish(stage, folder, manifest, card)
+        meter.note(f"version {target.name}")
     return read_manifest(target / EXTRA, KIND) | {"path": str(target)}
 
 
@@ -78,40 +80,28 @@ def next_version(folder: Path) -> int:
     return max(versions, default=0) + 1
 
 
-def check_scores(served: Mapping[str, np.ndarray], golden: Golden, tolerance: float) -> float:
-    """Largest difference between served and trained scores [n] of any output.
-
-    Raises:
-      UserError: it exceeds the tolerance; the message names the output, the impression and both scores.
-    """
-    return max(_check_output(name, served[name], golden, tolerance) for name in golden.scores)
-
-
-def _check_output(name: str, served: np.ndarray, golden: Golden, tolerance: float) -> float:
-    expected = golden.scores[name]
-    differences = np.abs(served.astype(np.float64) - expected)
-    # A score that is no number differs from everything.
-    differences[np.isnan(differences)] = np.inf
-    worst = int(differences.argmax())
-    if differences[worst] > tolerance:
-        raise UserError(
-            f"exported model, output {name!r}: golden impression {golden.keys[worst]} (row {worst}) is served as "
-            f"{served[worst]:.7f}, the trained ranker gives {expected[worst]:.7f}; expected a difference of at most "
-            f"{tolerance:g}, nothing was exported: build dataset and ranker again, or raise export.tolerance if this "
-            "is rounding")
-    return float(differences[worst])
+def _as_served(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tuple[Ranker, dict[str, Any] | None]:
+    """The ranker with the rows that will be served, and what they cost where they are not those that were trained."""
+    if settings.table_dtype == "float32":
+        return trained, None
+    served = narrowed(trained, settings.table_dtype)
+    return served, narrowing_cost(trained, served, dataset, settings.table_tolerance)
 
 
-def _save(folder: Path, ranker: Ranker, dataset: Dataset) -> None:
+def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> Contents:
     with tempfile.TemporaryDirectory() as assets:
-        ServedRanker(ranker, dataset, Path(assets)).save(folder)
+        return save(ServedRanker(ranker, dataset, Path(assets), table_dtype), folder)
 
 
-def _write_extras(folder: Path, config: Config, golden: Golden) -> None:
-    (folder / EXTRA).mkdir()
-    write_warmup(folder / EXTRA / WARMUP, config.name, golden.inputs)
-    golden.write(folder / EXTRA / GOLDEN_REQUESTS)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _publish(stage: Path, folder: Path, manifest: dict[str, Any], card: dict[str, Any]) -> Path:
+    """Writes what names the version, the manifest last, and renames the stage to it."""
+    while True:
+        target = folder / str(next_version(folder))
+        write_card(stage / EXTRA, card, int(target.name))
+        write_manifest(stage / EXTRA, KIND, manifest | {"version": int(target.name)})
+        try:
+            return stage.rename(target)
+        except OSError as error:
+            # Another export took this number meanwhile.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.data.dataset import GOLDEN, Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.ranker import Ranker, score_names
 from tfrs_pretrain.schema import KEY
-from tfrs_pretrain.serving.model import SIGNATURE, RawInput, raw_inputs
+from tfrs_pretrain.serving.inputs import RawInput, raw_inputs
+from tfrs_pretrain.serving.signatures import SIGNATURE
 from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
 
 SPLIT = "impressions/validation"
@@ -38,7 +37,7 @@ class Golden:
     inputs: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
 
-    def write(self, path: Path) -> None:
+    def as_rest(self) -> str:
         """JSON: the body of a REST request in row format, with the expected ``outputs`` beside it.
 
         Missing numbers are written NaN, as TensorFlow Serving's REST interface reads them.
@@ -47,7 +46,7 @@ class Golden:
         instances = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         content = {"signature_name": SIGNATURE, "instances": instances,
                    "outputs": {name: values.tolist() for name, values in self.scores.items()}}
-        write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_golden(dataset: Dataset, ranker: Ranker) -> Golden:

@@ -30,13 +30,17 @@ class VocabularyLookup(tf.Module):
         # Held here as well, because saving follows the attributes of modules, not of initialisers.
         self._asset = tf.saved_model.Asset(str(asset))
         initializer = _IdsFromFile(self._asset, self.dtype, vocabulary.oov_rows)
-        self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
+        # With one shared row there is nothing to hash.
+        self._table = tf.lookup.StaticHashTable(initializer, default_value=0 if self._oov_rows == 1 else -1)
 
     def rows(self, ids: tf.Tensor) -> tf.Tensor:
         """[n] raw ids -> [n] int64 rows."""
         found = self._table.lookup(ids)
-        shared = hash_ids(ids) % tf.constant(self._oov_rows, tf.uint64)
-        return tf.where(found < 0, tf.cast(shared, tf.int64), found)
+        if self._oov_rows == 1:
+            return found
+        unknown = tf.where(found < 0)  # [unknown, 1]
+        shared = hash_ids(tf.gather_nd(ids, unknown)) % tf.constant(self._oov_rows, tf.uint64)
+        return tf.tensor_scatter_nd_update(found, unknown, tf.cast(shared, tf.int64))
 
 
 class _IdsFromFile(tf.lookup.KeyValueTensorInitializer):

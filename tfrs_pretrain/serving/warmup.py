@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-import tensorflow as tf
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tfrs_pretrain.serving.model import SIGNATURE
+from tfrs_pretrain.serving.inputs import CONTEXT, ITEM, RawInput
+from tfrs_pretrain.serving.messages import as_examples, as_log
+from tfrs_pretrain.serving.signatures import CLASSIFY, EMBEDDINGS, EXAMPLES, RANK, REGRESS, SERIALIZED, SIGNATURE
 
-# The first request of a size is slow; one item and a page of items are what a ranker is asked for.
+# The first request of a size is slow; one item and pages of items are what a ranker is asked for. The server takes at
+# most 1,000 records.
 BATCH_SIZES = (1, 8, 64)
+CANDIDATES = (1, 64, 512)
+REPETITIONS = 3  # the second request still pays for what the first one only planned
 
 
-def write_warmup(path: Path, model_name: str, inputs: Mapping[str, np.ndarray]) -> None:
-    """Writes a TFRecord of ``PredictionLog``.
+def warmup_logs(model: str, raw: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -> Iterator[PredictionLog]:
+    """Requests to every signature.
 
     Args:
-      path: ``assets.extra/tf_serving_warmup_requests`` under the model.
-      model_name: name under which the server offers the model.
-      inputs: input of the signature -> raw values [n, ...]; repeated as often as a batch needs.
+      model: name under which the server offers the model.
+      raw: input -> raw values [n, ...]; repeated as often as a request needs.
+      inputs: of the model.
     """
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for batch_size in BATCH_SIZES:
-            batch = {name: np.resize(values, (batch_size, *values.shape[1:])) for name, values in inputs.items()}
-            log = PredictionLog(predict_log=PredictLog(request=_request(model_name, batch)))
-            writer.write(log.SerializeToString(deterministic=True))
+    for _ in range(REPETITIONS):
+        for size in BATCH_SIZES:
+            batch = {name: _resized(values, size) for name, values in raw.items()}
+            examples = {SERIALIZED: as_examples(batch, inputs)}
+            yield as_log(model, SIGNATURE, batch)
+            for signature in (EXAMPLES, CLASSIFY, REGRESS):
+                yield as_log(model, signature, examples)
+            for signature, (_, name) in EMBEDDINGS.items():
+                yield as_log(model, signature, {name: batch[name]})
+        for size in CANDIDATES:
+            for many in ((ITEM,), (ITEM, CONTEXT)):
+                yield as_log(model, RANK, {name: _resized(raw[name], size if of.side in many else 1)
+                                           for name, of in inputs.items()})
 
 
-def _request(model_name: str, inputs: Mapping[str, np.ndarray]) -> PredictRequest:
-    request = PredictRequest()
-    request.model_spec.name = model_name
-    request.model_spec.signature_name = SIGNATURE
-    for name, values in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
-    return request
+def _resized(values: np.ndarray, size: int) -> np.ndarray:
+    return np.resize(values, (size, *values.shape[1:]))

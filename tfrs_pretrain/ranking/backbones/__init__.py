@@ -1,6 +1,7 @@
 """Bodies of the ranking network: one file each, from the joined inputs [batch, width] to features [batch, units].
 
-A further one is a file here, its settings in ``config.ranking`` and a line in ``BACKBONES``.
+Each has ``call_sides`` too, which gives the same of inputs in which the user's have one row, see ``sides``. A further
+one is a file here, its settings in ``config.backbones`` and a line in ``BACKBONES``.
 """
 
 from __future__ import annotations

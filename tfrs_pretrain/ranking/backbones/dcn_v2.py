@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from tfrs_pretrain.ranking.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.backbones.sides import Side, join
 
 CROSS_SEEDS = 1000  # apart from the seeds of the hidden layers
 
@@ -85,12 +86,23 @@ class DcnV2(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """[batch, units] of [batch, width]."""
-        features = inputs
-        for cross in self.crosses:
-            features = cross(features, inputs)  # [batch, width]
+        features = self._crossed(inputs)
         if self.structure == "stacked":
             return self.deep(features)  # [batch, hidden units]
         return keras.ops.concatenate([features, self.deep(inputs)], axis=-1)  # [batch, width + hidden units]
+
+    def call_sides(self, sides: Sequence[Side]) -> Any:
+        """As ``call`` of the joined sides; the cross layers multiply all columns with all, so only the MLP gains."""
+        features = self._crossed(join(sides))
+        if self.structure == "stacked":
+            return self.deep(features)
+        return keras.ops.concatenate([features, self.deep.call_sides(sides)], axis=-1)
+
+    def _crossed(self, inputs: Any) -> Any:
+        features = inputs
+        for cross in self.crosses:
+            features = cross(features, inputs)  # [batch, width]
+        return features
 
     def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
         batch, deep = self.deep.compute_output_shape(input_shape)

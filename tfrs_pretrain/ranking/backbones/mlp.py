@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfrs_pretrain.ranking.backbones.sides import Side, join, project
+
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
 class Mlp(keras.layers.Layer):
@@ -38,6 +40,16 @@ class Mlp(keras.layers.Layer):
         for layer in self.hidden_layers:
             inputs = layer(inputs)  # [batch, units]
         return inputs
+
+    def call_sides(self, sides: Sequence[Side]) -> Any:
+        """As ``call`` of the joined sides; what one adds to the first layer is computed once for each of its rows."""
+        if not self.hidden_layers:
+            return join(sides)
+        first, *upper = self.hidden_layers
+        features = first.activation(project(sides, first.kernel) + first.bias)  # [batch, units]
+        for layer in upper:
+            features = layer(features)
+        return features
 
     def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int]:
         return (input_shape[0], self.hidden[-1] if self.hidden else input_shape[-1])

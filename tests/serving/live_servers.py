@@ -1,0 +1,118 @@
+"""Servers for tests: the real one where TENSORFLOW_MODEL_SERVER names its binary, else the development server."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, RestClient
+from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
+
+NAME = "planted_ranker"
+BINARY = os.environ.get("TENSORFLOW_MODEL_SERVER")
+
+
+@dataclasses.dataclass
+class Live:
+    """A running server with what it serves."""
+
+    grpc: str
+    rest: str
+    models: Path
+    config: Path
+
+    def clients(self, **model):
+        """One client of each transport."""
+        return [kind(address, Model(NAME, **model), timeout=20)
+                for kind, address in ((GrpcClient, self.grpc), (RestClient, self.rest))]
+
+    def golden(self, version=1):
+        """(inputs by column, scores) that were stored at export."""
+        return golden(self.models / NAME / str(version))
+
+    def write(self, **changes):
+        """Replaces the configuration, see ``models_config``."""
+        temporary = self.config.with_suffix(".new")
+        temporary.write_text(models_config(self.models, **changes))
+        temporary.replace(self.config)
+
+
+def golden(folder):
+    content = json.loads((folder / "assets.extra/golden_requests.json").read_text())
+    columns = {name: [row[name] for row in content["instances"]] for name in content["instances"][0]}
+    return columns, np.array(content["outputs"]["score"], np.float32)
+
+
+def models_config(models, versions, labels=None):
+    asked = " ".join(f"versions: {version}" for version in versions)
+    named = "\n".join(f'    version_labels {{ key: "{label}" value: {version} }}'
+                      for label, version in (labels or {}).items())
+    return (f'model_config_list {{\n  config {{\n    name: "{NAME}"\n    base_path: "{models / NAME}"\n'
+            f'    model_platform: "tensorflow"\n    model_version_policy {{ specific {{ {asked} }} }}\n{named}\n'
+            "  }\n}\n")
+
+
+@contextlib.contextmanager
+def live_server(models, folder, **config):
+    """Serves the models with a configuration that lies in ``folder``; both are looked at again all the time."""
+    path = folder / "models.config"
+    path.write_text(models_config(models, **config))
+    with (_real if BINARY else _development)(path) as (grpc, rest):
+        running = Live(grpc, rest, models, path)
+        wait_for(lambda: GrpcClient(grpc, Model(NAME)).metadata())
+        yield running
+
+
+def copied(models, folder, *versions):
+    """A folder of models with copies of some versions, for tests that change it."""
+    for version in versions:  # complete before it has its name, as an export is
+        hidden = shutil.copytree(models / NAME / str(version), folder / NAME / f".{version}")
+        hidden.rename(folder / NAME / str(version))
+    return folder
+
+
+def wait_for(ask, seconds=60):
+    """What ``ask`` gives once it gives something true, and no error."""
+    end = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(RequestError):
+            if found := ask():
+                return found
+        assert time.monotonic() < end, "the server did not do it in time"
+        time.sleep(0.05)
+
+
+def answering(client, columns, scores):
+    """Whether a client gets these scores."""
+    return np.allclose(client.predict(Predict(columns))["score"], scores, rtol=0, atol=1e-5)
+
+
+@contextlib.contextmanager
+def _development(path):
+    with DevelopmentServer(open_models(path)) as server:
+        server.manager.watch(0.1)
+        yield server.grpc, server.rest
+
+
+@contextlib.contextmanager
+def _real(path):
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        grpc, rest = one.getsockname()[1], two.getsockname()[1]
+    process = subprocess.Popen([
+        BINARY, f"--port={grpc}", f"--rest_api_port={rest}", f"--model_config_file={path}",
+        "--model_config_file_poll_wait_seconds=1", "--file_system_poll_wait_seconds=1", "--grpc_max_threads=64",
+        "--allow_version_labels_for_unavailable_models=true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"127.0.0.1:{grpc}", f"127.0.0.1:{rest}"
+    finally:
+        process.terminate()
+        process.wait(30)

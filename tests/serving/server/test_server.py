@@ -1,0 +1,149 @@
+"""What a server of the exported model answers, over gRPC and REST."""
+
+import json
+
+import numpy as np
+import pytest
+import requests
+from live_servers import NAME, answering, copied, golden, live_server, wait_for
+
+from tfrs_pretrain.serving.client import Model, Predict, RequestError
+
+URL = f"v1/models/{NAME}"
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def client(live, request):
+    clients = dict(zip(("grpc", "rest"), live.clients(), strict=True))
+    with clients[request.param] as chosen:
+        yield chosen
+
+
+def test_golden_requests_get_their_scores(live, client):
+    columns, scores = live.golden()
+    found = client.predict(Predict(columns))
+    assert list(found) == ["score"]
+    assert found["score"].dtype == np.float32
+    np.testing.assert_allclose(found["score"], scores, rtol=0, atol=1e-5)
+
+
+def test_status_and_metadata(client):
+    assert [(each.version, each.state, each.error) for each in client.status()] == [(1, "AVAILABLE", "")]
+    metadata = client.metadata()
+    assert metadata.version == 1
+    signature = metadata.signatures["serving_default"]
+    assert {name: str(spec) for name, spec in signature.inputs.items()} == {
+        "user_id": "int64[?]", "item_id": "string[?]", "surface": "string[?]", "topic": "int64[?]",
+        "quality": "float32[?]", "country": "string[?]"}
+    assert {name: str(spec) for name, spec in signature.outputs.items()} == {"score": "float32[?]"}
+
+
+def test_rows_and_columns_give_the_same(live):
+    content = json.loads((live.models / NAME / "1/assets.extra/golden_requests.json").read_text())
+    url = f"http://{live.rest}/{URL}:predict"
+    rows = requests.post(url, data=json.dumps(content), timeout=20).json()["predictions"]
+    columns = requests.post(url, data=json.dumps({"inputs": live.golden()[0]}), timeout=20).json()["outputs"]
+    assert rows == columns
+    np.testing.assert_allclose(rows, content["outputs"]["score"], rtol=0, atol=1e-5)
+
+
+def changed(columns, **changes):
+    return {name: values[:2] for name, values in columns.items()} | changes
+
+
+@pytest.mark.parametrize(("changes", "code", "words"), [
+    ({"user_id": ["a", "b"]}, "INVALID_ARGUMENT", "user_id"),
+    ({"item_id": [[["x"]], [["y"]]]}, "INVALID_ARGUMENT", "item_id"),
+    ({"user_id": [1, 2, 3]}, "INVALID_ARGUMENT", "."),
+    ({"bogus": [1, 2]}, "INVALID_ARGUMENT", "bogus"),
+])
+def test_what_does_not_fit_is_named(live, client, changes, code, words):
+    with pytest.raises(RequestError, match=words) as caught:
+        client.predict(Predict(changed(live.golden()[0], **changes)))
+    assert caught.value.code == code
+    test_golden_requests_get_their_scores(live, client)
+
+
+@pytest.mark.parametrize(("model", "code"), [
+    (Model("absent"), "NOT_FOUND"), (Model(NAME, version=7), "NOT_FOUND"),
+    (Model(NAME, label="absent"), "INVALID_ARGUMENT")])
+def test_models_that_are_not_served(live, client, model, code):
+    with type(client)(client.address, model) as other, pytest.raises(RequestError) as caught:
+        other.predict(Predict(live.golden()[0]))
+    assert caught.value.code == code
+
+
+def test_a_missing_signature_is_refused(live, client):
+    with pytest.raises(RequestError, match="absent") as caught:
+        client.predict(Predict(live.golden()[0], signature="absent"))
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"{", b"[]", b"[" * 200_000, b'{"instances": []}', b'{"inputs": 5}', b'{"instances": [5], "inputs": [5]}',
+    b'{"signature_name": 5, "instances": [{}]}', b'{"inputs": {"user_id": ' + b"[" * 900 + b"]" * 900 + b"}}",
+    b'{"inputs": {"user_id": [1e400]}}', b'{"inputs": {"user_id": [123456789012345678901234567890]}}',
+    b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}'])
+def test_bodies_that_are_no_request(live, body):
+    answer = requests.post(f"http://{live.rest}/{URL}:predict", data=body, timeout=20)
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["error"]
+
+
+def test_a_new_version_answers_before_the_old_one_stops(two_versions, tmp_path):
+    models = copied(two_versions, tmp_path / "models", 1)
+    with live_server(models, tmp_path, versions=[1, 2]) as running:
+        for client in running.clients():
+            assert answering(client, *running.golden(1))
+        copied(two_versions, models, 2)
+        for client in running.clients():
+            wait_for(lambda: answering(client, *golden(models / NAME / "2")))  # noqa: B023
+        for client in running.clients(version=1):
+            assert answering(client, *running.golden(1))
+        running.write(versions=[2])
+        wait_for(lambda: {each.version: each.state for each in running.clients()[0].status()} == {
+            1: "END", 2: "AVAILABLE"})
+        for client in running.clients(version=1):
+            with pytest.raises(RequestError) as caught:
+                client.metadata()
+            assert caught.value.code == "NOT_FOUND"
+
+
+def test_labels_follow_the_configuration(two_versions, tmp_path):
+    with live_server(two_versions, tmp_path, versions=[1, 2], labels={"stable": 1, "canary": 2}) as running:
+        for label, version in (("stable", 1), ("canary", 2)):
+            for client in running.clients(label=label):
+                wait_for(lambda: answering(client, *running.golden(version)))  # noqa: B023
+        running.write(versions=[1, 2], labels={"stable": 2})
+        for client in running.clients(label="stable"):
+            wait_for(lambda: answering(client, *running.golden(2)))  # noqa: B023
+        for client in running.clients(label="canary"):
+            with pytest.raises(RequestError) as caught:
+                client.metadata()
+            assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_a_label_waits_for_its_version(two_versions, tmp_path):
+    """A label must not lead to a version that is not loaded: the old one answers until it is."""
+    models = copied(two_versions, tmp_path / "models", 1)
+    with live_server(models, tmp_path, versions=[1], labels={"stable": 1}) as running:
+        running.write(versions=[1, 2], labels={"stable": 2})
+        stable = running.clients(label="stable")[0]
+        for _ in range(30):
+            assert answering(stable, *running.golden(1))
+        copied(two_versions, models, 2)
+        wait_for(lambda: answering(stable, *golden(models / NAME / "2")))
+
+
+def test_a_broken_version_does_not_replace_a_working_one(two_versions, tmp_path):
+    models = copied(two_versions, tmp_path / "models", 1)
+    with live_server(models, tmp_path, versions=[1]) as running:
+        broken = tmp_path / "models" / NAME / "2"
+        copied(two_versions, tmp_path / "new", 2)
+        (tmp_path / "new" / NAME / "2" / "variables/variables.index").write_bytes(b"broken")
+        (tmp_path / "new" / NAME / "2").rename(broken)
+        running.write(versions=[2])
+        client = running.clients()[0]
+        failed = wait_for(lambda: [each for each in client.status() if each.version == 2 and each.error])
+        assert failed[0].state == "END"
+        assert answering(client, *running.golden(1))

@@ -1,0 +1,102 @@
+"""The committed server configuration: parsed, with the server's own messages where they are shipped.
+
+``BatchingParameters``, ``MonitoringConfig`` and ``SavedModelBundleSourceAdapterConfig`` are not shipped with
+tensorflow-serving-api, so their fields are declared here as TensorFlow Serving's .proto files declare them.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from tensorflow.core.protobuf.config_pb2 import ConfigProto
+from tensorflow_serving.config.platform_config_pb2 import PlatformConfigMap
+
+from tfrs_pretrain.config import load_config
+from tfrs_pretrain.serving.models_config import read_models_config
+
+MODELS = Path(__file__).parents[2] / "saved_models"
+FIELDS = {
+    "BatchingParameters": {"max_batch_size": ".google.protobuf.Int64Value",
+                           "batch_timeout_micros": ".google.protobuf.Int64Value",
+                           "max_enqueued_batches": ".google.protobuf.Int64Value",
+                           "num_batch_threads": ".google.protobuf.Int64Value"},
+    "PrometheusConfig": {"enable": bool, "path": str},
+    "MonitoringConfig": {"prometheus_config": ".tensorflow.serving.PrometheusConfig"},
+    "SessionBundleConfig": {"session_config": ".tensorflow.ConfigProto", "enable_model_warmup": bool},
+    "SavedModelBundleSourceAdapterConfig": {"legacy_config": ".tensorflow.serving.SessionBundleConfig"},
+}
+
+
+@pytest.fixture(scope="module")
+def messages():
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="declared_by_the_test.proto", package="tensorflow.serving", syntax="proto3",
+        dependency=[wrappers_pb2.DESCRIPTOR.name, ConfigProto.DESCRIPTOR.file.name])
+    for name, fields in FIELDS.items():
+        message = file.message_type.add(name=name)
+        for number, (field, kind) in enumerate(fields.items(), 1):
+            added = message.field.add(name=field, number=number, label=kinds.LABEL_OPTIONAL)
+            if isinstance(kind, str):
+                added.type, added.type_name = kinds.TYPE_MESSAGE, kind
+            else:
+                added.type = kinds.TYPE_BOOL if kind is bool else kinds.TYPE_STRING
+    pool = descriptor_pool.Default()
+    pool.Add(file)
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.serving.{name}"))
+            for name in FIELDS}
+
+
+def parse(file, message):
+    return text_format.Parse((MODELS / file).read_text(), message)
+
+
+def test_the_demos_model_is_served_by_label_from_where_it_is_exported():
+    name = load_config("completejourney").name
+    [entry] = read_models_config(MODELS / "models.config").model_config_list.config
+    assert (entry.name, entry.base_path) == (name, f"/models/{name}")
+    assert dict(entry.version_labels) == {"stable": 1, "canary": 1}
+    assert list(entry.model_version_policy.specific.versions) == [1]
+
+
+def test_batching_and_monitoring(messages):
+    batching = parse("batching.config", messages["BatchingParameters"]())
+    assert batching.max_batch_size.value == 512
+    assert batching.num_batch_threads.value >= 1
+    monitoring = parse("monitoring.config", messages["MonitoringConfig"]()).prometheus_config
+    assert (monitoring.enable, monitoring.path) == (True, "/monitoring/prometheus/metrics")
+
+
+def test_the_platform_keeps_warm_up(messages):
+    platforms = parse("platform.config", PlatformConfigMap()).platform_configs
+    assert list(platforms) == ["tensorflow"]
+    adapter = messages["SavedModelBundleSourceAdapterConfig"]()
+    assert platforms["tensorflow"].source_adapter_config.Unpack(adapter)
+    assert adapter.legacy_config.enable_model_warmup is True
+    assert adapter.legacy_config.session_config.intra_op_parallelism_threads == 4
+
+
+def test_the_compose_file_names_files_that_are_there():
+    [service] = yaml.safe_load((MODELS / "compose.yaml").read_text())["services"].values()
+    assert "tensorflow/serving" in service["image"]
+    assert service["volumes"] == [".:/models:ro"]
+    flags = dict(flag.removeprefix("--").split("=") for flag in service["command"])
+    for flag in ("model_config_file", "monitoring_config_file"):
+        assert (MODELS / flags[flag].removeprefix("/models/")).is_file()
+    # Batches of joined requests would refuse `rank`.
+    assert "enable_batching" not in flags
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_the_readme_names_commands_and_signatures_that_there_are():
+    from tfrs_pretrain.cli import app
+    from tfrs_pretrain.serving.signatures import SIGNATURES
+
+    text = (MODELS / "README.md").read_text()
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert set(re.findall(r"tfrs-pretrain ([a-z-]+)", text)) <= commands
+    assert {"export", "promote", "roll-back", "verify-server", "query", "serve"} <= set(
+        re.findall(r"tfrs-pretrain ([a-z-]+)", text))
+    assert all(f"`{name}`" in text for name in SIGNATURES)

@@ -1,0 +1,112 @@
+"""The client over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+
+from tfrs_pretrain.serving.client.base import Classes, Client
+from tfrs_pretrain.serving.client.errors import RequestError
+from tfrs_pretrain.serving.client.examples import to_example
+from tfrs_pretrain.serving.client.requests import Classify, Model, Predict, Regress
+from tfrs_pretrain.serving.client.responses import Metadata, Signature, VersionStatus
+from tfrs_pretrain.serving.client.retries import Retries
+from tfrs_pretrain.serving.protocol import (
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    Input,
+    ModelServiceStub,
+    ModelSpec,
+    ModelVersionStatus,
+    PredictionServiceStub,
+    PredictRequest,
+    RegressionRequest,
+    ReloadConfigRequest,
+    SignatureDefMap,
+)
+from tfrs_pretrain.serving.tensors import from_proto, to_proto
+
+OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+           ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+
+
+class GrpcClient(Client):
+    """See ``Client``; may be used by several threads.
+
+    Args:
+      credentials: of a TLS channel; without them the channel is not encrypted.
+    """
+
+    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: Retries | None = None,
+                 credentials: grpc.ChannelCredentials | None = None):
+        super().__init__(address, model, timeout=timeout, retries=retries)
+        self._channel = (grpc.secure_channel(address, credentials, OPTIONS) if credentials
+                         else grpc.insecure_channel(address, OPTIONS))
+        self._prediction, self._models = PredictionServiceStub(self._channel), ModelServiceStub(self._channel)
+
+    def predict(self, request: Predict) -> dict[str, np.ndarray]:
+        message = PredictRequest(model_spec=self._spec(request.signature))
+        for name, values in request.tensors().items():
+            message.inputs[name].CopyFrom(to_proto(values))
+        outputs = self._ask(self._prediction.Predict, message).outputs
+        return {name: from_proto(tensor) for name, tensor in outputs.items()}
+
+    def classify(self, request: Classify) -> Classes:
+        message = ClassificationRequest(model_spec=self._spec(request.signature), input=_examples(request))
+        answers = self._ask(self._prediction.Classify, message).result.classifications
+        return [[(each.label, each.score) for each in answer.classes] for answer in answers]
+
+    def regress(self, request: Regress) -> np.ndarray:
+        message = RegressionRequest(model_spec=self._spec(request.signature), input=_examples(request))
+        answers = self._ask(self._prediction.Regress, message).result.regressions
+        return np.array([answer.value for answer in answers], np.float32)
+
+    def status(self) -> list[VersionStatus]:
+        answer = self._ask(self._models.GetModelStatus, GetModelStatusRequest(model_spec=self._spec()))
+        return [VersionStatus(each.version, ModelVersionStatus.State.Name(each.state), each.status.error_message)
+                for each in answer.model_version_status]
+
+    def metadata(self) -> Metadata:
+        message = GetModelMetadataRequest(model_spec=self._spec(), metadata_field=["signature_def"])
+        answer = self._ask(self._prediction.GetModelMetadata, message)
+        signatures = SignatureDefMap()
+        answer.metadata["signature_def"].Unpack(signatures)
+        return Metadata(answer.model_spec.version.value,
+                        {name: Signature.of(each) for name, each in signatures.signature_def.items()})
+
+    def reload(self, config: Any) -> None:
+        """Makes the server take a ``ModelServerConfig``, as it takes the file given at its start."""
+        answer = self._ask(self._models.HandleReloadConfigRequest, ReloadConfigRequest(config=config))
+        if answer.status.error_code:
+            code = next(code for code in grpc.StatusCode if code.value[0] == answer.status.error_code)
+            raise RequestError(code.name, answer.status.error_message, self.address)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _spec(self, signature: str = "") -> Any:
+        spec = ModelSpec(name=self.model.name, signature_name=signature)
+        if self.model.version is not None:
+            spec.version.value = self.model.version
+        if self.model.label is not None:
+            spec.version_label = self.model.label
+        return spec
+
+    def _ask(self, method: Callable[..., Any], message: Any) -> Any:
+        def attempt(seconds: float) -> Any:
+            try:
+                return method(message, timeout=seconds)
+            except grpc.RpcError as error:
+                raise RequestError(error.code().name, error.details() or "", self.address) from error
+
+        return self.retries.run(attempt, self.timeout)
+
+
+def _examples(request: Classify | Regress) -> Any:
+    message = Input()
+    message.example_list.examples.extend(to_example(features) for features in request.examples)
+    return message

@@ -1,0 +1,131 @@
+"""The client over REST."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import requests
+from google.protobuf import json_format
+
+from tfrs_pretrain.serving.client.base import Classes, Client
+from tfrs_pretrain.serving.client.errors import RequestError, code_of_status
+from tfrs_pretrain.serving.client.requests import Classify, Model, Predict, Regress
+from tfrs_pretrain.serving.client.responses import Metadata, Signature, VersionStatus
+from tfrs_pretrain.serving.client.retries import Retries
+from tfrs_pretrain.serving.protocol import SignatureDefMap
+
+
+class RestClient(Client):
+    """See ``Client``; one thread at a time.
+
+    Args:
+      address: ``host:port``, or a URL where the server stands behind another scheme or path.
+    """
+
+    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: Retries | None = None):
+        super().__init__(address, model, timeout=timeout, retries=retries)
+        base = address if "://" in address else f"http://{address}"
+        part = (f"/versions/{model.version}" if model.version is not None
+                else f"/labels/{quote(model.label, safe='')}" if model.label is not None else "")
+        self._url = f"{base.rstrip('/')}/v1/models/{quote(model.name, safe='')}{part}"
+        self._session = requests.Session()
+        self._outputs: dict[str, list[str]] = {}
+
+    def predict(self, request: Predict) -> dict[str, np.ndarray]:
+        inputs = {name: to_json(values) for name, values in request.tensors().items()}
+        answer = self._post("predict", {"signature_name": request.signature, "inputs": inputs})["outputs"]
+        if not isinstance(answer, dict):  # the server leaves out the name of an only output
+            answer = {self._only_output(request.signature): answer}
+        return {name: from_json(values) for name, values in answer.items()}
+
+    def classify(self, request: Classify) -> Classes:
+        answer = self._post("classify", _examples(request))
+        return [[(str(label), float(score)) for label, score in classes] for classes in answer["results"]]
+
+    def regress(self, request: Regress) -> np.ndarray:
+        return np.array(self._post("regress", _examples(request))["results"], np.float32)
+
+    def status(self) -> list[VersionStatus]:
+        answer = self._ask("GET", self._url)
+        return [VersionStatus(int(each["version"]), each["state"], each["status"].get("error_message", ""))
+                for each in answer["model_version_status"]]
+
+    def metadata(self) -> Metadata:
+        answer = self._ask("GET", f"{self._url}/metadata")
+        packed = {name: value for name, value in answer["metadata"]["signature_def"].items() if name != "@type"}
+        signatures = json_format.ParseDict(packed, SignatureDefMap())
+        return Metadata(int(answer["model_spec"]["version"]),
+                        {name: Signature.of(each) for name, each in signatures.signature_def.items()})
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _only_output(self, signature: str) -> str:
+        if signature not in self._outputs:
+            self._outputs[signature] = list(self.metadata().signatures[signature].outputs)
+        return self._outputs[signature][0]
+
+    def _post(self, verb: str, body: Any) -> Any:
+        # The server reads and writes NaN and Infinity as bare words, as Python does.
+        return self._ask("POST", f"{self._url}:{verb}", json.dumps(body).encode())
+
+    def _ask(self, method: str, url: str, body: bytes | None = None) -> Any:
+        return self.retries.run(lambda seconds: self._attempt(method, url, body, seconds), self.timeout)
+
+    def _attempt(self, method: str, url: str, body: bytes | None, seconds: float) -> Any:
+        try:
+            answer = self._session.request(method, url, data=body, timeout=seconds)
+            content = answer.json()
+        except requests.Timeout as error:
+            raise RequestError("DEADLINE_EXCEEDED", f"no answer within {seconds:.3g} s", self.address) from error
+        except requests.JSONDecodeError as error:
+            raise RequestError(code_of_status(answer.status_code), answer.text[:300], self.address) from error
+        except requests.RequestException as error:
+            raise RequestError("UNAVAILABLE", str(error), self.address) from error
+        if answer.status_code != requests.codes.ok:
+            raise RequestError(code_of_status(answer.status_code), str(content.get("error", content)), self.address)
+        return content
+
+
+def to_json(values: np.ndarray) -> Any:
+    """Nested lists; bytes that are no text as ``{"b64": ...}``."""
+    if values.dtype != object:
+        return values.tolist()
+    plain = np.empty(values.shape, object)
+    plain.ravel()[:] = [_text(each) for each in values.flat]
+    return plain.tolist()
+
+
+def from_json(values: Any) -> np.ndarray:
+    """The array of nested lists: int64, float32 or strings (bytes)."""
+    array = np.asarray(values)
+    if array.dtype.kind == "U":
+        return np.char.encode(array).astype(object)
+    return array.astype(np.int64 if array.dtype.kind == "i" else np.float32)
+
+
+def _text(value: str | bytes) -> Any:
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def _examples(request: Classify | Regress) -> dict[str, Any]:
+    return {"signature_name": request.signature, "examples": [
+        {name: _feature(value) for name, value in features.items() if value is not None}
+        for features in request.examples]}
+
+
+def _feature(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_feature(each) for each in value]
+    return _text(value) if isinstance(value, str | bytes) else value

@@ -1,0 +1,78 @@
+"""The messages of TensorFlow Serving, without importing TensorFlow: 0.1 s instead of 3 to 6 s in a client's start-up.
+
+The generated modules of tensorflow-serving-api import messages that lie inside the ``tensorflow`` package, whose
+``__init__`` loads all of TensorFlow; the messages themselves need none of it. So while they are imported, an empty
+package with TensorFlow's path stands in its place. A later ``import tensorflow`` finds the same message classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _messages_alone() -> Iterator[None]:
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    found = importlib.util.find_spec("tensorflow")
+    stand_in = types.ModuleType("tensorflow")
+    stand_in.__path__ = list(found.submodule_search_locations or ()) if found else []
+    sys.modules["tensorflow"] = stand_in
+    try:
+        yield
+    finally:
+        # Packages go, so that TensorFlow's own import binds them anew; modules of messages stay: they exist once.
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == "tensorflow" and hasattr(module, "__path__"):
+                del sys.modules[name]
+
+
+with _messages_alone():
+    from tensorflow.core.example.example_pb2 import Example
+    from tensorflow.core.framework import types_pb2
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
+    from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
+    from tensorflow_serving.apis.get_model_metadata_pb2 import (
+        GetModelMetadataRequest,
+        GetModelMetadataResponse,
+        SignatureDefMap,
+    )
+    from tensorflow_serving.apis.get_model_status_pb2 import (
+        GetModelStatusRequest,
+        GetModelStatusResponse,
+        ModelVersionStatus,
+    )
+    from tensorflow_serving.apis.input_pb2 import Input
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
+    from tensorflow_serving.apis.model_pb2 import ModelSpec
+    from tensorflow_serving.apis.model_service_pb2_grpc import (
+        ModelServiceServicer,
+        ModelServiceStub,
+        add_ModelServiceServicer_to_server,
+    )
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+    from tensorflow_serving.apis.prediction_service_pb2_grpc import (
+        PredictionServiceServicer,
+        PredictionServiceStub,
+        add_PredictionServiceServicer_to_server,
+    )
+    from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
+    from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
+
+__all__ = [
+    "ClassificationRequest", "ClassificationResponse", "Example", "GetModelMetadataRequest",
+    "GetModelMetadataResponse", "GetModelStatusRequest", "GetModelStatusResponse", "Input", "ModelConfig",
+    "ModelServerConfig", "ModelServiceServicer", "ModelServiceStub", "ModelSpec", "ModelVersionStatus",
+    "PredictRequest", "PredictResponse", "PredictionLog", "PredictionServiceServicer", "PredictionServiceStub",
+    "RegressionRequest", "RegressionResponse", "ReloadConfigRequest", "ReloadConfigResponse", "SavedModel",
+    "SignatureDef", "SignatureDefMap", "TensorInfo", "TensorProto", "add_ModelServiceServicer_to_server",
+    "add_PredictionServiceServicer_to_server", "types_pb2",
+]

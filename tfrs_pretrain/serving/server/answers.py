@@ -1,0 +1,97 @@
+"""What a loaded model answers to each kind of request, whichever way it came."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfrs_pretrain.serving.protocol import (
+    ClassificationRequest,
+    ClassificationResponse,
+    Input,
+    PredictionLog,
+    PredictRequest,
+    PredictResponse,
+    RegressionRequest,
+    RegressionResponse,
+)
+from tfrs_pretrain.serving.server.errors import Refused, invalid
+from tfrs_pretrain.serving.server.loaded import CheckedModel
+from tfrs_pretrain.serving.tensors import from_proto, to_proto
+
+
+def predict(model: CheckedModel, request: PredictRequest) -> PredictResponse:
+    """Feature tensors -> tensors."""
+    response = PredictResponse()
+    for name, values in predict_tensors(model, request).items():
+        response.outputs[name].CopyFrom(to_proto(values))
+    return response
+
+
+def predict_tensors(model: CheckedModel, request: PredictRequest) -> dict[str, np.ndarray]:
+    """The same before the outputs become messages."""
+    inputs = {}
+    for name, tensor in request.inputs.items():
+        try:
+            inputs[name] = from_proto(tensor)
+        except ValueError as error:
+            raise invalid(f"input {name!r}: {error}") from error
+    return model.run(model.signature(request.model_spec.signature_name), inputs, request.output_filter)
+
+
+def classify(model: CheckedModel, request: ClassificationRequest) -> ClassificationResponse:
+    """Examples -> (label, score) of every class."""
+    signature = model.signature(request.model_spec.signature_name, method="classify")
+    examples = serialized_examples(request.input)
+    found = model.run_examples(signature, examples)
+    response = ClassificationResponse()
+    for row in range(len(examples)):
+        classes = response.result.classifications.add()
+        for label, score in _classes(found, row):
+            classes.classes.add(label=label, score=score)
+    return response
+
+
+def regress(model: CheckedModel, request: RegressionRequest) -> RegressionResponse:
+    """Examples -> one number each."""
+    signature = model.signature(request.model_spec.signature_name, method="regress")
+    examples = serialized_examples(request.input)
+    values = model.run_examples(signature, examples)["outputs"].reshape(len(examples))
+    response = RegressionResponse()
+    for value in values.tolist():
+        response.result.regressions.add(value=value)
+    return response
+
+
+def serialized_examples(given: Input) -> list[bytes]:
+    """The examples of a request, each with the features that the request gives for all of them.
+
+    Raises:
+      Refused: there are none.
+    """
+    kind = given.WhichOneof("kind")
+    several = getattr(given, kind) if kind else None
+    if not several or not several.examples:
+        raise invalid("input is empty: expected at least one example")
+    context = several.context.SerializeToString() if kind == "example_list_with_context" else b""
+    # A message that follows another replaces the features that both have: the example's own value stands.
+    return [context + example.SerializeToString() for example in several.examples]
+
+
+def replay(model: CheckedModel, log: PredictionLog) -> None:
+    """Asks a recorded request, as a warm-up."""
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        predict(model, log.predict_log.request)
+    elif kind == "classify_log":
+        classify(model, log.classify_log.request)
+    elif kind == "regress_log":
+        regress(model, log.regress_log.request)
+    else:
+        raise Refused("UNIMPLEMENTED", f"warm-up record of kind {kind!r}")
+
+
+def _classes(found: dict[str, np.ndarray], row: int) -> list[tuple[str, float]]:
+    scores = found["scores"][row].tolist() if "scores" in found else []
+    labels = [label.decode(errors="replace") for label in found["classes"][row]] if "classes" in found else []
+    return list(zip(labels or [""] * len(scores), scores or [0.0] * len(labels), strict=True))
+

@@ -1,0 +1,1 @@
+"""Compares a live server with the exported version that it should serve."""
