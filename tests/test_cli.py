@@ -40,7 +40,7 @@ def test_help_does_not_load_tensorflow():
     (["config", "--config", "absent.yaml"], "configuration 'absent.yaml' cannot be read"),
     (["demo", "--workdir", "taken"], "workdir 'taken' is not empty"),
     (["demo", "--workdir", "taken/file/deeper"], "Not a directory"),
-    (["report", "--workdir", "absent"], "'absent' is not the workdir of a run"),
+    (["report", "absent"], "study folder 'absent' does not exist"),
     (["dataset", "--raw", "absent", "--output", "out"], "absent"),
     (["pretrain", "--dataset", "absent", "--output", "out"], "dataset folder 'absent' does not exist"),
     (["pretrain", "--dataset", "taken", "--output", "out"], "'taken' has no dataset_info.json"),

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tfrs_pretrain.cli import app
 from tfrs_pretrain.serving.session import run_signature
 
 pytestmark = pytest.mark.slow
@@ -50,6 +53,9 @@ def test_results_have_the_promised_keys(first):
     losses = [found["stage_one"]["heldout_loss_before_training"], *found["stage_one"]["heldout_loss"]]
     assert len(losses) == 3
     assert losses == sorted(losses, reverse=True)
+    assert [(one["arm"], one["against"]) for one in found["comparisons"]] == [
+        ("warm_start", "scratch"), ("warm_start_distilled", "scratch"), ("warm_start_distilled", "warm_start")]
+    assert found["embedding_map"]["feature"] == "department"
     assert set(found["seconds"]) == {"data", "stage_one", "stage_two", "export", "total"}
     parts = [found["seconds"][name] for name in ("data", "stage_one", "stage_two", "export")]
     assert found["seconds"]["total"] == pytest.approx(sum(parts))
@@ -66,9 +72,22 @@ def test_console_ends_with_a_summary_and_the_next_command(first):
 
 def test_report_shows_the_numbers(first):
     folder, _ = first
-    page = (folder / "run" / "report.html").read_text()
-    for arm in results(folder)["arms"].values():
-        assert f"{arm['test_auc']:.4f}" in page
+    for name in ("report.html", "report.md"):
+        page = (folder / "run" / name).read_text()
+        for arm in results(folder)["arms"].values():
+            assert f"{arm['test_auc']:.4f}" in page
+
+
+def test_the_report_can_be_written_again_elsewhere(first, tmp_path):
+    folder, _ = first
+    shutil.copytree(folder / "run", tmp_path / "moved")
+    before = results(folder)
+    (tmp_path / "moved" / "results.json").unlink()
+    outcome = CliRunner().invoke(app, ["report", str(tmp_path / "moved")])
+    assert outcome.exit_code == 0, outcome.output
+    after = json.loads((tmp_path / "moved" / "results.json").read_text())
+    assert after["arms"] == before["arms"]
+    assert after["comparisons"] == before["comparisons"]
 
 
 def test_exported_version_scores_raw_ids(first):
@@ -102,8 +121,11 @@ def test_lost_stage_is_renewed_with_all_that_follows_and_the_same_numbers(first)
     output = demo(folder)
     assert output.count("kept from an earlier run") == 2
     after = results(folder)
-    assert after["arms"] == before["arms"]
-    assert after["stage_one"] == before["stage_one"]
+    for name, arm in after["arms"].items():
+        for part in ("test", "validation", "slices"):
+            assert arm[part] == before["arms"][name][part]
+    assert after["stage_one"]["heldout_loss"] == before["stage_one"]["heldout_loss"]
+    assert after["comparisons"] == before["comparisons"]
     assert len(list((folder / "models" / "completejourney_ranker").iterdir())) == 2
 
 

@@ -6,6 +6,7 @@ Stages are imported when they run: `--help`, a mistyped option or a missing fold
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from tfrs_pretrain.progress import console, error_console
 from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
 
-REFUSED = 3
+FAILED, REFUSED = 1, 3
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
@@ -424,10 +425,46 @@ def diagnose(
 
 
 @app.command()
-def report(workdir: Annotated[Path, typer.Option(help="folder of a finished run")] = Path("runs/demo")) -> None:
-    """Writes results.json and report.html again from a run's artifacts."""
-    run = Workdir.reopen(workdir)
-    _summarise(import_quietly("tfrs_pretrain.results").write_results(run), workdir)
+def experiment(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of the experiment; experiments/ has some")],
+    output: Annotated[Path, typer.Option(help="folder of the experiment; finished pieces are kept")],
+    data: Annotated[Path | None, typer.Option(
+        help="folder of the logs or the dataset, where the experiment does not make its own")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes, 1 to 2 GB of memory each (default: one a "
+                                                         "core)")] = None,
+    arms: Annotated[list[str] | None, typer.Option(
+        "--arm", metavar="NAME", help="run only this arm beside the baseline; may be repeated")] = None,
+    seeds: Annotated[list[int] | None, typer.Option(
+        "--seed", metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be made, and make nothing")] = False,
+) -> None:
+    """Compares ways to train: arms times seeds of both stages, chosen on validation, tested once.
+
+    Pieces that arms share (logs, dataset, pretrained rows) are made once; a run that was stopped or killed continues
+    with the same command. Exit code 1 if a run failed.
+    """
+    stage = import_quietly("tfrs_pretrain.experiments.run")
+    show = import_quietly("tfrs_pretrain.experiments.show")
+    selection = stage.Selection(data, arms or (), seeds or ())
+    cores = os.cpu_count() or 1
+    jobs = jobs or cores
+    if dry_run:
+        show.show_plan(stage.Plan(file, selection), output, jobs, console)
+        return
+    study = stage.run_experiment(file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
+    _summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
+    if show.show_failures(study, console):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def report(
+    workdir: Annotated[Path, typer.Argument(
+        metavar="WORKDIR", help="folder of a finished `demo` or `experiment`")] = Path("runs/demo"),
+) -> None:
+    """Writes results.json, report.html and report.md again from a study's artifacts."""
+    study = import_quietly("tfrs_pretrain.study").Study.open(workdir)
+    _summarise(import_quietly("tfrs_pretrain.results").write_study(study), workdir)
 
 
 @app.command(name="config")
@@ -485,12 +522,20 @@ def _check_writable(path: Path | None) -> None:
 
 
 def _summarise(results: dict[str, Any], workdir: Path) -> None:
-    table = Table("arm", "test AUC", "log loss", "GAUC", title="Ranking on the test window", title_justify="left")
-    for arm, metrics in results["arms"].items():
-        table.add_row(arm, *(_number(metrics[f"test_{name}"]) for name in ("auc", "log_loss", "gauc")))
+    """Shows a study's arms, each mean over its seeds."""
+    seeds = len(results["seeds"])
+    table = Table("arm", "test AUC", "log loss", "GAUC", f"AUC, log loss against {results['baseline']}",
+                  title=f"Ranking on the test window{f', mean of {seeds} seeds' if seeds > 1 else ''}",
+                  title_justify="left")
+    compared = {entry["arm"]: entry for entry in results["comparisons"] if entry["against"] == results["baseline"]}
+    for arm, found in results["arms"].items():
+        metrics = [_number(found.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
+        verdicts = [compared[arm][name]["verdict"] for name in ("auc", "log_loss")] if arm in compared else ["—"]
+        table.add_row(Text(arm), *metrics, ", ".join(dict.fromkeys(verdicts)) if "test" in found else "did not finish")
     console.print(table)
-    losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
-    console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
+    if results["stage_one"]:
+        losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
+        console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
     console.print(f"{results['seconds']['total']:.0f} s in all, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
     _next(f"python3 -m webbrowser {workdir / 'report.html'}")

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 from beam_pipelines import build_dataset
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data import completejourney
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.results import write_results
+from tfrs_pretrain.results import write_study
 from tfrs_pretrain.serving.export import export
 from tfrs_pretrain.stages import DATASET, EMBEDDINGS, EXPORT, LOGS, RANKING, Workdir
+from tfrs_pretrain.study import Run, StudiedArm, Study
 
 
 def run_demo(workdir: Workdir, models: Path) -> dict[str, Any]:
@@ -48,7 +50,49 @@ def run_demo(workdir: Workdir, models: Path) -> dict[str, Any]:
         workdir.forget("export")
     workdir.stage("export", EXPORT, "export", lambda output: _export(
         config, dataset, folder / RANKING / config.export.arm, output, models))
-    return write_results(workdir)
+    study = study_of(workdir)
+    study.save()
+    return write_study(study)
+
+
+def study_of(workdir: Workdir) -> Study:
+    """A finished run as a study: one seed, the arms of ``ranking.arms``, the first one from scratch as baseline.
+
+    Raises:
+      UserError: a stage of the run has not finished.
+    """
+    config, folder = workdir.config, workdir.folder
+    arms = [StudiedArm(name, {f"arm.{key}": value for key, value in arm.model_dump(
+        mode="json", exclude_defaults=True).items()}, [Run(
+            config.seed, folder / RANKING / name, folder / EMBEDDINGS if arm.transfers else None, folder / DATASET)])
+            for name, arm in config.ranking.arms.items()]
+    plain = [name for name, arm in config.ranking.arms.items() if not arm.transfers and not arm.distillation]
+    seconds = {"data": workdir.seconds("logs", "dataset"), "stage_one": workdir.seconds("pretrain"),
+               "stage_two": workdir.seconds(*(f"rank.{name}" for name in config.ranking.arms)),
+               "export": workdir.seconds("export")}
+    return Study(
+        folder=folder, title="Contrastive ID pretraining, then ranking", config=config,
+        baseline=(plain or list(config.ranking.arms))[0], arms=arms, seconds=seconds,
+        peak_rss_bytes=max(int(cost["peak_rss_bytes"]) for cost in workdir.costs.values()),
+        commands=commands(folder, config), logs=read_manifest(folder / LOGS, "logs"),
+        exported=read_manifest(folder / EXPORT, "export"))
+
+
+def commands(workdir: Path, config: Config) -> list[str]:
+    """Shell lines that run it all again, or one stage alone on the folders of this run."""
+    exported, folder = shlex.quote(config.export.arm), shlex.quote(str(workdir))
+    return [
+        "# all of it, in a new folder",
+        f"tfrs-pretrain demo --config {folder}/config.yaml --workdir NEW",
+        "",
+        "# one stage alone, on what this run left",
+        f"tfrs-pretrain dataset --config {folder}/config.yaml --raw {folder}/logs --output NEW/dataset",
+        f"tfrs-pretrain pretrain --dataset {folder}/dataset --output NEW/embeddings",
+        *(f"tfrs-pretrain rank --dataset {folder}/dataset --embeddings {folder}/embeddings --arm {shlex.quote(arm)} "
+          f"--output NEW/ranking/{shlex.quote(arm)}" for arm in config.ranking.arms),
+        f"tfrs-pretrain export --dataset {folder}/dataset --ranker {folder}/ranking/{exported}",
+        f"tfrs-pretrain report {folder}",
+    ]
 
 
 def _rank(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:

@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.config import Config, parse_config
+from tfrs_pretrain.errors import UserError
+
+FILE, KIND = "study.json", "study"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,3 +102,44 @@ class Study:
     logs: Mapping[str, Any] | None = None
     exported: Mapping[str, Any] | None = None
     test_looks: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def save(self) -> None:
+        """Writes ``study.json`` into the folder; paths below the folder are stored relative to it, so it may move."""
+        arms = [dataclasses.asdict(arm) | {"runs": [self._described(run) for run in arm.runs]} for arm in self.arms]
+        content = {name: getattr(self, name) for name in _PLAIN}
+        write_manifest(self.folder, KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
+
+    @classmethod
+    def open(cls, folder: Path) -> Study:
+        """Reads what ``save`` wrote.
+
+        Raises:
+          UserError: the folder holds no finished study, or one of another version.
+        """
+        content = read_manifest(folder, KIND, name=FILE)
+        try:
+            return cls(folder=folder, config=parse_config(content["config"], (), origin=str(folder / FILE)),
+                       arms=tuple(_arm(folder, arm) for arm in content["arms"]),
+                       **{name: content[name] for name in _PLAIN})
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{str(folder / FILE)!r} is no study of this version ({error!r}): run the command that "
+                            "wrote it again") from error
+
+    def _described(self, run: Run) -> dict[str, Any]:
+        paths = {name: getattr(run, name) for name in _PATHS}
+        return {"seed": run.seed, **{name: path and _relative(path, self.folder) for name, path in paths.items()}}
+
+
+_PLAIN = ("title", "baseline", "seconds", "peak_rss_bytes", "commands", "logs", "exported", "test_looks")
+_PATHS = ("ranker", "embeddings", "dataset")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    absolute, inside = path.absolute(), folder.absolute()
+    return str(absolute.relative_to(inside) if absolute.is_relative_to(inside) else absolute)
+
+
+def _arm(folder: Path, arm: Mapping[str, Any]) -> StudiedArm:
+    runs = tuple(Run(run["seed"], **{name: run[name] and folder / run[name] for name in _PATHS}) for run in arm["runs"])
+    return StudiedArm(arm["name"], arm["settings"], runs, tuple(Trial(**trial) for trial in arm["trials"]),
+                      tuple(Failure(**failure) for failure in arm["failures"]))

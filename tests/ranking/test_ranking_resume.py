@@ -33,7 +33,8 @@ rank(dataset, embeddings, output)
 def configured(dataset, seed=4, **ranking):
     tree = dataset.info["config"]
     return Config.model_validate(tree | {"seed": seed, "training": {"checkpoint_every_steps": 7},
-                                         "ranking": tree["ranking"] | {"epochs": 2, "batch_size": 512} | ranking})
+                                         "ranking": tree["ranking"] | {"epochs": 2, "batch_size": 512,
+                                                                    "looks_per_epoch": 3} | ranking})
 
 
 def rank(dataset, embeddings, output, arm="distilled", **settings):
@@ -79,6 +80,11 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
     losses = [[epoch["train"] for epoch in one["epochs"]] for one in (manifest, uninterrupted[1])]
     for again, whole in zip(*losses, strict=True):
         assert again == pytest.approx(whole, rel=1e-12)
+    curves = manifest["curve"], uninterrupted[1]["curve"]
+    assert [look["examples"] for look in curves[0]] == [512 * step for step in (5, 10, 15, 20, 25, 30)]
+    for again, whole in zip(*curves, strict=True):
+        assert again.pop("train_loss") == pytest.approx(whole.pop("train_loss"), rel=1e-12)
+        assert again == whole
 
 
 def interrupted(planted, output, monkeypatch, embeddings):

@@ -1,114 +1,133 @@
 """Sentences say what the numbers say, also when that is nothing or bad news."""
 
+import made_results
 import pytest
+from made_results import SEEDS, arm, change, comparison
 
 from tfrs_pretrain.reporting import findings
-from tfrs_pretrain.reporting.arms import Arm, Change, Difference, compared_pairs, read_arms
 
 
-def arm(name, auc, log_loss):
-    test = {"auc": auc, "log_loss": log_loss, "gauc": None}
-    return Arm(name, {"transfer": "scratch"}, {"metrics": {"test": test}}, exported=False)
-
-
-def changed(auc, log_loss, margin=0.002):
-    """Auc and log loss changed by so much, with intervals of this half-width."""
-    return Difference(*(Change(value, value - margin, value + margin) for value in (auc, log_loss)))
+def two(auc, log_loss, margin=0.002, seeds=None):
+    """Results of two arms that differ by so much."""
+    entry = comparison("warm_start", "scratch", auc, log_loss, margin, seeds)
+    return made_results.results(
+        arms={"scratch": arm(0.8, 0.3), "warm_start": arm(0.8 + auc, 0.3 + log_loss, "two-stage")},
+        comparisons=[entry], headline="warm_start")
 
 
 @pytest.mark.parametrize(("auc", "log_loss", "expected"), [
-    (0.83, 0.28, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with lower log loss"),
-    (0.83, 0.31, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, but higher log loss"),
-    (0.77, 0.32, "Warm start ranks worse than scratch: test AUC 0.7700 against 0.8000, with higher log loss"),
-    (0.83, 0.301, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with not measurably different "
+    (0.03, -0.02, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with lower log loss"),
+    (0.03, 0.01, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, but higher log loss"),
+    (-0.03, 0.02, "Warm start ranks worse than scratch: test AUC 0.7700 against 0.8000, with higher log loss"),
+    (0.03, 0.001, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with not measurably different "
                   "log loss"),
-    (0.801, 0.3, "Warm start makes no measurable difference to scratch: test AUC 0.8010 against 0.8000"),
-    (0.8, 0.3, "Warm start makes no measurable difference to scratch: test AUC 0.8000 against 0.8000"),
+    (0.001, 0.0, "Warm start makes no measurable difference to scratch: test AUC 0.8010 against 0.8000"),
+    (0.0, 0.0, "Warm start makes no measurable difference to scratch: test AUC 0.8000 against 0.8000"),
 ])
 def test_headline(auc, log_loss, expected):
-    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", auc, log_loss)
-    assert findings.headline(other, base, changed(auc - 0.8, log_loss - 0.3)) == expected
+    assert findings.headline(two(auc, log_loss)) == expected
 
 
-@pytest.mark.parametrize("change", [Difference(), Difference(Change(0.03), Change(0.01, 0.0, 0.02))])
-def test_without_an_interval_nothing_is_claimed(change):
-    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", 0.83, 0.3)
-    assert findings.headline(other, base, change) == (
+def test_seeds_that_disagree_take_a_finding_back():
+    assert "ranks better" in findings.headline(two(0.03, -0.02, seeds=0.02))
+    assert "no measurable difference" in findings.headline(two(0.03, -0.02, seeds=0.04))
+
+
+def test_without_an_interval_nothing_is_claimed():
+    made = two(0.03, -0.02)
+    made["comparisons"][0]["auc"] = change("auc", 0.03, None) | {"verdict": "undefined"}
+    assert findings.headline(made) == (
         "Warm start and scratch cannot be compared: test AUC or its interval is undefined")
-    assert "not comparable" in findings.sentence(other, base, change)
+    assert "not comparable" in findings.sentence(made["comparisons"][0])
 
 
-@pytest.mark.parametrize(("low", "high", "verdict"), [
-    (0.001, 0.02, "better"), (-0.02, -0.001, "worse"), (-0.001, 0.02, "same"), (0.0, 0.02, "same"),
-    (4e-5, 4e-4, "same"), (6e-5, 4e-4, "better"), (-4e-4, -4e-5, "same")])
-def test_the_interval_decides(low, high, verdict):
-    assert Difference(Change((low + high) / 2, low, high)).verdict == verdict
-
-
-def test_sentences_give_both_ends():
-    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", 0.82, 0.29)
-    assert findings.sentence(other, base, changed(0.02, -0.01)) == (
-        "Warm start raises test AUC over scratch: +0.0200 (+0.0180 to +0.0220); log loss lower (−0.0100, −0.0120 to "  # noqa: RUF001
-        "−0.0080).")  # noqa: RUF001
+def test_sentences_give_both_intervals():
+    assert findings.sentence(comparison("warm_start", "scratch", 0.02, -0.01, 0.002, 0.004)) == (
+        "Warm start raises test AUC over scratch: +0.0200 (users [+0.0180, +0.0220]; seeds [+0.0160, +0.0240]); log "
+        "loss lower (−0.0100; users [−0.0120, −0.0080]; seeds [−0.0140, −0.0060]).")  # noqa: RUF001
 
 
 def test_a_log_loss_whose_interval_holds_0_has_no_direction():
-    base, other = arm("scratch", 0.8, 0.3), arm("warm_start", 0.82, 0.2999)
-    assert "log loss not measurably different (−0.0001, −0.0021 to +0.0019)." in findings.sentence(  # noqa: RUF001
-        other, base, changed(0.02, -0.0001))
+    assert "log loss not measurably different (−0.0001; users [−0.0021, +0.0019])." in findings.sentence(  # noqa: RUF001
+        comparison("warm_start", "scratch", 0.02, -0.0001, 0.002))
 
 
-@pytest.mark.parametrize(("losses", "expected"), [
-    ([7.0, 6.0, 5.0], "Stage I's held-out loss fell in every one of 2 epochs (7.000 before training, 5.000 at the "
-                      "end)."),
-    ([7.0, 6.0, 6.5], "Stage I's held-out loss did not fall in every epoch: it rose or stood still in epoch 2 (7.000 "
-                      "before training, 6.500 at the end; lowest 6.000 at epoch 1)."),
-    ([7.0], "Stage I did not train: the rows are random."),
-])
-def test_stage_one(losses, expected):
-    assert findings.stage_one([{"epoch": n, "heldout_loss": loss} for n, loss in enumerate(losses)]) == expected
+def test_many_arms_are_grouped_by_what_was_found():
+    entries = [comparison(name, "scratch", auc, 0.0, 0.002) for name, auc in
+               (("a", 0.01), ("b", 0.03), ("c", -0.01), ("d", 0.001), ("e", -0.001))]
+    found = findings.findings(made_results.results(comparisons=entries))
+    assert found[:3] == ["Measurably higher test AUC than scratch: b +0.0300, a +0.0100.",
+                         "Measurably lower test AUC than scratch: c −0.0100.",  # noqa: RUF001
+                         "No measurable difference of test AUC to scratch: d +0.0010, e −0.0010."]  # noqa: RUF001
 
 
-def test_distillation_is_judged_against_the_same_arm_without_it():
-    config = {"export": {"arm": "c"}, "ranking": {"arms": {
-        "a": {"transfer": "scratch", "distillation": None}, "b": {"transfer": "warm_start", "distillation": None},
-        "c": {"transfer": "warm_start", "distillation": {"weight": 0.3}}}}}
-    arms = read_arms(config, {name: {"metrics": {"test": {}}} for name in "abc"})
-    change = {"value": 0.01, "low": -0.001, "high": 0.02, "p": 0.1}
-    results = {"differences": [{"arm": "c", "against": "b", **dict.fromkeys(("auc", "log_loss", "gauc"), change)}]}
-    sentences = findings.distillation(arms, results)
-    assert len(sentences) == 1
-    assert sentences[0].startswith("C makes no measurable difference to b: test AUC +0.0100 (−0.0010 to +0.0200)")  # noqa: RUF001
-    assert [(one.name, other.name) for one, other in compared_pairs(arms)] == [("b", "a"), ("c", "a"), ("c", "b")]
+def test_a_long_group_names_the_largest_differences():
+    entries = [comparison(f"a{place}", "scratch", -0.01 * place, 0.0, 0.002) for place in range(1, 12)]
+    assert findings.grouped(entries, "scratch") == [
+        "Measurably lower test AUC than scratch: " + ", ".join(f"a{place} −{0.01 * place:.4f}" for place in  # noqa: RUF001
+                                                               range(11, 4, -1)) + ", and 4 more in the table."]
+
+
+def test_many_distilled_arms_are_counted():
+    entries = [comparison(f"d{place}", f"w{place}", auc, 0.0, 0.002)
+               for place, auc in enumerate((0.0, 0.01, 0.0, 0.0, 0.0))]
+    assert ("Of 5 distilled arms, 1 measurably differs in test AUC from the same arm without a teacher: d1 +0.0100 "
+            "(better).") in findings.findings(made_results.results(comparisons=entries))
+
+
+def test_stage_one():
+    def told(*losses):
+        return findings.stage_one({"settings": [{"differs": {}, "epochs": [
+            {"epoch": epoch, "heldout_loss": loss} for epoch, loss in enumerate(losses)]}]})
+
+    assert told(7.0, 6.0, 5.0) == [
+        "Stage I's held-out loss fell in every one of 2 epochs (7.000 before training, 5.000 at the end)."]
+    assert told(7.0, 6.0, 6.5) == [
+        "Stage I's held-out loss did not fall in every epoch: it rose or stood still in epoch 2 (7.000 before "
+        "training, 6.500 at the end; lowest 6.000 at epoch 1)."]
+    assert told(7.0) == ["Stage I did not train: the rows are random."]
+    assert findings.stage_one({}) == []
+
+
+def test_several_settings_of_stage_one_are_told_together():
+    falling, rising = ([{"epoch": epoch, "heldout_loss": loss} for epoch, loss in enumerate(losses)]
+                       for losses in ((7.0, 6.0), (7.0, 7.5)))
+    assert findings.stage_one({"settings": [{"differs": {}, "epochs": falling}, {
+        "differs": {"pretraining.epochs": 12}, "epochs": rising}]}) == [
+        "Stage I's held-out loss fell in every epoch of 1 of 2 settings; not of: epochs 12."]
+
+
+def test_one_epoch():
+    long = arm(0.8, 0.3, epochs=3)
+    text = findings.one_epoch(made_results.results(arms={"scratch": arm(0.8, 0.3), "three": long}))
+    assert text == ("Three overfits: validation log loss is lowest at 0.3000 after 1.0 epochs and 0.3400 (+0.0400) "
+                    "after 3.0.")
+    for point in long["runs"][0]["curve"]:
+        point["log_loss"] = 0.4 - 0.01 * point["epoch"]
+    assert findings.one_epoch(made_results.results(arms={"three": long})) == (
+        "Three shows no one-epoch effect: validation log loss is lowest at the end, 0.3700 after 3.0 epochs.")
+    assert findings.one_epoch(made_results.results()) is None
 
 
 def test_largest_and_smallest_gain_by_frequency():
-    rows = [{"slice": "0", "auc": {"base": 0.6, "other": None}}, {"slice": "1-4", "auc": {"base": 0.7, "other": 0.78}},
-            {"slice": "5+", "auc": {"base": 0.8, "other": 0.79}}]
-    base, other = arm("base", 0.8, 0.3), arm("other", 0.8, 0.3)
-    text = findings.by_frequency(rows, other, base)
+    made = two(0.03, -0.02)
+    parts = made["comparisons"][0]["slices"]["item_frequency"]
+    for part, value in zip(parts, (None, 0.08, -0.01, 0.02, 0.03), strict=True):
+        part["auc"] = change("auc", value, 0.001)
+    text = findings.by_frequency(made)
     assert "+0.0800 on items with 1-4" in text
-    assert "−0.0100 on items with 5+" in text  # noqa: RUF001
-    assert findings.by_frequency(rows[:2], other, base) is None
+    assert "−0.0100 on items with 5-19" in text  # noqa: RUF001
+    made["comparisons"][0]["slices"]["item_frequency"] = parts[:2]
+    assert findings.by_frequency(made) is None
 
 
-def test_the_first_arm_from_scratch_is_the_baseline():
-    arms = {"warm": {"transfer": "warm_start"}, "cold": {"transfer": "scratch"}}
-    config = {"ranking": {"arms": arms}, "export": {"arm": "warm"}}
-    read = read_arms(config, {name: {"metrics": {"test": {}}} for name in arms})
-    assert [(one.name, one.exported) for one in read] == [("cold", False), ("warm", True)]
+def test_failures_are_told_with_their_reason():
+    assert findings.failures(made_results.many()["arms"]) == [
+        "1 run did not finish (lost, seed 18: killed by signal 9)."]
 
 
-def test_an_arm_says_where_its_tables_start_and_who_teaches_it():
-    def of(**settings):
-        arm = Arm("a", {"transfer": "warm_start", **settings}, {}, exported=False)
-        return arm.starts_from, arm.scratch, arm.teacher
-
-    assert of() == ("warm start", False, "none")
-    assert of(tables={"user": {"transfer": "frozen_then_trainable"}}) == (
-        "user: frozen then trainable, item: warm start", False, "none")
-    assert of(transfer="scratch", distillation={"hidden": [64, 32], "weight": 0.3, "teacher": None}) == (
-        "scratch", True, "64-32, weight 0.3")
-    stored = {"hidden": [64], "weight": 1.0, "teacher": "logits.parquet"}
-    assert of(tables={"user": {"transfer": "warm_start"}}, distillation=stored) == (
-        "warm start", False, "logits.parquet, weight 1.0")
+def test_the_number_of_comparisons_is_told():
+    text = findings.noise(made_results.results(seeds=list(SEEDS)))
+    assert "that by user and that over the 3 seeds" in text
+    assert "9 differences and 21 by slice were judged; if nothing differed, about 2 of their intervals" in text
+    assert "does not hold the variation from one training seed" in findings.noise(made_results.results())

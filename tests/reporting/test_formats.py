@@ -15,3 +15,18 @@ from tfrs_pretrain.reporting import formats
 ])
 def test_format(function, value, expected):
     assert function(value) == expected
+
+
+@pytest.mark.parametrize(("settings", "expected"), [
+    ({}, "—"), ({"arm.table_learning_rate": 0.01, "arm.transfer": "warm_start"},
+                "table learning rate 0.01; transfer warm start"),
+    ({"arm.distillation": {"hidden": [8, 4], "weight": 0.3}}, "distillation (hidden 8-4, weight 0.3)"),
+    ({"arm.meda": {}}, "meda"), ({"pretraining.log_q": False}, "no pretraining.log q"),
+    ({"pretraining.mask": True}, "pretraining.mask"),
+])
+def test_settings(settings, expected):
+    assert formats.settings_words(settings) == expected
+
+
+def test_markdown_shows_text_as_it_is():
+    assert formats.markdown("a|b_c\n<i>*[x]") == r"a\|b\_c \<i\>\*\[x\]"

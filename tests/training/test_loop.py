@@ -92,7 +92,7 @@ def test_another_scalar_that_is_not_finite_is_named():
 def test_an_epoch_continues_where_it_stood():
     whole, states = Mean(), []
     expected = run_epoch(STRATEGY, whole.step, batches(np.arange(200), 2), steps=70, meter=Recorder(),
-                         pause_every=25, on_pause=states.append)
+                         pauses=(25, 50), on_pause=states.append)
     assert [state.done for state in states] == [25, 50, 70]
     again, meter = Mean(), Recorder()
     rest = batches(np.arange(200), 2).skip(25)

@@ -69,16 +69,26 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(f"--set {override!r}: write it as section.key=value")
-    *parents, leaf = path.strip().split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override!r}: the value is not YAML") from error
+    set_key(tree, path.strip(), value, f"--set {override!r}")
+
+
+def set_key(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Sets a dotted key of a tree, making the sections on the way.
+
+    Raises:
+      UserError: a section on the way holds a value; the message begins with ``where``.
+    """
+    *parents, leaf = key.split(".")
     node = tree
     for parent in parents:
         node = node.setdefault(parent, {})
         if not isinstance(node, dict):
-            raise UserError(f"--set {override!r}: {parent!r} holds a value, not a section")
-    try:
-        node[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override!r}: the value is not YAML") from error
+            raise UserError(f"{where}: {parent!r} holds a value, not a section")
+    node[leaf] = value
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

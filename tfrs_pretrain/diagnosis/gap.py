@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.diagnosis.probe import Probe
 from tfrs_pretrain.evaluation.slices import by_frequency
+from tfrs_pretrain.ranking.probe import Probe
 from tfrs_pretrain.ranking.ranker import Ranker
 
 

@@ -16,7 +16,6 @@ from tfrs_pretrain.config import Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.controls import BASE, DROPPED, PRETRAINED, WITHOUT_IDS, with_arms
 from tfrs_pretrain.diagnosis.gap import GapByFrequency
-from tfrs_pretrain.diagnosis.probe import Probe, training_counts
 from tfrs_pretrain.diagnosis.trajectory import Trajectory, follow
 from tfrs_pretrain.diagnosis.verdict import AT_BORDER, NONE, SHARP, STEADY, Rises, judge, rises, share_kept
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -25,6 +24,7 @@ from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.build import steps_per_epoch
+from tfrs_pretrain.ranking.probe import Probe, training_counts
 
 FILE = "diagnosis.json"
 EMBEDDINGS = "embeddings"

@@ -10,31 +10,25 @@ import numpy as np
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import reading
-from tfrs_pretrain.diagnosis.probe import Probe
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
+from tfrs_pretrain.ranking.probe import Probe
 from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.training.looks import Look, look_steps
 from tfrs_pretrain.training.loop import EpochState, run_epoch
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
 
 
 @dataclasses.dataclass(frozen=True)
-class Point:
-    """One look at the held-out impressions.
+class Point(Look):
+    """One look at the held-out impressions; losses are in nats.
 
     Attributes:
-      epoch: passes over the training impressions so far; a whole number is a border.
-      examples: impressions trained on so far.
-      train_loss: mean since the last point, in nats.
       auc: of the held-out impressions; None if they have one label only.
       losses: float64 [n] of the held-out impressions, in nats.
     """
 
-    epoch: float
-    examples: int
-    train_loss: float
     auc: float | None
     losses: np.ndarray
 
@@ -79,23 +73,18 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
-    if steps < per_epoch:
-        raise UserError(f"an epoch has {steps} steps of {batch_size} impressions, too few for {per_epoch} looks: lower "
-                        "--points or ranking.batch_size")
+    looks = look_steps(steps, per_epoch, "lower --points or ranking.batch_size")
     with strategy.scope():
         parts = build_parts(config, dataset, settings, embeddings, steps=steps)
-    every = steps // per_epoch
-    looks = {every * number for number in range(1, per_epoch)} | {steps}
     points: list[Point] = []
     last = EpochState()
 
     def look(state: EpochState) -> None:
         nonlocal last
         if state.done in looks:
-            done = (epoch - 1) * steps + state.done
-            mean = (state.totals["loss"] - last.totals.get("loss", 0.0)) / (state.done - last.done)
             losses, auc = probe.losses(parts.student.ranker)
-            points.append(Point(done / steps, done * config.ranking.batch_size, mean, auc, losses))
+            passed = Look.at(state, last, done=(epoch - 1) * steps + state.done, steps=steps, batch_size=batch_size)
+            points.append(Point(**dataclasses.asdict(passed), auc=auc, losses=losses))
             last = state
 
     with reading(dataset, "impressions/train"):
@@ -104,7 +93,7 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
             for learner in parts.learners:
                 learner.begin_epoch(epoch)
             run_epoch(strategy, parts.step, parts.batches(dataset, epoch, 0, batch_size=batch_size, seed=config.seed),
-                      steps=steps, meter=meter, note=f"{arm}, epoch {epoch} · ", pause_every=every, on_pause=look)
+                      steps=steps, meter=meter, note=f"{arm}, epoch {epoch} · ", pauses=looks, on_pause=look)
             if at_border:
                 at_border(epoch, parts.student.ranker)
     return Trajectory(tuple(points), per_epoch)

@@ -66,16 +66,40 @@ class Comparison:
         self.models = list(models)
         self._whole, self._replicates, self._resampling = whole, replicates, resampling
 
+    @classmethod
+    def joined(cls, comparisons: Sequence[Comparison]) -> Comparison:
+        """One comparison of the models of several, which were judged on the same parts with the same draws."""
+        first = comparisons[0]
+        if any((each.parts, each._resampling) != (first.parts, first._resampling) for each in comparisons):
+            raise ValueError("only comparisons of the same parts and draws can be joined")
+        return cls(first.parts, [model for each in comparisons for model in each.models],
+                   np.concatenate([each._whole for each in comparisons], axis=1),
+                   np.concatenate([each._replicates for each in comparisons], axis=1), first._resampling)
+
+    def value(self, model: str, part: int, metric: str) -> float:
+        """One metric of one model; NaN where undefined."""
+        return float(self._whole[part, self.models.index(model), METRICS.index(metric)])
+
     def metrics(self, model: str, part: int = 0) -> dict[str, dict[str, float | None]]:
         """Metric -> value, low and high end of its interval; None where undefined."""
-        place = self.models.index(model)
-        return self._described(part, self._whole[part, place], self._replicates[part, place])
+        return self.mean_metrics([model], part)
+
+    def mean_metrics(self, models: Sequence[str], part: int = 0) -> dict[str, dict[str, float | None]]:
+        """The same for the mean over models, such as the seeds of one arm."""
+        places = [self.models.index(model) for model in models]
+        whole, replicates = self._whole[part, places], self._replicates[part, places]
+        return self._described(part, whole.mean(axis=0), replicates.mean(axis=0))
 
     def difference(self, model: str, against: str, part: int = 0) -> dict[str, dict[str, float | None]]:
         """Metric -> ``model`` minus ``against``: value, interval of the paired difference, two-sided p value."""
-        one, other = self.models.index(model), self.models.index(against)
-        replicates = self._replicates[part, one] - self._replicates[part, other]
-        described = self._described(part, self._whole[part, one] - self._whole[part, other], replicates)
+        return self.mean_difference([(model, against)], part)
+
+    def mean_difference(self, pairs: Sequence[tuple[str, str]], part: int = 0) -> dict[str, dict[str, float | None]]:
+        """The same for the mean over pairs, such as two arms with each seed, under the same drawn users."""
+        ones, others = ([self.models.index(pair[side]) for pair in pairs] for side in (0, 1))
+        whole = (self._whole[part, ones] - self._whole[part, others]).mean(axis=0)
+        replicates = (self._replicates[part, ones] - self._replicates[part, others]).mean(axis=0)
+        described = self._described(part, whole, replicates)
         for place, name in enumerate(METRICS):
             described[name]["p"] = None if described[name]["low"] is None else p_value(replicates[:, place])
         return described

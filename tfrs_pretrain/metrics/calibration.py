@@ -34,6 +34,27 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) 
     return float(np.abs(gaps).sum() / len(labels))
 
 
+def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> list[dict[str, float]]:
+    """Per bin of equal mass, lowest scores first: mean ``score``, share of positives ``rate``, and ``count`` of rows.
+
+    Drawn as rate over score this is the reliability diagram (DeGroot and Fienberg, "The Comparison and Evaluation of
+    Forecasters", The Statistician 32, 1983): on the diagonal, probabilities are as large as they should be.
+
+    Args:
+      labels: [n] of 0 and 1.
+      scores: [n] probabilities.
+      bins: how many, at most; see ``bin_starts``.
+    """
+    if not len(labels):
+        return []
+    order = np.argsort(scores)
+    starts = bin_starts(scores[order], bins)
+    counts = np.diff(np.append(starts, len(order)))
+    means = (np.add.reduceat(values[order].astype(np.float64), starts) / counts for values in (scores, labels))
+    return [{"score": float(score), "rate": float(rate), "count": int(count)}
+            for score, rate, count in zip(*means, counts, strict=True)]
+
+
 def bin_starts(ascending: np.ndarray, bins: int = BINS) -> np.ndarray:
     """int64 [at most bins]: first row of each bin of equal mass; equal scores are never parted, so bins may be fewer.
 

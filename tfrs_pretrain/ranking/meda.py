@@ -45,6 +45,11 @@ class Rounds:
             return cls(epochs, steps)
         return cls(epochs * meda.chunks, steps // meda.chunks, epochs)
 
+    @property
+    def per_pass(self) -> int:
+        """Rounds in one pass over the data."""
+        return self.count // self.groups if self.groups else 1
+
     def data(self, number: int) -> tuple[int, int]:
         """Which order of the data a round reads (an epoch's, from 0), and from which batch."""
         if not self.groups:

@@ -53,8 +53,10 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       test: whether to score the test impressions; leave them out while settings are being chosen.
 
     Returns:
-      the artifact's manifest. ``seconds`` counts training and judging, over all processes that worked on it;
-      ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
+      the artifact's manifest. ``curve`` has the looks within epochs (``ranking.looks_per_epoch``): ``epoch`` and
+      ``examples`` so far, ``train_loss`` since the look before, and ``log_loss`` and ``auc`` (None where undefined) of
+      a sample of the validation impressions. ``seconds`` counts training and judging, over all processes that worked on
+      it; ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
 
     Raises:
       UserError: the output exists, checkpoints of another run lie beside it, the arm is unknown, lacks its embeddings
@@ -92,7 +94,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     epochs = trained.epochs
     manifest = {
         "arm": arm, "transfer": _transfer(settings), "embeddings": _summary(pretrained), "coverage": covered,
-        "epochs": epochs, "best_epoch": keeper.best_epoch if keeper else epochs[-1]["epoch"],
+        "epochs": epochs, "curve": trained.curve, "best_epoch": keeper.best_epoch if keeper else epochs[-1]["epoch"],
         "metrics": {split: result["metrics"] for split, result in judged.items()},
         "slices": {split: result["slices"] for split, result in judged.items()},
         "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,14 @@ from tfrs_pretrain.ranking.build import Parts
 from tfrs_pretrain.ranking.keeper import Keeper
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.predict import judge, predict
+from tfrs_pretrain.ranking.probe import Probe
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+from tfrs_pretrain.training.looks import Look, look_steps
+from tfrs_pretrain.training.loop import EpochState
 from tfrs_pretrain.training.trainee import Judgement, Trainee
 
 VALIDATION = IMPRESSION_SPLITS[1]
+LOOKED_AT = 1 << 15  # impressions: a look takes a fraction of a second
 
 
 class ArmTrainee(Trainee):
@@ -43,6 +48,9 @@ class ArmTrainee(Trainee):
         self.batch_size = config.ranking.batch_size
         self.validation: pa.Table | None = None
         self._seed, self._dataset, self._parts, self._keeper = config.seed, dataset, parts, keeper
+        looks = config.ranking.looks_per_epoch
+        self._probe = Probe(dataset, VALIDATION, LOOKED_AT) if looks else None
+        self.looks = look_steps(self.steps, -(-looks // parts.rounds.per_pass), "lower ranking.looks_per_epoch")
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
@@ -67,6 +75,13 @@ class ArmTrainee(Trainee):
         record = {"train": dict(means), "examples": self.steps * self.batch_size, "validation": metrics}
         return Judgement(record, {f"validation/{name}": value for name, value in metrics.items()
                                   if isinstance(value, float)})
+
+    def look(self, done: int, state: EpochState, last: EpochState) -> dict[str, Any]:
+        assert self._probe is not None  # no looks without it
+        losses, auc = self._probe.losses(self._parts.student.ranker)
+        look = Look.at(state, last, done=done, steps=self.steps * self._parts.rounds.per_pass,
+                       batch_size=self.batch_size)
+        return {**dataclasses.asdict(look), "log_loss": float(losses.mean()), "auc": auc}
 
     def is_done(self, records: Sequence[Mapping[str, Any]]) -> bool:
         return bool(records) and self._keeper is not None and self._keeper.is_exhausted(records[-1]["epoch"])

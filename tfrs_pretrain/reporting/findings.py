@@ -5,53 +5,121 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.arms import Arm, Change, Difference, difference, distilled_twins
-from tfrs_pretrain.reporting.formats import number, signed, words
+from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE
+from tfrs_pretrain.reporting.curves import mean_curve, stage_one_label
+from tfrs_pretrain.reporting.formats import capital, number, signed, words
+
+# More comparisons than this are grouped by what they found, and no more of a group than that are named.
+SINGLE, LISTED = 4, 8
+# A rise of held-out loss that is spoken of: it shows with four digits.
+RISE = 5e-4
 
 
-def headline(arm: Arm, baseline: Arm, change: Difference) -> str:
+def headline(results: Mapping[str, Any]) -> str:
     """The finding about one arm in a sentence without figures' small print."""
-    name, base = _capital(words(arm.name)), words(baseline.name)
-    if change.verdict == "undefined":
-        return f"{name} and {base} cannot be compared: test AUC or its interval is undefined"
-    values = f"{number(arm.test['auc'])} against {number(baseline.test['auc'])}"
-    if change.verdict == "same":
-        return f"{name} makes no measurable difference to {base}: test AUC {values}"
-    verb = "ranks better than" if change.verdict == "better" else "ranks worse than"
-    return f"{name} {verb} {base}: test AUC {values}{_log_loss_clause(change)}"
+    name, base = results["headline"], results["baseline"]
+    shown, against = capital(words(name)), words(base)
+    values = f"{number(results['arms'][name]['test_auc'])} against {number(results['arms'][base]['test_auc'])}"
+    if name == base:
+        auc = number(results["arms"][base]["test_auc"])
+        return f"One arm, {against}: test AUC {auc}, nothing to compare it with"
+    entry = comparison(results, name, base)
+    verdict = entry["auc"]["verdict"] if entry else UNDEFINED
+    if entry is None or verdict == UNDEFINED:
+        return f"{shown} and {against} cannot be compared: test AUC or its interval is undefined"
+    if verdict == SAME:
+        return f"{shown} makes no measurable difference to {against}: test AUC {values}"
+    return f"{shown} ranks {verdict} than {against}: test AUC {values}{_log_loss_clause(entry)}"
 
 
-def sentence(arm: Arm, baseline: Arm, change: Difference) -> str:
-    """The finding about one arm with differences and noise."""
-    name, base = _capital(words(arm.name)), words(baseline.name)
-    if change.verdict == "undefined":
+def findings(results: Mapping[str, Any]) -> list[str]:
+    """All of them in the order of the report."""
+    base = results["baseline"]
+    to_baseline = [entry for entry in results["comparisons"] if entry["against"] == base]
+    twins = [entry for entry in results["comparisons"] if entry["against"] != base]
+    sentences = [sentence(entry) for entry in to_baseline] if len(to_baseline) <= SINGLE else grouped(to_baseline, base)
+    sentences += [sentence(entry) for entry in twins] if len(twins) <= SINGLE else _twins(twins)
+    one = one_epoch(results)
+    return [*sentences, *([one] if one else []), *stage_one(results["stage_one"]), *failures(results["arms"])]
+
+
+def comparison(results: Mapping[str, Any], arm: str, against: str) -> Mapping[str, Any] | None:
+    """The entry of a pair; None where they were not compared."""
+    return next((entry for entry in results["comparisons"] if (entry["arm"], entry["against"]) == (arm, against)), None)
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """The finding about one pair with differences and noise."""
+    name, base, auc, loss = capital(words(entry["arm"])), words(entry["against"]), entry["auc"], entry["log_loss"]
+    if auc["verdict"] == UNDEFINED:
         return f"{name}: not comparable with {base}, because test AUC or its interval is undefined."
-    auc = f"{signed(change.auc.value)} ({signed(change.auc.low)} to {signed(change.auc.high)})"
-    if change.verdict == "same":
-        text = f"{name} makes no measurable difference to {base}: test AUC {auc}"
-    elif change.verdict == "better":
-        text = f"{name} raises test AUC over {base}: {auc}"
-    else:
-        text = f"{name} lowers test AUC below {base}: {auc}"
-    loss = change.log_loss
-    if loss.value is None:
-        return text + "."
-    ends = "" if loss.low is None else f", {signed(loss.low)} to {signed(loss.high)}"
-    return f"{text}; log loss {_direction(loss)} ({signed(loss.value)}{ends})."
+    text = {SAME: f"{name} makes no measurable difference to {base}: test AUC",
+            BETTER: f"{name} raises test AUC over {base}:", WORSE: f"{name} lowers test AUC below {base}:"}
+    ends = "" if loss["value"] is None else f"; log loss {_direction(loss)} ({difference(loss, brackets=False)})"
+    return f"{text[auc['verdict']]} {difference(auc)}{ends}."
 
 
-def distillation(arms: Sequence[Arm], results: Mapping[str, Any]) -> list[str]:
-    """For each distilled arm, what it gains over the arm that differs from it by distillation alone."""
-    return [sentence(arm, twin, difference(results, arm, twin)) for arm, twin in distilled_twins(arms)]
+def grouped(entries: Sequence[Mapping[str, Any]], base: str) -> list[str]:
+    """The same for many arms: those that raise AUC, lower it, or do neither, largest differences first."""
+    titles = {BETTER: f"Measurably higher test AUC than {words(base)}",
+              WORSE: f"Measurably lower test AUC than {words(base)}",
+              SAME: f"No measurable difference of test AUC to {words(base)}",
+              UNDEFINED: f"Not comparable with {words(base)}"}
+    sentences = []
+    for verdict, title in titles.items():
+        found = [entry for entry in entries if entry["auc"]["verdict"] == verdict]
+        found.sort(key=lambda entry: -(entry["auc"]["value"] or 0.0))
+        if verdict == WORSE:
+            found.reverse()
+        listed = [words(entry["arm"]) if verdict == UNDEFINED else
+                  f"{words(entry['arm'])} {signed(entry['auc']['value'])}" for entry in found]
+        if len(listed) > LISTED:
+            listed = [*listed[:LISTED - 1], f"and {len(listed) - LISTED + 1} more in the table"]
+        sentences += [f"{title}: {', '.join(listed)}."] if found else []
+    return sentences
 
 
-def stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """Whether Stage I's held-out loss kept falling."""
+def _twins(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Many distilled arms against the same arms without a teacher."""
+    sure = [f"{words(entry['arm'])} {signed(entry['auc']['value'])} ({entry['auc']['verdict']})" for entry in entries
+            if entry["auc"]["verdict"] in (BETTER, WORSE)]
+    return [f"Of {len(entries)} distilled arms, {len(sure) or 'none'} measurably differ{'s' if len(sure) == 1 else ''} "
+            f"in test AUC from the same arm without a teacher{': ' + ', '.join(sure) if sure else ''}."]
+
+
+def one_epoch(results: Mapping[str, Any]) -> str | None:
+    """Whether training the ranker from scratch for longer does harm; None where no such arm took a second epoch."""
+    arms = {name: arm for name, arm in results["arms"].items() if arm.get("kind") == "scratch"}
+    longest = max(arms, key=lambda name: max(run["epochs"] for run in arms[name]["runs"]), default=None)
+    if longest is None or max(run["epochs"] for run in arms[longest]["runs"]) < 2:
+        return None
+    runs = arms[longest]["runs"]
+    curve = mean_curve(runs, "log_loss")
+    lowest, end, length = min(curve, key=lambda point: point[1]), curve[-1], runs[0]["examples_per_epoch"]
+    name, reached = capital(words(longest)), f"{number(lowest[1])} after {number(lowest[0] / length, 1)} epochs"
+    if end[1] - lowest[1] < RISE:
+        return f"{name} shows no one-epoch effect: validation log loss is lowest at the end, {reached}."
+    return (f"{name} overfits: validation log loss is lowest at {reached} and {number(end[1])} "
+            f"({signed(end[1] - lowest[1])}) after {number(end[0] / length, 1)}.")
+
+
+def stage_one(found: Mapping[str, Any]) -> list[str]:
+    """Whether Stage I's held-out loss kept falling, in each of its settings."""
+    settings = found.get("settings", [])
+    if len(settings) <= 1:
+        return [_one_stage_one(setting["epochs"]) for setting in settings]
+    falling = [setting for setting in settings if not _rises(setting["epochs"]) and len(setting["epochs"]) > 1]
+    others = [setting for setting in settings if setting not in falling]
+    text = f"Stage I's held-out loss fell in every epoch of {len(falling)} of {len(settings)} settings"
+    return [f"{text}{'; not of: ' + '; '.join(stage_one_label(setting) for setting in others) if others else ''}."]
+
+
+def _one_stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
     losses = [epoch["heldout_loss"] for epoch in epochs]
     if len(losses) < 2:
         return "Stage I did not train: the rows are random."
     trained, path = len(losses) - 1, f"{number(losses[0], 3)} before training, {number(losses[-1], 3)} at the end"
-    rises = [position for position in range(1, len(losses)) if losses[position] >= losses[position - 1]]
+    rises = _rises(epochs)
     if not rises:
         every = "its one epoch" if trained == 1 else f"every one of {trained} epochs"
         return f"Stage I's held-out loss fell in {every} ({path})."
@@ -61,31 +129,67 @@ def stage_one(epochs: Sequence[Mapping[str, Any]]) -> str:
             f"lowest {number(losses[best], 3)} at epoch {epochs[best]['epoch']}).")
 
 
-def by_frequency(rows: Sequence[Mapping[str, Any]], arm: Arm, baseline: Arm) -> str | None:
-    """Which items gain most and least; None where fewer than two buckets can be compared."""
-    gains = [(row["auc"][arm.name] - row["auc"][baseline.name], row["slice"]) for row in rows
-             if row["auc"][arm.name] is not None and row["auc"][baseline.name] is not None]
-    if arm is baseline or len(gains) < 2:
+def _rises(epochs: Sequence[Mapping[str, Any]]) -> list[int]:
+    losses = [epoch["heldout_loss"] for epoch in epochs]
+    return [position for position in range(1, len(losses)) if losses[position] >= losses[position - 1]]
+
+
+def failures(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Runs that are missing, with the reason; nothing where none is."""
+    missing = [(name, failure) for name, arm in arms.items() for failure in arm["failures"]]
+    if not missing:
+        return []
+    listed = "; ".join(f"{words(name)}, seed {failure['seed']}: {failure['reason']}" for name, failure in missing)
+    return [f"{len(missing)} run{'s' if len(missing) > 1 else ''} did not finish ({listed})."]
+
+
+def by_frequency(results: Mapping[str, Any]) -> str | None:
+    """Which items gain most and least in the headline's arm; None where fewer than two buckets can be compared."""
+    entry = comparison(results, results["headline"], results["baseline"])
+    gains = [(part["auc"]["value"], part["slice"]) for part in (entry or {"slices": {}})["slices"].get(
+        "item_frequency", ()) if part["auc"]["value"] is not None]
+    if entry is None or len(gains) < 2:
         return None
     (least, where_least), (most, where_most) = min(gains), max(gains)
-    return (f"{_capital(words(arm.name))} against {words(baseline.name)}: the largest difference is {signed(most)} on "
-            f"items with {where_most} engagements, the smallest {signed(least)} on items with {where_least} "
-            "engagements.")
+    return (f"{capital(words(entry['arm']))} against {words(entry['against'])}: the largest difference is "
+            f"{signed(most)} on items with {where_most} engagements, the smallest {signed(least)} on items with "
+            f"{where_least} engagements.")
 
 
-def _log_loss_clause(change: Difference) -> str:
-    loss = change.log_loss
-    if loss.value is None:
+def noise(results: Mapping[str, Any]) -> str:
+    """How the differences were judged, and how many of them there are."""
+    many, seeds = results["multiplicity"], results["seeds"]
+    over = (f"that by user and that over the {len(seeds)} seeds" if len(seeds) > 1 else
+            "here that by user alone, which does not hold the variation from one training seed to the next")
+    chance = number(many["expected_by_chance"], 0)
+    return (f"A difference is called measurable if every 95 % interval that exists leaves out 0: {over}. "
+            f"{many['differences']} differences and {many['differences_by_slice']} by slice were judged; if nothing "
+            f"differed, about {chance} of their intervals by user would still leave out 0, so single small differences "
+            "prove little.")
+
+
+def difference(change: Mapping[str, Any], *, brackets: bool = True) -> str:
+    """+0.0266 with its intervals."""
+    ends = "; ".join(interval_words(change))
+    if not ends:
+        return signed(change["value"])
+    return f"{signed(change['value'])} ({ends})" if brackets else f"{signed(change['value'])}; {ends}"
+
+
+def interval_words(change: Mapping[str, Any]) -> list[str]:
+    """users [+0.0255, +0.0277] and seeds [+0.0250, +0.0282]: those that exist."""
+    return [f"{name} [{signed(change[name][0])}, {signed(change[name][1])}]" for name in ("users", "seeds")
+            if change[name] is not None]
+
+
+def _log_loss_clause(entry: Mapping[str, Any]) -> str:
+    loss = entry["log_loss"]
+    if loss["value"] is None:
         return ""
-    agrees = not loss.sure or (loss.value < 0) == (change.verdict == "better")
+    agrees = loss["verdict"] in (SAME, entry["auc"]["verdict"])
     return f", {'with' if agrees else 'but'} {_direction(loss)} log loss"
 
 
-def _direction(change: Change) -> str:
-    if not change.sure or change.value is None:
-        return "not measurably different"
-    return "lower" if change.value < 0 else "higher"
+def _direction(change: Mapping[str, Any]) -> str:
+    return {BETTER: "lower", WORSE: "higher"}.get(change["verdict"], "not measurably different")
 
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 DASH = "—"
@@ -62,10 +64,45 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def metric_name(metric: str) -> str:
+    """auc -> AUC, log_loss -> log loss."""
+    return metric.upper() if metric in ("auc", "gauc") else words(metric)
+
+
+def setting_words(key: str, value: Any) -> str:
+    """arm.table_learning_rate, 0.01 -> table learning rate 0.01."""
+    name = words(key.removeprefix("arm.").removeprefix("ranking."))
+    if value is True:
+        return name
+    if value is None or value is False:
+        return f"no {name}"
+    if isinstance(value, Mapping):
+        inside = ", ".join(setting_words(str(inner), each) for inner, each in value.items())
+        return f"{name} ({inside})" if inside else name
+    if isinstance(value, (list, tuple)):
+        return f"{name} {'-'.join(str(each) for each in value)}"
+    return f"{name} {words(str(value))}"
+
+
+def settings_words(settings: Mapping[str, Any]) -> str:
+    """All of them, separated by semicolons; a dash for none."""
+    return "; ".join(setting_words(key, value) for key, value in settings.items()) or DASH
+
+
 def missing(value: Any) -> bool:
     """Whether a value is no number that could be shown."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
+def capital(text: str) -> str:
+    """A sentence's first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is, also inside a table."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text).replace("\n", " ")
+
+
 FILTERS = {"number": number, "signed": signed, "count": count, "share": share, "size": size, "duration": duration,
-           "words": words}
+           "words": words, "capital": capital, "md": markdown}

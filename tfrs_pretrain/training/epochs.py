@@ -28,18 +28,22 @@ class Standing:
     Attributes:
       epochs: findings after each finished epoch, and before the first one where the stage judges that.
       state: of the epoch under way.
+      curve: findings of the looks within epochs.
+      looked: state of the epoch under way at its last look.
       epoch_seconds: training time of the epoch under way, over all processes that worked on it.
       seconds: time of the whole run, likewise.
     """
 
     epochs: list[dict[str, Any]]
     state: EpochState
+    curve: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    looked: EpochState = dataclasses.field(default_factory=EpochState)
     epoch_seconds: float = 0.0
     seconds: float = 0.0
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Standing:
-        return cls(**{**tree, "state": EpochState(**tree["state"])})
+        return cls(**{**tree, "state": EpochState(**tree["state"]), "looked": EpochState(**tree["looked"])})
 
     @property
     def epoch(self) -> int:
@@ -128,7 +132,7 @@ class Epochs:
             self._record(epoch, judgement, seconds=seconds, evaluation_seconds=time.perf_counter() - start,
                          **{f"{trainee.unit}_per_second": trainee.steps * trainee.batch_size / seconds})
             meter.note(f"{number}loss {means['loss']:.4f} · {trainee.note(judgement.record)}")
-            self._standing.state, self._standing.epoch_seconds = EpochState(), 0.0
+            self._standing.state, self._standing.looked, self._standing.epoch_seconds = EpochState(), EpochState(), 0.0
             self._save()
             if self._should_stop(termination):
                 self._stop()
@@ -142,12 +146,13 @@ class Epochs:
             elapsed = before + time.perf_counter() - start
             self._log_training(state, elapsed - standing.epoch_seconds)
             standing.state, standing.epoch_seconds = state, elapsed
+            self._look()
             self._pause(self._should_stop(termination))
 
         try:
             return run_epoch(self._strategy, trainee.step, trainee.batches(standing.epoch, standing.state.done),
                              steps=trainee.steps, meter=meter, note=note, start=standing.state,
-                             pause_every=self._config.checkpoint_every_steps, on_pause=pause)
+                             pauses=self._pauses, on_pause=pause)
         except NonFiniteLossError as error:
             raise self._explained(error) from error
 
@@ -162,6 +167,18 @@ class Epochs:
         means = {f"train/{name}": (total - last.totals.get(name, 0.0)) / steps for name, total in state.totals.items()}
         self._scalars.write(done, {**means, **{f"train/{name}": value for name, value in trainee.curves(done).items()},
                                    f"train/{trainee.unit}_per_second": steps * trainee.batch_size / seconds})
+
+    @property
+    def _pauses(self) -> set[int]:
+        """Steps of an epoch after which there is something to do."""
+        every, steps = self._config.checkpoint_every_steps, self._trainee.steps
+        return {*self._trainee.looks, *(range(every, steps + 1, every) if every else ())}
+
+    def _look(self) -> None:
+        standing = self._standing
+        if standing.state.done in self._trainee.looks:
+            standing.curve.append(self._trainee.look(self._done, standing.state, standing.looked))
+            standing.looked = standing.state
 
     def _pause(self, stop: bool) -> None:
         every, seconds = self._config.checkpoint_every_steps, self._config.checkpoint_every_seconds

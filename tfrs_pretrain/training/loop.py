@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ _loops: weakref.WeakKeyDictionary[Any, dict[tuple[Any, str], _Loop]] = weakref.W
 
 
 def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dataset, *, steps: int, meter: Meter,
-              note: str = "", start: EpochState | None = None, pause_every: int | None = None,
+              note: str = "", start: EpochState | None = None, pauses: Collection[int] = (),
               on_pause: Callable[[EpochState], None] | None = None) -> dict[str, float]:
     """Runs ``step`` on ``steps`` global batches.
 
@@ -64,7 +64,7 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
       meter: advanced by the examples done.
       note: text to show before the running loss.
       start: continue an epoch that stood here.
-      pause_every: pause at every multiple of this many steps, whatever else makes the loop pause.
+      pauses: steps of the epoch after which to pause, whatever else makes the loop pause.
       on_pause: called each time the loop comes back from TensorFlow, at most ``STEPS_PER_CALL`` steps after the last
         time, and after the last step.
 
@@ -81,7 +81,7 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
     state = start or EpochState()
     while state.done < steps:
         done = state.done
-        count = min(STEPS_PER_CALL, steps - done, *([pause_every - done % pause_every] if pause_every else []))
+        count = min(STEPS_PER_CALL, steps - done, *(pause - done for pause in pauses if pause > done))
         try:
             values = loop(iterator, count)
         except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError, StopIteration) as error:

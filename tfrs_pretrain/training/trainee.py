@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrs_pretrain.training.loop import EpochState
+
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
@@ -36,6 +38,7 @@ class Trainee(abc.ABC):
       epochs: at most so many.
       steps: in an epoch.
       batch_size: examples in a global batch.
+      looks: steps of each epoch after which ``look`` is called.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Trainee(abc.ABC):
     epochs: int
     steps: int
     batch_size: int
+    looks: tuple[int, ...] = ()
 
     @property
     @abc.abstractmethod
@@ -77,6 +81,17 @@ class Trainee(abc.ABC):
     def begin_epoch(self, epoch: int) -> None:
         """Called before the first step of an epoch."""
         del epoch
+
+    def look(self, done: int, state: EpochState, last: EpochState) -> dict[str, Any]:
+        """Findings within an epoch, as JSON values.
+
+        Args:
+          done: steps of the whole run.
+          state: of the epoch.
+          last: the same at the look before; that of no steps at the first look of an epoch.
+        """
+        del done, state, last
+        return {}
 
     def is_done(self, records: Sequence[Mapping[str, Any]]) -> bool:
         """Whether to stop before all ``epochs``, judged by the records so far."""

@@ -1,0 +1,284 @@
+"""Small experiments, run: what is chosen, what is tested, what failure, death and a second process do."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from processes import start
+from typer.testing import CliRunner
+
+from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.cli import app
+from tfrs_pretrain.data.planted import planted_config
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments import run as experiment
+from tfrs_pretrain.experiments import scheduler
+from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.lock import working_in
+from tfrs_pretrain.experiments.pieces import Piece
+from tfrs_pretrain.experiments.run import choose
+from tfrs_pretrain.experiments.workers import Worker
+from tfrs_pretrain.study import Run, StudiedArm, Study
+
+WARM = {"arm.transfer": "warm_start"}
+CLI = "import sys; from tfrs_pretrain.cli import main; main()"
+
+
+def write(folder, arms, **keys):
+    tree = planted_config()
+    tree["pretraining"]["epochs"] = 1
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump({
+        "title": "Small", "config": "config.yaml", "logs": {"source": "planted"}, "seeds": [1, 2],
+        "set": {"ranking.looks_per_epoch": 2, "training.checkpoint_every_steps": 5},
+        "baseline": next(iter(arms)), "arms": arms} | keys, sort_keys=False))
+    return path
+
+
+def manifests(output, kind="ranker"):
+    found = (output / "pieces" / kind).glob("*/manifest.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in found}
+
+
+def command(path, output, *more):
+    return CliRunner().invoke(app, ["experiment", str(path), "--output", str(output), *more])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """File, output and result of an experiment with something of everything, one arm of which diverges."""
+    folder = tmp_path_factory.mktemp("experiment")
+    path = write(folder, {
+        "scratch": {"each": {"arm.epochs": [1, 2]}},
+        "warm": {"set": WARM, "choose": {"ranking.table_learning_rate": [1.0e-9, 0.02]}},
+        "gap": {"set": {**WARM, "windows.pretrain.end": 15, "pretraining.epochs": 0}},
+        "diverging": {"set": {"ranking.learning_rate": 1.0e+30}},
+        "taught": {"teacher": "scratch_2"},
+    }, baseline={"best_of": ["scratch"]})
+    return path, folder / "out", command(path, folder / "out", "--jobs", "2")
+
+
+@pytest.fixture(scope="module")
+def study(finished):
+    return Study.open(finished[1])
+
+
+@pytest.mark.slow
+def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished, study):
+    output = finished[1]
+    warm = next(arm for arm in study.arms if arm.name == "warm")
+    assert [trial.settings["ranking.table_learning_rate"] for trial in warm.trials] == [1e-9, 0.02]
+    assert warm.trials[1].validation["log_loss"] < warm.trials[0].validation["log_loss"]
+    assert warm.settings == {**WARM, "ranking.table_learning_rate": 0.02}
+    trials = {name: manifest for name, manifest in manifests(output).items() if "-trial-" in name}
+    assert len(trials) == 2
+    for name, manifest in trials.items():
+        assert set(manifest["metrics"]) == {"validation"}
+        assert not (output / "pieces" / "ranker" / name / "predictions" / "test.parquet").exists()
+    tested = [read_manifest(run.ranker, "ranker") for run in warm.runs]
+    assert [manifest["config"]["ranking"]["table_learning_rate"] for manifest in tested] == [0.02, 0.02]
+    assert tested[0]["metrics"]["validation"] == warm.trials[1].validation | {
+        name: value for name, value in tested[0]["metrics"]["validation"].items() if value is None}
+    assert study.test_looks == dict.fromkeys((arm.name for arm in study.arms), 1)
+    assert json.loads((output / "test_looks.json").read_text()).keys() == study.test_looks.keys()
+
+
+@pytest.mark.slow
+def test_arms_share_what_they_can_and_every_seed_trains_anew(finished, study):
+    output = finished[1]
+    made = {kind: len(list((output / "pieces" / kind).iterdir())) for kind in (
+        "logs", "dataset", "embeddings", "ranker")}
+    # warm and gap with two seeds; scratch_1, scratch_2, warm (and its trials), gap, taught
+    assert made == {"logs": 1, "dataset": 2, "embeddings": 4, "ranker": 2 + 2 + 2 + 2 + 2 + 2}
+    runs = {arm.name: arm.runs for arm in study.arms}
+    assert Counter(run.dataset for arm in study.arms for run in arm.runs) == {
+        runs["warm"][0].dataset: 8, runs["gap"][0].dataset: 2}
+    assert [[run.seed for run in each] for name, each in runs.items() if name != "diverging"] == [[1, 2]] * 5
+    assert read_manifest(runs["warm"][0].ranker, "ranker")["config"]["seed"] == 1
+    scores = [pq.read_table(run.ranker / "predictions" / "test.parquet")["score"] for run in runs["warm"]]
+    assert scores[0] != scores[1]
+    assert runs["scratch_1"][0].embeddings is None
+    assert read_manifest(runs["gap"][0].embeddings, "embeddings")["kept_epoch"] == 0
+    assert [len(read_manifest(run.ranker, "ranker")["curve"]) for run in runs["scratch_2"]] == [4, 4]
+
+
+@pytest.mark.slow
+def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_validation(study):
+    keys = {arm.name: pq.read_table(arm.runs[0].ranker / "predictions" / "test.parquet")["key"] for arm in study.arms
+            if arm.runs}
+    assert keys["gap"] == keys["scratch_1"]
+    losses = {arm.name: np.mean([read_manifest(run.ranker, "ranker")["metrics"]["validation"]["log_loss"]
+                                 for run in arm.runs]) for arm in study.arms if arm.name.startswith("scratch")}
+    assert study.baseline == min(losses, key=losses.get)
+    taught = next(arm for arm in study.arms if arm.name == "taught")
+    teacher = next(arm for arm in study.arms if arm.name == "scratch_2")
+    assert taught.settings == {"arm.distillation.teacher": "scratch_2"}
+    for run, of in zip(taught.runs, teacher.runs, strict=True):
+        arms = read_manifest(run.ranker, "ranker")["config"]["ranking"]["arms"]
+        assert arms["scratch"]["distillation"]["teacher"] == str(of.ranker)
+
+
+@pytest.mark.slow
+def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, study):
+    path, output, result = finished
+    assert result.exit_code == 1
+    words = " ".join(result.output.split())
+    assert "failed: diverging, seed 1: the loss is not finite" in words
+    assert "failed: diverging, seed 2: the loss is not finite" in words
+    diverging = next(arm for arm in study.arms if arm.name == "diverging")
+    assert diverging.runs == ()
+    assert [failure.seed for failure in diverging.failures] == [1, 2]
+    results = json.loads((output / "results.json").read_text())
+    assert {entry["arm"] for entry in results["comparisons"]} >= {"warm", "gap", "taught"}
+    assert (output / "report.html").is_file()
+    assert study.seconds["stage_two"] > study.seconds["data"] > 0
+    assert study.seconds["total"] > 0
+    started = len(list((output / "words").iterdir()))
+    again = command(path, output, "--arm", "warm", "--arm", "gap")
+    assert again.exit_code == 0
+    assert "ranker" not in again.output  # nothing that was there was made again
+    assert len(list((output / "words").iterdir())) == started
+    assert [arm.name for arm in Study.open(output).arms] == ["scratch_1", "scratch_2", "warm", "gap"]
+    study.save()
+
+
+@pytest.mark.slow
+def test_a_dry_run_counts_and_makes_nothing(finished, tmp_path):
+    path, output, _ = finished
+    planned = command(path, tmp_path / "new", "--dry-run")
+    assert planned.exit_code == 0
+    rows = [line.split() for line in planned.output.splitlines()]
+    assert ["logs", "1", "0", "1"] in rows
+    assert ["ranker", "14", "0", "14"] in rows  # the diverging ones, too
+    assert ["scratch_2", "1", "4", "0"] in rows  # shared with its student
+    assert not (tmp_path / "new").exists()
+    there = command(path, output, "--dry-run")
+    assert ["embeddings", "4", "4", "0"] in [line.split() for line in there.output.splitlines()]
+
+
+def children(pid):
+    """Processes that a process started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def wait_for(condition, process):
+    for _ in range(6000):
+        if condition():
+            return
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    raise AssertionError("it did not come")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
+def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finished, tmp_path):
+    path, whole, _ = finished
+    output = tmp_path / "out"
+    words = ["-c", CLI, "experiment", path, "--output", output, "--jobs", "2", "--arm", "scratch_2", "--arm", "gap"]
+    first = start(words)
+    wait_for(lambda: list(output.glob("pieces/ranker/*.checkpoints/step-*")), first)
+    workers = children(first.pid)
+    first.kill()
+    first.wait()
+    for _ in range(1000):
+        if not any(Path(f"/proc/{worker}").exists() for worker in workers):
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("workers outlived the process that started them")
+    assert len(manifests(output)) < 4
+
+    second = start(words)
+    wait_for(lambda: children(second.pid), second)
+    refused = command(path, output)
+    assert f"process {second.pid} works in" in str(refused.exception)
+    os.kill(children(second.pid)[0], signal.SIGKILL)
+    said = second.communicate(timeout=120)[0]
+    assert second.returncode == 0, said
+    assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in said
+    assert any("continues from checkpoint" in log.read_text() for log in (output / "words").iterdir())
+
+    made = sorted(manifests(output))
+    assert len(made) == 4
+    for name in made:
+        before, after = (folder / "pieces" / "ranker" / name for folder in (whole, output))
+        files = sorted(file.relative_to(before) for file in before.rglob("*.npy"))
+        assert files
+        for file in files:
+            np.testing.assert_array_equal(np.load(before / file), np.load(after / file))
+        tested = [folder / "predictions" / "test.parquet" for folder in (before, after)]
+        assert pq.read_table(tested[0]).equals(pq.read_table(tested[1]))
+
+
+class Doomed(Worker):
+    """Dies of one piece."""
+
+    def start(self, piece):
+        super().start(piece)
+        if piece.name == "doomed":
+            piece.words(self._root).parent.mkdir(exist_ok=True)
+            piece.words(self._root).write_text("its last words\n\n")
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduler, "Worker", Doomed)
+    task = {"source": "planted", "sizes": {"users": 5, "items": 5, "engagements": 50, "impressions": 50}, "seed": 1}
+    doomed, fine = Piece("logs", "doomed", task), Piece("logs", "fine", task)
+    child = Piece("dataset", "child", {}, (doomed, fine))
+    fine.folder(tmp_path).mkdir(parents=True)
+    (fine.folder(tmp_path) / "manifest.json").touch()
+    with scheduler.Scheduler(tmp_path, 1, 1, Costs(tmp_path)) as pool:
+        pool.run([child, fine])
+    assert fine not in pool.failures
+    assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
+    assert "2 times; it said last: its last words" in pool.failures[doomed]
+    assert pool.failures[child].startswith("needs logs doomed, which failed: its process was ended")
+
+
+def test_the_first_of_the_lowest_is_chosen_whatever_failed():
+    losses = [{"log_loss": 0.5}, None, {"log_loss": 0.3}, {"log_loss": 0.3, "auc": 0.9}]
+    assert choose(losses) == 2
+    assert choose([None, None]) is None
+
+
+def test_runs_on_other_impressions_are_no_runs(tmp_path):
+    def ran(name, keys):
+        folder = tmp_path / name / "predictions"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"key": keys}), folder / "test.parquet")
+        return StudiedArm(name, {}, [Run(1, tmp_path / name, None, Path(name))])
+
+    arms = [ran("base", [1, 2, 3]), ran("shuffled", [3, 1, 2]), ran("other", [1, 2, 4]), ran("fewer", [1, 2])]
+    checked = {arm.name: arm for arm in experiment._on_the_same_impressions(arms, "base")}
+    assert [len(arm.runs) for arm in checked.values()] == [1, 1, 0, 0]
+    assert checked["fewer"].failures[0].reason == "it was tested on 2 impressions that are not the 3 of 'base'"
+
+
+def test_an_output_in_use_is_refused_and_one_of_a_dead_process_is_not(tmp_path):
+    with working_in(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} works in"), working_in(tmp_path):
+        pass
+    holder = start(["-c", "import os, sys, time\nfrom pathlib import Path\n"
+                    "from tfrs_pretrain.experiments.lock import working_in\n"
+                    "with working_in(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)", tmp_path])
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=f"process {holder.pid} works in"), working_in(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with working_in(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+    shutil.rmtree(tmp_path)

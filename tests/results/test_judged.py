@@ -1,0 +1,172 @@
+"""Differences between arms over seeds and users, against naive twins on the stored predictions."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_study import NOISE, SEEDS, impressions, make_study, write_ranker
+from scipy import stats
+from sklearn.metrics import log_loss, roc_auc_score
+
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.bootstrap import Resampling
+from tfrs_pretrain.evaluation.verdict import BETTER, SAME
+from tfrs_pretrain.results import collect
+from tfrs_pretrain.results.comparisons import compared_pairs, comparisons
+from tfrs_pretrain.results.judged import judge, shared
+from tfrs_pretrain.study import Run, StudiedArm, Trial
+
+
+@pytest.fixture(scope="module")
+def results(study):
+    return collect(study)
+
+
+def scores(study, arm, seed):
+    return pq.read_table(study.folder / f"{arm}-{seed}" / "predictions" / "test.parquet")["score"].to_numpy()
+
+
+def entry(results, arm, against):
+    [found] = [one for one in results["comparisons"] if (one["arm"], one["against"]) == (arm, against)]
+    return found
+
+
+def test_every_arm_against_the_baseline_and_distilled_ones_against_their_twins(results):
+    assert [(one["arm"], one["against"]) for one in results["comparisons"]] == [
+        ("warm", "scratch"), ("distilled", "scratch"), ("distilled", "warm")]
+
+
+def test_differences_are_means_over_seeds_with_students_interval(study, results):
+    labels = impressions()[0]["label"]
+    twins = {"auc": roc_auc_score, "log_loss": lambda labels, scores: log_loss(labels, scores.astype(float))}
+    for metric, twin in twins.items():
+        by_seed = [[twin(labels, scores(study, arm, seed)) for seed in SEEDS] for arm in ("warm", "scratch")]
+        found = entry(results, "warm", "scratch")[metric]
+        assert found["by_seed"] == pytest.approx(np.subtract(*by_seed))
+        assert found["value"] == pytest.approx(np.subtract(*by_seed).mean())
+        expected = stats.ttest_rel(*by_seed).confidence_interval(0.95)
+        assert found["seeds"] == pytest.approx((expected.low, expected.high))
+        assert found["verdict"] == BETTER
+        assert results["arms"]["warm"]["test"][metric]["mean"] == pytest.approx(np.mean(by_seed[0]))
+        assert results["arms"]["warm"]["test"][metric]["sd"] == pytest.approx(np.std(by_seed[0], ddof=1))
+
+
+def test_interval_by_user_is_of_the_seed_averaged_difference_under_the_same_users(study):
+    """A twin that draws users by copying rows, averages over seeds within each draw, and takes quantiles."""
+    resampling, columns = Resampling(60, seed=5), impressions()[0]
+    _, users = np.unique(columns["user_id"], return_inverse=True)
+    first = np.unique(users, return_index=True)[1]
+    users = np.argsort(np.argsort(first))[users]  # in order of first appearance
+    rows_of = [np.flatnonzero(users == user) for user in range(users.max() + 1)]
+    generator, twins = np.random.default_rng(resampling.seed), []
+    both = {arm: [scores(study, arm, seed) for seed in SEEDS] for arm in ("warm", "scratch")}
+    for _ in range(resampling.replicates):
+        rows = np.concatenate([rows_of[user] for user in generator.integers(0, len(rows_of), len(rows_of))])
+        aucs = {arm: [roc_auc_score(columns["label"][rows], one[rows]) for one in each] for arm, each in both.items()}
+        twins.append(np.mean(np.subtract(aucs["warm"], aucs["scratch"])))
+    low, high = np.quantile(twins, [0.025, 0.975], method="weibull")
+    found = comparisons(study, judge(study, resampling).comparison)[0]
+    assert (found["arm"], found["against"]) == ("warm", "scratch")
+    assert found["auc"]["users"] == pytest.approx((low, high), abs=1e-9)
+
+
+def test_slices_are_of_items_and_of_users(study, results):
+    columns, _ = impressions()
+    found = entry(results, "warm", "scratch")["slices"]
+    assert [part["slice"] for part in found["item_frequency"]] == ["0", "1-4", "5-19", "20-99", "100+"]
+    assert [part["slice"] for part in found["user_frequency"]] == ["1-4", "20-99"]  # no empty ones
+    rows = columns["user_count"] < 5
+    by_seed = [[roc_auc_score(columns["label"][rows], scores(study, arm, seed)[rows]) for seed in SEEDS]
+               for arm in ("warm", "scratch")]
+    part = found["user_frequency"][0]
+    assert part["auc"]["value"] == pytest.approx(np.subtract(*by_seed).mean())
+    assert (part["impressions"], part["positives"]) == (rows.sum(), columns["label"][rows].sum())
+
+
+def test_a_null_result_is_no_measurable_difference(tmp_path):
+    study = make_study(tmp_path)
+    columns, logits = impressions()
+    rankers = [write_ranker(tmp_path / f"copy-{seed}", "copy", seed, columns=columns, logits=logits) for seed in SEEDS]
+    runs = [Run(seed, ranker, None, tmp_path / "dataset") for seed, ranker in zip(SEEDS, rankers, strict=True)]
+    study = dataclasses.replace(study, arms=[study.arms[0], StudiedArm("copy", {}, runs)])
+    [found] = comparisons(study, judge(study).comparison)
+    assert found["auc"]["verdict"] == found["log_loss"]["verdict"] == SAME
+    assert found["auc"]["users"][0] < 0 < found["auc"]["users"][1]
+
+
+def test_only_shared_seeds_are_paired_and_one_seed_has_no_interval_over_seeds(study):
+    arms = [study.arms[0], dataclasses.replace(study.arms[1], runs=study.arms[1].runs[1:2])]
+    less = dataclasses.replace(study, arms=arms)
+    [found] = comparisons(less, judge(less).comparison)
+    assert found["seeds"] == [2]
+    assert found["auc"]["seeds"] is None
+    assert len(found["auc"]["by_seed"]) == 1
+
+
+def test_runs_on_other_datasets_are_aligned_by_key(tmp_path):
+    study = make_study(tmp_path)
+    columns, logits = impressions()
+    order = np.random.default_rng(0).permutation(len(logits))[:2000]
+    moved = {name: value.take(pa.array(order)) if isinstance(value, pa.Array) else value[order]
+             for name, value in columns.items()}
+    folder = write_ranker(tmp_path / "moved", "warm", 2, columns=moved, logits=logits[order], dataset="e" * 64)
+    gap = StudiedArm("gap", {}, [Run(2, folder, None, tmp_path / "dataset")])
+    study = dataclasses.replace(study, arms=[study.arms[0], gap])
+    reference, aligned, notes = shared(study)
+    assert sorted(reference.keys) == sorted(columns["key"][order])
+    assert notes == ["Compared on the 2,000 test impressions that every run scored, of 2,500 that scratch did."]
+    table = pq.read_table(folder / "predictions" / "test.parquet")
+    expected = dict(zip(moved["key"], table["score"].to_numpy(), strict=True))
+    assert aligned["gap 2"].tolist() == [expected[key] for key in reference.keys]
+
+
+def test_other_labels_for_the_same_impression_are_refused(tmp_path):
+    study = make_study(tmp_path)
+    columns, logits = impressions()
+    wrong = columns | {"label": 1 - columns["label"]}
+    folder = write_ranker(tmp_path / "wrong", "warm", 9, columns=wrong, logits=logits)
+    study = dataclasses.replace(study, arms=[study.arms[0], StudiedArm("wrong", {}, [Run(9, folder, None, folder)])])
+    with pytest.raises(UserError, match="another label or user"):
+        judge(study)
+
+
+def test_a_study_whose_baseline_failed_is_refused(study):
+    with pytest.raises(UserError, match="no run of its baseline 'broken' finished"):
+        judge(dataclasses.replace(study, baseline="broken"))
+
+
+def test_a_twin_may_have_chosen_other_values(study):
+    def tried(arm, **settings):
+        trials = [Trial({"arm.table_learning_rate": rate}, 1, {"log_loss": rate}) for rate in (0.1, 0.2)]
+        return dataclasses.replace(arm, settings={**arm.settings, **settings}, trials=trials)
+
+    scratch, warm, distilled, _ = study.arms
+    both = [scratch, tried(warm, **{"arm.table_learning_rate": 0.1}),
+            tried(distilled, **{"arm.table_learning_rate": 0.2})]
+    names = [(arm.name, other.name) for arm, other in compared_pairs(dataclasses.replace(study, arms=both))]
+    assert ("distilled", "warm") in names
+    other = [scratch, dataclasses.replace(warm, settings={**warm.settings, "arm.fresh_dim": 8}), distilled]
+    assert ("distilled", "warm") not in [
+        (arm.name, against.name) for arm, against in compared_pairs(dataclasses.replace(study, arms=other))]
+
+
+def test_results_are_json_with_the_promised_keys(study, results):
+    read = json.loads(json.dumps(results, allow_nan=False))
+    for arm in NOISE.keys() - {"copy"}:
+        assert set(read["arms"][arm]) >= {"test_auc", "test_log_loss", "test_gauc"}
+    assert read["format"] == 2
+    assert read["seconds"] == {"stage_two": 40.0, "stage_one": 2.0, "total": 42.0}
+    assert read["stage_one"]["heldout_loss"] == pytest.approx([9.0, 8.0, 7.0])  # mean over seeds 1, 2, 3
+    assert read["stage_one"]["heldout_loss_before_training"] == pytest.approx(10.0)
+    assert "test" not in read["arms"]["broken"]
+    assert read["arms"]["broken"]["failures"] == [{"seed": 1, "reason": "the loss is not finite"}]
+    assert [trial["chosen"] for trial in read["arms"]["scratch"]["trials"]] == [False, True, False]
+    assert read["multiplicity"] == {"pairs": 3, "differences": 9, "differences_by_slice": 21, "expected_by_chance": 1.5}
+
+
+def test_the_headline_is_chosen_on_validation(study, results):
+    assert results["headline"] == "warm"
+    assert collect(dataclasses.replace(study, exported={"arm": "distilled"}))["headline"] == "distilled"

@@ -1,0 +1,105 @@
+"""Stage I by setting, distinct datasets, the selection of arms, the diagnosis, and results as text."""
+
+import dataclasses
+import json
+
+import pytest
+from made_study import SEEDS, make_study, write_dataset
+
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.results import as_text, write_study
+from tfrs_pretrain.results.arms import curve
+from tfrs_pretrain.results.diagnosis import diagnosis
+from tfrs_pretrain.results.facts import datasets
+from tfrs_pretrain.results.selection import headline_arm, shown_arms
+from tfrs_pretrain.results.stage_one import stage_one
+
+
+def test_settings_of_stage_one_are_told_apart_by_what_differs(tmp_path):
+    study = make_study(tmp_path)
+    manifest = read_manifest(tmp_path / "rows-3", "embeddings")
+    manifest["config"]["pretraining"]["epochs"] = 12
+    manifest["window"]["end"] = 29
+    write_manifest(tmp_path / "rows-3", "embeddings", {k: v for k, v in manifest.items() if k != "kind"})
+    first, second = stage_one(study)["settings"]
+    assert (first["differs"], first["seeds"], first["arms"]) == ({}, 2, ["warm", "distilled"])
+    assert (second["differs"], second["seeds"]) == ({"pretraining.epochs": 12, "windows.pretrain.end": 29}, 1)
+    assert [epoch["heldout_loss"] for epoch in first["epochs"]] == pytest.approx([9.5, 8.5, 7.5, 6.5])
+    assert [epoch["train_loss"] for epoch in first["epochs"]] == [None, 6.0, 5.0, 4.0]
+    assert first["seconds"] == 8.0
+
+
+def test_a_study_without_stage_one_has_none(study):
+    assert stage_one(dataclasses.replace(study, arms=study.arms[:1])) == {}
+
+
+def test_datasets_are_told_apart_by_what_differs(tmp_path):
+    study = make_study(tmp_path)
+    gap = write_dataset(tmp_path / "gap", "windows.pretrain.end=29")
+    runs = [dataclasses.replace(run, dataset=gap) for run in study.arms[1].runs]
+    found = datasets(dataclasses.replace(study, arms=[study.arms[0], dataclasses.replace(study.arms[1], runs=runs)]))
+    assert [(one["arms"], one["differs"]) for one in found] == [
+        (["scratch"], {}), (["warm"], {"windows.pretrain.end": 29})]
+
+
+def arms(**losses):
+    kinds = {"s": "scratch", "r": "one-epoch remedy", "t": "two-stage", "d": "two-stage"}
+    return {name: {"test": {}, "kind": kinds[name[0]], "teacher": {} if name[0] != "d" else {"weight": 1},
+                   "runs": [{"epochs": 3 if name == "s3" else 1}], "validation": {"log_loss": {"mean": loss}}}
+            for name, loss in losses.items()}
+
+
+def test_the_arms_shown_first_are_the_best_of_their_kinds_by_validation():
+    many = arms(s1=0.5, s3=0.6, s2=0.55, r1=0.4, r2=0.45, r3=0.49, t1=0.3, t2=0.31, d1=0.32, d2=0.33)
+    assert headline_arm(many, "s1", None) == "t1"
+    assert shown_arms(many, "s1", None) == ["s1", "s3", "r1", "r2", "t1", "d1"]
+    assert shown_arms(many, "r3", None) == ["s3", "r1", "r2", "r3", "t1", "d1"]
+    assert headline_arm(many, "s1", {"arm": "d2"}) == "d2"
+    few = arms(s1=0.5, t1=0.3)
+    assert shown_arms(few, "s1", None) == ["s1", "t1"]
+    assert headline_arm(arms(s1=0.5), "s1", None) == "s1"
+    failed = arms(s1=0.5) | {"t1": {"kind": "two-stage"}}
+    assert (headline_arm(failed, "s1", None), shown_arms(failed, "s1", None)) == ("s1", ["s1"])
+
+
+def test_looks_within_epochs_are_the_curve_where_there_are_some():
+    epochs = [{"epoch": epoch, "examples": 100, "train": {"hard": 0.5, "loss": 0.9},
+               "validation": {"log_loss": 0.3, "auc": None}} for epoch in (1, 2)]
+    assert curve({"epochs": epochs}) == [
+        {"epoch": 1.0, "examples": 100, "train_loss": 0.5, "log_loss": 0.3, "auc": None},
+        {"epoch": 2.0, "examples": 200, "train_loss": 0.5, "log_loss": 0.3, "auc": None}]
+    looks = [{"epoch": 0.5, "examples": 50, "train_loss": 0.6, "log_loss": 0.4, "auc": 0.7}]
+    assert curve({"epochs": epochs, "curve": looks}) == looks
+
+
+def test_a_diagnosis_is_found_beside_or_below(tmp_path):
+    assert diagnosis(tmp_path) is None
+    content = {"verdict": "none", "confidence": 0.9, "before": 0.6, "border": 0.0, "border_low": 0.0,
+               "border_high": 0.0, "end": 0.0, "blamed": [], "stop_after_epochs": 1, "controls": {}}
+    (tmp_path / "diagnosis").mkdir()
+    path = tmp_path / "diagnosis" / "diagnosis.json"
+    path.write_text(json.dumps(content))
+    found = diagnosis(tmp_path)
+    assert found["verdict"] == "none"
+    assert found["advice"][0].startswith("none (confidence 90%)")
+    path.write_text("{}")
+    with pytest.raises(UserError, match="is no diagnosis of this version"):
+        diagnosis(tmp_path)
+
+
+def test_results_are_readable_text():
+    tree = {"list": [1, 2.5, None, "a, [b]"], "nested": [{"x": [1]}, []], "text": "[\n 1,\n 2\n]", "ü": True}
+    text = as_text(tree)
+    assert json.loads(text) == tree
+    assert '"nested": [\n  {\n   "x": [1]\n  },\n  []\n ]' in text
+    assert "ü" in text
+
+
+def test_everything_is_written(tmp_path):
+    study = make_study(tmp_path)
+    results = write_study(study)
+    assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
+    for name in ("report.html", "report.md"):
+        assert "did not finish (broken, seed 1: the loss is not finite)" in (tmp_path / name).read_text()
+    assert results["seeds"] == list(SEEDS)

@@ -1,0 +1,59 @@
+"""What pieces took, to say how long others will."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.experiments.pieces import Piece
+
+FILE = "costs.json"
+
+
+class Costs:
+    """Seconds and memory of the pieces in an output folder, and the time that the experiment took by the clock.
+
+    Args:
+      root: the experiment's output.
+    """
+
+    def __init__(self, root: Path):
+        self._path = root / FILE
+        content: dict[str, Any] = json.loads(self._path.read_text()) if self._path.is_file() else {}
+        self._pieces: dict[str, dict[str, Any]] = content.get("pieces", {})
+        self.wall_seconds: float = content.get("wall_seconds", 0.0)
+
+    def add(self, piece: Piece, seconds: float, peak_rss_bytes: int) -> None:
+        """Notes a piece that is finished; what an interrupted attempt took is not in it."""
+        self._pieces[piece.title] = {"kind": piece.kind, "work": piece.work, "seconds": seconds,
+                                     "peak_rss_bytes": peak_rss_bytes}
+        self._save()
+
+    def add_wall(self, seconds: float) -> None:
+        """Notes time by the clock."""
+        self.wall_seconds += seconds
+        self._save()
+
+    def seconds(self, pieces: Iterable[Piece]) -> float:
+        """What these took, as far as it is known."""
+        return float(sum(self._pieces[piece.title]["seconds"] for piece in pieces if piece.title in self._pieces))
+
+    def peak_rss_bytes(self) -> int:
+        """Of the largest process."""
+        return max((int(entry["peak_rss_bytes"]) for entry in self._pieces.values()), default=0)
+
+    def estimate(self, pieces: Iterable[Piece]) -> float | None:
+        """Seconds that these will take one after another, by others of their kinds; None where a kind is new."""
+        total = 0.0
+        for piece in pieces:
+            known = [entry for entry in self._pieces.values() if entry["kind"] == piece.kind]
+            if not known:
+                return None
+            total += piece.work * sum(entry["seconds"] for entry in known) / sum(entry["work"] for entry in known)
+        return total
+
+    def _save(self) -> None:
+        write_text(self._path, json.dumps({"pieces": self._pieces, "wall_seconds": self.wall_seconds}, indent=2) + "\n")

@@ -1,0 +1,96 @@
+"""An experiment's file: what is compared, on which logs, with which seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from tfrs_pretrain.config.load import one_line, read_yaml
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import Strict
+
+NAME = r"^[A-Za-z0-9_.-]+$"
+Settings = dict[str, Any]
+
+
+class CompleteJourneyLogs(Strict):
+    """The bundled purchases, with derived exposures."""
+
+    source: Literal["completejourney"]
+
+
+class PlantedLogs(Strict):
+    """Synthetic logs of known factors."""
+
+    source: Literal["planted"]
+    users: int = Field(300, ge=1)
+    items: int = Field(400, ge=1)
+    engagements: int = Field(20000, ge=1)
+    impressions: int = Field(8000, ge=1)
+
+
+class GivenLogs(Strict):
+    """What ``--data`` names: KuaiRand-Pure's files, raw logs as the Beam jobs read them, or a finished dataset."""
+
+    source: Literal["kuairand", "raw", "dataset"]
+
+
+Logs = Annotated[CompleteJourneyLogs | PlantedLogs | GivenLogs, Field(discriminator="source")]
+
+
+class BestOf(Strict):
+    """The arm with the lowest validation log loss, averaged over the seeds."""
+
+    best_of: list[str] = Field(min_length=1)
+
+
+class ArmDefinition(Strict):
+    """One way to train, or one for each value of ``each``. Keys are dotted; below ``arm.`` they are the arm's own."""
+
+    set: Settings = Field({}, description="key -> value")
+    each: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {}, description="key -> values: an arm for every combination, its values behind the name")
+    choose: dict[str, Annotated[list[Any], Field(min_length=1)]] | list[Settings] = Field(
+        {}, description="key -> values, all combinations of which are candidates; or the candidates themselves")
+    teacher: str | None = Field(None, description="arm whose trained ranker teaches this one, with the same seed")
+
+
+class Experiment(Strict):
+    """The whole file."""
+
+    title: str
+    config: str | None = Field(None, description="configuration that all arms share: a bundled name, or a file "
+                                                 "relative to this one (null: what the dataset was built with)")
+    logs: Logs
+    set: Settings = Field({}, description="key -> value, for all arms")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    baseline: str | BestOf
+    arms: dict[Annotated[str, Field(pattern=NAME)], ArmDefinition] = Field(min_length=1)
+
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _nothing_to_say_is_enough(cls, arms: Any) -> Any:
+        return {name: arm or {} for name, arm in arms.items()} if isinstance(arms, dict) else arms
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Experiment:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds {self.seeds} repeat: name each once")
+        if self.config is None and self.logs.source != "dataset":
+            raise ValueError("config is missing: only a dataset brings its own")
+        return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Reads the file.
+
+    Raises:
+      UserError: it is missing or not YAML, a key is unknown, or a value is out of its range.
+    """
+    tree = read_yaml(str(path), "experiment")
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(one_line(f"experiment {str(path)!r}", error, "README.md lists them")) from error

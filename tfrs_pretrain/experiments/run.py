@@ -1,0 +1,257 @@
+"""``tfrs-pretrain experiment``: settings are chosen on validation, then every arm is trained with every seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from pydantic_core import to_jsonable_python
+
+from tfrs_pretrain.artifacts import read_manifest, write_text
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.arms import Arm, baselines, expand, selected
+from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.definition import Settings, load_experiment
+from tfrs_pretrain.experiments.ledger import Ledger
+from tfrs_pretrain.experiments.lock import working_in
+from tfrs_pretrain.experiments.pieces import EMBEDDINGS, RANKER, Piece
+from tfrs_pretrain.experiments.planner import OWN, Planner
+from tfrs_pretrain.experiments.scheduler import Scheduler
+from tfrs_pretrain.schema import KEY
+from tfrs_pretrain.stages import peak_rss_bytes
+from tfrs_pretrain.study import Failure, Run, StudiedArm, Study, Trial
+
+CHOSEN_BY = "log_loss"  # of the validation impressions, the lowest
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What is asked for beside the file.
+
+    Attributes:
+      data: folder of given logs or of a dataset.
+      arms: names to keep, all if empty; the baseline is always kept.
+      seeds: to use instead of the file's, if any.
+    """
+
+    data: Path | None = None
+    arms: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+
+
+class Plan:
+    """An experiment's arms, configurations and pieces.
+
+    Args:
+      path: of the file.
+      selection: what is asked for beside it.
+
+    Attributes:
+      experiment: the file's content.
+      seeds: in use.
+      arms: in use, in the order of the file.
+      baselines: arms that differences may be to.
+      planner: makes pieces.
+
+    Raises:
+      UserError: the file, an arm's settings or the selection is not valid.
+    """
+
+    def __init__(self, path: Path, selection: Selection):
+        self.experiment = load_experiment(path)
+        self.seeds = list(selection.seeds or self.experiment.seeds)
+        every = expand(self.experiment)
+        self.planner = Planner(self.experiment, path, selection.data)
+        self.baselines = baselines(self.experiment, every)
+        self.arms = selected(every, selection.arms, self.baselines)
+        self._known = {arm.name: arm for arm in every}
+        for arm in self.arms:  # all that is wrong is said before the first minute of work
+            for settings in arm.candidates:
+                self.config(arm, settings)
+
+    def config(self, arm: Arm, settings: Settings) -> Config:
+        """Of one of the arm's candidates."""
+        return self.planner.arm_config(arm.name, settings, taught=arm.teacher is not None)
+
+    def ranker(self, arm: Arm, settings: Settings, seed: int, *, test: bool = True) -> Piece:
+        """The ranker of one of the arm's candidates."""
+        teacher = None
+        if arm.teacher:
+            one = self._known[arm.teacher]
+            teacher = self.ranker(one, one.candidates[0], seed)
+        return self.planner.ranker(self.config(arm, settings), seed, test=test, teacher=teacher)
+
+    def trials(self, arm: Arm) -> list[Piece]:
+        """One ranker for each candidate; none where there is nothing to choose."""
+        if len(arm.candidates) == 1:
+            return []
+        return [self.ranker(arm, settings, self.seeds[0], test=False) for settings in arm.candidates]
+
+    def settings_digest(self, arm: Arm, settings: Settings) -> str:
+        """Names one of the arm's candidates, whatever the seed."""
+        teacher = self._known[arm.teacher] if arm.teacher else None
+        return self.planner.settings_digest(
+            self.config(arm, settings), self.config(teacher, teacher.candidates[0]) if teacher else None)
+
+
+def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int, threads: int) -> Study:
+    """Makes all pieces that are not there yet, and writes and returns what was found.
+
+    A killed run continues: finished pieces are kept, unfinished ones continue from their checkpoints. Validation
+    decides every choice; test is scored for chosen settings alone.
+
+    Args:
+      path: of the experiment's file.
+      output: folder of the experiment, which one process at a time works in.
+      selection: what is asked for beside the file.
+      jobs: processes.
+      threads: of each.
+
+    Raises:
+      UserError: the file is not valid, another process works in the folder, or no run of the baseline ended well.
+      SystemExit: SIGTERM came (code 143).
+    """
+    plan = Plan(path, selection)
+    with working_in(output):
+        write_text(output / "experiment.yaml", path.read_text())
+        costs, ledger = Costs(output), Ledger(output)
+        started = time.monotonic()
+        try:
+            with Scheduler(output, jobs, threads, costs) as scheduler:
+                chosen, failures = _work(plan, output, scheduler, ledger)
+        finally:
+            costs.add_wall(time.monotonic() - started)
+        arms = [_studied(plan, arm, chosen.get(arm.name), failures, output) for arm in plan.arms]
+        arms = _on_the_same_impressions(arms, baseline := _baseline(plan, arms))
+        done = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
+        study = Study(
+            folder=output, title=plan.experiment.title, config=plan.planner.config, baseline=baseline, arms=arms,
+            seconds=_seconds(costs, done), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
+            commands=[_command(path, output, selection)],
+            logs=read_manifest(logs.folder(output), "logs") if (logs := plan.planner.logs) else None,
+            test_looks={arm.name: ledger.count(arm.name) for arm in plan.arms})
+        study.save()
+        return study
+
+
+def _work(plan: Plan, output: Path, scheduler: Scheduler, ledger: Ledger) -> tuple[
+        dict[str, Settings], Mapping[Piece, str]]:
+    """Chooses, trains, and returns the chosen settings of the arms that have some, and what failed."""
+    chosen = {arm.name: arm.candidates[0] for arm in plan.arms if len(arm.candidates) == 1}
+    scheduler.run([*(piece for arm in plan.arms for piece in plan.trials(arm)), *_finals(plan, chosen, ledger)])
+    for arm in plan.arms:
+        best = choose([_validation(piece, output) for piece in plan.trials(arm)])
+        if best is not None:
+            chosen[arm.name] = arm.candidates[best]
+    scheduler.run(_finals(plan, chosen, ledger))
+    return chosen, scheduler.failures
+
+
+def choose(validations: Sequence[Mapping[str, float] | None]) -> int | None:
+    """Place of the candidate with the lowest validation log loss, the first of equals; None if none was judged."""
+    judged = [(found[CHOSEN_BY], place) for place, found in enumerate(validations) if found]
+    return min(judged)[1] if judged else None
+
+
+def _finals(plan: Plan, chosen: Mapping[str, Settings], ledger: Ledger) -> list[Piece]:
+    """The rankers that test judges, noted as such."""
+    arms = [arm for arm in plan.arms if arm.name in chosen]
+    for arm in arms:
+        ledger.add(arm.name, plan.settings_digest(arm, chosen[arm.name]))
+    return [plan.ranker(arm, chosen[arm.name], seed) for seed in plan.seeds for arm in arms]
+
+
+def _validation(piece: Piece, output: Path) -> dict[str, float] | None:
+    """Metrics of a ranker; None if it is not there."""
+    if not piece.is_finished(output):
+        return None
+    metrics = read_manifest(piece.folder(output), "ranker")["metrics"]["validation"]
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def _studied(plan: Plan, arm: Arm, settings: Settings | None, failures: Mapping[Piece, str], output: Path
+             ) -> StudiedArm:
+    tried = list(zip(arm.candidates, plan.trials(arm), strict=False))
+    trials = [Trial(to_jsonable_python(candidate), plan.seeds[0], found) for candidate, piece in tried
+              if (found := _validation(piece, output))]
+    failed = [Failure(plan.seeds[0], f"trial of {candidate}: {failures[piece]}") for candidate, piece in tried
+              if piece in failures]
+    if settings is None:
+        return StudiedArm(arm.name, {}, (), trials, failed)
+    runs, dataset = [], plan.planner.dataset_folder(plan.config(arm, settings), output)
+    for seed in plan.seeds:
+        piece = plan.ranker(arm, settings, seed)
+        if piece in failures:
+            failed.append(Failure(seed, failures[piece]))
+            continue
+        rows = [need for need in piece.needs if need.kind == EMBEDDINGS]
+        runs.append(Run(seed, piece.folder(output), rows[0].folder(output) if rows else None, dataset))
+    own = to_jsonable_python(settings) | ({f"{OWN}distillation.teacher": arm.teacher} if arm.teacher else {})
+    return StudiedArm(arm.name, own, runs, trials, failed)
+
+
+def _baseline(plan: Plan, arms: Sequence[StudiedArm]) -> str:
+    """The arm that differences are to; of several, the one with the lowest validation log loss over its seeds.
+
+    Raises:
+      UserError: none of them has a run.
+    """
+    wanted = plan.baselines
+    losses = {arm.name: float(np.mean([read_manifest(run.ranker, "ranker")["metrics"]["validation"][CHOSEN_BY]
+                                       for run in arm.runs])) for arm in arms if arm.name in wanted and arm.runs}
+    if not losses:
+        reasons = [failure.reason for arm in arms if arm.name in wanted for failure in arm.failures]
+        raise UserError(f"no run of the baseline {' or '.join(wanted)} ended well, so there is nothing to compare "
+                        f"with; first reason: {reasons[0]}")
+    return min(losses, key=losses.__getitem__)
+
+
+def _on_the_same_impressions(arms: Sequence[StudiedArm], baseline: str) -> list[StudiedArm]:
+    """The arms, without the runs whose test impressions are not the baseline's: their differences mean nothing."""
+    first = next(arm.runs[0] for arm in arms if arm.name == baseline)
+    expected, keys = _test_keys(first), {first.dataset: _test_keys(first)}
+    checked = []
+    for arm in arms:
+        for run in arm.runs:
+            if run.dataset not in keys:
+                keys[run.dataset] = _test_keys(run)
+        other = [run for run in arm.runs if not np.array_equal(keys[run.dataset], expected)]
+        failures = [Failure(run.seed, f"it was tested on {len(keys[run.dataset])} impressions that are not the "
+                                      f"{len(expected)} of {baseline!r}") for run in other]
+        checked.append(dataclasses.replace(arm, runs=[run for run in arm.runs if run not in other],
+                                           failures=[*arm.failures, *failures]))
+    return checked
+
+
+def _test_keys(run: Run) -> np.ndarray:
+    """int64 [n], sorted."""
+    return np.sort(pq.read_table(run.ranker / "predictions" / "test.parquet", columns=[KEY])[KEY].to_numpy())
+
+
+def _pieces(plan: Plan, arm: Arm, settings: Settings | None) -> list[Piece]:
+    """All that an arm needs, its trials included."""
+    finals = [plan.ranker(arm, settings, seed) for seed in plan.seeds] if settings is not None else []
+    return [need for piece in (*plan.trials(arm), *finals) for need in piece.with_needs()]
+
+
+def _seconds(costs: Costs, pieces: Collection[Piece]) -> dict[str, float]:
+    """By part: sums over pieces, which ran side by side; ``total`` is by the clock, over all commands."""
+    unique = set(pieces)
+    kinds = {"stage_one": {EMBEDDINGS}, "stage_two": {RANKER}}
+    kinds = {"data": {piece.kind for piece in unique} - {EMBEDDINGS, RANKER}, **kinds}
+    parts = {name: costs.seconds(piece for piece in unique if piece.kind in of) for name, of in kinds.items()}
+    return {**parts, "total": costs.wall_seconds}
+
+
+def _command(path: Path, output: Path, selection: Selection) -> str:
+    words = ["tfrs-pretrain", "experiment", str(path), "--output", str(output)]
+    words += ["--data", str(selection.data)] if selection.data else []
+    words += [word for arm in selection.arms for word in ("--arm", arm)]
+    words += [word for seed in selection.seeds for word in ("--seed", str(seed))]
+    return shlex.join(words)

@@ -1,0 +1,151 @@
+"""Makes pieces in the order in which they need each other, several at a time, and outlives workers that die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.text import Text
+
+from tfrs_pretrain.experiments.board import Board, watching
+from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.pieces import KINDS, Piece
+from tfrs_pretrain.experiments.workers import Answer, Worker
+from tfrs_pretrain.progress import console
+from tfrs_pretrain.training.termination import EXIT_CODE, Termination, noticing_sigterm
+
+ATTEMPTS = 2  # for a piece whose worker dies; one that says why it failed is not tried again
+GLANCE = 0.5  # seconds between looks for a wish to stop
+
+
+class Scheduler:
+    """Workers and what they have made; a context manager that ends them.
+
+    Args:
+      root: the experiment's output.
+      jobs: most workers.
+      threads: of each.
+      costs: where the pieces' are noted.
+
+    Attributes:
+      failures: piece -> reason, of those that could not be made.
+    """
+
+    def __init__(self, root: Path, jobs: int, threads: int, costs: Costs):
+        self._root, self._jobs, self._threads, self._costs = root, jobs, threads, costs
+        self._workers: list[Worker] = []
+        self._started: dict[Piece, float] = {}
+        self._deaths: dict[Piece, int] = {}
+        self.failures: dict[Piece, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        for worker in self._workers:
+            if worker.piece is None:
+                worker.end()
+            else:
+                worker.terminate()
+        for worker in self._workers:
+            worker.join()
+        if kind in (KeyboardInterrupt, SystemExit):
+            console.print(Text("stopped; the same command continues", style="dim"))
+
+    def run(self, pieces: Iterable[Piece]) -> None:
+        """Makes these pieces and all that they need, but for those that are there or have failed before.
+
+        Raises:
+          SystemExit: SIGTERM came (code 143).
+        """
+        wanted = dict.fromkeys(need for piece in pieces for need in piece.with_needs())
+        waiting = sorted((piece for piece in wanted if piece not in self.failures
+                          and not piece.is_finished(self._root)), key=_urgency)
+        with noticing_sigterm() as termination, watching(len(waiting)) as board:
+            while waiting or self._started:
+                self._give_up_blocked(waiting, board)
+                self._start_ready(waiting, board)
+                self._collect(waiting, board)
+                _stop_if(termination)
+
+    def _give_up_blocked(self, waiting: list[Piece], board: Board) -> None:
+        for piece in [*waiting]:
+            blocking = [need for need in piece.needs if need in self.failures]
+            if blocking:
+                waiting.remove(piece)
+                self._fail(piece, f"needs {blocking[0].title}, which failed: {self.failures[blocking[0]]}", board)
+
+    def _start_ready(self, waiting: list[Piece], board: Board) -> None:
+        for piece in [*waiting]:
+            if len(self._started) == self._jobs:
+                return
+            if all(need.is_finished(self._root) for need in piece.needs):
+                waiting.remove(piece)
+                self._started[piece] = time.monotonic()
+                self._idle_worker().start(piece)
+                board.started(piece)
+
+    def _idle_worker(self) -> Worker:
+        for worker in self._workers:
+            if worker.piece is None and not worker.is_spent:
+                return worker
+        for worker in [worker for worker in self._workers if worker.piece is None]:
+            worker.end()
+            worker.join()
+            self._workers.remove(worker)
+        self._workers.append(Worker(self._root, self._threads))
+        return self._workers[-1]
+
+    def _collect(self, waiting: list[Piece], board: Board) -> None:
+        """Waits for a moment or an answer, and takes what came."""
+        busy = {worker.connection: worker for worker in self._workers if worker.piece}
+        for connection in wait(list(busy), GLANCE):
+            worker = busy[connection]  # type: ignore[index]
+            piece = worker.piece
+            assert piece is not None
+            answer, seconds = worker.answer(), time.monotonic() - self._started.pop(piece)
+            if answer is None:
+                self._workers.remove(worker)
+                self._retry(piece, worker.ended_how(), waiting, board)
+            elif answer.reason or not piece.is_finished(self._root):
+                self._fail(piece, answer.reason or "it was made, and is not there", board)
+            else:
+                self._finish(piece, seconds, answer, waiting, board)
+
+    def _finish(self, piece: Piece, seconds: float, answer: Answer, waiting: list[Piece], board: Board) -> None:
+        self._costs.add(piece, seconds, answer.peak_rss_bytes)
+        left = self._costs.estimate([*waiting, *self._started])
+        board.finished(piece, seconds, None if left is None else left / self._jobs)
+
+    def _retry(self, piece: Piece, how: str, waiting: list[Piece], board: Board) -> None:
+        self._deaths[piece] = self._deaths.get(piece, 0) + 1
+        if self._deaths[piece] == ATTEMPTS:
+            self._fail(piece, f"{how}, {ATTEMPTS} times; it said last: {_last_words(piece.words(self._root))}", board)
+        else:
+            board.failed(piece, f"{how}; it is tried again")
+            waiting.insert(0, piece)
+
+    def _fail(self, piece: Piece, reason: str, board: Board) -> None:
+        self.failures[piece] = reason
+        board.failed(piece, reason)
+
+
+def _urgency(piece: Piece) -> tuple[int, float]:
+    """What others need first, the longest of it first; rankers stay in the order of the arms."""
+    last = piece.kind == KINDS[-1]
+    return KINDS.index(piece.kind), 0.0 if last else -piece.work
+
+
+def _last_words(path: Path) -> str:
+    lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing") + f" ({path})"
+
+
+def _stop_if(termination: Termination) -> None:
+    if termination.requested:
+        raise SystemExit(EXIT_CODE)

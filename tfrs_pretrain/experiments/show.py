@@ -1,0 +1,54 @@
+"""An experiment as people read it: before it runs, and when it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tfrs_pretrain.experiments.board import duration
+from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.pieces import KINDS, Piece
+from tfrs_pretrain.experiments.run import Plan
+from tfrs_pretrain.study import Study
+
+
+def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
+    """Prints what would be made, what is there and what is shared."""
+    arms = Table("arm", "candidates", "pieces", "of them its own", box=None)
+    uses = {arm.name: dict.fromkeys(need for piece in _rankers(plan, arm.name) for need in piece.with_needs())
+            for arm in plan.arms}
+    users = Counter(piece for needed in uses.values() for piece in needed)
+    for arm in plan.arms:
+        own = sum(users[piece] == 1 for piece in uses[arm.name])
+        arms.add_row(arm.name, str(len(arm.candidates)), str(len(uses[arm.name])), str(own))
+    console.print(arms)
+    kinds = Table("pieces", "needed", "there", "to make", box=None)
+    for kind in KINDS:
+        pieces = [piece for piece in users if piece.kind == kind]
+        there = sum(piece.is_finished(output) for piece in pieces)
+        kinds.add_row(kind, str(len(pieces)), str(there), str(len(pieces) - there))
+    console.print(kinds)
+    left = Costs(output).estimate(piece for piece in users if not piece.is_finished(output))
+    if left is not None:
+        console.print(f"about {duration(left / jobs)} of work left with {jobs} jobs", highlight=False)
+    if any(len(arm.candidates) > 1 for arm in plan.arms):
+        console.print("an arm with candidates is counted as if its first one were chosen", style="dim")
+
+
+def show_failures(study: Study, console: Console) -> bool:
+    """Prints which runs are missing and why; whether there are any."""
+    failures = [(arm.name, failure) for arm in study.arms for failure in arm.failures]
+    for arm, failure in failures:
+        console.print(Text("failed: ", style="red").append(f"{arm}, seed {failure.seed}: {failure.reason}",
+                                                           style="not red"), soft_wrap=True)
+    return bool(failures)
+
+
+def _rankers(plan: Plan, name: str) -> list[Piece]:
+    [arm] = [arm for arm in plan.arms if arm.name == name]
+    return [*plan.trials(arm), *(plan.ranker(arm, arm.candidates[0], seed) for seed in plan.seeds)]
+

@@ -1,0 +1,152 @@
+"""Whether rows know what an item is, though nobody told them: neighbours of one category, and a picture.
+
+A picture alone proves nothing, so each comes with its neighbour purity: the share of an item's nearest rows, by cosine,
+that have its category, beside the share that chance would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT
+from tfrs_pretrain.ranking.predict import MISSING_VALUE, UNKNOWN
+from tfrs_pretrain.results.selection import best
+from tfrs_pretrain.schema import ITEM_ROW
+from tfrs_pretrain.study import Run, StudiedArm, Study
+
+NEIGHBOURS = 10
+# Rows of rarer items have hardly moved from where they started.
+LEAST_ENGAGEMENTS = 5
+JUDGED, DRAWN, CATEGORIES = 8000, 1200, 8
+# A feature colours the map if it has from 2 to so many values, the most of them; more are as good as ids.
+READABLE = 40
+
+
+def embedding_map(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """PCA of item rows by category: Stage I's, those of the best warm arm, those of an arm from scratch.
+
+    Items are those of the scored impressions with a known category and at least LEAST_ENGAGEMENTS engagements in the
+    pretraining window. None where no item feature has a readable number of values, or no table of item rows is there.
+    """
+    by_name = {arm.name: arm for arm in study.arms if arm.runs}
+    run = by_name[study.baseline].runs[0]
+    features = [feature.name for feature in study.config.schema_.features
+                if feature.source == "items" and feature.kind == "categorical"]
+    found = item_categories(run, features)
+    if found is None:
+        return None
+    feature, items, categories = found
+    tables = _tables(by_name, arms, study.baseline)
+    places = np.random.default_rng(0).permutation(len(items))[:JUDGED]
+    items, categories = items[places], categories[places]
+    names, counts = np.unique(categories, return_counts=True)
+    largest = names[np.argsort(-counts, kind="stable")][:CATEGORIES]
+    maps = [{"title": title, **_map(rows[items], categories)} for title, rows in tables if len(rows) > items.max()]
+    if not maps:
+        return None
+    shown = categories[:DRAWN]
+    return {"feature": feature, "values": len(names), "most_values": READABLE, "items": len(items), "drawn": len(shown),
+            "neighbours": NEIGHBOURS, "least_engagements": LEAST_ENGAGEMENTS, "chance": chance(categories),
+            "categories": [str(name) for name in largest],
+            "category": [int(np.flatnonzero(largest == name)[0]) if name in largest else -1 for name in shown],
+            "maps": maps}
+
+
+def item_categories(run: Run, features: Sequence[str]) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """The feature to colour by, int64 [n] item rows and [n] their values, from a run's scored impressions."""
+    paths = sorted((run.ranker / "predictions").glob("*.parquet"))
+    there = set(pq.read_schema(paths[0]).names) if paths else set()
+    names = [name for name in features if FEATURE + name in there]
+    if not names or ITEM_COUNT not in there:
+        return None
+    columns = [ITEM_ROW, ITEM_COUNT, *(FEATURE + name for name in names)]
+    scored = pa.concat_tables([pq.read_table(path, columns=columns) for path in paths])
+    items, first = np.unique(scored[ITEM_ROW].to_numpy(), return_index=True)
+    scored = scored.take(pa.array(first))
+    often = scored[ITEM_COUNT].to_numpy() >= LEAST_ENGAGEMENTS
+    found: list[tuple[str, np.ndarray, np.ndarray]] = []
+    for name in names:
+        values = np.array(scored[FEATURE + name].cast(pa.string()).to_pylist(), dtype=str)
+        kept = often & ~np.isin(values, (UNKNOWN, MISSING_VALUE))
+        if 2 <= len(np.unique(values[kept])) <= READABLE:
+            found.append((name, items[kept], values[kept]))
+    return max(found, key=lambda one: len(np.unique(one[2])), default=None)
+
+
+def principal_components(rows: np.ndarray, components: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """float64 [n, components] coordinates along the directions of largest variance, and [components] shares of it.
+
+    The sign of each direction is that which makes the largest coordinate positive.
+    """
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    coordinates = centred @ directions[:, ::-1][:, :components]
+    peaks = coordinates[np.abs(coordinates).argmax(axis=0), np.arange(coordinates.shape[1])]
+    return coordinates * np.where(peaks < 0, -1, 1), variances[::-1][:components] / max(variances.sum(), 1e-300)
+
+
+def neighbour_purity(rows: np.ndarray, categories: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
+    """Mean share of each row's nearest rows by cosine, itself left out, that have its category.
+
+    Args:
+      rows: float [n, dim], n above ``neighbours``.
+      categories: [n].
+      neighbours: how many.
+    """
+    unit = _unit(rows)
+    shares = []
+    for start in range(0, len(unit), 1024):
+        similar = unit[start:start + 1024] @ unit.T
+        similar[np.arange(len(similar)), start + np.arange(len(similar))] = -np.inf
+        nearest = np.argpartition(-similar, neighbours - 1, axis=1)[:, :neighbours]
+        shares.append((categories[nearest] == categories[start:start + 1024, None]).mean(axis=1))
+    return float(np.concatenate(shares).mean())
+
+
+def chance(categories: np.ndarray) -> float:
+    """Probability that another item, drawn at random, has an item's category."""
+    _, counts = np.unique(categories, return_counts=True)
+    return float((counts * (counts - 1)).sum() / (len(categories) * (len(categories) - 1)))
+
+
+def _map(rows: np.ndarray, categories: np.ndarray) -> dict[str, Any]:
+    points, explained = principal_components(_unit(rows))
+    points = points[:DRAWN] / max(np.abs(points).max(), 1e-12)
+    return {"purity": neighbour_purity(rows, categories) if len(rows) > NEIGHBOURS else None,
+            "dim": rows.shape[1], "explained": [round(float(share), 4) for share in explained],
+            "x": np.round(points[:, 0], 3).tolist(), "y": np.round(points[:, 1], 3).tolist()}
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1, as cosine sees them."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def _tables(by_name: Mapping[str, StudiedArm], arms: Mapping[str, Mapping[str, Any]],
+            baseline: str) -> list[tuple[str, np.ndarray]]:
+    """Titles and item rows, as far as they are at hand."""
+    warm = best(arms, [name for name in by_name if arms[name]["transfer"]["item"] == "warm_start"])
+    scratch = [name for name in (baseline, *by_name) if arms[name]["transfer"]["item"] == "scratch"]
+    tables = []
+    start = by_name[warm].runs[0].embeddings if warm else None
+    if start is not None:
+        tables.append(("Stage I", np.asarray(Embeddings.open(start).rows("item"))))
+    for name in filter(None, (warm, scratch[0] if scratch else None)):
+        path = by_name[name].runs[0].ranker / "tables" / f"{_item_table(by_name[name].runs[0].ranker)}.npy"
+        if path.is_file():
+            tables.append((name, np.load(path)))
+    return tables
+
+
+def _item_table(ranker: Path) -> str:
+    """Name of the table that the item's rows are in."""
+    inputs = read_manifest(ranker, "ranker")["inputs"]["rows"]
+    return next((str(entry["table"]) for entry in inputs if entry["column"] == ITEM_ROW), ITEM_ROW)
