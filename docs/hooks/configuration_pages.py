@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
+from tfrs_pretrain.experiments.definition import Experiment
 
 Node = dict[str, Any]
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -27,9 +28,11 @@ def configuration_pages() -> dict[str, str]:
     links = [f"- [`{name}`]({name}.md): {node['description']}" for name, node in sections.items()]
     pages["configuration/index.md"] = "\n".join([
         "# Configuration", "", _INTRODUCTION, "", "## Sections", "", *links,
-        "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`", "", "## Keys outside a section", "",
+        "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
+        "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`", "", "## Keys outside a section", "",
         *_keys("", plain, schema)])
     pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
+    pages["configuration/experiment.md"] = _file_page("An experiment", _EXPERIMENT, Experiment)
     return pages
 
 
@@ -46,6 +49,10 @@ These pages are generated from the code that reads the file."""
 _GATE = """\
 What a candidate must show before it replaces the live model: the YAML file of `tfrs-pretrain promote --gate`. All that
 it asks must hold; see [judging](../method.md#judging)."""
+
+_EXPERIMENT = """\
+Ways to train, compared over several seeds: the YAML file of `tfrs-pretrain experiment`. `experiments/` in the
+repository has those that the overview reports. Settings are chosen on validation, and test is scored once an arm."""
 
 
 def _section(name: str, node: Node, schema: Node) -> str:
@@ -89,8 +96,8 @@ def _models_at(path: str, node: Node) -> Iterator[tuple[str, str]]:
         yield from _models_at(path, option)
     if "items" in node:
         yield from _models_at(f"{path}[]", node["items"])
-    if isinstance(node.get("additionalProperties"), dict):
-        yield from _models_at(f"{path}.<{_key_words(node)}>", node["additionalProperties"])
+    if isinstance(values := _values(node), dict):
+        yield from _models_at(f"{path}.<{_key_words(node)}>", values)
 
 
 def _references(node: Node) -> bool:
@@ -120,8 +127,10 @@ def _default(node: Node) -> str:
     return f"default `{text.removesuffix('...' + chr(10)).strip()}`"
 
 
-def _type(node: Node) -> str:
+def _type(node: Node | Literal[True]) -> str:
     """What a key may hold, in words."""
+    if node is True:
+        return "any value"
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
         return f"[{name}](#{name})"
@@ -130,16 +139,33 @@ def _type(node: Node) -> str:
         return " or ".join(dict.fromkeys(_type(option) for option in options))
     if "enum" in node or "const" in node:
         return ", ".join(f"`{value}`" for value in node.get("enum", [node.get("const")]))
-    if node["type"] == "array":
-        least = f" (at least {node['minItems']})" if node.get("minItems") else ""
-        return f"list of {_type(node['items'])}{least}".replace("list of integer", "list of integers")
-    if node["type"] == "object":
-        return f"mapping of {_key_words(node)} to {_type(node['additionalProperties'])}"
+    containers = {"array": _list_type, "object": _mapping_type}
+    return containers.get(node.get("type", ""), _plain_type)(node)
+
+
+def _list_type(node: Node) -> str:
+    least = f" (at least {node['minItems']})" if node.get("minItems") else ""
+    return f"list of {_type(node['items'])}{least}".replace("list of integer", "list of integers")
+
+
+def _mapping_type(node: Node) -> str:
+    return f"mapping of {_key_words(node)} to {_type(_values(node))}"
+
+
+def _plain_type(node: Node) -> str:
+    if "type" not in node:
+        return "any value"
     words = FORMATS.get(node.get("format", ""), WORDS.get(node["type"], node["type"]))
     limits = [f"{sign} {node[bound]:g}" for bound, sign in BOUNDS.items() if bound in node]
     limits += [f"matching `{node['pattern']}`"] if "pattern" in node else []
     limits += ["not empty"] if node.get("minLength") else []
     return " ".join([words, ", ".join(limits)]).strip()
+
+
+def _values(node: Node) -> Node | Literal[True]:
+    """What a mapping holds."""
+    by_pattern = list(node.get("patternProperties", {}).values())
+    return by_pattern[0] if by_pattern else node.get("additionalProperties", True)
 
 
 def _key_words(node: Node) -> str:

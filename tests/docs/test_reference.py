@@ -15,6 +15,7 @@ from beam_pipelines.validate_examples import ValidationOptions
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
+from tfrs_pretrain.experiments.definition import Experiment
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -57,7 +58,7 @@ def plain(text: str) -> str:
     return re.sub(r"[`\s]+", " ", text.replace("&lt;", "<")).lower()
 
 
-@pytest.mark.parametrize("root", [Config, Gate])
+@pytest.mark.parametrize("root", [Config, Gate, Experiment])
 def test_every_key_has_its_words_in_the_reference(root, configuration):
     text = "\n".join(configuration.values())
     missing = []

@@ -90,6 +90,17 @@ def test_scores_are_the_rankers_on_the_raw_values(shop, shown, ask):
     assert (np.diff(scores) <= 1e-7).all()
 
 
+def test_user_features_are_those_of_the_user(shop, shown):
+    countries = {line["member"]: line["country"] for line in shop.raw["users"].to_pylist()}
+    ranker = load_ranker(shop.ranker, shop.dataset)
+    users = sorted({line["member"] for line in shown})[:6]
+    assert len({countries[user] for user in users}) > 2
+    for user in users:
+        found = find_features(shop.dataset, ranker.inputs.columns, user, np.array([10]), {"surface": "home"})
+        assert found.columns["country"].tolist() == [rows_of(shop, "country", countries[user] or "")]
+        assert found.user_seen
+
+
 def test_history_is_one_that_the_user_had_in_the_latest_window(shop, shown):
     users = collections.Counter(line["member"] for line in shown if line["day"] >= 30)
     user = users.most_common(1)[0][0]
