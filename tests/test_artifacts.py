@@ -1,6 +1,9 @@
 """Folders with a manifest: nothing half-written looks finished."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,32 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
     leftover.mkdir()
     with staged_folder(tmp_path / "artifact"):
         assert not leftover.exists()
+
+
+WRITER = """
+import sys, pathlib
+from tfrs_pretrain.artifacts import staged_folder
+with staged_folder(pathlib.Path(sys.argv[1])) as folder:
+    (folder / "data").write_text("x")
+    print(folder, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_the_folder_of_a_writer_at_work_stays_until_it_is_killed(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "artifact")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        folder = Path(writer.stdout.readline().strip())
+        with pytest.raises(RuntimeError), staged_folder(tmp_path / "artifact"):
+            assert (folder / "data").exists()
+            raise RuntimeError
+        writer.kill()
+        writer.wait()
+        assert (folder / "data").exists()
+        with pytest.raises(RuntimeError), staged_folder(tmp_path / "artifact"):
+            assert not folder.exists()
+            raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_existing_output_is_refused_unless_offered(tmp_path):

@@ -12,7 +12,7 @@ from tfrs_pretrain.cli import _open_dataset
 from tfrs_pretrain.errors import UserError
 
 COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "evaluate", "promote", "report",
-            "config")
+            "config", "roll-back", "serve", "query", "verify-server")
 
 
 def call(*arguments, folder=None):
@@ -50,6 +50,10 @@ def test_help_does_not_load_tensorflow():
     (["evaluate", "absent", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
     (["promote", "absent", "--gate", "absent.yaml", "--first"], "gate 'absent.yaml' cannot be read"),
     (["promote", "absent", "--gate", "absent.yaml"], "either --live MODEL, or --first"),
+    (["roll-back", "m", "--models-config", "absent"], "models configuration 'absent' cannot be read"),
+    (["serve", "--models-config", "absent"], "models configuration 'absent' cannot be read"),
+    (["query", "127.0.0.1:1", "m", "--timeout", "0.5"], "server 127.0.0.1:1 answers UNAVAILABLE"),
+    (["verify-server", "127.0.0.1:1", "--model", "absent"], "saved_model folder 'absent/assets.extra' does not exist"),
     (["export", "--dataset", "absent", "--ranker", "r"], "dataset folder 'absent' does not exist"),
 ])
 def test_bad_input_is_one_line_and_exit_code_two(arguments, words, tmp_path):

@@ -328,6 +328,7 @@ def serve(
     but it is one Python process on the loopback interface. Production runs the tensorflow/serving image: see
     saved_models/README.md.
     """
+    import_quietly("tfrs_pretrain.serving.models_config").read_models_config(models_config)
     stage = import_quietly("tfrs_pretrain.serving.server.run")
     stage.serve(models_config, stage.Ports(port, rest_port), poll_seconds, lambda server: console.print(
         f"development server (production: the tensorflow/serving image) · gRPC {server.grpc} · REST {server.rest} · "

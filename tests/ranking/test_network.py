@@ -154,3 +154,34 @@ def test_every_weight_gets_a_gradient(everything):
     for variable, gradient in zip(variables, tape.gradient(loss, [v.value for v in variables]), strict=True):
         assert gradient is not None, variable.path
         assert np.abs(gradient).max() > 0, variable.path
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"backbone": {"structure": "stacked", "rank": None}}, {"backbone": {"kind": "mlp"}},
+    {"mixed_precision": "mixed_bfloat16"}])
+@pytest.mark.parametrize("candidates", [0, 1, 5])
+def test_one_user_for_all_candidates_gives_what_repeated_users_do(everything, changes, candidates):
+    inputs, masks = everything
+    if changes.get("backbone", {}).get("kind") == "mlp":
+        config = RankingConfig.model_validate({"backbone": {"kind": "mlp"}, "attention_hidden": [5], "arms": {}})
+        network = make_network(config, hidden=(6, 4), seed=7, attention=("history",))
+        network.build({**SHAPES, "history": (None, 4, 4), "tags": (None, 2, 3)})
+    else:
+        network = full(**changes)
+    items = {"item": inputs["item"][:candidates], "numeric": inputs["numeric"][:candidates]}
+    user = {name: inputs[name][:1] for name in ("user", "tags", "history")}
+    repeated = items | {name: np.repeat(values, candidates, axis=0) for name, values in user.items()}
+    expected = network(repeated, {name: np.repeat(masks[name][:1], candidates, axis=0) for name in masks})
+    found = network(items | user, {name: masks[name][:1] for name in masks},
+                    sides=[("tags", "user"), (), ("history", "numeric", "item")])
+    assert found.shape == (candidates, len(network.heads))
+    np.testing.assert_allclose(found, expected, atol=0.02 if "mixed_precision" in changes else 1e-6)
+    assert candidates < 2 or np.ptp(found, axis=0).min() > 0
+
+
+def test_sides_without_hidden_layers_are_joined_in_order_of_name(inputs):
+    network = built(hidden=())
+    sides = [("user",), ("numeric", "item")]
+    one = inputs | {"user": inputs["user"][:1]}
+    joined = np.concatenate([inputs["item"], inputs["numeric"], np.repeat(one["user"], 5, axis=0)], axis=1)
+    np.testing.assert_allclose(network(one, sides=sides), joined @ network.get_weights()[0], rtol=1e-5)

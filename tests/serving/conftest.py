@@ -1,5 +1,7 @@
 """A ranker trained on the planted logs, and one with every kind of input that the schema knows."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,14 +25,20 @@ def ranker_folder(tmp_path_factory, planted_config, tiny_dataset):
 
 
 @pytest.fixture(scope="session")
-def two_versions(tmp_path_factory, planted_config, tiny_dataset, ranker_folder):
+def exported(tmp_path_factory, planted_config, tiny_dataset, ranker_folder):
+    """Folder of models, and the manifest of version 1."""
+    models = tmp_path_factory.mktemp("models")
+    return models, export(planted_config, tiny_dataset, ranker_folder, models)
+
+
+@pytest.fixture(scope="session")
+def two_versions(tmp_path_factory, planted_config, tiny_dataset, exported):
     """Folder of models with versions 1 and 2 of one model, whose scores differ. Read-only."""
-    models = tmp_path_factory.mktemp("two") / "models"
-    other = models.parent / "other"
+    models = shutil.copytree(exported[0], tmp_path_factory.mktemp("two") / "models")
+    other = models.parent / "ranker"
     changed = planted_config.model_copy(update={"seed": planted_config.seed + 1})
     train_arm(changed, tiny_dataset, "scratch", other, embeddings=None)
-    for folder in (ranker_folder, other):
-        export(planted_config, tiny_dataset, folder, models)
+    export(planted_config, tiny_dataset, other, models)
     return models
 
 

@@ -22,12 +22,6 @@ from tfrs_pretrain.serving.session import LoadedModel, run_signature
 NAME = "planted_ranker"
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory, planted_config, tiny_dataset, ranker_folder):
-    models = tmp_path_factory.mktemp("models")
-    return models, export(planted_config, tiny_dataset, ranker_folder, models)
-
-
 def request_columns(instances):
     dtypes = {int: np.int64, float: np.float32, str: object}
     return {name: np.array([row[name] for row in instances], dtypes[type(value)])

@@ -11,12 +11,9 @@ from tfrs_pretrain.serving.golden import Golden
 from tfrs_pretrain.serving.messages import as_log, write_logs
 from tfrs_pretrain.serving.requests import GoldenRequest
 from tfrs_pretrain.serving.signatures import Contents
+from tfrs_pretrain.serving.version_folder import EXTRA, GOLDEN_JSON, GOLDEN_LOGS, WARMUP
 from tfrs_pretrain.serving.warmup import warmup_logs
 
-EXTRA = "assets.extra"
-WARMUP = "tf_serving_warmup_requests"
-GOLDEN_JSON = "golden_requests.json"  # serving_default alone, as REST takes it
-GOLDEN_LOGS = "golden_requests.tfrecord"  # all signatures: PredictionLogs with request and expected response
 TABLE_MANIFEST, RANKER_MANIFEST = "table_manifest.json", "ranker_manifest.json"
 
 

@@ -15,7 +15,7 @@ from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.ranking.ranker import Ranker
-from tfrs_pretrain.serving.bundle import EXTRA, write_bundle
+from tfrs_pretrain.serving.bundle import write_bundle
 from tfrs_pretrain.serving.card import model_card, write_card
 from tfrs_pretrain.serving.checks import check_answers, check_operations
 from tfrs_pretrain.serving.golden import read_golden
@@ -25,8 +25,7 @@ from tfrs_pretrain.serving.narrowing import narrowed, narrowing_cost
 from tfrs_pretrain.serving.requests import golden_requests
 from tfrs_pretrain.serving.signatures import Contents, save
 from tfrs_pretrain.serving.trained import TrainedModel
-
-KIND = "saved_model"
+from tfrs_pretrain.serving.version_folder import EXTRA, KIND
 
 
 def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> dict[str, Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.models_config import folder_of, model_entry, move_label
-
-KIND, EXTRA = "saved_model", "assets.extra"
+from tfrs_pretrain.serving.version_folder import read_version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Labelled:
         Raises:
           UserError: the candidate is no exported version, or not one that the configuration's server would find.
         """
-        manifest = read_manifest(candidate / EXTRA, KIND)
+        manifest = read_version(candidate)
         found = cls(config, manifest["name"], manifest["version"], label)
         served = folder_of(model_entry(config, found.name), config)
         if (served / str(found.version)).resolve() != candidate.resolve():

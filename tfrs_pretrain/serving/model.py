@@ -25,7 +25,7 @@ from tfrs_pretrain.serving.inputs import (
     raw_inputs,
     raw_name,
 )
-from tfrs_pretrain.serving.lookup import VocabularyLookup
+from tfrs_pretrain.serving.lookup import make_lookup
 from tfrs_pretrain.serving.tables import ServedTable
 from tfrs_pretrain.vocabulary import MISSING
 
@@ -52,7 +52,7 @@ class ServedRanker(tf.Module):
         self.outputs = dict(zip(score_names(ranker.labels), ranker.labels, strict=True))
         self.classes = (dataset.schema.label, *ranker.labels[1:])
         self._rows, self._numeric = ranker.inputs.rows, tuple(ranker.inputs.numeric)
-        self._lookups = {name: VocabularyLookup(dataset.vocabulary(name), assets / f"{name}.ids")
+        self._lookups = {name: make_lookup(dataset.vocabulary(name), assets / f"{name}.ids")
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
         self._tables = {name: ServedTable(name, table.numpy(), table_dtype) for name, table in ranker.tables.items()}
         self.tables = {name: table.described() | {"vocabulary": vocabulary, "digest": dataset.digests[vocabulary]}

@@ -16,6 +16,7 @@ from google.protobuf import text_encoding, text_format
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.protocol import ModelConfig, ModelServerConfig
+from tfrs_pretrain.serving.version_folder import GRAPH
 
 PREVIOUS = "_previous"
 _EDITED = ("model_version_policy", "version_labels")
@@ -68,7 +69,7 @@ def move_label(path: Path, name: str, label: str, version: int) -> int | None:
     config = read_models_config(path)
     model = _entry(config, path, name)
     folder = folder_of(model, path) / str(version)
-    if not (folder / "saved_model.pb").is_file():
+    if not (folder / GRAPH).is_file():
         raise UserError(f"version {version} of model {name!r} is not in {str(folder.parent)!r}: export it there, or "
                         "name another")
     before = dict(model.version_labels)

@@ -73,7 +73,11 @@ class LoadedModel:
         if set(tensors.inputs) != set(inputs):
             raise UserError(f"signature {signature!r} of {str(self.folder)!r} takes {sorted(tensors.inputs)}, got "
                             f"{sorted(inputs)}: export it again with this schema")
-        found = self._callable(signature)(*(np.asarray(inputs[name]) for name in tensors.inputs))
+        try:
+            found = self._callable(signature)(*(np.asarray(inputs[name]) for name in tensors.inputs))
+        except UnicodeDecodeError as error:
+            # TensorFlow's refusal quotes bytes of the request that are no text.
+            raise tf.errors.InvalidArgumentError(None, None, str(error.object, "utf-8", "replace")) from error
         return dict(zip(tensors.outputs, found, strict=True))
 
     def answer(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

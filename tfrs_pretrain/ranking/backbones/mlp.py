@@ -46,7 +46,7 @@ class Mlp(keras.layers.Layer):
         if not self.hidden_layers:
             return join(sides)
         first, *upper = self.hidden_layers
-        features = first.activation(project(sides, first.kernel) + first.bias)  # [batch, units]
+        features = first.activation(project(sides, first.kernel, first.bias))  # [batch, units]
         for layer in upper:
             features = layer(features)
         return features

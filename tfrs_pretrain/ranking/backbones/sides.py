@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +24,13 @@ class Side:
     places: np.ndarray
 
 
-def project(sides: Sequence[Side], kernel: Any) -> Any:
-    """[batch, units]: the joined inputs times a kernel [joined width, units], each side in its own number of rows."""
-    products = [keras.ops.matmul(side.columns, keras.ops.take(kernel, side.places, axis=0)) for side in sides]
-    return sum(products[1:], products[0])
+def project(sides: Sequence[Side], kernel: Any, bias: Any) -> Any:
+    """[batch, units]: a dense layer of the joined inputs, each side in its own number of rows.
+
+    From the bias [units] on, sides of one row are added before those of many are touched.
+    """
+    return functools.reduce(lambda total, side: total + keras.ops.matmul(
+        side.columns, keras.ops.take(kernel, side.places, axis=0)), sides, bias)
 
 
 def join(sides: Sequence[Side]) -> Any:

@@ -14,9 +14,9 @@ from tfrs_pretrain.serving.server.answers import replay
 from tfrs_pretrain.serving.server.errors import Refused, refusing
 from tfrs_pretrain.serving.server.limits import Limits
 from tfrs_pretrain.serving.server.loaded import CheckedModel
+from tfrs_pretrain.serving.version_folder import EXTRA, GRAPH, WARMUP
 
 LOGGER = logging.getLogger(__name__)
-WARMUP = Path("assets.extra/tf_serving_warmup_requests")
 State = ModelVersionStatus.State
 
 Status = tuple[int, int, Refused | None]  # number, state, why it failed
@@ -125,7 +125,7 @@ class Versions:
     def _wanted(self, config: ModelConfig) -> list[int]:
         """Numbers that the policy asks for and the folder has."""
         there = sorted(int(path.name) for path in self.folder.glob("*")
-                       if path.name.isdecimal() and (path / "saved_model.pb").is_file())
+                       if path.name.isdecimal() and (path / GRAPH).is_file())
         policy = config.model_version_policy
         kind = policy.WhichOneof("policy_choice")
         if kind == "specific":
@@ -135,7 +135,7 @@ class Versions:
     def _load(self, number: int) -> None:
         folder = self.folder / str(number)
         with contextlib.suppress(FileNotFoundError):
-            written = (folder / "saved_model.pb").stat().st_mtime_ns
+            written = (folder / GRAPH).stat().st_mtime_ns
             if number in self._loaded or self._failed.get(number, (None,))[0] == written:
                 return
             try:
@@ -155,8 +155,8 @@ class Versions:
 
 def _warmed_up(model: CheckedModel, folder: Path) -> CheckedModel:
     """The model after the requests that lie beside it; one that fails stops the load, as in TensorFlow Serving."""
-    if (folder / WARMUP).is_file():
-        for log in read_logs(folder / WARMUP):
+    if (folder / EXTRA / WARMUP).is_file():
+        for log in read_logs(folder / EXTRA / WARMUP):
             replay(model, log)
     return model
 

@@ -15,7 +15,6 @@ from tfrs_pretrain.serving.protocol import Example, PredictionLog
 from tfrs_pretrain.serving.records import read_logs
 from tfrs_pretrain.serving.tensors import from_proto
 
-FILE = "golden_requests.tfrecord"
 Outputs = dict[str, np.ndarray]
 
 

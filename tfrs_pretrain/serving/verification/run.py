@@ -10,7 +10,6 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, Retries, Signature
 from tfrs_pretrain.serving.models_config import model_entry
@@ -23,10 +22,10 @@ from tfrs_pretrain.serving.verification.checks import (
     check_metadata,
     check_version,
 )
-from tfrs_pretrain.serving.verification.golden import FILE, Replay, read_golden_requests
+from tfrs_pretrain.serving.verification.golden import Replay, read_golden_requests
 from tfrs_pretrain.serving.verification.load import Load, measure
+from tfrs_pretrain.serving.version_folder import EXTRA, GOLDEN_LOGS, GRAPH, read_version
 
-KIND, EXTRA = "saved_model", "assets.extra"
 TRANSPORTS: dict[str, type[Client]] = {"gRPC": GrpcClient, "REST": RestClient}
 
 
@@ -65,13 +64,11 @@ def verify(server: Server, folder: Path, *, models_config: Path | None, load: Lo
     Raises:
       UserError: the folder is no exported version, or the configuration cannot be read.
     """
-    manifest = read_manifest(folder / EXTRA, KIND)
-    if folder.resolve().name != str(manifest["version"]):
-        raise UserError(f"{str(folder)!r} was exported as version {manifest['version']}: name the folder of a version")
+    manifest = read_version(folder)
     model = Model(manifest["name"], version=manifest["version"])
     labels = dict(model_entry(models_config, model.name).version_labels) if models_config else {}
     expected = exported_metadata(folder, manifest["version"])
-    golden = read_golden_requests(folder / EXTRA / FILE)
+    golden = read_golden_requests(folder / EXTRA / GOLDEN_LOGS)
     tolerance = manifest["check"]["tolerance"]
     chosen = [each for each in golden if each.signature == signature]
     if not chosen:
@@ -97,7 +94,7 @@ def exported_metadata(folder: Path, version: int) -> Metadata:
     Raises:
       UserError: it cannot be read.
     """
-    path = folder / "saved_model.pb"
+    path = folder / GRAPH
     try:
         graphs = SavedModel.FromString(path.read_bytes()).meta_graphs
     except (OSError, DecodeError) as error:

@@ -1,0 +1,267 @@
+"""Speed and memory of a served ranker: ranking one user's candidates against asking for each of them.
+
+    python benchmarks/serving.py [--json FILE] [--rows 4000000] [--candidates 500] [--rounds 40]
+
+A model as teams have it, untrained (speed does not depend on the weights): 4M users and 100k items of dim 64, a history
+of 50 items pooled by mean, four features of the user, three of the context, six of the item, layers 128 and 64. It is
+exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns
+of 20 requests, one after another. Throughput is candidates over the median time of a request.
+
+    rank_over_examples     throughput of `rank` with 500 candidates over that of 500 tf.Examples to `predict_examples`
+    rank_over_tensors      the same over feature tensors that repeat the user for each candidate
+    warm_first_over_p99    the first request after load and warm-up over the 99th percentile of those that follow
+    load_memory_over_table growth of a fresh process over the load of the model, over the size of its tables
+
+Times are of `Session.run` on decoded tensors; the same contenders over gRPC, with a Python server, are printed beside
+them. The memory is the largest growth seen while the model loads, lookups of 4.1M ids included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import gc
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
+
+# isort: split
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from tfrs_pretrain.config import RankingConfig
+from tfrs_pretrain.data.dataset import NumericStatistics
+from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.ranking.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.inputs import Inputs
+from tfrs_pretrain.ranking.network import RankingNetwork
+from tfrs_pretrain.ranking.ranker import build_ranker
+from tfrs_pretrain.schema import Schema
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
+from tfrs_pretrain.serving.inputs import CONTEXT, USER, RawInput
+from tfrs_pretrain.serving.memory import memory_growth
+from tfrs_pretrain.serving.messages import as_examples, write_logs
+from tfrs_pretrain.serving.model import ServedRanker
+from tfrs_pretrain.serving.protocol import ModelServerConfig
+from tfrs_pretrain.serving.records import read_logs
+from tfrs_pretrain.serving.server.answers import replay
+from tfrs_pretrain.serving.server.limits import LIMITS
+from tfrs_pretrain.serving.server.loaded import CheckedModel
+from tfrs_pretrain.serving.server.manager import ModelManager
+from tfrs_pretrain.serving.server.run import DevelopmentServer
+from tfrs_pretrain.serving.session import LoadedModel
+from tfrs_pretrain.serving.signatures import EXAMPLES, RANK, SERIALIZED, SIGNATURE, save
+from tfrs_pretrain.serving.version_folder import EXTRA, WARMUP
+from tfrs_pretrain.serving.warmup import warmup_logs
+from tfrs_pretrain.vocabulary import Vocabulary
+
+NAME, ITEMS, DIM, FEATURE_DIM, HISTORY, VALUES = "ranker", 100_000, 64, 16, 50, 1000
+FEATURES = {"users": ("country", "language", "age", "tier"), "impressions": ("surface", "device", "hour"),
+            "items": ("category", "brand", "seller", "condition", "color", "price")}
+TURN, LOADS, STEADY = 20, 5, 300
+
+Raw = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass
+class Catalogue:
+    """What a served model asks of a dataset: schema, vocabularies, statistics."""
+
+    users: int
+    schema: Schema = dataclasses.field(default_factory=lambda: Schema.model_validate({
+        "user": {"column": "user_id"}, "item": {"column": "item_id"}, "time": "time", "window": "time",
+        "label": "clicked", "history": {"length": HISTORY}, "features": [
+            {"name": name, "source": source, **({"kind": "numeric", "dtype": "float32"} if name == "price"
+                                                else {"kind": "categorical", "dtype": "string"})}
+            for source, names in FEATURES.items() for name in names]}))
+
+    @functools.cache  # noqa: B019  (one catalogue lives as long as the program)
+    def vocabulary(self, name: str) -> Vocabulary:
+        if name in ("user", "item"):
+            count = self.users if name == "user" else ITEMS
+            ids = pa.array(np.random.default_rng(count).permutation(3 * count)[:count])
+        else:
+            ids = pa.array([f"{name} {value}" for value in range(VALUES)])
+        return Vocabulary(ids, np.ones(len(ids), np.int64), 1)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return {name: self.vocabulary(name).digest for name in self.schema.vocabularies}
+
+    def numeric(self, name: str) -> NumericStatistics:
+        del name
+        return NumericStatistics(mean=10.0, std=5.0, log1p=False)
+
+    def __hash__(self) -> int:
+        return self.users
+
+
+def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput], int]:
+    """Exports the model with its warm-up requests; its inputs, and the bytes of its tables."""
+    inputs = Inputs.of(catalogue, RankingConfig.model_construct(history="mean", similarity=("dot",)), privileged=False)
+    rows = {name: normal_rows(catalogue.vocabulary(vocabulary).size,
+                              DIM if name in ("user", "item") else FEATURE_DIM, 0.05, seed)
+            for seed, (name, vocabulary) in enumerate(inputs.tables.items())}
+    ranker = build_ranker(inputs, rows, RankingNetwork(Mlp((128, 64), 1), 1))
+    size = sum(table.nbytes for table in rows.values())
+    with tempfile.TemporaryDirectory() as assets:
+        contents = save(ServedRanker(ranker, catalogue, Path(assets)), folder)
+    (folder / EXTRA).mkdir()
+    write_logs(folder / EXTRA / WARMUP, warmup_logs(NAME, impressions(catalogue, contents.inputs, 32), contents.inputs))
+    return contents.inputs, size
+
+
+def impressions(catalogue: Catalogue, inputs: dict[str, RawInput], count: int) -> Raw:
+    """Raw values [count] and lists [count, length] of known ids."""
+    random = np.random.default_rng(count)
+
+    def values(name: str, of: RawInput) -> np.ndarray:
+        shape = (count, of.length) if of.length else count
+        if of.dtype == "float32":
+            return random.gamma(2.0, 5.0, shape).astype(np.float32)
+        space = {"user_id": "user", "item_id": "item", "history": "item"}.get(name, name)
+        return random.choice(catalogue.vocabulary(space).ids.to_numpy(zero_copy_only=False), shape)
+
+    return {name: values(name, of) for name, of in inputs.items()}
+
+
+def requests(raw: Raw, inputs: dict[str, RawInput]) -> dict[str, tuple[str, Raw]]:
+    """The same user and candidates as each signature takes them: contender -> (signature, inputs)."""
+    count = len(raw["item_id"])
+    once = {name: values[:1] if inputs[name].side in (USER, CONTEXT) else values for name, values in raw.items()}
+    repeated = {name: np.repeat(values, count, axis=0) if len(values) == 1 else values for name, values in once.items()}
+    return {"rank": (RANK, once), "tensors": (SIGNATURE, repeated),
+            "examples": (EXAMPLES, {SERIALIZED: as_examples(repeated, inputs)})}
+
+
+def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
+    """Contender -> seconds [turns, requests]; they must agree on the scores."""
+    answers = {name: ask(*request)["score"] for name, request in asked.items()}
+    for name, scores in answers.items():
+        np.testing.assert_allclose(scores, answers["rank"], rtol=0, atol=1e-5, err_msg=name)
+    names, seconds = list(asked), {name: np.zeros((rounds + 2, TURN)) for name in asked}
+    for number in range(rounds + 2):
+        for name in names[number % len(names):] + names[:number % len(names)]:
+            for request in range(TURN):
+                start = time.perf_counter()
+                ask(*asked[name])
+                seconds[name][number, request] = time.perf_counter() - start
+    return {name: each[2:] for name, each in seconds.items()}
+
+
+def over_grpc(folder: Path, asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
+    """The same through a server, messages included."""
+    config = ModelServerConfig()
+    config.model_config_list.config.add(name=NAME, base_path=str(folder.parent))
+    with DevelopmentServer(ModelManager(config, lambda _: folder.parent)) as server, GrpcClient(
+            server.grpc, Model(NAME), timeout=60) as client:
+        return compare(lambda signature, raw: client.predict(Predict(raw, signature)), asked, rounds)
+
+
+def warm_first(folder: Path, asked: tuple[str, Raw]) -> list[float]:
+    """The first request after load and warm-up over the p99 of the next, for several loads."""
+    ratios = []
+    for _ in range(LOADS):
+        model = CheckedModel(folder, LIMITS)
+        for log in read_logs(folder / EXTRA / WARMUP):
+            replay(model, log)
+        seconds = []
+        for _ in range(1 + STEADY):
+            start = time.perf_counter()
+            model.run(*asked)
+            seconds.append(time.perf_counter() - start)
+        ratios.append(seconds[0] / float(np.percentile(seconds[1:], 99)))
+        model.close()
+        gc.collect()
+    return ratios
+
+
+def load_memory(folder: Path) -> dict[str, float]:
+    """Growth of a fresh process, in bytes, and seconds of the load."""
+    done = subprocess.run([sys.executable, __file__, "--load", str(folder)], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _load(folder: Path) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        session.run(tf.constant(0))  # TensorFlow's own start is no part of the model
+    start = time.perf_counter()
+    with memory_growth() as use:
+        model = LoadedModel(folder)
+        seconds = time.perf_counter() - start
+        model.run("user_embedding", {"user_id": np.array([1])})
+    print(json.dumps({"seconds": seconds, "peak": use.peak, "last": use.last}))
+
+
+def _show(what: str, seconds: dict[str, np.ndarray], count: int) -> None:
+    for name, each in seconds.items():
+        print(f"{what} {name:9} p50 {1e3 * np.median(each):6.2f} ms · p99 {1e3 * np.percentile(each, 99):6.2f} ms · "
+              f"{count / np.median(each):,.0f} candidates/s", flush=True)
+
+
+def _ratios(seconds: dict[str, np.ndarray]) -> dict[str, float]:
+    return {f"rank_over_{name}": float(np.median(seconds[name]) / np.median(seconds["rank"]))
+            for name in ("examples", "tensors")}
+
+
+def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]:
+    """All ratios of one model."""
+    catalogue = Catalogue(users)
+    inputs, size = write_model(catalogue, folder)
+    gc.collect()
+    asked = requests(impressions(catalogue, inputs, count), inputs)
+    memory = load_memory(folder)
+    print(f"tables of {size / 1e9:.2f} GB ({users:,} users, {ITEMS:,} items, dim {DIM}) load in "
+          f"{memory['seconds']:.1f} s; memory {memory['last'] / size:.2f}x, at most {memory['peak'] / size:.2f}x",
+          flush=True)
+    model = LoadedModel(folder)
+    seconds = compare(model.run, asked, rounds)
+    model.close()
+    _show("session", seconds, count)
+    remote = over_grpc(folder, asked, max(rounds // 4, 3))
+    _show("gRPC   ", remote, count)
+    first = warm_first(folder, asked["rank"])
+    print("first request after warm-up over p99: " + ", ".join(f"{each:.2f}" for each in first))
+    return {**_ratios(seconds), "warm_first_over_p99": statistics.median(first),
+            "load_memory_over_table": memory["peak"] / size,
+            **{f"{name}_over_grpc": value for name, value in _ratios(remote).items()},
+            "rank_p50_ms": 1e3 * float(np.median(seconds["rank"])),
+            "rank_p99_ms": 1e3 * float(np.percentile(seconds["rank"], 99))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the ratios here")
+    parser.add_argument("--rows", type=int, default=4_000_000, help="users")
+    parser.add_argument("--candidates", type=int, default=500, help="of a request")
+    parser.add_argument("--rounds", type=int, default=40, help="turns of each contender")
+    parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.load:
+        _load(options.load)
+        return
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, tensorflow {tf.__version__}; "
+          f"{options.candidates} candidates a request, {options.rounds} turns of {TURN} requests")
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder) / NAME / "1", options.rows, options.candidates, options.rounds)
+    for name, value in result.items():
+        print(f"{name:32}{value:>10.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
