@@ -226,9 +226,12 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
 class Doomed(Worker):
     """Dies of one piece."""
 
+    deaths = 0
+
     def start(self, piece):
         super().start(piece)
         if piece.name == "doomed":
+            Doomed.deaths += 1
             piece.words(self._root).parent.mkdir(exist_ok=True)
             piece.words(self._root).write_text("its last words\n\n")
             os.kill(self.pid, signal.SIGKILL)
@@ -243,6 +246,7 @@ def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_p
     (fine.folder(tmp_path) / "manifest.json").touch()
     with scheduler.Scheduler(tmp_path, 1, 1, Costs(tmp_path)) as pool:
         pool.run([child, fine])
+    assert Doomed.deaths == 2
     assert fine not in pool.failures
     assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
     assert "2 times; it said last: its last words" in pool.failures[doomed]
