@@ -22,6 +22,8 @@ def two(auc, log_loss, margin=0.002, seeds=None):
     (0.03, 0.001, "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000, with not measurably different "
                   "log loss"),
     (0.001, 0.0, "Warm start makes no measurable difference to scratch: test AUC 0.8010 against 0.8000"),
+    (0.001, -0.01, "Warm start makes no measurable difference to scratch: test AUC 0.8010 against 0.8000, but lower "
+                   "log loss"),
     (0.0, 0.0, "Warm start makes no measurable difference to scratch: test AUC 0.8000 against 0.8000"),
 ])
 def test_headline(auc, log_loss, expected):
@@ -92,9 +94,12 @@ def test_stage_one():
 def test_several_settings_of_stage_one_are_told_together():
     falling, rising = ([{"epoch": epoch, "heldout_loss": loss} for epoch, loss in enumerate(losses)]
                        for losses in ((7.0, 6.0), (7.0, 7.5)))
-    assert findings.stage_one({"settings": [{"differs": {}, "epochs": falling}, {
-        "differs": {"pretraining.epochs": 12}, "epochs": rising}]}) == [
-        "Stage I's held-out loss fell in every epoch of 1 of 2 settings; not of: epochs 12."]
+    settings = [{"differs": {}, "epochs": falling}, {"differs": {"pretraining.epochs": 12}, "epochs": rising}]
+    untrained = {"differs": {"pretraining.epochs": 0}, "epochs": falling[:1]}
+    assert findings.stage_one({"settings": [*settings, untrained]}) == [
+        "Stage I's held-out loss fell in every epoch of 1 of 2 settings that train; not of: epochs 12."]
+    assert findings.stage_one({"settings": [settings[0], untrained]}) == [
+        "Stage I's held-out loss fell in every epoch of all 1 settings that train."]
 
 
 def test_one_epoch():

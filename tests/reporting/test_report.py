@@ -99,7 +99,7 @@ def test_distilled_arms_are_compared_with_their_twins(tmp_path, results):
     [table] = [table for table in page.tables if table[0][1] == "against"]
     row = table[1]
     assert row[2:4] == ["+0.0007 users [−0.0003, +0.0017]", "−0.0017 users [−0.0027, −0.0007]"]  # noqa: RUF001
-    assert row[5] == "AUC no measurable difference, log loss better"
+    assert row[5] == "AUC not measurable, log loss better"
 
 
 def test_the_slices_hold_differences_with_intervals(tmp_path, results):
@@ -165,6 +165,16 @@ def test_plots_hold_the_results_values(tmp_path, results):
     assert lines["scratch"]["y"] == pytest.approx([0.014, 0.024, 0.044, 0.084, 0.164, 0.324])
     assert lines["scratch"]["x"] == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16, 0.32])
     assert figures["data-calibration"]["layout"]["xaxis"]["type"] == "log"
+
+
+def test_losses_of_other_objectives_are_not_drawn_beside_each_other(tmp_path):
+    results = made_results.many()
+    other = results["stage_one"]["settings"][1] | {"differs": {"pretraining.temperature": 0.2}}
+    results["stage_one"]["settings"].append(other)
+    figures = render(tmp_path, results).figures
+    assert [line["name"] for line in figures["data-heldout_loss"]["data"]] == ["as configured", "epochs 12"]
+    names = [line["name"] for line in figures["data-recall"]["data"]]
+    assert names == ["as configured", "epochs 12", "temperature 0.2"]
 
 
 def test_the_one_epoch_figure_draws_arms_seeds_and_borders(tmp_path):

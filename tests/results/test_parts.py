@@ -18,16 +18,23 @@ from tfrs_pretrain.results.stage_one import stage_one
 
 def test_settings_of_stage_one_are_told_apart_by_what_differs(tmp_path):
     study = make_study(tmp_path)
-    manifest = read_manifest(tmp_path / "rows-3", "embeddings")
-    manifest["config"]["pretraining"]["epochs"] = 12
-    manifest["window"]["end"] = 29
-    write_manifest(tmp_path / "rows-3", "embeddings", {k: v for k, v in manifest.items() if k != "kind"})
-    first, second = stage_one(study)["settings"]
-    assert (first["differs"], first["seeds"], first["arms"]) == ({}, 2, ["warm", "distilled"])
-    assert (second["differs"], second["seeds"]) == ({"pretraining.epochs": 12, "windows.pretrain.end": 29}, 1)
-    assert [epoch["heldout_loss"] for epoch in first["epochs"]] == pytest.approx([9.5, 8.5, 7.5, 6.5])
-    assert [epoch["train_loss"] for epoch in first["epochs"]] == [None, 6.0, 5.0, 4.0]
-    assert first["seconds"] == 8.0
+    manifests = {seed: read_manifest(tmp_path / f"rows-{seed}", "embeddings") for seed in SEEDS}
+    manifests[2]["window"]["end"] = 29
+    manifests[3]["config"]["pretraining"]["epochs"] = 12
+    for seed, manifest in manifests.items():
+        write_manifest(tmp_path / f"rows-{seed}", "embeddings", {k: v for k, v in manifest.items() if k != "kind"})
+    first, second, third = stage_one(study)["settings"]
+    assert (first["differs"], first["seeds"], first["arms"]) == ({}, 1, ["warm", "distilled"])
+    assert (second["differs"], third["differs"]) == ({"windows.pretrain.end": 29}, {"pretraining.epochs": 12})
+
+
+def test_curves_of_stage_one_are_means_over_seeds(study):
+    [setting] = stage_one(study)["settings"]
+    assert setting["seeds"] == 3
+    assert [epoch["heldout_loss"] for epoch in setting["epochs"]] == pytest.approx([10.0, 9.0, 8.0, 7.0])
+    assert setting["epochs"][1]["heldout_loss_by_seed"] == [8.0, 9.0, 10.0]
+    assert [epoch["train_loss"] for epoch in setting["epochs"]] == [None, 6.0, 5.0, 4.0]
+    assert setting["seconds"] == 8.0
 
 
 def test_a_study_without_stage_one_has_none(study):
@@ -46,15 +53,17 @@ def test_datasets_are_told_apart_by_what_differs(tmp_path):
 def arms(**losses):
     kinds = {"s": "scratch", "r": "one-epoch remedy", "t": "two-stage", "d": "two-stage"}
     return {name: {"test": {}, "kind": kinds[name[0]], "teacher": {} if name[0] != "d" else {"weight": 1},
-                   "runs": [{"epochs": 3 if name == "s3" else 1}], "validation": {"log_loss": {"mean": loss}}}
+                   "runs": [{"epochs": 3 if name in ("s3", "t2") else 1}], "validation": {"log_loss": {"mean": loss}}}
             for name, loss in losses.items()}
 
 
 def test_the_arms_shown_first_are_the_best_of_their_kinds_by_validation():
     many = arms(s1=0.5, s3=0.6, s2=0.55, r1=0.4, r2=0.45, r3=0.49, t1=0.3, t2=0.31, d1=0.32, d2=0.33)
     assert headline_arm(many, "s1", None) == "t1"
+    assert shown_arms(many, "s1", None) == ["s1", "s3", "r1", "t1", "t2", "d1"]
+    assert shown_arms(many, "r3", None) == ["s3", "r1", "r3", "t1", "t2", "d1"]
+    del many["t2"]
     assert shown_arms(many, "s1", None) == ["s1", "s3", "r1", "r2", "t1", "d1"]
-    assert shown_arms(many, "r3", None) == ["s3", "r1", "r2", "r3", "t1", "d1"]
     assert headline_arm(many, "s1", {"arm": "d2"}) == "d2"
     few = arms(s1=0.5, t1=0.3)
     assert shown_arms(few, "s1", None) == ["s1", "t1"]

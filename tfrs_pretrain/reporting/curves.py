@@ -17,6 +17,16 @@ def mean_curve(runs: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[int
             for points in zip(*curves, strict=False) if all(point[metric] is not None for point in points)]
 
 
+# Settings of Stage I that change how a loss is brought down, not which loss it is.
+HOW = ("dim", "epochs", "optimizer", "learning_rate", "schedule", "warmup_steps", "embedding_l2", "interval_decay",
+       "initial_scale")
+
+
+def same_loss(setting: Mapping[str, Any]) -> bool:
+    """Whether a setting's held-out loss may be compared with that of the study's configuration."""
+    return all(key.startswith("windows.") or key.removeprefix("pretraining.") in HOW for key in setting["differs"])
+
+
 def stage_one_label(setting: Mapping[str, Any]) -> str:
     """What differs from the study's configuration, in a few words."""
     if not setting["differs"]:

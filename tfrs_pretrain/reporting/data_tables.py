@@ -41,9 +41,10 @@ def features(results: Mapping[str, Any]) -> Table:
 
 def datasets(results: Mapping[str, Any]) -> Table | None:
     """Datasets that differ from the first; None where all arms share one."""
-    rows = [[settings_words(data["differs"]), ", ".join(map(words, data["arms"])),
+    rows = [[settings_words(data["differs"]) if place else "as configured",
+             ", ".join(map(words, data["arms"])) if place else "all others",
              *(count(data["splits"][name]["examples"]) for name in ("pairs/train", "impressions/train"))]
-            for data in results["data"]]
+            for place, data in enumerate(results["data"])]
     return table(["dataset", "used by", "#pairs", "#impressions to train on"], rows) if len(rows) > 1 else None
 
 

@@ -28,7 +28,9 @@ def headline(results: Mapping[str, Any]) -> str:
     if entry is None or verdict == UNDEFINED:
         return f"{shown} and {against} cannot be compared: test AUC or its interval is undefined"
     if verdict == SAME:
-        return f"{shown} makes no measurable difference to {against}: test AUC {values}"
+        sure = entry["log_loss"]["verdict"] in (BETTER, WORSE)
+        text = f"{shown} makes no measurable difference to {against}: test AUC {values}"
+        return text + (_log_loss_clause(entry) if sure else "")
     return f"{shown} ranks {verdict} than {against}: test AUC {values}{_log_loss_clause(entry)}"
 
 
@@ -108,9 +110,10 @@ def stage_one(found: Mapping[str, Any]) -> list[str]:
     settings = found.get("settings", [])
     if len(settings) <= 1:
         return [_one_stage_one(setting["epochs"]) for setting in settings]
-    falling = [setting for setting in settings if not _rises(setting["epochs"]) and len(setting["epochs"]) > 1]
-    others = [setting for setting in settings if setting not in falling]
-    text = f"Stage I's held-out loss fell in every epoch of {len(falling)} of {len(settings)} settings"
+    trained = [setting for setting in settings if len(setting["epochs"]) > 1]
+    others = [setting for setting in trained if _rises(setting["epochs"])]
+    fell = f"{len(trained) - len(others)} of " if others else "all "
+    text = f"Stage I's held-out loss fell in every epoch of {fell}{len(trained)} settings that train"
     return [f"{text}{'; not of: ' + '; '.join(stage_one_label(setting) for setting in others) if others else ''}."]
 
 

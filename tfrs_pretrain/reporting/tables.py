@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrs_pretrain.evaluation.verdict import SAME
 from tfrs_pretrain.reporting.curves import stage_one_label
 from tfrs_pretrain.reporting.findings import interval_words
 from tfrs_pretrain.reporting.formats import (
@@ -258,7 +259,8 @@ def _change(entry: Mapping[str, Any] | None, metric: str) -> Cell:
 def _verdict(entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return DASH
-    found = [entry[metric]["verdict"] for metric in ("auc", "log_loss")]
+    found = ["not measurable" if verdict == SAME else verdict
+             for verdict in (entry[metric]["verdict"] for metric in ("auc", "log_loss"))]
     return found[0] if found[0] == found[1] else f"{metric_name('auc')} {found[0]}, log loss {found[1]}"
 
 

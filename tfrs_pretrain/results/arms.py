@@ -18,6 +18,7 @@ from tfrs_pretrain.study import Run, StudiedArm, Trial
 SCRATCH, REMEDY, TWO_STAGE = "scratch", "one-epoch remedy", "two-stage"
 REMEDIES = ("meda", "early_stopping", "interval_decay", "embedding_l2")
 ID_SPACES = ("user", "item")
+TAUGHT_BY = "arm.distillation.teacher"  # names an arm of the study, where the ranker's configuration has its folder
 
 
 def described(arm: StudiedArm, found: Comparison, folder: Path, test_looks: int | None) -> dict[str, Any]:
@@ -62,6 +63,8 @@ def kind(arm: StudiedArm, manifest: Mapping[str, Any]) -> dict[str, Any]:
                                 if key.startswith("ranking.")}
     remedies = [name for name in REMEDIES if changed.get(name)]
     teacher = settings.get("distillation") if distilled(arm) else None
+    if teacher and TAUGHT_BY in arm.settings:
+        teacher = {**teacher, "teacher": arm.settings[TAUGHT_BY]}
     return {"kind": TWO_STAGE if pretrained else REMEDY if remedies else SCRATCH, "transfer": transfers,
             "remedies": remedies, "teacher": teacher}
 

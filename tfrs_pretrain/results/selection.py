@@ -24,19 +24,25 @@ def headline_arm(arms: Arms, baseline: str, exported: Mapping[str, Any] | None) 
 
 
 def shown_arms(arms: Arms, baseline: str, exported: Mapping[str, Any] | None) -> list[str]:
-    """At most MOST arms in the order of the study: all, or the baseline, the headline's, the longest run from scratch,
-    the best of each remedy's, and the best two-stage arms with and without a teacher."""
+    """At most MOST arms in the order of the study: all, or the baseline, the headline's, the longest from scratch and
+    the longest two-stage one, the best remedy, the best two-stage arms with and without a teacher, the next remedy."""
     finished = [name for name in arms if "test" in arms[name]]
     if len(finished) <= MOST:
         return finished
     of = {kind: [name for name in finished if arms[name]["kind"] == kind] for kind in (SCRATCH, REMEDY, TWO_STAGE)}
-    longest = max(of[SCRATCH], key=lambda name: max(run["epochs"] for run in arms[name]["runs"]), default=None)
-    wanted = [baseline, headline_arm(arms, baseline, exported), longest,
+    wanted = [baseline, headline_arm(arms, baseline, exported), _longest(arms, of[SCRATCH]), best(arms, of[REMEDY]),
+              _longest(arms, of[TWO_STAGE]), best(arms, [name for name in of[TWO_STAGE] if arms[name]["teacher"]]),
               best(arms, [name for name in of[TWO_STAGE] if not arms[name]["teacher"]]),
-              best(arms, of[REMEDY]), best(arms, [name for name in of[TWO_STAGE] if arms[name]["teacher"]]),
               best(arms, [name for name in of[REMEDY] if name != best(arms, of[REMEDY])])]
     kept = list(dict.fromkeys(name for name in wanted if name))[:MOST]
     return [name for name in finished if name in kept]
+
+
+def _longest(arms: Arms, names: list[str]) -> str | None:
+    """The first arm with most epochs, if that is more than one; None where there is none."""
+    epochs = {name: max(run["epochs"] for run in arms[name]["runs"]) for name in names}
+    longest = max(names, key=epochs.__getitem__, default=None)
+    return longest if longest and epochs[longest] > 1 else None
 
 
 def best(arms: Arms, names: list[str]) -> str | None:

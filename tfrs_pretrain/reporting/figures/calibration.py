@@ -32,5 +32,6 @@ def calibration(results: Mapping[str, Any]) -> go.Figure | None:
                            hovertemplate="predicted %{x:.4f}, positive %{y:.4f}, %{customdata:,} impressions")
     figure = styled(figure, x="mean prediction", y="share of positives", height=420)
     if log:
-        figure.update_xaxes(type="log", dtick="D2").update_yaxes(type="log", dtick="D2")
+        marks = {"type": "log", "dtick": 1 if max(values) > 1000 * min(values) else "D2", "exponentformat": "none"}
+        figure.update_xaxes(marks).update_yaxes(marks)
     return figure

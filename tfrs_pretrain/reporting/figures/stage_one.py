@@ -7,13 +7,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tfrs_pretrain.reporting.curves import stage_one_label
+from tfrs_pretrain.reporting.curves import same_loss, stage_one_label
 from tfrs_pretrain.reporting.figures.styled import BASELINE, COLOURS, DASHES, label, styled
 
 
 def heldout_loss(results: Mapping[str, Any]) -> go.Figure | None:
-    """Contrastive loss by epoch; epoch 0 is before training. A single setting has its training loss beside it."""
-    settings = results["stage_one"].get("settings", [])
+    """Contrastive loss by epoch; epoch 0 is before training. A single setting has its training loss beside it.
+
+    Settings with another loss than the study's configuration are left out.
+    """
+    every = results["stage_one"].get("settings", [])
+    settings = every if len(every) == 1 else [setting for setting in every if same_loss(setting)]
     figure = _lines(settings, "heldout_loss", "contrastive loss (nats)")
     if figure is None or len(settings) > 1:
         return figure
