@@ -35,7 +35,7 @@ def command_pages() -> dict[str, str]:
     lines += ["## The Beam jobs", "", "Every option that is not listed here goes to Beam, such as `--runner`.", ""]
     for job, groups in JOBS.items():
         lines += [f"### python -m {job.__name__} {{ #{job.__name__.rpartition('.')[2]} }}", "",
-                  (job.__doc__ or "").partition("\n")[0].removeprefix("Job: ").capitalize(), "", *_options(groups)]
+                  _sentence((job.__doc__ or "").partition("\n")[0].removeprefix("Job: ")), "", *_options(groups)]
     return {"commands.md": "\n".join(lines)}
 
 
@@ -44,13 +44,8 @@ def _parameters(command: Any) -> Iterator[str]:
         option = isinstance(parameter, typer.core.TyperOption)
         metavar = "" if option and parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
         names = " / ".join([*parameter.opts, *parameter.secondary_opts]) + metavar if option else metavar.strip()
-        default = parameter.default
-        if parameter.required:
-            facts = "required"
-        elif default is None or default is False or default == () or callable(default):
-            facts = ""
-        else:
-            facts = f"default `{default}`"
+        shown = parameter.default not in (None, False)
+        facts = "required" if parameter.required else f"default `{parameter.default}`" if shown else ""
         yield from _entry(names, facts, parameter.help or "")
 
 
@@ -66,6 +61,9 @@ def _options(groups: tuple[type[PipelineOptions], ...]) -> Iterator[str]:
 
 
 def _entry(names: str, facts: str, text: str) -> list[str]:
-    sentence = text[:1].upper() + text[1:]
     small = f" <small>{facts}</small>" if facts else ""
-    return [f"`{names}`{small}", f":   {sentence.replace('<', '&lt;')}", ""]
+    return [f"`{names}`{small}", f":   {_sentence(text)}", ""]
+
+
+def _sentence(text: str) -> str:
+    return (text[:1].upper() + text[1:]).replace("<", "&lt;")

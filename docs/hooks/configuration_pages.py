@@ -30,7 +30,7 @@ def configuration_pages() -> dict[str, str]:
         "# Configuration", "", _INTRODUCTION, "", "## Sections", "", *links,
         "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
         "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`", "", "## Keys outside a section", "",
-        *_keys("", plain, schema)])
+        *_keys("", schema | {"properties": plain})])
     pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
     pages["configuration/experiment.md"] = _file_page("An experiment", _EXPERIMENT, Experiment)
     return pages
@@ -56,34 +56,36 @@ repository has those that the overview reports. Settings are chosen on validatio
 
 
 def _section(name: str, node: Node, schema: Node) -> str:
-    return "\n".join([f"# {name}", "", *_models(name, node, schema)])
+    """The page of a section: its own keys, then the models below."""
+    [(_, model)] = _models_at(name, node)
+    top = schema["$defs"][model]
+    return "\n".join([f"# {name}", "", _prose(top["description"]), "", *_keys(name, top), *_models(name, top, schema)])
 
 
 def _file_page(title: str, introduction: str, model: type[BaseModel]) -> str:
     """The page of a file that is not part of the configuration."""
     schema = model.model_json_schema(by_alias=True)
-    parts = [part for name, node in schema["properties"].items()
-             for part in _models(name, node, schema, level=2) if _references(node)]
-    return "\n".join([f"# {title}", "", introduction, "", *_keys("", schema["properties"], schema), *parts])
+    return "\n".join([f"# {title}", "", introduction, "", *_keys("", schema), *_models("", schema, schema)])
 
 
-def _models(path: str, node: Node, schema: Node, *, level: int = 1) -> Iterator[str]:
-    """Lines about the models that a key leads to, each once, with all paths that lead to it in its heading."""
+def _models(path: str, top: Node, schema: Node) -> Iterator[str]:
+    """The models that the keys of a model lead to, each once, with all places that lead to it."""
     paths: dict[str, list[str]] = {}
-    waiting = [(path, name) for path, name in _models_at(path, node)]
+    waiting = _children(path, top)
     while waiting:
         where, name = waiting.pop(0)
-        new = name not in paths
+        if name not in paths:
+            waiting += _children(where, schema["$defs"][name])
         paths.setdefault(name, []).append(where)
-        if new:
-            waiting += [found for key, child in schema["$defs"][name]["properties"].items()
-                        for found in _models_at(f"{where}.{key}", child)]
     for name, wheres in paths.items():
         model = schema["$defs"][name]
-        if wheres != [path] or level > 1:
-            yield from (f"## {name} {{ #{name} }}", "", "At " + ", ".join(f"`{where}`" for where in wheres) + ".", "")
-        yield from (_prose(model["description"]), "")
-        yield from _keys(wheres[0], model["properties"], schema, required=model.get("required", ()))
+        yield from (f"## {name} {{ #{name} }}", "", "At " + ", ".join(f"`{where}`" for where in wheres) + ".", "",
+                    _prose(model["description"]), "", *_keys(wheres[0], model))
+
+
+def _children(path: str, model: Node) -> list[tuple[str, str]]:
+    """(path, model) of the models that the keys of a model can hold."""
+    return [found for name, node in model["properties"].items() for found in _models_at(_dotted(path, name), node)]
 
 
 def _models_at(path: str, node: Node) -> Iterator[tuple[str, str]]:
@@ -104,16 +106,18 @@ def _references(node: Node) -> bool:
     return "$ref" in json.dumps(node)
 
 
-def _keys(path: str, properties: Node, schema: Node, *, required: Any = None) -> list[str]:
-    """A definition list of some keys."""
-    needed = schema.get("required", ()) if required is None else required
+def _keys(path: str, model: Node) -> list[str]:
+    """The keys of a model as a definition list."""
     lines: list[str] = []
-    for name, node in properties.items():
-        dotted = f"{path}.{name}" if path else name
-        default = "required" if name in needed else _default(node)
-        lines += [f"`{name}`{{ #{_anchor(dotted)} }} <small>{_type(node)} · {default}</small>",
+    for name, node in model["properties"].items():
+        default = "required" if name in model.get("required", ()) else _default(node)
+        lines += [f"`{name}`{{ #{_anchor(_dotted(path, name))} }} <small>{_type(node)} · {default}</small>",
                   f":   {_prose(node['description'])}", ""]
     return lines
+
+
+def _dotted(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _anchor(dotted: str) -> str:
@@ -121,7 +125,7 @@ def _anchor(dotted: str) -> str:
 
 
 def _default(node: Node) -> str:
-    if isinstance(node["default"], dict) and _references(node):
+    if node["default"] and _references(node):
         return "default: as below"
     text = yaml.safe_dump(node["default"], default_flow_style=True, width=1000, allow_unicode=True)
     return f"default `{text.removesuffix('...' + chr(10)).strip()}`"
@@ -155,10 +159,12 @@ def _mapping_type(node: Node) -> str:
 def _plain_type(node: Node) -> str:
     if "type" not in node:
         return "any value"
-    words = FORMATS.get(node.get("format", ""), WORDS.get(node["type"], node["type"]))
+    words = str(FORMATS.get(node.get("format", "")) or WORDS.get(node["type"]) or node["type"])
     limits = [f"{sign} {node[bound]:g}" for bound, sign in BOUNDS.items() if bound in node]
-    limits += [f"matching `{node['pattern']}`"] if "pattern" in node else []
-    limits += ["not empty"] if node.get("minLength") else []
+    if "pattern" in node:
+        limits.append(f"matching `{node['pattern']}`")
+    if node.get("minLength"):
+        limits.append("not empty")
     return " ".join([words, ", ".join(limits)]).strip()
 
 
@@ -175,5 +181,5 @@ def _key_words(node: Node) -> str:
 def _prose(text: str) -> str:
     """A docstring or description as one Markdown paragraph a paragraph; angle brackets are no HTML."""
     escaped = text.replace("<", "&lt;").replace("``", "`")
-    sentence = escaped[:1].upper() + escaped[1:]
+    sentence = escaped if "=" in escaped.split()[0] else escaped[:1].upper() + escaped[1:]
     return sentence if sentence.endswith((".", ":", "?")) else f"{sentence}."
