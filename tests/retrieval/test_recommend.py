@@ -141,6 +141,13 @@ def test_more_candidates_than_items_is_every_item(shop, ask):
     assert answer["found_by"] == "approximate"
 
 
+def test_who_has_seen_everything_gets_nothing(shop, ask, monkeypatch):
+    every = np.arange(8, shop.dataset.rows("item"))
+    monkeypatch.setattr("tfrs_pretrain.retrieval.recommend._engaged_with", lambda *_: every)
+    answer = ask(str(popular(shop)[0]))
+    assert (answer["items"], answer["candidates"], answer["seen_left_out"]) == ([], 0, len(every))
+
+
 def test_unknown_users_get_popular_items_as_serving_ranks_them(shop, shown, ask):
     answer = ask("424242", top=5, candidates=5, context={"surface": "home"})
     vocabulary = shop.dataset.vocabulary("item")

@@ -60,8 +60,9 @@ def find_features(dataset: Dataset, wanted: Sequence[str], user: Any, items: np.
     if unknown := sorted(set(context) - set(of_impressions)):
         raise UserError(f"--context {unknown[0]!r} is no feature of the impression log that this ranker reads: name "
                         f"one of {sorted(of_impressions)}")
+    named = {name: _encoded(dataset, features[name], text) for name, text in context.items()}
     scan = _Scan(dataset, features, HISTORY in wanted, user, items)
-    scan.run([name for name in of_impressions if name not in context])
+    scan.run([name for name in of_impressions if name not in named])
     columns = {USER_ROW: np.full(len(items), scan.user_row), ITEM_ROW: items}
     assumed = {}
     for name, feature in features.items():
@@ -70,8 +71,8 @@ def find_features(dataset: Dataset, wanted: Sequence[str], user: Any, items: np.
             continue
         if feature.source == "users":
             value = scan.of_user.get(name, _missing(dataset, feature))
-        elif name in context:
-            value = _encoded(dataset, feature, context[name])
+        elif name in named:
+            value = named[name]
         else:
             value = scan.most_frequent(name)
             assumed[name] = _decoded(dataset, feature, value)
@@ -85,7 +86,7 @@ class _Scan:
     """One pass over the impressions, earliest window first."""
 
     def __init__(self, dataset: Dataset, features: Mapping[str, Feature], history: bool, user: Any, items: np.ndarray):
-        self._dataset, self._features, self._user = dataset, features, user
+        self._dataset, self._features = dataset, features
         self._reads_history = history
         space = dataset.schema.user
         self.user_row = int(dataset.vocabulary(USER_ROW).rows(pa.array([user], ARROW_TYPES[space.dtype]))[0])
