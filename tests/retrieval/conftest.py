@@ -38,12 +38,18 @@ def shop(tmp_path_factory):
     items = pq.read_table(folder / "raw" / "items.parquet")
     tags = [[f"täg {tag}" for tag in range(number % 4)] for number in range(len(items))]
     pq.write_table(items.append_column("tags", pa.array(tags, pa.list_(pa.string()))), folder / "raw" / "items.parquet")
+    shown = pq.read_table(folder / "raw" / "impressions.parquet")
+    badges = [[number % 5, 7] for number in range(len(shown))]
+    pq.write_table(shown.append_column("badges", pa.array(badges, pa.list_(pa.int64()))),
+                   folder / "raw" / "impressions.parquet")
     tree = planted.planted_config()
     tree["schema"]["item"]["min_count"] = 3
     tree["schema"]["user"]["min_count"] = 20
     tree["schema"]["history"] = {"length": 3}
     tree["schema"]["features"] += [
-        {"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": 2}]
+        {"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": 2},
+        {"name": "badges", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2},
+        {"name": "seconds", "source": "impressions", "column": "dwell", "kind": "numeric", "dtype": "float32"}]
     tree["dataset"] |= {"shards": 1, "golden_examples": 8}
     config = Config.model_validate(tree)
     build(config, folder / "raw", folder / "dataset")

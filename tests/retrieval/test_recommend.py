@@ -70,7 +70,7 @@ def naive_batch(shop, shown, user, items, surface):
             "topic": rows_of(shop, "topic", -1 if table["topic_id"] is None else table["topic_id"]),
             "quality": np.float32(math.nan if table["quality"] is None else table["quality"]),
             "country": rows_of(shop, "country", (countries[user] or "") if known else ""),
-            "tags": tags + [PADDING] * (2 - len(tags))})
+            "tags": tags + [PADDING] * (2 - len(tags)), "badges": [PADDING, PADDING], "seconds": np.float32(math.nan)})
     return {name: np.array([line[name] for line in lines]) for name in lines[0]}
 
 
@@ -166,18 +166,33 @@ def test_context_that_nobody_named_is_the_most_frequent_in_training(shop, shown,
     counts = collections.Counter(line["surface"] for line in shown if line["day"] < 28)
     most = counts.most_common(1)[0][0]
     answer = ask(str(popular(shop)[0]), top=3)
-    assert answer["context"] == {"surface": most}
+    assert answer["context"] == {"surface": most, "badges": None, "seconds": None}
     assert f"surface={most}" in answer["notes"][-1]
     named = ask(str(popular(shop)[0]), top=3, context={"surface": most})
     assert named["items"] == answer["items"]
-    assert not any("nobody named" in note for note in named["notes"])
+    assert "surface" not in named["notes"][-1]
+
+
+def test_named_context_is_what_the_ranker_sees(shop, ask):
+    columns = load_ranker(shop.ranker, shop.dataset).inputs.columns
+    context = {"surface": "related", "badges": "[7, 3, 4]", "seconds": "-2.5"}
+    found = find_features(shop.dataset, columns, 1000, np.array([9, 10]), context)
+    assert found.assumed == {}
+    assert found.columns["surface"].tolist() == [rows_of(shop, "surface", "related")] * 2
+    assert found.columns["badges"].tolist() == [[rows_of(shop, "badges", 7), rows_of(shop, "badges", 3)]] * 2
+    assert found.columns["seconds"].tolist() == [-2.5, -2.5]
+    one, other = (ask("1000", context=context | {"seconds": text})["items"] for text in ("-2.5", "2.5"))
+    assert [entry["score"] for entry in one] != [entry["score"] for entry in other]
 
 
 @pytest.mark.parametrize(("user", "words", "message"), [
     ("12x", {}, "user id '12x': expected an integer of 64 bits, as column 'member'"),
     ("9" * 30, {}, "expected an integer of 64 bits"),
-    ("1000", {"context": {"dwell": "3"}}, r"'dwell' is no feature .* name one of \['surface'\]"),
+    ("1000", {"context": {"dwell": "3"}}, r"'dwell' is no feature .* name one of \['badges', 'seconds', 'surface'\]"),
     ("1000", {"context": {"topic": "3"}}, "'topic' is no feature of the impression log"),
+    ("1000", {"context": {"seconds": "long"}}, "--context seconds=long: expected one value of float32"),
+    ("1000", {"context": {"badges": "7"}}, "--context badges=7: expected a JSON array of int64"),
+    ("1000", {"context": {"badges": '["a"]'}}, "expected a JSON array of int64"),
 ])
 def test_mistakes_are_one_line(user, words, message, ask):
     with pytest.raises(UserError, match=message) as refused:
