@@ -14,7 +14,7 @@ from tfrs_pretrain.errors import UserError
 
 def rows_read(job: Job, log: Log) -> int:
     """Rows of a log, once its account is written."""
-    return int(read_json(job.path(RESULTS, f"account-{log.table}.json"))["read"])
+    return int(read_json(job.path(RESULTS, f"account-{log.name}.json"))["read"])
 
 
 def check_windows(job: Job, log: Log) -> None:

@@ -16,6 +16,8 @@ from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.serving import export as module
 from tfrs_pretrain.serving.checks import check_answer, check_answers
 from tfrs_pretrain.serving.export import export, next_version
+from tfrs_pretrain.serving.inputs import RawInput
+from tfrs_pretrain.serving.messages import as_examples
 from tfrs_pretrain.serving.requests import GoldenRequest
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
 
@@ -250,3 +252,15 @@ def test_other_inputs_than_the_signatures_are_refused(exported):
 def test_a_broken_model_is_named(tmp_path):
     with pytest.raises(UserError, match="does not run in the session loader that TF Serving uses"):
         run_signature(tmp_path, "serving_default", {})
+
+
+def test_examples_hold_what_is_there_and_leave_out_what_is_missing():
+    inputs = {"user_id": RawInput("int64"), "item_id": RawInput("string"), "price": RawInput("float32"),
+              "tags": RawInput("string", 3)}
+    raw = {"user_id": np.array([-1, 5]), "item_id": np.array(["\x00", "日本\x00"], object),
+           "price": np.array([np.nan, -1], np.float32), "tags": np.array([["", ""], ["", "a"]], object)}
+    first, second = (tf.train.Example.FromString(one).features.feature for one in as_examples(raw, inputs))
+    assert sorted(first) == ["item_id", "user_id"]
+    assert (list(first["user_id"].int64_list.value), list(first["item_id"].bytes_list.value)) == ([-1], [b"\x00"])
+    assert list(second["item_id"].bytes_list.value) == ["日本\x00".encode()]
+    assert (list(second["price"].float_list.value), list(second["tags"].bytes_list.value)) == ([-1], [b"a"])

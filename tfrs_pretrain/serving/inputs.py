@@ -97,6 +97,11 @@ def kept(values: tf.Tensor, length: int, *, latest: bool) -> tf.Tensor:
     return tf.ensure_shape(cut, [values.shape[0], None])
 
 
+def finite(values: tf.Tensor) -> tf.Tensor:
+    """float32 [batch] with NaN, the missing value, for what is infinite, as in the dataset's records."""
+    return tf.where(tf.math.is_finite(values), values, tf.constant(float("nan")))
+
+
 def is_latest(name: str) -> bool:
     """Whether an over-long list keeps its latest values, not its first."""
     return name == HISTORY

@@ -62,14 +62,14 @@ def read_logs(path: Path) -> Iterator[PredictionLog]:
 def as_examples(raw: Arrays, inputs: Mapping[str, RawInput]) -> np.ndarray:
     """object [n]: serialized tf.Examples of raw inputs [n] and lists [n, length]; missing values are left out."""
     count = len(next(iter(raw.values())))
-    examples = [_example({name: raw[name][row] for name in inputs}, inputs) for row in range(count)]
+    examples = [_example({name: raw[name][row:row + 1] for name in inputs}, inputs) for row in range(count)]
     return np.array(examples, object)
 
 
 def _example(values: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -> bytes:
     example = tf.train.Example()
     for name, of in inputs.items():
-        present = np.ravel(values[name]).tolist()
+        present = values[name].ravel().tolist()
         if name not in (USER_ID, ITEM_ID):
             missing = MISSING.get(of.dtype)
             present = [value for value in present if value != missing and not (missing is None and np.isnan(value))]

@@ -20,6 +20,7 @@ from tfrs_pretrain.serving.inputs import (
     Raw,
     checked,
     checked_candidates,
+    finite,
     is_latest,
     kept,
     raw_inputs,
@@ -110,7 +111,7 @@ class ServedRanker(tf.Module):
         # As in Ranker.gather: [batch, dim], or [batch, length, dim] with row 0 for padding, which is masked.
         rows = {row.name: self._tables[row.table].gather(tf.maximum(batch[row.column], 0) if row.length
                                                          else batch[row.column]) for row in self._rows}
-        numeric = {name: raw[name] for name in self._numeric}
+        numeric = {name: finite(raw[name]) for name in self._numeric}
         if sides:
             numeric = {name: tf.broadcast_to(values, tf.shape(raw[ITEM_ID])) for name, values in numeric.items()}
         return tf.sigmoid(self._logits(rows, batch | numeric, sides=sides))

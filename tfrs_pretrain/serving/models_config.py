@@ -6,30 +6,18 @@ it named before under ``<label>_previous``: still loaded, so that a roll-back wa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from google.protobuf import text_encoding, text_format
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.serving.config_text import fields, replaced
 from tfrs_pretrain.serving.protocol import ModelConfig, ModelServerConfig
 from tfrs_pretrain.serving.version_folder import GRAPH
 
 PREVIOUS = "_previous"
 _EDITED = ("model_version_policy", "version_labels")
-_TOKEN = re.compile(r"""\s+|\#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[\w.+-]+|.""")
-
-
-class _Field(NamedTuple):
-    """A field in the text: its name, where it starts and ends, and where its message's inside does."""
-
-    name: str
-    start: int
-    end: int
-    inside: tuple[int, int] | None
 
 
 def read_models_config(path: Path) -> ModelServerConfig:
@@ -113,41 +101,18 @@ def _write(path: Path, config: ModelServerConfig, model: ModelConfig, labels: di
                      + " ".join(f"versions: {version}" for version in versions) + " } }")
     else:
         lines.insert(0, "model_version_policy { all { } }")
-    edited = _edit(text, path, model.name, lines)
+    start, end = _inside(text, path, model.name)
+    edited = text[:start] + replaced(text[start:end], _EDITED, lines) + text[end:]
     if _parse(edited, path) != config:
         raise UserError(f"{str(path)!r} is written in a form that cannot be edited in place: write each entry as "
                         "config { name: ... } inside model_config_list { ... }")
     write_text(path, edited)
 
 
-def _edit(text: str, path: Path, name: str, lines: list[str]) -> str:
-    """The text with other lines for labels and policy in the entry of a model; all else as it was."""
-    start, end = _inside(text, path, name)
-    inside = text[start:end]
-    fields = list(_fields(inside))
-    line = inside[inside.rfind("\n", 0, fields[0].start) + 1:fields[0].start]
-    indent = line if line.isspace() else "    "
-    for field in reversed(fields):
-        if field.name in _EDITED:
-            inside = _without(inside, field)
-    closing = inside[len(inside.rstrip()):] or " "
-    return text[:start] + inside.rstrip() + "".join(f"\n{indent}{line}" for line in lines) + closing + text[end:]
-
-
-def _without(text: str, field: _Field) -> str:
-    """The text without a field, and without the lines that it had to itself."""
-    line = text.rfind("\n", 0, field.start) + 1
-    before, after = text[line:field.start], re.compile(r"[ \t]*[,;]?[ \t]*").match(text, field.end)
-    end = after.end() if after else field.end
-    if before.isspace() and text[end:end + 1] == "\n":
-        return text[:line] + text[end + 1:]
-    return text[:field.start] + text[end:]
-
-
 def _inside(text: str, path: Path, name: str) -> tuple[int, int]:
-    for models in _fields(text):
+    for models in fields(text):
         within = text[slice(*models.inside)] if models.inside else ""
-        for entry in _fields(within):
+        for entry in fields(within):
             if models.inside and entry.inside and _entry_name(within[slice(*entry.inside)], path) == name:
                 return models.inside[0] + entry.inside[0], models.inside[0] + entry.inside[1]
     raise UserError(f"{str(path)!r} is written in a form that cannot be edited in place: write each entry as "
@@ -159,28 +124,6 @@ def _entry_name(text: str, path: Path) -> str:
         return str(text_format.Parse(text, ModelConfig()).name)
     except text_format.ParseError as error:
         raise _unreadable(path, error) from error
-
-
-def _fields(text: str) -> Iterator[_Field]:
-    """The fields of a message's inside, without those inside them."""
-    name, begin, opened, depth = "", 0, 0, 0
-    for token in _TOKEN.finditer(text):
-        word = token.group()
-        if word.isspace() or word.startswith("#"):
-            continue
-        if word == "{":
-            depth += 1
-            opened = token.end() if depth == 1 else opened
-        elif word == "}":
-            depth -= 1
-            if depth == 0:
-                yield _Field(name, begin, token.end(), (opened, token.start()))
-                name = ""
-        elif depth == 0 and not name and word not in ",;":
-            name, begin = word, token.start()
-        elif depth == 0 and word not in ":,;":
-            yield _Field(name, begin, token.end(), None)
-            name = ""
 
 
 def _entry(config: ModelServerConfig, path: Path, name: str) -> ModelConfig:

@@ -28,7 +28,8 @@ class TrainedModel:
 
     def scores(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Output -> float32 [n] of raw inputs [n] and lists [n, any length], see ``inputs.raw_inputs``."""
-        batch = {name: raw[name].astype(np.float32) for name in self.ranker.inputs.numeric}
+        batch = {name: np.where(np.isfinite(raw[name]), raw[name], np.nan).astype(np.float32)
+                 for name in self.ranker.inputs.numeric}
         for row in self.ranker.inputs.rows:
             values, vocabulary = raw[raw_name(row.column)], self._vocabularies[row.vocabulary]
             batch[row.column] = _rows(values, vocabulary) if row.length is None else _padded_rows(

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import itertools
 import json
 import threading
 import time
@@ -124,6 +125,20 @@ def test_one_deadline_for_all_attempts(over):
             client.predict(REQUEST)
         assert time.monotonic() - start < 0.8
         assert 2 < server.asked < 20
+
+
+def test_each_attempt_gets_what_is_left_of_the_deadline():
+    left = []
+
+    def slow(seconds):
+        left.append(seconds)
+        time.sleep(0.1)
+        raise RequestError("UNAVAILABLE", "", "")
+
+    with pytest.raises(RequestError):
+        Retries(attempts=3, pause=0.01).run(slow, timeout=5)
+    assert left[0] == pytest.approx(5, abs=0.05)
+    assert all(later <= earlier - 0.1 for earlier, later in itertools.pairwise(left))
 
 
 @pytest.mark.parametrize("kind", [GrpcClient, RestClient])

@@ -1,13 +1,14 @@
 """What a server of the exported model answers, over gRPC and REST."""
 
 import json
+import time
 
 import numpy as np
 import pytest
 import requests
 from live_servers import NAME, answering, copied, golden, live_server, wait_for
 
-from tfrs_pretrain.serving.client import Model, Predict, RequestError
+from tfrs_pretrain.serving.client import Model, Predict, Regress, RequestError
 
 URL = f"v1/models/{NAME}"
 
@@ -83,7 +84,8 @@ def test_a_missing_signature_is_refused(live, client):
     b"", b"{", b"[]", b"[" * 200_000, b'{"instances": []}', b'{"inputs": 5}', b'{"instances": [5], "inputs": [5]}',
     b'{"signature_name": 5, "instances": [{}]}', b'{"inputs": {"user_id": ' + b"[" * 900 + b"]" * 900 + b"}}",
     b'{"inputs": {"user_id": [1e400]}}', b'{"inputs": {"user_id": [123456789012345678901234567890]}}',
-    b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}'])
+    b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}',
+    b'{"inputs": {"user_id": [[1], [2, 3]]}}', b'{"inputs": {"user_id": [1, [2]]}}'])
 def test_bodies_that_are_no_request(live, body):
     answer = requests.post(f"http://{live.rest}/{URL}:predict", data=body, timeout=20)
     assert answer.status_code == 400
@@ -129,8 +131,9 @@ def test_a_label_waits_for_its_version(two_versions, tmp_path):
     with live_server(models, tmp_path, versions=[1], labels={"stable": 1}) as running:
         running.write(versions=[1, 2], labels={"stable": 2})
         stable = running.clients(label="stable")[0]
-        for _ in range(30):
+        for _ in range(40):
             assert answering(stable, *running.golden(1))
+            time.sleep(0.05)  # two seconds, in which the server has read the file
         copied(two_versions, models, 2)
         wait_for(lambda: answering(stable, *golden(models / NAME / "2")))
 
@@ -147,3 +150,16 @@ def test_a_broken_version_does_not_replace_a_working_one(two_versions, tmp_path)
         failed = wait_for(lambda: [each for each in client.status() if each.version == 2 and each.error])
         assert failed[0].state == "END"
         assert answering(client, *running.golden(1))
+
+
+def test_features_that_all_examples_share_are_sent_once(live):
+    """The user as ``context``; an example's own value stands before it."""
+    rows = json.loads((live.models / NAME / "1/assets.extra/golden_requests.json").read_text())["instances"][:3]
+    user = {name: rows[0][name] for name in ("user_id", "country")}
+    items = [{name: value for name, value in row.items() if name not in user} for row in rows]
+    url, whole = f"http://{live.rest}/{URL}:regress", [row | user for row in rows]
+    expected = live.clients()[0].regress(Regress([*whole[:2], rows[2]]))
+    body = {"signature_name": "regress", "context": user, "examples": [*items[:2], rows[2]]}
+    found = requests.post(url, data=json.dumps(body), timeout=20).json()["results"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert requests.post(url, data=json.dumps(body | {"context": 5}), timeout=20).status_code == 400
