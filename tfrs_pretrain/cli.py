@@ -431,8 +431,7 @@ def experiment(
     output: Annotated[Path, typer.Option(help="folder of the experiment; finished pieces are kept")],
     data: Annotated[Path | None, typer.Option(
         help="folder of the logs or the dataset, where the experiment does not make its own")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="processes, 1 to 2 GB of memory each (default: one a "
-                                                         "core)")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes (default: one a core, if memory allows)")] = None,
     arms: Annotated[list[str] | None, typer.Option(
         "--arm", metavar="NAME", help="run only this arm beside the baseline; may be repeated")] = None,
     seeds: Annotated[list[int] | None, typer.Option(
@@ -444,15 +443,15 @@ def experiment(
     Pieces that arms share (logs, dataset, pretrained rows) are made once; a run that was stopped or killed continues
     with the same command. Exit code 1 if a run failed.
     """
-    stage = import_quietly("tfrs_pretrain.experiments.run")
+    planning = import_quietly("tfrs_pretrain.experiments.plan")
     show = import_quietly("tfrs_pretrain.experiments.show")
-    selection = stage.Selection(data, arms or (), seeds or ())
-    cores = os.cpu_count() or 1
-    jobs = jobs or cores
+    selection = planning.Selection(data, arms or (), seeds or ())
+    jobs = jobs or import_quietly("tfrs_pretrain.experiments.workers").default_jobs()
     if dry_run:
-        show.show_plan(stage.Plan(file, selection), output, jobs, console)
+        show.show_plan(planning.Plan(file, selection), output, jobs, console)
         return
-    study = stage.run_experiment(file, output, selection, jobs=jobs, threads=max(1, cores // jobs))
+    study = import_quietly("tfrs_pretrain.experiments.run").run_experiment(
+        file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
     _summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
     if show.show_failures(study, console):
         raise typer.Exit(FAILED)

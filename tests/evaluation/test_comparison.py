@@ -6,7 +6,7 @@ from planted_predictions import impressions
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Scored, as_json, compare
+from tfrs_pretrain.evaluation.comparison import Comparison, Scored, as_json, compare
 from tfrs_pretrain.evaluation.slices import Slicing
 
 
@@ -117,3 +117,25 @@ def test_one_user_alone_has_no_interval():
     found = compare(Scored(labels, np.zeros(3, int), None, scores), [], Resampling(10))
     assert found.metrics("one")["auc"] == {"value": 1.0, "low": None, "high": None}
     assert found.difference("one", "other")["auc"] == {"value": 0.5, "low": None, "high": None, "p": None}
+
+
+def test_models_judged_apart_are_compared_as_if_together(scored, places):
+    cuts = [Slicing("place", ("top", "side", "?"), places)]
+    together = compare(scored, cuts, Resampling(25))
+    apart = Comparison.joined([compare(Scored(scored.labels, scored.users, scored.requests, {name: scores}), cuts,
+                                       Resampling(25)) for name, scores in scored.scores.items()])
+    assert apart.models == together.models
+    for part in range(4):
+        assert apart.difference("one", "other", part) == together.difference("one", "other", part)
+    with pytest.raises(ValueError, match="same parts and draws"):
+        Comparison.joined([together, compare(scored, cuts, Resampling(25, seed=3))])
+
+
+def test_mean_over_pairs(scored):
+    found = compare(scored, [], Resampling(40))
+    both = found.mean_difference([("one", "other"), ("copy", "other")])
+    assert both == found.difference("one", "other")  # copy is one again
+    none = found.mean_difference([("one", "other"), ("other", "one")])["auc"]
+    assert (none["value"], none["low"], none["high"]) == (0, 0, 0)
+    assert found.mean_metrics(["one", "copy"]) == found.metrics("one")
+    assert found.value("one", 0, "auc") == found.metrics("one")["auc"]["value"]

@@ -11,7 +11,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.planted import planted_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER
-from tfrs_pretrain.experiments.run import Plan, Selection
+from tfrs_pretrain.experiments.plan import Plan, Selection
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 OUTCOMES = {"play_time_ms", "long_view", "long_watch", "is_like", "is_follow", "is_comment", "is_forward", "is_hate",

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -251,6 +253,43 @@ def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_p
     assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
     assert "2 times; it said last: its last words" in pool.failures[doomed]
     assert pool.failures[child].startswith("needs logs doomed, which failed: its process was ended")
+
+
+class Stopping(Worker):
+    """Sends SIGTERM to the process that hands it a piece."""
+
+    pids: ClassVar[list[int]] = []
+
+    def start(self, piece):
+        super().start(piece)
+        self.pids.append(self.pid)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals need the main thread")
+def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scheduler, "Worker", Stopping)
+    with (pytest.raises(SystemExit) as stopped,
+          scheduler.Scheduler(tmp_path, 1, 1, Costs(tmp_path)) as pool):
+        pool.run([Piece("logs", "long", {"source": "planted", "sizes": {"engagements": 10**7}, "seed": 1})])
+    assert stopped.value.code == 143
+    assert "stopped; the same command continues" in capsys.readouterr().out
+    with pytest.raises(ProcessLookupError):
+        os.kill(Stopping.pids[0], 0)
+
+
+def test_time_by_the_clock_adds_up_over_commands(tmp_path, monkeypatch):
+    clock = iter([100.0, 107.0, 500.0, 502.0, 503.0])
+    monkeypatch.setattr("tfrs_pretrain.experiments.costs.time.monotonic", lambda: next(clock))
+    one, two = (Piece("logs", name, {}, work=work) for name, work in (("one", 1.0), ("two", 3.0)))
+    Costs(tmp_path).add(one, 5.0, 10)
+    again = Costs(tmp_path)
+    again.add(two, 11.0, 30)
+    assert Costs(tmp_path).wall_seconds == 7.0 + 2.0
+    assert again.seconds([one, two]) == 16.0
+    assert again.peak_rss_bytes() == 30
+    assert again.estimate([Piece("logs", "three", {}, work=2.0)]) == 2 * (5 + 11) / (1 + 3)
+    assert again.estimate([Piece("ranker", "four", {})]) is None
 
 
 def test_the_first_of_the_lowest_is_chosen_whatever_failed():

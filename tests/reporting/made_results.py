@@ -135,7 +135,8 @@ def results(**changes):
         "peak_rss_bytes": 3_100_000_000, "commands": ["tfrs-pretrain demo --workdir NEW"],
         "exported": {"name": "completejourney_ranker", "version": 3, "arm": "warm_start_distilled", "bytes": 19_400_000,
                      "path": "saved_models/completejourney_ranker/3",
-                     "check": {"impressions": 256, "tolerance": 1e-5, "largest_difference": 1.2e-7}}}
+                     "check": {"impressions": 256, "tolerance": 1e-5, "largest_difference": 1.2e-7, "signatures": {
+                         "rank": {"requests": 4, "rows": 120, "largest_difference": 1.2e-7}}}}}
     return copy.deepcopy(made | changes)
 
 

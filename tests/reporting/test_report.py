@@ -146,6 +146,12 @@ def test_stage_two_rows_tell_coverage_and_training(tmp_path, results):
     assert stage_two[3][1:3] == ["warm start", "512-256-128, weight 0.5"]
 
 
+def test_the_served_model_tells_what_each_signature_was_asked(tmp_path, results):
+    assert render(tmp_path, results).row("signature", "rank") == ["rank", "4", "120", "1.2e-07"]
+    del results["exported"]["check"]["signatures"]
+    assert not any(table[0][0] == "signature" for table in render(tmp_path, results).tables)
+
+
 def test_trials_show_what_they_varied_and_which_was_chosen(tmp_path):
     page = render(tmp_path, made_results.many())
     assert page.table("candidate")[1:] == [["interval decay 0.2 chosen", "0.8000", "0.2000"],

@@ -25,6 +25,10 @@ window.addEventListener("load", () => setTimeout(() => {
     const drawn = plot.querySelectorAll(".scatterlayer .trace, .barlayer .trace").length;
     plot.setAttribute("data-size", size ? `${Math.round(size.width)}x${Math.round(size.height)}x${drawn}` : "none");
   });
+  const lines = () => document.querySelectorAll("#plot-one_epoch .scatterlayer .trace").length;
+  const before = lines();
+  document.querySelector(".chips input:checked").click();
+  document.documentElement.setAttribute("data-lines", `${before} ${lines()}`);
   const loaded = performance.getEntriesByType("resource").map((entry) => entry.name).join(" ");
   document.documentElement.setAttribute("data-loaded", loaded);
   document.documentElement.setAttribute("data-width", document.documentElement.scrollWidth);
@@ -60,6 +64,9 @@ def test_every_plot_is_drawn_without_errors_and_fits(tmp_path, made, width):
     found = opened(tmp_path, made(), width)
     assert not re.search(r'data-error="([^"]*)"', found)
     assert re.search(r'data-loaded="([^"]*)"', found)[1] == ""
+    before, after = map(int, re.search(r'data-lines="(\d+) (\d+)"', found).groups())
+    # The first arm's mean, and its seeds where there are several.
+    assert before - after == (4 if made is made_results.many else 1)
     assert int(re.search(r'data-width="(\d+)"', found)[1]) <= width
     sizes = dict(re.findall(r'id="plot-(\w+)"[^>]*data-size="([^"]*)"', found))
     assert set(sizes) == {"one_epoch", "one_epoch_auc", "auc_differences", "log_loss_differences", "item_frequency",

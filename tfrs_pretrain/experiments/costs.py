@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ FILE = "costs.json"
 
 
 class Costs:
-    """Seconds and memory of the pieces in an output folder, and the time that the experiment took by the clock.
+    """Seconds and memory of the pieces in an output folder.
 
     Args:
       root: the experiment's output.
+
+    Attributes:
+      wall_seconds: that all commands together took by the clock, up to the last piece that each finished.
     """
 
     def __init__(self, root: Path):
@@ -25,16 +29,12 @@ class Costs:
         content: dict[str, Any] = json.loads(self._path.read_text()) if self._path.is_file() else {}
         self._pieces: dict[str, dict[str, Any]] = content.get("pieces", {})
         self.wall_seconds: float = content.get("wall_seconds", 0.0)
+        self._counted = time.monotonic()
 
     def add(self, piece: Piece, seconds: float, peak_rss_bytes: int) -> None:
         """Notes a piece that is finished; what an interrupted attempt took is not in it."""
         self._pieces[piece.title] = {"kind": piece.kind, "work": piece.work, "seconds": seconds,
                                      "peak_rss_bytes": peak_rss_bytes}
-        self._save()
-
-    def add_wall(self, seconds: float) -> None:
-        """Notes time by the clock."""
-        self.wall_seconds += seconds
         self._save()
 
     def seconds(self, pieces: Iterable[Piece]) -> float:
@@ -56,4 +56,6 @@ class Costs:
         return total
 
     def _save(self) -> None:
+        now = time.monotonic()
+        self.wall_seconds, self._counted = self.wall_seconds + now - self._counted, now
         write_text(self._path, json.dumps({"pieces": self._pieces, "wall_seconds": self.wall_seconds}, indent=2) + "\n")

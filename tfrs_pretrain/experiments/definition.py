@@ -94,4 +94,5 @@ def load_experiment(path: Path) -> Experiment:
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
-        raise UserError(one_line(f"experiment {str(path)!r}", error, "README.md lists them")) from error
+        shown = "experiments/completejourney.yaml shows them"
+        raise UserError(one_line(f"experiment {str(path)!r}", error, shown)) from error

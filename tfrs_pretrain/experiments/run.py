@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,91 +12,21 @@ import pyarrow.parquet as pq
 from pydantic_core import to_jsonable_python
 
 from tfrs_pretrain.artifacts import read_manifest, write_text
-from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.arms import Arm, baselines, expand, selected
+from tfrs_pretrain.experiments.arms import Arm
 from tfrs_pretrain.experiments.costs import Costs
-from tfrs_pretrain.experiments.definition import Settings, load_experiment
+from tfrs_pretrain.experiments.definition import Settings
 from tfrs_pretrain.experiments.ledger import Ledger
 from tfrs_pretrain.experiments.lock import working_in
-from tfrs_pretrain.experiments.pieces import EMBEDDINGS, RANKER, Piece
-from tfrs_pretrain.experiments.planner import OWN, Planner
+from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER, Piece
+from tfrs_pretrain.experiments.plan import Plan, Selection
+from tfrs_pretrain.experiments.planner import OWN
 from tfrs_pretrain.experiments.scheduler import Scheduler
 from tfrs_pretrain.schema import KEY
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.study import Failure, Run, StudiedArm, Study, Trial
 
 CHOSEN_BY = "log_loss"  # of the validation impressions, the lowest
-
-
-@dataclasses.dataclass(frozen=True)
-class Selection:
-    """What is asked for beside the file.
-
-    Attributes:
-      data: folder of given logs or of a dataset.
-      arms: names to keep, all if empty; the baseline is always kept.
-      seeds: to use instead of the file's, if any.
-    """
-
-    data: Path | None = None
-    arms: Sequence[str] = ()
-    seeds: Sequence[int] = ()
-
-
-class Plan:
-    """An experiment's arms, configurations and pieces.
-
-    Args:
-      path: of the file.
-      selection: what is asked for beside it.
-
-    Attributes:
-      experiment: the file's content.
-      seeds: in use.
-      arms: in use, in the order of the file.
-      baselines: arms that differences may be to.
-      planner: makes pieces.
-
-    Raises:
-      UserError: the file, an arm's settings or the selection is not valid.
-    """
-
-    def __init__(self, path: Path, selection: Selection):
-        self.experiment = load_experiment(path)
-        self.seeds = list(selection.seeds or self.experiment.seeds)
-        every = expand(self.experiment)
-        self.planner = Planner(self.experiment, path, selection.data)
-        self.baselines = baselines(self.experiment, every)
-        self.arms = selected(every, selection.arms, self.baselines)
-        self._known = {arm.name: arm for arm in every}
-        for arm in self.arms:  # all that is wrong is said before the first minute of work
-            for settings in arm.candidates:
-                self.config(arm, settings)
-
-    def config(self, arm: Arm, settings: Settings) -> Config:
-        """Of one of the arm's candidates."""
-        return self.planner.arm_config(arm.name, settings, taught=arm.teacher is not None)
-
-    def ranker(self, arm: Arm, settings: Settings, seed: int, *, test: bool = True) -> Piece:
-        """The ranker of one of the arm's candidates."""
-        teacher = None
-        if arm.teacher:
-            one = self._known[arm.teacher]
-            teacher = self.ranker(one, one.candidates[0], seed)
-        return self.planner.ranker(self.config(arm, settings), seed, test=test, teacher=teacher)
-
-    def trials(self, arm: Arm) -> list[Piece]:
-        """One ranker for each candidate; none where there is nothing to choose."""
-        if len(arm.candidates) == 1:
-            return []
-        return [self.ranker(arm, settings, self.seeds[0], test=False) for settings in arm.candidates]
-
-    def settings_digest(self, arm: Arm, settings: Settings) -> str:
-        """Names one of the arm's candidates, whatever the seed."""
-        teacher = self._known[arm.teacher] if arm.teacher else None
-        return self.planner.settings_digest(
-            self.config(arm, settings), self.config(teacher, teacher.candidates[0]) if teacher else None)
 
 
 def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int, threads: int) -> Study:
@@ -121,12 +50,8 @@ def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int,
     with working_in(output):
         write_text(output / "experiment.yaml", path.read_text())
         costs, ledger = Costs(output), Ledger(output)
-        started = time.monotonic()
-        try:
-            with Scheduler(output, jobs, threads, costs) as scheduler:
-                chosen, failures = _work(plan, output, scheduler, ledger)
-        finally:
-            costs.add_wall(time.monotonic() - started)
+        with Scheduler(output, jobs, threads, costs) as scheduler:
+            chosen, failures = _work(plan, output, scheduler, ledger)
         arms = [_studied(plan, arm, chosen.get(arm.name), failures, output) for arm in plan.arms]
         arms = _on_the_same_impressions(arms, baseline := _baseline(plan, arms))
         done = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
@@ -242,11 +167,10 @@ def _pieces(plan: Plan, arm: Arm, settings: Settings | None) -> list[Piece]:
 
 def _seconds(costs: Costs, pieces: Collection[Piece]) -> dict[str, float]:
     """By part: sums over pieces, which ran side by side; ``total`` is by the clock, over all commands."""
-    unique = set(pieces)
-    kinds = {"stage_one": {EMBEDDINGS}, "stage_two": {RANKER}}
-    kinds = {"data": {piece.kind for piece in unique} - {EMBEDDINGS, RANKER}, **kinds}
-    parts = {name: costs.seconds(piece for piece in unique if piece.kind in of) for name, of in kinds.items()}
-    return {**parts, "total": costs.wall_seconds}
+    parts = {"data": (LOGS, DATASET), "stage_one": (EMBEDDINGS,), "stage_two": (RANKER,)}
+    seconds = {name: costs.seconds(piece for piece in set(pieces) if piece.kind in kinds)
+               for name, kinds in parts.items()}
+    return {**seconds, "total": costs.wall_seconds}
 
 
 def _command(path: Path, output: Path, selection: Selection) -> str:

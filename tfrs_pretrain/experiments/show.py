@@ -12,7 +12,7 @@ from rich.text import Text
 from tfrs_pretrain.experiments.board import duration
 from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
-from tfrs_pretrain.experiments.run import Plan
+from tfrs_pretrain.experiments.plan import Plan
 from tfrs_pretrain.study import Study
 
 

@@ -19,7 +19,14 @@ from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.stages import peak_rss_bytes
 
 PIECES_PER_WORKER = 16  # what TensorFlow keeps of finished models goes with the process
+MEMORY_PER_WORKER = 4 << 30  # bytes, to be on the safe side: the project's own studies take 2.5 GB
 STOPPED_AFTER = 120  # seconds that a worker has to write its checkpoint
+
+
+def default_jobs() -> int:
+    """Workers that this machine has cores and memory for."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_WORKER))
 
 
 class Answer(NamedTuple):

@@ -13,13 +13,14 @@ import yaml
 from plotly.offline import get_plotlyjs
 
 from tfrs_pretrain.artifacts import write_text
-from tfrs_pretrain.reporting import data_tables, tables
 from tfrs_pretrain.reporting.figures import figures
 from tfrs_pretrain.reporting.figures.embedding_map import categories
 from tfrs_pretrain.reporting.figures.styled import arm_colours, finished
 from tfrs_pretrain.reporting.findings import by_frequency, comparison, findings, headline, noise, one_epoch, stage_one
 from tfrs_pretrain.reporting.formats import FILTERS, duration, number, signed, size, words
 from tfrs_pretrain.reporting.method import method
+from tfrs_pretrain.reporting.tables import tables
+from tfrs_pretrain.reporting.timeline import timeline
 
 HTML, MARKDOWN = "report.html", "report.md"
 
@@ -44,25 +45,15 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
 
 def _content(results: Mapping[str, Any]) -> dict[str, Any]:
     """What both templates show."""
-    timeline = data_tables.timeline(results["data"][0]["config"]["windows"])
+    windows = timeline(results["data"][0]["config"]["windows"])
     return dict(results) | {
         "headline": headline(results), "findings": findings(results), "noise": noise(results),
         "finished": list(finished(results)), "one_epoch_finding": one_epoch(results),
         "frequency_finding": by_frequency(results), "stage_one_findings": stage_one(results["stage_one"]),
-        "timeline": timeline, "windows": {entry["name"]: entry["text"] for entry in timeline},
+        "timeline": windows, "windows": {entry["name"]: entry["text"] for entry in windows},
         "method": method(results),
         "config_yaml": yaml.safe_dump(results["config"], sort_keys=False, allow_unicode=True),
-        "tables": {
-            "arms": tables.arms(results), "twins": tables.twins(results), "settings": tables.settings(results),
-            "item_slices": tables.slices(results, "item_frequency"),
-            "user_slices": tables.slices(results, "user_frequency"), "calibration": tables.calibration(results),
-            "stage_one": tables.stage_one(results), "stage_one_epochs": tables.stage_one_epochs(results),
-            "embedding_tables": tables.embedding_tables(results), "purity": tables.purity(results),
-            "diagnosis": tables.diagnosis(results), "coverage": tables.coverage(results),
-            "training": tables.training(results), "trials": tables.trials(results), "logs": data_tables.logs(results),
-            "splits": data_tables.splits(results), "features": data_tables.features(results),
-            "datasets": data_tables.datasets(results),
-        },
+        "tables": tables(results),
     }
 
 

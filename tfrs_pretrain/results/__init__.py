@@ -6,12 +6,16 @@
 
     format, title, name, code_version, baseline, seeds, machine, notes, commands, seconds, peak_rss_bytes
     headline        arm that the headline is about, chosen on validation (or the exported one)
+    shown           arms that figures show first, chosen likewise
+    test_impressions, test_positives   that all runs scored
+    config          resolved, what all arms share; exposures says how impressions were derived, if they were
     data            each distinct dataset: arms, counts, splits, vocabularies, what differs from the configuration
     arms            name -> settings, trials, failures, seeds; kind, transfer, teacher; test, validation: metric ->
                     mean, by_seed, sd (over seeds), users (interval by user); slices; curve of each run;
                     test_auc, test_log_loss, test_gauc are the means again
     comparisons     arm, against, seeds; metric -> value (mean over seeds), by_seed, users and seeds (intervals), p (by
                     user), verdict; the same for AUC by slice
+    resampling      how users were drawn; rule: what a verdict means
     multiplicity    how many differences were judged, and how many intervals would leave out 0 by chance
     stage_one       heldout_loss by epoch and heldout_loss_before_training of the first setting; settings
     calibration     arm -> bins of equal mass over all seeds: score (mean), rate, count

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT
+from tfrs_pretrain.metrics.neighbours import chance, neighbour_purity, principal_components, unit
 from tfrs_pretrain.ranking.predict import MISSING_VALUE, UNKNOWN
 from tfrs_pretrain.results.selection import best
 from tfrs_pretrain.schema import ITEM_ROW
@@ -81,53 +82,12 @@ def item_categories(run: Run, features: Sequence[str]) -> tuple[str, np.ndarray,
     return max(found, key=lambda one: len(np.unique(one[2])), default=None)
 
 
-def principal_components(rows: np.ndarray, components: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """float64 [n, components] coordinates along the directions of largest variance, and [components] shares of it.
-
-    The sign of each direction is that which makes the largest coordinate positive.
-    """
-    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
-    variances, directions = np.linalg.eigh(centred.T @ centred)
-    coordinates = centred @ directions[:, ::-1][:, :components]
-    peaks = coordinates[np.abs(coordinates).argmax(axis=0), np.arange(coordinates.shape[1])]
-    return coordinates * np.where(peaks < 0, -1, 1), variances[::-1][:components] / max(variances.sum(), 1e-300)
-
-
-def neighbour_purity(rows: np.ndarray, categories: np.ndarray, neighbours: int = NEIGHBOURS) -> float:
-    """Mean share of each row's nearest rows by cosine, itself left out, that have its category.
-
-    Args:
-      rows: float [n, dim], n above ``neighbours``.
-      categories: [n].
-      neighbours: how many.
-    """
-    unit = _unit(rows)
-    shares = []
-    for start in range(0, len(unit), 1024):
-        similar = unit[start:start + 1024] @ unit.T
-        similar[np.arange(len(similar)), start + np.arange(len(similar))] = -np.inf
-        nearest = np.argpartition(-similar, neighbours - 1, axis=1)[:, :neighbours]
-        shares.append((categories[nearest] == categories[start:start + 1024, None]).mean(axis=1))
-    return float(np.concatenate(shares).mean())
-
-
-def chance(categories: np.ndarray) -> float:
-    """Probability that another item, drawn at random, has an item's category."""
-    _, counts = np.unique(categories, return_counts=True)
-    return float((counts * (counts - 1)).sum() / (len(categories) * (len(categories) - 1)))
-
-
 def _map(rows: np.ndarray, categories: np.ndarray) -> dict[str, Any]:
-    points, explained = principal_components(_unit(rows))
+    points, explained = principal_components(unit(rows))
     points = points[:DRAWN] / max(np.abs(points).max(), 1e-12)
-    return {"purity": neighbour_purity(rows, categories) if len(rows) > NEIGHBOURS else None,
+    return {"purity": neighbour_purity(rows, categories, NEIGHBOURS) if len(rows) > NEIGHBOURS else None,
             "dim": rows.shape[1], "explained": [round(float(share), 4) for share in explained],
             "x": np.round(points[:, 0], 3).tolist(), "y": np.round(points[:, 1], 3).tolist()}
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1, as cosine sees them."""
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _tables(by_name: Mapping[str, StudiedArm], arms: Mapping[str, Mapping[str, Any]],

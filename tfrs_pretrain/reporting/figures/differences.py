@@ -34,7 +34,7 @@ def differences(results: Mapping[str, Any], metric: str) -> go.Figure | None:
                            marker={"color": colour, "size": 10}, hovertemplate=f"{name}: {signed(change['value'])}"
                                                                               "<extra></extra>")
         reached.append(change["value"])
-    figure = styled(figure, x=f"test {metric_name(metric)} minus {label(results['baseline'])}", y="")
+    figure = styled(figure, x=f"difference of test {metric_name(metric)}", y="")
     figure.add_vline(x=0, line={"color": BASELINE, "dash": "dash", "width": 1})
     low, high = min(reached), max(reached)
     room = 0.06 * max(high - low, 1e-3)

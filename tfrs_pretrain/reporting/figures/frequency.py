@@ -32,8 +32,7 @@ def gain_by_frequency(results: Mapping[str, Any], cut: str) -> go.Figure | None:
             hovertemplate="%{y:+.4f} of %{customdata[0]:,} impressions, %{customdata[1]:,} positive")
     if buckets < 2:
         return None
-    figure = styled(figure, x=f"{UNITS[cut]} while pretraining",
-                    y=f"test AUC minus {label(results['baseline'])}")
+    figure = styled(figure, x=f"{UNITS[cut]} while pretraining", y="difference of test AUC")
     figure.add_hline(y=0, line={"color": BASELINE, "dash": "dash", "width": 1})
     figure.update_yaxes(tickformat="+.3f")
     return figure.update_xaxes(type="category").update_layout(scattermode="group", scattergap=0.55)

@@ -1,14 +1,13 @@
-"""Tables about the data: logs, splits, features, windows."""
+"""Tables about the data: logs, splits, features, other datasets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tfrs_pretrain.config import Windows
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, PAIR_SPLITS
 from tfrs_pretrain.reporting.formats import DASH, count, settings_words, share, words
-from tfrs_pretrain.reporting.tables import Table, table
+from tfrs_pretrain.reporting.tables.cells import Table, table
 
 
 def logs(results: Mapping[str, Any]) -> Table:
@@ -46,14 +45,3 @@ def datasets(results: Mapping[str, Any]) -> Table | None:
              *(count(data["splits"][name]["examples"]) for name in ("pairs/train", "impressions/train"))]
             for place, data in enumerate(results["data"])]
     return table(["dataset", "used by", "#pairs", "#impressions to train on"], rows) if len(rows) > 1 else None
-
-
-def timeline(windows: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Per window: where it lies between the first start and the last end, in percent."""
-    parsed = Windows.model_validate(windows)
-    named = {name: getattr(parsed, name) for name in ("pretrain", "train", "validation", "test")}
-    first = min(window.bounds[0] for window in named.values())
-    length = max(window.bounds[1] for window in named.values()) - first
-    return [{"name": name, "text": str(window), "left": round(100 * (window.bounds[0] - first) / length, 2),
-             "width": round(100 * (window.bounds[1] - window.bounds[0]) / length, 2)}
-            for name, window in named.items()]
