@@ -71,7 +71,7 @@ def followed(tmp_path_factory):
             lines += text.replace("\\\n", " ").splitlines()
     (folder / "typed.txt").write_text("\n".join(lines))
     done = subprocess.run([sys.executable, "-c", SHELL], cwd=folder, capture_output=True, text=True,
-                          timeout=600, check=False,
+                          timeout=1200, check=False,
                           env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})
     assert "every line has run" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
     return folder, done.stdout
