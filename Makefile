@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: demo test test-flink lint types clean help
+.PHONY: demo test test-flink lint types docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
 	@echo "make test   the tests          make lint   ruff          make types   mypy"
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
-	@echo "make clean  removes .venv and runs/"
+	@echo "make docs   the documentation site, in build/site"
+	@echo "make clean  removes .venv, runs/ and build/"
 
 demo: $(VENV)/demo.installed
 	$(BIN)/tfrs-pretrain demo
@@ -29,6 +30,10 @@ lint: $(VENV)/test.installed
 types: $(VENV)/test.installed
 	$(BIN)/mypy
 
+# MkDocs Material advertises its successor on each build unless told not to.
+docs: $(VENV)/docs.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file .mkdocs.yml
+
 $(VENV)/%.installed: setup.py constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	@touch $@
@@ -38,4 +43,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs build

@@ -12,7 +12,7 @@ from tfrs_pretrain.cli import _open_dataset
 from tfrs_pretrain.errors import UserError
 
 COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "evaluate", "promote", "report",
-            "config", "roll-back", "serve", "query", "verify-server")
+            "config", "roll-back", "serve", "query", "verify-server", "index", "recommend")
 
 
 def call(*arguments, folder=None):
@@ -55,6 +55,10 @@ def test_help_does_not_load_tensorflow():
     (["query", "127.0.0.1:1", "m", "--timeout", "0.5"], "server 127.0.0.1:1 answers UNAVAILABLE"),
     (["verify-server", "127.0.0.1:1", "--model", "absent"], "saved_model folder 'absent/assets.extra' does not exist"),
     (["export", "--dataset", "absent", "--ranker", "r"], "dataset folder 'absent' does not exist"),
+    (["index", "--embeddings", "absent", "--output", "out"], "embeddings folder 'absent' does not exist"),
+    (["index", "--embeddings", "absent", "--output", "out", "--approximate", "x"], "--approximate 'x' is unknown"),
+    (["recommend", "1", "--dataset", "absent", "--embeddings", "e", "--index", "i", "--ranker", "r"],
+     "dataset folder 'absent' does not exist"),
 ])
 def test_bad_input_is_one_line_and_exit_code_two(arguments, words, tmp_path):
     (tmp_path / "taken").mkdir()

@@ -39,7 +39,8 @@ class Feature(Strict):
     name: str = Field(description="name in the TFRecords, the model and the serving signature")
     source: Literal["impressions", "items", "users"] = Field(description="table that holds the column")
     column: str | None = Field(None, description="column in that table (null: the same as name)")
-    kind: Literal["categorical", "numeric", "multi_valued"]
+    kind: Literal["categorical", "numeric", "multi_valued"] = Field(
+        description="a value with a row of its own, a number, or a list of values")
     dtype: Literal["int64", "string", "float32"] = Field(description="type of the raw value")
     min_count: int = Field(1, ge=1, description="training impressions that admit a categorical value")
     oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by categorical values outside the vocabulary")
@@ -78,8 +79,8 @@ class History(Strict):
 class Schema(Strict):
     """Columns of the logs and features of the ranking model."""
 
-    user: IdSpace
-    item: IdSpace
+    user: IdSpace = Field(description="ids of the users")
+    item: IdSpace = Field(description="ids of the items")
     time: str = Field(description="column that orders events within a user (integer or timestamp)")
     window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
@@ -89,7 +90,7 @@ class Schema(Strict):
                                                   "ranked list. May be the time column (null: not judged)")
     relation: str | None = Field(None, description="column of the engagement log that names the surface or action")
     history: History | None = Field(None, description="give each impression its user's history (null: none)")
-    features: tuple[Feature, ...] = ()
+    features: tuple[Feature, ...] = Field((), description="inputs of the ranking model beside the two ids")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Schema:

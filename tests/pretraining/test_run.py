@@ -15,7 +15,7 @@ from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.evaluate import select_queries
-from tfrs_pretrain.pretraining.run import pretrain, sampling_probability
+from tfrs_pretrain.pretraining.run import pretrain
 
 
 def configured(**pretraining):
@@ -90,7 +90,7 @@ def test_diverging_run_names_the_step_and_leaves_nothing(tiny_dataset, tmp_path)
 
 
 def test_probability_is_positive_everywhere(tiny_dataset):
-    given, used = tiny_dataset.candidate_probability, sampling_probability(tiny_dataset)
+    given, used = tiny_dataset.candidate_probability, tiny_dataset.sampling_probability
     assert used.min() == 1 / tiny_dataset.examples("pairs/train")
     np.testing.assert_array_equal(used[given > 0], given[given > 0])
 

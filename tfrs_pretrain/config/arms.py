@@ -88,23 +88,23 @@ class EarlyStoppingConfig(Strict):
 class Overrides(Strict):
     """Training settings that an arm has for itself (null: those of ``ranking``)."""
 
-    epochs: int | None = Field(None, ge=1)
-    learning_rate: float | None = Field(None, gt=0)
-    table_learning_rate: float | None = Field(None, gt=0)
-    schedule: Literal["constant", "linear", "cosine"] | None = None
-    warmup_steps: int | None = Field(None, ge=0)
-    embedding_l2: float | None = Field(None, ge=0)
-    interval_decay: float | None = Field(None, ge=0, lt=1)
+    epochs: int | None = Field(None, ge=1, description="passes over the training impressions")
+    learning_rate: float | None = Field(None, gt=0, description="of the dense layers")
+    table_learning_rate: float | None = Field(None, gt=0, description="of the embedding tables")
+    schedule: Literal["constant", "linear", "cosine"] | None = Field(None, description="of all learning rates")
+    warmup_steps: int | None = Field(None, ge=0, description="steps over which the learning rates first grow")
+    embedding_l2: float | None = Field(None, ge=0, description="L2 penalty on the table rows of a batch")
+    interval_decay: float | None = Field(None, ge=0, lt=1, description="decay of a row for each step it was absent")
 
 
 class ArmConfig(TransferConfig, Overrides):
     """One way to train the ranker; its transfer settings hold for each ID table that ``tables`` does not name."""
 
     tables: dict[Literal["user", "item"], TransferConfig] = Field({}, description="ID tables that differ")
-    anchor: AnchorConfig | None = None
-    distillation: DistillationConfig | None = None
-    meda: MedaConfig | None = None
-    early_stopping: EarlyStoppingConfig | None = None
+    anchor: AnchorConfig | None = Field(None, description="hold rows near the pretrained ones (null: let them go)")
+    distillation: DistillationConfig | None = Field(None, description="learn from a teacher too (null: labels alone)")
+    meda: MedaConfig | None = Field(None, description="new embedding spaces for further epochs (null: the same ones)")
+    early_stopping: EarlyStoppingConfig | None = Field(None, description="stop at the best epoch (null: run them all)")
 
     def transfer_of(self, space: str) -> TransferConfig:
         """The settings of one ID table."""

@@ -12,14 +12,14 @@ from tfrs_pretrain.schema import Strict
 class MlpBackbone(Strict):
     """A multilayer perceptron of ``hidden`` layers."""
 
-    kind: Literal["mlp"] = "mlp"
+    kind: Literal["mlp"] = Field("mlp", description="which backbone")
 
 
 class DcnV2Backbone(Strict):
     """Deep & Cross Network V2 (arXiv 2008.13535): cross layers and an MLP of ``hidden`` layers."""
 
-    kind: Literal["dcn_v2"]
-    cross_layers: int = Field(2, ge=1)
+    kind: Literal["dcn_v2"] = Field(description="which backbone")
+    cross_layers: int = Field(2, ge=1, description="number of cross layers")
     rank: int | None = Field(None, ge=1, description="of each cross layer's matrix (null: full)")
     structure: Literal["parallel", "stacked"] = Field("parallel", description="MLP beside or on the cross layers")
 

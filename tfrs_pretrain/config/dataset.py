@@ -20,7 +20,7 @@ class Source(Strict):
 
     path: str | None = Field(None, description="file, folder or glob pattern (relative: starts at --raw), or the "
                                                "BigQuery table project:dataset.table")
-    format: Literal["parquet", "csv", "jsonl", "avro", "bigquery"] = "parquet"
+    format: Literal["parquet", "csv", "jsonl", "avro", "bigquery"] = Field("parquet", description="how it is written")
     time: Literal["timestamp", "integer"] = Field(
         "timestamp", description="what the time column holds where the format does not say: ISO 8601 or integers")
     query: str | None = Field(None, description="BigQuery: a query in standard SQL instead of a table")
@@ -44,10 +44,10 @@ class Source(Strict):
 class Sources(Strict):
     """The four input tables: a path (format by suffix), or a mapping that says more."""
 
-    engagements: str | Source = "engagements.parquet"
-    impressions: str | Source = "impressions.parquet"
-    items: str | Source = "items.parquet"
-    users: str | Source = "users.parquet"
+    engagements: str | Source = Field("engagements.parquet", description="users did something with items: Stage I")
+    impressions: str | Source = Field("impressions.parquet", description="items shown to users, with labels: Stage II")
+    items: str | Source = Field("items.parquet", description="features of items, a row an item")
+    users: str | Source = Field("users.parquet", description="features of users, a row a user")
 
 
 class Duplicates(Strict):
@@ -72,9 +72,9 @@ class NegativeSampling(Strict):
 class DatasetConfig(Strict):
     """What the Beam jobs build."""
 
-    sources: Sources = Sources()
+    sources: Sources = Field(Sources(), description="where the four tables lie")
     max_rejected_share: float = Field(0.01, ge=0, le=1, description="share of bad rows in a log that a job accepts")
-    duplicates: Duplicates = Duplicates()
+    duplicates: Duplicates = Field(Duplicates(), description="what happens to rows that repeat a key")
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")
     negative_sampling: NegativeSampling | None = Field(None, description="of impressions/train (null: keep all)")

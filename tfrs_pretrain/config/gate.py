@@ -18,8 +18,8 @@ UNDIRECTED = ("calibration",)
 class Band(Strict):
     """Where a metric's value must lie, ends included."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, description="least value that passes (null: any)")
+    max: float | None = Field(None, description="largest value that passes (null: any)")
 
     @model_validator(mode="after")
     def _has_an_end(self) -> Band:
@@ -61,13 +61,13 @@ class Requirements(Strict):
 class Gate(Requirements):
     """The whole gate; the keys of ``Requirements`` are asked of all impressions."""
 
-    split: Literal["validation", "test"] = "test"
+    split: Literal["validation", "test"] = Field("test", description="impressions to judge by")
     label: str = Field(LABEL, description='"label", or the further label whose predictions are judged')
     slices: dict[str, Requirements] = Field(
         {}, description="items=new, users=new, item_frequency=1-4, <feature>=<value> -> what is asked of it")
     confidence: float = Field(0.95, gt=0, lt=1, description="of the two-sided interval")
     replicates: int = Field(1000, ge=100, description="draws of users behind it")
-    seed: int = Field(17, ge=0)
+    seed: int = Field(17, ge=0, description="of the draws")
 
     @field_validator("slices")
     @classmethod

@@ -13,9 +13,10 @@ class PretrainingConfig(Strict):
     """Stage I: two bare ID lookups, a dot product, a contrastive loss."""
 
     dim: int = Field(64, ge=1, description="columns of the user and item tables")
-    epochs: int = Field(6, ge=0)
+    epochs: int = Field(6, ge=0, description="passes over the training pairs (0: the rows as they start)")
     batch_size: int = Field(2048, ge=2, description="pairs per step over all replicas")
-    objective: Literal["softmax", "cosine_contrastive"] = "softmax"
+    objective: Literal["softmax", "cosine_contrastive"] = Field(
+        "softmax", description="the loss: cross-entropy over candidates, or a margin on cosines (arXiv 2109.12613)")
     negatives: Literal["in_batch", "mixed", "uniform"] = Field(
         "in_batch", description="other pairs' items, uniform draws from the corpus, or both")
     uniform_negatives: int = Field(0, ge=0, description="draws per step over all replicas, for mixed and uniform")
@@ -31,7 +32,8 @@ class PretrainingConfig(Strict):
     log_q_form: Literal["classic", "refined"] = Field(
         "classic", description="refined: the positive is certain, not sampled (arXiv 2507.09331)")
     remove_accidental_hits: bool = Field(True, description="drop in-batch negatives equal to the positive item")
-    optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = Field(
+        "lazy_adam", description="of both tables; each touches only the rows of a batch")
     learning_rate: float = Field(2e-3, gt=0, description="of both tables, at the first step")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "linear", description="of the learning rate: linear and cosine fall to 0")

@@ -18,11 +18,12 @@ class RankingConfig(Strict):
     backbone: Backbone = Field(MlpBackbone(), description="what ``hidden`` layers are part of")
     feature_dim: int = Field(16, ge=1, description="columns of a categorical feature's table")
     id_dim: int = Field(64, ge=1, description="columns of the ID tables; a warm start needs the pretraining's")
-    epochs: int = Field(1, ge=1)
+    epochs: int = Field(1, ge=1, description="passes over the training impressions")
     batch_size: int = Field(1024, ge=1, description="impressions per step over all replicas")
     learning_rate: float = Field(3e-3, gt=0, description="of the dense layers (Adam)")
     table_learning_rate: float = Field(5e-3, gt=0, description="of the embedding tables")
-    table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = "lazy_adam"
+    table_optimizer: Literal["lazy_adam", "rowwise_adagrad", "adagrad"] = Field(
+        "lazy_adam", description="of the embedding tables; each touches only the rows of a batch")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="of all learning rates: linear and cosine fall to 0")
     warmup_steps: int = Field(0, ge=0, description="steps over which the learning rates first grow")
@@ -43,7 +44,7 @@ class RankingConfig(Strict):
     looks_per_epoch: int = Field(
         0, ge=0, description="looks at a sample of the validation impressions while an epoch is under way (0: none)")
     jit_compile: bool = Field(False, description="compile the dense network's training with XLA")
-    arms: dict[str, ArmConfig]
+    arms: dict[str, ArmConfig] = Field(description="name -> a way to train the ranker")
 
     @field_validator("labels")
     @classmethod

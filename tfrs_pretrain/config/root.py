@@ -19,15 +19,15 @@ class Config(Strict):
     """Everything that decides a run."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="model name: the folder under saved_models/")
-    seed: int = Field(17, ge=0)
-    schema_: Schema = Field(alias="schema")
-    windows: Windows
-    completejourney: CompleteJourneyConfig = CompleteJourneyConfig()
-    dataset: DatasetConfig = DatasetConfig()
-    training: TrainingConfig = TrainingConfig()
-    pretraining: PretrainingConfig = PretrainingConfig()
-    ranking: RankingConfig
-    export: ExportConfig
+    seed: int = Field(17, ge=0, description="of everything random: exposures of the demo, tables, order, dropout")
+    schema_: Schema = Field(alias="schema", description="columns of the logs and features of the ranker")
+    windows: Windows = Field(description="which time teaches, validates and tests what")
+    completejourney: CompleteJourneyConfig = Field(CompleteJourneyConfig(), description="the demo's logs")
+    dataset: DatasetConfig = Field(DatasetConfig(), description="what the Beam jobs read and build")
+    training: TrainingConfig = Field(TrainingConfig(), description="devices and checkpoints of both stages")
+    pretraining: PretrainingConfig = Field(PretrainingConfig(), description="Stage I")
+    ranking: RankingConfig = Field(description="Stage II")
+    export: ExportConfig = Field(description="what is served")
 
     @field_validator("ranking")
     @classmethod

@@ -16,8 +16,8 @@ class Window(Strict):
     Integers are compared with an integer column; dates and date-times (UTC) with a date or timestamp column.
     """
 
-    start: int | datetime.datetime | datetime.date
-    end: int | datetime.datetime | datetime.date
+    start: int | datetime.datetime | datetime.date = Field(description="first value inside")
+    end: int | datetime.datetime | datetime.date = Field(description="first value after it")
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Window:
@@ -54,10 +54,10 @@ def _as_integer(value: int | datetime.datetime | datetime.date) -> int:
 class Windows(Strict):
     """Which time teaches what. Pretraining ends where ranking begins: overlap leaks ranking labels into the rows."""
 
-    pretrain: Window
-    train: Window
-    validation: Window
-    test: Window
+    pretrain: Window = Field(description="engagements that Stage I learns from")
+    train: Window = Field(description="impressions that the ranker learns from")
+    validation: Window = Field(description="impressions by which settings are chosen")
+    test: Window = Field(description="impressions by which the result is judged")
     allow_overlap: bool = Field(False, description="accept a pretraining window that reaches into the ranking windows")
 
     @model_validator(mode="after")

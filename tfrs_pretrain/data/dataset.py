@@ -175,3 +175,11 @@ class Dataset:
     def candidate_probability(self) -> np.ndarray:
         """float64 [item rows]: probability that a training pair's candidate is this row; sums to 1."""
         return np.load(self.folder / CANDIDATE_PROBABILITY)
+
+    @property
+    def sampling_probability(self) -> np.ndarray:
+        """float64 [item rows]: the same, at least one pair's worth.
+
+        The floor only serves rows that are held out but never trained on, where the held-out loss needs a finite value.
+        """
+        return np.maximum(self.candidate_probability, 1.0 / self.examples("pairs/train"))

@@ -18,23 +18,23 @@ Settings = dict[str, Any]
 class CompleteJourneyLogs(Strict):
     """The bundled purchases, with derived exposures."""
 
-    source: Literal["completejourney"]
+    source: Literal["completejourney"] = Field(description="which logs")
 
 
 class PlantedLogs(Strict):
     """Synthetic logs of known factors."""
 
-    source: Literal["planted"]
-    users: int = Field(300, ge=1)
-    items: int = Field(400, ge=1)
-    engagements: int = Field(20000, ge=1)
-    impressions: int = Field(8000, ge=1)
+    source: Literal["planted"] = Field(description="which logs")
+    users: int = Field(300, ge=1, description="number of them")
+    items: int = Field(400, ge=1, description="number of them")
+    engagements: int = Field(20000, ge=1, description="rows of the log")
+    impressions: int = Field(8000, ge=1, description="rows of the log")
 
 
 class GivenLogs(Strict):
     """What ``--data`` names: KuaiRand-Pure's files, raw logs as the Beam jobs read them, or a finished dataset."""
 
-    source: Literal["kuairand", "raw", "dataset"]
+    source: Literal["kuairand", "raw", "dataset"] = Field(description="what the folder holds")
 
 
 Logs = Annotated[CompleteJourneyLogs | PlantedLogs | GivenLogs, Field(discriminator="source")]
@@ -43,7 +43,7 @@ Logs = Annotated[CompleteJourneyLogs | PlantedLogs | GivenLogs, Field(discrimina
 class BestOf(Strict):
     """The arm with the lowest validation log loss, averaged over the seeds."""
 
-    best_of: list[str] = Field(min_length=1)
+    best_of: list[str] = Field(min_length=1, description="arms to choose from")
 
 
 class ArmDefinition(Strict):
@@ -60,14 +60,15 @@ class ArmDefinition(Strict):
 class Experiment(Strict):
     """The whole file."""
 
-    title: str
+    title: str = Field(description="of the report, in a few words")
     config: str | None = Field(None, description="configuration that all arms share: a bundled name, or a file "
                                                  "relative to this one (null: what the dataset was built with)")
-    logs: Logs
+    logs: Logs = Field(description="where the logs come from")
     set: Settings = Field({}, description="key -> value, for all arms")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    baseline: str | BestOf
-    arms: dict[Annotated[str, Field(pattern=NAME)], ArmDefinition] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="of Stage I and II; each arm has each")
+    baseline: str | BestOf = Field(description="arm that differences are to")
+    arms: dict[Annotated[str, Field(pattern=NAME)], ArmDefinition] = Field(
+        min_length=1, description="name -> a way to train")
 
     @field_validator("arms", mode="before")
     @classmethod

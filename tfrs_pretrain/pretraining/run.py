@@ -107,20 +107,12 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
                                   warmup_steps=settings.warmup_steps)
     sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
                                 config.seed)
-    share = sampling_probability(dataset)
+    share = dataset.sampling_probability
     probability = sampling.probability(share, settings.batch_size) if settings.log_q else None
     return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
                     known=known_positives(dataset) if settings.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
-
-
-def sampling_probability(dataset: Dataset) -> np.ndarray:
-    """float64 [item rows]: share of each candidate row in pairs/train, at least one pair's worth.
-
-    The floor only serves rows that are held out but never trained on, where the held-out loss needs a finite value.
-    """
-    return np.maximum(dataset.candidate_probability, 1.0 / dataset.examples("pairs/train"))
 
 
 def run_identity(config: Config, dataset: Dataset, replicas: int) -> dict[str, Any]:

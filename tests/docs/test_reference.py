@@ -1,0 +1,113 @@
+"""The generated pages name every key of the typed configuration and every option of every command, with its words."""
+
+import argparse
+import re
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import typer.main
+from mkdocs.exceptions import PluginError
+from pydantic import BaseModel
+
+from beam_pipelines.validate_examples import ValidationOptions
+from tfrs_pretrain.cli import app
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.config.gate import Gate
+from tfrs_pretrain.experiments.definition import Experiment
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    sys.path.insert(0, str(DOCS / "hooks"))  # as MkDocs does
+    try:
+        import pages
+        yield pages
+    finally:
+        sys.path.remove(str(DOCS / "hooks"))
+
+
+@pytest.fixture(scope="module")
+def configuration(hooks):
+    return hooks.configuration_pages()
+
+
+@pytest.fixture(scope="module")
+def commands(hooks):
+    [text] = hooks.command_pages().values()
+    return text
+
+
+def models(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """A model and all that its fields can hold, by name."""
+    found, waiting = {}, [root]
+    while waiting:
+        part = waiting.pop()
+        waiting += typing.get_args(part)
+        if isinstance(part, type) and issubclass(part, BaseModel) and part.__name__ not in found:
+            found[part.__name__] = part
+            waiting += [field.annotation for field in part.model_fields.values()]
+    return found
+
+
+def plain(text: str) -> str:
+    """Words alone: the page escapes brackets and capitalises."""
+    return re.sub(r"[`\s]+", " ", text.replace("&lt;", "<")).lower()
+
+
+@pytest.mark.parametrize("root", [Config, Gate, Experiment])
+def test_every_key_has_its_words_in_the_reference(root, configuration):
+    text = "\n".join(configuration.values())
+    missing = []
+    for model in models(root).values():
+        for name, field in model.model_fields.items():
+            key = field.alias or name
+            entries = re.findall(rf"^`{key}`{{[^\n]*\n:   (.*)$|^- \[`{key}`\]\(.*?\): (.*)$", text, re.MULTILINE)
+            words = plain(field.description or "says nothing about itself")
+            if not any(words in plain(" ".join(entry)) for entry in entries):
+                missing.append(f"{model.__name__}.{name}")
+    assert not missing
+
+
+@pytest.mark.parametrize(("page", "entry"), [
+    ("pretraining", "`temperature`{ #pretraining.temperature } <small>number > 0 · default `0.07`</small>"),
+    ("pretraining", "`optimizer`{ #pretraining.optimizer } <small>`lazy_adam`, `rowwise_adagrad`, `adagrad` · default"),
+    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.pretrained_dropout } <small>number ≥ 0, < 1 · default"),
+    ("schema", "`max_size`{ #schema.user.max_size } <small>integer ≥ 1 or null · default `null`"),
+    ("schema", "At `schema.user`, `schema.item`."),
+    ("index", "`name`{ #name } <small>text matching `^[A-Za-z0-9_.-]+$` · required"),
+    ("ranking", "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.backbone (dcn_v2)`."),
+])
+def test_types_defaults_and_limits_are_shown(page, entry, configuration):
+    assert entry in configuration[f"configuration/{page}.md"]
+
+
+def test_every_option_of_every_command_is_there(commands):
+    for name, command in typer.main.get_command(app).commands.items():
+        [section] = re.findall(rf"^## tfrs-pretrain {name} .*?(?=^## )", commands, re.MULTILINE | re.DOTALL)
+        assert plain(command.help) in plain(section)
+        for parameter in command.params:
+            if parameter.name != "help":
+                assert max(parameter.opts, key=len).lower() in section.lower()
+                assert plain(parameter.help) in plain(section)
+
+
+def test_options_of_the_jobs_are_there(commands):
+    parser = argparse.ArgumentParser(add_help=False)
+    ValidationOptions._add_argparse_args(parser)
+    section = commands[commands.index("### python -m beam_pipelines.validate_examples"):]
+    for action in parser._actions:
+        assert f"`{action.option_strings[0]} " in section
+    assert "`--extend FOLDER`" in commands
+
+
+def test_a_part_of_the_readme_has_links_that_hold_in_the_site(hooks, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("# x\n\n## One\n\ntext ![p](docs/images/p.png)\n\n### deeper\n\n## Two\n\nother\n")
+    assert hooks.readme_section("One", readme) == "text ![p](images/p.png)\n\n### deeper"
+    assert hooks.readme_section("Two", readme) == "other"
+    with pytest.raises(PluginError, match="no section 'Three'"):
+        hooks.readme_section("Three", readme)
