@@ -43,7 +43,7 @@ class Standing:
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Standing:
-        return cls(**{**tree, "state": EpochState(**tree["state"]), "looked": EpochState(**tree["looked"])})
+        return cls(**{**tree, "state": EpochState(**tree["state"]), "looked": EpochState(**tree.get("looked", {}))})
 
     @property
     def epoch(self) -> int:
