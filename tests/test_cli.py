@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tfrs_pretrain.cli import _open_dataset
+from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
 COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "evaluate", "promote", "report",
@@ -88,10 +88,10 @@ def test_a_dataset_of_before_a_key_came_is_still_read(tiny_dataset, tmp_path):
     info = json.loads(path.read_text())
     del info["config"]["schema"]["request"]
     path.write_text(json.dumps(info))
-    assert _open_dataset(tmp_path / "dataset", None, None)[1].schema_ == tiny_dataset.schema
+    assert open_dataset(tmp_path / "dataset", None, None)[1].schema_ == tiny_dataset.schema
     info["config"]["windows"]["test"]["end"] += 1
     path.write_text(json.dumps(info))
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(tiny_dataset.info["config"]))
     with pytest.raises(UserError, match=r"built with another configuration, first in windows.test.end \(35 there, 34"):
-        _open_dataset(tmp_path / "dataset", str(config), None)
+        open_dataset(tmp_path / "dataset", str(config), None)

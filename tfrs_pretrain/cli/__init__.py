@@ -1,0 +1,11 @@
+"""``tfrs-pretrain``: the whole job, and each of its stages alone.
+
+Stages are imported when they run: `--help`, a mistyped option or a missing folder must not wait for TensorFlow.
+"""
+
+from tfrs_pretrain.cli.app import app, main
+
+# In the order of --help: importing a module adds its commands.
+from tfrs_pretrain.cli import stages, judging, serving, retrieval, settings  # isort: skip
+
+__all__ = ["app", "judging", "main", "retrieval", "serving", "settings", "stages"]

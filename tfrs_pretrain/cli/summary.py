@@ -1,0 +1,35 @@
+"""The end of a study on the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from tfrs_pretrain.cli.options import (
+    next_command,
+    number,
+)
+from tfrs_pretrain.progress import console
+
+
+def summarise(results: dict[str, Any], workdir: Path) -> None:
+    """Shows a study's arms, each mean over its seeds."""
+    seeds = len(results["seeds"])
+    table = Table("arm", "test AUC", "log loss", "GAUC", f"AUC, log loss against {results['baseline']}",
+                  title=f"Ranking on the test window{f', mean of {seeds} seeds' if seeds > 1 else ''}",
+                  title_justify="left")
+    compared = {entry["arm"]: entry for entry in results["comparisons"] if entry["against"] == results["baseline"]}
+    for arm, found in results["arms"].items():
+        metrics = [number(found.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
+        verdicts = [compared[arm][name]["verdict"] for name in ("auc", "log_loss")] if arm in compared else ["—"]
+        table.add_row(Text(arm), *metrics, ", ".join(dict.fromkeys(verdicts)) if "test" in found else "did not finish")
+    console.print(table)
+    if results["stage_one"]:
+        losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
+        console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
+    console.print(f"{results['seconds']['total']:.0f} s in all, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
+                  highlight=False)
+    next_command(f"python3 -m webbrowser {workdir / 'report.html'}")
