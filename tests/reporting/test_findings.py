@@ -105,12 +105,12 @@ def test_several_settings_of_stage_one_are_told_together():
 def test_one_epoch():
     long = arm(0.8, 0.3, epochs=3)
     text = findings.one_epoch(made_results.results(arms={"scratch": arm(0.8, 0.3), "three": long}))
-    assert text == ("Three overfits: validation log loss is lowest at 0.3000 after 1.0 epochs and 0.3400 (+0.0400) "
-                    "after 3.0.")
+    assert text == ("Three overfits: validation log loss is lowest at 0.3000 after 1 epoch and 0.3400 (+0.0400) "
+                    "after 3 epochs.")
     for point in long["runs"][0]["curve"]:
         point["log_loss"] = 0.4 - 0.01 * point["epoch"]
     assert findings.one_epoch(made_results.results(arms={"three": long})) == (
-        "Three shows no one-epoch effect: validation log loss is lowest at the end, 0.3700 after 3.0 epochs.")
+        "Three shows no one-epoch effect: validation log loss is lowest at the end, 0.3700 after 3 epochs.")
     assert findings.one_epoch(made_results.results()) is None
 
 

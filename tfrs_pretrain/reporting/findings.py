@@ -98,11 +98,17 @@ def one_epoch(results: Mapping[str, Any]) -> str | None:
     runs = arms[longest]["runs"]
     curve = mean_curve(runs, "log_loss")
     lowest, end, length = min(curve, key=lambda point: point[1]), curve[-1], runs[0]["examples_per_epoch"]
-    name, reached = capital(words(longest)), f"{number(lowest[1])} after {number(lowest[0] / length, 1)} epochs"
+    name, reached = capital(words(longest)), f"{number(lowest[1])} after {_epochs(lowest[0] / length)}"
     if end[1] - lowest[1] < RISE:
         return f"{name} shows no one-epoch effect: validation log loss is lowest at the end, {reached}."
     return (f"{name} overfits: validation log loss is lowest at {reached} and {number(end[1])} "
-            f"({signed(end[1] - lowest[1])}) after {number(end[0] / length, 1)}.")
+            f"({signed(end[1] - lowest[1])}) after {_epochs(end[0] / length)}.")
+
+
+def _epochs(passes: float) -> str:
+    """1 epoch, 1.3 epochs."""
+    text = f"{passes:.1f}".removesuffix(".0")
+    return f"{text} epoch{'' if text == '1' else 's'}"
 
 
 def stage_one(found: Mapping[str, Any]) -> list[str]:
