@@ -10,7 +10,7 @@ from planted_predictions import impressions, write_ranker
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from tfrs_pretrain import cli
+from tfrs_pretrain.cli import application, judging
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.evaluate import evaluate
@@ -20,10 +20,10 @@ from tfrs_pretrain.evaluation.table import show
 def run(monkeypatch, capsys, *arguments):
     """Exit code, output and errors of the command."""
     monkeypatch.setattr(sys, "argv", ["tfrs-pretrain", *map(str, arguments)])
-    for name in ("console", "error_console"):
-        monkeypatch.setattr(cli, name, Console(file=None, width=100, stderr=name == "error_console"))
+    monkeypatch.setattr(judging, "console", Console(file=None, width=100))
+    monkeypatch.setattr(application, "error_console", Console(file=None, width=100, stderr=True))
     with pytest.raises(SystemExit) as done:
-        cli.main()
+        application.main()
     return done.value.code, *capsys.readouterr()
 
 

@@ -3,7 +3,7 @@
 Stages are imported when they run: `--help`, a mistyped option or a missing folder must not wait for TensorFlow.
 """
 
-from tfrs_pretrain.cli.app import app, main
+from tfrs_pretrain.cli.application import app, main
 
 # In the order of --help: importing a module adds its commands.
 from tfrs_pretrain.cli import stages, judging, serving, retrieval, settings  # isort: skip

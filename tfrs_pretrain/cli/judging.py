@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tfrs_pretrain.artifacts import write_text
-from tfrs_pretrain.cli.app import FAILED, REFUSED, app
+from tfrs_pretrain.cli.application import FAILED, REFUSED, app
 from tfrs_pretrain.cli.options import (
     DatasetConfigOption,
     JsonOption,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tfrs_pretrain.cli.app import app
+from tfrs_pretrain.cli.application import app
 from tfrs_pretrain.cli.options import (
     DatasetOption,
     OverwriteOption,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tfrs_pretrain.artifacts import write_text
-from tfrs_pretrain.cli.app import REFUSED, app
+from tfrs_pretrain.cli.application import REFUSED, app
 from tfrs_pretrain.cli.options import (
     JsonOption,
     ModelsConfigOption,

@@ -6,7 +6,7 @@ import typer
 import yaml
 
 from tfrs_pretrain import __version__
-from tfrs_pretrain.cli.app import app
+from tfrs_pretrain.cli.application import app
 from tfrs_pretrain.cli.options import ConfigOption, SetOption
 from tfrs_pretrain.config import load_config
 
