@@ -5,12 +5,14 @@
 A model as teams have it, untrained (speed does not depend on the weights): 4M users and 100k items of dim 64, a history
 of 50 items pooled by mean, four features of the user, three of the context, six of the item, layers 128 and 64. It is
 exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns
-of 20 requests, one after another. Throughput is candidates over the median time of a request.
+of 20 requests. Latencies are of requests one after another; throughput is that of as many clients at once as there are
+cores, so that a signature that spreads one request over idle cores gains nothing by it.
 
     rank_over_examples     throughput of `rank` with 500 candidates over that of 500 tf.Examples to `predict_examples`
     rank_over_tensors      the same over feature tensors that repeat the user for each candidate
     warm_first_over_p99    the first request after load and warm-up over the 99th percentile of those that follow
     load_memory_over_table growth of a fresh process over the load of the model, over the size of its tables
+    ..._one_by_one         the ratios of rank by the median latency instead
 
 Times are of `Session.run` on decoded tensors; the same contenders over gRPC, with a Python server, are printed beside
 them. The memory is the largest growth seen while the model loads, lookups of 4.1M ids included.
@@ -19,6 +21,7 @@ them. The memory is the largest growth seen while the model loads, lookups of 4.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import dataclasses
 import functools
 import gc
@@ -161,6 +164,20 @@ def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], r
     return {name: each[2:] for name, each in seconds.items()}
 
 
+def saturate(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, float]:
+    """Contender -> median requests a second of as many clients as there are cores, in turns."""
+    clients, names = os.cpu_count() or 1, list(asked)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        for number in range(rounds + 2):
+            for name in names[number % len(names):] + names[:number % len(names)]:
+                start = time.perf_counter()
+                for _ in pool.map(lambda _, request=asked[name]: ask(*request), range(TURN * clients)):
+                    pass
+                rates[name].append(TURN * clients / (time.perf_counter() - start))
+    return {name: float(np.median(each[2:])) for name, each in rates.items()}
+
+
 def over_grpc(folder: Path, asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
     """The same through a server, messages included."""
     config = ModelServerConfig()
@@ -209,7 +226,7 @@ def _load(folder: Path) -> None:
 def _show(what: str, seconds: dict[str, np.ndarray], count: int) -> None:
     for name, each in seconds.items():
         print(f"{what} {name:9} p50 {1e3 * np.median(each):6.2f} ms · p99 {1e3 * np.percentile(each, 99):6.2f} ms · "
-              f"{count / np.median(each):,.0f} candidates/s", flush=True)
+              f"{count / np.median(each):,.0f} candidates/s one by one", flush=True)
 
 
 def _ratios(seconds: dict[str, np.ndarray]) -> dict[str, float]:
@@ -228,14 +245,18 @@ def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]
           f"{memory['seconds']:.1f} s; memory {memory['last'] / size:.2f}x, at most {memory['peak'] / size:.2f}x",
           flush=True)
     model = LoadedModel(folder)
-    seconds = compare(model.run, asked, rounds)
+    seconds, rates = compare(model.run, asked, rounds), saturate(model.run, asked, rounds)
     model.close()
     _show("session", seconds, count)
+    print(f"session, {os.cpu_count()} clients at once: " + " · ".join(
+        f"{name} {rate * count:,.0f} candidates/s" for name, rate in rates.items()), flush=True)
     remote = over_grpc(folder, asked, max(rounds // 4, 3))
     _show("gRPC   ", remote, count)
     first = warm_first(folder, asked["rank"])
     print("first request after warm-up over p99: " + ", ".join(f"{each:.2f}" for each in first))
-    return {**_ratios(seconds), "warm_first_over_p99": statistics.median(first),
+    return {**{f"rank_over_{name}": rates["rank"] / rates[name] for name in ("examples", "tensors")},
+            **{f"{name}_one_by_one": value for name, value in _ratios(seconds).items()},
+            "warm_first_over_p99": statistics.median(first),
             "load_memory_over_table": memory["peak"] / size,
             **{f"{name}_over_grpc": value for name, value in _ratios(remote).items()},
             "rank_p50_ms": 1e3 * float(np.median(seconds["rank"])),
