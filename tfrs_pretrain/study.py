@@ -127,14 +127,15 @@ class Study:
 
     def _described(self, run: Run) -> dict[str, Any]:
         paths = {name: getattr(run, name) for name in _PATHS}
-        return {"seed": run.seed, **{name: path and _relative(path, self.folder) for name, path in paths.items()}}
+        return {"seed": run.seed, **{name: path and path_in(self.folder, path) for name, path in paths.items()}}
 
 
 _PLAIN = ("title", "baseline", "seconds", "peak_rss_bytes", "commands", "logs", "exported", "test_looks")
 _PATHS = ("ranker", "embeddings", "dataset")
 
 
-def _relative(path: Path, folder: Path) -> str:
+def path_in(folder: Path, path: Path) -> str:
+    """A path as it is written down: relative to a study's folder where it lies below it, else absolute."""
     absolute, inside = path.absolute(), folder.absolute()
     return str(absolute.relative_to(inside) if absolute.is_relative_to(inside) else absolute)
 

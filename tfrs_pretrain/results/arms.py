@@ -13,7 +13,7 @@ from tfrs_pretrain.evaluation.comparison import Comparison
 from tfrs_pretrain.metrics.ranking import METRICS
 from tfrs_pretrain.results.comparisons import distilled, slices
 from tfrs_pretrain.results.judged import run_name
-from tfrs_pretrain.study import Run, StudiedArm, Trial
+from tfrs_pretrain.study import Run, StudiedArm, Trial, path_in
 
 SCRATCH, REMEDY, TWO_STAGE = "scratch", "one-epoch remedy", "two-stage"
 REMEDIES = ("meda", "early_stopping", "interval_decay", "embedding_l2")
@@ -80,8 +80,8 @@ def curve(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _run(run: Run, manifest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    return {"seed": run.seed, "ranker": _shown(run.ranker, folder), "dataset": _shown(run.dataset, folder),
-            "embeddings": run.embeddings and _shown(run.embeddings, folder),
+    return {"seed": run.seed, "ranker": path_in(folder, run.ranker), "dataset": path_in(folder, run.dataset),
+            "embeddings": run.embeddings and path_in(folder, run.embeddings),
             "epochs": len(manifest["epochs"]), "best_epoch": manifest.get("best_epoch"), "curve": curve(manifest),
             "examples_per_epoch": manifest["epochs"][0]["examples"], "seconds": manifest["seconds"],
             "training_loss": _training_loss(manifest["epochs"][-1])}
@@ -111,7 +111,3 @@ def _over_seeds(values: Sequence[float | None]) -> dict[str, Any]:
 
 def _ends(metric: Mapping[str, float | None]) -> list[float | None] | None:
     return None if metric["low"] is None else [metric["low"], metric["high"]]
-
-
-def _shown(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

@@ -21,10 +21,10 @@ def datasets(study: Study) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     asked = study.config.resolved()
     for arm in sorted(study.arms, key=lambda arm: arm.name != study.baseline):
-        for run in arm.runs:
-            info = read_manifest(run.dataset, "dataset", name=DATASET_INFO)
+        for folder in dict.fromkeys(run.dataset for run in arm.runs):
+            info = read_manifest(folder, "dataset", name=DATASET_INFO)
             # As read today: keys that have come since, with their defaults, are no difference.
-            config = parse_config(info["config"], origin=str(run.dataset / DATASET_INFO)).resolved()
+            config = parse_config(info["config"], origin=str(folder / DATASET_INFO)).resolved()
             differs = {key: value for section in SHOWN
                        for key, value in differences(asked[section], config[section], section)}
             entry = found.setdefault(json_digest(info), {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import weakref
 from collections.abc import Callable, Collection
@@ -79,9 +80,10 @@ def run_epoch(strategy: tf.distribute.Strategy, step: Step, batches: tf.data.Dat
     loop = _loop(strategy, step)
     iterator = iter(_distributed(strategy, batches.with_options(_options())))
     state = start or EpochState()
+    ends = sorted({*pauses, steps})
     while state.done < steps:
         done = state.done
-        count = min(STEPS_PER_CALL, steps - done, *(pause - done for pause in pauses if pause > done))
+        count = min(STEPS_PER_CALL, ends[bisect.bisect_right(ends, done)] - done)
         try:
             values = loop(iterator, count)
         except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError, StopIteration) as error:

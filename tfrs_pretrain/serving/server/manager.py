@@ -94,7 +94,7 @@ class ModelManager:
             while not self._stop.wait(seconds):
                 try:
                     self.look()
-                except Exception:
+                except Exception:  # whatever it was, the models that are loaded go on answering
                     LOGGER.exception("a look at the models failed")
 
         self._poller = threading.Thread(target=poll, name="poll", daemon=True)
