@@ -6,13 +6,15 @@ A model as teams have it, untrained (speed does not depend on the weights): 4M u
 of 50 items pooled by mean, four features of the user, three of the context, six of the item, layers 128 and 64. It is
 exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns
 of 20 requests. Latencies are of requests one after another; throughput is that of as many clients at once as there are
-cores, so that a signature that spreads one request over idle cores gains nothing by it.
+cores, so that a signature that spreads one request over idle cores gains nothing by it. Sessions have the threads that
+saved_models/compose.yaml gives the server, one a request.
 
     rank_over_examples     throughput of `rank` with 500 candidates over that of 500 tf.Examples to `predict_examples`
     rank_over_tensors      the same over feature tensors that repeat the user for each candidate
     warm_first_over_p99    the first request after load and warm-up over the 99th percentile of those that follow
     load_memory_over_table growth of a fresh process over the load of the model, over the size of its tables
     ..._one_by_one         the ratios of rank by the median latency instead
+    ..._default_threads    the ratios of rank with as many threads a request as TensorFlow likes
 
 Times are of `Session.run` on decoded tensors; the same contenders over gRPC, with a Python server, are printed beside
 them. The memory is the largest growth seen while the model loads, lookups of 4.1M ids included.
@@ -27,6 +29,7 @@ import functools
 import gc
 import json
 import os
+import pickle
 import platform
 import statistics
 import subprocess
@@ -43,6 +46,7 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+import yaml
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import NumericStatistics
@@ -70,10 +74,11 @@ from tfrs_pretrain.serving.version_folder import EXTRA, WARMUP
 from tfrs_pretrain.serving.warmup import warmup_logs
 from tfrs_pretrain.vocabulary import Vocabulary
 
-NAME, ITEMS, DIM, FEATURE_DIM, HISTORY, VALUES = "ranker", 100_000, 64, 16, 50, 1000
+NAME, REQUESTS, ITEMS, DIM, FEATURE_DIM, HISTORY, VALUES = "ranker", "requests.pickle", 100_000, 64, 16, 50, 1000
 FEATURES = {"users": ("country", "language", "age", "tier"), "impressions": ("surface", "device", "hour"),
             "items": ("category", "brand", "seller", "condition", "color", "price")}
 TURN, LOADS, STEADY = 20, 5, 300
+COMPOSE = Path(__file__).parents[1] / "saved_models" / "compose.yaml"
 
 Raw = dict[str, np.ndarray]
 
@@ -205,14 +210,19 @@ def warm_first(folder: Path, asked: tuple[str, Raw]) -> list[float]:
     return ratios
 
 
-def load_memory(folder: Path) -> dict[str, float]:
-    """Growth of a fresh process, in bytes, and seconds of the load."""
-    done = subprocess.run([sys.executable, __file__, "--load", str(folder)], check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+def in_a_fresh_process(what: str, *arguments: object, threads: dict[str, str] | None = None) -> dict[str, Any]:
+    """What this program prints as the last line when it is run for a part; TensorFlow fixes its threads at start."""
+    done = subprocess.run([sys.executable, __file__, what, *map(str, arguments)], check=True, text=True,
+                          stdout=subprocess.PIPE, env={**os.environ, **(threads or {})})
+    *printed, last = done.stdout.splitlines()
+    for line in printed:
+        print(line, flush=True)
+    found: dict[str, Any] = json.loads(last)
     return found
 
 
-def _load(folder: Path) -> None:
+def _load(folder: Path) -> dict[str, float]:
+    """Growth of this process by a load, in bytes, and seconds of the load."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         session.run(tf.constant(0))  # TensorFlow's own start is no part of the model
     start = time.perf_counter()
@@ -220,13 +230,38 @@ def _load(folder: Path) -> None:
         model = LoadedModel(folder)
         seconds = time.perf_counter() - start
         model.run("user_embedding", {"user_id": np.array([1])})
-    print(json.dumps({"seconds": seconds, "peak": use.peak, "last": use.last}))
+    return {"seconds": seconds, "peak": use.peak, "last": use.last}
+
+
+def _contend(folder: Path, rounds: int) -> dict[str, float]:
+    """Ratios of `rank` to the other contenders, and its latency."""
+    asked, count = pickle.loads((folder.parent / REQUESTS).read_bytes())
+    with LoadedModel(folder) as model:
+        seconds, rates = compare(model.run, asked, rounds), saturate(model.run, asked, rounds)
+    _show("session", seconds, count)
+    print(f"session, {os.cpu_count()} clients at once: " + " · ".join(
+        f"{name} {rate * count:,.0f} candidates/s" for name, rate in rates.items()))
+    return {**{f"rank_over_{name}": rates["rank"] / rates[name] for name in ("examples", "tensors")},
+            **{f"{name}_one_by_one": value for name, value in _ratios(seconds).items()},
+            "rank_p50_ms": 1e3 * float(np.median(seconds["rank"])),
+            "rank_p99_ms": 1e3 * float(np.percentile(seconds["rank"], 99))}
+
+
+def _serve(folder: Path, rounds: int) -> dict[str, float]:
+    """The same through a server, and the first request after warm-up."""
+    asked, count = pickle.loads((folder.parent / REQUESTS).read_bytes())
+    seconds = over_grpc(folder, asked, max(rounds // 4, 3))
+    _show("gRPC   ", seconds, count)
+    first = warm_first(folder, asked["rank"])
+    print("first request after warm-up over p99: " + ", ".join(f"{each:.2f}" for each in first))
+    return {"warm_first_over_p99": statistics.median(first),
+            **{f"{name}_over_grpc": value for name, value in _ratios(seconds).items()}}
 
 
 def _show(what: str, seconds: dict[str, np.ndarray], count: int) -> None:
     for name, each in seconds.items():
         print(f"{what} {name:9} p50 {1e3 * np.median(each):6.2f} ms · p99 {1e3 * np.percentile(each, 99):6.2f} ms · "
-              f"{count / np.median(each):,.0f} candidates/s one by one", flush=True)
+              f"{count / np.median(each):,.0f} candidates/s one by one")
 
 
 def _ratios(seconds: dict[str, np.ndarray]) -> dict[str, float]:
@@ -238,29 +273,21 @@ def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]
     """All ratios of one model."""
     catalogue = Catalogue(users)
     inputs, size = write_model(catalogue, folder)
+    (folder.parent / REQUESTS).write_bytes(
+        pickle.dumps((requests(impressions(catalogue, inputs, count), inputs), count)))
+    del catalogue
     gc.collect()
-    asked = requests(impressions(catalogue, inputs, count), inputs)
-    memory = load_memory(folder)
+    memory = in_a_fresh_process("--load", folder)
     print(f"tables of {size / 1e9:.2f} GB ({users:,} users, {ITEMS:,} items, dim {DIM}) load in "
-          f"{memory['seconds']:.1f} s; memory {memory['last'] / size:.2f}x, at most {memory['peak'] / size:.2f}x",
-          flush=True)
-    model = LoadedModel(folder)
-    seconds, rates = compare(model.run, asked, rounds), saturate(model.run, asked, rounds)
-    model.close()
-    _show("session", seconds, count)
-    print(f"session, {os.cpu_count()} clients at once: " + " · ".join(
-        f"{name} {rate * count:,.0f} candidates/s" for name, rate in rates.items()), flush=True)
-    remote = over_grpc(folder, asked, max(rounds // 4, 3))
-    _show("gRPC   ", remote, count)
-    first = warm_first(folder, asked["rank"])
-    print("first request after warm-up over p99: " + ", ".join(f"{each:.2f}" for each in first))
-    return {**{f"rank_over_{name}": rates["rank"] / rates[name] for name in ("examples", "tensors")},
-            **{f"{name}_one_by_one": value for name, value in _ratios(seconds).items()},
-            "warm_first_over_p99": statistics.median(first),
-            "load_memory_over_table": memory["peak"] / size,
-            **{f"{name}_over_grpc": value for name, value in _ratios(remote).items()},
-            "rank_p50_ms": 1e3 * float(np.median(seconds["rank"])),
-            "rank_p99_ms": 1e3 * float(np.percentile(seconds["rank"], 99))}
+          f"{memory['seconds']:.1f} s; memory {memory['last'] / size:.2f}x, at most {memory['peak'] / size:.2f}x")
+    threads = next(iter(yaml.safe_load(COMPOSE.read_text())["services"].values()))["environment"]
+    print("threads as TensorFlow likes")
+    default = in_a_fresh_process("--contend", folder, "--rounds", rounds)
+    print(", ".join(f"{name}={value}" for name, value in threads.items()))
+    shipped = in_a_fresh_process("--contend", folder, "--rounds", rounds, threads=threads)
+    served = in_a_fresh_process("--serve", folder, "--rounds", rounds, threads=threads)
+    return {**shipped, "load_memory_over_table": memory["peak"] / size, **served,
+            **{f"{name}_default_threads": default[name] for name in ("rank_over_examples", "rank_over_tensors")}}
 
 
 def main() -> None:
@@ -269,13 +296,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4_000_000, help="users")
     parser.add_argument("--candidates", type=int, default=500, help="of a request")
     parser.add_argument("--rounds", type=int, default=40, help="turns of each contender")
-    parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
+    for part in ("--load", "--contend", "--serve"):
+        parser.add_argument(part, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.load:
-        _load(options.load)
+    if options.load or options.contend or options.serve:
+        print(json.dumps(_load(options.load) if options.load else
+                         _contend(options.contend, options.rounds) if options.contend else
+                         _serve(options.serve, options.rounds)))
         return
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, tensorflow {tf.__version__}; "
-          f"{options.candidates} candidates a request, {options.rounds} turns of {TURN} requests")
+          f"{options.candidates} candidates a request, {options.rounds} turns of {TURN} requests", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder) / NAME / "1", options.rows, options.candidates, options.rounds)
     for name, value in result.items():

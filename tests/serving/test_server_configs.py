@@ -69,13 +69,17 @@ def test_batching_and_monitoring(messages):
     assert (monitoring.enable, monitoring.path) == (True, "/monitoring/prometheus/metrics")
 
 
-def test_the_platform_keeps_warm_up(messages):
+def test_the_platform_keeps_warm_up_and_gives_a_request_one_thread(messages):
     platforms = parse("platform.config", PlatformConfigMap()).platform_configs
     assert list(platforms) == ["tensorflow"]
     adapter = messages["SavedModelBundleSourceAdapterConfig"]()
     assert platforms["tensorflow"].source_adapter_config.Unpack(adapter)
     assert adapter.legacy_config.enable_model_warmup is True
-    assert adapter.legacy_config.session_config.intra_op_parallelism_threads == 4
+    session = adapter.legacy_config.session_config
+    [service] = yaml.safe_load((MODELS / "compose.yaml").read_text())["services"].values()
+    assert service["environment"] == {"TF_NUM_INTRAOP_THREADS": str(session.intra_op_parallelism_threads),
+                                      "TF_NUM_INTEROP_THREADS": str(session.inter_op_parallelism_threads)} == {
+        "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "-1"}
 
 
 def test_the_compose_file_names_files_that_are_there():
