@@ -18,7 +18,7 @@ from apache_beam.runners.runner import PipelineResult
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.info import dataset_info
 from beam_pipelines.job import DatasetOptions, ExtendOptions, Job, ReadOptions
-from beam_pipelines.launch import Step, execute, job_from, main
+from beam_pipelines.launch import Step, execute, job_from, main, refuse_foreign
 from beam_pipelines.runner import pipeline_options
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.config import Config
@@ -33,7 +33,7 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
       config: schema, windows and sizes.
       raw: folder that the configured table paths start at.
       output: folder to write; it is finished once it holds a dataset_info.json.
-      pipeline_args: Beam pipeline options, such as ``["--direct_num_workers=2"]``.
+      pipeline_args: Beam pipeline options, such as ``["--direct_num_workers=2"]``, and those of ``ExtendOptions``.
       overwrite: replace what ``output`` holds.
 
     Raises:
@@ -41,8 +41,10 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
         ``output`` holds something.
     """
     options = pipeline_options(pipeline_args or [])
+    refuse_foreign(options, ExtendOptions)
     read = options.view_as(ReadOptions)
-    job = Job(config, str(raw), str(output), read.read_batch_rows, read.buckets)
+    job = Job(config, str(raw), str(output), read.read_batch_rows, read.buckets,
+              extend=options.view_as(ExtendOptions).extend)
     info: dict[str, Any] = json.loads(manifest_text(KIND, _execute(job, options, overwrite)[1]))
     return info
 

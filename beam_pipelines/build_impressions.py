@@ -5,8 +5,14 @@
 Reads the impression log, the side tables and the vocabularies of an earlier job; with schema.history also the
 engagement log, for the items that a user engaged with strictly before each impression. With dataset.negative_sampling
 the training window keeps a share of its negatives, which dataset_info.json records as negative_rate. Writes
-impressions/{train,validation,test}-*.tfrecord, golden.parquet (some validation rows with raw values),
-rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
+impressions/{train,validation,test}-*.tfrecord, golden.parquet (some validation rows with raw values), a copy of the
+vocabularies, rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
+
+A later log becomes what a trained model can be judged by (`tfrs-pretrain evaluate RANKER --dataset FOLDER`) with the
+vocabularies of the dataset that the model was trained on, and a test window that begins later:
+
+    python -m beam_pipelines.build_impressions --vocabulary DATASET --raw FOLDER --output FOLDER --splits test \\
+        --set windows.test.start=2024-06-17 --set windows.test.end=2024-06-24
 """
 
 import functools
@@ -26,7 +32,7 @@ from beam_pipelines.files import WriteJson
 from beam_pipelines.golden import write_golden
 from beam_pipelines.history import JoinHistory, JoinRawHistory
 from beam_pipelines.info import impressions_info
-from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, VocabularyOptions, arrow_type
+from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, SplitOptions, VocabularyOptions, arrow_type
 from beam_pipelines.keys import TIME, event_hash, keys, missing_numeric
 from beam_pipelines.launch import Step, execute, job_from, main
 from beam_pipelines.lists import mapped
@@ -34,9 +40,9 @@ from beam_pipelines.order import HASH, SmallestHashes
 from beam_pipelines.read_log import ReadLog
 from beam_pipelines.shards import WriteShards
 from beam_pipelines.side_tables import JoinSideFeatures
-from beam_pipelines.vocabularies import WithVocabularies
+from beam_pipelines.vocabularies import WithVocabularies, copy_vocabulary
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, impression_columns, list_columns
+from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, impression_columns, list_columns
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Feature, Schema
 
 CHUNK_ROWS = 1 << 16
@@ -66,13 +72,19 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     _ = (
         mapped
         | "WriteImpressions" >> WriteShards(
-            job.folder, IMPRESSION_SPLITS, job.config.dataset,
+            job.folder, tuple(f"impressions/{split}" for split in job.splits), job.config.dataset,
             encode=functools.partial(encode_impressions, config=job.config),
             measure=functools.partial(measure, schema=job.schema))
         | "GatherFiles" >> beam.combiners.ToList()
         | "WriteFiles" >> WriteJson(job.path(RESULTS, "impressions.json"))
     )
     _ = golden | "WriteGolden" >> beam.Map(write_golden, job)
+    if job.vocabulary:
+        _ = (
+            pipeline
+            | "Vocabularies" >> beam.Create(list(job.schema.vocabularies))
+            | "CopyVocabulary" >> beam.Map(copy_vocabulary, job)
+        )
 
 
 def run(argv: list[str]) -> PipelineResult:
@@ -81,8 +93,8 @@ def run(argv: list[str]) -> PipelineResult:
     Raises:
       UserError: see ``launch.execute`` and ``launch.job_from``.
     """
-    job, options = job_from(argv, VocabularyOptions)
-    return execute(job, "impressions", [Step("impressions", build, job.impression_logs)], impressions_info, options,
+    job, options = job_from(argv, VocabularyOptions, SplitOptions)
+    return execute(job, IMPRESSIONS_KIND, [Step("impressions", build, job.impression_logs)], impressions_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
@@ -139,4 +151,4 @@ def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__spec__.name, VocabularyOptions))
+    sys.exit(main(__spec__.name, VocabularyOptions, SplitOptions))

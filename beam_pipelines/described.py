@@ -14,6 +14,7 @@ from beam_pipelines.record_statistics import Rows
 from beam_pipelines.vocabularies import load_vocabulary
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.data.dataset import (
+    IMPRESSIONS_KIND,
     KIND,
     PAIR_SPLITS,
     VOCABULARY_FOLDER,
@@ -29,8 +30,7 @@ from tfrs_pretrain.vocabulary import Vocabulary
 LARGEST_EXACT = 1 << 16
 BLOCK_TYPES = {"int32": "<i4", "int64": "<i8", "float32": "<f4"}
 PAIR_VOCABULARIES = {"query": "user", "candidate": "item"}
-# Folders of these kinds hold records; only the first holds its vocabularies, too.
-KINDS = (KIND, "pairs", "impressions")
+KINDS = (KIND, "pairs", IMPRESSIONS_KIND)  # hold records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,7 @@ class DescribedDataset:
 
     @property
     def has_vocabularies(self) -> bool:
-        return bool(self.info["kind"] == KIND)
+        return self.info["kind"] in (KIND, IMPRESSIONS_KIND)
 
     def rows(self, vocabulary: str) -> Rows | None:
         """None where the dataset has no such vocabulary."""

@@ -12,6 +12,7 @@ from tfrs_pretrain.config import Config, Source, Window
 from tfrs_pretrain.schema import LABEL, Feature, Schema
 
 RESULTS = ".results"
+SPLITS = ("train", "validation", "test")
 BATCH_ROWS = 1 << 17
 BUCKETS = 16
 
@@ -21,7 +22,8 @@ class DatasetOptions(PipelineOptions):
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--config", help="YAML file, or the name of a bundled configuration")
+        parser.add_argument("--config", help="YAML file, or the name of a bundled configuration (with --vocabulary it "
+                                             "may be left out: the one that its folder was built with)")
         parser.add_argument("--raw", help="folder that the configured table paths start at")
         parser.add_argument("--output", help="folder to write the dataset to")
         parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="override a configuration key")
@@ -57,6 +59,16 @@ class VocabularyOptions(PipelineOptions):
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--vocabulary", metavar="FOLDER", help="dataset or vocabulary folder to map ids with")
+
+
+class SplitOptions(PipelineOptions):
+    """Which windows of the impressions to build."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--splits", default=",".join(SPLITS),
+                            help="windows to build, separated by commas; the others may hold no rows. `test` alone is "
+                                 "enough to judge trained models (default: %(default)s)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +139,7 @@ class Job:
       buckets: parts in which rows of equal key are brought together.
       vocabulary: folder whose vocabularies map ids to rows; None: those in ``folder``.
       extend: folder whose vocabularies are extended; None: they are built anew.
+      splits: windows of the impressions to build.
     """
 
     config: Config
@@ -136,6 +149,7 @@ class Job:
     buckets: int = BUCKETS
     vocabulary: str | None = None
     extend: str | None = None
+    splits: tuple[str, ...] = SPLITS
 
     @property
     def schema(self) -> Schema:
@@ -158,10 +172,10 @@ class Job:
         windows, dataset = self.config.windows, self.config.dataset
         sampling = dataset.negative_sampling
         return Log("impressions", "impressions", self.schema,
-                   {"train": windows.train, "validation": windows.validation, "test": windows.test},
+                   {split: getattr(windows, split) for split in self.splits},
                    labels={LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
                    context=self.features("impressions"), duplicates=dataset.duplicates.impressions == "reject",
-                   negative_rates={"train": sampling.rate} if sampling else {},
+                   negative_rates={"train": sampling.rate} if sampling and "train" in self.splits else {},
                    request=self.schema.request, time=self._time("impressions"))
 
     @property

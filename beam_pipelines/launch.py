@@ -16,15 +16,26 @@ from beam_pipelines.checks import check_inputs
 from beam_pipelines.dead_letter import check_rejected
 from beam_pipelines.files import open_file
 from beam_pipelines.info import check_windows, rows_read
-from beam_pipelines.job import DatasetOptions, ExtendOptions, Job, Log, ReadOptions, VocabularyOptions
+from beam_pipelines.job import (
+    SPLITS,
+    DatasetOptions,
+    ExtendOptions,
+    Job,
+    Log,
+    ReadOptions,
+    SplitOptions,
+    VocabularyOptions,
+)
 from beam_pipelines.output import finish, output_folder, refuse_finished, refuse_not_begun
 from beam_pipelines.runner import help_text, pipeline_options, run_pipeline
-from beam_pipelines.vocabularies import check_vocabularies
+from beam_pipelines.vocabularies import check_vocabularies, vocabulary_info
+from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Config, load_config, parse_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
 
-JOB_OPTIONS: tuple[type[PipelineOptions], ...] = (DatasetOptions, ReadOptions, ExtendOptions, VocabularyOptions)
+JOB_OPTIONS: tuple[type[PipelineOptions], ...] = (DatasetOptions, ReadOptions, ExtendOptions, VocabularyOptions,
+                                                  SplitOptions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,21 +111,36 @@ def job_from(argv: list[str], *needed: type[PipelineOptions]) -> tuple[Job, Pipe
       UserError: an option is missing, unknown or not for this job.
     """
     options = pipeline_options(argv)
+    refuse_foreign(options, *needed)
     given = options.get_all_options()
-    required = ["config", "raw", "output", *(["vocabulary"] if VocabularyOptions in needed else [])]
-    for name in required:
+    for name in ("vocabulary" if VocabularyOptions in needed else "config", "raw", "output"):
         if given[name] is None:
             raise UserError(f"--{name} is missing: --help lists what is needed")
-    for group, name in ((ExtendOptions, "extend"), (VocabularyOptions, "vocabulary")):
-        if given[name] is not None and group not in needed:
-            raise UserError(f"--{name} is not an option of this job: --help lists those that are")
-    job = Job(_config(given["config"], given["set"]), given["raw"], given["output"].rstrip("/"),
-              given["read_batch_rows"], given["buckets"], given["vocabulary"], given["extend"])
+    job = Job(_config(given["config"], given["vocabulary"], given["set"]), given["raw"], given["output"].rstrip("/"),
+              given["read_batch_rows"], given["buckets"], given["vocabulary"], given["extend"],
+              _splits(given["splits"]))
     return job, options
 
 
-def _config(source: str, overrides: list[str]) -> Config:
-    """``load_config``, from any file system."""
+def refuse_foreign(options: PipelineOptions, *needed: type[PipelineOptions]) -> None:
+    """Raises UserError where an option is given that only jobs with other groups of options take."""
+    for group in {ExtendOptions, VocabularyOptions, SplitOptions} - set(needed):
+        for name in options.view_as(group).get_all_options(drop_default=True, current_only=True):
+            raise UserError(f"--{name} is not an option of this job: --help lists those that are")
+
+
+def _splits(text: str) -> tuple[str, ...]:
+    named = set(text.split(","))
+    if not named <= set(SPLITS):
+        raise UserError(f"--splits {text!r}: name some of {','.join(SPLITS)}, separated by commas")
+    return tuple(split for split in SPLITS if split in named)
+
+
+def _config(source: str | None, vocabulary: str | None, overrides: list[str]) -> Config:
+    """``load_config``, from any file system; without a source, what the vocabularies were built with."""
+    if source is None:
+        assert vocabulary is not None
+        return parse_config(vocabulary_info(vocabulary)["config"], overrides, origin=f"{vocabulary}/{DATASET_INFO}")
     if "://" not in source:
         return load_config(source, overrides)
     try:

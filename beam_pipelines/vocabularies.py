@@ -2,6 +2,7 @@
 
 import dataclasses
 import posixpath
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,11 @@ def check_vocabularies(job: Job, folder: str) -> None:
         if came != (dtype, oov_rows):
             raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {came}, the configuration "
                             f"declares {(dtype, oov_rows)}: rows would move; use a vocabulary of the same schema")
-    learnt, judged = Windows.model_validate(info["config"]["windows"]), job.config.windows.validation
+    first = next((split for split in job.splits if split != "train"), "validation")
+    learnt, judged = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
     latest = max((learnt.pretrain, learnt.train), key=lambda window: window.bounds[1])
     if latest.temporal == judged.temporal and latest.bounds[1] > judged.bounds[0]:
-        raise UserError(f"vocabularies of {folder!r} were learnt from {latest}, which reaches into the validation "
+        raise UserError(f"vocabularies of {folder!r} were learnt from {latest}, which reaches into the {first} "
                         f"window {judged}: nothing may be learnt from it; use an earlier vocabulary")
 
 
@@ -122,6 +124,15 @@ def load_vocabulary(path: str) -> Vocabulary:
         local = Path(folder) / "vocabulary.parquet"
         local.write_bytes(file.read())
         return Vocabulary.load(local)
+
+
+def copy_vocabulary(name: str, job: Job) -> str:
+    """Brings a vocabulary that the job maps ids with into its folder, so that who reads the rows knows the ids."""
+    assert job.vocabulary is not None
+    with open_file(vocabulary_path(job.vocabulary, name)) as source, \
+            written_whole(vocabulary_path(job.folder, name)) as file:
+        shutil.copyfileobj(source, file)
+    return name
 
 
 def compact(column: pa.DictionaryArray) -> pa.DictionaryArray:

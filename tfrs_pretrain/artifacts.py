@@ -111,12 +111,13 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def read_manifest(folder: Path, kind: str, *, name: str = MANIFEST) -> dict[str, Any]:
-    """The manifest of a finished artifact of one kind.
+def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
+    """The manifest of a finished artifact of one of the kinds, the usual one first.
 
     Raises:
       UserError: the folder is missing, has no manifest (its writer did not finish), or holds another kind.
     """
+    kind = kinds[0]
     if not folder.is_dir():
         raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or mend the path")
     path = folder / name
@@ -128,8 +129,9 @@ def read_manifest(folder: Path, kind: str, *, name: str = MANIFEST) -> dict[str,
     except (OSError, ValueError) as error:
         raise UserError(f"{str(path)!r} is not readable JSON ({error}): run the stage that writes it again") from error
     came = manifest.get("kind") if isinstance(manifest, dict) else None
-    if came != kind:
-        raise UserError(f"{str(folder)!r} holds {came!r}, expected {kind!r}: name the right folder")
+    if came not in kinds:
+        expected = " or ".join(map(repr, kinds))
+        raise UserError(f"{str(folder)!r} holds {came!r}, expected {expected}: name the right folder")
     return dict(manifest)
 
 

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary
-from beam_pipelines.job import ExtendOptions, VocabularyOptions
+from beam_pipelines.job import ExtendOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launch import main
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
+from tfrs_pretrain.cli import app
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
@@ -72,7 +73,8 @@ def test_vocabulary_alone(vocabulary, tiny_dataset):
 
 
 @pytest.mark.parametrize(("job", "kind", "parts"), [
-    (build_pairs, "pairs", ("pairs/",)), (build_impressions, "impressions", ("impressions/", "golden.parquet"))])
+    (build_pairs, "pairs", ("pairs/",)),
+    (build_impressions, "impressions", ("impressions/", "golden.parquet", "vocabulary/"))])
 def test_pairs_and_impressions_alone(job, kind, parts, vocabulary, tiny_dataset, arguments, tmp_path):
     assert job.run(arguments(tmp_path / "out", f"--vocabulary={vocabulary}")).state == "DONE"
     _same_files(tmp_path / "out", tiny_dataset, *parts)
@@ -82,16 +84,37 @@ def test_pairs_and_impressions_alone(job, kind, parts, vocabulary, tiny_dataset,
     assert info["numeric"] == tiny_dataset.info["numeric"]
 
 
+def test_a_later_log_to_judge_by_needs_only_its_own_window(vocabulary, planted_logs, tiny_dataset, tmp_path):
+    """The week's log has no rows of the other windows, and the configuration is the one of the vocabularies."""
+    week = tmp_path / "week"
+    week.mkdir()
+    for name in ("items", "users"):
+        (week / f"{name}.parquet").write_bytes((planted_logs / f"{name}.parquet").read_bytes())
+    shown = pq.read_table(planted_logs / "impressions.parquet")
+    pq.write_table(shown.filter(pc.greater_equal(shown["day"], 30)), week / "impressions.parquet")
+    build_impressions.run([f"--vocabulary={vocabulary}", f"--raw={week}", f"--output={tmp_path / 'out'}",
+                           "--splits=test", "--set=windows.test.end=40"])
+    _same_files(tmp_path / "out", tiny_dataset, "impressions/test", "vocabulary/")
+    info = Dataset.open(tmp_path / "out", ("dataset", "impressions")).info
+    assert list(info["splits"]) == ["impressions/test"]
+    assert info["config"]["windows"]["test"] == {"start": 30, "end": 40}
+    with pytest.raises(UserError, match="holds 'impressions', expected 'dataset'"):
+        Dataset.open(tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_help_names_inputs_outputs_and_options(name, monkeypatch, capsys):
-    groups = {"build_vocabulary": (ExtendOptions,), "build_dataset": (ExtendOptions,)}.get(name, (VocabularyOptions,))
+    groups = {"build_pairs": (VocabularyOptions,), "build_impressions": (VocabularyOptions, SplitOptions)}.get(
+        name, (ExtendOptions,))
     monkeypatch.setattr("sys.argv", [name, "--help"])
     assert main(f"beam_pipelines.{name}", *groups) == 0
     text = capsys.readouterr().out
     assert f"python -m beam_pipelines.{name} --config" in text
     for word in ("Reads the", "dataset_info.json", "--raw", "--overwrite", "--read_batch_rows", "--set"):
         assert word in text
-    assert ("--extend" in text, "--vocabulary" in text) == (groups == (ExtendOptions,), groups == (VocabularyOptions,))
+    for option, group in (("--extend", ExtendOptions), ("--vocabulary F", VocabularyOptions),
+                          ("--splits", SplitOptions)):
+        assert (option in text) == (group in groups), option
 
 
 def test_extending_keeps_rows_and_appends(planted_logs, arguments, tmp_path):
@@ -119,6 +142,23 @@ def test_a_dataset_may_extend_another(tiny_dataset, arguments, tmp_path):
     """The same window again: every id keeps its row and its count, so that nothing changes."""
     build_dataset.run(arguments(tmp_path / "out", f"--extend={tiny_dataset.folder}"))
     _same_files(tmp_path / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
+
+
+def test_the_command_line_extends_a_dataset_too(tiny_dataset, planted_logs, arguments, tmp_path, capsys):
+    """Windows that move on: other counts, so that a vocabulary built anew would have another order."""
+    config, *_ = arguments(tmp_path / "out", windows={"pretrain": {"start": 10, "end": 22},
+                                                      "train": {"start": 22, "end": 28}})
+    command = ["dataset", config, f"--raw={planted_logs}", f"--output={tmp_path / 'out'}"]
+    app([*command, f"--extend={tiny_dataset.folder}"], standalone_mode=False)
+    before, after = (Vocabulary.load(folder / "vocabulary" / "item.parquet").ids.to_pylist()
+                     for folder in (tiny_dataset.folder, tmp_path / "out"))
+    assert after[:len(before)] == before
+    assert f"vocabulary item: {len(before)} ids keep their rows, {len(after) - len(before)} are new" in (
+        capsys.readouterr().out)
+    for option in ("--vocabulary=x", "--splits=test"):
+        with pytest.raises(UserError, match=f"{option.partition('=')[0]} is not an option of this job"):
+            app([*command, "--overwrite", option], standalone_mode=False)
+    assert (tmp_path / "out" / DATASET_INFO).is_file()
 
 
 IDS = st.dictionaries(st.integers(0, 40), st.integers(1, 5), min_size=1)
@@ -156,6 +196,7 @@ MISTAKES = {
         "pretrain": {"start": 0, "end": 10}, "train": {"start": 10, "end": 20},
         "validation": {"start": 20, "end": 24}, "test": {"start": 24, "end": 30}}},
         r"were learnt from \[20, 28\), which reaches into the validation window \[20, 24\)"),
+    "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {}, "--splits 'all': name some"),
     "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
         "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
         r"vocabulary 'item' of .* holds \d+ ids, more than max_size 5"),

@@ -15,7 +15,7 @@ import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
 
 from beam_pipelines import build_dataset, build_pairs, build_vocabulary
-from beam_pipelines.job import DatasetOptions, ExtendOptions, ReadOptions, VocabularyOptions
+from beam_pipelines.launch import JOB_OPTIONS
 from beam_pipelines.output import MARKER
 from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
@@ -36,7 +36,7 @@ def template():
 
 def test_parameters_are_the_options_of_the_jobs():
     parser = argparse.ArgumentParser(add_help=False)
-    for group in (DatasetOptions, ReadOptions, ExtendOptions, VocabularyOptions):
+    for group in JOB_OPTIONS:
         group._add_argparse_args(parser)
     options = {action.dest for action in parser._actions}
     # --finish runs no pipeline; the job and the image are the template's own.

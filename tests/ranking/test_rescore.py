@@ -1,10 +1,15 @@
 """Trained rankers score impressions that they were not judged on when they were trained."""
 
+import copy
+import json
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tfrs_pretrain.artifacts import json_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.data.dataset import Dataset
@@ -27,7 +32,7 @@ def rankers(planted, planted_embeddings, tmp_path_factory):
 
 def test_scores_of_its_own_dataset_are_the_stored_ones(rankers, planted):
     stored = Predictions.open(rankers / "scratch")
-    scored = scoring(planted.dataset)(rankers / "scratch", "test", "label")
+    scored = scoring([planted.dataset])(rankers / "scratch", "test", "label")
     assert scored.table.column_names == pq.read_schema(rankers / "scratch" / "predictions" / "test.parquet").names
     # What judging does not need is not read.
     assert set(scored.table.column_names) - set(stored.table.column_names) == {"item_id", "user", "item"}
@@ -54,7 +59,7 @@ def test_both_models_are_judged_on_other_impressions(rankers, with_split, plante
     logits = 2.0 * (planted.users[user] * planted.items[item]).sum(1)
     label = (random.random(900) < 1 / (1 + np.exp(-logits))).astype(np.float32)
     later = with_split("test", user=user, item=item, user_id=(user - 2) * 3, label=label)
-    read = scoring(later)
+    read = scoring([later])
     result = evaluate(rankers / "warm_start", rankers / "scratch", resampling=Resampling(50), read=read)
     whole = result["parts"][0]
     assert whole["impressions"] == 900
@@ -66,8 +71,42 @@ def test_both_models_are_judged_on_other_impressions(rankers, with_split, plante
     assert promote(rankers / "scratch", gate, rankers / "warm_start", read)["verdict"] == "refused"
 
 
-def test_foreign_vocabularies_are_refused(rankers, planted):
-    info = planted.dataset.info | {"vocabularies": planted.dataset.info["vocabularies"] | {
-        "user": {"rows": 152, "digest": "0" * 64}}}
-    with pytest.raises(UserError, match="another vocabulary 'user'"):
-        scoring(Dataset(planted.dataset.folder, info))(rankers / "scratch", "test", "label")
+def _changed(dataset, **info):
+    return Dataset(dataset.folder, dataset.info | info)
+
+
+@pytest.fixture
+def foreign(planted):
+    """The dataset as if it had been built with another vocabulary of users."""
+    vocabularies = planted.dataset.info["vocabularies"] | {"user": {"rows": 152, "digest": "0" * 64}}
+    return _changed(planted.dataset, vocabularies=vocabularies)
+
+
+def test_foreign_vocabularies_are_refused(rankers, foreign):
+    with pytest.raises(UserError, match=r"another vocabulary 'user' .*build_impressions --vocabulary") as caught:
+        scoring([foreign])(rankers / "scratch", "test", "label")
+    assert "\n" not in str(caught.value)
+
+
+def test_each_ranker_scores_the_dataset_with_its_own_vocabularies(rankers, planted, foreign, tmp_path):
+    """Last week's and this week's ranker, whose vocabularies differ, on the same impressions."""
+    other = tmp_path / "other"
+    shutil.copytree(rankers / "warm_start", other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["vocabularies"]["user"] = foreign.digests["user"]
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    read = scoring([foreign, planted.dataset])
+    assert read(rankers / "warm_start", "test", "label").source["dataset_digest"] == json_digest(planted.dataset.info)
+    with pytest.raises(UserError, match="is not the one this dataset was built with"):
+        read(other, "test", "label")  # the foreign one was chosen
+
+
+def test_missing_columns_and_splits_are_named(rankers, planted):
+    info = copy.deepcopy(planted.dataset.info)
+    info["config"]["schema"]["features"] = [
+        feature for feature in info["config"]["schema"]["features"] if feature["name"] != "price"]
+    with pytest.raises(UserError, match=r"cannot score .*no column 'price'"):
+        scoring([_changed(planted.dataset, config=info["config"])])(rankers / "scratch", "test", "label")
+    splits = {"impressions/test": planted.dataset.info["splits"]["impressions/test"]}
+    with pytest.raises(UserError, match=r"no impressions of split 'validation', it has \['test'\]"):
+        scoring([_changed(planted.dataset, splits=splits)])(rankers / "scratch", "validation", "label")

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tfrs_pretrain.config import BUNDLED, Config, first_difference, load_config, parse_config
-from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, KIND, Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import import_quietly
@@ -23,9 +23,10 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="replace what
 DatasetOption = Annotated[Path, typer.Option(help="folder that `tfrs-pretrain dataset` wrote")]
 ModelArgument = Annotated[Path, typer.Argument(help="ranker folder, or exported version")]
 SplitOption = Annotated[str, typer.Option(help="impressions to judge by: test or validation")]
-ScoreOption = Annotated[Path | None, typer.Option(
-    "--dataset", help="score this dataset's impressions instead of reading the predictions that were stored; its "
-                      "vocabularies must be those that the models were trained with")]
+ScoreOption = Annotated[list[Path] | None, typer.Option(
+    "--dataset", help="score the impressions in this folder of `tfrs-pretrain dataset` or `build_impressions` instead "
+                      "of reading stored predictions. May be repeated: each model scores the first that was built "
+                      "with its own vocabularies")]
 ModelsOption = Annotated[Path, typer.Option(help="where versions go: MODELS/<name>/<version>")]
 ModelsConfigOption = Annotated[Path, typer.Option(help="TF Serving's list of models with their labels")]
 VersionOption = Annotated[int | None, typer.Option("--version", help="ask this version (default: the newest)")]
@@ -48,11 +49,11 @@ def open_dataset(folder: Path, config: str | None, overrides: list[str] | None) 
     return dataset, settings
 
 
-def reader(dataset: Path | None) -> dict[str, Any]:
-    """The argument that makes models score a dataset; none where their stored predictions do."""
-    if dataset is None:
+def reader(datasets: list[Path] | None) -> dict[str, Any]:
+    """The argument that makes models score datasets; none where their stored predictions do."""
+    if not datasets:
         return {}
-    opened = Dataset.open(dataset)
+    opened = [Dataset.open(folder, (KIND, IMPRESSIONS_KIND)) for folder in datasets]
     return {"read": import_quietly("tfrs_pretrain.ranking.rescore").scoring(opened)}
 
 

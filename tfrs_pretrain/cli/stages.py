@@ -19,7 +19,7 @@ from tfrs_pretrain.cli.options import (
     number,
     open_dataset,
 )
-from tfrs_pretrain.cli.summary import summarise
+from tfrs_pretrain.cli.summary import show_built, summarise
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import import_quietly
@@ -63,14 +63,18 @@ def dataset(
     config: ConfigOption = "completejourney",
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
+    extend: Annotated[str | None, typer.Option(
+        metavar="DATASET", help="an earlier dataset whose ids keep their rows; new ids are appended")] = None,
 ) -> None:
     """Builds vocabularies, pairs and impressions as TFRecord with Beam.
 
     Every option not listed here goes to Beam, such as --runner=FlinkRunner; the default runs in this process.
     """
     settings = load_config(config, overrides or ())
-    import_quietly("beam_pipelines.build_dataset").build(settings, raw, output, pipeline_args=context.args,
-                                                         overwrite=overwrite)
+    extending = [f"--extend={extend}"] if extend else []
+    info = import_quietly("beam_pipelines.build_dataset").build(
+        settings, raw, output, pipeline_args=[*context.args, *extending], overwrite=overwrite)
+    show_built(info)
     next_command(f"tfrs-pretrain pretrain --dataset {output} --output EMBEDDINGS")
 
 

@@ -33,3 +33,17 @@ def summarise(results: dict[str, Any], workdir: Path) -> None:
     console.print(f"{results['seconds']['total']:.0f} s in all, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
     next_command(f"python3 -m webbrowser {workdir / 'report.html'}")
+
+
+def show_built(info: dict[str, Any]) -> None:
+    """Says what became of each log's rows and, where vocabularies were extended, of the ids."""
+    for log, count in info["counts"].items():
+        left_out = count["filtered_by"] | {f"rejected: {reason}": rows for reason, rows in count["rejected"].items()}
+        parts = [f"{count['read']:,} rows read", f"{count['written']:,} written",
+                 *(f"{rows:,} {reason}" for reason, rows in left_out.items())]
+        console.print(Text(f"{log}: {', '.join(parts)}", style="dim"), soft_wrap=True)
+    for name, earlier in info.get("extended", {}).items():
+        if name in info["vocabularies"]:
+            new = info["vocabularies"][name]["ids"] - earlier["ids"]
+            console.print(Text(f"vocabulary {name}: {earlier['ids']:,} ids keep their rows, {new:,} are new",
+                               style="dim"), soft_wrap=True)

@@ -31,6 +31,7 @@ from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST
 from tfrs_pretrain.vocabulary import Vocabulary
 
 KIND = "dataset"
+IMPRESSIONS_KIND = "impressions"  # without pairs, of some splits: what trained models can be judged by
 VOCABULARY_FOLDER = "vocabulary"
 CANDIDATE_PROBABILITY = "pairs/candidate_probability.npy"
 GOLDEN = "golden.parquet"
@@ -108,14 +109,15 @@ class Dataset:
     info: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path | str) -> Dataset:
-        """Opens a finished dataset.
+    def open(cls, folder: Path | str, kinds: tuple[str, ...] = (KIND,)) -> Dataset:
+        """Opens a finished dataset; who needs neither pairs nor all splits accepts ``IMPRESSIONS_KIND`` too.
 
         Raises:
-          UserError: the folder is missing or unfinished, or a file that it lists is missing or has another size.
+          UserError: the folder is missing, unfinished or of another kind, or a file that it lists is missing or has
+            another size.
         """
         folder = Path(folder)
-        info = read_manifest(folder, KIND, name=DATASET_INFO)
+        info = read_manifest(folder, *kinds, name=DATASET_INFO)
         for split in info["splits"].values():
             for shard in split["shards"]:
                 path = folder / shard["path"]

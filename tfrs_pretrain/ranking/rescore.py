@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tfrs_pretrain.artifacts import json_digest
-from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.data.dataset import Dataset, impression_columns, list_columns
 from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.artifact import KIND, load_ranker
+from tfrs_pretrain.ranking.inputs import Inputs
 from tfrs_pretrain.ranking.predict import predict
 
 
-def scoring(dataset: Dataset) -> Reader:
-    """A reader that lets each ranker score the dataset's impressions.
+def scoring(datasets: Sequence[Dataset]) -> Reader:
+    """A reader that lets each ranker score impressions.
 
-    The dataset must have been built with the ranker's vocabularies (``build_impressions --vocabulary``). The reader
-    raises UserError where it was not, or where its records are damaged.
+    Rows mean ids only by the vocabularies that a ranker was trained with (``build_impressions --vocabulary``), so a
+    ranker scores the first dataset that was built with them. Those of two rankers may be the same impressions with the
+    vocabularies of each. The reader raises UserError where no dataset fits, or its records are damaged.
     """
 
     def read(folder: Path, split: str, label: str) -> Predictions:
         source, ranker = find_ranker(folder)
+        dataset = _fitting(ranker, datasets)
         name = f"impressions/{split}"
+        if name not in dataset.info["splits"]:
+            there = [split.rpartition("/")[2] for split in dataset.info["splits"]]
+            raise UserError(f"dataset {str(dataset.folder)!r} has no impressions of split {split!r}, it has {there}: "
+                            "name one of these, or build it with more --splits")
         loaded = load_ranker(ranker, dataset)
         title = f"score {split}: {source['arm']}"
         with reading(dataset, name), progress(title, total=dataset.examples(name), unit="impressions") as meter:
@@ -31,3 +41,34 @@ def scoring(dataset: Dataset) -> Reader:
         return Predictions(source | scored_on, table, label).checked()
 
     return read
+
+
+def _fitting(ranker: Path, datasets: Sequence[Dataset]) -> Dataset:
+    """The first dataset that the ranker can read."""
+    manifest = read_manifest(ranker, KIND)
+    problems = []
+    for dataset in datasets:
+        problem = _misfit(manifest, dataset)
+        if problem is None:
+            return dataset
+        problems.append(f"{str(dataset.folder)!r} {problem}")
+    raise UserError(f"ranker {str(ranker)!r} cannot score {', nor '.join(problems)}: build these impressions with the "
+                    "vocabularies of the dataset that it was trained on (python -m beam_pipelines.build_impressions "
+                    "--vocabulary DATASET)")
+
+
+def _misfit(manifest: dict[str, Any], dataset: Dataset) -> str | None:
+    inputs, learnt = Inputs.from_json(manifest["inputs"]), manifest["vocabularies"]
+    other = [name for name in inputs.tables.values() if learnt[name] != dataset.digests.get(name)]
+    if other:
+        return f"(another vocabulary {other[0]!r} than it was trained with)"
+    lists = list_columns(dataset.schema)
+    known = impression_columns(dataset.schema) | lists
+    needed = [*inputs.columns, *manifest["labels"]]
+    missing = [name for name in needed if name not in known]
+    if missing:
+        return f"(no column {missing[0]!r})"
+    lengths = [row for row in inputs.rows if row.length != lists.get(row.column)]
+    if lengths:
+        return f"(lists {lengths[0].column!r} of another length)"
+    return None
