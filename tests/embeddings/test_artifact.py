@@ -105,3 +105,17 @@ def test_windows_of_another_kind_are_refused(tmp_path):
     save_embeddings(tmp_path / "e", TABLES, VOCABULARIES, {"window": dates}, overwrite=False)
     with pytest.raises(UserError, match="cannot be compared"):
         Embeddings.open(tmp_path / "e").check_fits(dataset())
+
+
+def test_rows_are_carried_by_id_whatever_row_they_had(folder):
+    now = {"user": Vocabulary(pa.array([7, 8, 5], pa.int64()), np.ones(3), oov_rows=1),
+           "item": Vocabulary(pa.array(["new", "b"]), np.ones(2), oov_rows=1)}
+    later = types.SimpleNamespace(vocabulary=now.get)
+    users, items = np.full((4, 2), -1, np.float32), np.full((3, 2), -1, np.float32)
+    embeddings = Embeddings.open(folder)
+    assert (embeddings.carry_into(users, "user", later), embeddings.carry_into(items, "item", later)) == (2, 1)
+    # Rows of the users before: shared, 5, 9, 7. Shared rows of the items are not as many as before.
+    np.testing.assert_array_equal(users, [[0, 1], [6, 7], [-1, -1], [2, 3]])
+    np.testing.assert_array_equal(items, [[-1, -1], [-1, -1], [1, 1]])
+    with pytest.raises(UserError, match="'user' has 2 columns and ids of type int64, here it has 3 and int64"):
+        embeddings.carry_into(np.zeros((4, 3), np.float32), "user", later)

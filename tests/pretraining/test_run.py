@@ -1,6 +1,7 @@
 """Stage I from dataset to artifact on the planted logs."""
 
 import json
+import shutil
 import types
 
 import numpy as np
@@ -158,3 +159,21 @@ def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
 def test_objectives_that_do_not_fit_together_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         configured(**settings)
+
+
+def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
+    """Zero epochs: the rows as they start. The earlier rows are of an earlier window."""
+    earlier = tmp_path / "earlier"
+    shutil.copytree(trained[0], earlier)
+    content = json.loads((earlier / "manifest.json").read_text())
+    (earlier / "manifest.json").write_text(json.dumps(content | {"window": {"start": -7, "end": 5}}))
+    pretrain(configured(epochs=0), tiny_dataset, tmp_path / "rows", start_from=earlier)
+    started = Embeddings.open(tmp_path / "rows")
+    for name in ("user", "item"):
+        np.testing.assert_array_equal(started.rows(name), Embeddings.open(trained[0]).rows(name))
+    assert str(started.window) == "[-7, 20)"
+    later = content | {"window": {"start": 0, "end": 21}}  # the ranking window begins at 20
+    (earlier / "manifest.json").write_text(json.dumps(later))
+    with pytest.raises(UserError, match=r"learnt from window \[0, 21\), which must end before the ranking window"):
+        pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other", start_from=earlier)
+    assert not (tmp_path / "other").exists()

@@ -82,13 +82,17 @@ def dataset(
 def pretrain(
     dataset: DatasetOption,
     output: Annotated[Path, typer.Option(help="folder to write: the embeddings artifact")],
+    start_from: Annotated[Path | None, typer.Option(
+        metavar="EMBEDDINGS", help="earlier rows, such as last week's: ids that they know start there, the others at "
+                                   "random")] = None,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Stage I: pretrains the ID embeddings with a contrastive loss."""
     opened, settings = open_dataset(dataset, config, overrides)
-    import_quietly("tfrs_pretrain.pretraining.run").pretrain(settings, opened, output, overwrite=overwrite)
+    import_quietly("tfrs_pretrain.pretraining.run").pretrain(settings, opened, output, start_from=start_from,
+                                                             overwrite=overwrite)
     next_command(f"tfrs-pretrain rank --dataset {dataset} --embeddings {output} --arm {settings.export.arm} "
                  "--output RANKER")
 

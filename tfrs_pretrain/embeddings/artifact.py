@@ -120,6 +120,10 @@ class Embeddings:
             if expected != came:
                 raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} was learnt for another vocabulary "
                                 f"(digest {came[:12]}, the dataset's is {expected[:12]}): pretrain on this dataset")
+        self.check_window(dataset)
+
+    def check_window(self, dataset: Dataset) -> None:
+        """The part of ``check_fits`` that concerns time."""
         learnt, ranking = self.window, dataset.windows.train
         if learnt.temporal != ranking.temporal:
             raise UserError(f"embeddings {str(self.folder)!r} were learnt from window {learnt}, which cannot be "
@@ -128,6 +132,26 @@ class Embeddings:
             raise UserError(f"embeddings {str(self.folder)!r} were learnt from window {learnt}, which must end before "
                             f"the ranking window {ranking} starts (overlap leaks ranking labels into the rows): "
                             "pretrain on an earlier window, or set windows.allow_overlap=true in the dataset")
+
+    def carry_into(self, table: np.ndarray, name: str, dataset: Dataset) -> int:
+        """Puts the rows of ids that are known here into a table of the dataset, whatever row they have in either.
+
+        Shared rows come along where there are as many. Returns the number of known ids.
+
+        Raises:
+          UserError: the table is missing, or has another number of columns or another type of id.
+        """
+        before, known, now = self.rows(name), self.vocabulary(name), dataset.vocabulary(name)
+        if (before.shape[1], known.dtype) != (table.shape[1], now.dtype):
+            raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} has {before.shape[1]} columns and ids of "
+                            f"type {known.dtype}, here it has {table.shape[1]} and {now.dtype}: set pretraining.dim to "
+                            "that, or pretrain from random rows")
+        rows = known.rows(now.ids)
+        own = rows >= known.oov_rows
+        table[now.oov_rows:][own] = before[rows[own]]
+        if known.oov_rows == now.oov_rows:
+            table[:now.oov_rows] = before[:known.oov_rows]
+        return int(own.sum())
 
     def _entry(self, name: str) -> dict[str, Any]:
         if name not in self.manifest["tables"]:

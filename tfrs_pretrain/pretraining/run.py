@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from rich.text import Text
 
-from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, refuse_existing
-from tfrs_pretrain.config import Config, PretrainingConfig
+from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, refuse_existing
+from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import naming_corrupt_files
-from tfrs_pretrain.embeddings.artifact import save_embeddings
+from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
@@ -21,6 +23,7 @@ from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives, popularity_prior
 from tfrs_pretrain.pretraining.plan import PretrainingPlan
 from tfrs_pretrain.pretraining.trainee import TwoTowerTrainee
+from tfrs_pretrain.progress import console
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
@@ -30,7 +33,8 @@ from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
 
 
-def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool = False) -> dict[str, Any]:
+def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path | None = None,
+             overwrite: bool = False) -> dict[str, Any]:
     """Trains the user and item tables for all epochs and writes them as an embeddings artifact.
 
     While it trains, checkpoints lie beside the output; the same call after a kill continues from the newest one and
@@ -41,10 +45,11 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
       config: ``pretraining``, ``training`` and ``seed`` decide the run; the schema and the windows are the dataset's.
       dataset: a finished dataset.
       output: folder of the artifact.
+      start_from: folder of an earlier artifact, such as last week's: ids that it knows start at their rows there.
       overwrite: replace a folder that is there.
 
     Returns:
-      The manifest's content. ``epochs`` lists the metrics of the random rows (epoch 0) and after each epoch, see
+      The manifest's content. ``epochs`` lists the metrics of the rows at the start (epoch 0) and after each epoch, see
       ``Evaluator``; ``train_loss`` is the mean over the epoch while it ran, so it lags behind the held-out loss.
       ``seconds`` of an epoch counts training only, ``evaluation_seconds`` the rest. The rows of the last epoch are
       kept. Logits are ``similarity / temperature + popularity_prior * log(share of the item in the training pairs)``
@@ -52,19 +57,23 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
 
     Raises:
       UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, the tables
-        do not fit on the devices, a shard is damaged, or the loss is not finite.
+        do not fit on the devices, the rows to start from do not fit or were learnt from the time that is ranked, a
+        shard is damaged, or the loss is not finite.
       SystemExit: SIGTERM came (code 143); a checkpoint was written.
     """
     refuse_existing(output, overwrite=overwrite)
     steps = _steps(config.pretraining, dataset)
+    earlier = Embeddings.open(start_from) if start_from else None
+    if earlier:
+        earlier.check_window(dataset)
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     _check_replicas(config.pretraining, strategy)
     show_plan(PretrainingPlan(config, dataset), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
     with strategy.scope():
-        model = build_model(config, dataset, steps)
-    identity = run_identity(config, dataset, strategy.num_replicas_in_sync)
+        model = build_model(config, dataset, steps, earlier)
+    identity = run_identity(config, dataset, strategy.num_replicas_in_sync, earlier)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
@@ -85,7 +94,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
         "steps_per_epoch": steps,
         "temperature": float(model.temperature),
         "vocabulary_digests": {name: vocabulary.digest for name, vocabulary in vocabularies.items()},
-        "window": dataset.windows.pretrain.model_dump(mode="json"),
+        "window": _learnt_from(dataset, earlier).model_dump(mode="json"),
     }
     if not is_chief(strategy):
         return manifest
@@ -95,14 +104,19 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, overwrite: bool 
     return manifest
 
 
-def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
-    """Random tables and the task, for ``steps`` steps an epoch; call it inside ``strategy.scope()``."""
+def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embeddings | None = None) -> TwoTower:
+    """Tables, random but for rows of earlier ones, and the task; call it inside ``strategy.scope()``.
+
+    Args:
+      config: Stage I and the seed.
+      dataset: sizes, vocabularies and item shares.
+      steps: steps an epoch.
+      earlier: rows to start from.
+    """
     settings = config.pretraining
-    seeds = np.random.SeedSequence(config.seed).generate_state(2)
-    users, items = (EmbeddingTable(name, normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed),
-                                   make_optimizer(settings.optimizer, l2=settings.embedding_l2,
-                                                  interval_decay=settings.interval_decay))
-                    for name, seed in zip(("user", "item"), seeds, strict=True))
+    users, items = (EmbeddingTable(name, rows, make_optimizer(settings.optimizer, l2=settings.embedding_l2,
+                                                              interval_decay=settings.interval_decay))
+                    for name, rows in _initial_rows(config, dataset, earlier))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
     sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
@@ -115,9 +129,29 @@ def build_model(config: Config, dataset: Dataset, steps: int) -> TwoTower:
                     log_temperature=build_log_temperature(settings))
 
 
-def run_identity(config: Config, dataset: Dataset, replicas: int) -> dict[str, Any]:
+def _initial_rows(config: Config, dataset: Dataset, earlier: Embeddings | None) -> Iterator[tuple[str, np.ndarray]]:
+    settings = config.pretraining
+    seeds = np.random.SeedSequence(config.seed).generate_state(2)
+    for name, seed in zip(("user", "item"), seeds, strict=True):
+        rows = normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed)
+        if earlier:
+            carried, ids = earlier.carry_into(rows, name, dataset), len(dataset.vocabulary(name).ids)
+            text = f"{name}: {carried:,} of {ids:,} ids start at the rows of {earlier.folder}"
+            console.print(Text(text, style="dim"), soft_wrap=True)
+        yield name, rows
+
+
+def _learnt_from(dataset: Dataset, earlier: Embeddings | None) -> Window:
+    """From the earliest that the rows have seen to the latest."""
+    windows = [dataset.windows.pretrain, *([earlier.window] if earlier else [])]
+    first, last = (key(windows, key=lambda window: window.bounds[end]) for end, key in enumerate((min, max)))
+    return Window(start=first.start, end=last.end)
+
+
+def run_identity(config: Config, dataset: Dataset, replicas: int, earlier: Embeddings | None = None) -> dict[str, Any]:
     """All that decides the trained rows, as JSON: checkpoints of another run must not be continued."""
-    return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed,
+    started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
+    return started | {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed,
             "pretraining": config.pretraining.model_dump(mode="json"),
             "deterministic": config.training.deterministic, "replicas": replicas}
 
