@@ -43,7 +43,7 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
     options = pipeline_options(pipeline_args or [])
     refuse_foreign(options, ExtendOptions)
     read = options.view_as(ReadOptions)
-    job = Job(config, str(raw), str(output), read.read_batch_rows, read.buckets,
+    job = Job(config, str(raw), str(output).rstrip("/"), read.read_batch_rows, read.buckets,
               extend=options.view_as(ExtendOptions).extend)
     info: dict[str, Any] = json.loads(manifest_text(KIND, _execute(job, options, overwrite)[1]))
     return info

@@ -46,6 +46,9 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
     """Yields a file under a temporary name and renames it to ``path`` when the body succeeds.
 
     A worker that is retried writes under another name, so that a reader never sees a part of a file.
+
+    Raises:
+      UserError: the file system refuses: no permission, no room.
     """
     folder, name = posixpath.split(path)
     temporary = posixpath.join(folder, f".{name}.{uuid.uuid4().hex[:8]}")
@@ -56,8 +59,12 @@ def written_whole(path: str) -> Iterator[BinaryIO]:
         with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             yield file
         FileSystems.rename([temporary], [path])
-    except BaseException:
-        FileSystems.delete([temporary])
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # it may not even have begun
+            FileSystems.delete([temporary])
+        if isinstance(error, OSError):
+            raise UserError(f"{path!r} cannot be written ({' '.join(str(error).split())}): check the path, its "
+                            "permissions and the free space") from error
         raise
 
 

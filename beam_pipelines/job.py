@@ -190,6 +190,12 @@ class Job:
     def source(self, table: str) -> TableSource:
         return open_source(table, getattr(self.config.dataset.sources, table), self.raw)
 
+    @property
+    def inputs(self) -> list[str]:
+        """Folders, files and patterns that the job may read."""
+        tables = (str(self.source(name)) for name in ("engagements", "impressions", "items", "users"))
+        return [*tables, *filter(None, (self.vocabulary, self.extend))]
+
     def _time(self, table: str) -> str:
         return Source.of(getattr(self.config.dataset.sources, table)).time
 

@@ -26,7 +26,7 @@ from beam_pipelines.job import (
     SplitOptions,
     VocabularyOptions,
 )
-from beam_pipelines.output import finish, output_folder, refuse_finished, refuse_not_begun
+from beam_pipelines.output import finish, output_folder, refuse_finished, refuse_inputs, refuse_not_begun
 from beam_pipelines.runner import help_text, pipeline_options, run_pipeline
 from beam_pipelines.vocabularies import check_vocabularies, vocabulary_info
 from tfrs_pretrain.artifacts import DATASET_INFO
@@ -69,6 +69,7 @@ def execute(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Job]
         refuse_not_begun(job.folder)
         return PipelineResult(PipelineState.DONE), _finished(job, kind, steps, describe)
     refuse_finished(job.folder, overwrite=overwrite)
+    refuse_inputs(job.folder, job.inputs)
     check_inputs(job, {log.name: log for step in steps for log in step.logs}.values())
     for folder in (job.vocabulary, job.extend):
         if folder:

@@ -6,8 +6,8 @@ before the next one writes.
 
 import contextlib
 import posixpath
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
@@ -51,6 +51,17 @@ def refuse_finished(folder: str, *, overwrite: bool) -> None:
         return
     came = "holds a finished dataset" if DATASET_INFO in files else "is not empty"
     raise UserError(f"output folder {folder!r} {came}: pass --overwrite to replace it, or name another")
+
+
+def refuse_inputs(folder: str, inputs: Iterable[str]) -> None:
+    """Raises UserError where the folder holds something that is to be read: overwriting would delete it first."""
+    for path in inputs:
+        if _place(path).is_relative_to(_place(folder)):
+            raise UserError(f"output folder {folder!r} holds {path!r}, which this job reads: name another output")
+
+
+def _place(path: str) -> PurePath:
+    return PurePath(path) if "://" in path else Path(path).resolve()
 
 
 def refuse_not_begun(folder: str) -> None:

@@ -1,5 +1,6 @@
 """Folders with a manifest: nothing half-written looks finished."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tfrs_pretrain.artifacts import json_digest, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import json_digest, read_manifest, staged_folder, write_manifest, write_text
 from tfrs_pretrain.errors import UserError
 
 
@@ -98,3 +99,23 @@ def test_manifest_is_stable_json(tmp_path):
     text = (tmp_path / "manifest.json").read_text()
     assert list(json.loads(text)) == ["a", "b", "code_version", "kind"]
     assert json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
+
+
+def test_urls_are_not_taken_for_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="'gs://bucket/rows' is on a remote file system"):
+        read_manifest(Path("gs://bucket/rows"), "embeddings")
+    with pytest.raises(UserError, match="'s3://bucket/rows' is on a remote"), staged_folder(Path("s3://bucket/rows")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_that_cannot_be_written_leaves_no_part_of_it(tmp_path, monkeypatch):
+    def full(path, text):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        write_text(tmp_path / "verdict.json", "{}")
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,8 @@
 """The command line as a user meets it: help, one-line errors, exit code 2."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,6 +10,7 @@ import sys
 
 import pytest
 
+from tfrs_pretrain.cli import application
 from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
@@ -95,3 +98,15 @@ def test_a_dataset_of_before_a_key_came_is_still_read(tiny_dataset, tmp_path):
     config.write_text(json.dumps(tiny_dataset.info["config"]))
     with pytest.raises(UserError, match=r"built with another configuration, first in windows.test.end \(35 there, 34"):
         open_dataset(tmp_path / "dataset", str(config), None)
+
+
+def test_a_full_disk_is_one_line(monkeypatch, capsys):
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(application, "app", full)
+    with pytest.raises(SystemExit) as end:
+        application.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: output: No space left on device: check the path, its permissions and the free space\n")

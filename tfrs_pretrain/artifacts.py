@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tfrs_pretrain.errors import UserError
 
 MANIFEST = "manifest.json"
 DATASET_INFO = "dataset_info.json"
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a Path has lost the other
 
 
 @contextlib.contextmanager
@@ -88,10 +90,19 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raises UserError where writing to ``target`` would replace something that nobody offered for replacement."""
+    refuse_remote(target)
     if target.exists() and not target.is_dir():
         raise UserError(f"output {str(target)!r} is a file: name a folder")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise UserError(f"output folder {str(target)!r} is not empty: pass --overwrite to replace it, or name another")
+
+
+def refuse_remote(folder: Path) -> None:
+    """Raises UserError for a URL, which as a path would be a local folder of that name."""
+    if REMOTE.match(str(folder)):
+        url = str(folder).replace(":/", "://", 1)
+        raise UserError(f"{url!r} is on a remote file system, which only the Beam jobs read and write: copy or mount "
+                        "it, and name the local folder")
 
 
 def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: str = MANIFEST) -> None:
@@ -107,8 +118,12 @@ def manifest_text(kind: str, content: dict[str, Any]) -> str:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file by temporary name and rename."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_text(text)
-    temporary.replace(path)
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
@@ -118,6 +133,7 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
       UserError: the folder is missing, has no manifest (its writer did not finish), or holds another kind.
     """
     kind = kinds[0]
+    refuse_remote(folder)
     if not folder.is_dir():
         raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or mend the path")
     path = folder / name

@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,26 @@ def test_a_later_log_to_judge_by_needs_only_its_own_window(vocabulary, planted_l
     assert info["config"]["windows"]["test"] == {"start": 30, "end": 40}
     with pytest.raises(UserError, match="holds 'impressions', expected 'dataset'"):
         Dataset.open(tmp_path / "out")
+
+
+def test_nothing_that_a_job_reads_is_overwritten(tiny_dataset, planted_logs, arguments, tmp_path):
+    before, logs = tmp_path / "before", tmp_path / "logs"
+    shutil.copytree(tiny_dataset.folder, before)
+    shutil.copytree(planted_logs, logs)
+    there = sorted(tmp_path.rglob("*"))
+    for output, options, named in ((before, [f"--extend={before}/"], "before/"), (tmp_path, [], "engagements.parquet"),
+                                   (f"{logs}/../logs", [], "engagements.parquet")):
+        with pytest.raises(UserError, match=rf"holds '.*{named}', which this job reads: name another"):
+            build_dataset.run(arguments(output, "--overwrite", *options, raw=logs))
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".yaml"] == there
+
+
+def test_what_cannot_be_written_is_one_line(arguments, tmp_path):
+    """A file where the folder should be fails as a folder without permission does, also for root."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"'.*/file/out/unfinished' cannot be written \(.*\): check the path") as caught:
+        build_vocabulary.run(arguments(tmp_path / "file" / "out"))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -270,7 +291,7 @@ def test_logs_and_datasets_may_lie_on_any_file_system(tiny_dataset, planted_logs
     for path in planted_logs.glob("*.parquet"):
         (tmp_path / "objects" / path.name).write_bytes(path.read_bytes())
     argv = arguments("bucket://data/out", raw="bucket://")
-    assert build_dataset.run(argv).state == "DONE"
+    app(["dataset", *argv], standalone_mode=False)  # by way of the command line, which must not take URLs for paths
     _same_files(tmp_path / "objects" / "data" / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
     with pytest.raises(UserError, match="'bucket://data/out' holds a finished dataset"):
         build_dataset.run(argv)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -12,6 +13,7 @@ from tfrs_pretrain.progress import error_console
 
 # Exit codes beside 0 and 2, which says that the user can mend something.
 FAILED, REFUSED = 1, 3
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a write that fails names no file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
@@ -26,9 +28,10 @@ def main() -> None:
     except UserError as error:
         _refuse(str(error))
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in NO_ROOM:
             raise
-        _refuse(f"{error.filename!r}: {error.strerror}: check the path, its permissions and the free space")
+        where = "output" if error.filename is None else repr(error.filename)
+        _refuse(f"{where}: {error.strerror}: check the path, its permissions and the free space")
 
 
 def _refuse(message: str) -> None:

@@ -58,8 +58,9 @@ def logs(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dataset(
     context: typer.Context,
-    output: Annotated[Path, typer.Option(help="folder to write")],
-    raw: Annotated[Path, typer.Option(help="folder that dataset.sources are relative to")] = Path(),
+    # Text, not paths: they may be URLs.
+    output: Annotated[str, typer.Option(help="folder to write, on any file system that Beam knows")],
+    raw: Annotated[str, typer.Option(help="folder that dataset.sources are relative to, likewise")] = ".",
     config: ConfigOption = "completejourney",
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
