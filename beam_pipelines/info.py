@@ -39,10 +39,14 @@ def _found(account: dict[str, Any], temporal: bool) -> str:
 
 def dataset_info(job: Job) -> dict[str, Any]:
     """Everything the manifest of a dataset says; equal inputs and configuration give equal content."""
-    parts = [vocabularies_info(job), pairs_info(job), impressions_info(job)]
-    return parts[0] | parts[1] | parts[2] | {
-        name: {key: value for part in parts for key, value in part.get(name, {}).items()}
-        for name in ("counts", "splits")}
+    return joined_info(vocabularies_info(job), pairs_info(job), impressions_info(job))
+
+
+def joined_info(*parts: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest of a dataset says, from those of its parts."""
+    sections: dict[str, Any] = {name: {key: value for part in parts for key, value in part.get(name, {}).items()}
+                                for name in ("counts", "splits")}
+    return {key: value for part in parts for key, value in part.items()} | sections
 
 
 def vocabularies_info(job: Job) -> dict[str, Any]:

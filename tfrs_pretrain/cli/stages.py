@@ -75,8 +75,9 @@ def dataset(
     extending = [f"--extend={extend}"] if extend else []
     info = import_quietly("beam_pipelines.build_dataset").build(
         settings, raw, output, pipeline_args=[*context.args, *extending], overwrite=overwrite)
-    show_built(info)
-    next_command(f"tfrs-pretrain pretrain --dataset {output} --output EMBEDDINGS")
+    if "counts" in info:  # a --dry_run builds nothing
+        show_built(info)
+        next_command(f"tfrs-pretrain pretrain --dataset {output} --output EMBEDDINGS")
 
 
 @app.command()

@@ -1,0 +1,96 @@
+"""Joins what build_vocabulary, build_pairs and build_impressions wrote into folders of their own into one dataset.
+
+    python -m beam_pipelines.join_dataset --vocabulary FOLDER --pairs FOLDER --impressions FOLDER --output FOLDER
+
+The folders must be of one configuration, and of the same vocabularies. The output is what build_dataset writes, to the
+byte; it runs no pipeline.
+"""
+
+import argparse
+import posixpath
+import shutil
+import sys
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError
+
+from beam_pipelines.files import open_file, read_json, written_whole
+from beam_pipelines.info import joined_info
+from beam_pipelines.output import finish, list_files, output_folder, refuse_inputs
+from beam_pipelines.vocabularies import VOCABULARY_KIND
+from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.config import first_difference
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, IMPRESSIONS_KIND, KIND
+from tfrs_pretrain.errors import UserError
+
+KINDS = (VOCABULARY_KIND, "pairs", IMPRESSIONS_KIND)
+
+
+def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> None:
+    """Writes a dataset from its parts.
+
+    Args:
+      folders: kind -> finished folder, of each of ``KINDS``.
+      output: folder to write.
+      overwrite: replace what it holds.
+
+    Raises:
+      UserError: a folder is unfinished, of another kind, configuration or vocabulary, lacks a split, or ``output``
+        holds something.
+    """
+    infos = {kind: _info(folder, kind) for kind, folder in folders.items()}
+    for kind in KINDS[1:]:
+        for section in ("config", "vocabularies"):
+            if difference := first_difference(infos[KINDS[0]][section], infos[kind][section], section):
+                raise UserError(f"{folders[KINDS[0]]!r} and {folders[kind]!r} are not parts of one dataset, they "
+                                f"differ first in {difference}: build them with one configuration and --vocabulary "
+                                f"{folders[KINDS[0]]}")
+    missing = [split for split in IMPRESSION_SPLITS if split not in infos[IMPRESSIONS_KIND]["splits"]]
+    if missing:
+        raise UserError(f"{folders[IMPRESSIONS_KIND]!r} has no {missing[0]}: build it without --splits")
+    refuse_inputs(output, folders.values())
+    with output_folder(output, overwrite=overwrite):
+        for folder in folders.values():
+            for path in list_files(folder):
+                if path != DATASET_INFO:
+                    _copy(posixpath.join(folder, path), posixpath.join(output, path))
+        parts = [{key: value for key, value in info.items() if key not in ("kind", "code_version")}
+                 for info in infos.values()]
+        finish(output, KIND, joined_info(*parts))
+
+
+def _info(folder: str, kind: str) -> dict[str, Any]:
+    try:
+        info = read_json(posixpath.join(folder, DATASET_INFO))
+    except (BeamIOError, OSError, ValueError) as error:
+        raise UserError(f"{folder!r} has no readable {DATASET_INFO}: name a folder that its job finished") from error
+    if info.get("kind") != kind:
+        raise UserError(f"{folder!r} holds {info.get('kind')!r}, expected {kind!r}: name the right folder")
+    return dict(info)
+
+
+def _copy(source: str, target: str) -> None:
+    with open_file(source) as read, written_whole(target) as write:
+        shutil.copyfileobj(read, write)
+
+
+def main(argv: list[str]) -> int:
+    """One line and exit code 2 for a mistake that the user can mend."""
+    parser = argparse.ArgumentParser(prog="python -m beam_pipelines.join_dataset", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", metavar="FOLDER", required=True, help=f"what build_{kind} wrote")
+    parser.add_argument("--output", metavar="FOLDER", required=True, help="folder to write the dataset to")
+    parser.add_argument("--overwrite", action="store_true", help="replace what the output folder holds")
+    given = vars(parser.parse_args(argv))
+    try:
+        join({kind: given[kind].rstrip("/") for kind in KINDS}, given["output"].rstrip("/"),
+             overwrite=given["overwrite"])
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""Folders of the three jobs become the dataset that build_dataset writes."""
+
+import json
+
+import pytest
+import yaml
+
+from beam_pipelines import build_impressions, build_pairs, build_vocabulary
+from beam_pipelines.join_dataset import main
+from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.planted import planted_config as planted_tree
+
+
+@pytest.fixture(scope="module")
+def parts(planted_logs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    (folder / "config.yaml").write_text(yaml.safe_dump(planted_tree()))
+    inputs = [f"--config={folder / 'config.yaml'}", f"--raw={planted_logs}"]
+    build_vocabulary.run([*inputs, f"--output={folder / 'vocabulary'}"])
+    for name, job in (("pairs", build_pairs), ("impressions", build_impressions)):
+        job.run([*inputs, f"--vocabulary={folder / 'vocabulary'}", f"--output={folder / name}"])
+    return folder
+
+
+def _arguments(parts, output, **changes):
+    folders = {name: parts / name for name in ("vocabulary", "pairs", "impressions")} | changes
+    return [*(f"--{name}={folder}" for name, folder in folders.items()), f"--output={output}"]
+
+
+def test_the_same_bytes_as_from_one_job(parts, tiny_dataset, tmp_path):
+    assert main(_arguments(parts, tmp_path / "out")) == 0
+    came, wanted = ({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+                    for folder in (tmp_path / "out", tiny_dataset.folder))
+    assert came == wanted
+    assert Dataset.open(tmp_path / "out").info == tiny_dataset.info
+
+
+def test_parts_of_different_datasets_are_refused(parts, tmp_path, capsys):
+    other = tmp_path / "pairs"
+    other.mkdir()
+    info = json.loads((parts / "pairs" / DATASET_INFO).read_text())
+    info["config"]["windows"]["pretrain"]["end"] = 19
+    (other / DATASET_INFO).write_text(json.dumps(info))
+    mistakes = {"differ first in config.windows.pretrain.end (20 there, 19 here)": {"pairs": other},
+                "holds 'pairs', expected 'impressions'": {"impressions": other},
+                "has no readable dataset_info.json": {"vocabulary": parts / "vocabulary" / "vocabulary"}}
+    for words, changes in mistakes.items():
+        assert main(_arguments(parts, tmp_path / "out", **changes)) == 2
+        errors = capsys.readouterr().err
+        assert words in errors
+        assert errors.count("\n") == 1
+    assert not (tmp_path / "out").exists()
