@@ -1,6 +1,6 @@
 """The evidence of a finished study: ``results.json``, ``report.html`` and ``report.md``, all with the same numbers.
 
-``results.json``, format 2 (lists are in the order of the study unless said otherwise; null stands for undefined):
+``results.json``, format 3 (lists are in the order of the study unless said otherwise; null stands for undefined):
 
 ::
 
@@ -13,10 +13,12 @@
     arms            name -> settings, trials, failures, seeds; kind, transfer, teacher; test, validation: metric ->
                     mean, by_seed, sd (over seeds), users (interval by user); slices; curve of each run;
                     test_auc, test_log_loss, test_gauc are the means again
-    comparisons     arm, against, seeds; metric -> value (mean over seeds), by_seed, users and seeds (intervals), p (by
-                    user), verdict; the same for AUC by slice
+    comparisons     arm, against, seeds; metric -> value (mean over seeds), by_seed, users and seeds (intervals),
+                    verdict; the same for AUC by slice; for the whole also p_users, p_seeds, p (the larger),
+                    p_corrected (for the comparisons of its family), holds (the verdict better or worse survives that)
     resampling      how users were drawn; rule: what a verdict means
-    multiplicity    how many differences were judged, and how many intervals would leave out 0 by chance
+    multiplicity    how many differences were judged, sizes of the families that are corrected, and how many intervals
+                    would leave out 0 by chance
     stage_one       heldout_loss by epoch and heldout_loss_before_training of the first setting; settings
     calibration     arm -> bins of equal mass over all seeds: score (mean), rate, count
     embedding_map   PCA of item rows, with neighbour purity; null where no item feature can colour it
@@ -46,7 +48,7 @@ from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 from tfrs_pretrain.study import Study
 
-FORMAT = 2
+FORMAT = 3
 RESULTS = "results.json"
 
 
@@ -77,7 +79,8 @@ def collect(study: Study) -> dict[str, Any]:
         "baseline": study.baseline, "headline": headline_arm(described, study.baseline, study.exported),
         "shown": shown, "seeds": sorted({run.seed for arm in study.arms for run in arm.runs}),
         "test_impressions": len(judged.reference.labels), "test_positives": int(judged.reference.labels.sum()),
-        "notes": judged.notes, "arms": described, "comparisons": compared, "multiplicity": multiplicity(compared),
+        "notes": judged.notes, "arms": described, "comparisons": compared,
+        "multiplicity": multiplicity(compared, study.baseline),
         "resampling": {"unit": "user", "replicates": RESAMPLING.replicates, "confidence": RESAMPLING.confidence,
                        "rule": RULE},
         "stage_one": stage_one(study), "calibration": {name: _calibration(study, judged, name) for name in shown},

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrs_pretrain.evaluation.verdict import SAME
-from tfrs_pretrain.reporting.findings import interval_words
+from tfrs_pretrain.reporting.findings import alone, interval_words
 from tfrs_pretrain.reporting.formats import DASH, count, duration, metric_name, number, settings_words, signed, words
 from tfrs_pretrain.reporting.tables.cells import Cell, Table, arm_cell, table
 
@@ -127,6 +127,11 @@ def _change(entry: Mapping[str, Any] | None, metric: str) -> Cell:
 def _verdict(entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return DASH
-    found = ["not measurable" if verdict == SAME else verdict
-             for verdict in (entry[metric]["verdict"] for metric in ("auc", "log_loss"))]
+    found = [_judgement(entry[metric]) for metric in ("auc", "log_loss")]
     return found[0] if found[0] == found[1] else f"{metric_name('auc')} {found[0]}, log loss {found[1]}"
+
+
+def _judgement(change: Mapping[str, Any]) -> str:
+    if alone(change):
+        return f"{change['verdict']} before correction only"
+    return "not measurable" if change["verdict"] == SAME else str(change["verdict"])
