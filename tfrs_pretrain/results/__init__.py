@@ -4,7 +4,8 @@
 
 ::
 
-    format, title, name, code_version, baseline, seeds, machine, notes, commands, seconds, peak_rss_bytes
+    format, title, name, code_version, baseline, seeds, notes, commands, seconds, peak_rss_bytes
+    machines        where runs were trained, by their manifests; empty for those of before these said so
     headline        arm that the headline is about, chosen on validation (or the exported one)
     shown           arms that figures show first, chosen likewise
     test_impressions, test_positives   that all runs scored
@@ -86,7 +87,7 @@ def collect(study: Study) -> dict[str, Any]:
         "stage_one": stage_one(study), "calibration": {name: _calibration(study, judged, name) for name in shown},
         "embedding_map": embedding_map(study, described), "diagnosis": diagnosis(study.folder),
         "data": facts.datasets(study), "exposures": (study.logs or {}).get("exposures"),
-        "config": study.config.resolved(), "machine": facts.machine(), "seconds": seconds,
+        "config": study.config.resolved(), "machines": facts.machines(study), "seconds": seconds,
         "peak_rss_bytes": study.peak_rss_bytes, "commands": list(study.commands),
         "exported": None if study.exported is None else dict(study.exported),
     }
