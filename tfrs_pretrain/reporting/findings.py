@@ -9,7 +9,7 @@ from typing import Any
 from tfrs_pretrain.evaluation.seeds import t_quantile
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE
 from tfrs_pretrain.reporting.curves import mean_curve, stage_one_label
-from tfrs_pretrain.reporting.formats import capital, metric_name, number, signed, words
+from tfrs_pretrain.reporting.formats import DASH, capital, metric_name, number, signed, words
 
 # More comparisons than this are grouped by what they found, and no more of a group than that are named.
 SINGLE, LISTED = 4, 8
@@ -70,6 +70,20 @@ def sentence(entry: Mapping[str, Any]) -> str:
 def alone(change: Mapping[str, Any]) -> bool:
     """Whether a difference is measurable by itself, but not once it is corrected for the number of comparisons."""
     return change["verdict"] in (BETTER, WORSE) and not change["holds"]
+
+
+def verdict_words(entry: Mapping[str, Any] | None) -> str:
+    """What both metrics of a pair say, for a table; a dash where there is no pair."""
+    if entry is None:
+        return DASH
+    found = [_judgement(entry[metric]) for metric in ("auc", "log_loss")]
+    return found[0] if found[0] == found[1] else f"{metric_name('auc')} {found[0]}, log loss {found[1]}"
+
+
+def _judgement(change: Mapping[str, Any]) -> str:
+    if alone(change):
+        return f"{change['verdict']} before correction only"
+    return "not measurable" if change["verdict"] == SAME else str(change["verdict"])
 
 
 def grouped(entries: Sequence[Mapping[str, Any]], base: str) -> list[str]:
