@@ -162,7 +162,7 @@ def experiment(
     arms: Annotated[list[str] | None, typer.Option(
         "--arm", metavar="NAME", help="run only this arm beside the baseline; may be repeated")] = None,
     seeds: Annotated[list[int] | None, typer.Option(
-        "--seed", metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
+        "--seed", min=0, metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
     dry_run: Annotated[bool, typer.Option(
         "--dry-run", help="show what would be made or removed, and do nothing")] = False,
     prune: Annotated[bool, typer.Option(
