@@ -15,8 +15,8 @@
                     mean, by_seed, sd (over seeds), users (interval by user); slices; curve of each run;
                     test_auc, test_log_loss, test_gauc are the means again
     comparisons     arm, against, seeds; metric -> value (mean over seeds), by_seed, users and seeds (intervals),
-                    verdict; the same for AUC by slice; for the whole also p_users, p_seeds, p (the larger),
-                    p_corrected (for the comparisons of its family), holds (the verdict better or worse survives that)
+                    verdict, p_users, p_seeds; the same for AUC by slice; for the whole also p (the larger), p_corrected
+                    (for the comparisons of its family), holds (the verdict better or worse survives that)
     resampling      how users were drawn; rule: what a verdict means
     multiplicity    how many differences were judged, sizes of the families that are corrected, and how many intervals
                     would leave out 0 by chance

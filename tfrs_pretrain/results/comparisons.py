@@ -34,8 +34,7 @@ def families(compared: Sequence[dict[str, Any]], baseline: str) -> dict[str, lis
 def _correct(changes: Sequence[dict[str, Any]]) -> None:
     """Adds p values: ``p``, the larger of both, because both must speak against chance, and ``p_corrected``."""
     for change in changes:
-        known = [p for p in (change["p_users"], change["p_seeds"]) if p is not None]
-        change["p"] = max(known) if change["p_users"] is not None else None
+        change["p"] = max((p for p in (change["p_users"], change["p_seeds"]) if p is not None), default=None)
     corrected = holm([change["p"] for change in changes])
     alone = sum(p is not None for p in corrected) == 1
     for change, p in zip(changes, corrected, strict=True):
@@ -68,7 +67,7 @@ def _described(found: Comparison, arm: StudiedArm, against: StudiedArm) -> dict[
     seeds = _seeds(arm, against)
     pairs = [(run_name(arm, seed), run_name(against, seed)) for seed in seeds]
     return {"arm": arm.name, "against": against.name, "seeds": seeds,
-            **{metric: _change(found, pairs, 0, metric) | _p_values(found, pairs, metric) for metric in COMPARED},
+            **{metric: _change(found, pairs, 0, metric) for metric in COMPARED},
             "slices": slices(found, lambda part: {"auc": _change(found, pairs, part, "auc")})}
 
 
@@ -88,18 +87,11 @@ def _change(found: Comparison, pairs: Sequence[tuple[str, str]], part: int, metr
     low, high = whole["low"], whole["high"]
     users = None if low is None or high is None else (low, high)
     seeds = None if whole["value"] is None else interval_over_seeds(by_seed, RESAMPLING.confidence)
+    error = found.standard_error(pairs, metric, part)
     return {"value": whole["value"], "by_seed": None if whole["value"] is None else by_seed, "users": users,
-            "seeds": seeds, "verdict": verdict(metric, whole["value"], [ends for ends in (users, seeds) if ends])}
-
-
-def _p_values(found: Comparison, pairs: Sequence[tuple[str, str]], metric: str) -> dict[str, float | None]:
-    """Of a difference of the whole: by user, and over seeds where there are two or more."""
-    error, value = found.standard_error(pairs, metric), found.mean_difference(pairs)[metric]["value"]
-    if error is None or value is None:
-        return {"p_users": None, "p_seeds": None}
-    return {"p_users": normal_p(value, error),
-            "p_seeds": p_over_seeds([found.value(one, 0, metric) - found.value(other, 0, metric)
-                                     for one, other in pairs])}
+            "seeds": seeds, "verdict": verdict(metric, whole["value"], [ends for ends in (users, seeds) if ends]),
+            "p_users": None if error is None or whole["value"] is None else normal_p(whole["value"], error),
+            "p_seeds": None if seeds is None else p_over_seeds(by_seed)}
 
 
 def _seeds(arm: StudiedArm, against: StudiedArm) -> list[int]:
