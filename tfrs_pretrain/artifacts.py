@@ -126,6 +126,24 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def read_notes(path: Path) -> dict[str, Any]:
+    """What an earlier command wrote with ``write_text`` as a JSON object; empty where there is no file.
+
+    Raises:
+      UserError: the file holds something else.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        notes = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} is not readable JSON ({error}): put a copy of it back, or remove it and lose "
+                        "what it counts") from error
+    if not isinstance(notes, dict):
+        raise UserError(f"{str(path)!r} holds a {type(notes).__name__}, not an object: remove it")
+    return notes
+
+
 def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
     """The manifest of a finished artifact of one of the kinds, the usual one first.
 

@@ -52,7 +52,11 @@ it asks must hold; see [judging](../method.md#judging)."""
 
 _EXPERIMENT = """\
 Ways to train, compared over several seeds: the YAML file of `tfrs-pretrain experiment`. `experiments/` in the
-repository has those that the overview reports. Settings are chosen on validation, and test is scored once an arm."""
+repository has those that the overview reports. Settings are chosen on validation, and test is scored once an arm.
+Differences to the baseline are corrected for the number of arms ([judging](../method.md#judging)).
+
+Pieces stay in `OUTPUT/pieces`, so that an arm more costs no more than itself. After arms have left the file, the same
+command with `--prune` lists what neither the file nor the report needs any more, and removes it after a question."""
 
 
 def _section(name: str, node: Node, schema: Node) -> str:

@@ -166,3 +166,16 @@ def test_no_outcome_of_a_click_is_an_input():
     assert not OUTCOMES & {feature.source_column for feature in schema.features}
     assert not schema.labels
     assert not re.search("|".join(OUTCOMES), (EXPERIMENTS / "kuairand.yaml").read_text())
+
+
+def test_a_seed_counts_once(plan):
+    """Twice the same run would look like two seeds that agree to the last digit."""
+    with pytest.raises(UserError, match="--seed 4 --seed 4: name each seed once"):
+        plan({"scratch": {}}, Selection(seeds=[4, 4]))
+
+
+def test_an_arm_that_is_written_twice_is_refused(tmp_path):
+    path = tmp_path / "experiment.yaml"
+    path.write_text("title: test\narms:\n  warm: {}\n  warm: {set: {arm.transfer: warm_start}}\n")
+    with pytest.raises(UserError, match=r"key 'warm' stands twice in .* line 4, column 3"):
+        Plan(path, Selection())

@@ -26,6 +26,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments import run as experiment
 from tfrs_pretrain.experiments import scheduler
 from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.ledger import Ledger
 from tfrs_pretrain.experiments.lock import working_in
 from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.experiments.run import choose
@@ -144,6 +145,9 @@ def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, s
     results = json.loads((output / "results.json").read_text())
     assert {entry["arm"] for entry in results["comparisons"]} >= {"warm", "gap", "taught"}
     assert (output / "report.html").is_file()
+    [machine] = results["machines"]
+    assert machine["cores"] >= 1
+    assert machine["artifacts"] == 10 + 4  # rankers and rows
     assert study.seconds["stage_two"] > study.seconds["data"] > 0
     assert study.seconds["total"] > 0
     started = len(list((output / "words").iterdir()))
@@ -290,6 +294,14 @@ def test_time_by_the_clock_adds_up_over_commands(tmp_path, monkeypatch):
     assert again.peak_rss_bytes() == 30
     assert again.estimate([Piece("logs", "three", {}, work=2.0)]) == 2 * (5 + 11) / (1 + 3)
     assert again.estimate([Piece("ranker", "four", {})]) is None
+
+
+@pytest.mark.parametrize(("counting", "name"), [(Costs, "costs.json"), (Ledger, "test_looks.json")])
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_a_damaged_count_is_named(tmp_path, counting, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=f"{name}' .*remove it"):
+        counting(tmp_path)
 
 
 def test_the_first_of_the_lowest_is_chosen_whatever_failed():

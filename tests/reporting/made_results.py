@@ -17,11 +17,14 @@ SEEDS = (17, 18, 19)
 def change(metric, value, margin, seeds=None):
     """A difference with its interval by user and, where given, half the width of that over seeds."""
     if value is None:
-        return {"value": None, "by_seed": None, "p": None, "users": None, "seeds": None, "verdict": "undefined"}
+        return {"value": None, "by_seed": None, "users": None, "seeds": None, "verdict": "undefined", "p_users": None,
+                "p_seeds": None, "p": None, "p_corrected": None, "holds": False}
     intervals = [[value - one, value + one] for one in (margin, seeds) if one is not None]
-    return {"value": value, "by_seed": [value - 1e-3, value, value + 1e-3] if seeds else [value], "p": 0.005,
+    return {"value": value, "by_seed": [value - 1e-3, value, value + 1e-3] if seeds else [value],
             "users": intervals[0] if intervals else None, "seeds": intervals[1] if seeds else None,
-            "verdict": verdict(metric, value, intervals)}
+            "verdict": (found := verdict(metric, value, intervals)), "p_users": 0.002,
+            "p_seeds": 0.004 if seeds else None, "p": 0.004 if seeds else 0.002, "p_corrected": 0.01,
+            "holds": found in ("better", "worse")}
 
 
 def comparison(arm, against, auc, log_loss, margin=1e-3, seeds=None):
@@ -119,18 +122,19 @@ def results(**changes):
             "warm_start_distilled": arm(0.9058, 0.2484, "two-stage",
                                         teacher={"hidden": [512, 256, 128], "weight": 0.5})}
     made = {
-        "format": 2, "title": "Contrastive ID pretraining, then ranking", "name": "completejourney_ranker",
+        "format": 3, "title": "Contrastive ID pretraining, then ranking", "name": "completejourney_ranker",
         "code_version": "0.1.0", "baseline": "scratch", "headline": "warm_start_distilled", "shown": list(arms),
         "seeds": [17], "test_impressions": 538_891, "test_positives": 59_000, "notes": [], "arms": arms,
         "comparisons": [comparison("warm_start", "scratch", 0.0266, -0.0222),
                         comparison("warm_start_distilled", "scratch", 0.0283, -0.0239),
                         comparison("warm_start_distilled", "warm_start", 0.0007, -0.0017)],
-        "multiplicity": {"pairs": 3, "differences": 9, "differences_by_slice": 21, "expected_by_chance": 1.5},
+        "multiplicity": {"pairs": 3, "differences": 9, "differences_by_slice": 21, "expected_by_chance": 1.5,
+                         "correction": "Holm", "families": {"baseline": 2, "twins": 1}},
         "resampling": {"unit": "user", "replicates": 400, "confidence": 0.95, "rule": RULE}, "stage_one": STAGE_ONE,
         "calibration": {"scratch": bins(0.004), "warm_start": bins(0.0)}, "embedding_map": MAP, "diagnosis": None,
         "data": [DATA], "exposures": "Promoted products of the store and week count as seen.", "config": RESOLVED,
-        "machine": {"processor": "some processor", "cores": 2, "memory_bytes": 24 * 10**9, "tensorflow": "2.21.0",
-                    "python": "3.11.7"},
+        "machines": [{"processor": "some processor", "cores": 2, "memory_bytes": 24 * 10**9, "tensorflow": "2.21.0",
+                      "python": "3.11.7", "artifacts": 5}],
         "seconds": {"data": 42.0, "stage_one": 47.5, "stage_two": 101.2, "export": 6.1, "total": 196.8},
         "peak_rss_bytes": 3_100_000_000, "commands": ["tfrs-pretrain demo --workdir NEW"],
         "exported": {"name": "completejourney_ranker", "version": 3, "arm": "warm_start_distilled", "bytes": 19_400_000,

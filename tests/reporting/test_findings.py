@@ -58,23 +58,40 @@ def test_many_arms_are_grouped_by_what_was_found():
     entries = [comparison(name, "scratch", auc, 0.0, 0.002) for name, auc in
                (("a", 0.01), ("b", 0.03), ("c", -0.01), ("d", 0.001), ("e", -0.001))]
     found = findings.findings(made_results.results(comparisons=entries))
-    assert found[:3] == ["Measurably higher test AUC than scratch: b +0.0300, a +0.0100.",
-                         "Measurably lower test AUC than scratch: c −0.0100.",  # noqa: RUF001
+    assert found[:3] == ["Measurably higher test AUC than scratch, also after correction: b +0.0300, a +0.0100.",
+                         "Measurably lower test AUC than scratch, also after correction: c −0.0100.",  # noqa: RUF001
                          "No measurable difference of test AUC to scratch: d +0.0010, e −0.0010."]  # noqa: RUF001
 
 
 def test_a_long_group_names_the_largest_differences():
     entries = [comparison(f"a{place}", "scratch", -0.01 * place, 0.0, 0.002) for place in range(1, 12)]
     assert findings.grouped(entries, "scratch") == [
-        "Measurably lower test AUC than scratch: " + ", ".join(f"a{place} −{0.01 * place:.4f}" for place in  # noqa: RUF001
-                                                               range(11, 4, -1)) + ", and 4 more in the table."]
+        "Measurably lower test AUC than scratch, also after correction: "
+        + ", ".join(f"a{place} −{0.01 * place:.4f}" for place in range(11, 4, -1))  # noqa: RUF001
+        + ", and 4 more in the table."]
+
+
+def test_what_correction_takes_back_is_no_finding():
+    entries = [comparison(f"a{place}", "scratch", -0.01 * place, 0.0, 0.002) for place in range(1, 6)]
+    entries[1]["auc"] |= {"p_corrected": 0.06, "holds": False}
+    assert findings.grouped(entries, "scratch")[1] == (
+        "Lower test AUC than scratch, measurable only before correction for 5 comparisons: a2 −0.0200.")  # noqa: RUF001
+    made = two(0.03, -0.02)
+    made["comparisons"][0]["auc"]["holds"] = False
+    made["multiplicity"]["families"]["baseline"] = 11
+    assert findings.headline(made) == (
+        "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000 (not after correction for 11 "
+        "comparisons), with lower log loss")
+    assert findings.sentence(made["comparisons"][0]).endswith(
+        " Not after correction for the number of comparisons: AUC.")
 
 
 def test_many_distilled_arms_are_counted():
     entries = [comparison(f"d{place}", f"w{place}", auc, 0.0, 0.002)
                for place, auc in enumerate((0.0, 0.01, 0.0, 0.0, 0.0))]
-    assert ("Of 5 distilled arms, 1 measurably differs in test AUC from the same arm without a teacher: d1 +0.0100 "
-            "(better).") in findings.findings(made_results.results(comparisons=entries))
+    assert ("Of 5 distilled arms, 1 measurably differs in test AUC from the same arm without a teacher, "
+            "after correction for their number: d1 +0.0100 (better).") in findings.findings(
+                made_results.results(comparisons=entries))
 
 
 def test_stage_one():
@@ -134,5 +151,15 @@ def test_failures_are_told_with_their_reason():
 def test_the_number_of_comparisons_is_told():
     text = findings.noise(made_results.results(seeds=list(SEEDS)))
     assert "that by user and that over the 3 seeds" in text
-    assert "9 differences and 21 by slice were judged; if nothing differed, about 2 of their intervals" in text
+    assert "As 2 arms are compared with the baseline, one of them may look different by chance" in text
+    assert "The 21 differences by slice are not corrected: of all intervals by user, about 2 would leave out 0" in text
     assert "does not hold the variation from one training seed" in findings.noise(made_results.results())
+
+
+def test_what_two_seeds_cannot_show_is_told():
+    """12.706 / sqrt(2), 4.303 / sqrt(3) and 2.776 / sqrt(5): tabulated t over the root of the seeds."""
+    text = findings.noise(made_results.results(seeds=[17, 18]))
+    assert "must be 9.0 times its standard deviation over seeds" in text
+    assert "with three seeds 2.5 times, with five 1.2 times" in text
+    assert "undecided, not equal" in text
+    assert "Two seeds" not in findings.noise(made_results.results(seeds=list(SEEDS)))

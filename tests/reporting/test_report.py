@@ -102,6 +102,15 @@ def test_distilled_arms_are_compared_with_their_twins(tmp_path, results):
     assert row[5] == "AUC not measurable, log loss better"
 
 
+def test_a_verdict_that_correction_takes_back_is_marked_as_such(tmp_path, results):
+    results["comparisons"][1]["auc"] |= {"p_corrected": 0.07, "holds": False}
+    page = render(tmp_path, results)
+    assert page.row("arm", "warm start distilled served")[5] == "AUC better before correction only, log loss better"
+    text = (tmp_path / "report.md").read_text()
+    assert "AUC better before correction only, log loss better" in text
+    assert "(not after correction for 2 comparisons)" in text.splitlines()[0]
+
+
 def test_the_slices_hold_differences_with_intervals(tmp_path, results):
     page = render(tmp_path, results)
     assert page.row("item's engagements", "1-4") == [
@@ -301,7 +310,8 @@ def test_one_arm_without_stage_one_features_or_export(tmp_path):
     results = made_results.results(
         arms={"only": made_results.arm(0.8775, 0.2723)}, baseline="only", headline="only", shown=["only"],
         comparisons=[], stage_one={}, embedding_map=None, exported=None, calibration={"only": []}, exposures=None,
-        multiplicity={"pairs": 0, "differences": 0, "differences_by_slice": 0, "expected_by_chance": 0.0})
+        multiplicity={"pairs": 0, "differences": 0, "differences_by_slice": 0, "expected_by_chance": 0.0,
+                      "correction": "Holm", "families": {"baseline": 0, "twins": 0}})
     results["arms"]["only"]["slices"] = {}
     results["arms"]["only"]["runs"][0]["curve"] = results["arms"]["only"]["runs"][0]["curve"][:1]
     page = render(tmp_path, results)

@@ -28,8 +28,9 @@ def test_one_label_only_leaves_auc_undefined_and_log_loss_compared(tmp_path):
     assert results["arms"]["warm"]["test_auc"] is None
     assert results["arms"]["warm"]["test_log_loss"] > 0
     [first, *_] = results["comparisons"]
-    assert first["auc"] == {"value": None, "by_seed": None, "p": None, "users": None, "seeds": None,
-                            "verdict": "undefined"}
+    assert first["auc"] == {
+        "value": None, "by_seed": None, "users": None, "seeds": None, "verdict": "undefined", "p_users": None,
+        "p_seeds": None, "p": None, "p_corrected": None, "holds": False}
     assert first["log_loss"]["users"] is not None
     assert "cannot be compared: test AUC or its interval is undefined" in page(study)
 

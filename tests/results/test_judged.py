@@ -73,6 +73,50 @@ def test_interval_by_user_is_of_the_seed_averaged_difference_under_the_same_user
     assert found["auc"]["users"] == pytest.approx((low, high), abs=1e-9)
 
 
+def test_p_values_by_user_are_of_the_spread_of_resampled_users(study):
+    """A twin that takes the spread from its own draws, of rows copied user by user."""
+    columns = impressions()[0]
+    labels, users = columns["label"], np.unique(columns["user_id"], return_inverse=True)[1]
+    one, other = ([scores(study, arm, seed).astype(float) for seed in SEEDS] for arm in ("distilled", "warm"))
+    losses = np.mean([[-np.where(labels > 0, np.log(each), np.log1p(-each)) for each in arm] for arm in (one, other)],
+                     axis=1)
+    by_user = np.stack([np.bincount(users, losses[0] - losses[1]), np.bincount(users)])
+    drawn = np.random.default_rng(0).integers(0, by_user.shape[1], (4000, by_user.shape[1]))
+    totals = by_user[:, drawn].sum(axis=2)
+    z = (losses[0] - losses[1]).mean() / np.std(totals[0] / totals[1], ddof=1)
+    found = entry({"comparisons": comparisons(study, judge(study).comparison)}, "distilled", "warm")["log_loss"]
+    assert stats.norm.isf(found["p_users"] / 2) == pytest.approx(abs(z), rel=0.1)
+
+
+def test_verdicts_are_corrected_within_their_family(results):
+    """Each metric by itself: both arms against the baseline together, the distilled one against its twin alone."""
+    for metric in ("auc", "log_loss", "gauc"):
+        warm, distilled, twin = (entry(results, *pair)[metric] for pair in (
+            ("warm", "scratch"), ("distilled", "scratch"), ("distilled", "warm")))
+        for change in (warm, distilled, twin):
+            assert change["p_seeds"] == pytest.approx(stats.ttest_1samp(change["by_seed"], 0).pvalue, rel=1e-6)
+            assert change["p"] == max(change["p_users"], change["p_seeds"])
+        smaller, larger = sorted((warm, distilled), key=lambda change: change["p"])
+        assert smaller["p_corrected"] == pytest.approx(min(1, 2 * smaller["p"]))
+        assert larger["p_corrected"] == pytest.approx(max(larger["p"], smaller["p_corrected"]))
+        assert twin["p_corrected"] == twin["p"]
+
+
+def test_a_difference_may_be_measurable_alone_and_not_among_many(study, monkeypatch):
+    """Nineteen further arms that are the baseline: what one comparison shows, twenty may not."""
+    def changes(arms):
+        compared = comparisons(arms, judge(arms, Resampling(60)).comparison)
+        return entry({"comparisons": compared}, "warm", "scratch")["auc"]
+
+    two = dataclasses.replace(study, arms=study.arms[:2])
+    found = changes(two)
+    copies = [dataclasses.replace(study.arms[0], name=f"copy_{place}") for place in range(19)]
+    among_many = changes(dataclasses.replace(study, arms=[*two.arms, *copies]))
+    assert among_many["p_corrected"] == pytest.approx(min(1, 20 * found["p"]))
+    assert (found["verdict"], found["holds"]) == (BETTER, True)
+    assert (among_many["verdict"], among_many["holds"]) == (BETTER, 20 * found["p"] <= 0.05)
+
+
 def test_slices_are_of_items_and_of_users(study, results):
     columns, _ = impressions()
     found = entry(results, "warm", "scratch")["slices"]
@@ -157,14 +201,16 @@ def test_results_are_json_with_the_promised_keys(study, results):
     read = json.loads(json.dumps(results, allow_nan=False))
     for arm in NOISE.keys() - {"copy"}:
         assert set(read["arms"][arm]) >= {"test_auc", "test_log_loss", "test_gauc"}
-    assert read["format"] == 2
+    assert read["format"] == 3
     assert read["seconds"] == {"stage_two": 40.0, "stage_one": 2.0, "total": 42.0}
     assert read["stage_one"]["heldout_loss"] == pytest.approx([9.0, 8.0, 7.0])  # mean over seeds 1, 2, 3
     assert read["stage_one"]["heldout_loss_before_training"] == pytest.approx(10.0)
     assert "test" not in read["arms"]["broken"]
     assert read["arms"]["broken"]["failures"] == [{"seed": 1, "reason": "the loss is not finite"}]
     assert [trial["chosen"] for trial in read["arms"]["scratch"]["trials"]] == [False, True, False]
-    assert read["multiplicity"] == {"pairs": 3, "differences": 9, "differences_by_slice": 21, "expected_by_chance": 1.5}
+    assert read["multiplicity"] == {
+        "pairs": 3, "differences": 9, "differences_by_slice": 21, "expected_by_chance": 1.5, "correction": "Holm",
+        "families": {"baseline": 2, "twins": 1}}
 
 
 def test_the_headline_is_chosen_on_validation(study, results):

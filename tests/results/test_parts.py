@@ -11,7 +11,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.results import as_text, write_study
 from tfrs_pretrain.results.arms import curve
 from tfrs_pretrain.results.diagnosis import diagnosis
-from tfrs_pretrain.results.facts import datasets
+from tfrs_pretrain.results.facts import datasets, machines
 from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 
@@ -48,6 +48,22 @@ def test_datasets_are_told_apart_by_what_differs(tmp_path):
     found = datasets(dataclasses.replace(study, arms=[study.arms[0], dataclasses.replace(study.arms[1], runs=runs)]))
     assert [(one["arms"], one["differs"]) for one in found] == [
         (["scratch"], {}), (["warm"], {"windows.pretrain.end": 29})]
+
+
+def test_machines_are_where_the_runs_were_trained(tmp_path):
+    study = make_study(tmp_path)
+    assert machines(study) == []  # manifests of before they said so
+
+    def note(folder, kind, processor):
+        manifest = {key: value for key, value in read_manifest(folder, kind).items() if key != "kind"}
+        write_manifest(folder, kind, manifest | {"machine": {"processor": processor, "cores": 4}})
+
+    runs = [run for arm in study.arms for run in arm.runs]
+    for run in runs:
+        note(run.ranker, "ranker", "large" if run.seed == SEEDS[0] else "small")
+    note(runs[-1].embeddings, "embeddings", "small")
+    assert machines(study) == [{"processor": "small", "cores": 4, "artifacts": 7},
+                               {"processor": "large", "cores": 4, "artifacts": 3}]
 
 
 def arms(**losses):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -161,8 +162,13 @@ def experiment(
     arms: Annotated[list[str] | None, typer.Option(
         "--arm", metavar="NAME", help="run only this arm beside the baseline; may be repeated")] = None,
     seeds: Annotated[list[int] | None, typer.Option(
-        "--seed", metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be made, and make nothing")] = False,
+        "--seed", min=0, metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="show what would be made or removed, and do nothing")] = False,
+    prune: Annotated[bool, typer.Option(
+        "--prune", help="run nothing; list the pieces that neither this file nor the report needs, and remove them "
+                        "after a question")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="remove them without a question")] = False,
 ) -> None:
     """Compares ways to train: arms times seeds of both stages, chosen on validation, tested once.
 
@@ -172,6 +178,10 @@ def experiment(
     planning = import_quietly("tfrs_pretrain.experiments.plan")
     show = import_quietly("tfrs_pretrain.experiments.show")
     selection = planning.Selection(data, arms or (), seeds or ())
+    if prune:
+        agrees = functools.partial(show.agrees_to_remove, console=console, ask=not yes, dry_run=dry_run)
+        import_quietly("tfrs_pretrain.experiments.prune").prune(file, output, selection, agrees)
+        return
     jobs = jobs or import_quietly("tfrs_pretrain.experiments.workers").default_jobs()
     if dry_run:
         show.show_plan(planning.Plan(file, selection), output, jobs, console)

@@ -8,11 +8,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tfrs_pretrain.cli.options import (
-    next_command,
-    number,
-)
+from tfrs_pretrain.cli.options import next_command, number
 from tfrs_pretrain.progress import console
+from tfrs_pretrain.reporting.findings import verdict_words
 
 
 def summarise(results: dict[str, Any], workdir: Path) -> None:
@@ -24,8 +22,7 @@ def summarise(results: dict[str, Any], workdir: Path) -> None:
     compared = {entry["arm"]: entry for entry in results["comparisons"] if entry["against"] == results["baseline"]}
     for arm, found in results["arms"].items():
         metrics = [number(found.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
-        verdicts = [compared[arm][name]["verdict"] for name in ("auc", "log_loss")] if arm in compared else ["—"]
-        table.add_row(Text(arm), *metrics, ", ".join(dict.fromkeys(verdicts)) if "test" in found else "did not finish")
+        table.add_row(Text(arm), *metrics, verdict_words(compared.get(arm)) if "test" in found else "did not finish")
     console.print(table)
     if results["stage_one"]:
         losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])

@@ -46,7 +46,7 @@ def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
     """The mapping in a YAML file, or a bundled configuration by name; ``what`` it is appears in messages.
 
     Raises:
-      UserError: the file is missing or holds no mapping.
+      UserError: the file is missing, holds no mapping, or a key of it stands twice.
     """
     if source in BUNDLED and what == "configuration":
         text = resources.files("tfrs_pretrain.configs").joinpath(f"{source}.yaml").read_text()
@@ -57,12 +57,25 @@ def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
             bundled = f", or one of the bundled {list(BUNDLED)}" if what == "configuration" else ""
             raise UserError(f"{what} {source!r} cannot be read ({error}): give a YAML file{bundled}") from error
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml.load(text, _Strict)
     except yaml.YAMLError as error:
         raise UserError(f"{what} {source!r} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{what} {source!r} must be a mapping of sections, not {type(tree).__name__}")
     return tree
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML in which a key stands once: of two, YAML's own loader silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"key {key.value!r} stands twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

@@ -104,6 +104,15 @@ class Comparison:
             described[name]["p"] = None if described[name]["low"] is None else p_value(replicates[:, place])
         return described
 
+    def standard_error(self, pairs: Sequence[tuple[str, str]], metric: str, part: int = 0) -> float | None:
+        """By user, of the mean difference over pairs: how much its replicates spread; None where it has no interval."""
+        if self.mean_difference(pairs, part)[metric]["low"] is None:
+            return None
+        ones, others = ([self.models.index(pair[side]) for pair in pairs] for side in (0, 1))
+        place = METRICS.index(metric)
+        changes = (self._replicates[part, ones, :, place] - self._replicates[part, others, :, place]).mean(axis=0)
+        return float(np.nanstd(changes, ddof=1))
+
     def part(self, slicing: str, name: str) -> int:
         """Place of a part.
 

@@ -1,4 +1,4 @@
-"""How far a mean over training seeds could be off: Student's t interval."""
+"""How far a mean over training seeds could be off: Student's t."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ def interval_over_seeds(values: Sequence[float], confidence: float) -> tuple[flo
     mean, reach = float(np.mean(values)), t_quantile(confidence, len(values) - 1) * float(np.std(values, ddof=1))
     reach /= math.sqrt(len(values))
     return mean - reach, mean + reach
+
+
+def p_over_seeds(values: Sequence[float]) -> float | None:
+    """Two-sided p value of "the mean is 0" by Student's t test of one sample; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    if not error:
+        return 1.0 if mean == 0 else 0.0
+    degrees = len(values) - 1
+    return max(0.0, 1 - _within(math.atan(abs(mean) / error / math.sqrt(degrees)), degrees))
 
 
 def t_quantile(confidence: float, degrees: int) -> float:

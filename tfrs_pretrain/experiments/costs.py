@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.artifacts import read_notes, write_text
 from tfrs_pretrain.experiments.pieces import Piece
 
 FILE = "costs.json"
@@ -20,13 +20,16 @@ class Costs:
     Args:
       root: the experiment's output.
 
+    Raises:
+      UserError: the file of an earlier command is damaged.
+
     Attributes:
       wall_seconds: that all commands together took by the clock, up to the last piece that each finished.
     """
 
     def __init__(self, root: Path):
         self._path = root / FILE
-        content: dict[str, Any] = json.loads(self._path.read_text()) if self._path.is_file() else {}
+        content = read_notes(self._path)
         self._pieces: dict[str, dict[str, Any]] = content.get("pieces", {})
         self.wall_seconds: float = content.get("wall_seconds", 0.0)
         self._counted = time.monotonic()

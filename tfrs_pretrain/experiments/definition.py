@@ -65,7 +65,9 @@ class Experiment(Strict):
                                                  "relative to this one (null: what the dataset was built with)")
     logs: Logs = Field(description="where the logs come from")
     set: Settings = Field({}, description="key -> value, for all arms")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="of Stage I and II; each arm has each")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [17, 18, 19], min_length=1, description="of Stage I and II; each arm has each. With one or two hardly any "
+                                                "difference can be shown; take five to compare many arms")
     baseline: str | BestOf = Field(description="arm that differences are to")
     arms: dict[Annotated[str, Field(pattern=NAME)], ArmDefinition] = Field(
         min_length=1, description="name -> a way to train")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.artifacts import read_notes, write_text
 
 FILE = "test_looks.json"
 
@@ -15,11 +15,14 @@ class Ledger:
 
     Args:
       root: the experiment's output.
+
+    Raises:
+      UserError: the file of an earlier command is damaged.
     """
 
     def __init__(self, root: Path):
         self._path = root / FILE
-        self._looks: dict[str, list[str]] = json.loads(self._path.read_text()) if self._path.is_file() else {}
+        self._looks: dict[str, list[str]] = read_notes(self._path)
 
     def add(self, arm: str, settings_digest: str) -> None:
         """Notes settings before they are judged: a look that was cut short is one, too."""

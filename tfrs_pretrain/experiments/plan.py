@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfrs_pretrain.config import Config
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import Arm, baselines, expand, selected
 from tfrs_pretrain.experiments.definition import Settings, load_experiment
 from tfrs_pretrain.experiments.pieces import Piece
@@ -49,6 +50,8 @@ class Plan:
     def __init__(self, path: Path, selection: Selection):
         self.experiment = load_experiment(path)
         self.seeds = list(selection.seeds or self.experiment.seeds)
+        if len(set(self.seeds)) < len(self.seeds):  # one run counted twice would look like two that agree
+            raise UserError(f"--seed {' --seed '.join(map(str, self.seeds))}: name each seed once")
         every = expand(self.experiment)
         self.planner = Planner(self.experiment, path, selection.data)
         self.baselines = baselines(self.experiment, every)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +15,8 @@ from tfrs_pretrain.experiments.board import duration
 from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
 from tfrs_pretrain.experiments.plan import Plan
+from tfrs_pretrain.experiments.prune import Leftover
+from tfrs_pretrain.reporting.formats import size
 from tfrs_pretrain.study import Study
 
 
@@ -46,6 +50,19 @@ def show_failures(study: Study, console: Console) -> bool:
         console.print(Text("failed: ", style="red").append(f"{arm}, seed {failure.seed}: {failure.reason}",
                                                            style="not red"), soft_wrap=True)
     return bool(failures)
+
+
+def agrees_to_remove(found: Sequence[Leftover], console: Console, *, ask: bool, dry_run: bool) -> bool:
+    """Prints what would be removed and how much it is; whether to do it."""
+    if not found:
+        console.print("nothing to remove")
+        return False
+    table = Table("to remove", "size", box=None)
+    for leftover in found:
+        table.add_row(f"{leftover.folder.parent.name}/{leftover.folder.name}", size(leftover.size))
+    console.print(table)
+    console.print(f"{len(found)} folders, {size(sum(leftover.size for leftover in found))}", highlight=False)
+    return not dry_run and (not ask or typer.confirm("remove them?"))
 
 
 def _rankers(plan: Plan, name: str) -> list[Piece]:

@@ -18,6 +18,7 @@ from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.machine import machine
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives, popularity_prior
@@ -86,6 +87,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         "dataset_info_digest": identity["dataset_info_digest"],
         "epochs": trained.epochs,
         "kept_epoch": config.pretraining.epochs,
+        "machine": machine(),
         "peak_rss_bytes": peak_rss_bytes(),
         "popularity_prior": config.pretraining.popularity_prior,
         "replicas": strategy.num_replicas_in_sync,

@@ -13,6 +13,7 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.machine import machine
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.artifact import KIND, save_ranker
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
@@ -99,7 +100,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         "slices": {split: result["slices"] for split, result in judged.items()},
         "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,
         "examples_per_second": sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
-        "peak_rss_bytes": peak_rss_bytes(), **_provenance(config, dataset),
+        "machine": machine(), "peak_rss_bytes": peak_rss_bytes(), **_provenance(config, dataset),
     }
     if not is_chief(strategy):
         return manifest

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrs_pretrain.evaluation.seeds import t_quantile
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE
 from tfrs_pretrain.reporting.curves import mean_curve, stage_one_label
-from tfrs_pretrain.reporting.formats import capital, number, signed, words
+from tfrs_pretrain.reporting.formats import DASH, capital, metric_name, number, signed, words
 
 # More comparisons than this are grouped by what they found, and no more of a group than that are named.
 SINGLE, LISTED = 4, 8
@@ -31,7 +33,9 @@ def headline(results: Mapping[str, Any]) -> str:
         sure = entry["log_loss"]["verdict"] in (BETTER, WORSE)
         text = f"{shown} makes no measurable difference to {against}: test AUC {values}"
         return text + (_log_loss_clause(entry) if sure else "")
-    return f"{shown} ranks {verdict} than {against}: test AUC {values}{_log_loss_clause(entry)}"
+    alone = "" if entry["auc"]["holds"] else (
+        f" (not after correction for {results['multiplicity']['families']['baseline']} comparisons)")
+    return f"{shown} ranks {verdict} than {against}: test AUC {values}{alone}{_log_loss_clause(entry)}"
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
@@ -58,18 +62,42 @@ def sentence(entry: Mapping[str, Any]) -> str:
     text = {SAME: f"{name} makes no measurable difference to {base}: test AUC",
             BETTER: f"{name} raises test AUC over {base}:", WORSE: f"{name} lowers test AUC below {base}:"}
     ends = "" if loss["value"] is None else f"; log loss {_direction(loss)} ({difference(loss, brackets=False)})"
-    return f"{text[auc['verdict']]} {difference(auc)}{ends}."
+    lost = [metric_name(metric) for metric in ("auc", "log_loss") if alone(entry[metric])]
+    more = f" Not after correction for the number of comparisons: {', '.join(lost)}." if lost else ""
+    return f"{text[auc['verdict']]} {difference(auc)}{ends}.{more}"
+
+
+def alone(change: Mapping[str, Any]) -> bool:
+    """Whether a difference is measurable by itself, but not once it is corrected for the number of comparisons."""
+    return change["verdict"] in (BETTER, WORSE) and not change["holds"]
+
+
+def verdict_words(entry: Mapping[str, Any] | None) -> str:
+    """What both metrics of a pair say, for a table; a dash where there is no pair."""
+    if entry is None:
+        return DASH
+    found = [_judgement(entry[metric]) for metric in ("auc", "log_loss")]
+    return found[0] if found[0] == found[1] else f"{metric_name('auc')} {found[0]}, log loss {found[1]}"
+
+
+def _judgement(change: Mapping[str, Any]) -> str:
+    if alone(change):
+        return f"{change['verdict']} before correction only"
+    return "not measurable" if change["verdict"] == SAME else str(change["verdict"])
 
 
 def grouped(entries: Sequence[Mapping[str, Any]], base: str) -> list[str]:
     """The same for many arms: those that raise AUC, lower it, or do neither, largest differences first."""
-    titles = {BETTER: f"Measurably higher test AUC than {words(base)}",
-              WORSE: f"Measurably lower test AUC than {words(base)}",
-              SAME: f"No measurable difference of test AUC to {words(base)}",
-              UNDEFINED: f"Not comparable with {words(base)}"}
+    before = f"only before correction for {len(entries)} comparisons"
+    titles = {(BETTER, True): f"Measurably higher test AUC than {words(base)}, also after correction",
+              (BETTER, False): f"Higher test AUC than {words(base)}, measurable {before}",
+              (WORSE, True): f"Measurably lower test AUC than {words(base)}, also after correction",
+              (WORSE, False): f"Lower test AUC than {words(base)}, measurable {before}",
+              (SAME, False): f"No measurable difference of test AUC to {words(base)}",
+              (UNDEFINED, False): f"Not comparable with {words(base)}"}
     sentences = []
-    for verdict, title in titles.items():
-        found = [entry for entry in entries if entry["auc"]["verdict"] == verdict]
+    for (verdict, holds), title in titles.items():
+        found = [entry for entry in entries if (entry["auc"]["verdict"], entry["auc"]["holds"]) == (verdict, holds)]
         found.sort(key=lambda entry: -(entry["auc"]["value"] or 0.0))
         if verdict == WORSE:
             found.reverse()
@@ -84,9 +112,10 @@ def grouped(entries: Sequence[Mapping[str, Any]], base: str) -> list[str]:
 def _twins(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Many distilled arms against the same arms without a teacher."""
     sure = [f"{words(entry['arm'])} {signed(entry['auc']['value'])} ({entry['auc']['verdict']})" for entry in entries
-            if entry["auc"]["verdict"] in (BETTER, WORSE)]
+            if entry["auc"]["holds"]]
     return [f"Of {len(entries)} distilled arms, {len(sure) or 'none'} measurably differ{'s' if len(sure) == 1 else ''} "
-            f"in test AUC from the same arm without a teacher{': ' + ', '.join(sure) if sure else ''}."]
+            f"in test AUC from the same arm without a teacher, after correction for their number"
+            f"{': ' + ', '.join(sure) if sure else ''}."]
 
 
 def one_epoch(results: Mapping[str, Any]) -> str | None:
@@ -170,11 +199,30 @@ def noise(results: Mapping[str, Any]) -> str:
     many, seeds = results["multiplicity"], results["seeds"]
     over = (f"that by user and that over the {len(seeds)} seeds" if len(seeds) > 1 else
             "here that by user alone, which does not hold the variation from one training seed to the next")
-    chance = number(many["expected_by_chance"], 0)
     return (f"A difference is called measurable if every 95 % interval that exists leaves out 0: {over}. "
-            f"{many['differences']} differences and {many['differences_by_slice']} by slice were judged; if nothing "
-            f"differed, about {chance} of their intervals by user would still leave out 0, so single small differences "
-            "prove little.")
+            f"{_correction(many)}{seeds_words(len(seeds))}")
+
+
+def _correction(many: Mapping[str, Any]) -> str:
+    """What became of the number of comparisons."""
+    chance = number(many["expected_by_chance"], 0)
+    by_slice = (f"The {many['differences_by_slice']} differences by slice are not corrected: of all intervals by user, "
+                f"about {chance} would leave out 0 even if nothing differed." if many["differences_by_slice"] else "")
+    if many["families"]["baseline"] < 2:
+        return by_slice
+    return (f"As {many['families']['baseline']} arms are compared with the baseline, one of them may look different by "
+            "chance: “before correction only” says that the difference is measurable by itself but not after Holm's "
+            f"correction, which keeps the chance of any such false finding in a metric below 5 %. {by_slice}")
+
+
+def seeds_words(count: int) -> str:
+    """What so few seeds can show; nothing where there are enough, or one, of which the rule speaks."""
+    if count != 2:
+        return ""
+    two, three, five = (number(t_quantile(0.95, seeds - 1) / math.sqrt(seeds), 1) for seeds in (2, 3, 5))
+    return (" Two seeds can show that results scatter, but hardly ever that one arm is better: the mean difference "
+            f"must be {two} times its standard deviation over seeds, with three seeds {three} times, with five {five} "
+            "times. Here “not measurable” means undecided, not equal: train more seeds.")
 
 
 def difference(change: Mapping[str, Any], *, brackets: bool = True) -> str:

@@ -1,10 +1,11 @@
 """The evidence of a finished study: ``results.json``, ``report.html`` and ``report.md``, all with the same numbers.
 
-``results.json``, format 2 (lists are in the order of the study unless said otherwise; null stands for undefined):
+``results.json``, format 3 (lists are in the order of the study unless said otherwise; null stands for undefined):
 
 ::
 
-    format, title, name, code_version, baseline, seeds, machine, notes, commands, seconds, peak_rss_bytes
+    format, title, name, code_version, baseline, seeds, notes, commands, seconds, peak_rss_bytes
+    machines        where runs were trained, by their manifests; empty for those of before these said so
     headline        arm that the headline is about, chosen on validation (or the exported one)
     shown           arms that figures show first, chosen likewise
     test_impressions, test_positives   that all runs scored
@@ -13,10 +14,12 @@
     arms            name -> settings, trials, failures, seeds; kind, transfer, teacher; test, validation: metric ->
                     mean, by_seed, sd (over seeds), users (interval by user); slices; curve of each run;
                     test_auc, test_log_loss, test_gauc are the means again
-    comparisons     arm, against, seeds; metric -> value (mean over seeds), by_seed, users and seeds (intervals), p (by
-                    user), verdict; the same for AUC by slice
+    comparisons     arm, against, seeds; metric -> value (mean over seeds), by_seed, users and seeds (intervals),
+                    verdict, p_users, p_seeds; the same for AUC by slice; for the whole also p (the larger), p_corrected
+                    (for the comparisons of its family), holds (the verdict better or worse survives that)
     resampling      how users were drawn; rule: what a verdict means
-    multiplicity    how many differences were judged, and how many intervals would leave out 0 by chance
+    multiplicity    how many differences were judged, sizes of the families that are corrected, and how many intervals
+                    would leave out 0 by chance
     stage_one       heldout_loss by epoch and heldout_loss_before_training of the first setting; settings
     calibration     arm -> bins of equal mass over all seeds: score (mean), rate, count
     embedding_map   PCA of item rows, with neighbour purity; null where no item feature can colour it
@@ -46,7 +49,7 @@ from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 from tfrs_pretrain.study import Study
 
-FORMAT = 2
+FORMAT = 3
 RESULTS = "results.json"
 
 
@@ -77,13 +80,14 @@ def collect(study: Study) -> dict[str, Any]:
         "baseline": study.baseline, "headline": headline_arm(described, study.baseline, study.exported),
         "shown": shown, "seeds": sorted({run.seed for arm in study.arms for run in arm.runs}),
         "test_impressions": len(judged.reference.labels), "test_positives": int(judged.reference.labels.sum()),
-        "notes": judged.notes, "arms": described, "comparisons": compared, "multiplicity": multiplicity(compared),
+        "notes": judged.notes, "arms": described, "comparisons": compared,
+        "multiplicity": multiplicity(compared, study.baseline),
         "resampling": {"unit": "user", "replicates": RESAMPLING.replicates, "confidence": RESAMPLING.confidence,
                        "rule": RULE},
         "stage_one": stage_one(study), "calibration": {name: _calibration(study, judged, name) for name in shown},
         "embedding_map": embedding_map(study, described), "diagnosis": diagnosis(study.folder),
         "data": facts.datasets(study), "exposures": (study.logs or {}).get("exposures"),
-        "config": study.config.resolved(), "machine": facts.machine(), "seconds": seconds,
+        "config": study.config.resolved(), "machines": facts.machines(study), "seconds": seconds,
         "peak_rss_bytes": study.peak_rss_bytes, "commands": list(study.commands),
         "exported": None if study.exported is None else dict(study.exported),
     }

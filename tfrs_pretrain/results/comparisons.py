@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfrs_pretrain.evaluation.comparison import Comparison
-from tfrs_pretrain.evaluation.seeds import interval_over_seeds
-from tfrs_pretrain.evaluation.verdict import verdict
+from tfrs_pretrain.evaluation.correction import holm, normal_p
+from tfrs_pretrain.evaluation.seeds import interval_over_seeds, p_over_seeds
+from tfrs_pretrain.evaluation.verdict import BETTER, WORSE, verdict
 from tfrs_pretrain.results.judged import RESAMPLING, run_name
 from tfrs_pretrain.study import StudiedArm, Study
 
@@ -15,8 +16,31 @@ COMPARED = ("auc", "log_loss", "gauc")
 
 
 def comparisons(study: Study, found: Comparison) -> list[dict[str, Any]]:
-    """Every pair of ``compared_pairs`` as JSON: differences of the whole, and of AUC by slice."""
-    return [_described(found, arm, against) for arm, against in compared_pairs(study)]
+    """Every pair of ``compared_pairs`` as JSON: differences of the whole, corrected for their number, and of AUC by
+    slice."""
+    compared = [_described(found, arm, against) for arm, against in compared_pairs(study)]
+    for family in families(compared, study.baseline).values():
+        for metric in COMPARED:
+            _correct([entry[metric] for entry in family])
+    return compared
+
+
+def families(compared: Sequence[dict[str, Any]], baseline: str) -> dict[str, list[dict[str, Any]]]:
+    """The comparisons that are corrected together, each metric by itself: all with the baseline, and all others."""
+    return {"baseline": [entry for entry in compared if entry["against"] == baseline],
+            "twins": [entry for entry in compared if entry["against"] != baseline]}
+
+
+def _correct(changes: Sequence[dict[str, Any]]) -> None:
+    """Adds p values: ``p``, the larger of both, because both must speak against chance, and ``p_corrected``."""
+    for change in changes:
+        change["p"] = max((p for p in (change["p_users"], change["p_seeds"]) if p is not None), default=None)
+    corrected = holm([change["p"] for change in changes])
+    alone = sum(p is not None for p in corrected) == 1
+    for change, p in zip(changes, corrected, strict=True):
+        change["p_corrected"] = p
+        change["holds"] = change["verdict"] in (BETTER, WORSE) and (
+            alone or (p is not None and p <= 1 - RESAMPLING.confidence))
 
 
 def compared_pairs(study: Study) -> list[tuple[StudiedArm, StudiedArm]]:
@@ -28,12 +52,14 @@ def compared_pairs(study: Study) -> list[tuple[StudiedArm, StudiedArm]]:
     return [pair for pair in (*pairs, *twins) if _seeds(*pair)]
 
 
-def multiplicity(compared: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many differences were judged, and how many of their intervals would leave out 0 if nothing differed."""
+def multiplicity(compared: Sequence[dict[str, Any]], baseline: str) -> dict[str, Any]:
+    """How many differences were judged, how they are corrected, and how many intervals would leave out 0 by chance."""
     whole = sum(entry[metric]["users"] is not None for entry in compared for metric in COMPARED)
     slices = sum(part["auc"]["users"] is not None
                  for entry in compared for parts in entry["slices"].values() for part in parts)
     return {"pairs": len(compared), "differences": whole, "differences_by_slice": slices,
+            "correction": "Holm",
+            "families": {name: len(family) for name, family in families(compared, baseline).items()},
             "expected_by_chance": round((1 - RESAMPLING.confidence) * (whole + slices), 2)}
 
 
@@ -61,9 +87,11 @@ def _change(found: Comparison, pairs: Sequence[tuple[str, str]], part: int, metr
     low, high = whole["low"], whole["high"]
     users = None if low is None or high is None else (low, high)
     seeds = None if whole["value"] is None else interval_over_seeds(by_seed, RESAMPLING.confidence)
-    return {"value": whole["value"], "by_seed": None if whole["value"] is None else by_seed, "p": whole["p"],
-            "users": users, "seeds": seeds,
-            "verdict": verdict(metric, whole["value"], [ends for ends in (users, seeds) if ends])}
+    error = found.standard_error(pairs, metric, part)
+    return {"value": whole["value"], "by_seed": None if whole["value"] is None else by_seed, "users": users,
+            "seeds": seeds, "verdict": verdict(metric, whole["value"], [ends for ends in (users, seeds) if ends]),
+            "p_users": None if error is None or whole["value"] is None else normal_p(whole["value"], error),
+            "p_seeds": None if seeds is None else p_over_seeds(by_seed)}
 
 
 def _seeds(arm: StudiedArm, against: StudiedArm) -> list[int]:

@@ -1,11 +1,7 @@
-"""Facts about the data and the machine of a study."""
+"""Facts about the data and the machines of a study."""
 
 from __future__ import annotations
 
-import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifacts import DATASET_INFO, json_digest, read_manifest
@@ -36,31 +32,15 @@ def datasets(study: Study) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def machine() -> dict[str, Any]:
-    """Where the results were put together: cores, processor, memory, versions of what computes."""
-    return {"processor": _processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(), "memory_bytes": _memory(), "system": platform.platform(terse=True),
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("tensorflow", "keras", "tensorflow-recommenders", "numpy")}}
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
-def _memory() -> int | None:
-    """Bytes of main memory; None on systems that do not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def machines(study: Study) -> list[dict[str, Any]]:
+    """Where the runs were trained: each distinct machine, as the manifests of rankers and rows name it, with the number
+    of folders that say so; none for those of before machines were noted."""
+    runs = [run for arm in study.arms for run in arm.runs]
+    folders = {run.ranker: "ranker" for run in runs} | {run.embeddings: "embeddings" for run in runs if run.embeddings}
+    found: dict[str, dict[str, Any]] = {}
+    for folder, kind in folders.items():
+        machine = read_manifest(folder, kind).get("machine")
+        if machine:
+            entry = found.setdefault(json_digest(machine), {**machine, "artifacts": 0})
+            entry["artifacts"] += 1
+    return sorted(found.values(), key=lambda entry: -entry["artifacts"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.evaluation.verdict import SAME
-from tfrs_pretrain.reporting.findings import interval_words
-from tfrs_pretrain.reporting.formats import DASH, count, duration, metric_name, number, settings_words, signed, words
+from tfrs_pretrain.reporting.findings import interval_words, verdict_words
+from tfrs_pretrain.reporting.formats import DASH, count, duration, number, settings_words, signed, words
 from tfrs_pretrain.reporting.tables.cells import Cell, Table, arm_cell, table
 
 
@@ -21,7 +20,7 @@ def arms(results: Mapping[str, Any]) -> Table:
             continue
         auc, log_loss, gauc = ((_metric(arm["test"][metric]), _change(compared.get(name), metric))
                                for metric in ("auc", "log_loss", "gauc"))
-        rows.append([arm_cell(results, name), *auc, *log_loss, _verdict(compared.get(name)), *gauc,
+        rows.append([arm_cell(results, name), *auc, *log_loss, verdict_words(compared.get(name)), *gauc,
                      number(arm["test"]["calibration"]["mean"], 3),
                      number(arm["test"]["normalized_entropy"]["mean"])])
     return table(["arm", "#AUC", "#difference", "#log loss", "#difference", "AUC, log loss", "#GAUC", "#difference",
@@ -33,7 +32,8 @@ def twins(results: Mapping[str, Any]) -> Table | None:
     entries = [entry for entry in results["comparisons"] if entry["against"] != results["baseline"]]
     rows: list[list[str | Cell]] = [
         [arm_cell(results, entry["arm"]), words(entry["against"]),
-         *(_change(entry, metric) for metric in ("auc", "log_loss", "gauc")), _verdict(entry)] for entry in entries]
+         *(_change(entry, metric) for metric in ("auc", "log_loss", "gauc")), verdict_words(entry)]
+        for entry in entries]
     return table(["arm", "against", "#AUC", "#log loss", "#GAUC", "AUC, log loss"], rows) if rows else None
 
 
@@ -122,11 +122,3 @@ def _change(entry: Mapping[str, Any] | None, metric: str) -> Cell:
     if entry is None:
         return Cell(DASH)
     return Cell(signed(entry[metric]["value"]), interval_words(entry[metric]))
-
-
-def _verdict(entry: Mapping[str, Any] | None) -> str:
-    if entry is None:
-        return DASH
-    found = ["not measurable" if verdict == SAME else verdict
-             for verdict in (entry[metric]["verdict"] for metric in ("auc", "log_loss"))]
-    return found[0] if found[0] == found[1] else f"{metric_name('auc')} {found[0]}, log loss {found[1]}"
