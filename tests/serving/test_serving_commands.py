@@ -105,7 +105,13 @@ def test_tables_for_people(served, tmp_path):
     ("predict", "5", "request of predict has another form"), ("rank", "[]", r"expected \{\"user\""),
     ("rank", '{"candidates": [{"x": 1}, {"y": 1}]}', "request of rank has another form"),
     ("regress", "[1]", "request of regress has another form"),
-    ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "another form")])
+    ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "'user_id' takes int64"),
+    # Not the row of user 1, nor that of user 12.
+    ("user_embedding", "[1.5]", r"input 'user_id' takes int64, got \[1\.5\]"),
+    ("user_embedding", '["12"]', "takes int64"), ("user_embedding", "[true]", "takes int64"),
+    ("user_embedding", "[9223372036854775808]", "takes int64, got .9223372036854775808"),
+    ("user_embedding", "[1e3]", "takes int64"), ("user_embedding", f"[1{'0' * 30}]", "takes int64"),
+    ("predict", '[{"quality": "1"}]', "'quality' takes float32")])
 def test_requests_that_do_not_fit(served, verb, text, message):
     with pytest.raises(UserError, match=message):
         call("query", served[0], NAME, verb, text=text)

@@ -156,9 +156,17 @@ def _signature(client: Client, name: str) -> Signature:
 
 def _typed(columns: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
     """Values in the dtypes of the signature: JSON's 1 may be meant as a number with a fraction."""
-    return {name: np.array(values, signature.inputs[name].dtype)
+    return {name: _numbers(name, values, signature.inputs[name].dtype)
             if name in signature.inputs and signature.inputs[name].dtype != "string" else values
             for name, values in columns.items()}
+
+
+def _numbers(name: str, values: Any, dtype: str) -> np.ndarray:
+    """The array, unless that would read texts as numbers or cut off fractions."""
+    array = np.array(values)
+    if array.size and array.dtype.kind not in ("i" if dtype == "int64" else "iufO"):  # O: with null, which is missing
+        raise UserError(f"input {name!r} takes {dtype}, got {str(values)[:100]}")
+    return array.astype(dtype)
 
 
 def _columns(rows: Any) -> dict[str, list[Any]]:
