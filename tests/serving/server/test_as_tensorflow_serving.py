@@ -121,6 +121,17 @@ def test_whole_numbers_that_a_float_rounds_are_refused(live, rows, number, taken
     assert answer.ok == taken, answer.json()
 
 
+def test_examples_of_truth_values_and_null(live, rows):
+    """true is 1, and null no value at all."""
+    def asked(user):
+        body = {"signature_name": "regress", "examples": [rows[0] | {"user_id": user}]}
+        return requests.post(f"http://{live.rest}/{URL}:regress", data=json.dumps(body), timeout=20)
+
+    assert asked(True).json() == asked(1).json()
+    assert asked(True).ok
+    assert asked(None).status_code == 400
+
+
 def test_paths_outside_the_interface_are_not_found(live):
     assert requests.get(f"http://{live.rest}/v1/bogus", timeout=20).status_code == 400
     assert requests.get(f"http://{live.rest}/favicon.ico", timeout=20).status_code == 404

@@ -109,6 +109,10 @@ def _decoded(row: Json) -> dict[str, Any]:
     def value(given: Any) -> Any:
         if isinstance(given, list):
             return [value(each) for each in given]
+        if given is None:
+            raise invalid("a feature is null: leave out what is missing")
+        if isinstance(given, bool):
+            return int(given)
         return from_base64(given["b64"]) if isinstance(given, dict) and list(given) == ["b64"] else given
 
     return {name: value(given) for name, given in row.items()}
