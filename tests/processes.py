@@ -47,12 +47,17 @@ def finish(*processes):
     return outputs
 
 
-def two_workers(command):
-    """Starts the command, a function of the worker's number, once for each of two workers on this machine."""
+def two_free_ports():
+    """Two ports that nobody listens on."""
     with socket.socket() as one, socket.socket() as two:
         one.bind(("localhost", 0))
         two.bind(("localhost", 0))
-        addresses = [f"localhost:{taken.getsockname()[1]}" for taken in (one, two)]
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+def two_workers(command):
+    """Starts the command, a function of the worker's number, once for each of two workers on this machine."""
+    addresses = [f"localhost:{port}" for port in two_free_ports()]
     return [start(command(index), TF_CONFIG=json.dumps({
         "cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})) for index in range(2)]
 

@@ -1,4 +1,7 @@
-"""The tutorial's files and commands, run as they stand in the page; only what is marked as not tested is left out."""
+"""The tutorial's files and commands, run as they stand in the page; only what is marked as not tested is left out.
+
+Its two ports are exchanged for free ones, so that nothing else on the machine matters.
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from processes import two_free_ports
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 BLOCK = re.compile(r'^(?:<!-- (not tested): .* -->\n)?```(\w+)(?: title="([^"]+)")?\n(.*?)^```$',
@@ -69,7 +73,11 @@ def followed(tmp_path_factory):
                 file.write(text)
         elif language == "sh":
             lines += text.replace("\\\n", " ").splitlines()
-    (folder / "typed.txt").write_text("\n".join(lines))
+    typed = "\n".join(lines)
+    for port, free in zip(("28500", "28501"), two_free_ports(), strict=True):
+        assert port in typed
+        typed = typed.replace(port, str(free))
+    (folder / "typed.txt").write_text(typed)
     done = subprocess.run([sys.executable, "-c", SHELL], cwd=folder, capture_output=True, text=True,
                           timeout=1200, check=False,
                           env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})

@@ -3,6 +3,7 @@
 import collections
 import json
 import math
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -210,6 +211,24 @@ def test_parts_that_do_not_belong_together_are_refused(shop, shop_embeddings, ti
         recommend(Question("1000"), shop.dataset, others, index, shop.ranker)
     with pytest.raises(UserError, match="learnt for another vocabulary"):
         recommend(Question("1000"), tiny_dataset, shop_embeddings, index, shop.ranker)
+
+
+def test_a_ranker_of_another_run_is_told(shop, shop_embeddings, tmp_path):
+    """Last week's ranker, this week's index: they may be used together, but nobody should do so unawares."""
+    ranker, index = shutil.copytree(shop.ranker, tmp_path / "ranker"), tmp_path / "index"
+    build_index(shop_embeddings, index)
+
+    def told(**changes):
+        tables = {name: table | changes for name, table in shop_embeddings.manifest["tables"].items()}
+        manifest = json.loads((shop.ranker / "manifest.json").read_text())
+        manifest["embeddings"] = {"window": {"start": 3, "end": 9}, "tables": tables}
+        (ranker / "manifest.json").write_text(json.dumps(manifest))
+        answer = recommend(Question(user="4200"), shop.dataset, shop_embeddings, ItemIndex.open(index), ranker)
+        return [note for note in answer["notes"] if "different runs" in note]
+
+    assert told() == []
+    [note] = told(rows_digest="0" * 64)
+    assert "learnt from 3 to 9" in note
 
 
 def test_the_commands_print_a_table_and_json(shop, shop_embeddings, tmp_path, capsys):

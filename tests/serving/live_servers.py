@@ -5,12 +5,12 @@ import dataclasses
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
+from processes import two_free_ports
 
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, RestClient
 from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
@@ -65,9 +65,7 @@ def live_server(models, folder, **config):
     path = folder / "models.config"
     path.write_text(models_config(models, **config))
     with (_real if BINARY else _development)(path) as (grpc, rest):
-        running = Live(grpc, rest, models, path)
-        wait_for(lambda: GrpcClient(grpc, Model(NAME)).metadata())
-        yield running
+        yield Live(grpc, rest, models, path)
 
 
 def copied(models, folder, *versions):
@@ -103,16 +101,28 @@ def _development(path):
 
 @contextlib.contextmanager
 def _real(path):
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        grpc, rest = one.getsockname()[1], two.getsockname()[1]
-    process = subprocess.Popen([
-        BINARY, f"--port={grpc}", f"--rest_api_port={rest}", f"--model_config_file={path}",
-        "--model_config_file_poll_wait_seconds=1", "--file_system_poll_wait_seconds=1", "--grpc_max_threads=64",
-        "--allow_version_labels_for_unavailable_models=true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """Its output goes to server.log beside the configuration."""
+    assert shutil.which(BINARY), f"TENSORFLOW_MODEL_SERVER names {BINARY!r}, which is no program"
+    grpc, rest = two_free_ports()
+    log = path.with_name("server.log")
+    with log.open("w") as output:
+        process = subprocess.Popen([
+            BINARY, f"--port={grpc}", f"--rest_api_port={rest}", f"--model_config_file={path}",
+            "--model_config_file_poll_wait_seconds=1", "--file_system_poll_wait_seconds=1", "--grpc_max_threads=64",
+            "--allow_version_labels_for_unavailable_models=true"], stdout=output, stderr=output)
+
+    def answers():
+        assert process.poll() is None, f"{BINARY} ended with {process.returncode}: {log.read_text()[-4000:]}"
+        with GrpcClient(f"127.0.0.1:{grpc}", Model(NAME)) as client:
+            return client.metadata()
+
     try:
+        wait_for(answers)
         yield f"127.0.0.1:{grpc}", f"127.0.0.1:{rest}"
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,6 +1,7 @@
 """Labels in models.config: moved, rolled back, refused, and everything else in the file left as it was."""
 
 import re
+import shutil
 
 import pytest
 from google.protobuf import text_format
@@ -75,6 +76,15 @@ def test_a_roll_back_and_its_undoing(config):
     assert parsed(config) == ({"stable": 1, "stable_previous": 2, "canary": 1}, [1, 2])
     assert roll_back(config, "ranker", "stable") == (1, 2)
     assert parsed(config)[0]["stable"] == 2
+
+
+def test_no_roll_back_to_a_version_that_was_deleted(config):
+    move_label(config, "ranker", "stable", 2)
+    before = config.read_text()
+    shutil.rmtree(config.parent / "ranker" / "1")
+    with pytest.raises(UserError, match="version 1 of model 'ranker' is not in "):
+        roll_back(config, "ranker", "stable")
+    assert config.read_text() == before
 
 
 def test_the_rest_of_the_file_stays_as_it_was(config):

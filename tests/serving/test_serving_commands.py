@@ -77,6 +77,7 @@ def test_each_request_from_the_shell(served, ask):
     assert ranked["candidate"] == [0, 1, 2]
     assert len(set(ranked["score"])) == 1
     np.testing.assert_allclose(ranked["score"][0], ask("predict", [rows[0] | {"quality": 2.0}])["score"][0], **near)
+    assert ask("rank", {**one, "candidates": []})["score"] == []
     vectors = ask("item_embedding", [rows[0]["item_id"], rows[1]["item_id"]])["embedding"]
     assert np.shape(vectors) == (2, 8)
     assert np.shape(ask("user_embedding", [rows[0]["user_id"]])["embedding"]) == (1, 8)
@@ -105,7 +106,14 @@ def test_tables_for_people(served, tmp_path):
     ("predict", "5", "request of predict has another form"), ("rank", "[]", r"expected \{\"user\""),
     ("rank", '{"candidates": [{"x": 1}, {"y": 1}]}', "request of rank has another form"),
     ("regress", "[1]", "request of regress has another form"),
-    ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "another form")])
+    ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "'user_id' takes int64"),
+    # Not the row of user 1, nor that of user 12.
+    ("user_embedding", "[1.5]", r"input 'user_id' takes int64, got \[1\.5\]"),
+    ("user_embedding", '["12"]', "takes int64"), ("user_embedding", "[true]", "takes int64"),
+    ("user_embedding", "[9223372036854775808]", "takes int64, got .9223372036854775808"),
+    ("user_embedding", "[1e3]", "takes int64"), ("user_embedding", f"[1{'0' * 30}]", "takes int64"),
+    ("predict", '[{"quality": "1"}]', "'quality' takes float32"),
+    ("predict", '[{"quality": 1e39}]', "'quality' takes float32, got .1e[+]39")])
 def test_requests_that_do_not_fit(served, verb, text, message):
     with pytest.raises(UserError, match=message):
         call("query", served[0], NAME, verb, text=text)

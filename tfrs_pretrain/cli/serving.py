@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +30,16 @@ def serve(
 ) -> None:
     """Serves exported models on this machine, for development only.
 
-    It has TF Serving's gRPC and REST interfaces, loads versions as it does and follows the labels of --models-config,
-    but it is one Python process on the loopback interface. Production runs the tensorflow/serving image: see
-    saved_models/README.md.
+    It has TF Serving's gRPC and REST interfaces, loads versions as it does and follows the labels of --models-config.
+    What differs: it is one Python process on the loopback interface; it has no TLS, no batching, no metrics, no
+    SessionService and no answers to HTTP's OPTIONS; it refuses more than 100,000 rows a request and messages of more
+    than 64 MiB; its error messages have TF Serving's codes but not always its words. Production runs the
+    tensorflow/serving image: see saved_models/README.md.
     """
     import_quietly("tfrs_pretrain.serving.models_config").read_models_config(models_config)
+    # As saved_models/compose.yaml has it; TensorFlow reads them at its start.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "-1")
     stage = import_quietly("tfrs_pretrain.serving.server.run")
     stage.serve(models_config, stage.Ports(port, rest_port), poll_seconds, lambda server: console.print(
         f"development server (production: the tensorflow/serving image) · gRPC {server.grpc} · REST {server.rest} · "

@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.artifact import load_ranker
 from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, ItemIndex, search
 from tfrs_pretrain.retrieval.features import Found, find_features
@@ -82,7 +84,7 @@ def recommend(question: Question, dataset: Dataset, embeddings: Embeddings, inde
     return {
         "user": user, "known": bool(known), "found_by": found_by, "seen_left_out": len(seen),
         "candidates": len(items), "context": dict(question.context) | found.assumed,
-        "notes": _notes(question, known, found),
+        "notes": _of_another_run(ranker, embeddings) + _notes(question, known, found),
         "items": [_item(vocabulary, items, scores, similarity, place) for place in order.tolist()],
     }
 
@@ -111,6 +113,18 @@ def _check_together(dataset: Dataset, embeddings: Embeddings, index: ItemIndex) 
         if table in embeddings.tables and embeddings.manifest["tables"][table]["vocabulary_digest"] != digest:
             raise UserError(f"embeddings {str(embeddings.folder)!r} were learnt for another vocabulary {table!r} than "
                             f"that of dataset {str(dataset.folder)!r}: name the dataset that they belong to")
+
+
+def _of_another_run(ranker: Path, embeddings: Embeddings) -> list[str]:
+    """That the ranker started from other rows than those that find its candidates, which may be meant."""
+    start = read_manifest(ranker, RANKER_KIND)["embeddings"]
+    tables = embeddings.manifest["tables"]
+    if not start or all(table["rows_digest"] == tables[name]["rows_digest"] for name, table in start["tables"].items()
+                        if name in tables):
+        return []
+    ours, theirs = (f"{of['start']} to {of['end']}" for of in (embeddings.manifest["window"], start["window"]))
+    return ["ranker and index are of different runs: the ranker started from other pretrained rows (learnt from "
+            f"{theirs}) than those that find its candidates ({ours})"]
 
 
 def _engaged_with(dataset: Dataset, user_row: int) -> np.ndarray:

@@ -56,10 +56,7 @@ def move_label(path: Path, name: str, label: str, version: int) -> int | None:
     """
     config = read_models_config(path)
     model = _entry(config, path, name)
-    folder = folder_of(model, path) / str(version)
-    if not (folder / GRAPH).is_file():
-        raise UserError(f"version {version} of model {name!r} is not in {str(folder.parent)!r}: export it there, or "
-                        "name another")
+    _check_there(model, path, version)
     before = dict(model.version_labels)
     if before.get(label) == version:
         return version
@@ -74,7 +71,7 @@ def roll_back(path: Path, name: str, label: str) -> tuple[int, int]:
     """Points a label at the version it named before the last move, which can be undone likewise: (from, to).
 
     Raises:
-      UserError: the label, or a version that it named before, is not there.
+      UserError: the label, a version that it named before, or that version's folder is not there.
     """
     config = read_models_config(path)
     model = _entry(config, path, name)
@@ -83,8 +80,17 @@ def roll_back(path: Path, name: str, label: str) -> tuple[int, int]:
         raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no version to go back to (labels: "
                         f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
     here, there = labels[label], labels[label + PREVIOUS]
+    _check_there(model, path, there)
     _write(path, config, model, labels | {label: there, label + PREVIOUS: here})
     return here, there
+
+
+def _check_there(model: ModelConfig, path: Path, version: int) -> None:
+    """A server that is told to serve a version which it does not find goes on with the old one and says nothing."""
+    folder = folder_of(model, path)
+    if not (folder / str(version) / GRAPH).is_file():
+        raise UserError(f"version {version} of model {model.name!r} is not in {str(folder)!r}: export it there, or "
+                        "name another")
 
 
 def _write(path: Path, config: ModelServerConfig, model: ModelConfig, labels: dict[str, int]) -> None:

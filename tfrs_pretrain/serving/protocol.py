@@ -49,6 +49,7 @@ with _messages_alone():
         GetModelStatusResponse,
         ModelVersionStatus,
     )
+    from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest, MultiInferenceResponse
     from tensorflow_serving.apis.input_pb2 import Input
     from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
     from tensorflow_serving.apis.model_pb2 import ModelSpec
@@ -71,8 +72,8 @@ __all__ = [
     "ClassificationRequest", "ClassificationResponse", "Example", "GetModelMetadataRequest",
     "GetModelMetadataResponse", "GetModelStatusRequest", "GetModelStatusResponse", "Input", "ModelConfig",
     "ModelServerConfig", "ModelServiceServicer", "ModelServiceStub", "ModelSpec", "ModelVersionStatus",
-    "PredictRequest", "PredictResponse", "PredictionLog", "PredictionServiceServicer", "PredictionServiceStub",
-    "RegressionRequest", "RegressionResponse", "ReloadConfigRequest", "ReloadConfigResponse", "SavedModel",
-    "SignatureDef", "SignatureDefMap", "TensorInfo", "TensorProto", "add_ModelServiceServicer_to_server",
-    "add_PredictionServiceServicer_to_server", "types_pb2",
+    "MultiInferenceRequest", "MultiInferenceResponse", "PredictRequest", "PredictResponse", "PredictionLog",
+    "PredictionServiceServicer", "PredictionServiceStub", "RegressionRequest", "RegressionResponse",
+    "ReloadConfigRequest", "ReloadConfigResponse", "SavedModel", "SignatureDef", "SignatureDefMap", "TensorInfo",
+    "TensorProto", "add_ModelServiceServicer_to_server", "add_PredictionServiceServicer_to_server", "types_pb2",
 ]

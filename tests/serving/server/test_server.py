@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 import requests
-from live_servers import NAME, answering, copied, golden, live_server, wait_for
+from live_servers import NAME, answering, copied, golden, live_server, models_config, wait_for
 
-from tfrs_pretrain.serving.client import Model, Predict, Regress, RequestError
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, Regress, RequestError
+from tfrs_pretrain.serving.server.run import open_models
 
 URL = f"v1/models/{NAME}"
 
@@ -56,7 +57,6 @@ def changed(columns, **changes):
     ({"user_id": ["a", "b"]}, "INVALID_ARGUMENT", "user_id"),
     ({"item_id": [[["x"]], [["y"]]]}, "INVALID_ARGUMENT", "item_id"),
     ({"user_id": [1, 2, 3]}, "INVALID_ARGUMENT", "."),
-    ({"bogus": [1, 2]}, "INVALID_ARGUMENT", "bogus"),
 ])
 def test_what_does_not_fit_is_named(live, client, changes, code, words):
     with pytest.raises(RequestError, match=words) as caught:
@@ -77,6 +77,13 @@ def test_models_that_are_not_served(live, client, model, code):
 def test_a_missing_signature_is_refused(live, client):
     with pytest.raises(RequestError, match="absent") as caught:
         client.predict(Predict(live.golden()[0], signature="absent"))
+    assert caught.value.code == ("FAILED_PRECONDITION" if isinstance(client, GrpcClient) else "INVALID_ARGUMENT")
+
+
+def test_tensors_that_are_no_input_are_refused(live):
+    columns, _ = live.golden()
+    with live.clients()[0] as client, pytest.raises(RequestError, match="bogus") as caught:
+        client.predict(Predict(columns | {"bogus": columns["user_id"]}))
     assert caught.value.code == "INVALID_ARGUMENT"
 
 
@@ -161,6 +168,12 @@ def test_a_broken_version_does_not_replace_a_working_one(two_versions, tmp_path)
         failed = wait_for(lambda: [each for each in client.status() if each.version == 2 and each.error])
         assert failed[0].state == "END"
         assert answering(client, *running.golden(1))
+
+
+def test_a_model_that_was_not_exported_yet_is_told_at_the_start(tmp_path, caplog):
+    (tmp_path / "models.config").write_text(models_config(tmp_path, versions=[1]))
+    open_models(tmp_path / "models.config").close()
+    assert f"model '{NAME}' has no version to serve in {tmp_path / NAME} yet" in caplog.text
 
 
 def test_features_that_all_examples_share_are_sent_once(live):

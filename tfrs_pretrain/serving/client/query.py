@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -97,12 +98,15 @@ def _predict(client: Client, body: Any) -> Answer:
 
 
 def _rank(client: Client, body: Any) -> Answer:
-    candidates = body["candidates"]
+    candidates, specs = body["candidates"], _signature(client, Rank.signature)
+    user, context = body.get("user", {}), body.get("context", {})
     columns = _columns(candidates) if isinstance(candidates, list) else candidates
-    specs = _signature(client, Rank.signature)
-    request = Rank(_typed(body.get("user", {}), specs), _typed(columns, specs), _typed(body.get("context", {}), specs))
+    if not candidates:
+        columns = {name: np.empty([size or 0 for size in spec.shape], spec.dtype if spec.dtype != "string" else object)
+                   for name, spec in specs.inputs.items() if name not in user and name not in context}
+    request = Rank(_typed(user, specs), _typed(columns, specs), _typed(context, specs))
     count = len(next(iter(columns.values())))
-    return {"candidate": list(range(count)), **{name: values for name, values in columns.items() if "id" in name},
+    return {"candidate": list(range(count)), **{name: list(values) for name, values in columns.items() if "id" in name},
             **_plain(client.rank(request))}
 
 
@@ -156,9 +160,18 @@ def _signature(client: Client, name: str) -> Signature:
 
 def _typed(columns: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
     """Values in the dtypes of the signature: JSON's 1 may be meant as a number with a fraction."""
-    return {name: np.array(values, signature.inputs[name].dtype)
+    return {name: _numbers(name, values, signature.inputs[name].dtype)
             if name in signature.inputs and signature.inputs[name].dtype != "string" else values
             for name, values in columns.items()}
+
+
+def _numbers(name: str, values: Any, dtype: str) -> np.ndarray:
+    """The array, unless that would read texts as numbers, cut off fractions or make a number infinite."""
+    array = np.array(values)
+    with contextlib.suppress(FloatingPointError), np.errstate(over="raise"):
+        if not array.size or array.dtype.kind in ("i" if dtype == "int64" else "iufO"):  # O: with null, for missing
+            return array.astype(dtype)
+    raise UserError(f"input {name!r} takes {dtype}, got {str(values)[:100]}")
 
 
 def _columns(rows: Any) -> dict[str, list[Any]]:

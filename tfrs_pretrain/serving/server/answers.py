@@ -8,6 +8,8 @@ from tfrs_pretrain.serving.protocol import (
     ClassificationRequest,
     ClassificationResponse,
     Input,
+    MultiInferenceRequest,
+    MultiInferenceResponse,
     PredictionLog,
     PredictRequest,
     PredictResponse,
@@ -15,7 +17,8 @@ from tfrs_pretrain.serving.protocol import (
     RegressionResponse,
 )
 from tfrs_pretrain.serving.server.errors import Refused, invalid
-from tfrs_pretrain.serving.server.loaded import CheckedModel
+from tfrs_pretrain.serving.server.loaded import METHODS, CheckedModel
+from tfrs_pretrain.serving.signatures import SIGNATURE
 from tfrs_pretrain.serving.tensors import from_proto, to_proto
 
 
@@ -35,6 +38,9 @@ def predict_tensors(model: CheckedModel, request: PredictRequest) -> dict[str, n
             inputs[name] = from_proto(tensor)
         except ValueError as error:
             raise invalid(f"input {name!r}: {error}") from error
+    if request.model_spec.signature_name not in ("", *model.signatures):
+        # The one place where TensorFlow Serving has another code for it.
+        raise Refused("FAILED_PRECONDITION", f"serving signature key {request.model_spec.signature_name!r} not found")
     return model.run(model.signature(request.model_spec.signature_name), inputs, request.output_filter)
 
 
@@ -62,6 +68,26 @@ def regress(model: CheckedModel, request: RegressionRequest) -> RegressionRespon
     return response
 
 
+def multi_inference(model: CheckedModel, request: MultiInferenceRequest) -> MultiInferenceResponse:
+    """The same examples classified and regressed by several signatures, a result for each, in order."""
+    name, asked = request.tasks[0].model_spec.name, set[str]()
+    response = MultiInferenceResponse()
+    for task in request.tasks:
+        if task.model_spec.name != name:
+            raise invalid("all ModelSpecs in a MultiInferenceRequest must access the same model name")
+        if task.method_name not in METHODS.values():
+            raise Refused("UNIMPLEMENTED", f"unsupported signature method_name: {task.method_name}")
+        if (signature := task.model_spec.signature_name or SIGNATURE) in asked:
+            raise invalid(f"duplicate evaluation of signature: {signature}")
+        asked.add(signature)
+        given, result = {"model_spec": task.model_spec, "input": request.input}, response.results.add()
+        if task.method_name == METHODS["classify"]:
+            result.classification_result.CopyFrom(classify(model, ClassificationRequest(**given)).result)
+        else:
+            result.regression_result.CopyFrom(regress(model, RegressionRequest(**given)).result)
+    return response
+
+
 def serialized_examples(given: Input) -> list[bytes]:
     """The examples of a request, each with the features that the request gives for all of them.
 
@@ -86,6 +112,8 @@ def replay(model: CheckedModel, log: PredictionLog) -> None:
         classify(model, log.classify_log.request)
     elif kind == "regress_log":
         regress(model, log.regress_log.request)
+    elif kind == "multi_inference_log":
+        multi_inference(model, log.multi_inference_log.request)
     else:
         raise Refused("UNIMPLEMENTED", f"warm-up record of kind {kind!r}")
 

@@ -14,6 +14,8 @@ from tfrs_pretrain.serving.server.limits import Limits
 from tfrs_pretrain.serving.session import LoadedModel
 from tfrs_pretrain.serving.signatures import SERIALIZED, SIGNATURE
 
+METHODS = {name: f"tensorflow/serving/{name}" for name in ("classify", "regress")}
+
 
 class CheckedModel:
     """A SavedModel that answers requests or says what is wrong with them; may be used by several threads.
@@ -39,9 +41,9 @@ class CheckedModel:
         name = name or SIGNATURE
         if name not in self.signatures:
             raise invalid(f"serving signature name: {name!r} not found in signature def")
-        expected, came = f"tensorflow/serving/{method}", self.signatures[name].method_name
-        if method and came != expected:
-            raise invalid(f"signature {name!r} has method {came!r}, expected {expected!r}")
+        came = self.signatures[name].method_name
+        if method and came != METHODS[method]:
+            raise invalid(f"signature {name!r} has method {came!r}, expected {METHODS[method]!r}")
         return name
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Iterable[str] = ()
@@ -55,6 +57,8 @@ class CheckedModel:
         of = self.signatures[signature]
         self._check(of.inputs, inputs)
         wanted = list(outputs) or list(of.outputs)
+        if len(set(wanted)) < len(wanted):
+            raise invalid(f"duplicate output tensor alias in {wanted}")
         for name in wanted:
             if name not in of.outputs:
                 raise invalid(f"output {name!r} is not one of the signature's {sorted(of.outputs)}")

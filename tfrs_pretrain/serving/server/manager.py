@@ -39,6 +39,9 @@ class ModelManager:
         self._poller: threading.Thread | None = None
         # At the start, as with --allow_version_labels_for_unavailable_models: labels are written before versions load.
         self._take(config, labels_of_unavailable=True)
+        for name, versions in self._models.items():
+            if not versions.available:
+                LOGGER.warning("model %r has no version to serve in %s yet", name, versions.folder)
 
     @contextlib.contextmanager
     def used(self, spec: ModelSpec) -> Iterator[tuple[int, CheckedModel]]:

@@ -21,7 +21,7 @@ from tfrs_pretrain.serving.protocol import (
     SignatureDefMap,
 )
 from tfrs_pretrain.serving.server import answers, services
-from tfrs_pretrain.serving.server.errors import invalid
+from tfrs_pretrain.serving.server.errors import Refused, invalid
 from tfrs_pretrain.serving.server.manager import ModelManager
 from tfrs_pretrain.serving.server.tensors_json import ROWS, from_base64, read_inputs, write_outputs
 
@@ -60,7 +60,8 @@ def post(manager: ModelManager, path: str, body: Any) -> Json:
 def _match(pattern: re.Pattern[str], method: str, path: str) -> re.Match[str]:
     found = pattern.fullmatch(urlsplit(path).path)
     if not found:
-        raise invalid(f"malformed request: {method} {path}")
+        code = "INVALID_ARGUMENT" if path.lower().startswith("/v1/") else "NOT_FOUND"
+        raise Refused(code, f"malformed request: {method} {path}")
     return found
 
 
@@ -84,11 +85,9 @@ def _regress(manager: ModelManager, spec: ModelSpec, body: Json) -> Json:
 
 def _metadata(manager: ModelManager, spec: ModelSpec) -> Json:
     request = GetModelMetadataRequest(model_spec=spec, metadata_field=[services.METADATA])
-    response, signatures = services.answer(manager, request, services.metadata), SignatureDefMap()
+    response, signatures = services.metadata(manager, request), SignatureDefMap()
     response.metadata[services.METADATA].Unpack(signatures)
-    return {"model_spec": {"name": spec.name, "signature_name": "", "version": str(response.model_spec.version.value)},
-            "metadata": {services.METADATA: {"@type": "type.googleapis.com/tensorflow.serving.SignatureDefMap",
-                                               **_plain(signatures)}}}
+    return {"model_spec": _plain(response.model_spec), "metadata": {services.METADATA: _plain(signatures)}}
 
 
 def _examples(body: Json) -> Input:
@@ -110,6 +109,10 @@ def _decoded(row: Json) -> dict[str, Any]:
     def value(given: Any) -> Any:
         if isinstance(given, list):
             return [value(each) for each in given]
+        if given is None:
+            raise invalid("a feature is null: leave out what is missing")
+        if isinstance(given, bool):
+            return int(given)
         return from_base64(given["b64"]) if isinstance(given, dict) and list(given) == ["b64"] else given
 
     return {name: value(given) for name, given in row.items()}

@@ -16,6 +16,8 @@ from tfrs_pretrain.serving.protocol import (
     GetModelStatusResponse,
     ModelServiceServicer,
     ModelSpec,
+    MultiInferenceRequest,
+    MultiInferenceResponse,
     PredictionServiceServicer,
     PredictRequest,
     PredictResponse,
@@ -43,22 +45,47 @@ def answer(manager: ModelManager, request: Any, kind: Callable[[CheckedModel, An
     """
     with refusing(), manager.used(request.model_spec) as (number, model):
         response: Any = kind(model, request)
-        response.model_spec.CopyFrom(ModelSpec(name=request.model_spec.name,
-                                               signature_name=request.model_spec.signature_name or SIGNATURE))
-        response.model_spec.version.value = number
+        response.model_spec.CopyFrom(_answering(request.model_spec, number))
         found: R = response
         return found
 
 
-def metadata(model: CheckedModel, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
-    """The signatures of a model."""
-    if list(request.metadata_field) != [METADATA]:
+def multi_inference(manager: ModelManager, request: MultiInferenceRequest) -> MultiInferenceResponse:
+    """The answer of the version that the first task names, as TensorFlow Serving takes it.
+
+    Raises:
+      Refused: anything went wrong.
+    """
+    spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
+    with refusing(), manager.used(spec) as (number, model):
+        response = answers.multi_inference(model, request)
+        for task, result in zip(request.tasks, response.results, strict=True):
+            result.model_spec.CopyFrom(_answering(task.model_spec, number))
+        return response
+
+
+def metadata(manager: ModelManager, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
+    """The signatures of a model.
+
+    Raises:
+      Refused: there is no such model, or something else than its signatures is asked for.
+    """
+    if set(request.metadata_field) != {METADATA}:
         raise invalid(f"metadata_field is {list(request.metadata_field)}, expected [{METADATA!r}]")
     signatures, response = SignatureDefMap(), GetModelMetadataResponse()
-    for name, signature in model.signatures.items():
-        signatures.signature_def[name].CopyFrom(signature)
+    with refusing(), manager.used(request.model_spec) as (number, model):
+        for name, signature in model.signatures.items():
+            signatures.signature_def[name].CopyFrom(signature)
+    response.model_spec.name, response.model_spec.version.value = request.model_spec.name, number
     response.metadata[METADATA].Pack(signatures)
     return response
+
+
+def _answering(asked: ModelSpec, number: int) -> ModelSpec:
+    """Which model, version and signature answered."""
+    spec = ModelSpec(name=asked.name, signature_name=asked.signature_name or SIGNATURE)
+    spec.version.value = number
+    return spec
 
 
 def status(manager: ModelManager, request: GetModelStatusRequest) -> GetModelStatusResponse:
@@ -73,8 +100,23 @@ def status(manager: ModelManager, request: GetModelStatusRequest) -> GetModelSta
     return response
 
 
+def reload(manager: ModelManager, request: ReloadConfigRequest) -> ReloadConfigResponse:
+    """Takes another configuration.
+
+    Raises:
+      Refused: it is no list of models, or a label names a version that is not loaded.
+    """
+    with refusing():
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid("the configuration has no model_config_list, the only kind that is supported")
+        manager.reload(request.config)
+    response = ReloadConfigResponse()
+    response.status.SetInParent()
+    return response
+
+
 class PredictionService(PredictionServiceServicer):
-    """Predict, Classify, Regress, GetModelMetadata; MultiInference is not offered."""
+    """Predict, Classify, Regress, MultiInference, GetModelMetadata."""
 
     def __init__(self, manager: ModelManager):
         self._manager = manager
@@ -89,9 +131,13 @@ class PredictionService(PredictionServiceServicer):
     def Regress(self, request: RegressionRequest, context: grpc.ServicerContext) -> RegressionResponse:  # noqa: N802
         return _reply(context, lambda: answer(self._manager, request, answers.regress))
 
+    def MultiInference(self, request: MultiInferenceRequest, context: grpc.ServicerContext  # noqa: N802
+                       ) -> MultiInferenceResponse:
+        return _reply(context, lambda: multi_inference(self._manager, request))
+
     def GetModelMetadata(self, request: GetModelMetadataRequest, context: grpc.ServicerContext  # noqa: N802
                          ) -> GetModelMetadataResponse:
-        return _reply(context, lambda: answer(self._manager, request, metadata))
+        return _reply(context, lambda: metadata(self._manager, request))
 
 
 class ModelService(ModelServiceServicer):
@@ -106,13 +152,7 @@ class ModelService(ModelServiceServicer):
 
     def HandleReloadConfigRequest(self, request: ReloadConfigRequest, context: grpc.ServicerContext  # noqa: N802
                                   ) -> ReloadConfigResponse:
-        response = ReloadConfigResponse()
-        try:
-            with refusing():
-                self._manager.reload(request.config)
-        except Refused as error:
-            response.status.error_code, response.status.error_message = error.number, error.message
-        return response
+        return _reply(context, lambda: reload(self._manager, request))
 
 
 def _reply(context: grpc.ServicerContext, of: Callable[[], R]) -> R:

@@ -17,6 +17,7 @@ from tfrs_pretrain.serving.tensors import dtype_name, numpy_dtype
 ROWS, COLUMNS = "instances", "inputs"
 _INTEGERS = {"int64": (-(1 << 63), (1 << 63) - 1), "int32": (-(1 << 31), (1 << 31) - 1)}
 _LARGEST = {"float32": float(np.finfo(np.float32).max), "double": float(np.finfo(np.float64).max)}
+_LARGEST_WHOLE = {"float32": (1 << 24) - 1, "double": (1 << 53) - 1}  # that no other integer is rounded to
 
 
 def read_inputs(body: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray]:
@@ -75,7 +76,10 @@ def _of_rows(rows: Any, signature: Any) -> dict[str, list[Any]]:
 
 
 def _of_columns(columns: Any, signature: Any) -> dict[str, Any]:
-    return columns if _is_named(columns) else {_only(signature): columns}
+    if not _is_named(columns):
+        return {_only(signature): columns}
+    # TensorFlow Serving overlooks what is no input; of rows it does not.
+    return {name: values for name, values in columns.items() if name in signature.inputs}
 
 
 def _is_named(value: Any) -> bool:
@@ -130,7 +134,9 @@ def _value(name: str, value: Any, kind: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind in _INTEGERS and number and isinstance(value, int) and _INTEGERS[kind][0] <= value <= _INTEGERS[kind][1]:
         return value
-    if kind in _LARGEST and number and (not math.isfinite(value) or abs(value) <= _LARGEST[kind]):
-        return float(value)
+    if kind in _LARGEST and number:
+        largest = (_LARGEST_WHOLE if isinstance(value, int) else _LARGEST)[kind]
+        if (isinstance(value, float) and not math.isfinite(value)) or abs(value) <= largest:
+            return float(value)
     raise invalid(f"input {name!r}: JSON value {str(value)[:100]!r} is not of expected type: {kind}")
 
