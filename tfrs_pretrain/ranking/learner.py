@@ -61,7 +61,7 @@ class Learner(tf.Module):
         self.policies = {name: (policies or {}).get(name, PLAIN) for name in ranker.tables}
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
-        self._logits = tf.function(ranker.logits_from_rows, jit_compile=True) if jit_compile else (
+        self._logits = tf.function(ranker.logits_from_rows, jit_compile=True, autograph=False) if jit_compile else (
             ranker.logits_from_rows)
         self.optimizer = with_loss_scale(keras.optimizers.Adam(dense_rate(learning_rate)), ranker.network)
         self.optimizer.build(ranker.network.trainable_variables)

@@ -37,7 +37,8 @@ class Ranker(tf.Module):
         signature = {row.column: tf.TensorSpec([None, row.length] if row.length else [None], tf.int64)
                      for row in inputs.rows}
         signature |= {name: tf.TensorSpec([None], tf.float32) for name in inputs.numeric}
-        self._probabilities = tf.function(lambda batch: tf.sigmoid(self.logits(batch)), input_signature=[signature])
+        self._probabilities = tf.function(lambda batch: tf.sigmoid(self.logits(batch)), input_signature=[signature],
+                                          autograph=False)
 
     def gather(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Rows of each input: ``{name: float32 [batch, dim]}``, or [batch, length, dim] of a padded column.
