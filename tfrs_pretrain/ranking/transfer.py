@@ -22,7 +22,7 @@ from tfrs_pretrain.ranking.dropout import RowDropout
 from tfrs_pretrain.ranking.inputs import Inputs, RowInput
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 
-BATCH_SIZE = 8192  # parsed in twice the time in parts that leave the cache
+BATCH_SIZE = 8192  # larger parts leave the cache, and take twice as long
 
 
 @dataclasses.dataclass(frozen=True)
