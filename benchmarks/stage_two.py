@@ -6,7 +6,9 @@
 outside the network, one lazy Adam update a table, the loop that `tfrs-pretrain rank` runs. Keras: ``Embedding`` layers
 in the model, ``compile`` with Adam, ``fit`` on tf.data. Both read the same batches through tf.data and start at the
 same rows. Ratios are of median times a step; the headline is that of the first batch size, the default. Growth: our
-step with 4e6 user rows over that with 1e5. Metrics: rows a second through all ranking metrics, see ranking_metrics.py.
+step with 4e6 user rows over that with 1e5. History: our step with a history of up to 20 items, on average half of
+them there, pooled by attention and by the mean, over that without. Metrics: rows a second through all ranking metrics,
+see ranking_metrics.py.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from tfrs_pretrain.ranking.inputs import Inputs, RowInput
 from tfrs_pretrain.ranking.learner import Learner
 from tfrs_pretrain.ranking.network import RankingNetwork
 from tfrs_pretrain.ranking.ranker import build_ranker
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ROW
+from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, PADDING, USER_ROW
 from tfrs_pretrain.training.loop import run_epoch
 
 USERS, ITEMS, ZIPF, DIM, HIDDEN = 1_000_000, 100_000, 1.1, 64, (128, 64)
@@ -46,6 +48,7 @@ RATE, TABLE_RATE = 3e-3, 5e-3
 BATCHES = (1024, 4096)  # the first is the default of ranking.batch_size
 GROWTH = (100_000, 4_000_000)
 STEPS = {"ours": 64, "keras": 4}  # a turn
+LENGTH, ATTENTION = 20, (32,)
 DISTINCT = 512  # batches, so that the rows of a large table do not all stay in the cache
 
 Turn = Callable[[int], None]
@@ -72,9 +75,17 @@ def impressions(count: int, users: int) -> dict[str, np.ndarray]:
             LABEL: (generator.random(count) < 0.2).astype(np.float32)}
 
 
-def batches(size: int, users: int) -> Callable[[int, int], tf.data.Dataset]:
+def histories(count: int) -> dict[str, np.ndarray]:
+    """The column of up to ``LENGTH`` items as popular as those shown, padded."""
+    generator, weights = np.random.default_rng(count), 1.0 / np.arange(1, ITEMS + 1) ** ZIPF
+    items = generator.choice(ITEMS, (count, LENGTH), p=weights / weights.sum())
+    there = np.arange(LENGTH) < generator.integers(0, LENGTH + 1, (count, 1))
+    return {HISTORY: np.where(there, items, PADDING)}
+
+
+def batches(size: int, users: int, *, history: bool = False) -> Callable[[int, int], tf.data.Dataset]:
     """Maps the number of a turn and its steps to batches [size]; turns see other rows, as training does."""
-    columns = impressions(size * DISTINCT, users)
+    columns = impressions(size * DISTINCT, users) | (histories(size * DISTINCT) if history else {})
 
     def of_turn(number: int, steps: int) -> tf.data.Dataset:
         first = number * steps % DISTINCT
@@ -90,14 +101,16 @@ def rows(users: int) -> dict[str, np.ndarray]:
             for seed, (name, count) in enumerate(((USER_ROW, users), (ITEM_ROW, ITEMS)))}
 
 
-def ours(size: int, users: int) -> Turn:
-    """This package's learner in its loop."""
-    inputs = Inputs((RowInput.single(USER_ROW), RowInput.single(ITEM_ROW)), {}, ())
-    network = RankingNetwork(Mlp(HIDDEN, 1), 1)
+def ours(size: int, users: int, pooling: str | None = None) -> Turn:
+    """This package's learner in its loop; with a history where its ``pooling`` is named."""
+    history = [RowInput(HISTORY, HISTORY, ITEM_ROW, ITEM_ROW, LENGTH, pooling)] if pooling else []
+    inputs = Inputs((RowInput.single(USER_ROW), RowInput.single(ITEM_ROW), *history), {}, ())
+    network = RankingNetwork(Mlp(HIDDEN, 1), 1, attention=inputs.attention, attention_hidden=ATTENTION)
     rules = dict.fromkeys(inputs.tables, make_optimizer("lazy_adam"))
     ranker = build_ranker(inputs, rows(users), network, rules=rules)
     step = label_step(Learner(ranker, learning_rate=RATE, table_learning_rate=TABLE_RATE))
-    data, strategy, meter, steps = batches(size, users), tf.distribute.get_strategy(), Silent(), STEPS["ours"]
+    data, steps = batches(size, users, history=bool(pooling)), STEPS["ours"]
+    strategy, meter = tf.distribute.get_strategy(), Silent()
     return lambda number: _discard(run_epoch(strategy, step, data(number, steps), steps=steps, meter=meter))
 
 
@@ -138,6 +151,15 @@ def growth(rounds: int) -> float:
     return seconds[str(GROWTH[1])] / seconds[str(GROWTH[0])]
 
 
+def history(rounds: int) -> dict[str, float]:
+    """Our step's time with a history over that without, at the first batch size."""
+    kinds = {"none": None, "mean": "mean", "attention": "attention"}
+    seconds = interleaved({name: ours(BATCHES[0], USERS, kind) for name, kind in kinds.items()}, rounds=rounds)
+    print("history: " + " · ".join(f"{name} {1e3 * value / STEPS['ours']:.2f} ms a step"
+                                   for name, value in seconds.items()), flush=True)
+    return {f"step_time_with_history_{name}": seconds[name] / seconds["none"] for name in ("mean", "attention")}
+
+
 def _discard(result: object) -> None:
     del result
 
@@ -155,6 +177,8 @@ def main() -> None:
         gc.collect()
     result["speedup_over_idiomatic_keras"] = result[f"speedup_over_idiomatic_keras_b{BATCHES[0]}"]
     result["step_time_growth_1e5_to_4e6"] = growth(options.rounds)
+    gc.collect()
+    result |= history(options.rounds)
     result["metric_rows_per_second"] = metric_rows_per_second(rounds=options.rounds)
     for name, value in result.items():
         print(f"{name:45}{value:>16,.2f}")

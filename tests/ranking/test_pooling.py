@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfrs_pretrain.ranking.pooling import TargetAttention, mean_pooling
+from tfrs_pretrain.ranking.pooling import TargetAttention, mean_of_present, mean_pooling
 
 import tensorflow as tf  # isort: skip
 
@@ -78,3 +78,30 @@ def test_attention_survives_serialization_and_passes_gradients_to_every_weight(r
     gradients = tape.gradient(loss, [variable.value for variable in layer.trainable_variables])
     assert len(gradients) == 6
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("mask", [MASK, MASK[::-1], MASK & False])
+def test_rows_without_padding_give_the_same_values_and_gradients(rows, query, mask):
+    layer, owners = attention(), np.nonzero(mask)[0]
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    def results(rows, pooled):
+        rows, candidates = tf.constant(rows), tf.constant(query)
+        with tf.GradientTape() as tape:
+            tape.watch((rows, candidates))
+            values = pooled(rows, candidates)
+            loss = tf.reduce_sum(tf.square(values) * np.arange(1, BATCH + 1, dtype=np.float32)[:, None])
+        return values, tape.gradient(loss, (rows, candidates, weights), unconnected_gradients="zero")
+
+    forms = {"attention": (lambda rows, query: layer(rows, query, mask),
+                           lambda rows, query: layer(rows, query, owners=owners)),
+             "mean": (lambda rows, query: mean_pooling(rows, mask),
+                      lambda rows, query: mean_of_present(rows, owners, BATCH))}
+    for padded, present in forms.values():
+        expected, (row_gradient, query_gradient, weight_gradients) = results(rows * mask[..., None], padded)
+        came, (of_present, of_query, of_weights) = results(rows[mask], present)
+        np.testing.assert_allclose(came, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(of_present, row_gradient.numpy()[mask], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(of_query, query_gradient, rtol=1e-4, atol=1e-5)
+        for one, other in zip(of_weights, weight_gradients, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

@@ -1,5 +1,7 @@
 """Learning where a table feeds several inputs, some of them padded, and several heads share the network."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -161,3 +163,23 @@ def test_a_step_that_overflows_float16_is_skipped_whole(tmp_path, batch):
     assert all(not np.array_equal(now, old) for now, old in zip(state(learner), before, strict=True))
     assert int(learner.ranker.tables["item"].step) == int(learner.steps) == 1
     assert any(variable is scale.value for variable in learner.variables)  # a resumed run goes on with it
+
+
+def test_padding_takes_part_in_no_step(tmp_path, batch, monkeypatch):
+    """A longer column of the same values costs no row more, and changes nothing."""
+    gathered = []
+    gather = EmbeddingTable.gather
+    monkeypatch.setattr(EmbeddingTable, "gather", lambda table, ids: (gathered.append(len(ids)), gather(table, ids))[1])
+    learnt = []
+    for padding in (0, 7):
+        learner, columns = make(tmp_path), dict(batch)
+        for name in ("history", "tags"):
+            columns[name] = tf.pad(batch[name], [[0, 0], [0, padding]], constant_values=-1)
+        learner.learn(columns, functools.partial(learner.label_loss, batch))
+        learnt.append(state(learner))
+    present = sum(int((batch[name].numpy() >= 0).sum()) for name in ("history", "tags"))
+    half = len(gathered) // 2
+    assert gathered[:half] == gathered[half:]
+    assert sum(gathered[:4]) == present + 2 * BATCH
+    for one, other in zip(*learnt, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -109,3 +109,21 @@ def test_a_reader_writes_nothing(tmp_path):
     saved(reader, 5)
     reader.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_train_into_one_output(checkpoints, tmp_path):
+    other = Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2)
+    follower = Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2, writes=False)
+    with checkpoints.alone():
+        saved(checkpoints, 5)
+        with pytest.raises(UserError, match=r"another process trains with checkpoints '.*out.checkpoints': wait"), \
+                other.alone():
+            pass
+        with follower.alone():  # another worker of the same run
+            pass
+        assert len(checkpoints.paths) == 1
+    with other.alone():
+        other.remove()
+    with checkpoints.alone():  # a run that saves nothing leaves nothing
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -44,6 +44,16 @@ class DamagedRecordError(Exception):
         self.place, self.reason = place, reason
 
 
+def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same without TensorFlow's tuner, which has nothing to choose where every buffer has its size.
+
+    Where it is at work as the data ends, it holds up whoever reads for seconds.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
 def placed_records(path: str, *, limit: int = -1) -> Iterator[tuple[Place, bytes]]:
     """The first records of a file (-1: all), each with its place.
 

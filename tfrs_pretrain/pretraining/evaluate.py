@@ -80,7 +80,7 @@ class Evaluator:
     def heldout_losses(self, model: TwoTower) -> dict[str, float]:
         """Mean loss of the held-out batches, on one replica, and of the pairs of each relation in them."""
         if self._losses[0] is not model:  # traced once, not in each epoch
-            self._losses = model, tf.function(model.compute_loss)
+            self._losses = model, tf.function(model.compute_loss, autograph=False)
         step = self._losses[1]
         losses: list[float] = []
         totals, pairs = dict.fromkeys(self._relations, 0.0), dict.fromkeys(self._relations, 0.0)

@@ -57,9 +57,9 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
       with the ``temperature`` as it is in the end: what ranks as the run's metrics did needs both.
 
     Raises:
-      UserError: the output exists, checkpoints of another run lie beside it, a batch does not fit, the tables
-        do not fit on the devices, the rows to start from do not fit or were learnt from the time that is ranked, a
-        shard is damaged, or the loss is not finite.
+      UserError: the output exists, another process trains into it, checkpoints of another run lie beside it, a batch
+        does not fit, the tables do not fit on the devices, the rows to start from do not fit or were learnt from the
+        time that is ranked, a shard is damaged, or the loss is not finite.
       SystemExit: SIGTERM came (code 143); a checkpoint was written.
     """
     refuse_existing(output, overwrite=overwrite)
@@ -78,7 +78,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
-    with naming_corrupt_files(files, pair_columns(dataset.schema)):
+    with checkpoints.alone(), naming_corrupt_files(files, pair_columns(dataset.schema)):
         trainee = TwoTowerTrainee(config, dataset, model, steps)
         trained = Epochs(config.training, strategy, trainee, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}

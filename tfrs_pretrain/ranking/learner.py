@@ -15,6 +15,7 @@ from tfrs_pretrain.ranking.meda import NewTables, TableGroups
 from tfrs_pretrain.ranking.ranker import Ranker
 from tfrs_pretrain.ranking.rates import Rate, dense_rate, rate_at
 from tfrs_pretrain.ranking.transfer import PLAIN, TablePolicy
+from tfrs_pretrain.schema import PADDING
 
 
 class Learnt(NamedTuple):
@@ -27,6 +28,24 @@ class Learnt(NamedTuple):
 
     logits: tf.Tensor
     anchor: tf.Tensor | None
+
+
+class Present(NamedTuple):
+    """The values of a padded column without its padding.
+
+    Attributes:
+      ids: int64 [n].
+      owners: int64 [n], ascending: the impression of each.
+    """
+
+    ids: tf.Tensor
+    owners: tf.Tensor
+
+    @classmethod
+    def of(cls, column: tf.Tensor) -> Present:
+        """Of int64 [batch, length]."""
+        places = tf.where(column != PADDING)
+        return cls(tf.gather_nd(column, places), places[:, 0])
 
 
 class Learner(tf.Module):
@@ -61,7 +80,8 @@ class Learner(tf.Module):
         self.policies = {name: (policies or {}).get(name, PLAIN) for name in ranker.tables}
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
-        self._logits = tf.function(ranker.logits_from_rows, jit_compile=True) if jit_compile else (
+        self._jit_compile = jit_compile
+        self._logits = tf.function(ranker.logits_from_rows, jit_compile=True, autograph=False) if jit_compile else (
             ranker.logits_from_rows)
         self.optimizer = with_loss_scale(keras.optimizers.Adam(dense_rate(learning_rate)), ranker.network)
         self.optimizer.build(ranker.network.trainable_variables)
@@ -91,7 +111,8 @@ class Learner(tf.Module):
           batch: columns [replica batch].
           losses_of: maps logits [replica batch, heads] to losses [replica batch].
         """
-        rows = self.ranker.gather(batch)
+        present = self._present(batch)
+        rows = self.ranker.gather(batch, {name: each.ids for name, each in present.items()})
         learning = {row.name: rows[row.name] for row in self.ranker.inputs.rows
                     if self.policies[row.table].trainable_from is not None}
         weights = [variable.value for variable in self.ranker.network.trainable_variables]
@@ -99,16 +120,30 @@ class Learner(tf.Module):
         with tf.GradientTape() as tape:
             tape.watch(learning)
             read = {name: batch[name] for name in self.ranker.inputs.columns}
-            logits = self._logits(self._shown(rows), read, training=True)
+            logits = self._logits(self._shown(rows), read, training=True,
+                                  owners={name: each.owners for name, each in present.items()})
             anchor = tf.reduce_mean(self._anchor.losses(batch, rows)) if self._anchor else None
             loss = tf.reduce_mean(losses_of(logits)) if anchor is None else tf.reduce_mean(losses_of(logits)) + anchor
             loss /= tf.distribute.get_replica_context().num_replicas_in_sync
             scaled = loss if scale is None else loss * scale
         row_gradients, weight_gradients = tape.gradient(scaled, (learning, weights))
         row_gradients, weight_gradients, finite = unscaled(row_gradients, weight_gradients, scale)
-        self._update_tables(batch, row_gradients, finite)
+        ids = {row.name: present[row.name].ids if row.name in present else tf.reshape(batch[row.column], [-1])
+               for row in self.ranker.inputs.rows}
+        self._update_tables(ids, row_gradients, finite)
         self.optimizer.apply(weight_gradients)
         return Learnt(logits, anchor)
+
+    def _present(self, batch: Mapping[str, tf.Tensor]) -> dict[str, Present]:
+        """What there is in padded columns, by input, so that no time goes into padding.
+
+        XLA and the collectives of several replicas need fixed sizes, and dropout draws by place: there, nothing.
+        """
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        if self._jit_compile or replicas > 1:
+            return {}
+        return {row.name: Present.of(batch[row.column]) for row in self.ranker.inputs.rows
+                if row.length and self.policies[row.table].dropout is None}
 
     def _shown(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What the network sees of the gathered rows."""
@@ -119,21 +154,24 @@ class Learner(tf.Module):
                 shown[row.name] = dropout(rows[row.name], self.steps)
         return shown
 
-    def _update_tables(self, batch: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor],
+    def _update_tables(self, ids: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor],
                        finite: tf.Tensor | None) -> None:
-        """One update a table, from the gradients [batch, dim] or [batch, length, dim] of every input that it feeds.
+        """One update a table, from the rows of every input that it feeds.
 
-        Where ``finite`` (bool [], if given) is false, no table moves.
+        Args:
+          ids: input -> int64 [n], below 0 where padded.
+          gradients: input -> float32, for each of these ids [dim] values.
+          finite: bool []; where it is false, no table moves. None: all do.
         """
         rate, step = rate_at(self._table_learning_rate, self.steps), self.steps
         for name, table in self.ranker.tables.items():
             fed = [row for row in self.ranker.inputs.rows if row.table == name and row.name in gradients]
             if not fed:
                 continue
-            ids = [tf.reshape(batch[row.column], [-1]) for row in fed]
             parts = [tf.reshape(gradients[row.name], [-1, table.dim]) for row in fed]
             # Concatenating one part would copy it for nothing.
-            joined = (ids[0], parts[0]) if len(fed) == 1 else (tf.concat(ids, 0), tf.concat(parts, 0))
+            joined = (ids[fed[0].name], parts[0]) if len(fed) == 1 else (
+                tf.concat([ids[row.name] for row in fed], 0), tf.concat(parts, 0))
             policy = self.policies[name]
             conditions = [finite] if finite is not None else []
             conditions += [step >= policy.trainable_from] if policy.trainable_from else []

@@ -15,7 +15,7 @@ from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.ranking.backbones import make_backbone
 from tfrs_pretrain.ranking.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.backbones.sides import Side
-from tfrs_pretrain.ranking.pooling import TargetAttention, mean_pooling
+from tfrs_pretrain.ranking.pooling import TargetAttention, mean_of_present, mean_pooling
 from tfrs_pretrain.schema import ITEM_ROW
 
 # Apart from the seeds of the backbone's layers, and of each other.
@@ -63,19 +63,22 @@ class RankingNetwork(keras.Model):
         self.built = True
 
     def call(self, inputs: dict[str, Any], masks: Mapping[str, Any] | None = None, training: bool = False,
-             sides: Sequence[Sequence[str]] | None = None) -> Any:
+             sides: Sequence[Sequence[str]] | None = None, owners: Mapping[str, Any] | None = None) -> Any:
         """float32 [batch, heads] logits; inputs are joined in order of name.
 
         Args:
-          inputs: name -> [batch, width] or [batch, length, width].
+          inputs: name -> [batch, width] or [batch, length, width], or [n, width] where it has owners.
           masks: name of each input of several rows -> bool [batch, length], false where padded.
           training: passed to the backbone's layers by Keras.
           sides: names of inputs that have, once pooled, equally many rows: 1 or the batch's, the last the batch's; what
             one row decides is computed once (None: all have the batch's).
+          owners: names of inputs of several rows that come without padding -> int [n], ascending: the impression that
+            each row belongs to.
         """
         del training  # Keras hands it on
-        pooled = {name: self._pooled(name, inputs, masks[name]) if masks and name in masks else rows
-                  for name, rows in inputs.items()}
+        pooled = dict(inputs)
+        pooled |= {name: self._pooled(name, inputs, mask) for name, mask in (masks or {}).items()}
+        pooled |= {name: self._pooled_present(name, inputs, places) for name, places in (owners or {}).items()}
         if sides is None:
             features = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
         else:
@@ -88,6 +91,11 @@ class RankingNetwork(keras.Model):
         if name in self.attention:
             return self.attention[name](rows, inputs[ITEM_ROW], mask)
         return mean_pooling(rows, mask)
+
+    def _pooled_present(self, name: str, inputs: Mapping[str, Any], owners: Any) -> Any:
+        if name in self.attention:
+            return self.attention[name](inputs[name], inputs[ITEM_ROW], owners=owners)
+        return mean_of_present(inputs[name], owners, keras.ops.shape(inputs[ITEM_ROW])[0])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backbone": keras.saving.serialize_keras_object(self.backbone),

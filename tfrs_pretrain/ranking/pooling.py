@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 
 def mean_pooling(rows: Any, mask: Any) -> Any:
@@ -15,6 +16,28 @@ def mean_pooling(rows: Any, mask: Any) -> Any:
     """
     count = keras.ops.sum(keras.ops.cast(mask, rows.dtype), axis=1, keepdims=True)  # [batch, 1]
     return keras.ops.sum(rows, axis=1) / keras.ops.maximum(count, 1)
+
+
+def mean_of_present(rows: Any, owners: Any, batch: Any) -> Any:
+    """The same of rows [n, dim] without padding, each of the impression ``owners`` [n], ascending, below ``batch``."""
+    count = sum_by_owner(keras.ops.ones_like(rows[:, :1]), owners, batch)
+    return sum_by_owner(rows, owners, batch) / keras.ops.maximum(count, 1)
+
+
+def sum_by_owner(rows: Any, owners: Any, batch: Any) -> Any:
+    """[batch, dim] sums of rows [n, dim] with ascending ``owners`` [n]; zeros without any."""
+    sums = tf.math.segment_sum(rows, owners)  # up to the last owner
+    return tf.pad(sums, [[0, batch - tf.shape(sums)[0]], [0, 0]])
+
+
+@tf.custom_gradient
+def of_owner(values: Any, owners: Any) -> tuple[Any, Callable[[Any], tuple[Any, None]]]:
+    """[n, dim] values [batch, dim] at ascending ``owners`` [n].
+
+    It differs from a gather in its gradient alone, which uses that they ascend and takes a fifth of the time.
+    """
+    batch = tf.shape(values)[0]
+    return tf.gather(values, owners), lambda upstream: (sum_by_owner(upstream, owners, batch), None)
 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
@@ -52,23 +75,36 @@ class TargetAttention(keras.layers.Layer):
             width = layer.units
         self.built = True
 
-    def call(self, rows: Any, query: Any, mask: Any) -> Any:
-        """[batch, dim] of rows [batch, length, dim], candidates [batch, dim] and a mask [batch, length].
+    def call(self, rows: Any, query: Any, mask: Any = None, owners: Any = None) -> Any:
+        """[batch, dim] of candidates [batch, dim] and rows, in one of two forms.
+
+        Args:
+          rows: [batch, length, dim] with a mask, or [n, dim] with owners.
+          query: the candidates.
+          mask: [batch, length], false where padded.
+          owners: int [n], ascending: the impression that each row belongs to. Nothing is computed for padding.
+        """
+        _, target, difference, _ = keras.ops.split(self.kernel, 4, axis=0)  # [dim, units] each
+        of_candidate = keras.ops.matmul(query, target - difference) + self.bias  # [batch, units]
+        if owners is None:
+            weights = self._interest(rows, keras.ops.expand_dims(query, 1), keras.ops.expand_dims(of_candidate, 1))
+            weights = keras.ops.where(keras.ops.expand_dims(mask, 2), weights, 0)  # [batch, length, 1]
+            return keras.ops.sum(weights * rows, axis=1)
+        weights = self._interest(rows, of_owner(query, owners), of_owner(of_candidate, owners))
+        return sum_by_owner(weights * rows, owners, tf.shape(query)[0])
+
+    def _interest(self, rows: Any, candidate: Any, of_candidate: Any) -> Any:
+        """[..., 1] weights of rows [..., dim].
 
         The first layer is (h, q, h - q, h * q) W without the fourfold rows: W falls into four blocks, of which those
         of q need no product for each row.
         """
-        plain, target, difference, product = keras.ops.split(self.kernel, 4, axis=0)  # [dim, units] each
-        candidate = keras.ops.expand_dims(query, 1)  # [batch, 1, dim]
-        hidden = keras.ops.relu(
-            keras.ops.matmul(rows, plain + difference)
-            + keras.ops.matmul(candidate, target - difference)
-            + keras.ops.matmul(rows * candidate, product)
-            + self.bias)  # [batch, length, units]
+        plain, _, difference, product = keras.ops.split(self.kernel, 4, axis=0)
+        hidden = keras.ops.relu(keras.ops.matmul(rows, plain + difference)
+                                + keras.ops.matmul(rows * candidate, product) + of_candidate)
         for layer in self.upper:
             hidden = layer(hidden)
-        weights = keras.ops.where(keras.ops.expand_dims(mask, 2), self.last(hidden), 0)  # [batch, length, 1]
-        return keras.ops.sum(weights * rows, axis=1)
+        return self.last(hidden)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": list(self.hidden), "seed": self.seed}

@@ -60,7 +60,7 @@ class Probe:
 def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:
     """ID space -> int64 [rows]: how many training impressions have an id of this row."""
     spaces = (USER_ROW, ITEM_ROW)
-    batches = evaluation_batches(dataset, "impressions/train", batch_size=2**16, columns=spaces)
+    batches = evaluation_batches(dataset, "impressions/train", batch_size=BATCH_SIZE, columns=spaces)
     counted = [{space: np.bincount(batch[space], minlength=dataset.rows(space)) for space in spaces}
                for batch in batches.as_numpy_iterator()]
     return {space: np.sum([counts[space] for counts in counted], axis=0) for space in spaces}

@@ -37,19 +37,25 @@ class Ranker(tf.Module):
         signature = {row.column: tf.TensorSpec([None, row.length] if row.length else [None], tf.int64)
                      for row in inputs.rows}
         signature |= {name: tf.TensorSpec([None], tf.float32) for name in inputs.numeric}
-        self._probabilities = tf.function(lambda batch: tf.sigmoid(self.logits(batch)), input_signature=[signature])
+        self._probabilities = tf.function(lambda batch: tf.sigmoid(self.logits(batch)), input_signature=[signature],
+                                          autograph=False)
 
-    def gather(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def gather(self, batch: Mapping[str, tf.Tensor], ids: Mapping[str, tf.Tensor] | None = None
+               ) -> dict[str, tf.Tensor]:
         """Rows of each input: ``{name: float32 [batch, dim]}``, or [batch, length, dim] of a padded column.
 
-        Padding is shown row 0, which a mask must hide.
+        Padding is shown row 0, which a mask must hide. Of inputs that have ``ids``, the rows of these: [n, dim].
         """
-        return {row.name: self.tables[row.table].gather(tf.maximum(batch[row.column], 0) if row.length
-                                                        else batch[row.column]) for row in self.inputs.rows}
+        shown = {row.name: tf.maximum(batch[row.column], 0) if row.length else batch[row.column]
+                 for row in self.inputs.rows} | dict(ids or {})
+        return {row.name: self.tables[row.table].gather(shown[row.name]) for row in self.inputs.rows}
 
     def logits_from_rows(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
-                         training: bool = False, sides: Sequence[Sequence[str]] | None = None) -> tf.Tensor:
+                         training: bool = False, sides: Sequence[Sequence[str]] | None = None,
+                         owners: Mapping[str, tf.Tensor] | None = None) -> tf.Tensor:
         """float32 [batch, heads] logits of gathered rows and the batch's other columns.
+
+        Inputs with ``owners``, see ``RankingNetwork.call``, come without padding.
 
         With ``sides``, see ``RankingNetwork.call``, rows may be those of one user for all items.
         """
@@ -59,8 +65,9 @@ class Ranker(tf.Module):
         if self.inputs.numeric:
             columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
-        masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows if row.length}
-        return self.network(features, masks, training=training, sides=sides)
+        masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows
+                 if row.length and row.name not in (owners or {})}
+        return self.network(features, masks, training=training, sides=sides, owners=owners)
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32 [batch, heads] logits."""

@@ -60,7 +60,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       it; ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
 
     Raises:
-      UserError: the output exists, checkpoints of another run lie beside it, the arm is unknown, lacks its embeddings
+      UserError: the output exists, another process trains into it, checkpoints of another run lie beside it, the arm is
+        unknown, lacks its embeddings
         or gets foreign ones, the batch does not fit the data or the devices, the data is damaged, or a loss is not
         finite.
       SystemExit: SIGTERM came (code 143); a checkpoint was written.
@@ -76,7 +77,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
-    with reading(dataset, *IMPRESSION_SPLITS):
+    with checkpoints.alone(), reading(dataset, *IMPRESSION_SPLITS):
         covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
         if is_chief(strategy):
             print_coverage(covered)

@@ -22,6 +22,8 @@ from tfrs_pretrain.ranking.dropout import RowDropout
 from tfrs_pretrain.ranking.inputs import Inputs, RowInput
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 
+BATCH_SIZE = 8192  # larger parts leave the cache, and take twice as long
+
 
 @dataclasses.dataclass(frozen=True)
 class TablePolicy:
@@ -140,7 +142,7 @@ def coverage(dataset: Dataset, split: str) -> dict[str, float]:
     """
     spaces = {USER_ROW: USER_ID, ITEM_ROW: ITEM_ID}
     columns = (*spaces, *spaces.values())
-    batches = list(evaluation_batches(dataset, split, batch_size=2**16, columns=columns).as_numpy_iterator())
+    batches = list(evaluation_batches(dataset, split, batch_size=BATCH_SIZE, columns=columns).as_numpy_iterator())
     shares: dict[str, float] = {}
     both = np.ones(dataset.examples(split), bool)
     for rows, ids in spaces.items():

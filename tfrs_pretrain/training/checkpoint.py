@@ -10,10 +10,13 @@ A checkpoint is a folder that is renamed into place, so a killed writer leaves n
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
+import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,32 @@ class Checkpoints:
 
     def __init__(self, folder: Path, run: dict[str, Any], *, keep: int, writes: bool = True):
         self.folder, self._run, self._keep, self._writes = folder, run, keep, writes
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While the body runs, no other process may train into the same output.
+
+        The system takes the lock from a process that dies. A file system without locks lets everyone in.
+
+        Raises:
+          UserError: another process does, or the folder cannot be made.
+        """
+        if not self._writes:
+            yield
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder, os.O_RDONLY)
+        except OSError as error:
+            raise UserError(f"checkpoints {str(self.folder)!r} cannot be written ({error}): name another output"
+                            ) from error
+        try:
+            _take(lock, self.folder)
+            yield
+        finally:
+            os.close(lock)
+            with contextlib.suppress(OSError):  # it holds checkpoints, or is gone
+                self.folder.rmdir()
 
     @property
     def paths(self) -> list[Path]:
@@ -140,6 +169,16 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
         for leftover in self.folder.glob(".step-*.unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _take(lock: int, folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"another process trains with checkpoints {str(folder)!r}: wait until it is done, or name "
+                        "another output") from error
+    except OSError:
+        return
 
 
 class _DamagedError(Exception):

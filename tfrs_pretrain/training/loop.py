@@ -116,7 +116,7 @@ class _Loop:
     def __init__(self, strategy: tf.distribute.Strategy, step: Callable[[], Step]):
         self._strategy, self._step = strategy, step
         self._names: list[str] = []
-        self._run = tf.function(self._steps)
+        self._run = tf.function(self._steps, autograph=False)  # rewriting all that the step calls takes seconds
 
     def __call__(self, iterator: Any, count: int) -> dict[str, np.ndarray]:
         """name -> float64 [count], one value a step."""
@@ -124,10 +124,12 @@ class _Loop:
         return dict(zip(self._names, values.T, strict=True))
 
     def _steps(self, iterator: Any, count: tf.Tensor) -> tf.Tensor:
-        values = tf.TensorArray(tf.float64, size=count)
-        for index in tf.range(count):
-            scalars = self._strategy.run(self._replica_step, args=(next(iterator),))
-            values = values.write(index, self._combine(scalars))
+        def body(index: tf.Tensor, values: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            scalars = self._strategy.run(self._replica_step, args=(iterator.get_next(),))
+            return index + 1, values.write(index, self._combine(scalars))
+
+        _, values = tf.while_loop(lambda index, _: index < count, body,
+                                  (tf.constant(0), tf.TensorArray(tf.float64, size=count)))
         return values.stack()
 
     def _replica_step(self, batch: Any) -> dict[str, tf.Tensor]:
