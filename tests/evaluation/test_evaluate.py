@@ -145,3 +145,11 @@ def test_mistakes_are_one_line_and_exit_code_two(rankers, arguments, words, tmp_
     assert output == ""
     assert "error: " in errors
     assert words in " ".join(errors.split())
+
+
+def test_labels_of_one_kind_are_said(tmp_path):
+    columns, _ = impressions(rows=50)
+    ranker = write_ranker(tmp_path / "one", columns | {"label": np.ones(50, np.float32)}, np.full(50, 0.4))
+    result = evaluate(ranker, resampling=Resampling(5))
+    assert result["parts"][0]["models"]["model"]["auc"]["value"] is None
+    assert result["notes"] == ["every label is 1: metrics that order impressions, such as AUC, are not defined"]

@@ -73,6 +73,9 @@ def missing_context(predictions: Predictions) -> list[str]:
     notes = []
     if predictions.requests is None:
         notes.append("no recall and NDCG within requests: the dataset was built without schema.request")
+    labels = predictions.labels
+    if len(labels) and labels.min() == labels.max():
+        notes.append(f"every label is {labels[0]:g}: metrics that order impressions, such as AUC, are not defined")
     if not predictions.slicings:
         notes.append("no slices: these predictions were written before predictions held what slices need")
     return notes
