@@ -113,6 +113,25 @@ def test_work_that_can_be_continued_stays_and_what_a_killed_writer_left_goes(exp
     assert pieces(output) == before
 
 
+def test_a_piece_that_is_removed_half_way_does_not_look_finished(experiment, tmp_path, monkeypatch):
+    def killed(folder):
+        (folder / "rows.npy").unlink()
+        raise KeyboardInterrupt
+
+    path, output, plan = experiment
+    before = pieces(output)
+    [lost, _] = rankers(plan, "taught")
+    write(tmp_path, {name: arm for name, arm in ARMS.items() if name != "taught"})
+    with monkeypatch.context() as context:
+        context.setattr(shutil, "rmtree", killed)
+        command(path, output, "--yes")
+    assert len(pieces(output)) == len(before)  # nothing but renamed
+    assert len(before - pieces(output)) == 1
+    assert command(path, output, "--yes").exit_code == 0
+    assert pieces(output) == before - {f"ranker/{piece.name}" for piece in rankers(plan, "taught")}
+    assert not lost.folder(output).exists()
+
+
 def test_a_running_experiment_and_a_wrong_folder_are_left_alone(experiment, tmp_path):
     path, output, _ = experiment
     write(tmp_path, {"scratch": {}})

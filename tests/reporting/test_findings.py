@@ -82,6 +82,9 @@ def test_what_correction_takes_back_is_no_finding():
     assert findings.headline(made) == (
         "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000 (not after correction for 11 "
         "comparisons), with lower log loss")
+    made["comparisons"][0]["log_loss"]["holds"] = False
+    assert findings.headline(made).endswith("comparisons), with lower log loss before correction only")
+    made["comparisons"][0]["log_loss"]["holds"] = True
     assert findings.sentence(made["comparisons"][0]).endswith(
         " Not after correction for the number of comparisons: AUC.")
 

@@ -47,7 +47,12 @@ def prune(path: Path, output: Path, selection: Selection, agrees: Callable[[Sequ
         found = [Leftover(folder, _size(folder)) for folder in folders if not _belongs(folder, needed)]
         if agrees(found):
             for leftover in found:
-                shutil.rmtree(leftover.folder)
+                _remove(leftover.folder)
+
+
+def _remove(folder: Path) -> None:
+    """Renames first: what is killed half-way must not look like a finished piece."""
+    shutil.rmtree(folder.rename(folder.with_name(f".{folder.name.lstrip('.')}.pruned")))
 
 
 def _planned(plan: Plan, output: Path) -> set[Path]:

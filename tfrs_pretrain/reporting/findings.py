@@ -33,9 +33,9 @@ def headline(results: Mapping[str, Any]) -> str:
         sure = entry["log_loss"]["verdict"] in (BETTER, WORSE)
         text = f"{shown} makes no measurable difference to {against}: test AUC {values}"
         return text + (_log_loss_clause(entry) if sure else "")
-    alone = "" if entry["auc"]["holds"] else (
-        f" (not after correction for {results['multiplicity']['families']['baseline']} comparisons)")
-    return f"{shown} ranks {verdict} than {against}: test AUC {values}{alone}{_log_loss_clause(entry)}"
+    lost = (f" (not after correction for {results['multiplicity']['families']['baseline']} comparisons)"
+            if alone(entry["auc"]) else "")
+    return f"{shown} ranks {verdict} than {against}: test AUC {values}{lost}{_log_loss_clause(entry)}"
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
@@ -244,7 +244,8 @@ def _log_loss_clause(entry: Mapping[str, Any]) -> str:
     if loss["value"] is None:
         return ""
     agrees = loss["verdict"] in (SAME, entry["auc"]["verdict"])
-    return f", {'with' if agrees else 'but'} {_direction(loss)} log loss"
+    lost = " before correction only" if alone(loss) else ""
+    return f", {'with' if agrees else 'but'} {_direction(loss)} log loss{lost}"
 
 
 def _direction(change: Mapping[str, Any]) -> str:
