@@ -122,3 +122,7 @@ def test_place_in_a_compressed_file_is_that_of_its_content(tmp_path):
 def test_an_error_elsewhere_passes_unchanged(files):
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), naming_corrupt_files(files):
         raise tf.errors.InvalidArgumentError(None, None, "mine")
+
+
+def test_no_tuner_holds_up_the_end_of_an_epoch(files):
+    assert shuffled_batches(files, 100, seed=1, epoch=1).options().autotune.enabled is False

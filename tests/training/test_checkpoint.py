@@ -115,13 +115,15 @@ def test_two_processes_do_not_train_into_one_output(checkpoints, tmp_path):
     other = Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2)
     follower = Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2, writes=False)
     with checkpoints.alone():
-        saved(checkpoints, 5)
-        with pytest.raises(UserError, match=r"another process trains with checkpoints '.*out.checkpoints': wait"), \
-                other.alone():
-            pass
+        for step in (5, 10):
+            with pytest.raises(UserError, match=r"another process trains with checkpoints '.*out.checkpoints': wait"), \
+                    other.alone():
+                pass
+            assert checkpoints.folder.is_dir()  # though it is empty at first
+            saved(checkpoints, step)
         with follower.alone():  # another worker of the same run
             pass
-        assert len(checkpoints.paths) == 1
+        assert len(checkpoints.paths) == 2
     with other.alone():
         other.remove()
     with checkpoints.alone():  # a run that saves nothing leaves nothing

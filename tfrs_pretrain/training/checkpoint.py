@@ -86,11 +86,13 @@ class Checkpoints:
                             ) from error
         try:
             _take(lock, self.folder)
-            yield
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):  # it holds checkpoints, or is gone
+                    self.folder.rmdir()
         finally:
             os.close(lock)
-            with contextlib.suppress(OSError):  # it holds checkpoints, or is gone
-                self.folder.rmdir()
 
     @property
     def paths(self) -> list[Path]:
