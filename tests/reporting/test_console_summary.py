@@ -14,4 +14,4 @@ def test_each_metric_has_its_own_verdict(tmp_path, capsys, monkeypatch):
     summarise(results, tmp_path)
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "AUC better, log loss not measurable" in said
-    assert "AUC better before correction only, log loss better" in said
+    assert "AUC better (uncorrected), log loss better" in said

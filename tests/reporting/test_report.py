@@ -105,9 +105,9 @@ def test_distilled_arms_are_compared_with_their_twins(tmp_path, results):
 def test_a_verdict_that_correction_takes_back_is_marked_as_such(tmp_path, results):
     results["comparisons"][1]["auc"] |= {"p_corrected": 0.07, "holds": False}
     page = render(tmp_path, results)
-    assert page.row("arm", "warm start distilled served")[5] == "AUC better before correction only, log loss better"
+    assert page.row("arm", "warm start distilled served")[5] == "AUC better (uncorrected), log loss better"
     text = (tmp_path / "report.md").read_text()
-    assert "AUC better before correction only, log loss better" in text
+    assert "AUC better (uncorrected), log loss better" in text
     assert "(not after correction for 2 comparisons)" in text.splitlines()[0]
 
 

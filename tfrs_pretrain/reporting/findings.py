@@ -82,7 +82,7 @@ def verdict_words(entry: Mapping[str, Any] | None) -> str:
 
 def _judgement(change: Mapping[str, Any]) -> str:
     if alone(change):
-        return f"{change['verdict']} before correction only"
+        return f"{change['verdict']} (uncorrected)"
     return "not measurable" if change["verdict"] == SAME else str(change["verdict"])
 
 
@@ -211,7 +211,7 @@ def _correction(many: Mapping[str, Any]) -> str:
     if many["families"]["baseline"] < 2:
         return by_slice
     return (f"As {many['families']['baseline']} arms are compared with the baseline, one of them may look different by "
-            "chance: “before correction only” says that the difference is measurable by itself but not after Holm's "
+            "chance: “uncorrected” says that the difference is measurable by itself but not after Holm's "
             f"correction, which keeps the chance of any such false finding in a metric below 5 %. {by_slice}")
 
 
