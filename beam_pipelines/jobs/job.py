@@ -4,12 +4,12 @@ import argparse
 import dataclasses
 import posixpath
 
-import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_pipelines.sources import TableSource, open_source
 from tfrs_pretrain.config import Config, Source, Window
-from tfrs_pretrain.schema import LABEL, Feature, Schema
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.schema import LABEL, Schema
 
 RESULTS = ".results"
 SPLITS = ("train", "validation", "test")
@@ -106,7 +106,7 @@ class Log:
         """Column to read -> what its values are, see ``text_values.parse``."""
         schema = self.schema
         kinds: dict[str, str] = {self.request: "string"} if self.request else {}
-        kinds |= {feature.source_column: feature_kind(feature) for feature in self.context}
+        kinds |= {feature.source_column: feature.value_type for feature in self.context}
         kinds |= dict.fromkeys(self.labels.values(), "label")
         if self.relations and schema.relation:
             kinds[schema.relation] = "string"
@@ -202,13 +202,3 @@ class Job:
     def path(self, *parts: str) -> str:
         """A path inside the dataset folder."""
         return posixpath.join(self.folder, *parts)
-
-
-def feature_kind(feature: Feature) -> str:
-    """What the values of a feature's column are, see ``text_values.parse``."""
-    return f"{feature.dtype}[{feature.separator or ''}]" if feature.max_values else feature.dtype
-
-
-def arrow_type(dtype: str) -> pa.DataType:
-    """Arrow type of a declared dtype."""
-    return {"int64": pa.int64(), "string": pa.string(), "float32": pa.float32()}[dtype]

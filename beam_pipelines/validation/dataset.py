@@ -18,12 +18,11 @@ from tfrs_pretrain.data.dataset import (
     KIND,
     PAIR_SPLITS,
     VOCABULARY_FOLDER,
-    impression_columns,
-    list_columns,
     pair_columns,
+    record_columns,
 )
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, USER_ROW, Schema
+from tfrs_pretrain.schema import LABEL, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 # Features of more values are counted by band of popularity, as ids are.
@@ -93,11 +92,8 @@ class DescribedDataset:
         if split in PAIR_SPLITS:
             return {name: Expected("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
                     for name, dtype in pair_columns(self.schema).items()}
-        vocabularies = {USER_ROW: "user", ITEM_ROW: "item", HISTORY: "item"} | {
-            feature.name: feature.name for feature in self.schema.features if feature.kind != "numeric"}
-        plain = {name: Expected(dtype, vocabularies.get(name))
-                 for name, dtype in impression_columns(self.schema).items()}
-        plain |= {name: Expected("int64", vocabularies[name], many=True) for name in list_columns(self.schema)}
+        plain = {name: Expected(column.dtype, column.vocabulary, many=column.length is not None)
+                 for name, column in record_columns(self.schema).items()}
         return _blocks(plain) if self.info.get("impressions_format") == "columnar" else plain
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tfrs_pretrain.serving.graph.inputs import CONTEXT, ITEM, RawInput
+from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, RawInput
 from tfrs_pretrain.serving.graph.signatures import CLASSIFY, EMBEDDINGS, EXAMPLES, RANK, REGRESS, SERIALIZED, SIGNATURE
 from tfrs_pretrain.serving.protocol.messages import as_examples, as_log
 
