@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.tables import from_all_replicas
-from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.chunked import Entries
 
 
