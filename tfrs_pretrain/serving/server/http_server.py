@@ -12,9 +12,9 @@ from typing import Any
 
 from tfrs_pretrain.serving.client.errors import HTTP_STATUS
 from tfrs_pretrain.serving.server import rest_api
-from tfrs_pretrain.serving.server.errors import Refused, invalid, refusing
-from tfrs_pretrain.serving.server.limits import Limits
-from tfrs_pretrain.serving.server.manager import ModelManager
+from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument, translated_errors
+from tfrs_pretrain.serving.server.model_manager import ModelManager
+from tfrs_pretrain.serving.server.request_limits import RequestLimits
 
 
 class RestServer(ThreadingHTTPServer):
@@ -23,7 +23,7 @@ class RestServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], manager: ModelManager, limits: Limits):
+    def __init__(self, address: tuple[str, int], manager: ModelManager, limits: RequestLimits):
         self.manager, self.limits = manager, limits
         self._free = threading.BoundedSemaphore(limits.concurrent)
         super().__init__(address, _Handler)
@@ -67,9 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, of: Callable[[], Mapping[str, Any]]) -> None:
         try:
-            with refusing():
+            with translated_errors():
                 status, content = http.HTTPStatus.OK.value, of()
-        except Refused as error:
+        except StatusError as error:
             status, content = HTTP_STATUS[error.code], {"error": error.message}
         body = json.dumps(content).encode()
         self.send_response_only(status, _phrase(status))
@@ -85,14 +85,15 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > self.server.limits.message_bytes:
             self.close_connection = True
-            raise invalid(f"a Content-Length of at most {self.server.limits.message_bytes} is needed, got {length!r}")
+            raise invalid_argument(f"a Content-Length of at most {self.server.limits.message_bytes} is needed, "
+                                   f"got {length!r}")
         try:
             return json.loads(self.rfile.read(int(length)))
         except TimeoutError as error:
             self.close_connection = True
-            raise Refused("DEADLINE_EXCEEDED", f"fewer than {length} bytes came in time") from error
+            raise StatusError("DEADLINE_EXCEEDED", f"fewer than {length} bytes came in time") from error
         except (ValueError, RecursionError) as error:
-            raise invalid(f"JSON parse error: {error}") from error
+            raise invalid_argument(f"JSON parse error: {error}") from error
 
 
 def _phrase(status: int) -> str:

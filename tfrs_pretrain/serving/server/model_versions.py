@@ -8,21 +8,21 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfrs_pretrain.serving.protocol.records import read_logs
-from tfrs_pretrain.serving.protocol.schema import ModelConfig, ModelVersionStatus
-from tfrs_pretrain.serving.server.answers import replay
-from tfrs_pretrain.serving.server.errors import Refused, refusing
-from tfrs_pretrain.serving.server.limits import Limits
-from tfrs_pretrain.serving.server.loaded import CheckedModel
+from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelVersionStatus
+from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
+from tfrs_pretrain.serving.server.checked_model import CheckedModel
+from tfrs_pretrain.serving.server.errors import StatusError, translated_errors
+from tfrs_pretrain.serving.server.inference import replay
+from tfrs_pretrain.serving.server.request_limits import RequestLimits
 from tfrs_pretrain.serving.version_folder import EXTRA, GRAPH, WARMUP
 
 LOGGER = logging.getLogger(__name__)
 State = ModelVersionStatus.State
 
-Status = tuple[int, int, Refused | None]  # number, state, why it failed
+Status = tuple[int, int, StatusError | None]  # number, state, why it failed
 
 
-class _Version:
+class _LoadedVersion:
     """One version with the requests that use it."""
 
     def __init__(self, model: CheckedModel):
@@ -50,17 +50,17 @@ class _Version:
         self.model.close()
 
 
-class Versions:
+class ModelVersions:
     """What is loaded of one model.
 
     ``update`` is called by one thread at a time, the others by any.
     """
 
-    def __init__(self, config: ModelConfig, folder: Path, limits: Limits):
+    def __init__(self, config: ModelConfig, folder: Path, limits: RequestLimits):
         self.config, self.folder, self._limits = config, folder, limits
         self._lock = threading.Lock()
-        self._loaded: dict[int, _Version] = {}
-        self._failed: dict[int, tuple[object, Refused]] = {}
+        self._loaded: dict[int, _LoadedVersion] = {}
+        self._failed: dict[int, tuple[object, StatusError]] = {}
         self._gone: list[int] = []
 
     def use(self, number: int | None) -> tuple[int, contextlib.AbstractContextManager[CheckedModel]]:
@@ -74,7 +74,7 @@ class Versions:
             if chosen in self._loaded:
                 return chosen, self._loaded[chosen].use()
         which = "any version" if number is None else f"version {number}"
-        raise Refused("NOT_FOUND", f"servable not found for request: {which} of model {self.config.name!r}")
+        raise StatusError("NOT_FOUND", f"servable not found for request: {which} of model {self.config.name!r}")
 
     @property
     def available(self) -> list[int]:
@@ -139,9 +139,9 @@ class Versions:
             if number in self._loaded or self._failed.get(number, (None,))[0] == written:
                 return
             try:
-                with refusing():
-                    version = _Version(_warmed_up(CheckedModel(folder, self._limits), folder))
-            except Refused as why:
+                with translated_errors():
+                    version = _LoadedVersion(_warmed_up(CheckedModel(folder, self._limits), folder))
+            except StatusError as why:
                 LOGGER.error("version %d of %s does not load: %s", number, self.config.name, why)
                 with self._lock:
                     self._failed[number] = (written, why)
@@ -156,7 +156,7 @@ class Versions:
 def _warmed_up(model: CheckedModel, folder: Path) -> CheckedModel:
     """The model after the requests that lie beside it; one that fails stops the load, as in TensorFlow Serving."""
     if (folder / EXTRA / WARMUP).is_file():
-        for log in read_logs(folder / EXTRA / WARMUP):
+        for log in read_prediction_logs(folder / EXTRA / WARMUP):
             replay(model, log)
     return model
 

@@ -11,15 +11,15 @@ import numpy as np
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Classify, Client, Predict, Regress
-from tfrs_pretrain.serving.protocol.records import read_logs
-from tfrs_pretrain.serving.protocol.schema import Example, PredictionLog
-from tfrs_pretrain.serving.protocol.tensors import from_proto
+from tfrs_pretrain.serving.protocol.messages import Example, PredictionLog
+from tfrs_pretrain.serving.protocol.tensor_protos import from_proto
+from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
 
 Outputs = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class Replay:
+class GoldenReplay:
     """A request and what the trained model answers.
 
     Attributes:
@@ -37,7 +37,7 @@ class Replay:
         return len(next(iter(self.outputs.values())))
 
 
-def read_golden_requests(path: Path) -> list[Replay]:
+def read_golden_requests(path: Path) -> list[GoldenReplay]:
     """All golden requests of a version, from its ``PredictionLog``s.
 
     Raises:
@@ -45,34 +45,34 @@ def read_golden_requests(path: Path) -> list[Replay]:
     """
     if not path.is_file():
         raise UserError(f"golden requests {str(path)!r} are missing: export the model again")
-    return [_KINDS[log.WhichOneof("log_type")](log) for log in read_logs(path)]
+    return [_KINDS[log.WhichOneof("log_type")](log) for log in read_prediction_logs(path)]
 
 
-def _predict(log: PredictionLog) -> Replay:
+def _predict(log: PredictionLog) -> GoldenReplay:
     request, outputs = log.predict_log.request, log.predict_log.response.outputs
     typed = Predict({name: from_proto(tensor) for name, tensor in request.inputs.items()},
                     request.model_spec.signature_name)
-    return Replay(typed.signature, lambda client: client.predict(typed),
+    return GoldenReplay(typed.signature, lambda client: client.predict(typed),
                          {name: from_proto(tensor) for name, tensor in outputs.items()})
 
 
-def _classify(log: PredictionLog) -> Replay:
+def _classify(log: PredictionLog) -> GoldenReplay:
     request = log.classify_log.request
     typed = Classify(_raw(request.input.example_list.examples), request.model_spec.signature_name)
     expected = [[(each.label, each.score) for each in row.classes]
                 for row in log.classify_log.response.result.classifications]
-    return Replay(typed.signature, lambda client: _classes(client.classify(typed)), _classes(expected))
+    return GoldenReplay(typed.signature, lambda client: _classes(client.classify(typed)), _classes(expected))
 
 
-def _regress(log: PredictionLog) -> Replay:
+def _regress(log: PredictionLog) -> GoldenReplay:
     request = log.regress_log.request
     typed = Regress(_raw(request.input.example_list.examples), request.model_spec.signature_name)
     expected = [each.value for each in log.regress_log.response.result.regressions]
-    return Replay(typed.signature, lambda client: {"outputs": client.regress(typed)},
+    return GoldenReplay(typed.signature, lambda client: {"outputs": client.regress(typed)},
                          {"outputs": np.array(expected, np.float32)})
 
 
-_KINDS: dict[str, Callable[[PredictionLog], Replay]] = {
+_KINDS: dict[str, Callable[[PredictionLog], GoldenReplay]] = {
     "predict_log": _predict, "classify_log": _classify, "regress_log": _regress}
 
 

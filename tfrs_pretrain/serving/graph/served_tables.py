@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-LARGEST_INT8 = 127
+MAX_INT8 = 127
 
 
 class ServedTable(tf.Module):
@@ -46,10 +46,10 @@ class ServedTable(tf.Module):
 def row_scales(rows: np.ndarray) -> np.ndarray:
     """float32 [rows, 1]: what one step of int8 is worth in each row [dim]; 1 in a row of zeros."""
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
-    return np.where(largest > 0, largest / np.float32(LARGEST_INT8), 1).astype(np.float32)
+    return np.where(largest > 0, largest / np.float32(MAX_INT8), 1).astype(np.float32)
 
 
-def as_served(rows: np.ndarray, dtype: str) -> np.ndarray:
+def quantize_dequantize(rows: np.ndarray, dtype: str) -> np.ndarray:
     """float32 [rows, dim] that a table of this dtype gives for the rows."""
     if dtype == "int8":
         scales = row_scales(rows)

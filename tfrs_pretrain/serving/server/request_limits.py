@@ -6,7 +6,7 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """Bounds that keep a hostile client from taking the server with it.
 
     Attributes:
@@ -24,4 +24,4 @@ class Limits:
     idle_seconds: float = 30.0
 
 
-LIMITS = Limits()
+DEFAULT_LIMITS = RequestLimits()

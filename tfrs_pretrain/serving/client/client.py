@@ -8,10 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from tfrs_pretrain.serving.client.examples import to_example
-from tfrs_pretrain.serving.client.requests import Classify, Embed, Model, Predict, PredictExamples, Rank, Regress
-from tfrs_pretrain.serving.client.responses import Metadata, VersionStatus
-from tfrs_pretrain.serving.client.retries import Retries
+from tfrs_pretrain.serving.client.request_types import Classify, Embed, Model, Predict, PredictExamples, Rank, Regress
+from tfrs_pretrain.serving.client.response_types import Metadata, VersionStatus
+from tfrs_pretrain.serving.client.retries import RetryPolicy
+from tfrs_pretrain.serving.client.tf_examples import to_example
 
 Classes = list[list[tuple[str, float]]]
 
@@ -28,9 +28,9 @@ class Client(abc.ABC):
       retries: when to try again.
     """
 
-    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: Retries | None = None):
+    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: RetryPolicy | None = None):
         self.address, self.model, self.timeout = address, model, timeout
-        self.retries = retries or Retries()
+        self.retries = retries or RetryPolicy()
 
     @abc.abstractmethod
     def predict(self, request: Predict) -> dict[str, np.ndarray]:

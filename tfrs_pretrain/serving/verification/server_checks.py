@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tfrs_pretrain.serving.client import Client, Metadata, RequestError, Signature
-from tfrs_pretrain.serving.client.responses import AVAILABLE
-from tfrs_pretrain.serving.verification.golden import Replay
+from tfrs_pretrain.serving.client.response_types import AVAILABLE
+from tfrs_pretrain.serving.verification.golden_replay import GoldenReplay
 
 INTERNAL = "__"  # names of signatures that only the loader calls
 
@@ -61,7 +61,7 @@ def check_metadata(transport: str, client: Client, expected: Metadata) -> Iterat
         yield Check(transport, f"inputs and outputs of {name}", *_first_difference(*words), words[0] == words[1])
 
 
-def check_golden(transport: str, client: Client, golden: Replay, tolerance: float) -> Check:
+def check_golden(transport: str, client: Client, golden: GoldenReplay, tolerance: float) -> Check:
     """The outputs of a golden request, to the tolerance of the export."""
     what, expected = f"golden {golden.signature}", f"the stored outputs ± {tolerance:g}"
     try:

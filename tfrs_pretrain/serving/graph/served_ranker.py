@@ -12,7 +12,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.model.inputs import RowInput
 from tfrs_pretrain.ranking.model.ranker import NUMERIC, SIMILARITY, Ranker, score_names
 from tfrs_pretrain.schema import ITEM_ID, PADDING
-from tfrs_pretrain.serving.graph.examples import parse_examples
+from tfrs_pretrain.serving.graph.example_parsing import parse_examples
 from tfrs_pretrain.serving.graph.inputs import (
     CONTEXT,
     ITEM,
@@ -27,7 +27,7 @@ from tfrs_pretrain.serving.graph.inputs import (
     raw_name,
 )
 from tfrs_pretrain.serving.graph.lookup import make_lookup
-from tfrs_pretrain.serving.graph.tables import ServedTable
+from tfrs_pretrain.serving.graph.served_tables import ServedTable
 from tfrs_pretrain.vocabulary import MISSING
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.serving.protocol.schema import TensorProto, types_pb2
+from tfrs_pretrain.serving.protocol.messages import TensorProto, types_pb2
 
 # dtype of the message -> (numpy's, field that holds the values where there is no tensor_content)
 _KINDS: dict[int, tuple[Any, str]] = {
@@ -16,7 +16,7 @@ _KINDS: dict[int, tuple[Any, str]] = {
     types_pb2.DT_BOOL: (np.dtype(bool), "bool_val"), types_pb2.DT_STRING: (np.dtype(object), "string_val"),
 }
 _DTYPES = {kind: number for number, (kind, _) in _KINDS.items()}
-MOST_ELEMENTS = 1 << 26
+MAX_ELEMENTS = 1 << 26
 
 
 def dtype_name(number: int) -> str:
@@ -68,8 +68,8 @@ def from_proto(message: Any) -> np.ndarray:
     if message.tensor_shape.unknown_rank or min(shape, default=0) < 0 or len(shape) > 8:
         raise ValueError(f"shape {shape} is not that of a tensor")
     size = math.prod(shape)
-    if size > MOST_ELEMENTS:
-        raise ValueError(f"shape {shape} has more than {MOST_ELEMENTS} values")
+    if size > MAX_ELEMENTS:
+        raise ValueError(f"shape {shape} has more than {MAX_ELEMENTS} values")
     if message.tensor_content:
         if kind.hasobject or len(message.tensor_content) != size * kind.itemsize:
             raise ValueError(f"{len(message.tensor_content)} bytes do not fill shape {shape}")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client.examples import Features
+from tfrs_pretrain.serving.client.tf_examples import Features
 
 Columns = Mapping[str, Any]
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.memory import MemoryUse, memory_growth
-from tfrs_pretrain.serving.exporting.requests import GoldenRequest
 from tfrs_pretrain.serving.session import LoadedModel
 
 # In TensorFlow's Python package only: a server has no Python to call.
@@ -21,7 +21,7 @@ PYTHON_OPERATIONS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
 
 
 @dataclasses.dataclass(frozen=True)
-class Answered:
+class AnswerCheck:
     """What a loaded model answered.
 
     Attributes:
@@ -33,7 +33,7 @@ class Answered:
     memory: MemoryUse
 
 
-def check_answers(model: Path, requests: Sequence[GoldenRequest], tolerance: float) -> Answered:
+def check_answers(model: Path, requests: Sequence[GoldenRequest], tolerance: float) -> AnswerCheck:
     """Loads a model as the server does and asks every signature.
 
     Raises:
@@ -51,7 +51,7 @@ def check_answers(model: Path, requests: Sequence[GoldenRequest], tolerance: flo
             of = found[request.signature]
             of.update(requests=of["requests"] + 1, rows=of["rows"] + len(request.rows),
                       largest_difference=max(of["largest_difference"], largest))
-    return Answered(found, memory)
+    return AnswerCheck(found, memory)
 
 
 def check_answer(request: GoldenRequest, answer: Mapping[str, np.ndarray], tolerance: float) -> float:

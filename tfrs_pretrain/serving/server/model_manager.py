@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.protocol.schema import ModelConfig, ModelServerConfig, ModelSpec
-from tfrs_pretrain.serving.server.errors import Refused, invalid
-from tfrs_pretrain.serving.server.limits import LIMITS, Limits
-from tfrs_pretrain.serving.server.loaded import CheckedModel
-from tfrs_pretrain.serving.server.versions import Status, Versions
+from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig, ModelSpec
+from tfrs_pretrain.serving.server.checked_model import CheckedModel
+from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument
+from tfrs_pretrain.serving.server.model_versions import ModelVersions, Status
+from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS, RequestLimits
 
 LOGGER = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class ModelManager:
     """
 
     def __init__(self, config: ModelServerConfig, folder_of: Callable[[ModelConfig], Path],
-                 limits: Limits = LIMITS, read: Callable[[], ModelServerConfig | None] = lambda: None):
+                 limits: RequestLimits = DEFAULT_LIMITS, read: Callable[[], ModelServerConfig | None] = lambda: None):
         self._folder_of, self._limits, self._read = folder_of, limits, read
-        self._models: dict[str, Versions] = {}
+        self._models: dict[str, ModelVersions] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._pending: ModelServerConfig | None = None
         self._lock, self._changing = threading.Lock(), threading.Lock()
@@ -65,7 +65,8 @@ class ModelManager:
         number = self._number(spec)
         found = [status for status in self._versions(spec).statuses() if number in (None, status[0])]
         if not found:
-            raise Refused("NOT_FOUND", f"could not find version {number} of model {spec.name!r}" if number is not None
+            raise StatusError("NOT_FOUND", f"could not find version {number} of model {spec.name!r}"
+                          if number is not None
                           else f"could not find any versions of model {spec.name!r}")
         return found
 
@@ -76,7 +77,7 @@ class ModelManager:
             if self._pending:
                 self.reload(self._pending)
                 self._pending = None
-        except (UserError, Refused) as why:  # one that was read is tried again: what a label names may be there then
+        except (UserError, StatusError) as why:  # tried again: what a label names may be there then
             LOGGER.warning("the configuration is not taken: %s", why)
         with self._changing:
             for versions in self._models.values():
@@ -111,24 +112,25 @@ class ModelManager:
         for versions in self._models.values():
             versions.close()
 
-    def _versions(self, spec: ModelSpec) -> Versions:
+    def _versions(self, spec: ModelSpec) -> ModelVersions:
         if not spec.name:
-            raise invalid("missing ModelSpec.name")
+            raise invalid_argument("missing ModelSpec.name")
         if spec.name not in self._models:
-            raise Refused("NOT_FOUND", f"servable not found for request: model {spec.name!r}")
+            raise StatusError("NOT_FOUND", f"servable not found for request: model {spec.name!r}")
         return self._models[spec.name]
 
     def _number(self, spec: ModelSpec) -> int | None:
         if spec.version_label:
             labels = self._labels.get(spec.name, {})
             if spec.version_label not in labels:
-                raise invalid(f"unrecognized servable version label: {spec.version_label!r} of model {spec.name!r}")
+                raise invalid_argument(f"unrecognized servable version label: {spec.version_label!r} of model "
+                                       f"{spec.name!r}")
             return labels[spec.version_label]
         return int(spec.version.value) if spec.HasField("version") else None
 
     def _take(self, config: ModelServerConfig, *, labels_of_unavailable: bool) -> None:
         asked = {model.name: model for model in config.model_config_list.config}
-        models = {name: self._kept(model) or Versions(model, self._folder_of(model), self._limits)
+        models = {name: self._kept(model) or ModelVersions(model, self._folder_of(model), self._limits)
                   for name, model in asked.items()}
         for name, model in asked.items():
             models[name].load(model)
@@ -144,7 +146,7 @@ class ModelManager:
         for versions in gone:
             versions.close()
 
-    def _kept(self, model: ModelConfig) -> Versions | None:
+    def _kept(self, model: ModelConfig) -> ModelVersions | None:
         versions = self._models.get(model.name)
         return versions if versions and versions.config.base_path == model.base_path else None
 
@@ -152,5 +154,5 @@ class ModelManager:
 def _check_labels(model: ModelConfig, available: list[int]) -> None:
     for label, number in model.version_labels.items():
         if number not in available:
-            raise Refused("FAILED_PRECONDITION", f"label {label!r} of model {model.name!r} names version {number}, "
+            raise StatusError("FAILED_PRECONDITION", f"label {label!r} of model {model.name!r} names version {number}, "
                           "which is not available")

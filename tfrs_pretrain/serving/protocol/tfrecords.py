@@ -8,12 +8,12 @@ from pathlib import Path
 import google_crc32c
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.protocol.schema import PredictionLog
+from tfrs_pretrain.serving.protocol.messages import PredictionLog
 
 _LENGTH, _CHECKSUM = 8, 4
 
 
-def read_logs(path: Path) -> Iterator[PredictionLog]:
+def read_prediction_logs(path: Path) -> Iterator[PredictionLog]:
     """The ``PredictionLog``s of a file, in order.
 
     Raises:

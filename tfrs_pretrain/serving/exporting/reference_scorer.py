@@ -14,7 +14,7 @@ from tfrs_pretrain.serving.graph.inputs import is_latest, raw_name
 from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING, Vocabulary
 
 
-class TrainedModel:
+class ReferenceScorer:
     """A ranker with the vocabularies of the dataset that it was trained on.
 
     Args:

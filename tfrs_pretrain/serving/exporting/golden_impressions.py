@@ -15,7 +15,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
 from tfrs_pretrain.schema import KEY
 from tfrs_pretrain.serving.graph.inputs import RawInput, raw_inputs
-from tfrs_pretrain.serving.graph.signatures import SIGNATURE
+from tfrs_pretrain.serving.protocol.signature_names import SERVING_DEFAULT
 from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
 
 SPLIT = "impressions/validation"
@@ -23,7 +23,7 @@ BATCH_SIZE = 8192
 
 
 @dataclasses.dataclass(frozen=True)
-class Golden:
+class GoldenImpressions:
     """Requests and the scores expected for them.
 
     Attributes:
@@ -44,12 +44,12 @@ class Golden:
         """
         columns = {name: values.tolist() for name, values in self.inputs.items()}
         instances = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        content = {"signature_name": SIGNATURE, "instances": instances,
+        content = {"signature_name": SERVING_DEFAULT, "instances": instances,
                    "outputs": {name: values.tolist() for name, values in self.scores.items()}}
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def read_golden(dataset: Dataset, ranker: Ranker) -> Golden:
+def read_golden_impressions(dataset: Dataset, ranker: Ranker) -> GoldenImpressions:
     """The dataset's golden impressions: raw values from its raw copy, scores from its records.
 
     The two took different ways from the log, so a served model that gives the same scores reads raw values as the
@@ -71,7 +71,7 @@ def read_golden(dataset: Dataset, ranker: Ranker) -> Golden:
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"golden impressions {str(path)!r} cannot be read ({' '.join(str(error).split())}): "
                         "build the dataset again") from error
-    return Golden(keys, inputs, _trained_scores(dataset, ranker, keys))
+    return GoldenImpressions(keys, inputs, _trained_scores(dataset, ranker, keys))
 
 
 def _plain(values: pa.ChunkedArray, dtype: str) -> np.ndarray:

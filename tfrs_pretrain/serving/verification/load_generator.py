@@ -14,15 +14,15 @@ import numpy as np
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, RequestError
-from tfrs_pretrain.serving.verification.checks import largest_difference
-from tfrs_pretrain.serving.verification.golden import Replay
+from tfrs_pretrain.serving.verification.golden_replay import GoldenReplay
+from tfrs_pretrain.serving.verification.server_checks import largest_difference
 
-MOST_CLIENTS, MOST_REQUESTS = 128, 1_000_000
+MAX_CLIENTS, MAX_REQUESTS = 128, 1_000_000
 PERCENTILES = (50, 95, 99)
 
 
 @dataclasses.dataclass(frozen=True)
-class Load:
+class LoadSpec:
     """How much is asked.
 
     Attributes:
@@ -36,14 +36,15 @@ class Load:
     max_qps: float | None = None
 
     def __post_init__(self) -> None:
-        if not (0 <= self.requests <= MOST_REQUESTS and 1 <= self.concurrency <= MOST_CLIENTS):
+        if not (0 <= self.requests <= MAX_REQUESTS and 1 <= self.concurrency <= MAX_CLIENTS):
             raise UserError(f"load of {self.requests} requests by {self.concurrency} clients: expected up to "
-                            f"{MOST_REQUESTS} requests and 1 to {MOST_CLIENTS} clients")
+                            f"{MAX_REQUESTS} requests and 1 to {MAX_CLIENTS} clients")
         if self.max_qps is not None and self.max_qps <= 0:
             raise UserError(f"load of at most {self.max_qps:g} requests a second: expected more than 0")
 
 
-def measure(connect: Callable[[], Client], golden: Replay, load: Load, tolerance: float) -> dict[str, Any]:
+def measure_load(connect: Callable[[], Client], golden: GoldenReplay, load: LoadSpec, tolerance: float
+                 ) -> dict[str, Any]:
     """JSON: latencies in milliseconds, requests a second, failures by code, answers that differ.
 
     Args:
@@ -80,7 +81,7 @@ def measure(connect: Callable[[], Client], golden: Replay, load: Load, tolerance
             "requests_per_second": len(seconds) / elapsed, "failures": dict(failures)}
 
 
-def _ask(client: Client, golden: Replay, tolerance: float) -> str | None:
+def _ask(client: Client, golden: GoldenReplay, tolerance: float) -> str | None:
     try:
         difference = largest_difference(golden.outputs, golden.ask(client))
     except RequestError as error:

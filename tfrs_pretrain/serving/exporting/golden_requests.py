@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
-from tfrs_pretrain.serving.exporting.golden import Golden
-from tfrs_pretrain.serving.exporting.trained import TrainedModel
+from tfrs_pretrain.serving.exporting.golden_impressions import GoldenImpressions
+from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
+from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.graph.inputs import CONTEXT, USER, RawInput
-from tfrs_pretrain.serving.graph.signatures import (
+from tfrs_pretrain.serving.graph.signatures import EMBEDDINGS
+from tfrs_pretrain.serving.protocol.signature_names import (
     CLASSIFY,
-    EMBEDDINGS,
-    EXAMPLES,
+    PREDICT_EXAMPLES,
     RANK,
     REGRESS,
-    SERIALIZED,
-    SIGNATURE,
+    SERIALIZED_EXAMPLES,
+    SERVING_DEFAULT,
 )
-from tfrs_pretrain.serving.protocol.messages import as_examples
 from tfrs_pretrain.vocabulary import MISSING
 
 # Impressions that are also asked for with unknown, missing and too many values, and users whose candidates are ranked.
@@ -45,8 +45,8 @@ class GoldenRequest:
     rows: Sequence[str]
 
 
-def golden_requests(golden: Golden, trained: TrainedModel, inputs: Mapping[str, RawInput], classes: Sequence[str]
-                    ) -> list[GoldenRequest]:
+def golden_requests(golden: GoldenImpressions, trained: ReferenceScorer, inputs: Mapping[str, RawInput],
+                    classes: Sequence[str]) -> list[GoldenRequest]:
     """Requests to every signature: held-out impressions, and variants with unknown, missing and too many values.
 
     Args:
@@ -75,16 +75,17 @@ def _pointwise(raw: dict[str, np.ndarray], scores: dict[str, np.ndarray], about:
                inputs: Mapping[str, RawInput], classes: Sequence[str]) -> list[GoldenRequest]:
     """The same impressions as feature tensors and as tf.Examples."""
     main, *_ = scores.values()
-    serialized = {SERIALIZED: as_examples(raw, inputs)}
+    serialized = {SERIALIZED_EXAMPLES: serialize_examples(raw, inputs)}
     classified = {"classes": np.array([list(classes)] * len(about), object),
                   "scores": np.stack(list(scores.values()), axis=1)}
-    return [GoldenRequest(SIGNATURE, raw, scores, about), GoldenRequest(EXAMPLES, serialized, scores, about),
+    return [GoldenRequest(SERVING_DEFAULT, raw, scores, about),
+            GoldenRequest(PREDICT_EXAMPLES, serialized, scores, about),
             GoldenRequest(CLASSIFY, serialized, classified, about),
             GoldenRequest(REGRESS, serialized, {"outputs": main}, about)]
 
 
-def _ranked(golden: Golden, trained: TrainedModel, inputs: Mapping[str, RawInput], about: Sequence[str], place: int,
-            count: int) -> GoldenRequest:
+def _ranked(golden: GoldenImpressions, trained: ReferenceScorer, inputs: Mapping[str, RawInput], about: Sequence[str],
+            place: int, count: int) -> GoldenRequest:
     """The user of one impression and the items of the first ``count``, in its context or, of the first user, theirs."""
     ours = (USER, CONTEXT) if place else (USER,)
     sent = {name: golden.inputs[name][place:place + 1] if of.side in ours else golden.inputs[name][:count]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrs_pretrain.serving.graph.signatures import SIGNATURE
-from tfrs_pretrain.serving.protocol.schema import (
+from tfrs_pretrain.serving.protocol.messages import (
     ClassificationRequest,
     ClassificationResponse,
     Input,
@@ -17,9 +16,10 @@ from tfrs_pretrain.serving.protocol.schema import (
     RegressionRequest,
     RegressionResponse,
 )
-from tfrs_pretrain.serving.protocol.tensors import from_proto, to_proto
-from tfrs_pretrain.serving.server.errors import Refused, invalid
-from tfrs_pretrain.serving.server.loaded import METHODS, CheckedModel
+from tfrs_pretrain.serving.protocol.signature_names import METHODS, SERVING_DEFAULT
+from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
+from tfrs_pretrain.serving.server.checked_model import CheckedModel
+from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument
 
 
 def predict(model: CheckedModel, request: PredictRequest) -> PredictResponse:
@@ -37,10 +37,11 @@ def predict_tensors(model: CheckedModel, request: PredictRequest) -> dict[str, n
         try:
             inputs[name] = from_proto(tensor)
         except ValueError as error:
-            raise invalid(f"input {name!r}: {error}") from error
+            raise invalid_argument(f"input {name!r}: {error}") from error
     if request.model_spec.signature_name not in ("", *model.signatures):
         # The one place where TensorFlow Serving has another code for it.
-        raise Refused("FAILED_PRECONDITION", f"serving signature key {request.model_spec.signature_name!r} not found")
+        raise StatusError("FAILED_PRECONDITION", f"serving signature key {request.model_spec.signature_name!r} "
+                          "not found")
     return model.run(model.signature(request.model_spec.signature_name), inputs, request.output_filter)
 
 
@@ -74,11 +75,11 @@ def multi_inference(model: CheckedModel, request: MultiInferenceRequest) -> Mult
     response = MultiInferenceResponse()
     for task in request.tasks:
         if task.model_spec.name != name:
-            raise invalid("all ModelSpecs in a MultiInferenceRequest must access the same model name")
+            raise invalid_argument("all ModelSpecs in a MultiInferenceRequest must access the same model name")
         if task.method_name not in METHODS.values():
-            raise Refused("UNIMPLEMENTED", f"unsupported signature method_name: {task.method_name}")
-        if (signature := task.model_spec.signature_name or SIGNATURE) in asked:
-            raise invalid(f"duplicate evaluation of signature: {signature}")
+            raise StatusError("UNIMPLEMENTED", f"unsupported signature method_name: {task.method_name}")
+        if (signature := task.model_spec.signature_name or SERVING_DEFAULT) in asked:
+            raise invalid_argument(f"duplicate evaluation of signature: {signature}")
         asked.add(signature)
         given, result = {"model_spec": task.model_spec, "input": request.input}, response.results.add()
         if task.method_name == METHODS["classify"]:
@@ -97,7 +98,7 @@ def serialized_examples(given: Input) -> list[bytes]:
     kind = given.WhichOneof("kind")
     several = getattr(given, kind) if kind else None
     if not several or not several.examples:
-        raise invalid("input is empty: expected at least one example")
+        raise invalid_argument("input is empty: expected at least one example")
     context = several.context.SerializeToString() if kind == "example_list_with_context" else b""
     # A message that follows another replaces the features that both have: the example's own value stands.
     return [context + example.SerializeToString() for example in several.examples]
@@ -115,7 +116,7 @@ def replay(model: CheckedModel, log: PredictionLog) -> None:
     elif kind == "multi_inference_log":
         multi_inference(model, log.multi_inference_log.request)
     else:
-        raise Refused("UNIMPLEMENTED", f"warm-up record of kind {kind!r}")
+        raise StatusError("UNIMPLEMENTED", f"warm-up record of kind {kind!r}")
 
 
 def _classes(found: dict[str, np.ndarray], row: int) -> list[tuple[str, float]]:

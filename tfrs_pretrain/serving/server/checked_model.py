@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.serving.graph.signatures import SERIALIZED, SIGNATURE
-from tfrs_pretrain.serving.server.errors import invalid
-from tfrs_pretrain.serving.server.limits import Limits
+from tfrs_pretrain.serving.protocol.signature_names import METHODS, SERIALIZED_EXAMPLES, SERVING_DEFAULT
+from tfrs_pretrain.serving.server.errors import invalid_argument
+from tfrs_pretrain.serving.server.request_limits import RequestLimits
 from tfrs_pretrain.serving.session import LoadedModel
-
-METHODS = {name: f"tensorflow/serving/{name}" for name in ("classify", "regress")}
 
 
 class CheckedModel:
@@ -28,7 +26,7 @@ class CheckedModel:
       signatures: ``SignatureDef`` by name.
     """
 
-    def __init__(self, folder: Path, limits: Limits):
+    def __init__(self, folder: Path, limits: RequestLimits):
         self._limits, self._loaded = limits, LoadedModel(folder)
         self.signatures: Mapping[str, Any] = self._loaded.signatures
 
@@ -38,12 +36,12 @@ class CheckedModel:
         Raises:
           Refused: there is none, or it is for another method.
         """
-        name = name or SIGNATURE
+        name = name or SERVING_DEFAULT
         if name not in self.signatures:
-            raise invalid(f"serving signature name: {name!r} not found in signature def")
+            raise invalid_argument(f"serving signature name: {name!r} not found in signature def")
         came = self.signatures[name].method_name
         if method and came != METHODS[method]:
-            raise invalid(f"signature {name!r} has method {came!r}, expected {METHODS[method]!r}")
+            raise invalid_argument(f"signature {name!r} has method {came!r}, expected {METHODS[method]!r}")
         return name
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Iterable[str] = ()
@@ -58,10 +56,10 @@ class CheckedModel:
         self._check(of.inputs, inputs)
         wanted = list(outputs) or list(of.outputs)
         if len(set(wanted)) < len(wanted):
-            raise invalid(f"duplicate output tensor alias in {wanted}")
+            raise invalid_argument(f"duplicate output tensor alias in {wanted}")
         for name in wanted:
             if name not in of.outputs:
-                raise invalid(f"output {name!r} is not one of the signature's {sorted(of.outputs)}")
+                raise invalid_argument(f"output {name!r} is not one of the signature's {sorted(of.outputs)}")
         found = self._loaded.run(signature, inputs)
         return {name: found[name] for name in wanted}
 
@@ -69,7 +67,7 @@ class CheckedModel:
         """The same for a signature whose input is serialized ``tf.Example``s."""
         examples = np.empty(len(serialized), object)
         examples[:] = serialized
-        return self.run(signature, {SERIALIZED: examples})
+        return self.run(signature, {SERIALIZED_EXAMPLES: examples})
 
     def close(self) -> None:
         """Frees the tables; requests must have ended."""
@@ -78,19 +76,20 @@ class CheckedModel:
     def _check(self, expected: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> None:
         extra, missing = sorted(inputs.keys() - expected.keys()), sorted(expected.keys() - inputs.keys())
         if extra or missing:
-            raise invalid(f"input size does not match signature: {len(inputs)}!={len(expected)}. "
+            raise invalid_argument(f"input size does not match signature: {len(inputs)}!={len(expected)}. "
                           f"Sent extra: {extra}. Missing but required: {missing}.")
         for name, info in expected.items():
             values, dtype = inputs[name], tf.as_dtype(info.dtype)
             if values.dtype != dtype.as_numpy_dtype:
                 came = "string" if values.dtype == object else values.dtype.name
-                raise invalid(f"input {name!r} expects {dtype.name} but {came} is provided")
+                raise invalid_argument(f"input {name!r} expects {dtype.name} but {came} is provided")
             shape = [dim.size for dim in info.tensor_shape.dim]
             if not info.tensor_shape.unknown_rank and not _fits(values.shape, shape):
-                raise invalid(f"input {name!r} has shape {list(values.shape)}, expected "
+                raise invalid_argument(f"input {name!r} has shape {list(values.shape)}, expected "
                               f"{[None if size < 0 else size for size in shape]}")
             if values.shape and len(values) > self._limits.batch:
-                raise invalid(f"input {name!r} has a batch of {len(values)}, at most {self._limits.batch} are taken")
+                raise invalid_argument(f"input {name!r} has a batch of {len(values)}, at most "
+                                       f"{self._limits.batch} are taken")
 
 
 def _fits(shape: tuple[int, ...], expected: list[int]) -> bool:

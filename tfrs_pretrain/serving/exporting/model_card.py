@@ -21,7 +21,7 @@ SHOWN = {"auc": "AUC", "log_loss": "log loss", "gauc": "GAUC", "calibration": "c
 INTENDED_USE = (
     "Orders the items that a candidate generator offers one user, by the probability of an engagement. It answers for "
     "the users, items and surfaces of the log that it was trained on.")
-LIMITS = (
+DEFAULT_LIMITS = (
     "Unknown ids share rows by hash, unknown values of a feature too: their scores know only the other inputs.",
     "It learnt from impressions that an earlier system chose to show; what that system never showed it cannot judge.",
     "The metrics describe the window that they name. Behaviour drifts; judge it again on newer impressions.",
@@ -43,7 +43,7 @@ def model_card(manifest: dict[str, Any], ranker: dict[str, Any], folder: Path) -
     split = "test" if "test" in ranker["metrics"] else "validation"
     return {
         "name": manifest["name"], "arm": manifest["arm"], "code_version": ranker["code_version"],
-        "intended_use": INTENDED_USE, "limits": list(LIMITS), "windows": manifest["windows"],
+        "intended_use": INTENDED_USE, "limits": list(DEFAULT_LIMITS), "windows": manifest["windows"],
         "inputs": manifest["inputs"], "labels": manifest["classes"], "transfer": ranker["transfer"],
         "judged": {"split": split, "rows": "as trained, before any quantization of tables", "unit": "user",
                    "replicates": RESAMPLING.replicates, "confidence": RESAMPLING.confidence,
