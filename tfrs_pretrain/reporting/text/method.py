@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrs_pretrain.reporting.formats import count, share
+from tfrs_pretrain.reporting.text.formats import count, share
 
 AUC = (
     "Exact, ties counted half, over all test impressions of all users together. It judges the order, not the "

@@ -8,8 +8,8 @@ from typing import Any
 
 from tfrs_pretrain.evaluation.seeds import t_quantile
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE
-from tfrs_pretrain.reporting.curves import mean_curve, stage_one_label
-from tfrs_pretrain.reporting.formats import DASH, capital, metric_name, number, signed, words
+from tfrs_pretrain.reporting.text.curves import mean_curve, stage_one_label
+from tfrs_pretrain.reporting.text.formats import DASH, capital, metric_name, number, signed, words
 
 # More comparisons than this are grouped by what they found, and no more of a group than that are named.
 SINGLE, LISTED = 4, 8

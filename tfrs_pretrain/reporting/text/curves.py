@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.reporting.formats import setting_words
+from tfrs_pretrain.reporting.text.formats import setting_words
 
 
 def mean_curve(runs: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[int, float]]:
