@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from beam_pipelines.validation.dataset import DescribedDataset
-from beam_pipelines.validation.drift import Histogram, category_stability, float_stability, kolmogorov_smirnov
+from beam_pipelines.validation.drift_metrics import Histogram, categorical_psi, kolmogorov_smirnov, numeric_psi
 from beam_pipelines.validation.thresholds import Measurement
 
 Statistics = dict[str, dict[str, Any]]
@@ -73,7 +73,7 @@ def drift(dataset: DescribedDataset, split: str, found: dict[str, Any], referenc
             yield Measurement("max_oov_shift", abs(oov_share(column) - oov_share(other)), split, name)
             counts, reference_counts = _values(dataset, vocabulary, column), _values(reference, vocabulary, other)
             if counts is not None and reference_counts is not None:
-                yield Measurement("max_psi", category_stability(counts, reference_counts), split, name)
+                yield Measurement("max_psi", categorical_psi(counts, reference_counts), split, name)
 
 
 def _numeric(dataset: DescribedDataset, split: str, name: str, column: dict[str, Any], other: dict[str, Any]
@@ -86,7 +86,7 @@ def _numeric(dataset: DescribedDataset, split: str, name: str, column: dict[str,
     yield Measurement("max_missing_shift", missing, split, name)
     yield Measurement("max_mean_shift", abs(column["mean"] - other["mean"]) / other["std"], split, name)
     yield Measurement("max_std_shift", abs(math.log(column["std"] / other["std"])), split, name)
-    yield Measurement("max_psi", float_stability(own, theirs), split, name)
+    yield Measurement("max_psi", numeric_psi(own, theirs), split, name)
     yield Measurement("max_ks", kolmogorov_smirnov(own, theirs), split, name)
 
 

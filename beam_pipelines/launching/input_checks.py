@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_pipelines.jobs.job import Job, Log
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.text_values import is_text
-from beam_pipelines.transforms.side_tables import SIDES, read_side_table
+from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Feature, IdSpace
 
@@ -15,7 +16,7 @@ from tfrs_pretrain.schema import Feature, IdSpace
 Expectations = dict[str, tuple[str, Callable[[pa.DataType], bool]]]
 
 
-def check_inputs(job: Job, logs: Iterable[Log]) -> None:
+def check_inputs(job: Job, logs: Iterable[LogSpec]) -> None:
     """Checks that every table that the logs need is there and every needed column has the right type.
 
     Raises:
@@ -27,7 +28,7 @@ def check_inputs(job: Job, logs: Iterable[Log]) -> None:
         names.add(log.name)
     if "history" in names:
         check_times(job)
-    for table in SIDES:
+    for table in SIDE_TABLES:
         # Side features are of impressions.
         if "impressions" in names and job.features(table):
             space = job.schema.id_spaces[table.removesuffix("s")]
@@ -35,7 +36,7 @@ def check_inputs(job: Job, logs: Iterable[Log]) -> None:
             check_unique(job, table, space)
 
 
-def log_columns(log: Log) -> Expectations:
+def log_columns(log: LogSpec) -> Expectations:
     """What the columns of a log must be."""
     schema = log.schema
     expected: Expectations = {
@@ -44,7 +45,7 @@ def log_columns(log: Log) -> Expectations:
         schema.time: ("integer, date or timestamp", lambda kind: _is_integer(kind) or _is_temporal(kind)),
     }
     if log.windows:
-        expected[schema.window] = (("date or timestamp (the windows are dates)", _is_temporal) if log.temporal
+        expected[schema.window] = (("date or timestamp (the windows are dates)", _is_temporal) if log.has_date_windows
                                    else ("integer (the windows are integers)", _is_integer))
     if log.relations and schema.relation:
         expected[schema.relation] = ("string or integer", lambda kind: is_text(kind) or _is_integer(kind))
@@ -53,7 +54,7 @@ def log_columns(log: Log) -> Expectations:
                                  lambda kind: is_text(kind) or _is_integer(kind) or _is_temporal(kind))
     for column in log.labels.values():
         expected[column] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
-    return expected | _feature_types(log.context)
+    return expected | _feature_types(log.context_features)
 
 
 def check_columns(job: Job, table: str, expected: Expectations) -> None:
@@ -81,7 +82,7 @@ def check_times(job: Job) -> None:
                         "both as timestamps or both as integers")
 
 
-def _sort(log: Log, types: dict[str, pa.DataType | None] | None) -> str:
+def _sort(log: LogSpec, types: dict[str, pa.DataType | None] | None) -> str:
     kind = (types or {}).get(log.schema.time)
     if kind is None:
         return log.time

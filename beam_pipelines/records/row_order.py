@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 HASH = "@hash"
 
 
-def in_order(rows: pa.Table) -> pa.Table:
+def sort_rows(rows: pa.Table) -> pa.Table:
     """Rows by hash; rows of equal hash by their other columns, in the table's column order."""
     # A list is decided by the other columns, and has no order.
     others = [field.name for field in rows.schema if field.name != HASH and not pa.types.is_list(field.type)]
@@ -44,7 +44,7 @@ class SmallestHashes(beam.CombineFn):
 
     def _smallest(self, tables: list[pa.Table | None]) -> pa.Table | None:
         filled = [table for table in tables if table is not None]
-        return in_order(pa.concat_tables(filled)).slice(0, self._limit).combine_chunks() if filled else None
+        return sort_rows(pa.concat_tables(filled)).slice(0, self._limit).combine_chunks() if filled else None
 
 
 def plain(table: pa.Table) -> pa.Table:

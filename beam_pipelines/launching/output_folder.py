@@ -13,13 +13,13 @@ from typing import Any
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.jobs.job import RESULTS
+from beam_pipelines.jobs.job import RESULTS_FOLDER
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
-from beam_pipelines.records.files import written_whole
+from beam_pipelines.records.files import atomic_write
 from tfrs_pretrain.artifacts import DATASET_INFO, manifest_text
 from tfrs_pretrain.errors import UserError
 
-MARKER = "unfinished"
+UNFINISHED_MARKER = "unfinished"
 
 
 @contextlib.contextmanager
@@ -31,14 +31,15 @@ def output_folder(folder: str, *, overwrite: bool) -> Iterator[None]:
     """
     refuse_finished(folder, overwrite=overwrite)
     _clean(folder, list_files(folder))
-    with written_whole(posixpath.join(folder, MARKER)) as file:
+    with atomic_write(posixpath.join(folder, UNFINISHED_MARKER)) as file:
         file.write(b"A job is writing here, or did not finish.\n")
     try:
         yield
     except UserError:
         files = list_files(folder)
         rejected = [path for path in files if path.startswith(f"{REJECTED_FOLDER}/")]
-        _clean(folder, [path for path in files if path not in rejected and not (rejected and path == MARKER)])
+        retained = {*rejected, UNFINISHED_MARKER} if rejected else set()
+        _clean(folder, [path for path in files if path not in retained])
         raise
 
 
@@ -47,13 +48,13 @@ def refuse_finished(folder: str, *, overwrite: bool) -> None:
     if "://" not in folder and Path(folder).is_file():
         raise UserError(f"output {folder!r} is a file: name a folder")
     files = list_files(folder)
-    if overwrite or not files or (MARKER in files and DATASET_INFO not in files):
+    if overwrite or not files or (UNFINISHED_MARKER in files and DATASET_INFO not in files):
         return
     came = "holds a finished dataset" if DATASET_INFO in files else "is not empty"
     raise UserError(f"output folder {folder!r} {came}: pass --overwrite to replace it, or name another")
 
 
-def refuse_inputs(folder: str, inputs: Iterable[str]) -> None:
+def refuse_overwriting_inputs(folder: str, inputs: Iterable[str]) -> None:
     """Raises UserError where the folder holds something that is to be read: overwriting would delete it first."""
     for path in inputs:
         if _place(path).is_relative_to(_place(folder)):
@@ -64,20 +65,20 @@ def _place(path: str) -> PurePath:
     return PurePath(path) if "://" in path else Path(path).resolve()
 
 
-def refuse_not_begun(folder: str) -> None:
+def require_unfinished(folder: str) -> None:
     """Raises UserError where no job that is still to be finished has written."""
     files = list_files(folder)
-    if DATASET_INFO in files or MARKER not in files:
+    if DATASET_INFO in files or UNFINISHED_MARKER not in files:
         raise UserError(f"output folder {folder!r} holds no unfinished job: --finish follows a job that was launched "
                         "from a template, with the same arguments")
 
 
 def finish(folder: str, kind: str, info: dict[str, Any]) -> None:
     """Removes what the jobs told each other and writes the manifest, last."""
-    _clean(folder, [path for path in list_files(folder) if path.startswith(f"{RESULTS}/")])
-    with written_whole(posixpath.join(folder, DATASET_INFO)) as file:
+    _clean(folder, [path for path in list_files(folder) if path.startswith(f"{RESULTS_FOLDER}/")])
+    with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
         file.write(manifest_text(kind, info).encode())
-    _clean(folder, [MARKER])
+    _clean(folder, [UNFINISHED_MARKER])
 
 
 def list_files(folder: str) -> list[str]:

@@ -4,20 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from beam_pipelines.jobs.job import RESULTS, Job, Log
+from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.records.files import read_json
-from beam_pipelines.records.shards import splits_summary
+from beam_pipelines.records.shards import summarize_splits
 from beam_pipelines.transforms.vocabularies import Vocabularies, vocabulary_info
 from tfrs_pretrain.data.dataset import pair_columns
 from tfrs_pretrain.errors import UserError
 
 
-def rows_read(job: Job, log: Log) -> int:
+def num_rows_read(job: Job, log: LogSpec) -> int:
     """Rows of a log, once its account is written."""
-    return int(read_json(job.path(RESULTS, f"account-{log.name}.json"))["read"])
+    return int(read_json(job.path(RESULTS_FOLDER, f"account-{log.name}.json"))["read"])
 
 
-def check_windows(job: Job, log: Log) -> None:
+def check_windows(job: Job, log: LogSpec) -> None:
     """Checks that each window holds rows, once the account is written.
 
     Raises:
@@ -39,10 +40,10 @@ def _found(account: dict[str, Any], temporal: bool) -> str:
 
 def dataset_info(job: Job) -> dict[str, Any]:
     """Everything the manifest of a dataset says; equal inputs and configuration give equal content."""
-    return joined_info(vocabularies_info(job), pairs_info(job), impressions_info(job))
+    return merge_infos(vocabularies_info(job), pairs_info(job), impressions_info(job))
 
 
-def joined_info(*parts: dict[str, Any]) -> dict[str, Any]:
+def merge_infos(*parts: dict[str, Any]) -> dict[str, Any]:
     """What the manifest of a dataset says, from those of its parts."""
     sections: dict[str, Any] = {name: {key: value for part in parts for key, value in part.get(name, {}).items()}
                                 for name in ("counts", "splits")}
@@ -51,7 +52,7 @@ def joined_info(*parts: dict[str, Any]) -> dict[str, Any]:
 
 def vocabularies_info(job: Job) -> dict[str, Any]:
     """What the vocabularies and statistics were learnt from; ``kept`` rows of each log by window."""
-    numeric = {feature.name: read_json(job.path(RESULTS, f"numeric-{feature.name}.json"))
+    numeric = {feature.name: read_json(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
                for feature in job.schema.of_kind("numeric", privileged=True)}
     counts = {log.name: _counts(job, log) | {"kept": _account(job, log)["kept"]}
               for log in (job.engagements, job.impressions)}
@@ -62,7 +63,7 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
 
 def pairs_info(job: Job) -> dict[str, Any]:
     """Splits of pairs and the columns of their blocks."""
-    splits = splits_summary(read_json(job.path(RESULTS, "pairs.json")))
+    splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "pairs.json")))
     return _common(job) | {
         "counts": {"engagements": _counts(job, job.engagements, splits)},
         "pair_columns": pair_columns(job.schema), "relations": list(job.config.dataset.relations),
@@ -72,7 +73,7 @@ def pairs_info(job: Job) -> dict[str, Any]:
 
 def impressions_info(job: Job) -> dict[str, Any]:
     """Splits of impressions and the columns of their records; with histories, what became of the engagements."""
-    splits = splits_summary(read_json(job.path(RESULTS, "impressions.json")))
+    splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "impressions.json")))
     history = {"history": _counts(job, job.history)} if job.schema.history else {}
     rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
     return _common(job) | {
@@ -88,11 +89,11 @@ def _common(job: Job) -> dict[str, Any]:
     return {"config": job.config.resolved(), "vocabularies": Vocabularies.load(job).describe(), **numeric}
 
 
-def _account(job: Job, log: Log) -> dict[str, Any]:
-    return dict(read_json(job.path(RESULTS, f"account-{log.name}.json")))
+def _account(job: Job, log: LogSpec) -> dict[str, Any]:
+    return dict(read_json(job.path(RESULTS_FOLDER, f"account-{log.name}.json")))
 
 
-def _counts(job: Job, log: Log, splits: dict[str, Any] | None = None) -> dict[str, Any]:
+def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dict[str, Any]:
     """Rows read, written (without splits: kept), rejected and filtered.
 
     Raises:
@@ -107,7 +108,7 @@ def _counts(job: Job, log: Log, splits: dict[str, Any] | None = None) -> dict[st
                         "again")
     return {"read": account["read"], "written": written, "rejected": account["rejected"], "filtered": filtered,
             "filtered_by": account["filtered"],
-            "dead_letter": sorted(read_json(job.path(RESULTS, f"rejected-{log.name}.json")))}
+            "dead_letter": sorted(read_json(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json")))}
 
 
 def _rates(split: dict[str, Any]) -> dict[str, Any]:

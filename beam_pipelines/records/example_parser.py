@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from beam_pipelines.records.example import BYTES_LIST, FLOAT_LIST, INT64_LIST, Records, gather
+from beam_pipelines.records.example_encoder import BYTES_LIST, FLOAT_LIST, INT64_LIST, RecordBuffer, gather
 
 KINDS = {BYTES_LIST: "string", FLOAT_LIST: "float32", INT64_LIST: "int64"}
 DELIMITED = 2
-LONGEST_VARINT = 10
+MAX_VARINT_BYTES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MalformedExampleError(ValueError):
     """Bytes that are no tf.Example."""
 
 
-def parse_examples(records: Records) -> dict[str, list[Column]]:
+def parse_examples(records: RecordBuffer) -> dict[str, list[Column]]:
     """Name -> parts of a column: one for each kind and place among the columns in which it occurs.
 
     Raises:
@@ -65,7 +65,7 @@ class _Reader:
 
     def __init__(self, data: np.ndarray):
         # A number at the very end is read through a window that must not leave the array.
-        self._data = np.concatenate([data, np.zeros(LONGEST_VARINT + 1, np.uint8)])
+        self._data = np.concatenate([data, np.zeros(MAX_VARINT_BYTES + 1, np.uint8)])
 
     def delimited(self, start: np.ndarray, limit: np.ndarray, field: int, *, whole: bool = False
                   ) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,7 @@ class _Reader:
         size = np.ones(len(start), np.int64)
         while (more := self._data[start + size] >= 0x80).any():
             size += more
-            if size.max() > LONGEST_VARINT:
+            if size.max() > MAX_VARINT_BYTES:
                 raise MalformedExampleError("a length in a tf.Example has more than ten bytes")
         content = start + 1 + size
         end = content + _varints(self._data, start + 1, size)
@@ -137,7 +137,7 @@ class _Reader:
         data = self._joined(first, last)
         ends = np.flatnonzero(data < 0x80) + 1
         sizes = np.diff(ends, prepend=0)
-        if len(sizes) and sizes.max() > LONGEST_VARINT:
+        if len(sizes) and sizes.max() > MAX_VARINT_BYTES:
             raise MalformedExampleError("an integer in a tf.Example has more than ten bytes")
         numbers = np.searchsorted(ends, np.cumsum(last - first), "right")
         return np.diff(numbers, prepend=0), _varints(data, ends - sizes, sizes), last - first

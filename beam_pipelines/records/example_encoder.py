@@ -17,7 +17,7 @@ AFTER_ALL = b"\xff"  # greater than any byte of UTF-8, so that a name follows th
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
+class RecordBuffer:
     """Byte strings one after another.
 
     Attributes:
@@ -36,7 +36,7 @@ class Records:
         return np.diff(self.offsets)
 
     @classmethod
-    def of_lengths(cls, lengths: np.ndarray) -> "Records":
+    def of_lengths(cls, lengths: np.ndarray) -> "RecordBuffer":
         """Unfilled records."""
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return cls(np.empty(offsets[-1], np.uint8), offsets)
@@ -50,7 +50,7 @@ class Group:
     content: np.ndarray
 
 
-def encode_examples(columns: dict[str, pa.Array]) -> Records:
+def encode_examples(columns: dict[str, pa.Array]) -> RecordBuffer:
     """One tf.Example per row, one value per column, or as many as a list holds.
 
     Args:
@@ -68,7 +68,7 @@ def encode_examples(columns: dict[str, pa.Array]) -> Records:
     lengths = np.stack([_lengths(groups, count) for groups in entries])
     header = list(_tagged_lengths(lengths.sum(axis=0)))
     lengths = np.concatenate([_lengths(header, count)[None], lengths])
-    records = Records.of_lengths(lengths.sum(axis=0))
+    records = RecordBuffer.of_lengths(lengths.sum(axis=0))
     starts = records.offsets[:-1] + np.cumsum(lengths, axis=0) - lengths
     for start, groups in zip(starts, [header, *entries], strict=True):
         for group in groups:
@@ -132,7 +132,7 @@ def _packed(column: pa.ListArray) -> Iterator[Group]:
     """The varints of each row's list, one after another."""
     values = column.flatten().to_numpy(zero_copy_only=False).view(np.uint64)
     groups = list(_varints(values))
-    encoded = Records.of_lengths(_lengths(groups, len(values)))
+    encoded = RecordBuffer.of_lengths(_lengths(groups, len(values)))
     for group in groups:
         scatter(encoded.data, encoded.offsets[group.rows], group.content)
     ends = column.offsets.to_numpy().astype(np.int64)

@@ -7,8 +7,8 @@ import numpy as np
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.records.example import Records
-from beam_pipelines.records.tfrecord import FOOTER, HEADER, mask
+from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.tfrecord_writer import FOOTER, HEADER, mask
 
 CHUNK_BYTES = 1 << 25
 
@@ -17,7 +17,7 @@ class DamagedFileError(ValueError):
     """A file that is cut off, or whose checksums do not fit its contents."""
 
 
-def read_tfrecord(path: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Records]:
+def read_tfrecord(path: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[RecordBuffer]:
     """Records in order, about ``chunk_bytes`` at a time; ``.gz`` files are decompressed.
 
     Raises:
@@ -56,7 +56,7 @@ def _frames(data: bytes, position: int) -> tuple[list[int], list[int], int]:
     return starts, lengths, at
 
 
-def _records(data: bytes, starts: list[int], lengths: list[int], position: int) -> Records:
+def _records(data: bytes, starts: list[int], lengths: list[int], position: int) -> RecordBuffer:
     contents = [data[start:start + length] for start, length in zip(starts, lengths, strict=True)]
     checksums = mask(np.array([google_crc32c.value(content) for content in contents], np.uint32))
     footer = np.add(starts, lengths)
@@ -66,7 +66,7 @@ def _records(data: bytes, starts: list[int], lengths: list[int], position: int) 
     if len(wrong):
         raise DamagedFileError(f"the record at byte {position + starts[wrong[0]] - HEADER} does not fit its checksum")
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Records(np.frombuffer(b"".join(contents), np.uint8), offsets)
+    return RecordBuffer(np.frombuffer(b"".join(contents), np.uint8), offsets)
 
 
 def _masked(content: bytes) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 
 BINS = 10
-LARGEST_VALUES = 19
+MAX_CATEGORIES = 19
 SMOOTHING = 0.5
 
 
@@ -39,7 +39,7 @@ def kolmogorov_smirnov(one: Histogram, other: Histogram) -> float:
     return float(np.abs(functions[0] - functions[1]).max())
 
 
-def float_stability(histogram: Histogram, reference: Histogram) -> float:
+def numeric_psi(histogram: Histogram, reference: Histogram) -> float:
     """PSI over the tenths of the reference's values, and missing values as a group of their own."""
     cumulative = np.cumsum(reference.counts)
     total = cumulative[-1] if len(cumulative) else 0
@@ -50,9 +50,9 @@ def float_stability(histogram: Histogram, reference: Histogram) -> float:
     return population_stability_index(*groups)
 
 
-def category_stability(counts: Mapping[Hashable, int], reference: Mapping[Hashable, int]) -> float:
+def categorical_psi(counts: Mapping[Hashable, int], reference: Mapping[Hashable, int]) -> float:
     """PSI over the most frequent values of the reference and all others together."""
-    frequent = sorted(reference, key=lambda value: (-reference[value], str(value)))[:LARGEST_VALUES]
+    frequent = sorted(reference, key=lambda value: (-reference[value], str(value)))[:MAX_CATEGORIES]
     groups = []
     for part in (counts, reference):
         chosen = [part.get(value, 0) for value in frequent]

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import google_crc32c
 import numpy as np
 
-from beam_pipelines.records.example import Records, gather, scatter
-from beam_pipelines.records.files import written_whole
+from beam_pipelines.records.example_encoder import RecordBuffer, gather, scatter
+from beam_pipelines.records.files import atomic_write
 
 HEADER, FOOTER = 12, 4
 
@@ -46,13 +46,13 @@ class _Summed(io.RawIOBase):
         return len(content)
 
 
-def write_tfrecord(path: str, chunks: Iterable[Records]) -> FileSummary:
+def write_tfrecord(path: str, chunks: Iterable[RecordBuffer]) -> FileSummary:
     """Writes chunks of records one after another, under a temporary name until the file is whole.
 
     Compressed with gzip where ``path`` ends in .gz; equal records give equal bytes (of one version of zlib).
     """
     records = 0
-    with written_whole(path) as whole:
+    with atomic_write(path) as whole:
         summed = _Summed(whole)
         with _compressed(summed) if path.endswith(".gz") else contextlib.nullcontext(summed) as file:
             for chunk in chunks:
@@ -66,7 +66,7 @@ def _compressed(file: io.RawIOBase) -> gzip.GzipFile:
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0)
 
 
-def frame(records: Records) -> bytes:
+def frame(records: RecordBuffer) -> bytes:
     """The bytes of records in a TFRecord file."""
     lengths = records.lengths
     starts = np.cumsum(lengths + HEADER + FOOTER) - (lengths + HEADER + FOOTER)
@@ -92,7 +92,7 @@ def _header(length: int) -> bytes:
     return encoded + mask(np.array([google_crc32c.value(encoded)])).astype("<u4").tobytes()
 
 
-def _checksums(records: Records) -> np.ndarray:
+def _checksums(records: RecordBuffer) -> np.ndarray:
     data, offsets = records.data.tobytes(), records.offsets.tolist()
     value = google_crc32c.value
     return np.array([value(data[start:end]) for start, end in itertools.pairwise(offsets)], np.uint32)

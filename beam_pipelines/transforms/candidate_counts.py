@@ -8,7 +8,7 @@ import numpy as np
 SparseCounts = tuple[np.ndarray, np.ndarray]
 
 
-class CandidateCounts(beam.CombineFn):
+class CountCandidates(beam.CombineFn):
     """int arrays of rows -> int64 (distinct rows ascending, their counts)."""
 
     def create_accumulator(self) -> SparseCounts:
