@@ -16,10 +16,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
-from beam_pipelines.info import dataset_info
-from beam_pipelines.job import DatasetOptions, ExtendOptions, Job, ReadOptions
-from beam_pipelines.launch import Step, execute, job_from, main, refuse_foreign
-from beam_pipelines.runner import pipeline_options
+from beam_pipelines.jobs.job import DatasetOptions, ExtendOptions, Job, ReadOptions
+from beam_pipelines.jobs.runner import pipeline_options
+from beam_pipelines.launching.info import dataset_info
+from beam_pipelines.launching.launch import Step, execute, job_from, main, refuse_foreign
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import KIND

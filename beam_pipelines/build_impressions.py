@@ -26,21 +26,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.blocks import encode_block
-from beam_pipelines.example import Records, encode_examples
-from beam_pipelines.files import WriteJson
-from beam_pipelines.golden import write_golden
-from beam_pipelines.history import JoinHistory, JoinRawHistory
-from beam_pipelines.info import impressions_info
-from beam_pipelines.job import RESULTS, DatasetOptions, Job, Log, SplitOptions, VocabularyOptions, arrow_type
-from beam_pipelines.keys import TIME, event_hash, keys, missing_numeric
-from beam_pipelines.launch import Step, execute, job_from, main
-from beam_pipelines.lists import mapped
-from beam_pipelines.order import HASH, SmallestHashes
-from beam_pipelines.read_log import ReadLog
-from beam_pipelines.shards import WriteShards
-from beam_pipelines.side_tables import JoinSideFeatures
-from beam_pipelines.vocabularies import WithVocabularies, copy_vocabulary
+from beam_pipelines.jobs.job import RESULTS, DatasetOptions, Job, Log, SplitOptions, VocabularyOptions, arrow_type
+from beam_pipelines.launching.info import impressions_info
+from beam_pipelines.launching.launch import Step, execute, job_from, main
+from beam_pipelines.logs.keys import TIME, event_hash, keys, missing_numeric
+from beam_pipelines.logs.lists import mapped
+from beam_pipelines.logs.read_log import ReadLog
+from beam_pipelines.records.blocks import encode_block
+from beam_pipelines.records.example import Records, encode_examples
+from beam_pipelines.records.files import WriteJson
+from beam_pipelines.records.order import HASH, SmallestHashes
+from beam_pipelines.records.shards import WriteShards
+from beam_pipelines.transforms.golden import write_golden
+from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
+from beam_pipelines.transforms.side_tables import JoinSideFeatures
+from beam_pipelines.transforms.vocabularies import WithVocabularies, copy_vocabulary
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, impression_columns, list_columns
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Feature, Schema

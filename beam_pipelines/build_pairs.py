@@ -17,19 +17,19 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.blocks import encode_block
-from beam_pipelines.cleaning import RELATION
-from beam_pipelines.example import Records
-from beam_pipelines.files import WriteJson, written_whole
-from beam_pipelines.info import pairs_info
-from beam_pipelines.job import RESULTS, DatasetOptions, Job, VocabularyOptions
-from beam_pipelines.keys import event_hash
-from beam_pipelines.launch import Step, execute, job_from, main
-from beam_pipelines.order import HASH
-from beam_pipelines.read_log import ReadLog
-from beam_pipelines.sampling import CandidateCounts
-from beam_pipelines.shards import WriteShards
-from beam_pipelines.vocabularies import Vocabularies, WithVocabularies
+from beam_pipelines.jobs.job import RESULTS, DatasetOptions, Job, VocabularyOptions
+from beam_pipelines.launching.info import pairs_info
+from beam_pipelines.launching.launch import Step, execute, job_from, main
+from beam_pipelines.logs.cleaning import RELATION
+from beam_pipelines.logs.keys import event_hash
+from beam_pipelines.logs.read_log import ReadLog
+from beam_pipelines.records.blocks import encode_block
+from beam_pipelines.records.example import Records
+from beam_pipelines.records.files import WriteJson, written_whole
+from beam_pipelines.records.order import HASH
+from beam_pipelines.records.shards import WriteShards
+from beam_pipelines.transforms.sampling import CandidateCounts
+from beam_pipelines.transforms.vocabularies import Vocabularies, WithVocabularies
 from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, USER_ID

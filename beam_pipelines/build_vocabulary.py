@@ -20,16 +20,16 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.counting import CountValues
-from beam_pipelines.files import WriteJson
-from beam_pipelines.info import vocabularies_info
-from beam_pipelines.job import RESULTS, DatasetOptions, ExtendOptions, Job, arrow_type
-from beam_pipelines.keys import missing_numeric
-from beam_pipelines.launch import Step, execute, job_from, main
-from beam_pipelines.moments import ExactMoments
-from beam_pipelines.read_log import ReadLog
-from beam_pipelines.side_tables import JoinSideFeatures
-from beam_pipelines.vocabularies import (
+from beam_pipelines.jobs.job import RESULTS, DatasetOptions, ExtendOptions, Job, arrow_type
+from beam_pipelines.launching.info import vocabularies_info
+from beam_pipelines.launching.launch import Step, execute, job_from, main
+from beam_pipelines.logs.keys import missing_numeric
+from beam_pipelines.logs.read_log import ReadLog
+from beam_pipelines.records.files import WriteJson
+from beam_pipelines.transforms.counting import CountValues
+from beam_pipelines.transforms.moments import ExactMoments
+from beam_pipelines.transforms.side_tables import JoinSideFeatures
+from beam_pipelines.transforms.vocabularies import (
     VOCABULARY_KIND,
     compact,
     load_vocabulary,

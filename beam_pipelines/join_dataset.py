@@ -14,10 +14,10 @@ from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 
-from beam_pipelines.files import open_file, read_json, written_whole
-from beam_pipelines.info import joined_info
-from beam_pipelines.output import finish, list_files, output_folder, refuse_inputs
-from beam_pipelines.vocabularies import VOCABULARY_KIND
+from beam_pipelines.launching.info import joined_info
+from beam_pipelines.launching.output import finish, list_files, output_folder, refuse_inputs
+from beam_pipelines.records.files import open_file, read_json, written_whole
+from beam_pipelines.transforms.vocabularies import VOCABULARY_KIND
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, IMPRESSIONS_KIND, KIND

@@ -23,16 +23,16 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.comparison import Statistics, contents, differences, drift
-from beam_pipelines.described import DescribedDataset, Expected
-from beam_pipelines.example import Records
-from beam_pipelines.files import WriteJson, read_json, written_whole
-from beam_pipelines.parsing import Column, MalformedExampleError, parse_examples
-from beam_pipelines.record_statistics import ColumnStatistics, Rows, SplitStatistics, SumStatistics
-from beam_pipelines.runner import help_text, pipeline_options, run_pipeline
-from beam_pipelines.tfrecord_reading import DamagedFileError, read_tfrecord
-from beam_pipelines.thresholds import THRESHOLDS, Measurement, judged
-from beam_pipelines.validation_table import show
+from beam_pipelines.jobs.runner import help_text, pipeline_options, run_pipeline
+from beam_pipelines.records.example import Records
+from beam_pipelines.records.files import WriteJson, read_json, written_whole
+from beam_pipelines.records.parsing import Column, MalformedExampleError, parse_examples
+from beam_pipelines.records.tfrecord_reading import DamagedFileError, read_tfrecord
+from beam_pipelines.validation.comparison import Statistics, contents, differences, drift
+from beam_pipelines.validation.dataset import DescribedDataset, Expected
+from beam_pipelines.validation.record_statistics import ColumnStatistics, Rows, SplitStatistics, SumStatistics
+from beam_pipelines.validation.report import show
+from beam_pipelines.validation.thresholds import THRESHOLDS, Measurement, judged
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import KEY

@@ -16,16 +16,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beam_pipelines import build_impressions, build_vocabulary
-from beam_pipelines.counting import CountValues
-from beam_pipelines.example import encode_examples
-from beam_pipelines.files import WriteJson
-from beam_pipelines.job import Job
-from beam_pipelines.keys import keys
-from beam_pipelines.runner import pipeline_options, run_pipeline
-from beam_pipelines.vocabularies import Vocabularies
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.runner import pipeline_options, run_pipeline
+from beam_pipelines.logs.keys import keys
+from beam_pipelines.records.example import encode_examples
+from beam_pipelines.records.files import WriteJson
+from beam_pipelines.transforms.counting import CountValues
+from beam_pipelines.transforms.vocabularies import Vocabularies
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import impression_columns, shard_path
-from tfrs_pretrain.data.planted import DAYS, EPOCH, PRETRAIN_DAYS, SURFACES, planted_config
+from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, SURFACES, planted_config
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.schema import Feature
 from tfrs_pretrain.vocabulary import MISSING, oov_row

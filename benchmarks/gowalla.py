@@ -24,7 +24,7 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 import tensorflow as tf
 
 from tfrs_pretrain.config import PretrainingConfig, TrainingConfig
-from tfrs_pretrain.data.records import untuned
+from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.errors import UserError
@@ -106,7 +106,7 @@ def shuffled(pairs: np.ndarray, batch_size: int, generator: np.random.Generator)
     """One epoch of batches in a new order."""
     order = generator.permutation(len(pairs))
     columns = {name: tf.constant(pairs[order, index], tf.int32) for index, name in enumerate(("query", "candidate"))}
-    return untuned(tf.data.Dataset.from_tensors(columns).rebatch(batch_size, drop_remainder=True).prefetch(8))
+    return without_autotune(tf.data.Dataset.from_tensors(columns).rebatch(batch_size, drop_remainder=True).prefetch(8))
 
 
 def main() -> None:

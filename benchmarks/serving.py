@@ -51,27 +51,27 @@ import yaml
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import NumericStatistics
 from tfrs_pretrain.embeddings.tables import normal_rows
-from tfrs_pretrain.ranking.backbones.mlp import Mlp
-from tfrs_pretrain.ranking.inputs import Inputs
-from tfrs_pretrain.ranking.network import RankingNetwork
-from tfrs_pretrain.ranking.ranker import build_ranker
+from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.network import RankingNetwork
+from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.schema import Schema
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
-from tfrs_pretrain.serving.inputs import CONTEXT, USER, RawInput
-from tfrs_pretrain.serving.memory import memory_growth
-from tfrs_pretrain.serving.messages import as_examples, write_logs
-from tfrs_pretrain.serving.model import ServedRanker
-from tfrs_pretrain.serving.protocol import ModelServerConfig
-from tfrs_pretrain.serving.records import read_logs
+from tfrs_pretrain.serving.exporting.memory import memory_growth
+from tfrs_pretrain.serving.exporting.warmup import warmup_logs
+from tfrs_pretrain.serving.graph.inputs import CONTEXT, USER, RawInput
+from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.graph.signatures import EXAMPLES, RANK, SERIALIZED, SIGNATURE, save
+from tfrs_pretrain.serving.protocol.messages import as_examples, write_logs
+from tfrs_pretrain.serving.protocol.records import read_logs
+from tfrs_pretrain.serving.protocol.schema import ModelServerConfig
 from tfrs_pretrain.serving.server.answers import replay
 from tfrs_pretrain.serving.server.limits import LIMITS
 from tfrs_pretrain.serving.server.loaded import CheckedModel
 from tfrs_pretrain.serving.server.manager import ModelManager
 from tfrs_pretrain.serving.server.run import DevelopmentServer
 from tfrs_pretrain.serving.session import LoadedModel
-from tfrs_pretrain.serving.signatures import EXAMPLES, RANK, SERIALIZED, SIGNATURE, save
 from tfrs_pretrain.serving.version_folder import EXTRA, WARMUP
-from tfrs_pretrain.serving.warmup import warmup_logs
 from tfrs_pretrain.vocabulary import Vocabulary
 
 NAME, REQUESTS, ITEMS, DIM, FEATURE_DIM, HISTORY, VALUES = "ranker", "requests.pickle", 100_000, 64, 16, 50, 1000

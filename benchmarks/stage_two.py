@@ -31,16 +31,16 @@ import tensorflow as tf
 from ranking_metrics import metric_rows_per_second
 from timing import interleaved
 
-from tfrs_pretrain.data.records import untuned
+from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import normal_rows
 from tfrs_pretrain.progress import Meter
-from tfrs_pretrain.ranking.backbones.mlp import Mlp
-from tfrs_pretrain.ranking.distillation import label_step
-from tfrs_pretrain.ranking.inputs import Inputs, RowInput
-from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.ranking.network import RankingNetwork
-from tfrs_pretrain.ranking.ranker import build_ranker
+from tfrs_pretrain.ranking.distillation.step import label_step
+from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.model.inputs import Inputs, RowInput
+from tfrs_pretrain.ranking.model.network import RankingNetwork
+from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, PADDING, USER_ROW
 from tfrs_pretrain.training.loop import run_epoch
 
@@ -92,7 +92,7 @@ def batches(size: int, users: int, *, history: bool = False) -> Callable[[int, i
         first = number * steps % DISTINCT
         part = {name: values[first * size:(first + steps) * size] for name, values in columns.items()}
         # Its tuner would hold up the end of a turn, of either, until 10, 30, 70, ... 630 ms after the turn began.
-        return untuned(tf.data.Dataset.from_tensors(part).rebatch(size, drop_remainder=True).prefetch(8))
+        return without_autotune(tf.data.Dataset.from_tensors(part).rebatch(size, drop_remainder=True).prefetch(8))
 
     return of_turn
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.experiments.logs import planted
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import fastavro
 
-from beam_pipelines.files import open_file
+from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, RawBatch
 from beam_pipelines.sources.text import TextFormat, as_text, batches
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.files import matching_files
+from beam_pipelines.records.files import matching_files
 from tfrs_pretrain.errors import UserError
 
 # Column -> Arrow type, None where values come as text to be parsed as the schema declares; None for the whole where

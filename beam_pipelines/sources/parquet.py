@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from beam_pipelines.files import open_file
+from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.files import open_file
+from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import Format, Malformed, RawBatch
 
 # Text rows are Python objects while they are read: fewer at a time than Arrow rows.

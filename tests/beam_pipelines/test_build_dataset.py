@@ -17,8 +17,8 @@ from beam_pipelines import build_dataset, build_impressions
 from beam_pipelines.build_dataset import build, run
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 import tensorflow as tf  # isort: skip
 

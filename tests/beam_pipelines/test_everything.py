@@ -10,8 +10,8 @@ import pytest
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 OPTIONS = {"relations": {"view": 0.5, "save": 2.0, "hide": 0.0}, "duplicates": {
     "engagements": "reject", "impressions": "reject"}, "negative_sampling": {"rate": 0.5}, "shards": None,

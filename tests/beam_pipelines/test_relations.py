@@ -13,7 +13,7 @@ from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.data.planted import planted_config as planted_tree
+from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 import tensorflow as tf  # isort: skip
 

@@ -11,14 +11,14 @@ import pytest
 
 import tfrs_pretrain  # noqa: F401
 from beam_pipelines.build_dataset import build
-from beam_pipelines.cleaning import clean
-from beam_pipelines.job import Log
+from beam_pipelines.jobs.job import Log
+from beam_pipelines.logs.cleaning import clean
 from beam_pipelines.sources.base import RawBatch
 from tfrs_pretrain.config import Config, Window
 from tfrs_pretrain.data.dataset import Dataset, impression_columns
 from tfrs_pretrain.data.impressions import evaluation_batches, training_batches
-from tfrs_pretrain.data.planted import planted_config as planted_tree
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.schema import IdSpace, Schema
 
 SCHEMA = Schema(user=IdSpace(column="u"), item=IdSpace(column="i"), time="t", window="w", label="y", request="page")

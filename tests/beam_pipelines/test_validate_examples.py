@@ -14,12 +14,12 @@ import yaml
 
 from beam_pipelines import validate_examples
 from beam_pipelines.build_dataset import build
-from beam_pipelines.runner import pipeline_options
+from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.validate_examples import validate
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.planted import planted_config as planted_tree
-from tfrs_pretrain.data.planted import write_planted_logs
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 import tensorflow as tf  # isort: skip
 

@@ -15,10 +15,10 @@ import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
 
 from beam_pipelines import build_dataset, build_pairs, build_vocabulary
-from beam_pipelines.launch import JOB_OPTIONS
-from beam_pipelines.output import MARKER
-from tfrs_pretrain.data.planted import planted_config as planted_tree
+from beam_pipelines.launching.launch import JOB_OPTIONS
+from beam_pipelines.launching.output import MARKER
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 METADATA = json.loads((DEPLOY / "dataflow" / "metadata.json").read_text())

@@ -12,13 +12,13 @@ from beam_pipelines.build_dataset import build
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config, parse_config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.planted import planted_config, write_planted_logs
 from tfrs_pretrain.diagnosis.controls import BASE, CHANGES, NEW_TABLES, PRETRAINED, WITHOUT_ITEM, WITHOUT_USER
 from tfrs_pretrain.diagnosis.run import Extent, diagnose
 from tfrs_pretrain.diagnosis.verdict import NONE, SHARP
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.ranking.probe import Probe, training_counts
+from tfrs_pretrain.experiments.logs.planted import planted_config, write_planted_logs
+from tfrs_pretrain.ranking.learning.probe import Probe, training_counts
 
 LONG_TAIL = {"users": 8000, "items": 60, "engagements": 60000, "impressions": 120000}
 DENSE = {"users": 30, "items": 40, "engagements": 3000, "impressions": 120000}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from test_tutorial import BLOCK, SHELL
 
-from tfrs_pretrain.data.planted import planted_config
+from tfrs_pretrain.experiments.logs.planted import planted_config
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 

@@ -121,14 +121,14 @@ def test_one_user_alone_has_no_interval():
 
 def test_models_judged_apart_are_compared_as_if_together(scored, places):
     cuts = [Slicing("place", ("top", "side", "?"), places)]
-    together = compare(scored, cuts, Resampling(25))
+    merge_entries = compare(scored, cuts, Resampling(25))
     apart = Comparison.joined([compare(Scored(scored.labels, scored.users, scored.requests, {name: scores}), cuts,
                                        Resampling(25)) for name, scores in scored.scores.items()])
-    assert apart.models == together.models
+    assert apart.models == merge_entries.models
     for part in range(4):
-        assert apart.difference("one", "other", part) == together.difference("one", "other", part)
+        assert apart.difference("one", "other", part) == merge_entries.difference("one", "other", part)
     with pytest.raises(ValueError, match="same parts and draws"):
-        Comparison.joined([together, compare(scored, cuts, Resampling(25, seed=3))])
+        Comparison.joined([merge_entries, compare(scored, cuts, Resampling(25, seed=3))])
 
 
 def test_mean_over_pairs(scored):

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.planted import planted_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER
 from tfrs_pretrain.experiments.plan import Plan, Selection
 

@@ -8,8 +8,8 @@ import yaml
 from typer.testing import CliRunner
 
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.data.planted import planted_config
 from tfrs_pretrain.experiments.lock import working_in
+from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.experiments.plan import Plan, Selection
 from tfrs_pretrain.study import Run, StudiedArm, Study
 

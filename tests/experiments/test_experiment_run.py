@@ -21,13 +21,13 @@ from typer.testing import CliRunner
 
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.data.planted import planted_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments import run as experiment
 from tfrs_pretrain.experiments import scheduler
 from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.ledger import Ledger
 from tfrs_pretrain.experiments.lock import working_in
+from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.experiments.run import choose
 from tfrs_pretrain.experiments.workers import Worker
@@ -44,7 +44,7 @@ def write(folder, arms, **keys):
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump({
         "title": "Small", "config": "config.yaml", "logs": {"source": "planted"}, "seeds": [1, 2],
-        "set": {"ranking.looks_per_epoch": 2, "training.checkpoint_every_steps": 5},
+        "set": {"ranking.evals_per_epoch": 2, "training.checkpoint_every_steps": 5},
         "baseline": next(iter(arms)), "arms": arms} | keys, sort_keys=False))
     return path
 

@@ -10,10 +10,10 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 # isort: split
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches, training_columns
 from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 WEIGHTS = {"click": 1.0, "hide": 0.0, "save": 3.0, "view": 0.25}

@@ -6,8 +6,8 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 
 # isort: split
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.plan import PretrainingPlan
 from tfrs_pretrain.pretraining.run import build_model, pretrain
 from tfrs_pretrain.training.devices import Device

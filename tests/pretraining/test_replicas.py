@@ -10,9 +10,9 @@ from processes import finish, signal_once_saved, two_workers
 from replicas import assert_replicas_identical, assert_runs_identical, replica_runs
 
 from tfrs_pretrain.config import Config, TrainingConfig
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.training.strategy import build_strategy
 

@@ -13,10 +13,10 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 # isort: split
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 EVERY = 3  # steps between checkpoints
@@ -70,7 +70,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
 
 def interrupted(dataset, output, monkeypatch, config):
     """Leaves the checkpoints of a run that stopped in its first epoch."""
-    monkeypatch.setattr("tfrs_pretrain.pretraining.trainee.Evaluator.__call__", fail_after_first())
+    monkeypatch.setattr("tfrs_pretrain.pretraining.training_task.Evaluator.__call__", fail_after_first())
     with pytest.raises(RuntimeError, match="stopped"):
         pretrain(config, dataset, output)
     monkeypatch.undo()

@@ -11,10 +11,10 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 
 # isort: split
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.evaluate import select_queries
 from tfrs_pretrain.pretraining.run import pretrain
 

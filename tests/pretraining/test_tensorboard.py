@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.util.event_pb2 import Event
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 

@@ -13,13 +13,13 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.anchor import Anchor
 from tfrs_pretrain.ranking.build import build_learner
-from tfrs_pretrain.ranking.distillation import distillation_step
-from tfrs_pretrain.ranking.dropout import RowDropout
-from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.ranking.ranker import Ranker
-from tfrs_pretrain.ranking.transfer import TablePolicy
+from tfrs_pretrain.ranking.distillation.step import distillation_step
+from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.model.dropout import RowDropout
+from tfrs_pretrain.ranking.model.ranker import Ranker
+from tfrs_pretrain.ranking.transfer.anchor import Anchor
+from tfrs_pretrain.ranking.transfer.tables import TablePolicy
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 

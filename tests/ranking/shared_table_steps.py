@@ -13,7 +13,7 @@ from test_shared_tables import make
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.distillation import label_step
+from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 

@@ -34,7 +34,7 @@ def configured(dataset, seed=4, **ranking):
     tree = dataset.info["config"]
     return Config.model_validate(tree | {"seed": seed, "training": {"checkpoint_every_steps": 7},
                                          "ranking": tree["ranking"] | {"epochs": 2, "batch_size": 512,
-                                                                    "looks_per_epoch": 3} | ranking})
+                                                                    "evals_per_epoch": 3} | ranking})
 
 
 def rank(dataset, embeddings, output, arm="distilled", **settings):
@@ -89,7 +89,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
 
 def interrupted(planted, output, monkeypatch, embeddings):
     """Leaves the checkpoints of a run that stopped when it first judged."""
-    monkeypatch.setattr("tfrs_pretrain.ranking.trainee.predict", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("tfrs_pretrain.ranking.training_task.predict", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         rank(planted.dataset, embeddings, output)
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.run import train_arm
 
 

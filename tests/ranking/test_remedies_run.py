@@ -8,10 +8,10 @@ from sklearn.metrics import log_loss
 from tfrs_pretrain.config import Config, EarlyStoppingConfig
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.artifact import load_ranker
-from tfrs_pretrain.ranking.keeper import Keeper, best_folder
+from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint, best_folder
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.ranking.trainee import ArmTrainee
+from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 
 ARMS = {
     "stopping": {"epochs": 6, "early_stopping": {"metric": "log_loss", "patience": 2}, "table_learning_rate": 0.03},
@@ -75,7 +75,7 @@ def test_continual_meda_counts_rounds_over_chunks(finished):
 def test_an_interrupted_run_ends_with_the_same_bits(arm, rank, finished, tmp_path, monkeypatch):
     """Interrupted where the second epoch has begun: what begins it must be repeated, what was kept must be found."""
     folder, manifest = finished(arm)
-    begin = ArmTrainee.begin_epoch
+    begin = ArmTrainingTask.begin_epoch
 
     def interrupted(self, epoch):
         begin(self, epoch)
@@ -83,7 +83,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(arm, rank, finished, tmp_pat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ArmTrainee, "begin_epoch", interrupted)
+        patch.setattr(ArmTrainingTask, "begin_epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             rank(arm, tmp_path / arm)
     again = rank(arm, tmp_path / arm)
@@ -114,7 +114,7 @@ def test_coverage_is_said_before_training(rank, tmp_path, monkeypatch, capsys):
     def stop(self, epoch):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ArmTrainee, "begin_epoch", stop)
+    monkeypatch.setattr(ArmTrainingTask, "begin_epoch", stop)
     with pytest.raises(KeyboardInterrupt):
         rank("mixed", tmp_path / "out")
     said = " ".join(capsys.readouterr().out.split())
@@ -150,24 +150,24 @@ def test_keeper_waits_for_its_patience_and_gives_the_best_epoch_back(metric, val
     import tensorflow as tf
 
     ranker = Twin(tf)
-    keeper = Keeper(tmp_path / "run.best", ranker, EarlyStoppingConfig(metric=metric, patience=2))
+    best_checkpoint = BestCheckpoint(tmp_path / "run.best", ranker, EarlyStoppingConfig(metric=metric, patience=2))
     found = []
     for epoch, value in enumerate(values, 1):
         ranker.set(epoch)
-        keeper.consider(epoch, {metric: value})
-        found.append(keeper.is_exhausted(epoch))
+        best_checkpoint.consider(epoch, {metric: value})
+        found.append(best_checkpoint.is_exhausted(epoch))
         assert len(list((tmp_path / "run.best").iterdir())) <= 2
     assert found == ends
     if metric != "log_loss":  # there, the fifth epoch is a new best
-        keeper.restore()
+        best_checkpoint.restore()
         assert ranker.get() == [best, -best]
-    keeper.remove()
+    best_checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_metric_that_is_undefined_is_refused(tmp_path):
     import tensorflow as tf
 
-    keeper = Keeper(tmp_path / "run.best", Twin(tf), EarlyStoppingConfig(metric="gauc"))
+    best_checkpoint = BestCheckpoint(tmp_path / "run.best", Twin(tf), EarlyStoppingConfig(metric="gauc"))
     with pytest.raises(UserError, match=r"early_stopping.metric 'gauc' is undefined on the validation impressions"):
-        keeper.consider(1, {"gauc": None})
+        best_checkpoint.consider(1, {"gauc": None})

@@ -11,9 +11,9 @@ from tfrs_pretrain.config import ArmConfig, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.build import build_learner
-from tfrs_pretrain.ranking.distillation import label_step
-from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.distillation.step import label_step
+from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.model.ranker import Ranker
 
 BATCH, LENGTH, VALUES, DIM = 16, 5, 3, 4
 ROWS = {"user": 8, "item": 12, "tags": 6}

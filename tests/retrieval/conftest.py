@@ -10,9 +10,9 @@ import pytest
 
 from tfrs_pretrain.artifacts import DATASET_INFO, file_digest
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data import planted
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
+from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.vocabulary import Vocabulary
 

@@ -11,7 +11,7 @@ import pytest
 
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.retrieval.artifact import ItemIndex
 from tfrs_pretrain.retrieval.build import build_index
 from tfrs_pretrain.retrieval.features import find_features

@@ -10,13 +10,13 @@ from sklearn.metrics import roc_auc_score
 
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.artifact import load_ranker
-from tfrs_pretrain.ranking.model_teachers import ServedTeacher
-from tfrs_pretrain.serving.checks import check_answer
-from tfrs_pretrain.serving.model import ServedRanker
-from tfrs_pretrain.serving.requests import GoldenRequest
+from tfrs_pretrain.ranking.distillation.model_teachers import ServedTeacher
+from tfrs_pretrain.ranking.model.artifact import load_ranker
+from tfrs_pretrain.serving.exporting.checks import check_answer
+from tfrs_pretrain.serving.exporting.requests import GoldenRequest
+from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.graph.signatures import save
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
-from tfrs_pretrain.serving.signatures import save
 
 pytestmark = pytest.mark.slow
 LENGTH, VALUES = 6, 3  # of the fixtures' history and tags

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.session import LoadedModel
 
 pytestmark = pytest.mark.slow

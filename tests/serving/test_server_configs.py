@@ -14,7 +14,7 @@ from tensorflow.core.protobuf.config_pb2 import ConfigProto
 from tensorflow_serving.config.platform_config_pb2 import PlatformConfigMap
 
 from tfrs_pretrain.config import load_config
-from tfrs_pretrain.serving.models_config import read_models_config
+from tfrs_pretrain.serving.labels.models_config import read_models_config
 from tfrs_pretrain.serving.server.limits import LIMITS
 
 MODELS = Path(__file__).parents[2] / "saved_models"
@@ -98,7 +98,7 @@ def test_the_compose_file_names_files_that_are_there():
 
 def test_the_readme_names_commands_and_signatures_that_there_are():
     from tfrs_pretrain.cli import app
-    from tfrs_pretrain.serving.signatures import SIGNATURES
+    from tfrs_pretrain.serving.graph.signatures import SIGNATURES
 
     text = (MODELS / "README.md").read_text()
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}

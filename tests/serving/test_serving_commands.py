@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.models_config import model_entry
+from tfrs_pretrain.serving.labels.models_config import model_entry
 
 
 def call(*arguments, text=None):

@@ -12,12 +12,12 @@ from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.epochs import Epochs
-from tfrs_pretrain.training.trainee import Judgement, Trainee
+from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
 
 STRATEGY = tf.distribute.get_strategy()
 
 
-class Adder(Trainee):
+class Adder(TrainingTask):
     """Adds up batches 10 * epoch + 0, 1, 2, 3, and doubles the sum when an epoch begins."""
 
     name, title, unit, epochs, steps, batch_size = "adder", "Adder", "numbers", 3, 4, 1
@@ -44,10 +44,10 @@ class Adder(Trainee):
         return {"loss": batch[0]}
 
     def judge_start(self):
-        return Judgement({"sum": float(self.sum)}, {}) if self.start else None
+        return EvalResult({"sum": float(self.sum)}, {}) if self.start else None
 
     def judge(self, epoch, means):
-        return Judgement({"sum": float(self.sum), "mean": means["loss"]}, {"sum": float(self.sum)})
+        return EvalResult({"sum": float(self.sum), "mean": means["loss"]}, {"sum": float(self.sum)})
 
     def is_done(self, records):
         return bool(records) and records[-1]["sum"] > self.enough
@@ -59,20 +59,20 @@ class Adder(Trainee):
         return f"batch {batch[0]}"
 
 
-def run(trainee, folder, **training):
+def run(task, folder, **training):
     config = TrainingConfig(checkpoint_every_steps=2, **training)
-    return Epochs(config, STRATEGY, trainee, Checkpoints(folder / "c", {"run": 1}, keep=2)).run()
+    return Epochs(config, STRATEGY, task, Checkpoints(folder / "c", {"run": 1}, keep=2)).run()
 
 
 def test_epochs_are_begun_trained_judged_and_recorded(tmp_path):
-    trainee = Adder()
-    standing = run(trainee, tmp_path)
+    task = Adder()
+    standing = run(task, tmp_path)
     sums = [2 * 1 + 46, 2 * 48 + 86, 2 * 182 + 126]
     assert [record["sum"] for record in standing.epochs] == sums
     assert [record["mean"] for record in standing.epochs] == [11.5, 21.5, 31.5]
     assert [record["epoch"] for record in standing.epochs] == [1, 2, 3]
     assert min(record["numbers_per_second"] for record in standing.epochs) > 0
-    assert trainee.calls == [call for epoch in (1, 2, 3) for call in (("begin", epoch), ("batches", epoch, 0))]
+    assert task.calls == [call for epoch in (1, 2, 3) for call in (("begin", epoch), ("batches", epoch, 0))]
 
 
 def test_what_is_judged_before_the_first_epoch_is_epoch_0(tmp_path):

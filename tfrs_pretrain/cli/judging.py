@@ -92,7 +92,7 @@ def promote(
     check_writable(json_file)
     settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
     if label:
-        labels = import_quietly("tfrs_pretrain.serving.labels")
+        labels = import_quietly("tfrs_pretrain.serving.labels.promotion")
         labelled = labels.Labelled.of(candidate, models_config, label)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
     verdict = stage.promote(candidate, settings, live, **reader(dataset))
@@ -113,7 +113,7 @@ def roll_back(
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
 ) -> None:
     """Points a label at the version it named before; once more undoes it."""
-    before, after = import_quietly("tfrs_pretrain.serving.models_config").roll_back(models_config, model, label)
+    before, after = import_quietly("tfrs_pretrain.serving.labels.models_config").roll_back(models_config, model, label)
     console.print(f"{models_config}: label {label} of {model} goes from version {before} to {after}", soft_wrap=True)
 
 
@@ -188,7 +188,7 @@ def experiment(
         return
     study = import_quietly("tfrs_pretrain.experiments.run").run_experiment(
         file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
-    summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
+    summarise(import_quietly("tfrs_pretrain.reporting.study_report").write_study(study), output)
     if show.show_failures(study, console):
         raise typer.Exit(FAILED)
 
@@ -200,4 +200,4 @@ def report(
 ) -> None:
     """Writes results.json, report.html and report.md again from a study's artifacts."""
     study = import_quietly("tfrs_pretrain.study").Study.open(workdir)
-    summarise(import_quietly("tfrs_pretrain.results").write_study(study), workdir)
+    summarise(import_quietly("tfrs_pretrain.reporting.study_report").write_study(study), workdir)

@@ -36,7 +36,7 @@ def serve(
     than 64 MiB; its error messages have TF Serving's codes but not always its words. Production runs the
     tensorflow/serving image: see saved_models/README.md.
     """
-    import_quietly("tfrs_pretrain.serving.models_config").read_models_config(models_config)
+    import_quietly("tfrs_pretrain.serving.labels.models_config").read_models_config(models_config)
     # As saved_models/compose.yaml has it; TensorFlow reads them at its start.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "-1")

@@ -36,7 +36,7 @@ def demo(
     """Runs everything on one year of real grocery purchases: raw logs to a served model and a report."""
     run = Workdir(workdir, load_config(config, overrides or ()))
 
-    stage = import_quietly("tfrs_pretrain.demo")
+    stage = import_quietly("tfrs_pretrain.demo.run")
     summarise(stage.run_demo(run, models), workdir)
 
 
@@ -49,7 +49,7 @@ def logs(
 ) -> None:
     """Turns the bundled completejourney data into an engagement log, derived exposures and side tables."""
     settings = load_config(config, overrides or ())
-    import_quietly("tfrs_pretrain.data.completejourney").write_logs(
+    import_quietly("tfrs_pretrain.demo.completejourney").write_logs(
         settings.completejourney, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed,
         output=output, overwrite=overwrite)
     next_command(f"tfrs-pretrain dataset --raw {output} --output DATASET")
@@ -151,8 +151,8 @@ def export(
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
-    manifest = import_quietly("tfrs_pretrain.serving.export").export(settings, opened, ranker, models)
-    for line in import_quietly("tfrs_pretrain.serving.card").check_lines(manifest):
+    manifest = import_quietly("tfrs_pretrain.serving.exporting.export").export(settings, opened, ranker, models)
+    for line in import_quietly("tfrs_pretrain.serving.exporting.card").check_lines(manifest):
         console.print(line)
     console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
     console.print(f"wrote {manifest['path']}", soft_wrap=True)

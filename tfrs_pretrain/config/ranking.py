@@ -41,7 +41,7 @@ class RankingConfig(Strict):
     attention_hidden: tuple[int, ...] = Field((32,), min_length=1, description="layers of the attention's network")
     mixed_precision: Literal["mixed_float16", "mixed_bfloat16"] | None = Field(
         None, description="dtype policy of the dense network (null: float32); tables and logits stay float32")
-    looks_per_epoch: int = Field(
+    evals_per_epoch: int = Field(
         0, ge=0, description="looks at a sample of the validation impressions while an epoch is under way (0: none)")
     jit_compile: bool = Field(False, description="compile the dense network's training with XLA")
     arms: dict[str, ArmConfig] = Field(description="name -> a way to train the ranker")

@@ -14,7 +14,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns, list_columns
-from tfrs_pretrain.data.records import DamagedRecordError, placed_records, untuned
+from tfrs_pretrain.data.records import DamagedRecordError, placed_records, without_autotune
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, REQUEST, USER_ID
 
@@ -57,7 +57,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
         lambda serialized: _parsed(serialized, dataset, names), num_parallel_calls=2, deterministic=True)
     windows = parts.rebatch(window).enumerate(start=windows_done).map(permuted, num_parallel_calls=1)
     # One window ahead: the next is parsed while batches of this one train.
-    return untuned(windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8))
+    return without_autotune(windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8))
 
 
 def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
@@ -68,7 +68,7 @@ def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
     """
     records = tf.data.TFRecordDataset(dataset.files(split), compression_type=_compression(dataset, split))
     names = list(columns or _columns(dataset))
-    return untuned(records.batch(batch_size).map(lambda serialized: _parsed(serialized, dataset, names),
+    return without_autotune(records.batch(batch_size).map(lambda serialized: _parsed(serialized, dataset, names),
                                                  num_parallel_calls=2, deterministic=True).prefetch(4))
 
 

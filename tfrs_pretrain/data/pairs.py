@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import compression, pair_columns
-from tfrs_pretrain.data.records import DamagedRecordError, Place, placed_records, untuned
+from tfrs_pretrain.data.records import DamagedRecordError, Place, placed_records, without_autotune
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Schema
 
@@ -59,7 +59,8 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
 def pair_blocks(files: list[str], columns: Mapping[str, str] = ROWS) -> tf.data.Dataset:
     """Blocks as they were written: {column: [n] of its dtype}."""
     records = tf.data.TFRecordDataset(files, compression_type=compression(files[0]) if files else None)
-    return untuned(records.map(lambda record: _decode(record, columns), num_parallel_calls=2, deterministic=True))
+    decoded = records.map(lambda record: _decode(record, columns), num_parallel_calls=2, deterministic=True)
+    return without_autotune(decoded)
 
 
 def _decode(record: tf.Tensor, columns: Mapping[str, str]) -> dict[str, tf.Tensor]:

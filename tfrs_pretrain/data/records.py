@@ -44,7 +44,7 @@ class DamagedRecordError(Exception):
         self.place, self.reason = place, reason
 
 
-def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+def without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
     """The same without TensorFlow's tuner, which has nothing to choose where every buffer has its size.
 
     Where it is at work as the data ends, it holds up whoever reads for seconds.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.evaluation.slices import by_frequency
-from tfrs_pretrain.ranking.probe import Probe
-from tfrs_pretrain.ranking.ranker import Ranker
+from tfrs_pretrain.ranking.learning.probe import Probe
+from tfrs_pretrain.ranking.model.ranker import Ranker
 
 
 class GapByFrequency:

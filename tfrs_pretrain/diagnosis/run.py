@@ -24,7 +24,7 @@ from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.build import steps_per_epoch
-from tfrs_pretrain.ranking.probe import Probe, training_counts
+from tfrs_pretrain.ranking.learning.probe import Probe, training_counts
 
 FILE = "diagnosis.json"
 EMBEDDINGS = "embeddings"

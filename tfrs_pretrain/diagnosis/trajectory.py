@@ -13,15 +13,15 @@ from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
-from tfrs_pretrain.ranking.probe import Probe
-from tfrs_pretrain.ranking.ranker import Ranker
-from tfrs_pretrain.training.looks import Look, look_steps
+from tfrs_pretrain.ranking.learning.probe import Probe
+from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.training.loop import EpochState, run_epoch
+from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
 
 
 @dataclasses.dataclass(frozen=True)
-class Point(Look):
+class Point(MidEpochEval):
     """One look at the held-out impressions; losses are in nats.
 
     Attributes:
@@ -73,7 +73,7 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
-    looks = look_steps(steps, per_epoch, "lower --points or ranking.batch_size")
+    looks = eval_steps(steps, per_epoch, "lower --points or ranking.batch_size")
     with strategy.scope():
         parts = build_parts(config, dataset, settings, embeddings, steps=steps)
     points: list[Point] = []
@@ -83,7 +83,8 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
         nonlocal last
         if state.done in looks:
             losses, auc = probe.losses(parts.student.ranker)
-            passed = Look.at(state, last, done=(epoch - 1) * steps + state.done, steps=steps, batch_size=batch_size)
+            passed = MidEpochEval.at(state, last, done=(epoch - 1) * steps + state.done, steps=steps,
+                                     batch_size=batch_size)
             points.append(Point(**dataclasses.asdict(passed), auc=auc, losses=losses))
             last = state
 

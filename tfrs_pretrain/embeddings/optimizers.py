@@ -194,7 +194,7 @@ def _interval(slots: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Still(SparseOptimizer):
+class NoUpdate(SparseOptimizer):
     """The rule of a table that never moves, or is never trained again; it needs no state."""
 
     def slots(self, dim: int) -> dict[str, Slot]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import CompleteJourneyConfig, Config, parse_config
-from tfrs_pretrain.data import completejourney, kuairand
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.planted import write_planted_logs
+from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.experiments.logs import kuairand
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, PIECES
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm

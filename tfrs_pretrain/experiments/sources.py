@@ -7,9 +7,9 @@ from typing import Any
 
 from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, json_digest
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.kuairand import FILES
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import Experiment, GivenLogs, PlantedLogs
+from tfrs_pretrain.experiments.logs.kuairand import FILES
 from tfrs_pretrain.experiments.pieces import LOGS, Piece
 
 

@@ -121,7 +121,7 @@ def own_hits(columns: Columns) -> Entries:
     return Entries(rows, tf.gather(columns.positive, rows))
 
 
-def together(one: Entries, other: Entries) -> Entries:
+def merge_entries(one: Entries, other: Entries) -> Entries:
     """Places of both, in order of their rows."""
     rows, columns = tf.concat([one.rows, other.rows], 0), tf.concat([one.columns, other.columns], 0)
     order = tf.argsort(rows, stable=True)

@@ -23,7 +23,7 @@ from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives, popularity_prior
 from tfrs_pretrain.pretraining.plan import PretrainingPlan
-from tfrs_pretrain.pretraining.trainee import TwoTowerTrainee
+from tfrs_pretrain.pretraining.training_task import TwoTowerTrainingTask
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -79,8 +79,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
                               writes=is_chief(strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
     with checkpoints.alone(), naming_corrupt_files(files, pair_columns(dataset.schema)):
-        trainee = TwoTowerTrainee(config, dataset, model, steps)
-        trained = Epochs(config.training, strategy, trainee, checkpoints).run()
+        task = TwoTowerTrainingTask(config, dataset, model, steps)
+        trained = Epochs(config.training, strategy, task, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
     manifest = {
         "config": config.resolved(),

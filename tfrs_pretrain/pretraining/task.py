@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.pretraining.chunked import Entries
-from tfrs_pretrain.pretraining.contrastive import hinge_loss
-from tfrs_pretrain.pretraining.negatives import Columns, own_hits, together, unique_columns
+from tfrs_pretrain.pretraining.cosine_contrastive import hinge_loss
+from tfrs_pretrain.pretraining.negatives import Columns, merge_entries, own_hits, unique_columns
 from tfrs_pretrain.pretraining.softmax import softmax_loss
 
 __all__ = ["ContrastiveTask", "CosineContrastive", "InBatchSoftmax", "UniformSoftmax", "unique_columns"]
@@ -115,7 +115,7 @@ class InBatchSoftmax(_Softmax):
             own += tf.gather(prior, columns.positive)
         own += self._certain(columns, once) if self._refined else tf.gather(once, columns.positive)
         itself = Entries(tf.range(tf.size(columns.positive)), columns.positive)
-        others = itself if masked is None else together(itself, masked)
+        others = itself if masked is None else merge_entries(itself, masked)
         if self._remove_accidental_hits:
             return softmax_loss(queries, candidates, counted, own, others, weights, columns.most)
         # The positive logit itself never counts its repeats, only the denominator does.
@@ -161,7 +161,7 @@ class UniformSoftmax(_Softmax):
             bias += prior[:tf.size(columns.counts)]
         hits = own_hits(columns)
         return softmax_loss(queries, candidates[:tf.size(columns.counts)], bias, own,
-                            hits if masked is None else together(hits, masked), weights, columns.most)
+                            hits if masked is None else merge_entries(hits, masked), weights, columns.most)
 
 
 class CosineContrastive(ContrastiveTask):
@@ -193,7 +193,7 @@ class CosineContrastive(ContrastiveTask):
         hits = own_hits(columns)
         over = hinge_loss(queries, candidates[:tf.size(columns.counts)],
                           self._negative_weight * counts / tf.reduce_sum(counts), self._margin,
-                          hits if masked is None else together(hits, masked), weights, columns.most)
+                          hits if masked is None else merge_entries(hits, masked), weights, columns.most)
         return _sum(1.0 - own, weights) + over
 
 

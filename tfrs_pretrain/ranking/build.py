@@ -14,18 +14,18 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.anchor import make_anchor
-from tfrs_pretrain.ranking.distillation import Step, distillation_step, label_step
-from tfrs_pretrain.ranking.fixed_teacher import FixedTeacher
-from tfrs_pretrain.ranking.inputs import Inputs
-from tfrs_pretrain.ranking.learner import Learner
-from tfrs_pretrain.ranking.losses import LabelLoss
-from tfrs_pretrain.ranking.meda import Rounds, make_meda
-from tfrs_pretrain.ranking.network import make_network
-from tfrs_pretrain.ranking.ranker import build_ranker
-from tfrs_pretrain.ranking.rates import make_rate
-from tfrs_pretrain.ranking.teachers import open_teacher
-from tfrs_pretrain.ranking.transfer import (
+from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher
+from tfrs_pretrain.ranking.distillation.step import Step, distillation_step, label_step
+from tfrs_pretrain.ranking.distillation.teachers import open_teacher
+from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.learning.learning_rates import make_rate
+from tfrs_pretrain.ranking.learning.losses import LabelLoss
+from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.network import make_network
+from tfrs_pretrain.ranking.model.ranker import build_ranker
+from tfrs_pretrain.ranking.transfer.anchor import make_anchor
+from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
+from tfrs_pretrain.ranking.transfer.tables import (
     initial_rows,
     seed_of,
     table_policies,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.build import build_learner, teacher_settings
-from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.training.plan import Choice, Layout, Plan, TablePlan
 
 _PARTS = ("distillation", "anchor", "meda")  # of the method that cost memory

@@ -15,7 +15,7 @@ from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT, USER_COUNT
 from tfrs_pretrain.evaluation.slices import FREQUENCY_STARTS, frequency_slices
 from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.progress import Meter
-from tfrs_pretrain.ranking.ranker import SCORE, Ranker, score_names
+from tfrs_pretrain.ranking.model.ranker import SCORE, Ranker, score_names
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
 from tfrs_pretrain.vocabulary import MISSING
 

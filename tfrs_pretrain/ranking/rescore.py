@@ -12,8 +12,8 @@ from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.artifact import KIND, load_ranker
-from tfrs_pretrain.ranking.inputs import Inputs
+from tfrs_pretrain.ranking.model.artifact import KIND, load_ranker
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.predict import predict
 
 

@@ -15,15 +15,15 @@ from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.artifact import KIND, save_ranker
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
-from tfrs_pretrain.ranking.keeper import best_folder, make_keeper
-from tfrs_pretrain.ranking.learner import Learner
+from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
+from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
+from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.model.artifact import KIND, save_ranker
 from tfrs_pretrain.ranking.plan import ArmPlan
 from tfrs_pretrain.ranking.predict import judge, predict
-from tfrs_pretrain.ranking.teachers import teacher_digest
-from tfrs_pretrain.ranking.trainee import ArmTrainee
-from tfrs_pretrain.ranking.transfer import coverage, print_coverage
+from tfrs_pretrain.ranking.training_task import ArmTrainingTask
+from tfrs_pretrain.ranking.transfer.tables import coverage, print_coverage
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -54,7 +54,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       test: whether to score the test impressions; leave them out while settings are being chosen.
 
     Returns:
-      the artifact's manifest. ``curve`` has the looks within epochs (``ranking.looks_per_epoch``): ``epoch`` and
+      the artifact's manifest. ``curve`` has the looks within epochs (``ranking.evals_per_epoch``): ``epoch`` and
       ``examples`` so far, ``train_loss`` since the look before, and ``log_loss`` and ``auc`` (None where undefined) of
       a sample of the validation impressions. ``seconds`` counts training and judging, over all processes that worked on
       it; ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
@@ -83,20 +83,21 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
             print_coverage(covered)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
-            keeper = make_keeper(best_folder(output), parts.student.ranker, settings.early_stopping,
+            best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker, settings.early_stopping,
                                  writes=is_chief(strategy))
-        trainee = ArmTrainee(config, dataset, arm, parts, keeper)
-        trained = Epochs(config.training, strategy, trainee, checkpoints).run()
-        student = trainee.best()
+        task = ArmTrainingTask(config, dataset, arm, parts, best_checkpoint)
+        trained = Epochs(config.training, strategy, task, checkpoints).run()
+        student = task.best()
         total_over_workers(strategy, 0)  # all have read the best epoch before the first worker removes it
-        scored = {"validation": trainee.validation or _score(student, dataset, arm, VALIDATION)}
+        scored = {"validation": task.validation or _score(student, dataset, arm, VALIDATION)}
         if test:
             scored["test"] = _score(student, dataset, arm, TEST)
         judged = {split: judge(table, dataset) for split, table in scored.items()}
     epochs = trained.epochs
     manifest = {
         "arm": arm, "transfer": _transfer(settings), "embeddings": _summary(pretrained), "coverage": covered,
-        "epochs": epochs, "curve": trained.curve, "best_epoch": keeper.best_epoch if keeper else epochs[-1]["epoch"],
+        "epochs": epochs, "curve": trained.curve,
+        "best_epoch": best_checkpoint.best_epoch if best_checkpoint else epochs[-1]["epoch"],
         "metrics": {split: result["metrics"] for split, result in judged.items()},
         "slices": {split: result["slices"] for split, result in judged.items()},
         "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,
@@ -107,8 +108,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         return manifest
     save_ranker(output, student.ranker, scored, manifest, overwrite=overwrite)
     checkpoints.remove()
-    if keeper:
-        keeper.remove()
+    if best_checkpoint:
+        best_checkpoint.remove()
     return read_manifest(output, KIND)
 
 

@@ -16,8 +16,8 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.artifact import KIND as RANKER_KIND
-from tfrs_pretrain.ranking.artifact import load_ranker
+from tfrs_pretrain.ranking.model.artifact import KIND as RANKER_KIND
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, ItemIndex, search
 from tfrs_pretrain.retrieval.features import Found, find_features
 from tfrs_pretrain.retrieval.vectors import StageOneVectors

@@ -14,12 +14,12 @@ import pytest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, Regress, RequestError, RestClient, Retries
 from tfrs_pretrain.serving.client.errors import HTTP_STATUS
-from tfrs_pretrain.serving.protocol import (
+from tfrs_pretrain.serving.protocol.schema import (
     PredictionServiceServicer,
     PredictResponse,
     add_PredictionServiceServicer_to_server,
 )
-from tfrs_pretrain.serving.tensors import to_proto
+from tfrs_pretrain.serving.protocol.tensors import to_proto
 
 QUICK = Retries(attempts=3, pause=0.01)
 REQUEST = Predict({"x": [1]})

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from live_servers import BINARY, NAME, answering, copied, live_server, wait_for
 
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, Retries
-from tfrs_pretrain.serving.protocol import PredictRequest
-from tfrs_pretrain.serving.tensors import to_proto
+from tfrs_pretrain.serving.protocol.schema import PredictRequest
+from tfrs_pretrain.serving.protocol.tensors import to_proto
 
 REFUSALS = {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}
 SIGNATURES = ["serving_default", "rank", "predict_examples", "classify", "user_embedding", "item_embedding", "",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.protocol import Example
+from tfrs_pretrain.serving.protocol.schema import Example
 
 Features = Mapping[str, Any]
 

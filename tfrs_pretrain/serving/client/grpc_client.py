@@ -14,7 +14,7 @@ from tfrs_pretrain.serving.client.examples import to_example
 from tfrs_pretrain.serving.client.requests import Classify, Model, Predict, Regress
 from tfrs_pretrain.serving.client.responses import Metadata, Signature, VersionStatus
 from tfrs_pretrain.serving.client.retries import Retries
-from tfrs_pretrain.serving.protocol import (
+from tfrs_pretrain.serving.protocol.schema import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -28,7 +28,7 @@ from tfrs_pretrain.serving.protocol import (
     ReloadConfigRequest,
     SignatureDefMap,
 )
-from tfrs_pretrain.serving.tensors import from_proto, to_proto
+from tfrs_pretrain.serving.protocol.tensors import from_proto, to_proto
 
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tfrs_pretrain.serving.tensors import dtype_name
+from tfrs_pretrain.serving.protocol.tensors import dtype_name
 
 AVAILABLE = "AVAILABLE"
 

@@ -16,7 +16,7 @@ from tfrs_pretrain.serving.client.errors import RequestError, code_of_status
 from tfrs_pretrain.serving.client.requests import Classify, Model, Predict, Regress
 from tfrs_pretrain.serving.client.responses import Metadata, Signature, VersionStatus
 from tfrs_pretrain.serving.client.retries import Retries
-from tfrs_pretrain.serving.protocol import SignatureDefMap
+from tfrs_pretrain.serving.protocol.schema import SignatureDefMap
 
 
 class RestClient(Client):

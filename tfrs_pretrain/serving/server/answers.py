@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrs_pretrain.serving.protocol import (
+from tfrs_pretrain.serving.graph.signatures import SIGNATURE
+from tfrs_pretrain.serving.protocol.schema import (
     ClassificationRequest,
     ClassificationResponse,
     Input,
@@ -16,10 +17,9 @@ from tfrs_pretrain.serving.protocol import (
     RegressionRequest,
     RegressionResponse,
 )
+from tfrs_pretrain.serving.protocol.tensors import from_proto, to_proto
 from tfrs_pretrain.serving.server.errors import Refused, invalid
 from tfrs_pretrain.serving.server.loaded import METHODS, CheckedModel
-from tfrs_pretrain.serving.signatures import SIGNATURE
-from tfrs_pretrain.serving.tensors import from_proto, to_proto
 
 
 def predict(model: CheckedModel, request: PredictRequest) -> PredictResponse:

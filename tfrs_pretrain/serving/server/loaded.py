@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.serving.graph.signatures import SERIALIZED, SIGNATURE
 from tfrs_pretrain.serving.server.errors import invalid
 from tfrs_pretrain.serving.server.limits import Limits
 from tfrs_pretrain.serving.session import LoadedModel
-from tfrs_pretrain.serving.signatures import SERIALIZED, SIGNATURE
 
 METHODS = {name: f"tensorflow/serving/{name}" for name in ("classify", "regress")}
 

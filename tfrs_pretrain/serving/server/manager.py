@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.protocol import ModelConfig, ModelServerConfig, ModelSpec
+from tfrs_pretrain.serving.protocol.schema import ModelConfig, ModelServerConfig, ModelSpec
 from tfrs_pretrain.serving.server.errors import Refused, invalid
 from tfrs_pretrain.serving.server.limits import LIMITS, Limits
 from tfrs_pretrain.serving.server.loaded import CheckedModel

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client.examples import to_example
-from tfrs_pretrain.serving.protocol import (
+from tfrs_pretrain.serving.protocol.schema import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,

@@ -14,8 +14,8 @@ from typing import Self
 import grpc
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.models_config import folder_of, read_models_config
-from tfrs_pretrain.serving.protocol import (
+from tfrs_pretrain.serving.labels.models_config import folder_of, read_models_config
+from tfrs_pretrain.serving.protocol.schema import (
     ModelConfig,
     ModelServerConfig,
     add_ModelServiceServicer_to_server,

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import grpc
 
-from tfrs_pretrain.serving.protocol import (
+from tfrs_pretrain.serving.graph.signatures import SIGNATURE
+from tfrs_pretrain.serving.protocol.schema import (
     ClassificationRequest,
     ClassificationResponse,
     GetModelMetadataRequest,
@@ -31,7 +32,6 @@ from tfrs_pretrain.serving.server import answers
 from tfrs_pretrain.serving.server.errors import Refused, invalid, refusing
 from tfrs_pretrain.serving.server.loaded import CheckedModel
 from tfrs_pretrain.serving.server.manager import ModelManager
-from tfrs_pretrain.serving.signatures import SIGNATURE
 
 R = TypeVar("R")
 METADATA = "signature_def"

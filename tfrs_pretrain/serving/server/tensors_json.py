@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.serving.client.rest_client import to_json
+from tfrs_pretrain.serving.protocol.tensors import dtype_name, numpy_dtype
 from tfrs_pretrain.serving.server.errors import invalid
-from tfrs_pretrain.serving.tensors import dtype_name, numpy_dtype
 
 ROWS, COLUMNS = "instances", "inputs"
 _INTEGERS = {"int64": (-(1 << 63), (1 << 63) - 1), "int32": (-(1 << 31), (1 << 31) - 1)}

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfrs_pretrain.serving.protocol import ModelConfig, ModelVersionStatus
-from tfrs_pretrain.serving.records import read_logs
+from tfrs_pretrain.serving.protocol.records import read_logs
+from tfrs_pretrain.serving.protocol.schema import ModelConfig, ModelVersionStatus
 from tfrs_pretrain.serving.server.answers import replay
 from tfrs_pretrain.serving.server.errors import Refused, refusing
 from tfrs_pretrain.serving.server.limits import Limits

@@ -11,9 +11,9 @@ import numpy as np
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Classify, Client, Predict, Regress
-from tfrs_pretrain.serving.protocol import Example, PredictionLog
-from tfrs_pretrain.serving.records import read_logs
-from tfrs_pretrain.serving.tensors import from_proto
+from tfrs_pretrain.serving.protocol.records import read_logs
+from tfrs_pretrain.serving.protocol.schema import Example, PredictionLog
+from tfrs_pretrain.serving.protocol.tensors import from_proto
 
 Outputs = dict[str, np.ndarray]
 

@@ -12,8 +12,8 @@ from google.protobuf.message import DecodeError
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, Retries, Signature
-from tfrs_pretrain.serving.models_config import model_entry
-from tfrs_pretrain.serving.protocol import SavedModel
+from tfrs_pretrain.serving.labels.models_config import model_entry
+from tfrs_pretrain.serving.protocol.schema import SavedModel
 from tfrs_pretrain.serving.verification.checks import (
     INTERNAL,
     Check,

@@ -1,0 +1,1 @@
+"""What a Beam job is asked to do, and the runner that does it."""

@@ -1,0 +1,1 @@
+"""Start a job: check its inputs, write its output folder and manifest."""

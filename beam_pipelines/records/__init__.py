@@ -1,0 +1,1 @@
+"""Bytes and files: tf.Example encoding, TFRecord framing, shards."""

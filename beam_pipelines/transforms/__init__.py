@@ -1,0 +1,1 @@
+"""Beam transforms between cleaned logs and records."""

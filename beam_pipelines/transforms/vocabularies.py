@@ -1,0 +1,142 @@
+"""Vocabulary files on any file system, and raw values to rows; each worker loads them once."""
+
+import dataclasses
+import posixpath
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.utils.shared import Shared
+
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.records.files import open_file, read_json, written_whole
+from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.config import Windows
+from tfrs_pretrain.data.dataset import KIND, VOCABULARY_FOLDER
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.vocabulary import MISSING, Vocabulary
+
+VOCABULARY_KIND = "vocabulary"
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabularies:
+    """All vocabularies of a schema, by name of the ID space or feature."""
+
+    by_name: dict[str, Vocabulary]
+
+    @classmethod
+    def load(cls, job: Job) -> "Vocabularies":
+        """Those that the job maps ids with."""
+        folder = job.vocabulary or job.folder
+        return cls({name: load_vocabulary(vocabulary_path(folder, name)) for name in job.schema.vocabularies})
+
+    def rows(self, name: str, column: pa.Array) -> np.ndarray:
+        """int32 [n] rows of plain or dictionary-encoded raw values, null where missing."""
+        vocabulary = self.by_name[name]
+        if pa.types.is_int64(column.type):
+            return vocabulary.rows(column).astype(np.int32)
+        # Looking up each distinct string once is several times faster than each occurrence.
+        column = compact(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        missing = pa.scalar(MISSING[vocabulary.dtype], column.type.value_type)
+        dictionary = pa.concat_arrays([column.dictionary, pa.array([missing.as_py()], column.type.value_type)])
+        indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
+        return vocabulary.rows(dictionary).astype(np.int32)[indices]
+
+    def describe(self) -> dict[str, Any]:
+        """What dataset_info.json says about each vocabulary."""
+        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.size,
+                       "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(vocabulary.counts.sum())}
+                for name, vocabulary in self.by_name.items()}
+
+
+class WithVocabularies(beam.DoFn):
+    """A step that needs the vocabularies; each worker process loads them once."""
+
+    def __init__(self, job: Job):
+        self._job, self._shared = job, Shared()
+
+    def setup(self) -> None:
+        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
+
+
+def vocabulary_path(folder: str, name: str) -> str:
+    return posixpath.join(folder, VOCABULARY_FOLDER, f"{name}.parquet")
+
+
+def vocabulary_info(folder: str) -> dict[str, Any]:
+    """The manifest of a dataset or vocabulary folder.
+
+    Raises:
+      UserError: there is none, or it is one of something else.
+    """
+    try:
+        info = read_json(posixpath.join(folder, DATASET_INFO))
+    except (OSError, ValueError) as error:
+        raise UserError(f"vocabulary folder {folder!r} has no readable {DATASET_INFO}: name a folder that "
+                        "build_vocabulary or build_dataset finished") from error
+    if info.get("kind") not in (KIND, VOCABULARY_KIND):
+        raise UserError(f"vocabulary folder {folder!r} holds {info.get('kind')!r}, expected {VOCABULARY_KIND!r} or "
+                        f"{KIND!r}: name the right folder")
+    return dict(info)
+
+
+def check_vocabularies(job: Job, folder: str) -> None:
+    """Checks that the vocabularies of a folder fit a job.
+
+    Raises:
+      UserError: one has another type or another number of shared rows, or was learnt from the job's validation or
+        test window; without --extend, also where one is missing.
+    """
+    info = vocabulary_info(folder)
+    for name, (dtype, oov_rows) in job.schema.vocabularies.items():
+        entry = info["vocabularies"].get(name)
+        if entry is None and folder == job.extend:
+            continue
+        came = entry and (entry["dtype"], entry["oov_rows"])
+        if came != (dtype, oov_rows):
+            raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {came}, the configuration "
+                            f"declares {(dtype, oov_rows)}: rows would move; use a vocabulary of the same schema")
+    first = next((split for split in job.splits if split != "train"), "validation")
+    learnt, judged = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
+    latest = max((learnt.pretrain, learnt.train), key=lambda window: window.bounds[1])
+    if latest.temporal == judged.temporal and latest.bounds[1] > judged.bounds[0]:
+        raise UserError(f"vocabularies of {folder!r} were learnt from {latest}, which reaches into the {first} "
+                        f"window {judged}: nothing may be learnt from it; use an earlier vocabulary")
+
+
+def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:
+    """Writes to any file system; the class itself knows local files."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "vocabulary.parquet"
+        vocabulary.save(local)
+        with written_whole(path) as file:
+            file.write(local.read_bytes())
+
+
+def load_vocabulary(path: str) -> Vocabulary:
+    """Reads what ``save_vocabulary`` wrote."""
+    with tempfile.TemporaryDirectory() as folder, open_file(path) as file:
+        local = Path(folder) / "vocabulary.parquet"
+        local.write_bytes(file.read())
+        return Vocabulary.load(local)
+
+
+def copy_vocabulary(name: str, job: Job) -> str:
+    """Brings a vocabulary that the job maps ids with into its folder, so that who reads the rows knows the ids."""
+    assert job.vocabulary is not None
+    with open_file(vocabulary_path(job.vocabulary, name)) as source, \
+            written_whole(vocabulary_path(job.folder, name)) as file:
+        shutil.copyfileobj(source, file)
+    return name
+
+
+def compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same values with a dictionary no longer than the column, as after a join with a large table."""
+    if len(column.dictionary) <= len(column):
+        return column
+    return column.dictionary_decode().dictionary_encode()

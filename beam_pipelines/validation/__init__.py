@@ -1,0 +1,1 @@
+"""Compare a dataset with limits and with an earlier dataset."""

@@ -1,0 +1,31 @@
+"""Counts that are handed on before a bundle ends add up to the same."""
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from beam_pipelines.jobs.runner import pipeline_options
+from beam_pipelines.transforms import counting
+from beam_pipelines.transforms.counting import CountValues
+
+COLUMNS = [("a", pa.array(["x", "y", "x"])), ("b", pa.array([7])), ("a", pa.array(["z", "x", "w", "v"])),
+           ("a", pa.array(["x", "u"])), ("b", pa.array([7, -1]))]
+
+
+@pytest.mark.parametrize("pending", [0, 3, 1 << 20])
+def test_counts_do_not_depend_on_what_a_worker_holds_back(pending, monkeypatch):
+    monkeypatch.setattr(counting, "PENDING", pending)
+    with beam.Pipeline(options=pipeline_options([])) as pipeline:
+        counts = (pipeline | beam.Create(COLUMNS, reshuffle=False) | CountValues()
+                  | beam.MapTuple(lambda name, table: (name, table.to_pydict())))
+        assert_that(counts, equal_to([
+            ("a", {"value": ["u", "v", "w", "x", "y", "z"], "count": [1, 1, 1, 4, 1, 1]}),
+            ("b", {"value": [-1, 7], "count": [1, 2]})]))
+
+
+def test_little_is_held_back(monkeypatch):
+    monkeypatch.setattr(counting, "PENDING", 3)
+    bundle = counting._CountBundle()
+    bundle.start_bundle()
+    assert [len(list(bundle.process(column))) > 0 for column in COLUMNS] == [False, False, True, False, False]

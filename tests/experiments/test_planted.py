@@ -1,0 +1,57 @@
+"""The planted logs: same seed, same bytes; a long tail; engagements that show the planted taste."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.experiments.logs.planted import planted_config, write_planted_logs
+
+
+def test_same_seed_same_bytes(planted_logs, tmp_path):
+    write_planted_logs(tmp_path / "again")
+    write_planted_logs(tmp_path / "other", seed=1)
+    for path in planted_logs.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    assert ((tmp_path / "other" / "engagements.parquet").read_bytes()
+            != (planted_logs / "engagements.parquet").read_bytes())
+
+
+def test_columns_differ_from_the_demo_in_kind(planted_logs):
+    types = {name: {field.name: str(field.type) for field in pq.read_schema(planted_logs / f"{name}.parquet")}
+             for name in ("engagements", "impressions", "items", "users")}
+    assert types["engagements"] == {"day": "int32", "ts": "timestamp[us]", "member": "int64", "item": "string"}
+    items, users = (pd.read_parquet(planted_logs / f"{name}.parquet") for name in ("items", "users"))
+    assert not items.item[0].isascii()
+    assert 0 < items.quality.isna().mean() < 1
+    assert 0 < users.country.isna().mean() < 1
+
+
+def test_popularity_has_a_long_tail_and_some_items_are_new(planted_logs):
+    engagements = pd.read_parquet(planted_logs / "engagements.parquet")
+    counts = engagements.item.value_counts()
+    assert counts.head(40).sum() > 0.5 * len(engagements)
+    assert (counts <= 5).mean() > 0.1
+
+
+def test_engagements_predict_clicks(planted_logs):
+    """Affinity recovered from pretraining engagements alone separates test clicks from the rest."""
+    engagements, impressions = (pd.read_parquet(planted_logs / f"{name}.parquet")
+                                for name in ("engagements", "impressions"))
+    counts = engagements[engagements.day < 20].groupby(["member", "item"]).size().unstack(fill_value=0)
+    expected = counts.sum(1).to_numpy()[:, None] * counts.sum(0).to_numpy() / counts.to_numpy().sum()
+    left, scale, right = np.linalg.svd((counts.to_numpy() - expected) / np.sqrt(expected), full_matrices=False)
+    score = pd.DataFrame(left[:, :4] * scale[:4] @ right[:4] / np.sqrt(expected / expected.sum(1, keepdims=True)),
+                         counts.index, counts.columns)
+    test = impressions[(impressions.day >= 30) & impressions.item.isin(score.columns)]
+    values = np.array([score.at[row.member, row.item] for row in test.itertuples()])
+    clicked = test.clicked.to_numpy() == 1
+    ranks = pd.Series(values).rank().to_numpy()
+    auc = (ranks[clicked].mean() - (clicked.sum() + 1) / 2) / (~clicked).sum()
+    assert auc > 0.65
+
+
+def test_configuration_is_valid_and_sections_can_be_replaced():
+    config = Config.model_validate(planted_config(seed=3))
+    assert config.seed == 3
+    assert set(config.ranking.arms) == {"scratch", "warm_start", "warm_start_distilled"}

@@ -1,0 +1,69 @@
+"""Exports of several processes into one folder, and one that is killed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tfrs_pretrain.serving.exporting.export import export
+
+pytestmark = pytest.mark.slow
+NAME = "planted_ranker"
+# Exports, but stops for a line on standard input when it has chosen its number.
+EXPORTER = """
+import sys
+from pathlib import Path
+import tfrs_pretrain
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.serving import export as module
+
+chosen = module.next_version
+
+def waiting(folder):
+    version = chosen(folder)
+    print("chose", version, flush=True)
+    sys.stdin.readline()
+    return version
+
+module.next_version = waiting
+dataset, ranker, models = map(Path, sys.argv[1:4])
+opened = Dataset.open(dataset)
+print("exported", module.export(Config.model_validate(opened.info["config"]), opened, ranker, models)["version"])
+"""
+
+
+def started(dataset, ranker, models):
+    return subprocess.Popen([sys.executable, "-c", EXPORTER, str(dataset.folder), str(ranker), str(models)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def said(process, words):
+    for line in process.stdout:
+        if line.startswith(words):
+            return line.strip()
+    raise AssertionError(f"ended without {words!r}")
+
+
+def test_two_exports_get_two_versions_and_a_killed_one_leaves_none(tmp_path, planted_config, tiny_dataset,
+                                                                   ranker_folder):
+    folder = tmp_path / NAME
+    with started(tiny_dataset, ranker_folder, tmp_path) as other, started(tiny_dataset, ranker_folder,
+                                                                          tmp_path) as killed:
+        assert [said(one, "chose") for one in (other, killed)] == ["chose 1"] * 2
+        assert not [path for path in folder.iterdir() if path.name.isdecimal()]
+        assert len(list(folder.iterdir())) == 2
+        killed.kill()
+        killed.wait()
+        assert export(planted_config, tiny_dataset, ranker_folder, tmp_path)["version"] == 1
+        # The killed one's folder went, the other's stayed, and its number is taken now.
+        left = [path.name for path in folder.iterdir()]
+        assert len(left) == 2
+        other.stdin.write("\n\n")
+        other.stdin.flush()
+        assert said(other, "exported") == "exported 2"
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    for version in ("1", "2"):
+        assert (folder / version / "assets.extra/manifest.json").is_file()
+
+

@@ -1,0 +1,266 @@
+"""Exported versions as a server sees them: what lies where, what it answers, what a failure leaves behind."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.predictions import Predictions
+from tfrs_pretrain.serving.exporting import export as module
+from tfrs_pretrain.serving.exporting.checks import check_answer, check_answers
+from tfrs_pretrain.serving.exporting.export import export, next_version
+from tfrs_pretrain.serving.exporting.requests import GoldenRequest
+from tfrs_pretrain.serving.graph.inputs import RawInput
+from tfrs_pretrain.serving.protocol.messages import as_examples
+from tfrs_pretrain.serving.session import LoadedModel, run_signature
+
+NAME = "planted_ranker"
+
+
+def request_columns(instances):
+    dtypes = {int: np.int64, float: np.float32, str: object}
+    return {name: np.array([row[name] for row in instances], dtypes[type(value)])
+            for name, value in instances[0].items()}
+
+
+def test_the_version_folder_is_complete(exported):
+    models, manifest = exported
+    assert manifest["path"] == str(models / NAME / "1")
+    assert [path.name for path in (models / NAME).iterdir()] == ["1"]
+    assert sorted(path.name for path in (models / NAME / "1").iterdir()) == [
+        "assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"]
+    assert sorted(path.name for path in (models / NAME / "1" / "assets.extra").iterdir()) == [
+        "golden_requests.json", "golden_requests.tfrecord", "manifest.json", "model_card.json", "model_card.md",
+        "ranker_manifest.json", "table_manifest.json", "tf_serving_warmup_requests"]
+
+
+def test_golden_requests_get_the_trained_models_scores(exported, ranker_folder, tiny_dataset):
+    """Scores that Stage II wrote when it judged the validation window, looked up by the impressions' keys."""
+    models, _ = exported
+    golden = json.loads((models / NAME / "1/assets.extra/golden_requests.json").read_text())
+    served = run_signature(models / NAME / "1", golden["signature_name"], request_columns(golden["instances"]))["score"]
+    judged = pq.read_table(ranker_folder / "predictions/validation.parquet")
+    by_key = dict(zip(judged["key"].to_pylist(), judged["score"].to_pylist(), strict=True))
+    keys = pq.read_table(tiny_dataset.folder / "golden.parquet")["key"].to_pylist()
+    assert len(keys) == 32
+    expected = [by_key[key] for key in keys]
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(served, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(golden["outputs"]["score"], expected, rtol=0, atol=1e-6)
+
+
+def test_the_signature_takes_raw_values_by_name(exported):
+    models, _ = exported
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(models / NAME / "1"))
+    signature = graph.signature_def["serving_default"]
+    types = {name: (tf.as_dtype(info.dtype).name, [size.size for size in info.tensor_shape.dim])
+             for name, info in signature.inputs.items()}
+    assert types == {"user_id": ("int64", [-1]), "item_id": ("string", [-1]), "surface": ("string", [-1]),
+                     "topic": ("int64", [-1]), "quality": ("float32", [-1]), "country": ("string", [-1])}
+    assert {name: tf.as_dtype(info.dtype).name for name, info in signature.outputs.items()} == {"score": "float32"}
+
+
+def sent(log):
+    """Signature and inputs of a logged request."""
+    for kind in ("predict_log", "classify_log", "regress_log"):
+        if log.HasField(kind):
+            request = getattr(log, kind).request
+            if kind == "predict_log":
+                inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+            else:
+                inputs = {"inputs": np.array([example.SerializeToString()
+                                              for example in request.input.example_list.examples], object)}
+            return request.model_spec, inputs
+    raise AssertionError("neither Predict nor Classify nor Regress")
+
+
+def logs(path):
+    return [PredictionLog.FromString(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+
+
+def test_warmup_requests_to_every_signature_are_answered(exported):
+    models, _ = exported
+    answered = {}
+    records = logs(models / NAME / "1/assets.extra/tf_serving_warmup_requests")
+    assert len(records) <= 1000
+    with LoadedModel(models / NAME / "1") as served:
+        for log in records:
+            spec, inputs = sent(log)
+            assert spec.name == NAME
+            [first, *_] = served.run(spec.signature_name, inputs).values()
+            answered.setdefault(spec.signature_name, set()).add(len(first))
+    assert answered.pop("rank") == {1, 64, 512}
+    assert sorted(answered) == ["classify", "item_embedding", "predict_examples", "regress", "serving_default",
+                                "user_embedding"]
+    assert all(sizes == {1, 8, 64} for sizes in answered.values())
+
+
+def test_golden_logs_hold_requests_and_answers_of_every_signature(exported):
+    """Replayed as a client would, with nothing of the exporter's code."""
+    models, _ = exported
+    rows = {}
+    with LoadedModel(models / NAME / "1") as served:
+        for log in logs(models / NAME / "1/assets.extra/golden_requests.tfrecord"):
+            spec, inputs = sent(log)
+            found = served.run(spec.signature_name, inputs)
+            if log.HasField("predict_log"):
+                expected = {name: tf.make_ndarray(proto) for name, proto in log.predict_log.response.outputs.items()}
+            elif log.HasField("regress_log"):
+                expected = {"outputs": np.array([one.value for one in log.regress_log.response.result.regressions])}
+            else:
+                results = log.classify_log.response.result.classifications
+                assert {one.label for each in results for one in each.classes} == {"clicked"}
+                expected = {"scores": np.array([[one.score for one in each.classes] for each in results])}
+            for name, values in expected.items():
+                np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-5)
+                rows.setdefault(spec.signature_name, []).append(len(values))
+    everything = [32, 24]  # golden impressions; eight of them with unknown, missing and too many values
+    assert rows == {"serving_default": everything, "predict_examples": everything, "classify": everything,
+                    "regress": everything, "rank": [0, 1, 32] * 3, "user_embedding": [56], "item_embedding": [56]}
+
+
+def test_the_manifest_ties_the_model_to_what_it_came_from(exported, planted_config, tiny_dataset):
+    models, manifest = exported
+    stored = json.loads((models / NAME / "1/assets.extra/manifest.json").read_text())
+    assert "path" not in stored
+    assert manifest == stored | {"path": str(models / NAME / "1")}
+    assert (stored["kind"], stored["name"], stored["version"], stored["arm"]) == ("saved_model", NAME, 1, "scratch")
+    assert stored["vocabularies"]["item"] == tiny_dataset.digests["item"]
+    assert stored["config"] == planted_config.resolved()
+    assert stored["check"]["impressions"] == 32
+    assert stored["check"]["largest_difference"] <= stored["check"]["tolerance"] == 1e-5
+
+
+def test_a_version_is_judged_by_the_ranker_it_came_from(exported, ranker_folder):
+    models, _ = exported
+    opened = Predictions.open(models / NAME)
+    assert opened.source["version"] == 1
+    np.testing.assert_array_equal(
+        opened.scores, pq.read_table(ranker_folder / "predictions/test.parquet")["score"].to_numpy())
+
+
+def test_the_next_version_follows_the_highest(tmp_path):
+    assert next_version(tmp_path / "none") == 1
+    for name in ("9", "10", "canary", ".11.unfinished-00"):
+        (tmp_path / name).mkdir()
+    assert next_version(tmp_path) == 11
+
+
+def test_a_polling_server_never_sees_an_unchecked_version(tmp_path, planted_config, tiny_dataset, ranker_folder,
+                                                          monkeypatch):
+    seen = []
+
+    def spy(*arguments):
+        seen.extend(path.name for path in (tmp_path / NAME).iterdir())
+        return check_answers(*arguments)
+
+    monkeypatch.setattr(module, "check_answers", spy)
+    export(planted_config, tiny_dataset, ranker_folder, tmp_path)
+    assert len(seen) == 1
+    assert not seen[0].isdecimal()
+
+
+def damaged(dataset, folder, change):
+    """A copy of the dataset whose golden impressions went through ``change``."""
+    copy = shutil.copytree(dataset.folder, folder / "dataset")
+    table = pq.read_table(copy / "golden.parquet")
+    pq.write_table(change(table), copy / "golden.parquet")
+    return Dataset.open(copy)
+
+
+def replaced(table, name, values):
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values, table[name].type))
+
+
+def test_a_served_score_that_differs_stops_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
+    def another_user(table):
+        users = table["user_id"].to_pylist()
+        return replaced(table, "user_id", [users[0], users[1], -99, *users[3:]])
+
+    dataset = damaged(tiny_dataset, tmp_path, another_user)
+    with pytest.raises(UserError, match=r"golden impression -?\d+ \(row 2\) is served as 0\.\d+, the trained ranker"):
+        export(planted_config, dataset, ranker_folder, tmp_path / "models")
+    assert list((tmp_path / "models" / NAME).iterdir()) == []
+
+
+def test_golden_impressions_without_records_stop_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
+    dataset = damaged(tiny_dataset, tmp_path, lambda table: replaced(table, "key", [5, *table["key"].to_pylist()[1:]]))
+    with pytest.raises(UserError, match=r"golden impression 5 is not among the records .* \(1 of 32 are not\)"):
+        export(planted_config, dataset, ranker_folder, tmp_path / "models")
+
+
+def test_golden_impressions_without_a_column_stop_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
+    dataset = damaged(tiny_dataset, tmp_path, lambda table: table.drop_columns(["quality"]))
+    with pytest.raises(UserError, match=r"expected \[.*'quality'.*\], found \[.*\]; build the dataset again"):
+        export(planted_config, dataset, ranker_folder, tmp_path / "models")
+
+
+def test_a_killed_export_leaves_nothing_and_the_next_one_works(tmp_path, planted_config, tiny_dataset, ranker_folder,
+                                                               monkeypatch):
+    monkeypatch.setattr(module, "write_bundle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        export(planted_config, tiny_dataset, ranker_folder, tmp_path)
+    assert list((tmp_path / NAME).iterdir()) == []
+    monkeypatch.undo()
+    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path)["version"] == 1
+    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path)["version"] == 2
+
+
+@pytest.mark.parametrize(("served", "tolerance", "message"), [
+    ([0.5, 0.25], 1e-5, None), ([0.5, 0.250009], 1e-5, None), ([0.5, 0.26], 1e-5, r"of impression 8 \(row 1\)"),
+    ([float("nan"), 0.25], 1e-5, r"of impression 7 \(row 0\)"), ([0.5, 0.26], 0.02, None),
+    ([0.5], 1, r"has shape \[1\], expected \[2\]")])
+def test_answers_are_compared_with_the_tolerance(served, tolerance, message):
+    request = GoldenRequest("rank", {}, {"score": np.array([0.5, 0.25], np.float32)},
+                            ["score of impression 7", "score of impression 8"])
+    answer = {"score": np.array(served, np.float32)}
+    if message:
+        with pytest.raises(UserError, match=f"signature 'rank', output 'score'.*{message}"):
+            check_answer(request, answer, tolerance)
+    else:
+        assert check_answer(request, answer, tolerance) == pytest.approx(abs(served[1] - 0.25), abs=1e-7)
+
+
+def test_answers_in_words_are_compared_exactly():
+    request = GoldenRequest("classify", {}, {"classes": np.array([["liked"], ["日本"]], object)}, ["first", "second"])
+    assert check_answer(request, {"classes": np.array([[b"liked"], ["日本".encode()]], object)}, 0.5) == 0
+    with pytest.raises(UserError, match=r"second \(row 1\) is served as b'x'"):
+        check_answer(request, {"classes": np.array([[b"liked"], [b"x"]], object)}, 0.5)
+
+
+def test_unreadable_golden_impressions_stop_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
+    copy = shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
+    (copy / "golden.parquet").write_bytes(b"not Parquet")
+    with pytest.raises(UserError, match=r"golden.parquet' cannot be read \(.*\): build the dataset"):
+        export(planted_config, Dataset.open(copy), ranker_folder, tmp_path / "models")
+
+
+def test_other_inputs_than_the_signatures_are_refused(exported):
+    models, _ = exported
+    with pytest.raises(UserError, match=r"takes \['country', 'item_id'.*\], got \['user'\]"):
+        run_signature(models / NAME / "1", "serving_default", {"user": np.array([1])})
+
+
+def test_a_broken_model_is_named(tmp_path):
+    with pytest.raises(UserError, match="does not run in the session loader that TF Serving uses"):
+        run_signature(tmp_path, "serving_default", {})
+
+
+def test_examples_hold_what_is_there_and_leave_out_what_is_missing():
+    inputs = {"user_id": RawInput("int64"), "item_id": RawInput("string"), "price": RawInput("float32"),
+              "tags": RawInput("string", 3)}
+    raw = {"user_id": np.array([-1, 5]), "item_id": np.array(["\x00", "日本\x00"], object),
+           "price": np.array([np.nan, -1], np.float32), "tags": np.array([["", ""], ["", "a"]], object)}
+    first, second = (tf.train.Example.FromString(one).features.feature for one in as_examples(raw, inputs))
+    assert sorted(first) == ["item_id", "user_id"]
+    assert (list(first["user_id"].int64_list.value), list(first["item_id"].bytes_list.value)) == ([-1], [b"\x00"])
+    assert list(second["item_id"].bytes_list.value) == ["日本\x00".encode()]
+    assert (list(second["price"].float_list.value), list(second["tags"].bytes_list.value)) == ([-1], [b"a"])

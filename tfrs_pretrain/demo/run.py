@@ -1,0 +1,115 @@
+"""The main job: raw logs to a servable ranking model and a report, stage by stage.
+
+Each stage reads only the artifacts of the stages before it, so each can also run alone (``tfrs-pretrain --help``).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from beam_pipelines import build_dataset
+from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.pretraining.run import pretrain
+from tfrs_pretrain.ranking.run import train_arm
+from tfrs_pretrain.reporting.study_report import write_study
+from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.stages import DATASET, EMBEDDINGS, EXPORT, LOGS, RANKING, Workdir
+from tfrs_pretrain.study import Run, StudiedArm, Study
+
+
+def run_demo(workdir: Workdir, models: Path) -> dict[str, Any]:
+    """Runs what is not finished yet in a workdir and returns the results.
+
+    Args:
+      workdir: folder of the run; the columns of its configuration must be those of the completejourney logs.
+      models: folder of model folders, where the exported version goes.
+
+    Raises:
+      UserError: a stage refuses its input.
+    """
+    config, folder = workdir.config, workdir.folder
+    workdir.stage("logs", LOGS, "logs", lambda output: completejourney.write_logs(
+        config.completejourney, pretrain_end_week=config.windows.pretrain.bounds[1], seed=config.seed, output=output,
+        overwrite=True))
+    workdir.stage("dataset", DATASET, "dataset", lambda output: build_dataset.build(
+        config, folder / LOGS, output, pipeline_args=[], overwrite=True), manifest=DATASET_INFO)
+    dataset = Dataset.open(folder / DATASET)
+    workdir.stage("pretrain", EMBEDDINGS, "embeddings", lambda output: pretrain(
+        config, dataset, output, overwrite=True))
+    for arm in config.ranking.arms:
+        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", "ranker", functools.partial(
+            _rank, config, dataset, folder / EMBEDDINGS, arm))
+    if not _was_exported(folder, models):
+        workdir.forget("export")
+    workdir.stage("export", EXPORT, "export", lambda output: _export(
+        config, dataset, folder / RANKING / config.export.arm, output, models))
+    study = study_of(workdir)
+    study.save()
+    return write_study(study)
+
+
+def study_of(workdir: Workdir) -> Study:
+    """A finished run as a study: one seed, the arms of ``ranking.arms``, the first one from scratch as baseline.
+
+    Raises:
+      UserError: a stage of the run has not finished.
+    """
+    config, folder = workdir.config, workdir.folder
+    arms = [StudiedArm(name, {f"arm.{key}": value for key, value in arm.model_dump(
+        mode="json", exclude_defaults=True).items()}, [Run(
+            config.seed, folder / RANKING / name, folder / EMBEDDINGS if arm.transfers else None, folder / DATASET)])
+            for name, arm in config.ranking.arms.items()]
+    plain = [name for name, arm in config.ranking.arms.items() if not arm.transfers and not arm.distillation]
+    seconds = {"data": workdir.seconds("logs", "dataset"), "stage_one": workdir.seconds("pretrain"),
+               "stage_two": workdir.seconds(*(f"rank.{name}" for name in config.ranking.arms)),
+               "export": workdir.seconds("export")}
+    return Study(
+        folder=folder, title="Contrastive ID pretraining, then ranking", config=config,
+        baseline=(plain or list(config.ranking.arms))[0], arms=arms, seconds=seconds,
+        peak_rss_bytes=max(int(cost["peak_rss_bytes"]) for cost in workdir.costs.values()),
+        commands=commands(folder, config), logs=read_manifest(folder / LOGS, "logs"),
+        exported=read_manifest(folder / EXPORT, "export"))
+
+
+def commands(workdir: Path, config: Config) -> list[str]:
+    """Shell lines that run it all again, or one stage alone on the folders of this run."""
+    exported, folder = shlex.quote(config.export.arm), shlex.quote(str(workdir))
+    return [
+        "# all of it, in a new folder",
+        f"tfrs-pretrain demo --config {folder}/config.yaml --workdir NEW",
+        "",
+        "# one stage alone, on what this run left",
+        f"tfrs-pretrain dataset --config {folder}/config.yaml --raw {folder}/logs --output NEW/dataset",
+        f"tfrs-pretrain pretrain --dataset {folder}/dataset --output NEW/embeddings",
+        *(f"tfrs-pretrain rank --dataset {folder}/dataset --embeddings {folder}/embeddings --arm {shlex.quote(arm)} "
+          f"--output NEW/ranking/{shlex.quote(arm)}" for arm in config.ranking.arms),
+        f"tfrs-pretrain export --dataset {folder}/dataset --ranker {folder}/ranking/{exported}",
+        f"tfrs-pretrain report {folder}",
+    ]
+
+
+def _rank(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
+    train_arm(config, dataset, arm, output, embeddings=embeddings, overwrite=True)
+
+
+def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models: Path) -> None:
+    """Exports a version and notes in the workdir which one it was."""
+    manifest = export(config, dataset, ranker, models)
+    with staged_folder(output, overwrite=True) as folder:
+        write_manifest(folder, "export", {key: value for key, value in manifest.items() if key != "kind"})
+
+
+def _was_exported(folder: Path, models: Path) -> bool:
+    """Whether the version that this run exported still lies under ``models``."""
+    path = folder / EXPORT / MANIFEST
+    if not path.is_file():
+        return False
+    version = Path(json.loads(path.read_text())["path"])
+    return version.is_dir() and version.parent.parent.resolve() == models.resolve()

@@ -1,0 +1,1 @@
+"""Public and planted logs for experiments."""

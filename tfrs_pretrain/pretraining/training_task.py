@@ -1,0 +1,65 @@
+"""What Stage I brings to the loop: pairs, the contrastive step, and the judge of held-out pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.batch_ids import first_ids
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
+from tfrs_pretrain.pretraining.evaluate import Evaluator
+from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
+
+
+class TwoTowerTrainingTask(TrainingTask):
+    """The two towers of one run.
+
+    Args:
+      config: of the run.
+      dataset: pairs to train on and to judge with.
+      model: changed in place.
+      steps: in an epoch.
+    """
+
+    name, title, unit = "pretraining", "Stage I: contrastive pretraining", "pairs"
+
+    def __init__(self, config: Config, dataset: Dataset, model: TwoTower, steps: int):
+        self.epochs, self.steps, self.batch_size = config.pretraining.epochs, steps, config.pretraining.batch_size
+        self._seed, self._dataset, self._model = config.seed, dataset, model
+        self._evaluator = Evaluator(dataset, config.pretraining)
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        return list(self._model.variables)
+
+    def batches(self, epoch: int, start: int) -> tf.data.Dataset:
+        return shuffled_batches(self._dataset.files("pairs/train"), self.batch_size, seed=self._seed, epoch=epoch,
+                                start=start, columns=training_columns(self._dataset.schema))
+
+    def step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._model.train_step(batch)
+
+    def judge_start(self) -> EvalResult:
+        return self._judgement(None)
+
+    def judge(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
+        return self._judgement(means["loss"])
+
+    def note(self, record: Mapping[str, Any]) -> str:
+        return f"held-out {record['heldout_loss']:.4f}"
+
+    def describe(self, batch: dict[str, Any]) -> str:
+        return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch['query'], batch['candidate'])}"
+
+    def curves(self, done: int) -> dict[str, float]:
+        return {"learning_rate": float(self._model.learning_rate(tf.constant(done - 1, tf.int64)))}  # of the last step
+
+    def _judgement(self, train_loss: float | None) -> EvalResult:
+        metrics = self._evaluator(self._model)
+        return EvalResult({"train_loss": train_loss, **metrics},
+                         {f"heldout/{name}": value for name, value in metrics.items()})

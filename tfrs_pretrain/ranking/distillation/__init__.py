@@ -1,0 +1,1 @@
+"""Teachers, and the training step that learns from one."""

@@ -1,0 +1,121 @@
+"""Early stopping: the best epoch's weights wait on disk until the training has ended.
+
+::
+
+    <output>.best/epoch-0003/<number>.npy   tables and dense weights of the ranker
+    <output>.best/epoch-0003/manifest.json  written last
+
+Early stopping on a held-out set, after Prechelt, "Early Stopping - But When?" (Neural Networks: Tricks of the Trade,
+1998): training ends when ``patience`` epochs in a row brought no new best, and the best one is what counts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.config import EarlyStoppingConfig
+from tfrs_pretrain.embeddings.tables import local
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.model.ranker import Ranker
+
+KIND = "best epoch"
+_SMALLER_IS_BETTER = ("log_loss",)
+
+
+def best_folder(output: Path) -> Path:
+    """Where the run that writes ``output`` keeps its best epoch."""
+    return output.with_name(f"{output.name}.best")
+
+
+class BestCheckpoint(tf.Module):
+    """Make it inside the strategy's scope; call it outside of replicas.
+
+    Args:
+      folder: where the best epoch's weights lie, see ``best_folder``.
+      ranker: whose weights.
+      config: what is best, and how long to wait for it.
+      writes: whether this process writes; of several workers only one does.
+    """
+
+    def __init__(self, folder: Path, ranker: Ranker, config: EarlyStoppingConfig, *, writes: bool = True):
+        super().__init__(name="best_checkpoint")
+        self._folder, self._config, self._writes = folder, config, writes
+        self._weights = [*(table.weights for table in ranker.tables.values()),
+                         *(variable.value for variable in ranker.network.variables)]
+        self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="best_epoch")
+        self._value = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="best_value")
+
+    @property
+    def state(self) -> tuple[tf.Variable, ...]:
+        """What a resumed run needs beside the files."""
+        return self._epoch, self._value
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the best epoch so far, 0 before the first."""
+        return int(local(self._epoch).numpy())
+
+    def consider(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
+        """Keeps the weights of an epoch, counted from 1, if its validation ``metrics`` are the best so far.
+
+        Raises:
+          UserError: the metric is undefined on these impressions.
+        """
+        value = metrics[self._config.metric]
+        if value is None:
+            raise UserError(f"early_stopping.metric {self._config.metric!r} is undefined on the validation impressions "
+                            "(it needs clicked and other ones): choose log_loss, or a longer validation window")
+        best = float(local(self._value).numpy())
+        better = value < best if self._config.metric in _SMALLER_IS_BETTER else value > best
+        if self.best_epoch and not better:
+            return
+        self._save(epoch)
+        self._epoch.assign(epoch)
+        self._value.assign(value)
+
+    def is_exhausted(self, epoch: int) -> bool:
+        """Whether ``patience`` epochs up to this one brought nothing better."""
+        return epoch - self.best_epoch >= self._config.patience
+
+    def restore(self) -> None:
+        """Gives the ranker the best epoch's weights.
+
+        Raises:
+          UserError: they are not there.
+        """
+        folder = self._path(self.best_epoch)
+        read_manifest(folder, KIND)
+        for number, variable in enumerate(self._weights):
+            variable.assign(np.load(folder / f"{number:03d}.npy", mmap_mode="r"))
+
+    def remove(self) -> None:
+        """Deletes the files: the run is finished."""
+        if self._writes:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, epoch: int) -> Path:
+        return self._folder / f"epoch-{epoch:04d}"
+
+    def _save(self, epoch: int) -> None:
+        if not self._writes:
+            return
+        with staged_folder(self._path(epoch), overwrite=True) as stage:
+            for number, variable in enumerate(self._weights):
+                np.save(stage / f"{number:03d}.npy", local(variable).numpy())
+            write_manifest(stage, KIND, {"epoch": epoch})
+        # The one before stays: a run that was killed before its next checkpoint goes back to it.
+        for path in sorted(self._folder.glob("epoch-*")):
+            if path not in (self._path(epoch), self._path(self.best_epoch)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def make_best_checkpoint(folder: Path, ranker: Ranker, config: EarlyStoppingConfig | None, *,
+                         writes: bool) -> BestCheckpoint | None:
+    """What the configuration asks for; None where it asks for nothing."""
+    return BestCheckpoint(folder, ranker, config, writes=writes) if config else None

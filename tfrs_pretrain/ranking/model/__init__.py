@@ -1,0 +1,1 @@
+"""The ranking network and its inputs."""

@@ -1,0 +1,102 @@
+"""What Stage II brings to the loop: impressions, the step of one arm, and the judge of validation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import tensorflow as tf
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.batch_ids import first_ids
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
+from tfrs_pretrain.ranking.build import Parts
+from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint
+from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.learning.probe import Probe
+from tfrs_pretrain.ranking.predict import judge, predict
+from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+from tfrs_pretrain.training.loop import EpochState
+from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
+from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
+
+VALIDATION = IMPRESSION_SPLITS[1]
+LOOKED_AT = 1 << 15  # impressions: a look takes a fraction of a second
+
+
+class ArmTrainingTask(TrainingTask):
+    """One arm: a student and what it learns from.
+
+    Args:
+      config: of the run.
+      dataset: impressions to train on and to judge with.
+      arm: its name.
+      parts: the student, its teacher and their step.
+      keeper: keeps the best epoch and ends the training; None trains all epochs and keeps the last.
+
+    Attributes:
+      validation: predictions of the last epoch that this process judged, None before.
+    """
+
+    unit = "impressions"
+
+    def __init__(self, config: Config, dataset: Dataset, arm: str, parts: Parts,
+                 best_checkpoint: BestCheckpoint | None):
+        self.name, self.title = f"ranking/{arm}", f"Stage II: {arm}"
+        self.epochs, self.steps = parts.rounds.count, parts.rounds.steps
+        self.batch_size = config.ranking.batch_size
+        self.validation: pa.Table | None = None
+        self._seed, self._dataset, self._parts, self._best_checkpoint = config.seed, dataset, parts, best_checkpoint
+        looks = config.ranking.evals_per_epoch
+        self._probe = Probe(dataset, VALIDATION, LOOKED_AT) if looks else None
+        self.looks = eval_steps(self.steps, -(-looks // parts.rounds.per_pass), "lower ranking.evals_per_epoch")
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        kept = self._best_checkpoint.state if self._best_checkpoint else ()
+        return [*(variable for learner in self._parts.learners for variable in learner.variables), *kept]
+
+    def begin_epoch(self, epoch: int) -> None:
+        for learner in self._parts.learners:
+            learner.begin_epoch(epoch)
+
+    def batches(self, epoch: int, start: int) -> tf.data.Dataset:
+        return self._parts.batches(self._dataset, epoch, start, batch_size=self.batch_size, seed=self._seed)
+
+    def step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._parts.step(batch)
+
+    def judge(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
+        self.validation = predict(self._parts.student.ranker, self._dataset, VALIDATION)
+        metrics = judge(self.validation, self._dataset)["metrics"]
+        if self._best_checkpoint:
+            self._best_checkpoint.consider(epoch, metrics)
+        record = {"train": dict(means), "examples": self.steps * self.batch_size, "validation": metrics}
+        return EvalResult(record, {f"validation/{name}": value for name, value in metrics.items()
+                                  if isinstance(value, float)})
+
+    def look(self, done: int, state: EpochState, last: EpochState) -> dict[str, Any]:
+        assert self._probe is not None  # no looks without it
+        losses, auc = self._probe.losses(self._parts.student.ranker)
+        look = MidEpochEval.at(state, last, done=done, steps=self.steps * self._parts.rounds.per_pass,
+                       batch_size=self.batch_size)
+        return {**dataclasses.asdict(look), "log_loss": float(losses.mean()), "auc": auc}
+
+    def is_done(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        return (bool(records) and self._best_checkpoint is not None
+                and self._best_checkpoint.is_exhausted(records[-1]["epoch"]))
+
+    def best(self) -> Learner:
+        """The student to serve, after the training: as it is, or as it was after the best epoch."""
+        if self._best_checkpoint:
+            self._best_checkpoint.restore()
+            self.validation = None  # of another epoch, perhaps
+        return self._parts.student
+
+    def note(self, record: Mapping[str, Any]) -> str:
+        return f"validation log loss {record['validation']['log_loss']:.4f}"
+
+    def describe(self, batch: Mapping[str, Any]) -> str:
+        return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch[USER_ROW], batch[ITEM_ROW])}"

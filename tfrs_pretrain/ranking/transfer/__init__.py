@@ -1,0 +1,1 @@
+"""Start ID tables from pretrained rows, and hold them there."""

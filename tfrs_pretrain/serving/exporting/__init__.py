@@ -1,0 +1,1 @@
+"""Write a version folder for TensorFlow Serving, checked before it appears."""

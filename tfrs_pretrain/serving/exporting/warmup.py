@@ -1,0 +1,45 @@
+"""Warm-up requests: TensorFlow Serving replays them before it calls a version available."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from tfrs_pretrain.serving.graph.inputs import CONTEXT, ITEM, RawInput
+from tfrs_pretrain.serving.graph.signatures import CLASSIFY, EMBEDDINGS, EXAMPLES, RANK, REGRESS, SERIALIZED, SIGNATURE
+from tfrs_pretrain.serving.protocol.messages import as_examples, as_log
+
+# The first request of a size is slow; one item and pages of items are what a ranker is asked for. The server takes at
+# most 1,000 records.
+BATCH_SIZES = (1, 8, 64)
+CANDIDATES = (1, 64, 512)
+REPETITIONS = 3  # the second request still pays for what the first one only planned
+
+
+def warmup_logs(model: str, raw: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -> Iterator[PredictionLog]:
+    """Requests to every signature.
+
+    Args:
+      model: name under which the server offers the model.
+      raw: input -> raw values [n, ...]; repeated as often as a request needs.
+      inputs: of the model.
+    """
+    for _ in range(REPETITIONS):
+        for size in BATCH_SIZES:
+            batch = {name: _resized(values, size) for name, values in raw.items()}
+            examples = {SERIALIZED: as_examples(batch, inputs)}
+            yield as_log(model, SIGNATURE, batch)
+            for signature in (EXAMPLES, CLASSIFY, REGRESS):
+                yield as_log(model, signature, examples)
+            for signature, (_, name) in EMBEDDINGS.items():
+                yield as_log(model, signature, {name: batch[name]})
+        for size in CANDIDATES:
+            for many in ((ITEM,), (ITEM, CONTEXT)):
+                yield as_log(model, RANK, {name: _resized(raw[name], size if of.side in many else 1)
+                                           for name, of in inputs.items()})
+
+
+def _resized(values: np.ndarray, size: int) -> np.ndarray:
+    return np.resize(values, (size, *values.shape[1:]))

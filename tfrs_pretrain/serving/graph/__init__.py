@@ -1,0 +1,1 @@
+"""The served model: lookups, inputs and signatures inside the graph."""

@@ -1,0 +1,82 @@
+"""The signatures under which a served model answers, and how they are saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
+from tfrs_pretrain.serving.graph.inputs import USER, RawInput
+from tfrs_pretrain.serving.graph.model import ServedRanker
+
+SIGNATURE = "serving_default"
+RANK, EXAMPLES, CLASSIFY, REGRESS = "rank", "predict_examples", "classify", "regress"
+EMBEDDINGS = {"user_embedding": (USER_ROW, USER_ID), "item_embedding": (ITEM_ROW, ITEM_ID)}
+SIGNATURES = (SIGNATURE, RANK, EXAMPLES, CLASSIFY, REGRESS, *EMBEDDINGS)
+# TF Serving's Classify and Regress look at the method; to all other signatures it is Predict.
+PREDICT = "tensorflow/serving/predict"
+METHODS = {CLASSIFY: "tensorflow/serving/classify", REGRESS: "tensorflow/serving/regress"}
+SERIALIZED = "inputs"  # the name that TF Serving demands of Classify and Regress
+
+
+def concrete_functions(model: ServedRanker) -> dict[str, Any]:
+    """Signature -> its graph."""
+    features = {name: of.spec(name) for name, of in model.inputs.items()}
+    candidates = {name: of.spec(name, 1 if of.side == USER else None) for name, of in model.inputs.items()}
+    serialized = {SERIALIZED: tf.TensorSpec([None], tf.string, SERIALIZED)}
+    functions: dict[str, tuple[Any, dict[str, tf.TensorSpec]]] = {
+        SIGNATURE: (model.score, features), RANK: (model.rank, candidates),
+        EXAMPLES: (model.score_examples, serialized), CLASSIFY: (model.classify, serialized),
+        REGRESS: (model.regress, serialized)}
+    for name, (space, column) in EMBEDDINGS.items():
+        functions[name] = (functools.partial(_embedding, model, space), {column: features[column]})
+    return {name: tf.function(function).get_concrete_function(**specs) for name, (function, specs) in functions.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a saved model holds, without holding it.
+
+    Attributes:
+      inputs: raw inputs by name.
+      outputs: output of ``serving_default`` -> label that it is the probability of.
+      classes: names of the labels that ``classify`` answers.
+      signatures: name -> its method, and dtype and shape of inputs and outputs (None: any size).
+      tables: name -> rows, dim, dtype, bytes, and the vocabulary of its rows.
+    """
+
+    inputs: dict[str, RawInput]
+    outputs: dict[str, str]
+    classes: tuple[str, ...]
+    signatures: dict[str, dict[str, Any]]
+    tables: dict[str, dict[str, Any]]
+
+
+def save(model: ServedRanker, folder: Path) -> Contents:
+    """Writes the SavedModel with all signatures, each with the method that the server expects of it."""
+    functions = concrete_functions(model)
+    tf.saved_model.save(model, str(folder), signatures=functions)
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
+    for name, method in METHODS.items():
+        updater.replace_method_name(signature_key=name, method_name=method)
+    updater.save()
+    signatures = {name: {"method": METHODS.get(name, PREDICT),
+                         "inputs": _described(function.structured_input_signature[1]),
+                         "outputs": _described(function.structured_outputs)} for name, function in functions.items()}
+    # Copies, because TensorFlow wraps the containers that a module holds.
+    return Contents(dict(model.inputs), dict(model.outputs), tuple(model.classes), signatures,
+                    {name: dict(table) for name, table in model.tables.items()})
+
+
+def _described(specs: Mapping[str, tf.TensorSpec]) -> dict[str, dict[str, Any]]:
+    return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
+
+
+def _embedding(model: ServedRanker, space: str, **ids: tf.Tensor) -> dict[str, tf.Tensor]:
+    [values] = ids.values()
+    return model.embedding(space, values)

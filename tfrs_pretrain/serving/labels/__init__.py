@@ -1,0 +1,1 @@
+"""Version labels in models.config."""

@@ -1,0 +1,1 @@
+"""Messages, tensors and records of TensorFlow Serving's protocol."""
