@@ -12,9 +12,9 @@ from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.distillation.model_teachers import ServedTeacher
 from tfrs_pretrain.ranking.model.artifact import load_ranker
-from tfrs_pretrain.serving.exporting.checks import check_answer
-from tfrs_pretrain.serving.exporting.requests import GoldenRequest
-from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.exporting.export_checks import check_answer
+from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
 

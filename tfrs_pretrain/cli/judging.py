@@ -93,7 +93,7 @@ def promote(
     settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
     if label:
         labels = import_quietly("tfrs_pretrain.serving.labels.promotion")
-        labelled = labels.Labelled.of(candidate, models_config, label)
+        labelled = labels.LabelMove.of(candidate, models_config, label)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
     verdict = stage.promote(candidate, settings, live, **reader(dataset))
     path = json_file or stage.verdict_path(verdict)

@@ -152,7 +152,7 @@ def export(
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     manifest = import_quietly("tfrs_pretrain.serving.exporting.export").export(settings, opened, ranker, models)
-    for line in import_quietly("tfrs_pretrain.serving.exporting.card").check_lines(manifest):
+    for line in import_quietly("tfrs_pretrain.serving.exporting.model_card").check_lines(manifest):
         console.print(line)
     console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
     console.print(f"wrote {manifest['path']}", soft_wrap=True)
