@@ -20,9 +20,10 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.jobs.job import RESULTS, DatasetOptions, ExtendOptions, Job
-from beam_pipelines.launching.info import vocabularies_info
-from beam_pipelines.launching.launch import Step, execute, job_from, main
+from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
+from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions
+from beam_pipelines.launching.dataset_info import vocabularies_info
+from beam_pipelines.launching.launch import Step, execute, main, parse_job
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -67,7 +68,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             training
             | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(moment_values, feature=feature))
             | f"Moments/{feature.name}" >> beam.CombineGlobally(ExactMoments())
-            | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS, f"numeric-{feature.name}.json"))
+            | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
         )
 
 
@@ -75,9 +76,9 @@ def run(argv: list[str]) -> PipelineResult:
     """Runs the job alone, from command-line arguments.
 
     Raises:
-      UserError: see ``launch.execute`` and ``launch.job_from``.
+      UserError: see ``launch.execute`` and ``launch.parse_job``.
     """
-    job, options = job_from(argv, ExtendOptions)
+    job, options = parse_job(argv, ExtendOptions)
     steps = [Step("vocabularies", build, (job.engagements, job.impressions))]
     return execute(job, VOCABULARY_KIND, steps, vocabularies_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]

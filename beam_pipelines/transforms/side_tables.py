@@ -17,7 +17,7 @@ from tfrs_pretrain.features.lists import filled
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
 from tfrs_pretrain.value_types import ARROW_TYPES
 
-SIDES = {"items": ITEM_ID, "users": USER_ID}
+SIDE_TABLES = {"items": ITEM_ID, "users": USER_ID}
 
 
 class SideTable:
@@ -83,7 +83,7 @@ class _Tables:
     def __init__(self, job: Job):
         spaces = {"items": job.schema.item, "users": job.schema.user}
         self.by_id = {id_column: SideTable.read(table, job.source(table), spaces[table], job.features(table))
-                      for table, id_column in SIDES.items() if job.features(table)}
+                      for table, id_column in SIDE_TABLES.items() if job.features(table)}
 
 
 def read_side_table(table: str, source: TableSource, kinds: dict[str, str]) -> pa.Table:

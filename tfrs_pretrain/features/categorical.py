@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class CategoricalFeature(Feature):
     """A value with a row of its own. The missing value is "" or -1, an ordinary value."""
 
-    kind: Literal["categorical"] = Field(description="one value with a row of its own")
-    dtype: Literal["int64", "string"] = Field(description="type of the raw value")
+    kind: Literal["categorical"] = Field(description="what the values are: one value with a row of its own")
+    dtype: Literal["int64", "string"] = Field(description="type of a raw value")
     min_count: int = Field(1, ge=1, description="training impressions that admit a value")
     oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by values outside the vocabulary")
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class MultiValuedFeature(Feature):
     """None, one or several values. A missing value in a list is no value at all."""
 
-    kind: Literal["multi_valued"] = Field(description="a list of values, each with a row of its own")
+    kind: Literal["multi_valued"] = Field(
+        description="what the values are: lists of values, each with a row of its own")
     dtype: Literal["int64", "string"] = Field(description="type of a raw value")
     max_values: int = Field(ge=1, description="maximum number of values retained of an impression, the first ones")
     separator: str | None = Field(None, min_length=1, description="splits a text into values (null: the column has "

@@ -25,8 +25,8 @@ class NumericFeature(Feature):
 
     has_moments: ClassVar[bool] = True
 
-    kind: Literal["numeric"] = Field(description="a number")
-    dtype: Literal["float32"] = Field(description="type of the raw value")
+    kind: Literal["numeric"] = Field(description="what the values are: a number")
+    dtype: Literal["float32"] = Field(description="type of a raw value")
     log1p: bool = Field(False, description="the model takes sign(x) log(1 + |x|), for counts and other long tails; "
                                            "records and requests have x")
 

@@ -47,6 +47,11 @@ def register(kind: type[Feature]) -> type[Feature]:
     return kind
 
 
+def registered_kinds() -> dict[str, type[Feature]]:
+    """Name -> class of the kinds known so far."""
+    return dict(_kinds)
+
+
 def unregister(name: str) -> None:
     """Forgets a registered kind."""
     del _kinds[name]
