@@ -22,9 +22,6 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import keras
 import numpy as np
 import tensorflow as tf

@@ -6,16 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.task import InBatchSoftmax
 from tfrs_pretrain.training.schedules import make_schedule
 
@@ -82,6 +78,7 @@ from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.metrics.retrieval import Interactions
 from tfrs_pretrain.pretraining.negatives import KnownPositives, NegativeSampling
+from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.task import CosineContrastive, InBatchSoftmax
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.schedules import make_schedule

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, from_all_replicas, local
 from tfrs_pretrain.pretraining.negatives import Columns, KnownPositives, NegativeSampling
+from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.task import ContrastiveTask
 from tfrs_pretrain.training.schedules import Schedule
 

@@ -72,7 +72,6 @@ def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
 def set_seeds(seed: int, *, deterministic: bool) -> None:
     """Seeds Python, numpy, TensorFlow and Keras; with ``deterministic``, TensorFlow uses only reproducible kernels."""
     keras.utils.set_random_seed(seed)
-    tf.keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 
