@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import click
 import typer
-import typer.core
 from rich.text import Text
 
 from tfrs_pretrain.errors import UserError
@@ -17,26 +18,29 @@ from tfrs_pretrain.progress import error_console
 # Exit codes beside 0 (success) and 2 (the user can correct the input).
 FAILED, REFUSED = 1, 3
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a failed write does not name the file
-# Names of version 0.1, to be removed in 0.3.
-RENAMED = {"logs": "demo-logs", "plan": "plan-memory", "rank": "train-ranker"}
+Function = TypeVar("Function", bound=Callable[..., None])
 
-
-class Commands(typer.core.TyperGroup):
-    """Finds a command by its name, or by its name in version 0.1 with a notice."""
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The command, or None if there is none of that name."""
-        if name in RENAMED:
-            error_console.print(Text("deprecated: ", style="bold yellow").append(
-                f"`{name}` is now `{RENAMED[name]}`; the old name will be removed in version 0.3",
-                style="not bold default"), soft_wrap=True)
-        return super().get_command(context, RENAMED.get(name, name))
-
-
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
     "to TF Serving.\n\nThe stages in order: **dataset**, **pretrain**, **train-ranker**, **export**, **report**; "
     "**demo** runs them all on real data. Each stage reads only the folders that the stages before it wrote."))
+
+
+def formerly(old: str, new: str) -> Callable[[Function], Function]:
+    """Registers a command under its name in version 0.1 too: hidden, with a notice; to be removed in version 0.3."""
+
+    def register(function: Function) -> Function:
+        @functools.wraps(function)
+        def with_notice(*arguments: Any, **options: Any) -> None:
+            error_console.print(Text("deprecated: ", style="bold yellow").append(
+                f"`{old}` is now `{new}`; the old name will be removed in version 0.3", style="not bold default"),
+                soft_wrap=True)
+            function(*arguments, **options)
+
+        app.command(old, hidden=True)(with_notice)
+        return function
+
+    return register
 
 
 def main() -> None:

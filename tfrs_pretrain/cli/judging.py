@@ -57,12 +57,12 @@ def evaluate(
     with quiet_imports():
         from tfrs_pretrain.evaluation.bootstrap import Resampling
         from tfrs_pretrain.evaluation.evaluate import evaluate
-        from tfrs_pretrain.evaluation.table import show
+        from tfrs_pretrain.evaluation.show import show_evaluation
     result = evaluate(model, against, split=split, label=label, slices=slices or (),
                       resampling=Resampling(replicates, confidence, seed), **reader(dataset))
     if json_file:
-        write_text(json_file, json.dumps(result, indent=2) + "\n")
-    show(result, console)
+        write_text(json_file, json.dumps(result.to_json(), indent=2) + "\n")
+    show_evaluation(result, console)
 
 
 @app.command()
@@ -70,7 +70,7 @@ def promote(
     candidate: ModelArgument,
     gate: Annotated[str, typer.Option(help="YAML file with the requirements on the candidate")],
     live: Annotated[Path | None, typer.Option(help="ranker folder or exported version that serves now")] = None,
-    first: Annotated[bool, typer.Option("--first", help="there is no live model: skip the checks that need one")] = False,
+    first: Annotated[bool, typer.Option("--first", help="there is no live model: skip comparisons")] = False,
     dataset: ScoreOption = None,
     json_file: Annotated[Path | None, typer.Option(
         "--json", metavar="FILE", help="file of the verdict (default: CANDIDATE.promotion.json)")] = None,
@@ -97,20 +97,20 @@ def promote(
     with quiet_imports():
         from tfrs_pretrain.config.gate import load_gate
         from tfrs_pretrain.evaluation import promotion
-        from tfrs_pretrain.evaluation.table import show_verdict
-        from tfrs_pretrain.serving.labels.promotion import Labelled
+        from tfrs_pretrain.evaluation.show import show_promotion
+        from tfrs_pretrain.serving.labels.promotion import LabelMove
     settings = load_gate(gate)
     if label:
-        labelled = Labelled.of(candidate, models_config, label)
-    verdict = promotion.promote(candidate, settings, live, **reader(dataset))
-    path = json_file or promotion.verdict_path(verdict)
-    promotion.write_verdict(verdict, path)
-    show_verdict(verdict, console)
+        label_move = LabelMove.of(candidate, models_config, label)
+    result = promotion.promote(candidate, settings, live, **reader(dataset))
+    path = json_file or result.default_path
+    result.write(path)
+    show_promotion(result, console)
     console.print(f"wrote {path}", soft_wrap=True)
-    if verdict["verdict"] == promotion.REFUSED:
+    if result.verdict == promotion.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
-        console.print(labelled.move(), soft_wrap=True)
+        console.print(label_move.move(), soft_wrap=True)
 
 
 @app.command("roll-back")
@@ -165,7 +165,7 @@ def diagnose(
 
 @app.command()
 def experiment(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of the experiment; see experiments/ for examples")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file; examples are in experiments/")],
     output: Annotated[Path, typer.Option(help="folder of the experiment; finished parts are reused")],
     data: Annotated[Path | None, typer.Option(
         help="folder of the logs or the dataset, for an experiment that does not make its own")] = None,
@@ -192,7 +192,7 @@ def experiment(
         from tfrs_pretrain.experiments.plan import Plan, Selection
         from tfrs_pretrain.experiments.run import run_experiment
         from tfrs_pretrain.experiments.workers import default_jobs
-        from tfrs_pretrain.results import write_study
+        from tfrs_pretrain.reporting.study_report import write_study
     selection = Selection(data, arms or (), seeds or ())
     if prune:
         agrees = functools.partial(show.agrees_to_remove, console=console, ask=not yes, dry_run=dry_run)
@@ -215,5 +215,5 @@ def report(
 ) -> None:
     """Rewrites results.json, report.html and report.md from a study's artifacts."""
     with quiet_imports():
-        from tfrs_pretrain.results import write_study
+        from tfrs_pretrain.reporting.study_report import write_study
     summarize(write_study(Study.open(workdir)), workdir)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -24,7 +24,7 @@ def index(
     dataset: Annotated[Path | None, typer.Option(
         help="dataset of the pretraining; required only with pretraining.popularity_prior")] = None,
     approximate: Annotated[str, typer.Option(
-        help="hnsw: fast, larger than the exact index; ivfpq: one byte per four dimensions; none: only the exact index")] = "hnsw",
+        help="hnsw: fast, larger than exact; ivfpq: one byte per four dimensions; none: exact only")] = "hnsw",
     cutoffs: Annotated[list[int] | None, typer.Option(
         "--k", min=1, help="list length at which to measure recall; repeatable (default: 10 and 100)")] = None,
     queries: Annotated[int, typer.Option(min=1, help="max users to measure with")] = 1000,
@@ -33,13 +33,14 @@ def index(
     """Writes an exact and an approximate Faiss index of the item embeddings, and measures recall and latency."""
     if approximate not in ("hnsw", "ivfpq", "none"):
         raise UserError(f"--approximate {approximate!r} is unknown: choose hnsw, ivfpq or none")
+    kind = cast("Literal['hnsw', 'ivfpq', 'none']", approximate)
     with quiet_imports():
         from tfrs_pretrain.embeddings.artifact import Embeddings
         from tfrs_pretrain.retrieval.build import build_index
         from tfrs_pretrain.retrieval.table import show_index
     manifest = build_index(
         Embeddings.open(embeddings), output, dataset=Dataset.open(dataset) if dataset else None,
-        approximate=approximate, cutoffs=tuple(sorted(set(cutoffs or (10, 100)))), queries=queries,
+        approximate=kind, cutoffs=tuple(sorted(set(cutoffs or (10, 100)))), queries=queries,
         overwrite=overwrite)
     show_index(manifest, console)
     next_command(f"tfrs-pretrain recommend USER_ID --dataset DATASET --embeddings {embeddings} --index {output} "
@@ -56,8 +57,8 @@ def recommend(
     top: Annotated[int, typer.Option(min=1, help="items to return")] = 10,
     candidates: Annotated[int, typer.Option(min=1, help="items that Stage I retrieves for Stage II to rank")] = 200,
     context: Annotated[list[str] | None, typer.Option(
-        "--context", metavar="FEATURE=VALUE", help="context feature; several values as a JSON array; repeatable (default: "
-                                                   "the most frequent value)")] = None,
+        "--context", metavar="FEATURE=VALUE", help="context feature; several values as a JSON array; repeatable "
+                                                   "(default: the most frequent value)")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="search all items, although a faster index exists")] = False,
     with_seen: Annotated[bool, typer.Option(
         "--with-seen", help="include items that the user engaged with in the pretraining window")] = False,

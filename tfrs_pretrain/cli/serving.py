@@ -21,7 +21,7 @@ def serve(
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 picks a free one")] = 8500,
     rest_port: Annotated[int, typer.Option(min=0, max=65535, help="REST port; 0 picks a free one")] = 8501,
-    poll_seconds: Annotated[float, typer.Option(min=0.05, help="interval between checks of the configuration and folders")] = 1.0,
+    poll_seconds: Annotated[float, typer.Option(min=0.05, help="seconds between checks of the files")] = 1.0,
 ) -> None:
     """Serves exported models on this machine, for development only.
 
@@ -74,9 +74,9 @@ def query(
 def verify_server(
     server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="gRPC address")],
     model: Annotated[Path, typer.Option(help="exported version to compare with: MODELS/<name>/<version>")],
-    rest: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="also check the REST interface at this address")] = None,
-    models_config: Annotated[Path | None, typer.Option(help="also check that the labels of this file are served")] = None,
-    requests: Annotated[int, typer.Option(min=0, help="requests to measure latency with; 0 skips the measurement")] = 200,
+    rest: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="also check REST at this address")] = None,
+    models_config: Annotated[Path | None, typer.Option(help="also check that this file's labels are served")] = None,
+    requests: Annotated[int, typer.Option(min=0, help="requests to measure latency with; 0: none")] = 200,
     concurrency: Annotated[int, typer.Option(min=1, help="concurrent clients")] = 4,
     max_qps: Annotated[float | None, typer.Option(help="max requests per second (default: unlimited)")] = None,
     signature: Annotated[str, typer.Option(help="signature whose golden request is timed")] = "serving_default",
@@ -90,11 +90,11 @@ def verify_server(
     """
     check_writable(json_file)
     with quiet_imports():
-        from tfrs_pretrain.serving.verification.load import Load
-        from tfrs_pretrain.serving.verification.run import Server, verify
-        from tfrs_pretrain.serving.verification.table import show
-    result = verify(Server(server, rest, timeout), model, models_config=models_config,
-                    load=Load(requests, concurrency, max_qps), signature=signature)
+        from tfrs_pretrain.serving.verification.load_generator import LoadSpec
+        from tfrs_pretrain.serving.verification.result_table import show
+        from tfrs_pretrain.serving.verification.run import ServerAddress, verify
+    result = verify(ServerAddress(server, rest, timeout), model, models_config=models_config,
+                    load=LoadSpec(requests, concurrency, max_qps), signature=signature)
     if json_file:
         write_text(json_file, json.dumps(result, indent=2) + "\n")
     show(result, console)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfrs_pretrain.cli.application import app
+from tfrs_pretrain.cli.application import app, formerly
 from tfrs_pretrain.cli.options import (
     ConfigOption,
     DatasetConfigOption,
@@ -42,6 +42,7 @@ def demo(
 
 
 @app.command("demo-logs")
+@formerly("logs", "demo-logs")
 def demo_logs(
     output: Annotated[Path, typer.Option(help="folder to write: engagements, impressions, items and users as Parquet")],
     config: ConfigOption = "completejourney",
@@ -105,27 +106,29 @@ def pretrain(
 
 
 @app.command("plan-memory")
+@formerly("plan", "plan-memory")
 def plan_memory(
     dataset: DatasetOption,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
     device_gb: Annotated[float | None, typer.Option(
-        min=0, help="memory of the device to plan for, in units of 10^9 bytes (default: this machine's devices)")] = None,
+        min=0, help="memory of the device to plan for, in 10^9 bytes (default: this machine's devices)")] = None,
 ) -> None:
     """Shows the memory that each stage needs on each device; exit code 2 with three remedies if one does not fit."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
-        from tfrs_pretrain.pretraining.plan import PretrainingPlan
+        from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
         from tfrs_pretrain.ranking.plan import arm_plans
         from tfrs_pretrain.training.devices import Device, local_devices
-        from tfrs_pretrain.training.plan import show_plan
+        from tfrs_pretrain.training.memory_check import show_plan
     devices = local_devices(settings.training) if device_gb is None else (
         Device("the device", int(device_gb * 1e9), 1, host=False),)
-    for plan in (PretrainingPlan(settings, opened), *arm_plans(settings, opened)):
+    for plan in (PretrainingMemoryPlan(settings, opened), *arm_plans(settings, opened)):
         show_plan(plan, devices, lambda name: opened.vocabulary(name).counts)
 
 
 @app.command("train-ranker")
+@formerly("rank", "train-ranker")
 def train_ranker(
     dataset: DatasetOption,
     output: Annotated[Path, typer.Option(help="folder to write: the ranker, its metrics and its predictions")],
@@ -135,7 +138,7 @@ def train_ranker(
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
-    test: Annotated[bool, typer.Option(help="score the test impressions; turn this off while choosing settings")] = True,
+    test: Annotated[bool, typer.Option(help="score the test impressions; not while choosing settings")] = True,
 ) -> None:
     """Stage II: trains and evaluates one arm of the ranking model."""
     opened, settings = open_dataset(dataset, config, overrides)
@@ -159,8 +162,8 @@ def export(
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
-        from tfrs_pretrain.serving.exporting.card import check_lines
         from tfrs_pretrain.serving.exporting.export import export
+        from tfrs_pretrain.serving.exporting.model_card import check_lines
     manifest = export(settings, opened, ranker, models)
     for line in check_lines(manifest):
         console.print(line)

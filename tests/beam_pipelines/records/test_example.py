@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines.records.example import encode_examples
-from beam_pipelines.records.tfrecord import frame, write_tfrecord
+from beam_pipelines.records.example_encoder import encode_examples
+from beam_pipelines.records.tfrecord_writer import frame, write_tfrecord
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300)
 FLOAT32 = st.floats(width=32)
