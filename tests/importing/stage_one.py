@@ -21,12 +21,12 @@ import numpy as np  # noqa: E402  (after what the caller imports first)
 import tensorflow as tf  # noqa: E402
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer  # noqa: E402
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows  # noqa: E402
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix  # noqa: E402
 from tfrs_pretrain.pretraining.model import TwoTower  # noqa: E402
 from tfrs_pretrain.pretraining.task import InBatchSoftmax  # noqa: E402
 from tfrs_pretrain.training.schedules import make_schedule  # noqa: E402
 
-tables = [EmbeddingTable(side, normal_rows(9, 4, 0.1, seed), make_optimizer("lazy_adam"))
+tables = [EmbeddingTable(side, normal_matrix(9, 4, 0.1, seed), make_optimizer("lazy_adam"))
           for seed, side in enumerate(("user", "item"))]
 task = InBatchSoftmax(temperature=0.1, normalize=True, remove_accidental_hits=True)
 model = TwoTower(*tables, task, np.full(9, 1 / 9), make_schedule("constant", 0.01, 2))
