@@ -110,7 +110,7 @@ def test_nothing_that_a_job_reads_is_overwritten(tiny_dataset, planted_logs, arg
     there = sorted(tmp_path.rglob("*"))
     for output, options, named in ((before, [f"--extend={before}/"], "before/"), (tmp_path, [], "engagements.parquet"),
                                    (f"{logs}/../logs", [], "engagements.parquet")):
-        with pytest.raises(UserError, match=rf"holds '.*{named}', which this job reads: name another"):
+        with pytest.raises(UserError, match=rf"contains '.*{named}', which this job reads: name another"):
             build_dataset.run(arguments(output, "--overwrite", *options, raw=logs))
     assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".yaml"] == there
 
@@ -217,7 +217,8 @@ MISTAKES = {
         "pretrain": {"start": 0, "end": 10}, "train": {"start": 10, "end": 20},
         "validation": {"start": 20, "end": 24}, "test": {"start": 24, "end": 30}}},
         r"were learnt from \[20, 28\), which reaches into the validation window \[20, 24\)"),
-    "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {}, "--splits 'all': name some"),
+    "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {},
+                      "--splits 'all': expected one or more of"),
     "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
         "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
         r"vocabulary 'item' of .* holds \d+ ids, more than max_size 5"),
@@ -293,7 +294,7 @@ def test_logs_and_datasets_may_lie_on_any_file_system(tiny_dataset, planted_logs
     argv = arguments("bucket://data/out", raw="bucket://")
     app(["dataset", *argv], standalone_mode=False)  # by way of the command line, which must not take URLs for paths
     _same_files(tmp_path / "objects" / "data" / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
-    with pytest.raises(UserError, match="'bucket://data/out' holds a finished dataset"):
+    with pytest.raises(UserError, match="'bucket://data/out' has a finished dataset"):
         build_dataset.run(argv)
     (tmp_path / "objects" / "data" / "out" / "stale").touch()
     build_dataset.run([*argv, "--overwrite"])
