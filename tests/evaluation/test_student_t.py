@@ -1,0 +1,25 @@
+"""Student's interval and quantiles against SciPy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tfrs_pretrain.evaluation.student_t import interval_over_seeds, t_quantile
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 10, 31, 200])
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
+def test_quantiles_are_scipys(degrees, confidence):
+    assert t_quantile(confidence, degrees) == pytest.approx(stats.t.ppf((1 + confidence) / 2, degrees), rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_interval_is_that_of_a_paired_t_test(count):
+    random = np.random.default_rng(count)
+    one, other = random.normal(size=(2, count))
+    expected = stats.ttest_rel(one, other).confidence_interval(0.95)
+    assert interval_over_seeds(one - other, 0.95) == pytest.approx((expected.low, expected.high), rel=1e-9)
+
+
+def test_one_seed_has_no_interval():
+    assert interval_over_seeds([0.3], 0.95) is None
