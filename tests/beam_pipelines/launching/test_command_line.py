@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from bucket_file_system import BucketFileSystem
 
 from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.command_line import parse_job
@@ -65,18 +66,20 @@ def test_without_a_configuration_that_of_the_vocabularies_is_used(tmp_path):
     assert job.config.resolved() == resolved
 
 
-def test_a_configuration_may_be_on_any_file_system(config):
-    [path] = config.split("=")[1:]
-    job, _ = parse_job([f"--config=file://{path}", *PATHS])
+def test_a_configuration_may_be_on_any_file_system(tmp_path, monkeypatch):
+    objects = BucketFileSystem.create_bucket(tmp_path, monkeypatch)
+    (objects / "config.yaml").write_text(yaml.safe_dump(planted_config()))
+    job, _ = parse_job(["--config=bucket://config.yaml", *PATHS])
     assert job.config == Config.model_validate(planted_config())
 
 
 @pytest.mark.parametrize(("content", "message"), [
     ("a: [", r"cannot be read \(.*\): pass a YAML file"), ("- 1", "must be a mapping of sections, not list"),
-    ("dataset: {shard: 1}", r"unknown key|shard")])
-def test_an_unusable_configuration_is_refused(content, message, tmp_path):
-    (tmp_path / "config.yaml").write_text(content)
+    ("dataset: {shards: 1}", r"configuration 'bucket://config.yaml': name: Field required")])
+def test_an_unusable_configuration_is_refused(content, message, tmp_path, monkeypatch):
+    objects = BucketFileSystem.create_bucket(tmp_path, monkeypatch)
+    (objects / "config.yaml").write_text(content)
     with pytest.raises(UserError, match=message):
-        parse_job([f"--config=file://{tmp_path}/config.yaml", *PATHS])
+        parse_job(["--config=bucket://config.yaml", *PATHS])
     with pytest.raises(UserError, match="cannot be read"):
-        parse_job([f"--config=file://{tmp_path}/missing.yaml", *PATHS])
+        parse_job(["--config=nowhere://config.yaml", *PATHS])
