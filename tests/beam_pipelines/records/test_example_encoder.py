@@ -4,12 +4,11 @@ import itertools
 
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines.records.example_encoder import encode_examples
-
-import tensorflow as tf  # isort: skip
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300)
 FLOAT32 = st.floats(width=32)

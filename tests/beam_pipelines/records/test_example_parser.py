@@ -4,13 +4,12 @@ import contextlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines.records.example_parser import MalformedExampleError, parse_examples
 from beam_pipelines.records.record_buffer import RecordBuffer
-
-import tensorflow as tf  # isort: skip
 
 VALUES = {
     "int64": st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300), max_size=4),

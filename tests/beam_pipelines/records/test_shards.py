@@ -6,6 +6,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
@@ -18,8 +19,6 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
-
-import tensorflow as tf  # isort: skip
 
 
 def _hundred_bytes_each(rows: pa.Table):

@@ -3,10 +3,9 @@
 import gzip
 
 import pytest
+import tensorflow as tf
 
 from beam_pipelines.records.tfrecord_reader import DamagedFileError, read_tfrecord
-
-import tensorflow as tf  # isort: skip
 
 CONTENTS = [b"", b"one", b"x" * 5000, "é".encode(), *(bytes([number]) * number for number in range(200))]
 

@@ -5,12 +5,11 @@ import gzip
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 
 from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.tfrecord_writer import frame_records, mask_crc, write_tfrecord
-
-import tensorflow as tf  # isort: skip
 
 
 def _records() -> RecordBuffer:
