@@ -3,15 +3,13 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, sum_over_replicas
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.training.strategy import build_strategy
-
-# isort: split
-import tensorflow as tf
 
 PARTS = [[1, 2, 2], [2, 3, 1]]
 

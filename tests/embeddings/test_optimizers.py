@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.embeddings.adagrad import Adagrad, RowwiseAdagrad
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
-
-# isort: split
-import tensorflow as tf
 
 ROWS, DIM, RATE = 7, 3, 0.05
 # Ids repeat inside a batch, and row 6 never appears.

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from processes import run_for_json
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy
 from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
-
-# isort: split
-import tensorflow as tf
 
 
 def test_gather_keeps_the_shape_of_the_ids():

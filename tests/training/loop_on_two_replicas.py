@@ -2,13 +2,12 @@
 
 import json
 
+import tensorflow as tf
+
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
-
-# isort: split
-import tensorflow as tf
 
 STEPS, BATCH = 40, 4
 

@@ -4,12 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
-
-# isort: split
-import tensorflow as tf
 
 RUN = {"seed": 3, "pretraining": {"dim": 4}}
 

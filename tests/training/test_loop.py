@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from processes import run_for_json
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.loop import STEPS_PER_CALL, run_epoch
-
-# isort: split
-import tensorflow as tf
 
 STRATEGY = tf.distribute.get_strategy()
 

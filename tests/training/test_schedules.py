@@ -1,12 +1,10 @@
 """Schedules at literal steps."""
 
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.schedules import make_schedule
-
-# isort: split
-import tensorflow as tf
 
 
 def test_linear_falls_to_zero_and_stays():

@@ -3,8 +3,10 @@
 import random
 import types
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
@@ -15,10 +17,6 @@ from tfrs_pretrain.training.strategy import (
     set_seeds,
     total_over_workers,
 )
-
-# isort: split
-import keras
-import tensorflow as tf
 
 
 def test_one_device_uses_the_default_strategy():

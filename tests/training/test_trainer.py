@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
@@ -12,9 +13,6 @@ from tfrs_pretrain.training import trainer
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.trainer import Trainer
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
-
-# isort: split
-import tensorflow as tf
 
 STRATEGY = tf.distribute.get_strategy()
 SUMS = [2 * 1 + 46, 2 * 48 + 86, 2 * 182 + 126]  # after epochs 1, 2 and 3
