@@ -148,7 +148,7 @@ def diagnose(
     result = stage.diagnose(settings, opened, output, controls=controls or known, embeddings=embeddings,
                             extent=stage.Extent(epochs, points, seeds, impressions),
                             resampling=import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(500))
-    import_quietly("tfrs_pretrain.diagnosis.table").show(result, console)
+    import_quietly("tfrs_pretrain.diagnosis.show").show_diagnosis(result, console)
     console.print(f"wrote {output / stage.FILE}", soft_wrap=True)
 
 

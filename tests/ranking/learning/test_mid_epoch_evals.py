@@ -24,8 +24,8 @@ def test_steps_are_evenly_spaced_and_end_with_the_epoch():
     assert eval_steps(15, 15, "") == tuple(range(1, 16))
     assert eval_steps(15, 1, "") == (15,)
     assert eval_steps(15, 0, "") == ()
-    with pytest.raises(UserError, match="an epoch has 15 steps, too few for 16 looks: look less"):
-        eval_steps(15, 16, "look less")
+    with pytest.raises(UserError, match="an epoch has 15 steps, too few for 16 evaluations: evaluate less"):
+        eval_steps(15, 16, "evaluate less")
 
 
 def test_training_does_not_notice_and_the_last_look_is_the_epochs_judgement(planted, tmp_path):
