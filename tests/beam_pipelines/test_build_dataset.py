@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from beam_pipelines import build_dataset, build_impressions
 from beam_pipelines.build_dataset import build, run
@@ -19,8 +20,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
-
-import tensorflow as tf  # isort: skip
 
 
 def _content(folder: Path) -> dict[str, bytes]:

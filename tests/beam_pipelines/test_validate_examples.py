@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 import yaml
 
 from beam_pipelines import validate_examples
@@ -20,8 +21,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
-
-import tensorflow as tf  # isort: skip
 
 TRAIN = "impressions/train"
 

@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
+import tf_keras
 
 from tfrs_pretrain.embeddings.adagrad import Adagrad
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
@@ -67,7 +64,7 @@ def test_adagrad_matches_keras():
     initial = normal_matrix(ROWS, DIM, 1.0, seed=2)
     table = EmbeddingTable("t", initial, Adagrad(initial_accumulator=0.1, epsilon=1e-7))
     variable = tf.Variable(initial)
-    keras_rule = tf.keras.optimizers.Adagrad(RATE, initial_accumulator_value=0.1, epsilon=1e-7)
+    keras_rule = tf_keras.optimizers.Adagrad(RATE, initial_accumulator_value=0.1, epsilon=1e-7)
     for seed, batch in enumerate(BATCHES):
         gradient = tf.constant(gradients(batch, seed), tf.float32)
         table.apply_gradients(tf.constant(batch), gradient, RATE)

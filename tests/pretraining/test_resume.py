@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from processes import newest, run_until
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset

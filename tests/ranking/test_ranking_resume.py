@@ -5,13 +5,9 @@ import shutil
 import signal
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from processes import newest, run_until
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
-import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Config

@@ -8,10 +8,6 @@ import weakref
 
 import numpy as np
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
 
 from tfrs_pretrain.errors import UserError

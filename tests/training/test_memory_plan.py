@@ -5,10 +5,6 @@ import re
 
 import numpy as np
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 from rich.console import Console
 
 from tfrs_pretrain.config import TrainingConfig

@@ -1,10 +1,6 @@
 """Schedules at literal steps."""
 
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
 
 from tfrs_pretrain.errors import UserError

@@ -2,12 +2,8 @@
 
 import random
 
-import numpy as np
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
@@ -20,7 +16,7 @@ def test_one_device_uses_the_default_strategy():
 
 def draws(seed):
     set_seeds(seed, deterministic=False)
-    dense = tf.keras.layers.Dense(1)(tf.ones([1, 3]))
+    dense = keras.layers.Dense(1)(tf.ones([1, 3]))
     tensors = tf.random.uniform([]), dense[0, 0], keras.random.uniform([])
     return random.random(), np.random.rand(), *map(float, tensors)
 

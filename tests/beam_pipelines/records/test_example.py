@@ -5,14 +5,12 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import tfrs_pretrain  # noqa: F401
 from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.tfrecord_writer import frame, write_tfrecord
-
-import tensorflow as tf  # isort: skip
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300)
 FLOAT32 = st.floats(width=32)

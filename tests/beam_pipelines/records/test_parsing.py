@@ -5,15 +5,13 @@ import gzip
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tfrs_pretrain  # noqa: F401
 from beam_pipelines.records.example_encoder import RecordBuffer
 from beam_pipelines.records.example_parser import MalformedExampleError, parse_examples
 from beam_pipelines.records.tfrecord_reader import DamagedFileError, read_tfrecord
-
-import tensorflow as tf  # isort: skip
 
 VALUES = {
     "int64": st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300), max_size=4),

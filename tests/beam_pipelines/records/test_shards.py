@@ -6,10 +6,10 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-import tfrs_pretrain  # noqa: F401
 from beam_pipelines.build_dataset import build
 from beam_pipelines.records.example_encoder import RecordBuffer
 from beam_pipelines.records.row_order import HASH, SmallestHashes
@@ -20,8 +20,6 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
-
-import tensorflow as tf  # isort: skip
 
 
 def _hundred_bytes_each(rows: pa.Table):

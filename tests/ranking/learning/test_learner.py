@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -43,7 +44,7 @@ def naive_logits(batch, tables, weights):
     """The ranker over whole tables, rows picked by a one-hot product."""
     price = ((batch["price"] - 3.0) / 2.0)[:, None]
     rows = {name: tf.matmul(tf.one_hot(batch[name], len(table)), table) for name, table in tables.items()}
-    cosine = -tf.keras.losses.cosine_similarity(rows["user"], rows["item"])[:, None]
+    cosine = -keras.losses.cosine_similarity(rows["user"], rows["item"])[:, None]
     hidden = tf.concat([rows["item"], price, rows["place"], cosine, rows["user"]], axis=1)
     for kernel, bias in zip(weights[0:-2:2], weights[1:-2:2], strict=True):
         hidden = tf.nn.relu(hidden @ kernel + bias)

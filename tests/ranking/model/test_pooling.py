@@ -1,10 +1,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.ranking.model.pooling import TargetAttention, mean_pooling, ragged_mean_pooling
-
-import tensorflow as tf  # isort: skip
 
 BATCH, LENGTH, DIM = 4, 5, 3
 MASK = np.array([[1, 1, 1, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 1, 0, 1, 0]], bool)
