@@ -22,18 +22,18 @@ from tfrs_pretrain.serving.client.request_types import Classify, Embed, Model, P
 from tfrs_pretrain.serving.client.response_types import Signature
 from tfrs_pretrain.serving.client.rest_client import RestClient
 
-Answer = Any
+PieceResult = Any
 
 
 class Verb(NamedTuple):
     """What can be asked: the form of its JSON, and the request."""
 
     form: str
-    ask: Callable[[Client, Any], Answer]
+    ask: Callable[[Client, Any], PieceResult]
 
 
 def query_server(address: str, model: str, verb: str, request: Path, *, rest: bool, version: int | None,
-                 label: str | None, timeout: float) -> Answer:
+                 label: str | None, timeout: float) -> PieceResult:
     """The answer of the server at ``host:port`` to the request in a file, ``-`` for standard input.
 
     Raises:
@@ -45,7 +45,7 @@ def query_server(address: str, model: str, verb: str, request: Path, *, rest: bo
         return query(client, verb, None if verb in BODILESS else _read(request))
 
 
-def query(client: Client, verb: str, body: Any) -> Answer:
+def query(client: Client, verb: str, body: Any) -> PieceResult:
     """The answer as plain JSON.
 
     Args:
@@ -63,7 +63,7 @@ def query(client: Client, verb: str, body: Any) -> Answer:
                         f"{VERBS[verb].form}") from error
 
 
-def show(verb: str, answer: Answer, console: Console) -> None:
+def show(verb: str, answer: PieceResult, console: Console) -> None:
     """The answer as a table; candidates by descending score."""
     if verb == "metadata":
         table = Table("signature", "input or output", "dtype and shape", title=f"version {answer['version']}",
@@ -90,14 +90,14 @@ def _read(path: Path) -> Any:
         raise UserError(f"request {str(path)!r} is no readable JSON ({error})") from error
 
 
-def _predict(client: Client, body: Any) -> Answer:
+def _predict(client: Client, body: Any) -> PieceResult:
     named = body if isinstance(body, dict) and {"inputs", "instances"} & body.keys() else {"instances": body}
     columns = named["inputs"] if "inputs" in named else _columns(named["instances"])
     signature = named.get("signature_name", "serving_default")
     return _plain(client.predict(Predict(_typed(columns, _signature(client, signature)), signature)))
 
 
-def _rank(client: Client, body: Any) -> Answer:
+def _rank(client: Client, body: Any) -> PieceResult:
     candidates, specs = body["candidates"], _signature(client, Rank.signature)
     user, context = body.get("user", {}), body.get("context", {})
     columns = _columns(candidates) if isinstance(candidates, list) else candidates
@@ -110,23 +110,23 @@ def _rank(client: Client, body: Any) -> Answer:
             **_plain(client.rank(request))}
 
 
-def _classify(client: Client, body: Any) -> Answer:
+def _classify(client: Client, body: Any) -> PieceResult:
     return [{label or "score": score for label, score in row} for row in client.classify(Classify(_rows(body)))]
 
 
-def _embed(side: Any) -> Callable[[Client, Any], Answer]:
-    def ask(client: Client, body: Any) -> Answer:
+def _embed(side: Any) -> Callable[[Client, Any], PieceResult]:
+    def ask(client: Client, body: Any) -> PieceResult:
         ids = _typed({f"{side}_id": body}, _signature(client, f"{side}_embedding"))[f"{side}_id"]
         return {f"{side}_id": body, "embedding": client.embed(Embed(side, ids)).tolist()}
 
     return ask
 
 
-def _status(client: Client, _: Any) -> Answer:
+def _status(client: Client, _: Any) -> PieceResult:
     return [dataclasses.asdict(each) for each in client.status()]
 
 
-def _metadata(client: Client, _: Any) -> Answer:
+def _metadata(client: Client, _: Any) -> PieceResult:
     found = client.metadata()
     return {"version": found.version, "signatures": {
         name: {"method": of.method, "inputs": {key: str(spec) for key, spec in sorted(of.inputs.items())},
@@ -185,7 +185,7 @@ def _rows(body: Any) -> Any:
     return rows
 
 
-def _plain(outputs: Mapping[str, np.ndarray]) -> Answer:
+def _plain(outputs: Mapping[str, np.ndarray]) -> PieceResult:
     return {name: values.tolist() for name, values in outputs.items()}
 
 
