@@ -93,7 +93,7 @@ def promote(
     settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
     if label:
         labels = import_quietly("tfrs_pretrain.serving.labels.promotion")
-        labelled = labels.LabelMove.of(candidate, models_config, label)
+        label_move = labels.LabelMove.plan(candidate, models_config, label)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
     verdict = stage.promote(candidate, settings, live, **reader(dataset))
     path = json_file or stage.verdict_path(verdict)
@@ -103,7 +103,7 @@ def promote(
     if verdict["verdict"] == stage.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
-        console.print(labelled.move(), soft_wrap=True)
+        console.print(label_move.execute(), soft_wrap=True)
 
 
 @app.command("roll-back")
@@ -113,7 +113,7 @@ def roll_back(
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
 ) -> None:
     """Points a label at the version it named before; once more undoes it."""
-    before, after = import_quietly("tfrs_pretrain.serving.labels.models_config").roll_back(models_config, model, label)
+    before, after = import_quietly("tfrs_pretrain.serving.labels.moves").roll_back(models_config, model, label)
     console.print(f"{models_config}: label {label} of {model} goes from version {before} to {after}", soft_wrap=True)
 
 

@@ -68,7 +68,7 @@ def query(
     if as_json:
         typer.echo(json.dumps(answer))
     else:
-        stage.show(verb, answer, console)
+        import_quietly("tfrs_pretrain.serving.client.query_table").show(verb, answer, console)
 
 
 @app.command("verify-server")
@@ -95,7 +95,7 @@ def verify_server(
     result = stage.verify(stage.ServerAddress(server, rest, timeout), model, models_config=models_config, load=load,
                           signature=signature)
     if json_file:
-        write_text(json_file, json.dumps(result, indent=2) + "\n")
+        write_text(json_file, json.dumps(result.to_json(), indent=2) + "\n")
     import_quietly("tfrs_pretrain.serving.verification.result_table").show(result, console)
-    if not result["passed"]:
+    if not result.passed:
         raise typer.Exit(REFUSED)
