@@ -50,7 +50,7 @@ import yaml
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import NumericStatistics
-from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
@@ -120,7 +120,7 @@ class Catalogue:
 def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput], int]:
     """Exports the model with its warm-up requests; its inputs, and the bytes of its tables."""
     inputs = Inputs.of(catalogue, RankingConfig.model_construct(history="mean", similarity=("dot",)), privileged=False)
-    rows = {name: normal_rows(catalogue.vocabulary(vocabulary).size,
+    rows = {name: normal_matrix(catalogue.vocabulary(vocabulary).size,
                               DIM if name in ("user", "item") else FEATURE_DIM, 0.05, seed)
             for seed, (name, vocabulary) in enumerate(inputs.tables.items())}
     ranker = build_ranker(inputs, rows, RankingNetwork(Mlp((128, 64), 1), 1))

@@ -115,7 +115,7 @@ def test_only_the_tables_once_and_dense_weights_are_saved(kinds_ranker, kinds_da
     save(ServedRanker(ranker, kinds_dataset, tmp_path), tmp_path / "model")
     shapes = [shape for name, shape in tf.train.list_variables(str(tmp_path / "model/variables/variables"))
               if "OBJECT_GRAPH" not in name]
-    tables = [table.rows * table.dim for table in ranker.tables.values()]
+    tables = [table.num_rows * table.dim for table in ranker.tables.values()]
     assert sorted(int(np.prod(shape)) for shape in shapes) == sorted(
         [*tables, *(weight.size for weight in ranker.network.get_weights())])
 

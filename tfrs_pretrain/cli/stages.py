@@ -112,9 +112,9 @@ def plan(
     devices = import_quietly("tfrs_pretrain.training.devices")
     planned = devices.local_devices(settings.training) if device_gb is None else (
         devices.Device("the device", int(device_gb * 1e9), 1, host=False),)
-    for each in (import_quietly("tfrs_pretrain.pretraining.plan").PretrainingPlan(settings, opened),
+    for each in (import_quietly("tfrs_pretrain.pretraining.memory_plan").PretrainingMemoryPlan(settings, opened),
                  *import_quietly("tfrs_pretrain.ranking.plan").arm_plans(settings, opened)):
-        import_quietly("tfrs_pretrain.training.plan").show_plan(
+        import_quietly("tfrs_pretrain.training.memory_check").show_plan(
             each, planned, lambda name: opened.vocabulary(name).counts)
 
 

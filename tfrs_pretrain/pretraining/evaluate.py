@@ -13,7 +13,9 @@ from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
-from tfrs_pretrain.metrics.retrieval import Interactions, coverage, recall_by_frequency, retrieval_metrics, top_items
+from tfrs_pretrain.metrics.interactions import Interactions
+from tfrs_pretrain.metrics.retrieval import coverage, recall_by_frequency, retrieval_metrics
+from tfrs_pretrain.metrics.top_items import top_items
 from tfrs_pretrain.pretraining.model import TwoTower
 
 FREQUENCY_BOUNDS = (5, 20, 100)  # training pairs of an item, where one slice ends and the next begins
@@ -98,7 +100,7 @@ class Evaluator:
         if not self._cutoffs:
             return {}
         users = model.query_vectors(tf.constant(self._queries.rows)).numpy()
-        items = model.candidate_vectors(tf.range(self._first_item, model.items.rows)).numpy()
+        items = model.candidate_vectors(tf.range(self._first_item, model.items.num_rows)).numpy()
         top = top_items(users, items, max(self._cutoffs), self._queries.seen)
         return (retrieval_metrics(top, self._queries.relevant, self._cutoffs)
                 | coverage(top, len(items), self._cutoffs) | self._sliced_recall(top))

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.checkpoint import Checkpoints
-from tfrs_pretrain.training.epochs import Epochs
+from tfrs_pretrain.training.trainer import Trainer
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
 
 STRATEGY = tf.distribute.get_strategy()
@@ -43,41 +43,41 @@ class Adder(TrainingTask):
         self.sum.assign_add(batch[0])
         return {"loss": batch[0]}
 
-    def judge_start(self):
+    def evaluate_start(self):
         return EvalResult({"sum": float(self.sum)}, {}) if self.start else None
 
-    def judge(self, epoch, means):
+    def evaluate(self, epoch, means):
         return EvalResult({"sum": float(self.sum), "mean": means["loss"]}, {"sum": float(self.sum)})
 
     def is_done(self, records):
         return bool(records) and records[-1]["sum"] > self.enough
 
-    def note(self, record):
+    def progress_text(self, record):
         return f"sum {record['sum']:.0f}"
 
-    def describe(self, batch):
+    def describe_batch(self, batch):
         return f"batch {batch[0]}"
 
 
 def run(task, folder, **training):
     config = TrainingConfig(checkpoint_every_steps=2, **training)
-    return Epochs(config, STRATEGY, task, Checkpoints(folder / "c", {"run": 1}, keep=2)).run()
+    return Trainer(config, STRATEGY, task, Checkpoints(folder / "c", {"run": 1}, keep=2)).run()
 
 
 def test_epochs_are_begun_trained_judged_and_recorded(tmp_path):
     task = Adder()
-    standing = run(task, tmp_path)
+    run_progress = run(task, tmp_path)
     sums = [2 * 1 + 46, 2 * 48 + 86, 2 * 182 + 126]
-    assert [record["sum"] for record in standing.epochs] == sums
-    assert [record["mean"] for record in standing.epochs] == [11.5, 21.5, 31.5]
-    assert [record["epoch"] for record in standing.epochs] == [1, 2, 3]
-    assert min(record["numbers_per_second"] for record in standing.epochs) > 0
+    assert [record["sum"] for record in run_progress.epochs] == sums
+    assert [record["mean"] for record in run_progress.epochs] == [11.5, 21.5, 31.5]
+    assert [record["epoch"] for record in run_progress.epochs] == [1, 2, 3]
+    assert min(record["numbers_per_second"] for record in run_progress.epochs) > 0
     assert task.calls == [call for epoch in (1, 2, 3) for call in (("begin", epoch), ("batches", epoch, 0))]
 
 
 def test_what_is_judged_before_the_first_epoch_is_epoch_0(tmp_path):
-    standing = run(Adder(start=True), tmp_path)
-    assert [(record["epoch"], record["sum"]) for record in standing.epochs][:2] == [(0, 1.0), (1, 48.0)]
+    run_progress = run(Adder(start=True), tmp_path)
+    assert [(record["epoch"], record["sum"]) for record in run_progress.epochs][:2] == [(0, 1.0), (1, 48.0)]
 
 
 def test_a_stage_can_be_done_early(tmp_path):
@@ -93,10 +93,10 @@ def test_a_continued_run_begins_no_epoch_twice(tmp_path, fail_at, calls):
                                         rf"checkpoint: '.*step-00000000{6 if fail_at[1] == 3 else 4}'"):
         run(Adder(fail_at=fail_at), tmp_path)
     again = Adder()
-    standing = run(again, tmp_path)
+    run_progress = run(again, tmp_path)
     assert again.calls == calls
-    assert [record["sum"] for record in standing.epochs] == [48, 182, 490]
-    assert [record["mean"] for record in standing.epochs] == [11.5, 21.5, 31.5]
+    assert [record["sum"] for record in run_progress.epochs] == [48, 182, 490]
+    assert [record["mean"] for record in run_progress.epochs] == [11.5, 21.5, 31.5]
 
 
 def test_a_finished_run_trains_nothing_more(tmp_path):

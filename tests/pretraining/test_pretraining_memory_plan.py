@@ -8,7 +8,7 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs import planted
-from tfrs_pretrain.pretraining.plan import PretrainingPlan
+from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
 from tfrs_pretrain.pretraining.run import build_model, pretrain
 from tfrs_pretrain.training.devices import Device
 
@@ -23,9 +23,9 @@ def configured(**pretraining):
     ({"embedding_l2": 1e-4, "interval_decay": 0.01}, 3 * 8 + 1)])
 def test_the_plan_is_what_the_model_takes(tiny_dataset, settings, columns):
     config = configured(**settings)
-    plan = PretrainingPlan(config, tiny_dataset)
+    plan = PretrainingMemoryPlan(config, tiny_dataset)
     rows = sum(tiny_dataset.rows(name) for name in ("user", "item"))
-    assert plan.layout(plan.choice).need(Device("GPU:0", 0, 1, host=False)) == rows * columns * 4
+    assert plan.layout(plan.settings).bytes_on(Device("GPU:0", 0, 1, host=False)) == rows * columns * 4
     model = build_model(config, tiny_dataset, 10)
     tables = [variable for table in (model.users, model.items) for variable in (table.weights, *table.slots.values())]
     assert sum(variable.shape.num_elements() for variable in tables) == rows * columns
