@@ -151,8 +151,8 @@ def export(
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
-    manifest = import_quietly("tfrs_pretrain.serving.exporting.export").export(settings, opened, ranker, models)
-    for line in import_quietly("tfrs_pretrain.serving.exporting.model_card").check_lines(manifest):
+    exported = import_quietly("tfrs_pretrain.serving.exporting.export").export(settings, opened, ranker, models)
+    for line in exported.report.summary():
         console.print(line)
-    console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
-    console.print(f"wrote {manifest['path']}", soft_wrap=True)
+    console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
+    console.print(f"wrote {exported.path}", soft_wrap=True)
