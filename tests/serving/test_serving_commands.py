@@ -155,7 +155,7 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
     assert eventually(lambda: verified(2, config) == 0)
     promoted = tmp_path / "promoted.config"
     promoted.write_text(config.read_text())
-    assert "goes from version 2 to 1" in " ".join(call("roll-back", NAME, "--models-config", config)[1].split())
+    assert "moved from version 2 to 1" in " ".join(call("roll-back", NAME, "--models-config", config)[1].split())
     assert eventually(lambda: verified(1, config) == 0)
     assert verified(1, promoted) == 3  # the server's labels are no longer those of this file
 
