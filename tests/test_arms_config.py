@@ -11,28 +11,28 @@ def arm(text):
 
 
 def test_short_form_holds_for_both_id_tables():
-    assert {space: table.transfer for space, table in arm("{transfer: warm_start}").transfers.items()} == {
+    assert {space: table.transfer for space, table in arm("{transfer: warm_start}").pretrained_tables.items()} == {
         "user": "warm_start", "item": "warm_start"}
-    assert arm("{}").transfers == {}
+    assert arm("{}").pretrained_tables == {}
 
 
 def test_a_named_table_has_settings_of_its_own():
     mixed = arm("{transfer: frozen, pretrained_dropout: 0.5, tables: {user: {transfer: warm_start, fresh_dim: 8}}}")
-    user, item = mixed.transfers["user"], mixed.transfers["item"]
+    user, item = mixed.pretrained_tables["user"], mixed.pretrained_tables["item"]
     assert (user.transfer, user.pretrained_dropout, user.fresh_dim) == ("warm_start", 0.0, 8)
     assert (item.transfer, item.pretrained_dropout, item.fresh_dim) == ("frozen", 0.5, 0)
-    assert list(arm("{transfer: frozen, tables: {user: {transfer: scratch}}}").transfers) == ["item"]
+    assert list(arm("{transfer: frozen, tables: {user: {transfer: scratch}}}").pretrained_tables) == ["item"]
 
 
 def test_an_arm_overrides_training_settings_and_null_keeps_them():
     config = load_config("completejourney", [
         "ranking.arms.new={epochs: 4, embedding_l2: 0.0, schedule: linear, learning_rate: 0.1}",
         "ranking.embedding_l2=0.5", "ranking.warmup_steps=3"])
-    own = config.ranking.of(config.ranking.arms["new"])
+    own = config.ranking.for_arm(config.ranking.arms["new"])
     assert (own.epochs, own.embedding_l2, own.schedule, own.learning_rate) == (4, 0.0, "linear", 0.1)
     assert own.warmup_steps == 3
     assert (own.table_learning_rate, own.interval_decay) == (config.ranking.table_learning_rate, 0.0)
-    assert config.ranking.of(config.ranking.arms["scratch"]) == config.ranking
+    assert config.ranking.for_arm(config.ranking.arms["scratch"]) == config.ranking
 
 
 @pytest.mark.parametrize("text", [

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tfrs_pretrain.strict_model import StrictModel
 
 IdType = Literal["int64", "string"]
 
 
-class Strict(BaseModel):
-    """Base of every declared thing: unknown keys are refused, values cannot change after construction."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IdSpace(Strict):
+class IdSpace(StrictModel):
     """One space of ids: one vocabulary, one embedding table.
 
     Rows ``0 .. oov_rows - 1`` are shared by ids outside the vocabulary (by hash); known ids follow.
@@ -28,7 +24,7 @@ class IdSpace(Strict):
     oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by ids outside the vocabulary")
 
 
-class Feature(Strict):
+class Feature(StrictModel):
     """One input of the ranking model beside the two ids.
 
     A missing categorical value is the empty string (strings) or -1 (int64), an ordinary value that may have its own
@@ -70,13 +66,13 @@ class Feature(Strict):
         return self.column or self.name
 
 
-class History(Strict):
+class History(StrictModel):
     """Point-in-time history: what the user had engaged with strictly before an impression."""
 
     length: int = Field(ge=1, description="most recent engagements to keep, in order of time")
 
 
-class Schema(Strict):
+class Schema(StrictModel):
     """Columns of the logs and features of the ranking model."""
 
     user: IdSpace = Field(description="ids of the users")

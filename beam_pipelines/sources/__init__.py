@@ -17,7 +17,7 @@ __all__ = ["FORMATS", "FileSource", "Format", "RawBatch", "TableSource", "open_s
 
 def open_source(table: str, declared: str | Source, raw: str) -> TableSource:
     """The source of a table; relative paths start at the folder ``raw``."""
-    source = Source.of(declared)
+    source = Source.from_declared(declared)
     if source.format == "bigquery":
         return BigQuerySource(table, source)
     assert source.path is not None

@@ -46,7 +46,7 @@ def trained(strategy, dataset, optimizer, steps):
     import tensorflow as tf
 
     with strategy.scope():
-        model = build_model(configured(temperature=0.1), dataset, STEPS)
+        model = build_model(configured(objective={"temperature": 0.1}), dataset, STEPS)
         start = copies(strategy, model)
         model.users.optimizer = model.items.optimizer = optimizer
     data = tf.data.Dataset.from_tensors(pairs(model.users.rows, model.items.rows)).rebatch(BATCH, drop_remainder=True)

@@ -21,6 +21,7 @@ from tfrs_pretrain.cli.options import (
 )
 from tfrs_pretrain.cli.summary import show_built, summarise
 from tfrs_pretrain.config import load_config
+from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import import_quietly
 from tfrs_pretrain.stages import Workdir
@@ -34,10 +35,11 @@ def demo(
     overrides: SetOption = None,
 ) -> None:
     """Runs everything on one year of real grocery purchases: raw logs to a served model and a report."""
-    run = Workdir(workdir, load_config(config, overrides or ()))
+    settings, logs_settings = load_demo_config(config, overrides or ())
+    run = Workdir(workdir, settings)
 
     stage = import_quietly("tfrs_pretrain.demo.run")
-    summarise(stage.run_demo(run, models), workdir)
+    summarise(stage.run_demo(run, logs_settings, models), workdir)
 
 
 @app.command()
@@ -48,9 +50,9 @@ def logs(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Turns the bundled completejourney data into an engagement log, derived exposures and side tables."""
-    settings = load_config(config, overrides or ())
+    settings, logs_settings = load_demo_config(config, overrides or ())
     import_quietly("tfrs_pretrain.demo.completejourney").write_logs(
-        settings.completejourney, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed,
+        logs_settings, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed,
         output=output, overwrite=overwrite)
     next_command(f"tfrs-pretrain dataset --raw {output} --output DATASET")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifacts import MANIFEST, json_digest, write_text
-from tfrs_pretrain.config import Config, first_difference
+from tfrs_pretrain.config import Config, first_difference, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.controls import BASE, DROPPED, PRETRAINED, WITHOUT_IDS, with_arms
 from tfrs_pretrain.diagnosis.gap import GapByFrequency
@@ -172,8 +172,9 @@ def _rows(config: Config, dataset: Dataset, output: Path, embeddings: Path | Non
         pretrain(config, dataset, folder)
         return Embeddings.open(folder)
     found, asked = Embeddings.open(folder), config.resolved()
+    stored = parse_config(found.manifest["config"], origin=str(folder)).resolved()
     for section in ("seed", "pretraining"):
-        difference = first_difference(found.manifest["config"][section], asked[section], section)
+        difference = first_difference(stored[section], asked[section], section)
         if difference:
             raise UserError(f"--output {str(output)!r} holds rows that were pretrained with other settings, first in "
                             f"{difference}: choose another folder, or remove {str(folder)!r}")
