@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: demo test test-flink lint types docs clean help
+.PHONY: demo test test-flink lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
 	@echo "make test   the tests          make lint   ruff          make types   mypy"
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
+	@echo "make same BASE=<commit>   does the working tree compute the same as that commit, bit by bit? (four minutes)"
 	@echo "make docs   the documentation site, in build/site"
 	@echo "make clean  removes .venv, runs/ and build/"
 
@@ -29,6 +30,13 @@ lint: $(VENV)/test.installed
 
 types: $(VENV)/test.installed
 	$(BIN)/mypy
+
+# The script ends with exit code 1 where something differs, and with 2 where a commit could not be run.
+same: base-is-named $(VENV)/test.installed
+	$(BIN)/python benchmarks/same.py $(BASE)
+
+base-is-named:
+	@test -n "$(BASE)" || { echo "name the commit to compare with: make same BASE=<commit, branch or tag>"; exit 2; }
 
 # MkDocs Material advertises its successor on each build unless told not to.
 docs: $(VENV)/docs.installed

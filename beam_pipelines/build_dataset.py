@@ -16,10 +16,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
-from beam_pipelines.jobs.job import DatasetOptions, ExtendOptions, Job, ReadOptions
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions, ReadOptions
 from beam_pipelines.jobs.runner import pipeline_options
-from beam_pipelines.launching.info import dataset_info
-from beam_pipelines.launching.launch import Step, execute, job_from, main, refuse_foreign
+from beam_pipelines.launching.dataset_info import dataset_info
+from beam_pipelines.launching.launch import Step, execute, main, parse_job, refuse_unsupported_options
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import KIND
@@ -41,7 +42,7 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
         ``output`` holds something.
     """
     options = pipeline_options(pipeline_args or [])
-    refuse_foreign(options, ExtendOptions)
+    refuse_unsupported_options(options, ExtendOptions)
     read = options.view_as(ReadOptions)
     job = Job(config, str(raw), str(output).rstrip("/"), read.read_batch_rows, read.buckets,
               extend=options.view_as(ExtendOptions).extend)
@@ -55,7 +56,7 @@ def run(argv: list[str]) -> PipelineResult:
     Raises:
       UserError: as ``build`` and ``load_config``.
     """
-    job, options = job_from(argv, ExtendOptions)
+    job, options = parse_job(argv, ExtendOptions)
     return _execute(job, options, options.view_as(DatasetOptions).overwrite)[0]
 
 

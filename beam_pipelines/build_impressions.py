@@ -26,21 +26,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.jobs.job import RESULTS, DatasetOptions, Job, Log, SplitOptions, VocabularyOptions, arrow_type
-from beam_pipelines.launching.info import impressions_info
-from beam_pipelines.launching.launch import Step, execute, job_from, main
-from beam_pipelines.logs.keys import TIME, event_hash, keys, missing_numeric
-from beam_pipelines.logs.lists import mapped
+from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
+from beam_pipelines.jobs.log_spec import LogSpec, arrow_type
+from beam_pipelines.jobs.options import DatasetOptions, SplitOptions, VocabularyOptions
+from beam_pipelines.launching.dataset_info import impressions_info
+from beam_pipelines.launching.launch import Step, execute, main, parse_job
+from beam_pipelines.logs.keys import TIME, event_hash, keys, nulls_to_nan
+from beam_pipelines.logs.lists import replace_list_values
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.blocks import encode_block
-from beam_pipelines.records.example import Records, encode_examples
+from beam_pipelines.records.example_encoder import RecordBuffer, encode_examples
 from beam_pipelines.records.files import WriteJson
-from beam_pipelines.records.order import HASH, SmallestHashes
+from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.golden import write_golden
 from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
-from beam_pipelines.transforms.vocabularies import WithVocabularies, copy_vocabulary
+from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabulary
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, impression_columns, list_columns
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Feature, Schema
@@ -76,7 +78,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             encode=functools.partial(encode_impressions, config=job.config),
             measure=functools.partial(measure, schema=job.schema))
         | "GatherFiles" >> beam.combiners.ToList()
-        | "WriteFiles" >> WriteJson(job.path(RESULTS, "impressions.json"))
+        | "WriteFiles" >> WriteJson(job.path(RESULTS_FOLDER, "impressions.json"))
     )
     _ = golden | "WriteGolden" >> beam.Map(write_golden, job)
     if job.vocabulary:
@@ -91,20 +93,20 @@ def run(argv: list[str]) -> PipelineResult:
     """Runs the job alone, from command-line arguments.
 
     Raises:
-      UserError: see ``launch.execute`` and ``launch.job_from``.
+      UserError: see ``launch.execute`` and ``launch.parse_job``.
     """
-    job, options = job_from(argv, VocabularyOptions, SplitOptions)
+    job, options = parse_job(argv, VocabularyOptions, SplitOptions)
     return execute(job, IMPRESSIONS_KIND, [Step("impressions", build, job.impression_logs)], impressions_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
-def add_hash(split: str, batch: pa.RecordBatch, log: Log) -> tuple[str, pa.RecordBatch]:
+def add_hash(split: str, batch: pa.RecordBatch, log: LogSpec) -> tuple[str, pa.RecordBatch]:
     """Adds the hash of the columns that identify an impression: user, item, time and context."""
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context)})
+    return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context_features)})
 
 
-class _MapToRows(WithVocabularies):
+class _MapToRows(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
         rows = self._vocabularies.rows
@@ -122,13 +124,13 @@ class _MapToRows(WithVocabularies):
     def _feature(self, feature: Feature, values: pa.Array) -> Any:
         """float32 values, or rows of one value or of lists of values."""
         if feature.kind == "numeric":
-            return missing_numeric(values)
+            return nulls_to_nan(values)
         if feature.kind == "categorical":
             return self._vocabularies.rows(feature.name, values)
-        return mapped(values, self._vocabularies.rows(feature.name, values.flatten()))
+        return replace_list_values(values, self._vocabularies.rows(feature.name, values.flatten()))
 
 
-def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[Records]:
+def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[RecordBuffer]:
     """The records of a shard, in the order of its rows."""
     schema, columnar = config.schema_, config.dataset.impressions_format == "columnar"
     types = {name: arrow_type(dtype) for name, dtype in impression_columns(schema).items()}

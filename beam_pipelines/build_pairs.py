@@ -17,19 +17,20 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.jobs.job import RESULTS, DatasetOptions, Job, VocabularyOptions
-from beam_pipelines.launching.info import pairs_info
-from beam_pipelines.launching.launch import Step, execute, job_from, main
+from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
+from beam_pipelines.jobs.options import DatasetOptions, VocabularyOptions
+from beam_pipelines.launching.dataset_info import pairs_info
+from beam_pipelines.launching.launch import Step, execute, main, parse_job
 from beam_pipelines.logs.cleaning import RELATION
 from beam_pipelines.logs.keys import event_hash
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.blocks import encode_block
-from beam_pipelines.records.example import Records
-from beam_pipelines.records.files import WriteJson, written_whole
-from beam_pipelines.records.order import HASH
+from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.files import WriteJson, atomic_write
+from beam_pipelines.records.row_order import HASH
 from beam_pipelines.records.shards import WriteShards
-from beam_pipelines.transforms.sampling import CandidateCounts
-from beam_pipelines.transforms.vocabularies import Vocabularies, WithVocabularies
+from beam_pipelines.transforms.candidate_counts import CountCandidates
+from beam_pipelines.transforms.vocabularies import Vocabularies, VocabularyDoFn
 from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
@@ -53,13 +54,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
                                      columns=pair_columns(job.schema)),
             measure=functools.partial(measure, user_oov=job.schema.user.oov_rows, item_oov=job.schema.item.oov_rows))
         | "GatherFiles" >> beam.combiners.ToList()
-        | "WriteFiles" >> WriteJson(job.path(RESULTS, "pairs.json"))
+        | "WriteFiles" >> WriteJson(job.path(RESULTS_FOLDER, "pairs.json"))
     )
     _ = (
         pairs
         | "TrainingPairs" >> beam.Filter(lambda element: element[0] == TRAIN)
         | "CandidateRows" >> beam.MapTuple(lambda _, batch: batch["candidate"].to_numpy())
-        | "CountCandidates" >> beam.CombineGlobally(CandidateCounts())
+        | "CountCandidates" >> beam.CombineGlobally(CountCandidates())
         | "WriteProbability" >> beam.Map(write_probability, job)
     )
 
@@ -68,14 +69,14 @@ def run(argv: list[str]) -> PipelineResult:
     """Runs the job alone, from command-line arguments.
 
     Raises:
-      UserError: see ``launch.execute`` and ``launch.job_from``.
+      UserError: see ``launch.execute`` and ``launch.parse_job``.
     """
-    job, options = job_from(argv, VocabularyOptions)
+    job, options = parse_job(argv, VocabularyOptions)
     return execute(job, "pairs", [Step("pairs", build, (job.engagements,))], pairs_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
-class _MapToRows(WithVocabularies):
+class _MapToRows(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
         columns = {HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
@@ -101,7 +102,7 @@ def is_heldout(row_hashes: np.ndarray, share: float) -> np.ndarray:
     return fraction(mix(row_hashes + np.uint64(HELDOUT_SALT))) < share
 
 
-def encode_blocks(pairs: pa.Table, *, block: int, columns: Iterable[str]) -> Iterator[Records]:
+def encode_blocks(pairs: pa.Table, *, block: int, columns: Iterable[str]) -> Iterator[RecordBuffer]:
     """Each record holds up to ``block`` pairs (see ``blocks``)."""
     arrays = {name: pairs[name].combine_chunks() for name in columns}
     for start in range(0, pairs.num_rows, block):
@@ -120,7 +121,7 @@ def write_probability(counts: tuple[np.ndarray, np.ndarray], job: Job) -> str:
     totals = np.zeros(Vocabularies.load(job).by_name["item"].size, np.int64)
     totals[rows] = numbers
     path = job.path(CANDIDATE_PROBABILITY)
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         np.save(file, totals / max(int(totals.sum()), 1))
     return path
 

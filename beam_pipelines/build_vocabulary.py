@@ -20,10 +20,12 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 
-from beam_pipelines.jobs.job import RESULTS, DatasetOptions, ExtendOptions, Job, arrow_type
-from beam_pipelines.launching.info import vocabularies_info
-from beam_pipelines.launching.launch import Step, execute, job_from, main
-from beam_pipelines.logs.keys import missing_numeric
+from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
+from beam_pipelines.jobs.log_spec import arrow_type
+from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions
+from beam_pipelines.launching.dataset_info import vocabularies_info
+from beam_pipelines.launching.launch import Step, execute, main, parse_job
+from beam_pipelines.logs.keys import nulls_to_nan
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -31,7 +33,7 @@ from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import (
     VOCABULARY_KIND,
-    compact,
+    compact_dictionary,
     load_vocabulary,
     save_vocabulary,
     vocabulary_info,
@@ -67,7 +69,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             training
             | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(numeric_column, feature=feature))
             | f"Moments/{feature.name}" >> beam.CombineGlobally(ExactMoments())
-            | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS, f"numeric-{feature.name}.json"))
+            | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
         )
 
 
@@ -75,9 +77,9 @@ def run(argv: list[str]) -> PipelineResult:
     """Runs the job alone, from command-line arguments.
 
     Raises:
-      UserError: see ``launch.execute`` and ``launch.job_from``.
+      UserError: see ``launch.execute`` and ``launch.parse_job``.
     """
-    job, options = job_from(argv, ExtendOptions)
+    job, options = parse_job(argv, ExtendOptions)
     steps = [Step("vocabularies", build, (job.engagements, job.impressions))]
     return execute(job, VOCABULARY_KIND, steps, vocabularies_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
@@ -92,14 +94,15 @@ def id_columns(_: str, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
 def categorical_columns(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterator[tuple[str, pa.Array]]:
     """Feature -> raw values of a joined batch, missing ones filled in; of lists, every value in them."""
     for feature in schema.of_kind("categorical", privileged=True):
-        yield feature.name, compact(batch[feature.name]).dictionary_decode().fill_null(MISSING[feature.dtype])
+        values = compact_dictionary(batch[feature.name]).dictionary_decode()
+        yield feature.name, values.fill_null(MISSING[feature.dtype])
     for feature in schema.of_kind("multi_valued", privileged=True):
         yield feature.name, batch[feature.name].flatten()
 
 
 def numeric_column(_: str, batch: pa.RecordBatch, feature: Feature) -> np.ndarray:
     """float32 values of one feature of a joined batch as the model takes them, NaN where missing."""
-    values = missing_numeric(batch[feature.name])
+    values = nulls_to_nan(batch[feature.name])
     return np.copysign(np.log1p(np.abs(values)), values) if feature.log1p else values
 
 

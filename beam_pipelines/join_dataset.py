@@ -14,9 +14,9 @@ from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 
-from beam_pipelines.launching.info import joined_info
-from beam_pipelines.launching.output import finish, list_files, output_folder, refuse_inputs
-from beam_pipelines.records.files import open_file, read_json, written_whole
+from beam_pipelines.launching.dataset_info import merge_infos
+from beam_pipelines.launching.output_folder import finish, list_files, output_folder, refuse_overwriting_inputs
+from beam_pipelines.records.files import atomic_write, open_file, read_json
 from beam_pipelines.transforms.vocabularies import VOCABULARY_KIND
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import first_difference
@@ -48,7 +48,7 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
     missing = [split for split in IMPRESSION_SPLITS if split not in infos[IMPRESSIONS_KIND]["splits"]]
     if missing:
         raise UserError(f"{folders[IMPRESSIONS_KIND]!r} has no {missing[0]}: build it without --splits")
-    refuse_inputs(output, folders.values())
+    refuse_overwriting_inputs(output, folders.values())
     with output_folder(output, overwrite=overwrite):
         for folder in folders.values():
             for path in list_files(folder):
@@ -56,7 +56,7 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
                     _copy(posixpath.join(folder, path), posixpath.join(output, path))
         parts = [{key: value for key, value in info.items() if key not in ("kind", "code_version")}
                  for info in infos.values()]
-        finish(output, KIND, joined_info(*parts))
+        finish(output, KIND, merge_infos(*parts))
 
 
 def _info(folder: str, kind: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _info(folder: str, kind: str) -> dict[str, Any]:
 
 
 def _copy(source: str, target: str) -> None:
-    with open_file(source) as read, written_whole(target) as write:
+    with open_file(source) as read, atomic_write(target) as write:
         shutil.copyfileobj(read, write)
 
 

@@ -24,20 +24,20 @@ from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines.jobs.runner import help_text, pipeline_options, run_pipeline
-from beam_pipelines.records.example import Records
-from beam_pipelines.records.files import WriteJson, read_json, written_whole
-from beam_pipelines.records.parsing import Column, MalformedExampleError, parse_examples
-from beam_pipelines.records.tfrecord_reading import DamagedFileError, read_tfrecord
-from beam_pipelines.validation.comparison import Statistics, contents, differences, drift
-from beam_pipelines.validation.dataset import DescribedDataset, Expected
-from beam_pipelines.validation.record_statistics import ColumnStatistics, Rows, SplitStatistics, SumStatistics
+from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.example_parser import Column, MalformedExampleError, parse_examples
+from beam_pipelines.records.files import WriteJson, atomic_write, read_json
+from beam_pipelines.records.tfrecord_reader import DamagedFileError, read_tfrecord
+from beam_pipelines.validation.dataset import DescribedDataset, ExpectedColumn
+from beam_pipelines.validation.measurements import Statistics, contents, differences, drift
+from beam_pipelines.validation.record_statistics import ColumnStatistics, SplitStatistics, SumStatistics, VocabularyRows
 from beam_pipelines.validation.report import show
-from beam_pipelines.validation.thresholds import THRESHOLDS, Measurement, judged
+from beam_pipelines.validation.thresholds import THRESHOLDS, Measurement, check_limits
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import KEY
 
-VIOLATED = 3
+EXIT_VIOLATED = 3
 DATASET, REFERENCE = "dataset", "reference"
 CHUNK_RECORDS = 1 << 16
 # Columns that hold one value for each pair or impression of a block.
@@ -77,14 +77,14 @@ def build(pipeline: beam.Pipeline, datasets: dict[str, DescribedDataset], path: 
     )
 
 
-def _rows(dataset: DescribedDataset, split: str) -> dict[str, Rows]:
+def _rows(dataset: DescribedDataset, split: str) -> dict[str, VocabularyRows]:
     """Column -> how to judge its vocabulary rows."""
     found = {name: dataset.rows(expected.vocabulary) for name, expected in dataset.expected(split).items()
              if expected.vocabulary}
     return {name: rows for name, rows in found.items() if rows}
 
 
-Roles = dict[str, dict[str, tuple[dict[str, Expected], dict[str, Rows]]]]
+Roles = dict[str, dict[str, tuple[dict[str, ExpectedColumn], dict[str, VocabularyRows]]]]
 
 
 def measure_file(name: str, split: str, path: str | None, roles: Roles
@@ -103,7 +103,8 @@ def measure_file(name: str, split: str, path: str | None, roles: Roles
         yield (name, split), SplitStatistics(damaged={path: " ".join(str(error).split())})
 
 
-def measure(records: Records, expected: dict[str, Expected], rows: dict[str, Rows]) -> Iterator[SplitStatistics]:
+def measure(records: RecordBuffer, expected: dict[str, ExpectedColumn], rows: dict[str, VocabularyRows]
+            ) -> Iterator[SplitStatistics]:
     """Statistics of some records; where one is malformed, of ever smaller parts until it is alone."""
     try:
         columns = parse_examples(records)
@@ -122,7 +123,7 @@ def measure(records: Records, expected: dict[str, Expected], rows: dict[str, Row
     yield SplitStatistics(len(records), blocks[0] if blocks else len(records), columns=measured)
 
 
-def _column(part: Column, expected: Expected | None, rows: Rows | None) -> ColumnStatistics:
+def _column(part: Column, expected: ExpectedColumn | None, rows: VocabularyRows | None) -> ColumnStatistics:
     if expected is None or not expected.block or part.kind != "string":
         return ColumnStatistics.of(part, rows)
     width = np.dtype(expected.block).itemsize
@@ -132,9 +133,9 @@ def _column(part: Column, expected: Expected | None, rows: Rows | None) -> Colum
     return ColumnStatistics.of(numbers, rows).of_blocks(part)
 
 
-def _part(records: Records, start: int, end: int) -> Records:
+def _part(records: RecordBuffer, start: int, end: int) -> RecordBuffer:
     offsets = records.offsets[start:end + 1]
-    return Records(records.data[offsets[0]:offsets[-1]], offsets - offsets[0])
+    return RecordBuffer(records.data[offsets[0]:offsets[-1]], offsets - offsets[0])
 
 
 def validate(options: PipelineOptions) -> tuple[dict[str, Any], PipelineResult]:
@@ -161,8 +162,8 @@ def validate(options: PipelineOptions) -> tuple[dict[str, Any], PipelineResult]:
         statistics[name][split] = found
     FileSystems.delete([path])
     limits = {name: getattr(arguments, name) for name in THRESHOLDS}
-    report = _report(datasets, statistics, judged(_measurements(datasets, statistics), limits))
-    with written_whole(arguments.report) as file:
+    report = _report(datasets, statistics, check_limits(_measurements(datasets, statistics), limits))
+    with atomic_write(arguments.report) as file:
         file.write((json.dumps(report, indent=2, sort_keys=True) + "\n").encode())
     return report, result
 
@@ -217,7 +218,7 @@ def main() -> int:
     if not report:
         return 0
     show(report)
-    return VIOLATED if report["violations"] else 0
+    return EXIT_VIOLATED if report["violations"] else 0
 
 
 if __name__ == "__main__":

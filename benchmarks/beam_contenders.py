@@ -19,7 +19,7 @@ from beam_pipelines import build_impressions, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.runner import pipeline_options, run_pipeline
 from beam_pipelines.logs.keys import keys
-from beam_pipelines.records.example import encode_examples
+from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.vocabularies import Vocabularies

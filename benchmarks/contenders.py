@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.task import InBatchSoftmax
 from tfrs_pretrain.training.schedules import make_schedule
@@ -31,7 +31,7 @@ RATE = 2e-3
 
 def build_ours(users: int, dim: int, probability: np.ndarray) -> TwoTower:
     """This package's model; create it inside ``strategy.scope()``."""
-    tables = (EmbeddingTable(name, normal_rows(rows, dim, 0.05, seed), make_optimizer("lazy_adam"))
+    tables = (EmbeddingTable(name, normal_matrix(rows, dim, 0.05, seed), make_optimizer("lazy_adam"))
               for seed, (name, rows) in enumerate((("user", users), ("item", len(probability)))))
     task = InBatchSoftmax(temperature=TEMPERATURE, normalize=True, remove_accidental_hits=True)
     return TwoTower(*tables, task, probability, make_schedule("constant", RATE, 1))

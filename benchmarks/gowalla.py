@@ -26,7 +26,7 @@ import tensorflow as tf
 from tfrs_pretrain.config import PretrainingConfig, SoftmaxObjective, TrainingConfig, UniformNegatives
 from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.retrieval import Interactions, retrieval_metrics, top_items
 from tfrs_pretrain.pretraining.model import TwoTower
@@ -80,7 +80,7 @@ def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> di
         for epoch in range(1, settings.epochs + 1):
             batches = shuffled(split.train, settings.batch_size, generator)
             run_epoch(strategy, model.train_step, batches, steps=steps, meter=meter,
-                      note=f"epoch {epoch}/{settings.epochs} · ")
+                      title=f"epoch {epoch}/{settings.epochs} · ")
     users = model.query_vectors(tf.range(split.users)).numpy()
     items = model.candidate_vectors(tf.range(split.items)).numpy()
     seen, relevant = (Interactions.from_pairs(*pairs.T, split.users) for pairs in (split.train, split.judged))
@@ -89,7 +89,7 @@ def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> di
 
 def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int) -> TwoTower:
     """The product's model; call it inside ``strategy.scope()``."""
-    users, items = (EmbeddingTable(name, normal_rows(rows, settings.dim, settings.initial_scale, seed + offset),
+    users, items = (EmbeddingTable(name, normal_matrix(rows, settings.dim, settings.initial_scale, seed + offset),
                                    make_optimizer(settings.optimizer, l2=settings.embedding_l2,
                                                   interval_decay=settings.interval_decay))
                     for offset, (name, rows) in enumerate((("user", split.users), ("item", split.items))))

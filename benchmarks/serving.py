@@ -50,7 +50,7 @@ import yaml
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import NumericStatistics
-from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
@@ -58,17 +58,18 @@ from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.schema import Schema
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.exporting.memory import memory_growth
+from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples, write_prediction_logs
 from tfrs_pretrain.serving.exporting.warmup import warmup_logs
 from tfrs_pretrain.serving.graph.inputs import CONTEXT, USER, RawInput
-from tfrs_pretrain.serving.graph.model import ServedRanker
-from tfrs_pretrain.serving.graph.signatures import EXAMPLES, RANK, SERIALIZED, SIGNATURE, save
-from tfrs_pretrain.serving.protocol.messages import as_examples, write_logs
-from tfrs_pretrain.serving.protocol.records import read_logs
-from tfrs_pretrain.serving.protocol.schema import ModelServerConfig
-from tfrs_pretrain.serving.server.answers import replay
-from tfrs_pretrain.serving.server.limits import LIMITS
-from tfrs_pretrain.serving.server.loaded import CheckedModel
-from tfrs_pretrain.serving.server.manager import ModelManager
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
+from tfrs_pretrain.serving.graph.signatures import save
+from tfrs_pretrain.serving.protocol.messages import ModelServerConfig
+from tfrs_pretrain.serving.protocol.signature_names import PREDICT_EXAMPLES, RANK, SERIALIZED_EXAMPLES, SERVING_DEFAULT
+from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
+from tfrs_pretrain.serving.server.checked_model import CheckedModel
+from tfrs_pretrain.serving.server.inference import replay
+from tfrs_pretrain.serving.server.model_manager import ModelManager
+from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS
 from tfrs_pretrain.serving.server.run import DevelopmentServer
 from tfrs_pretrain.serving.session import LoadedModel
 from tfrs_pretrain.serving.version_folder import EXTRA, WARMUP
@@ -119,7 +120,7 @@ class Catalogue:
 def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput], int]:
     """Exports the model with its warm-up requests; its inputs, and the bytes of its tables."""
     inputs = Inputs.of(catalogue, RankingConfig.model_construct(history="mean", similarity=("dot",)), privileged=False)
-    rows = {name: normal_rows(catalogue.vocabulary(vocabulary).size,
+    rows = {name: normal_matrix(catalogue.vocabulary(vocabulary).size,
                               DIM if name in ("user", "item") else FEATURE_DIM, 0.05, seed)
             for seed, (name, vocabulary) in enumerate(inputs.tables.items())}
     ranker = build_ranker(inputs, rows, RankingNetwork(Mlp((128, 64), 1), 1))
@@ -127,7 +128,8 @@ def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput]
     with tempfile.TemporaryDirectory() as assets:
         contents = save(ServedRanker(ranker, catalogue, Path(assets)), folder)
     (folder / EXTRA).mkdir()
-    write_logs(folder / EXTRA / WARMUP, warmup_logs(NAME, impressions(catalogue, contents.inputs, 32), contents.inputs))
+    warmup = warmup_logs(NAME, impressions(catalogue, contents.inputs, 32), contents.inputs)
+    write_prediction_logs(folder / EXTRA / WARMUP, warmup)
     return contents.inputs, size
 
 
@@ -150,8 +152,8 @@ def requests(raw: Raw, inputs: dict[str, RawInput]) -> dict[str, tuple[str, Raw]
     count = len(raw["item_id"])
     once = {name: values[:1] if inputs[name].side in (USER, CONTEXT) else values for name, values in raw.items()}
     repeated = {name: np.repeat(values, count, axis=0) if len(values) == 1 else values for name, values in once.items()}
-    return {"rank": (RANK, once), "tensors": (SIGNATURE, repeated),
-            "examples": (EXAMPLES, {SERIALIZED: as_examples(repeated, inputs)})}
+    return {"rank": (RANK, once), "tensors": (SERVING_DEFAULT, repeated),
+            "examples": (PREDICT_EXAMPLES, {SERIALIZED_EXAMPLES: serialize_examples(repeated, inputs)})}
 
 
 def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
@@ -196,8 +198,8 @@ def warm_first(folder: Path, asked: tuple[str, Raw]) -> list[float]:
     """The first request after load and warm-up over the p99 of the next, for several loads."""
     ratios = []
     for _ in range(LOADS):
-        model = CheckedModel(folder, LIMITS)
-        for log in read_logs(folder / EXTRA / WARMUP):
+        model = CheckedModel(folder, DEFAULT_LIMITS)
+        for log in read_prediction_logs(folder / EXTRA / WARMUP):
             replay(model, log)
         seconds = []
         for _ in range(1 + STEADY):

@@ -33,7 +33,7 @@ from timing import interleaved
 
 from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.learning.learner import Learner
@@ -99,7 +99,7 @@ def batches(size: int, users: int, *, history: bool = False) -> Callable[[int, i
 
 @functools.cache
 def rows(users: int) -> dict[str, np.ndarray]:
-    return {name: normal_rows(count, DIM, 0.05, seed)
+    return {name: normal_matrix(count, DIM, 0.05, seed)
             for seed, (name, count) in enumerate(((USER_ROW, users), (ITEM_ROW, ITEMS)))}
 
 

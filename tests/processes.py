@@ -12,7 +12,7 @@ from pathlib import Path
 _DYING = """
 import os, sys
 import tfrs_pretrain
-from tfrs_pretrain.training import checkpoint, loop
+from tfrs_pretrain.training import checkpoint_files, compiled_loop, loop
 
 number, event, at, *arguments = sys.argv[1:]
 loop.STEPS_PER_CALL = 1
@@ -26,9 +26,9 @@ def dying(function):
         return function(*arguments, **keywords)
     return call
 if event == "step":
-    loop._Loop.__call__ = dying(loop._Loop.__call__)
+    compiled_loop.CompiledLoop.__call__ = dying(compiled_loop.CompiledLoop.__call__)
 if event == "write":
-    checkpoint.file_digest = dying(checkpoint.file_digest)
+    checkpoint_files.file_digest = dying(checkpoint_files.file_digest)
 """
 
 

@@ -1,1 +1,1 @@
-"""What a Beam job is asked to do, and the runner that does it."""
+"""Job configuration: the log specifications, the pipeline options, and the runner."""

@@ -1,4 +1,4 @@
-"""Running a pipeline with the options a user gave."""
+"""Pipeline options, execution of a pipeline, and help texts."""
 
 import argparse
 import re
@@ -10,28 +10,29 @@ from apache_beam.runners.runner import PipelineResult
 
 from tfrs_pretrain.errors import UserError
 
-# Beam's own default tries to download another runner first.
+# Beam's default runner tries to download another runner first.
 DEFAULT_RUNNER = "FnApiRunner"
-# Workers hand their errors over as text.
+# Workers report exceptions as text, in several formats.
 WORKER_ERROR = re.compile(r"UserError: (.*?)(?: \[while running| \[ptransform|\n|\\n|$)")
 
 
 def pipeline_options(arguments: list[str]) -> PipelineOptions:
-    """Options from command-line arguments, with a runner that works in this process unless another is named.
+    """Parses command-line arguments. The default runner works in this process.
 
     Raises:
-      UserError: an option is unknown. Beam would ignore it; only remote engines may know options that Beam does not.
+      UserError: the default runner is used and an option is unknown. Beam would ignore it silently. Other runners
+        may have options that Beam does not declare.
     """
     options = PipelineOptions([f"--runner={DEFAULT_RUNNER}", *arguments])
     if options.view_as(StandardOptions).runner == DEFAULT_RUNNER:
         given, known = options.get_all_options(retain_unknown_options=True), PipelineOptions([]).get_all_options()
         if unknown := sorted(set(given) - set(known)):
-            raise UserError(f"unknown option --{unknown[0]}: --help lists those of this job")
+            raise UserError(f"unknown option --{unknown[0]}: run the job with --help for a list of options")
     return options
 
 
 def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOptions) -> PipelineResult:
-    """Builds a pipeline, runs it and waits until it is done; with --template_location it is only handed over.
+    """Builds a pipeline, runs it and waits for its end; with --template_location it only submits it.
 
     Raises:
       UserError: a worker raised one.
@@ -50,10 +51,10 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOption
 
 
 def help_text(module: str, doc: str, groups: Iterable[type[PipelineOptions]]) -> str:
-    """What ``python -m module --help`` prints: the module's text and its own options."""
+    """Text of ``python -m module --help``: the module's docstring and its options."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Any option of Beam and its runners may follow, such as --runner or --direct_num_workers.")
+        epilog="Options of Beam and of its runners are accepted too, such as --runner or --direct_num_workers.")
     for group in groups:
         group._add_argparse_args(parser)
     return parser.format_help()

@@ -12,20 +12,26 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from beam_pipelines.jobs.job import (
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.jobs.options import (
     SPLITS,
     DatasetOptions,
     ExtendOptions,
-    Job,
-    Log,
     ReadOptions,
     SplitOptions,
     VocabularyOptions,
 )
 from beam_pipelines.jobs.runner import help_text, pipeline_options, run_pipeline
-from beam_pipelines.launching.checks import check_inputs
-from beam_pipelines.launching.info import check_windows, rows_read
-from beam_pipelines.launching.output import finish, output_folder, refuse_finished, refuse_inputs, refuse_not_begun
+from beam_pipelines.launching.dataset_info import check_windows, num_rows_read
+from beam_pipelines.launching.input_checks import check_inputs
+from beam_pipelines.launching.output_folder import (
+    finish,
+    output_folder,
+    refuse_finished,
+    refuse_overwriting_inputs,
+    require_unfinished,
+)
 from beam_pipelines.logs.dead_letter import check_rejected
 from beam_pipelines.records.files import open_file
 from beam_pipelines.transforms.vocabularies import check_vocabularies, vocabulary_info
@@ -44,7 +50,7 @@ class Step:
 
     title: str
     build: Callable[..., None]
-    logs: tuple[Log, ...]
+    logs: tuple[LogSpec, ...]
 
 
 def execute(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Job], dict[str, Any]],
@@ -66,10 +72,10 @@ def execute(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Job]
     if options.view_as(TestOptions).dry_run:
         return [run_pipeline(functools.partial(step.build, job=job), options) for step in steps][-1], {}
     if options.view_as(DatasetOptions).finish:
-        refuse_not_begun(job.folder)
+        require_unfinished(job.folder)
         return PipelineResult(PipelineState.DONE), _finished(job, kind, steps, describe)
     refuse_finished(job.folder, overwrite=overwrite)
-    refuse_inputs(job.folder, job.inputs)
+    refuse_overwriting_inputs(job.folder, job.inputs)
     check_inputs(job, {log.name: log for step in steps for log in step.logs}.values())
     for folder in (job.vocabulary, job.extend):
         if folder:
@@ -81,7 +87,7 @@ def execute(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Job]
                 if template:
                     return result, {}
                 _check(job, step)
-                meter.advance(sum(rows_read(job, log) for log in step.logs))
+                meter.advance(sum(num_rows_read(job, log) for log in step.logs))
         return result, _finished(job, kind, [], describe)
 
 
@@ -100,7 +106,7 @@ def _finished(job: Job, kind: str, unchecked: Iterable[Step], describe: Callable
     return info
 
 
-def job_from(argv: list[str], *needed: type[PipelineOptions]) -> tuple[Job, PipelineOptions]:
+def parse_job(argv: list[str], *needed: type[PipelineOptions]) -> tuple[Job, PipelineOptions]:
     """The job that a command line asks for, and the options of Beam.
 
     Args:
@@ -112,7 +118,7 @@ def job_from(argv: list[str], *needed: type[PipelineOptions]) -> tuple[Job, Pipe
       UserError: an option is missing, unknown or not for this job.
     """
     options = pipeline_options(argv)
-    refuse_foreign(options, *needed)
+    refuse_unsupported_options(options, *needed)
     given = options.get_all_options()
     for name in ("vocabulary" if VocabularyOptions in needed else "config", "raw", "output"):
         if given[name] is None:
@@ -123,7 +129,7 @@ def job_from(argv: list[str], *needed: type[PipelineOptions]) -> tuple[Job, Pipe
     return job, options
 
 
-def refuse_foreign(options: PipelineOptions, *needed: type[PipelineOptions]) -> None:
+def refuse_unsupported_options(options: PipelineOptions, *needed: type[PipelineOptions]) -> None:
     """Raises UserError where an option is given that only jobs with other groups of options take."""
     for group in {ExtendOptions, VocabularyOptions, SplitOptions} - set(needed):
         for name in options.view_as(group).get_all_options(drop_default=True, current_only=True):

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_pipelines.jobs.job import Log, arrow_type
+from beam_pipelines.jobs.log_spec import LogSpec, arrow_type
 from beam_pipelines.logs.accounting import Account
 from beam_pipelines.logs.keys import TIME, event_hash, request_hash
 from beam_pipelines.logs.lists import list_column
@@ -37,7 +37,7 @@ class CleanLog(beam.PTransform):
     REJECTED_SCHEMA.
     """
 
-    def __init__(self, log: Log):
+    def __init__(self, log: LogSpec):
         super().__init__()
         self._log = log
 
@@ -48,7 +48,7 @@ class CleanLog(beam.PTransform):
 
 
 class _Clean(beam.DoFn):
-    def __init__(self, log: Log):
+    def __init__(self, log: LogSpec):
         self._log = log
 
     def process(self, batch: RawBatch) -> Iterator[Any]:
@@ -60,7 +60,7 @@ class _Clean(beam.DoFn):
 
 
 @dataclasses.dataclass(frozen=True)
-class Cleaned:
+class CleanedBatch:
     """The good rows of a batch by split, without empty splits, the account of all of its rows, and the bad ones."""
 
     parts: dict[str, pa.RecordBatch]
@@ -68,29 +68,29 @@ class Cleaned:
     rejected: pa.RecordBatch
 
 
-def clean(raw: RawBatch, log: Log) -> Cleaned:
+def clean(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Takes a raw batch apart."""
     batch, unparsable = typed(raw.rows, log)
     good = np.ones(batch.num_rows, bool)
     reasons = np.full(batch.num_rows, None, object)
-    for reason, mask in [*unparsable, *bad_rows(batch, log)]:
+    for reason, mask in [*unparsable, *row_checks(batch, log)]:
         reasons[good & mask] = reason
         good &= ~mask
     rejected = dead_letter(raw, reasons)
     parts, filtered = _split(batch, raw, good, log)
     kept = Counter({split: part.num_rows for split, part in parts.items()})
-    span = pc.min_max(as_integer(batch[log.schema.window])).as_py() if log.windows else {"min": None, "max": None}
+    span = pc.min_max(to_int64(batch[log.schema.window])).as_py() if log.windows else {"min": None, "max": None}
     account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
                       span["min"], span["max"])
-    return Cleaned(parts, account, rejected)
+    return CleanedBatch(parts, account, rejected)
 
 
-def typed(rows: pa.RecordBatch, log: Log) -> tuple[pa.RecordBatch, list[tuple[str, np.ndarray]]]:
+def typed(rows: pa.RecordBatch, log: LogSpec) -> tuple[pa.RecordBatch, list[tuple[str, np.ndarray]]]:
     """Text columns as what they are declared to be, and bool masks [rows] of values that are something else."""
     roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
     roles |= {log.schema.window: "window", log.schema.time: "time"}
     columns, unparsable = {}, []
-    for name, kind in log.kinds.items():
+    for name, kind in log.value_types.items():
         columns[name] = rows[name]
         if needs_parsing(rows[name].type, kind):
             columns[name], mask = parse(rows[name], kind)
@@ -98,7 +98,7 @@ def typed(rows: pa.RecordBatch, log: Log) -> tuple[pa.RecordBatch, list[tuple[st
     return pa.RecordBatch.from_pydict(columns), unparsable
 
 
-def bad_rows(batch: pa.RecordBatch, log: Log) -> Iterator[tuple[str, np.ndarray]]:
+def row_checks(batch: pa.RecordBatch, log: LogSpec) -> Iterator[tuple[str, np.ndarray]]:
     """Reason and bool mask [rows] of each check; a row counts under the first reason that holds."""
     schema = log.schema
     for name, space in schema.id_spaces.items():
@@ -124,12 +124,12 @@ def dead_letter(raw: RawBatch, reasons: np.ndarray) -> pa.RecordBatch:
     """Rows that have a reason, and the malformed ones, with their values as they were read."""
     places = np.flatnonzero(reasons != None)  # noqa: E711
     rows = [json.dumps(row, default=str, ensure_ascii=False) for row in raw.rows.take(pa.array(places)).to_pylist()]
-    return rejected_rows([*reasons[places], *(row.reason for row in raw.malformed)], raw.path,
+    return rejected_batch([*reasons[places], *(row.reason for row in raw.malformed)], raw.path,
                          [*raw.positions[places].tolist(), *(row.position for row in raw.malformed)],
                          [*rows, *(row.text for row in raw.malformed)])
 
 
-def rejected_rows(reasons: list[str], files: str | list[str], positions: list[int], values: list[str]
+def rejected_batch(reasons: list[str], files: str | list[str], positions: list[int], values: list[str]
                   ) -> pa.RecordBatch:
     """A batch of REJECTED_SCHEMA; a position below 0 is none."""
     files = [files] * len(reasons) if isinstance(files, str) else files
@@ -138,7 +138,7 @@ def rejected_rows(reasons: list[str], files: str | list[str], positions: list[in
         (reasons, files, known, values), REJECTED_SCHEMA, strict=True)], schema=REJECTED_SCHEMA)
 
 
-def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: Log
+def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: LogSpec
            ) -> tuple[dict[str, pa.RecordBatch], Counter[str]]:
     """Good rows by split, and how many the configuration leaves out, by reason."""
     filtered: Counter[str] = Counter()
@@ -159,37 +159,37 @@ def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: Log
     return parts, filtered
 
 
-def _windows(batch: pa.RecordBatch, good: np.ndarray, log: Log) -> Iterator[tuple[str, np.ndarray]]:
+def _windows(batch: pa.RecordBatch, good: np.ndarray, log: LogSpec) -> Iterator[tuple[str, np.ndarray]]:
     if not log.windows:
         yield "all", good
         return
-    values = as_integer(batch[log.schema.window]).fill_null(0).to_numpy(zero_copy_only=False)
+    values = to_int64(batch[log.schema.window]).fill_null(0).to_numpy(zero_copy_only=False)
     for split, interval in log.windows.items():
         start, end = interval.bounds
         yield split, good & (values >= start) & (values < end)
 
 
-def _sampled(part: pa.RecordBatch, log: Log, rate: float) -> pa.RecordBatch:
+def _sampled(part: pa.RecordBatch, log: LogSpec, rate: float) -> pa.RecordBatch:
     """All positives, and the negatives whose hash falls below the rate, whenever and wherever they are read."""
-    chosen = fraction(mix(event_hash(part, log.context) + SAMPLING_SALT)) < rate
+    chosen = fraction(mix(event_hash(part, log.context_features) + SAMPLING_SALT)) < rate
     return part.filter(pa.array(chosen | (part[LABEL].to_numpy() != 0)))
 
 
-def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: Log) -> pa.RecordBatch:
+def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: LogSpec) -> pa.RecordBatch:
     """Columns under their declared names and types; ``kept`` are the rows of the raw batch that came to be here."""
     schema = log.schema
     columns = {
         USER_ID: batch[schema.user.column].cast(arrow_type(schema.user.dtype)),
         ITEM_ID: batch[schema.item.column].cast(arrow_type(schema.item.dtype)),
-        TIME: as_integer(batch[schema.time]),
+        TIME: to_int64(batch[schema.time]),
     }
     if log.relations:
         columns[RELATION] = pc.index_in(_relation(batch, log), pa.array(list(log.relations)))
     if log.request:
         columns[REQUEST] = request_hash(columns[USER_ID], batch[log.request])
     columns |= {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
-    columns |= {feature.name: feature_column(batch[feature.source_column], feature) for feature in log.context}
-    if log.duplicates:
+    columns |= {feature.name: feature_column(batch[feature.source_column], feature) for feature in log.context_features}
+    if log.reject_duplicates:
         columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])
         columns[POSITION] = pa.array(raw.positions[kept])
     return pa.RecordBatch.from_pydict(columns)
@@ -210,7 +210,7 @@ def feature_column(column: pa.Array, feature: Feature) -> pa.Array:
     return column.cast(arrow_type(feature.dtype)).dictionary_encode()
 
 
-def as_integer(column: pa.Array) -> pa.Array:
+def to_int64(column: pa.Array) -> pa.Array:
     """int64: integers as they are, dates and timestamps in microseconds since 1970-01-01 UTC."""
     if pa.types.is_integer(column.type):
         return column.cast(pa.int64())
@@ -218,7 +218,7 @@ def as_integer(column: pa.Array) -> pa.Array:
     return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
 
 
-def _relation(batch: pa.RecordBatch, log: Log) -> pa.Array:
+def _relation(batch: pa.RecordBatch, log: LogSpec) -> pa.Array:
     assert log.schema.relation is not None
     return batch[log.schema.relation].cast(pa.string())
 

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from beam_pipelines.jobs.job import RESULTS, Job, Log
-from beam_pipelines.records.files import read_json, written_whole
+from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
+from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.records.files import atomic_write, read_json
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import combine, hash_ids
 
@@ -57,18 +58,18 @@ def _write(shard: int, batches: Iterable[pa.RecordBatch], folder: str, log: str)
     rows = pa.Table.from_batches(batches)
     rows = rows.sort_by([(name, "ascending") for name in ("file", "position", "reason", "values")])
     path = posixpath.join(REJECTED_FOLDER, f"{log}-{shard:05d}.parquet")
-    with written_whole(posixpath.join(folder, path)) as file:
+    with atomic_write(posixpath.join(folder, path)) as file:
         pq.write_table(rows, file)
     return path
 
 
-def check_rejected(job: Job, log: Log) -> None:
+def check_rejected(job: Job, log: LogSpec) -> None:
     """Checks that no more rows were rejected than the configuration accepts.
 
     Raises:
       UserError: names the reasons and where the rejected rows lie.
     """
-    account = read_json(job.path(RESULTS, f"account-{log.name}.json"))
+    account = read_json(job.path(RESULTS_FOLDER, f"account-{log.name}.json"))
     rejected, accepted = sum(account["rejected"].values()), job.config.dataset.max_rejected_share
     if rejected > accepted * account["read"]:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(account["rejected"].items()))

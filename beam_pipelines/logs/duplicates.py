@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_pipelines.jobs.job import Log
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.accounting import Account
-from beam_pipelines.logs.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION, rejected_rows
+from beam_pipelines.logs.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION, rejected_batch
 from beam_pipelines.logs.keys import TIME, event_hash
 from beam_pipelines.logs.lists import hash_lists
-from beam_pipelines.records.order import plain
+from beam_pipelines.records.row_order import plain
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
 SPLIT, LIST_HASH = "@split", "@hash of "
@@ -29,7 +29,7 @@ class RejectDuplicates(beam.PTransform):
     where they were read: the one with labels set, then the smallest by its columns in order.
     """
 
-    def __init__(self, log: Log, buckets: int):
+    def __init__(self, log: LogSpec, buckets: int):
         super().__init__()
         self._log, self._buckets = log, buckets
 
@@ -46,15 +46,15 @@ class RejectDuplicates(beam.PTransform):
         )
 
 
-def _assign(split: str, batch: pa.RecordBatch, log: Log, buckets: int
+def _assign(split: str, batch: pa.RecordBatch, log: LogSpec, buckets: int
             ) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
-    numbers = event_hash(batch, log.context) % np.uint64(buckets)
+    numbers = event_hash(batch, log.context_features) % np.uint64(buckets)
     for bucket in np.unique(numbers):
         yield int(bucket), (split, batch.filter(pa.array(numbers == bucket)))
 
 
 class _KeepOne(beam.DoFn):
-    def __init__(self, log: Log):
+    def __init__(self, log: LogSpec):
         self._log = log
 
     def process(self, element: tuple[int, Iterable[tuple[str, pa.RecordBatch]]]) -> Iterator[Any]:
@@ -79,7 +79,7 @@ class _KeepOne(beam.DoFn):
     def _key(self) -> list[str]:
         relation = [RELATION] if self._log.relations else []
         return [USER_ID, ITEM_ID, TIME, *relation, *(
-            LIST_HASH + feature.name if feature.max_values else feature.name for feature in self._log.context)]
+            LIST_HASH + feature.name if feature.max_values else feature.name for feature in self._log.context_features)]
 
     def _order(self, rows: pa.Table) -> list[tuple[str, str]]:
         first = [(name, "ascending") for name in self._key()] + [(name, "descending") for name in self._log.labels]
@@ -91,14 +91,14 @@ class _KeepOne(beam.DoFn):
         """A batch as cleaning makes it; where the rows stood matters no longer."""
         columns = {name: rows[name].combine_chunks() for name in rows.column_names
                    if name not in (SPLIT, FILE, POSITION) and not name.startswith(LIST_HASH)}
-        categorical = [feature.name for feature in self._log.context if feature.kind == "categorical"]
+        categorical = [feature.name for feature in self._log.context_features if feature.kind == "categorical"]
         return pa.RecordBatch.from_pydict(columns | {name: columns[name].dictionary_encode() for name in categorical})
 
     def _dead_letter(self, rows: pa.Table) -> pa.RecordBatch:
         hashes = [name for name in rows.column_names if name.startswith(LIST_HASH)]
         values = rows.drop_columns([SPLIT, FILE, POSITION, *hashes]).to_pylist()
         texts = [json.dumps(row, default=str, ensure_ascii=False) for row in values]
-        return rejected_rows([self._reason] * rows.num_rows, rows[FILE].to_pylist(), rows[POSITION].to_pylist(), texts)
+        return rejected_batch([self._reason] * rows.num_rows, rows[FILE].to_pylist(), rows[POSITION].to_pylist(), texts)
 
 
 def with_hashes(rows: pa.Table) -> pa.Table:

@@ -33,10 +33,10 @@ def _hash_values(column: pa.Array) -> np.ndarray:
         # Null hashes as no value does; position -1 picks the appended entry.
         known = np.append(hash_ids(column.dictionary), np.uint64(0))
         return known[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return hash_ids(missing_numeric(column).view(np.int32))
+    return hash_ids(nulls_to_nan(column).view(np.int32))
 
 
-def missing_numeric(column: pa.Array) -> np.ndarray:
+def nulls_to_nan(column: pa.Array) -> np.ndarray:
     """float32 [n] with NaN where null."""
     return column.fill_null(float("nan")).to_numpy(zero_copy_only=False)
 

@@ -38,7 +38,7 @@ def filled(column: pa.Array) -> pa.ListArray:
     return _lists(lengths, column.flatten())
 
 
-def mapped(column: pa.ListArray, values: Any) -> pa.ListArray:
+def replace_list_values(column: pa.ListArray, values: Any) -> pa.ListArray:
     """Lists of the same lengths that hold other values, one for each of ``column.flatten()``."""
     return _lists(pc.list_value_length(column).to_numpy(), pa.array(values))
 

@@ -7,12 +7,12 @@ Columns without a fixed width are two: ``name`` holds the values of all rows one
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.records.example import Records, encode_examples
+from beam_pipelines.records.example_encoder import RecordBuffer, encode_examples
 
 LENGTHS = ".lengths"
 
 
-def encode_block(columns: dict[str, pa.Array]) -> Records:
+def encode_block(columns: dict[str, pa.Array]) -> RecordBuffer:
     """One record of columns [n] of int32, int64, float32, string or list of int64, without nulls."""
     parts: dict[str, np.ndarray] = {}
     for name, column in columns.items():

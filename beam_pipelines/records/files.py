@@ -15,7 +15,7 @@ from apache_beam.io.filesystems import FileSystems
 from tfrs_pretrain.errors import UserError
 
 
-def matching_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
+def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
     """Paths of a table's files, sorted; ``pattern`` is a file, a folder of files with these suffixes or a glob pattern.
 
     Raises:
@@ -42,7 +42,7 @@ def open_file(path: str) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def written_whole(path: str) -> Iterator[BinaryIO]:
+def atomic_write(path: str) -> Iterator[BinaryIO]:
     """Yields a file under a temporary name and renames it to ``path`` when the body succeeds.
 
     A worker that is retried writes under another name, so that a reader never sees a part of a file.
@@ -85,6 +85,6 @@ class WriteJson(beam.PTransform):
 
 
 def _write_json(value: Any, path: str) -> str:
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(value, sort_keys=True).encode())
     return path

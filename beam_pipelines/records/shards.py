@@ -14,15 +14,15 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.records.example import Records
-from beam_pipelines.records.order import HASH, SmallestHashes, in_order
-from beam_pipelines.records.tfrecord import frame, write_tfrecord
+from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.row_order import HASH, SmallestHashes, sort_rows
+from beam_pipelines.records.tfrecord_writer import frame, write_tfrecord
 from tfrs_pretrain.config import DatasetConfig
 from tfrs_pretrain.data.dataset import shard_path
 
-SAMPLE = 1024  # rows that are encoded to learn how large one is
+SAMPLE_ROWS = 1024  # rows that are encoded to learn how large one is
 
-Encode = Callable[[pa.Table], Iterator[Records]]
+Encode = Callable[[pa.Table], Iterator[RecordBuffer]]
 ShardKey = tuple[str, int, int]  # split, shard, shards of the split
 
 
@@ -81,7 +81,7 @@ class CountShards(beam.PTransform):
             | "Rows" >> beam.MapTuple(lambda split, batch: (split, batch.num_rows)).with_output_types(tuple[str, int])
             | "CountRows" >> beam.CombinePerKey(sum)
         )
-        samples = batches | "Sample" >> beam.CombinePerKey(SmallestHashes(SAMPLE))
+        samples = batches | "Sample" >> beam.CombinePerKey(SmallestHashes(SAMPLE_ROWS))
         return (
             {"rows": rows, "samples": samples}
             | "BySplit" >> beam.CoGroupByKey()
@@ -94,7 +94,7 @@ class CountShards(beam.PTransform):
 
 def _shards(split: str, found: dict[str, Iterable[Any]], shard_bytes: int, encode: Encode) -> tuple[str, int]:
     [rows], [sample] = found["rows"], found["samples"]
-    size = sum(len(frame(chunk)) for chunk in encode(in_order(sample)))
+    size = sum(len(frame(chunk)) for chunk in encode(sort_rows(sample)))
     return split, max(1, math.ceil(rows * size / sample.num_rows / shard_bytes))
 
 
@@ -115,14 +115,14 @@ def _write(key: ShardKey, batches: Iterable[pa.RecordBatch | None], folder: str,
            measure: Callable[[pa.Table], dict[str, int]]) -> dict[str, Any]:
     split, shard, shards = key
     filled = [batch for batch in batches if batch is not None]
-    rows = in_order(pa.Table.from_batches(filled)) if filled else None
+    rows = sort_rows(pa.Table.from_batches(filled)) if filled else None
     path = shard_path(split, shard, shards, compressed=compressed)
     summary = write_tfrecord(f"{folder}/{path}", encode(rows) if rows else [])
     return {"split": split, "path": path, "examples": rows.num_rows if rows else 0, **dataclasses.asdict(summary),
             "measures": measure(rows) if rows else {}}
 
 
-def splits_summary(files: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize_splits(files: list[dict[str, Any]]) -> dict[str, Any]:
     """Split -> examples, shards and added-up measures, from the elements of ``WriteShards`` in any order."""
     splits: dict[str, Any] = {}
     for file in sorted(files, key=lambda file: file["path"]):

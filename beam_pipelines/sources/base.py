@@ -9,7 +9,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.records.files import matching_files
+from beam_pipelines.records.files import list_table_files
 from tfrs_pretrain.errors import UserError
 
 # Column -> Arrow type, None where values come as text to be parsed as the schema declares; None for the whole where
@@ -17,7 +17,7 @@ from tfrs_pretrain.errors import UserError
 ColumnTypes = dict[str, pa.DataType | None] | None
 
 
-class Malformed(NamedTuple):
+class MalformedRow(NamedTuple):
     """A row that could not be split into columns."""
 
     position: int
@@ -40,7 +40,7 @@ class RawBatch:
     path: str
     positions: np.ndarray
     rows: pa.RecordBatch
-    malformed: tuple[Malformed, ...] = ()
+    malformed: tuple[MalformedRow, ...] = ()
 
 
 class TableSource(abc.ABC):
@@ -120,7 +120,7 @@ class FileSource(TableSource):
 
     def files(self) -> list[str]:
         """Paths, sorted."""
-        return matching_files(self._table, self._pattern, self._suffixes)
+        return list_table_files(self._table, self._pattern, self._suffixes)
 
     def parts(self, _: str) -> Iterator[tuple[str, tuple[int, int]]]:
         """Every part of every file."""

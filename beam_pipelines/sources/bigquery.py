@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from beam_pipelines.sources.base import ColumnTypes, RawBatch, TableSource
-from beam_pipelines.sources.text import MOST_ROWS, as_text, batches
+from beam_pipelines.sources.text import MAX_TEXT_ROWS, batches, to_text
 from tfrs_pretrain.config import Source
 from tfrs_pretrain.errors import UserError
 
@@ -40,7 +40,7 @@ class _ReadBigQuery(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RawBatch]:
         origin = f"bigquery:{self._source.path or self._source.query}"
-        most = min(self._batch_rows, MOST_ROWS)
+        most = min(self._batch_rows, MAX_TEXT_ROWS)
         return (
             begin
             | "ReadFromBigQuery" >> self._reader()
@@ -65,5 +65,5 @@ class _ReadBigQuery(beam.PTransform):
 
 
 def _as_columns(rows: list[dict[str, Any]], origin: str, columns: list[str]) -> Iterator[RawBatch]:
-    values = ((-1, [as_text(row.get(name)) for name in columns]) for row in rows)
+    values = ((-1, [to_text(row.get(name)) for name in columns]) for row in rows)
     yield from batches(origin, columns, values, len(rows))

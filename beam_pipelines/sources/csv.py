@@ -4,7 +4,7 @@ import codecs
 import csv
 from collections.abc import Iterable, Iterator
 
-from beam_pipelines.sources.base import ColumnTypes, Malformed, RawBatch
+from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.text import Row, TextFormat, batches, open_lines
 
 
@@ -25,7 +25,7 @@ class Csv(TextFormat):
             yield from batches(path, columns, _rows(lines, columns), batch_rows)
 
 
-def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | Malformed]:
+def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
     undecodable: set[int] = set()
     reader = csv.reader(_decoded(lines, undecodable), strict=True)
     header = next(reader, [])
@@ -38,17 +38,17 @@ def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row
             # A quote that is not closed swallows the rows after it, which nobody could count.
             if reader.line_num > before + 1 or "unexpected end" in str(error):
                 raise ValueError(f"line {before + 1}: {error}") from error
-            yield Malformed(reader.line_num, "malformed row", str(error))
+            yield MalformedRow(reader.line_num, "malformed row", str(error))
             continue
         if fields is None:
             return
         if undecodable:
             undecodable.clear()
-            yield Malformed(reader.line_num, "not UTF-8", ",".join(fields))
+            yield MalformedRow(reader.line_num, "not UTF-8", ",".join(fields))
         elif len(fields) == len(header):
             yield reader.line_num, [fields[place] or None for place in places]
         elif fields:
-            yield Malformed(reader.line_num, "wrong number of fields", ",".join(fields))
+            yield MalformedRow(reader.line_num, "wrong number of fields", ",".join(fields))
 
 
 def _decoded(lines: Iterable[bytes], undecodable: set[int]) -> Iterator[str]:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator
 
-from beam_pipelines.sources.base import ColumnTypes, Malformed, RawBatch
-from beam_pipelines.sources.text import Row, TextFormat, as_text, batches, open_lines
+from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
+from beam_pipelines.sources.text import Row, TextFormat, batches, open_lines, to_text
 
 
 class JsonLines(TextFormat):
@@ -24,7 +24,7 @@ class JsonLines(TextFormat):
             yield from batches(path, columns, _rows(lines, columns), batch_rows)
 
 
-def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | Malformed]:
+def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -33,6 +33,6 @@ def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row
         except ValueError:
             values = None
         if isinstance(values, dict):
-            yield number, [as_text(values.get(name)) for name in columns]
+            yield number, [to_text(values.get(name)) for name in columns]
         else:
-            yield Malformed(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))
+            yield MalformedRow(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from beam_pipelines.records.files import open_file
-from beam_pipelines.sources.base import Format, Malformed, RawBatch
+from beam_pipelines.sources.base import Format, MalformedRow, RawBatch
 
 # Text rows are Python objects while they are read: fewer at a time than Arrow rows.
-MOST_ROWS = 1 << 15
+MAX_TEXT_ROWS = 1 << 15
 Row = list[str | None]
 
 
@@ -35,26 +35,26 @@ def _unpacked(path: str, file: BinaryIO) -> Any:
     return gzip.GzipFile(fileobj=file) if path.endswith(".gz") else contextlib.nullcontext(file)
 
 
-def batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | Malformed], batch_rows: int
+def batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
             ) -> Iterator[RawBatch]:
     """Rows with their positions as batches of string columns."""
     positions: list[int] = []
     values: list[Row] = []
-    malformed: list[Malformed] = []
+    malformed: list[MalformedRow] = []
     for row in rows:
-        if isinstance(row, Malformed):
+        if isinstance(row, MalformedRow):
             malformed.append(row)
         else:
             positions.append(row[0])
             values.append(row[1])
-        if len(values) + len(malformed) >= min(batch_rows, MOST_ROWS):
+        if len(values) + len(malformed) >= min(batch_rows, MAX_TEXT_ROWS):
             yield _batch(path, columns, positions, values, malformed)
             positions, values, malformed = [], [], []
     if values or malformed:
         yield _batch(path, columns, positions, values, malformed)
 
 
-def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[Malformed]
+def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
     by_column = zip(*values, strict=True) if values else ([] for _ in columns)
     rows = pa.RecordBatch.from_pydict({name: pa.array(column, pa.string())
@@ -62,7 +62,7 @@ def _batch(path: str, columns: list[str], positions: list[int], values: list[Row
     return RawBatch(path, np.array(positions, np.int64), rows, tuple(malformed))
 
 
-def as_text(value: Any) -> str | None:
+def to_text(value: Any) -> str | None:
     """A value from JSON, Avro or BigQuery as it would stand in a text file; None and the like stay None."""
     if value is None or isinstance(value, str):
         return value

@@ -14,7 +14,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from tfrs_pretrain.hashing import hash_ids
 
 BUCKETS = 16
-PENDING = 1 << 20  # counts that a worker holds back of one name, so that few leave it
+MAX_PENDING_COUNTS = 1 << 20  # counts that a worker holds back of one name, so that few leave it
 
 
 class CountValues(beam.PTransform):
@@ -43,10 +43,10 @@ class _CountBundle(beam.DoFn):
 
     def process(self, element: tuple[str, pa.Array]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
         name, column = element
-        counted = pc.value_counts(column)
+        count_bins = pc.value_counts(column)
         tables = self._pending[name]
-        tables.append(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
-        if sum(table.num_rows for table in tables) > PENDING:
+        tables.append(pa.table({"value": count_bins.field("values"), "count": count_bins.field("counts")}))
+        if sum(table.num_rows for table in tables) > MAX_PENDING_COUNTS:
             yield from _buckets(name, self._pending.pop(name))
 
     def finish_bundle(self) -> Iterator[Any]:

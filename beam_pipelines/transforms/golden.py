@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import keys
-from beam_pipelines.records.files import written_whole
-from beam_pipelines.records.order import HASH
+from beam_pipelines.records.files import atomic_write
+from beam_pipelines.records.row_order import HASH
 from tfrs_pretrain.data.dataset import GOLDEN
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, KEY, USER_ID
 from tfrs_pretrain.vocabulary import MISSING
@@ -25,6 +25,6 @@ def write_golden(rows: pa.Table, job: Job) -> str:
     if job.schema.history:
         columns[HISTORY] = rows[HISTORY]
     path = job.path(GOLDEN)
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         pq.write_table(pa.table(columns), file)
     return path

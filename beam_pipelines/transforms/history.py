@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import TIME
-from beam_pipelines.transforms.vocabularies import WithVocabularies
+from beam_pipelines.transforms.vocabularies import VocabularyDoFn
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
 from tfrs_pretrain.vocabulary import ARROW_TYPES
@@ -80,7 +80,7 @@ class JoinRawHistory(beam.PTransform):
             _raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length, self._job.schema.item.dtype)
 
 
-class _MapItems(WithVocabularies):
+class _MapItems(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
         columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.rows("item", batch[ITEM_ID])}

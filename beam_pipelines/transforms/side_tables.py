@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 from apache_beam.utils.shared import Shared
 
-from beam_pipelines.jobs.job import Job, arrow_type, feature_kind
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.log_spec import arrow_type, feature_value_type
 from beam_pipelines.logs.cleaning import feature_column
 from beam_pipelines.logs.lists import filled
 from beam_pipelines.logs.text_values import needs_parsing, parse
@@ -16,7 +17,7 @@ from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature, IdSpace
 
-SIDES = {"items": ITEM_ID, "users": USER_ID}
+SIDE_TABLES = {"items": ITEM_ID, "users": USER_ID}
 
 
 class SideTable:
@@ -34,7 +35,7 @@ class SideTable:
     @classmethod
     def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
         """Reads the needed columns of a table."""
-        kinds = {feature.source_column: feature_kind(feature) for feature in features}
+        kinds = {feature.source_column: feature_value_type(feature) for feature in features}
         kinds[space.column] = space.dtype
         content = read_side_table(table, source, kinds).combine_chunks()
         ids = content[space.column].cast(arrow_type(space.dtype)).combine_chunks()
@@ -83,7 +84,7 @@ class _Tables:
     def __init__(self, job: Job):
         spaces = {"items": job.schema.item, "users": job.schema.user}
         self.by_id = {id_column: SideTable.read(table, job.source(table), spaces[table], job.features(table))
-                      for table, id_column in SIDES.items() if job.features(table)}
+                      for table, id_column in SIDE_TABLES.items() if job.features(table)}
 
 
 def read_side_table(table: str, source: TableSource, kinds: dict[str, str]) -> pa.Table:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.job import Job
-from beam_pipelines.records.files import open_file, read_json, written_whole
+from beam_pipelines.records.files import atomic_write, open_file, read_json
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.data.dataset import KIND, VOCABULARY_FOLDER
@@ -41,7 +41,7 @@ class Vocabularies:
         if pa.types.is_int64(column.type):
             return vocabulary.rows(column).astype(np.int32)
         # Looking up each distinct string once is several times faster than each occurrence.
-        column = compact(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        column = compact_dictionary(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         missing = pa.scalar(MISSING[vocabulary.dtype], column.type.value_type)
         dictionary = pa.concat_arrays([column.dictionary, pa.array([missing.as_py()], column.type.value_type)])
         indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
@@ -54,7 +54,7 @@ class Vocabularies:
                 for name, vocabulary in self.by_name.items()}
 
 
-class WithVocabularies(beam.DoFn):
+class VocabularyDoFn(beam.DoFn):
     """A step that needs the vocabularies; each worker process loads them once."""
 
     def __init__(self, job: Job):
@@ -102,11 +102,11 @@ def check_vocabularies(job: Job, folder: str) -> None:
             raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {came}, the configuration "
                             f"declares {(dtype, oov_rows)}: rows would move; use a vocabulary of the same schema")
     first = next((split for split in job.splits if split != "train"), "validation")
-    learnt, judged = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
+    learnt, evaluated = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
     latest = max((learnt.pretrain, learnt.train), key=lambda window: window.bounds[1])
-    if latest.temporal == judged.temporal and latest.bounds[1] > judged.bounds[0]:
+    if latest.temporal == evaluated.temporal and latest.bounds[1] > evaluated.bounds[0]:
         raise UserError(f"vocabularies of {folder!r} were learnt from {latest}, which reaches into the {first} "
-                        f"window {judged}: nothing may be learnt from it; use an earlier vocabulary")
+                        f"window {evaluated}: nothing may be learnt from it; use an earlier vocabulary")
 
 
 def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:
@@ -114,7 +114,7 @@ def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "vocabulary.parquet"
         vocabulary.save(local)
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(local.read_bytes())
 
 
@@ -130,12 +130,12 @@ def copy_vocabulary(name: str, job: Job) -> str:
     """Brings a vocabulary that the job maps ids with into its folder, so that who reads the rows knows the ids."""
     assert job.vocabulary is not None
     with open_file(vocabulary_path(job.vocabulary, name)) as source, \
-            written_whole(vocabulary_path(job.folder, name)) as file:
+            atomic_write(vocabulary_path(job.folder, name)) as file:
         shutil.copyfileobj(source, file)
     return name
 
 
-def compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
+def compact_dictionary(column: pa.DictionaryArray) -> pa.DictionaryArray:
     """The same values with a dictionary no longer than the column, as after a join with a large table."""
     if len(column.dictionary) <= len(column):
         return column

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from beam_pipelines.records.blocks import LENGTHS
 from beam_pipelines.records.files import read_json
 from beam_pipelines.transforms.vocabularies import load_vocabulary
-from beam_pipelines.validation.record_statistics import Rows
+from beam_pipelines.validation.record_statistics import VocabularyRows
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.data.dataset import (
     IMPRESSIONS_KIND,
@@ -27,14 +27,14 @@ from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 # Features of more values are counted by band of popularity, as ids are.
-LARGEST_EXACT = 1 << 16
+MAX_EXACT_ROWS = 1 << 16
 BLOCK_TYPES = {"int32": "<i4", "int64": "<i8", "float32": "<f4"}
 PAIR_VOCABULARIES = {"query": "user", "candidate": "item"}
 KINDS = (KIND, "pairs", IMPRESSIONS_KIND)  # hold records
 
 
 @dataclasses.dataclass(frozen=True)
-class Expected:
+class ExpectedColumn:
     """What a column should hold.
 
     Attributes:
@@ -88,16 +88,16 @@ class DescribedDataset:
     def files(self, split: str) -> list[str]:
         return [posixpath.join(self.folder, shard["path"]) for shard in self.info["splits"][split]["shards"]]
 
-    def expected(self, split: str) -> dict[str, Expected]:
+    def expected(self, split: str) -> dict[str, ExpectedColumn]:
         """Columns of the records of a split."""
         if split in PAIR_SPLITS:
-            return {name: Expected("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
+            return {name: ExpectedColumn("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
                     for name, dtype in pair_columns(self.schema).items()}
         vocabularies = {USER_ROW: "user", ITEM_ROW: "item", HISTORY: "item"} | {
             feature.name: feature.name for feature in self.schema.features if feature.kind != "numeric"}
-        plain = {name: Expected(dtype, vocabularies.get(name))
+        plain = {name: ExpectedColumn(dtype, vocabularies.get(name))
                  for name, dtype in impression_columns(self.schema).items()}
-        plain |= {name: Expected("int64", vocabularies[name], many=True) for name in list_columns(self.schema)}
+        plain |= {name: ExpectedColumn("int64", vocabularies[name], many=True) for name in list_columns(self.schema)}
         return _blocks(plain) if self.info.get("impressions_format") == "columnar" else plain
 
     @property
@@ -108,13 +108,13 @@ class DescribedDataset:
     def has_vocabularies(self) -> bool:
         return self.info["kind"] in (KIND, IMPRESSIONS_KIND)
 
-    def rows(self, vocabulary: str) -> Rows | None:
+    def rows(self, vocabulary: str) -> VocabularyRows | None:
         """None where the dataset has no such vocabulary."""
         entry = self.info["vocabularies"].get(vocabulary)
         if not entry:
             return None
-        exact = vocabulary not in self.schema.id_spaces and entry["rows"] <= LARGEST_EXACT
-        return Rows(entry["oov_rows"], entry["rows"], exact)
+        exact = vocabulary not in self.schema.id_spaces and entry["rows"] <= MAX_EXACT_ROWS
+        return VocabularyRows(entry["oov_rows"], entry["rows"], exact)
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
@@ -130,11 +130,11 @@ class DescribedDataset:
         return vocabulary if vocabulary.digest == self.digests[name] else None
 
 
-def _blocks(plain: dict[str, Expected]) -> dict[str, Expected]:
+def _blocks(plain: dict[str, ExpectedColumn]) -> dict[str, ExpectedColumn]:
     """The columns of impressions in blocks; those without a fixed width have their lengths beside them."""
     blocks = {}
     for name, column in plain.items():
-        blocks[name] = Expected("string", column.vocabulary, BLOCK_TYPES.get(column.kind))
+        blocks[name] = ExpectedColumn("string", column.vocabulary, BLOCK_TYPES.get(column.kind))
         if column.many or column.kind == "string":
-            blocks[name + LENGTHS] = Expected("string", block=BLOCK_TYPES["int32"])
+            blocks[name + LENGTHS] = ExpectedColumn("string", block=BLOCK_TYPES["int32"])
     return blocks

@@ -8,15 +8,15 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from beam_pipelines.records.parsing import Column
+from beam_pipelines.records.example_parser import Column
+from beam_pipelines.transforms.candidate_counts import SparseCounts, add_counts
 from beam_pipelines.transforms.moments import ExactMoments, sums_by_exponent
-from beam_pipelines.transforms.sampling import SparseCounts, add_counts
 
 NOTHING: SparseCounts = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class VocabularyRows:
     """How to judge a column of vocabulary rows.
 
     Attributes:
@@ -46,7 +46,8 @@ class ColumnStatistics:
       oov: rows shared by ids outside the vocabulary.
       outside: rows that the vocabulary does not have.
       moments: exact sums over finite float values, as ``sums_by_exponent``.
-      histogram: counts by bin: of finite floats rounded to bfloat16, in order; of rows of known ids by ``Rows.bins``.
+      histogram: counts by bin: of finite floats rounded to bfloat16, in order; of rows of known ids by
+        ``VocabularyRows.bins``.
     """
 
     kinds: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -66,19 +67,19 @@ class ColumnStatistics:
             np.sum(moments, axis=0) if moments else None, add_counts([self.histogram, other.histogram]))
 
     @classmethod
-    def of(cls, column: Column, rows: Rows | None) -> "ColumnStatistics":
+    def of(cls, column: Column, rows: VocabularyRows | None) -> "ColumnStatistics":
         """Of one part of a column; ``rows`` where it holds rows of a vocabulary."""
         common = cls(Counter({column.kind: len(column.records)}), int((column.lengths != 1).sum()),
                      int(column.lengths.sum()))
         if column.kind == "float32":
             finite = column.values[np.isfinite(column.values)]
             return dataclasses.replace(common, missing=len(column.values) - len(finite),
-                                       moments=sums_by_exponent(finite), histogram=counted(float_bins(finite)))
+                                       moments=sums_by_exponent(finite), histogram=count_bins(bfloat16_bins(finite)))
         if column.kind == "int64" and rows:
             known = column.values[(column.values >= rows.oov) & (column.values < rows.size)]
             oov = int(((column.values >= 0) & (column.values < rows.oov)).sum())
             return dataclasses.replace(common, oov=oov, outside=len(column.values) - len(known) - oov,
-                                       histogram=counted(rows.bins(known)))
+                                       histogram=count_bins(rows.bins(known)))
         return common
 
     def of_blocks(self, blocks: Column) -> "ColumnStatistics":
@@ -140,13 +141,13 @@ class SumStatistics(beam.CombineFn):
         return accumulator.plain()
 
 
-def float_bins(values: np.ndarray) -> np.ndarray:
+def bfloat16_bins(values: np.ndarray) -> np.ndarray:
     """int64 [n]: float32 values cut to bfloat16 (a relative step of 1/128), numbered in their order."""
     bits = (values + np.float32(0)).astype(np.float32).view(np.uint32) >> np.uint32(16)
     return np.where(bits & 0x8000, 0xFFFF - bits, bits + 0x8000).astype(np.int64)
 
 
-def counted(bins: np.ndarray) -> SparseCounts:
+def count_bins(bins: np.ndarray) -> SparseCounts:
     """Distinct bins and how often each occurs."""
     distinct, counts = np.unique(bins.astype(np.int64), return_counts=True)
     return distinct, counts.astype(np.int64)

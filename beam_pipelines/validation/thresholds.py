@@ -52,7 +52,7 @@ class Measurement:
     detail: str = ""
 
 
-def judged(measurements: Iterable[Measurement], limits: dict[str, float | None]) -> list[dict[str, Any]]:
+def check_limits(measurements: Iterable[Measurement], limits: dict[str, float | None]) -> list[dict[str, Any]]:
     """Measurements as JSON types with limit and whether it is passed; the worst of each threshold first."""
     entries = [dataclasses.asdict(measurement) | {"limit": limits[measurement.threshold]}
                for measurement in measurements]

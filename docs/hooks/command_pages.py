@@ -11,7 +11,7 @@ import typer.main
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary, validate_examples
-from beam_pipelines.jobs.job import DatasetOptions, ExtendOptions, ReadOptions, VocabularyOptions
+from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions, ReadOptions, VocabularyOptions
 from beam_pipelines.validate_examples import ValidationOptions
 from tfrs_pretrain.cli import app
 

@@ -29,7 +29,7 @@ def configuration_pages() -> dict[str, str]:
     links = [f"- [`{name}`]({name}.md): {node['description']}" for name, node in sections.items()]
     pages["configuration/index.md"] = "\n".join([
         "# Configuration", "", _INTRODUCTION, "", "## Sections", "", *links,
-        "- [`completejourney`](completejourney.md): the demo's logs, read by `tfrs-pretrain demo` and its logs alone",
+        "- [`completejourney`](completejourney.md): the demo's logs, which only the demo's commands read",
         "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
         "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`", "", "## Keys outside a section", "",
         *_keys("", schema | {"properties": plain})])
@@ -44,9 +44,11 @@ A run is decided by one YAML file. `tfrs-pretrain config` prints the demo's with
 own needs only the keys that have no default. Unknown keys and values out of range are refused before anything runs.
 
 `--set section.key=value` overrides one key on the command line, as often as wanted; the value is read as YAML:
-`--set pretraining.epochs=12 --set "ranking.hidden=[256, 128]"`. Where a section has several kinds, its key `kind` chooses
-one, and keys of another kind are refused; a plain string is that kind with its defaults (`transfer: warm_start`). The resolved configuration is stored with each
+`--set pretraining.epochs=12 --set "ranking.hidden=[256, 128]"`. The resolved configuration is stored with each
 artifact, and commands that read a dataset take the configuration that it was built with unless `--config` names one.
+
+Where a section has several kinds, its key `kind` chooses one, and the keys of another kind are refused. A plain string
+is that kind with its defaults: `transfer: warm_start`.
 
 These pages are generated from the code that reads the file."""
 
@@ -55,8 +57,8 @@ What a candidate must show before it replaces the live model: the YAML file of `
 it asks must hold; see [judging](../method.md#judging)."""
 
 _DEMO = """\
-The section `completejourney` of the demo's configuration: `tfrs-pretrain demo --set completejourney.max_households=200`.
-It has its own page because no other command reads it."""
+The section `completejourney` of the demo's configuration, such as
+`tfrs-pretrain demo --set completejourney.max_households=200`. Only the demo's commands read it."""
 
 _EXPERIMENT = """\
 Ways to train, compared over several seeds: the YAML file of `tfrs-pretrain experiment`. `experiments/` in the

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary
-from beam_pipelines.jobs.job import ExtendOptions, SplitOptions, VocabularyOptions
+from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.launch import main
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
 from tfrs_pretrain.cli import app
@@ -150,10 +150,10 @@ def test_extending_keeps_rows_and_appends(planted_logs, arguments, tmp_path):
     assert after.ids.to_pylist()[:len(first)] == first
     table = pq.read_table(planted_logs / "engagements.parquet")
     window = table.filter(pc.and_(pc.greater_equal(table["day"], 2), pc.less(table["day"], 20)))
-    counted = {row["values"]: row["counts"] for row in window["item"].value_counts().to_pylist()}
-    assert after.counts.tolist() == [counted.get(name, 0) for name in after.ids.to_pylist()]
-    new = sorted((name for name, count in counted.items() if count >= 3 and name not in first),
-                 key=lambda name: (-counted[name], name))
+    count_bins = {row["values"]: row["counts"] for row in window["item"].value_counts().to_pylist()}
+    assert after.counts.tolist() == [count_bins.get(name, 0) for name in after.ids.to_pylist()]
+    new = sorted((name for name, count in count_bins.items() if count >= 3 and name not in first),
+                 key=lambda name: (-count_bins[name], name))
     assert after.ids.to_pylist()[len(first):] == new[:350 - len(first)]
     info = read_manifest(late, "vocabulary", name=DATASET_INFO)
     assert info["extended"] == read_manifest(early, "vocabulary", name=DATASET_INFO)["vocabularies"]

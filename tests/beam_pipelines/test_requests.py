@@ -11,7 +11,7 @@ import pytest
 
 import tfrs_pretrain  # noqa: F401
 from beam_pipelines.build_dataset import build
-from beam_pipelines.jobs.job import Log
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.cleaning import clean
 from beam_pipelines.sources.base import RawBatch
 from tfrs_pretrain.config import Config, Window
@@ -22,7 +22,7 @@ from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tre
 from tfrs_pretrain.schema import IdSpace, Schema
 
 SCHEMA = Schema(user=IdSpace(column="u"), item=IdSpace(column="i"), time="t", window="w", label="y", request="page")
-LOG = Log("impressions", "impressions", SCHEMA, {"train": Window(start=0, end=9)}, labels={"label": "y"},
+LOG = LogSpec("impressions", "impressions", SCHEMA, {"train": Window(start=0, end=9)}, labels={"label": "y"},
           request="page")
 
 

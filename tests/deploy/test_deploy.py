@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOpt
 
 from beam_pipelines import build_dataset, build_pairs, build_vocabulary
 from beam_pipelines.launching.launch import JOB_OPTIONS
-from beam_pipelines.launching.output import MARKER
+from beam_pipelines.launching.output_folder import UNFINISHED_MARKER
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
@@ -88,7 +88,7 @@ def test_a_job_from_a_template_is_finished_later(arguments, planted_logs, tmp_pa
     build_vocabulary.run(arguments)
     whole = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     build_vocabulary.run([*arguments, "--overwrite", "--template_location=gs://my-bucket/launch"])
-    assert (tmp_path / "out" / MARKER).exists()
+    assert (tmp_path / "out" / UNFINISHED_MARKER).exists()
     assert not (tmp_path / "out" / "dataset_info.json").exists()
     assert build_vocabulary.run([*arguments, "--finish"]).state == "DONE"
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == whole

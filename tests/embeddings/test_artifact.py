@@ -33,13 +33,13 @@ def folder(tmp_path):
 
 def test_rows_come_back_memory_mapped(folder):
     embeddings = Embeddings.open(folder)
-    assert isinstance(embeddings.rows("user"), np.memmap)
-    np.testing.assert_array_equal(embeddings.rows("user"), TABLES["user"])
+    assert isinstance(embeddings.matrix("user"), np.memmap)
+    np.testing.assert_array_equal(embeddings.matrix("user"), TABLES["user"])
     assert embeddings.vocabulary("item").ids.to_pylist() == ["é", "b"]
     assert embeddings.manifest["kind"] == "embeddings"
     assert embeddings.manifest["tables"]["user"]["shape"] == [4, 2]
     assert str(embeddings.window) == "[1, 31)"
-    embeddings.check_fits(dataset())
+    embeddings.check_compatible(dataset())
 
 
 def test_writing_again_needs_overwrite(folder):
@@ -81,14 +81,14 @@ def test_unreadable_rows_are_refused(folder, content):
 
 
 def test_foreign_vocabulary_is_refused(folder):
-    with pytest.raises(UserError, match="table 'item' was learnt for another vocabulary"):
-        Embeddings.open(folder).check_fits(dataset({"user": USERS.digest, "item": USERS.digest}))
+    with pytest.raises(UserError, match="table 'item' was trained for another vocabulary"):
+        Embeddings.open(folder).check_compatible(dataset({"user": USERS.digest, "item": USERS.digest}))
 
 
 def test_missing_table_is_refused(tmp_path):
     save_embeddings(tmp_path / "e", {"user": TABLES["user"]}, VOCABULARIES, {"window": WINDOW}, overwrite=False)
     with pytest.raises(UserError, match=r"no table 'item', only \['user'\]"):
-        Embeddings.open(tmp_path / "e").check_fits(dataset())
+        Embeddings.open(tmp_path / "e").check_compatible(dataset())
 
 
 def test_overlap_is_refused_unless_allowed_by_name(tmp_path):
@@ -96,15 +96,15 @@ def test_overlap_is_refused_unless_allowed_by_name(tmp_path):
     save_embeddings(tmp_path / "e", TABLES, VOCABULARIES, {"window": late}, overwrite=False)
     embeddings = Embeddings.open(tmp_path / "e")
     with pytest.raises(UserError, match=r"window \[1, 32\), which must end before the ranking window \[31, 44\)"):
-        embeddings.check_fits(dataset())
-    embeddings.check_fits(dataset(allow_overlap=True))
+        embeddings.check_compatible(dataset())
+    embeddings.check_compatible(dataset(allow_overlap=True))
 
 
 def test_windows_of_another_kind_are_refused(tmp_path):
     dates = Window.model_validate({"start": "2020-01-01", "end": "2020-02-01"}).model_dump(mode="json")
     save_embeddings(tmp_path / "e", TABLES, VOCABULARIES, {"window": dates}, overwrite=False)
     with pytest.raises(UserError, match="cannot be compared"):
-        Embeddings.open(tmp_path / "e").check_fits(dataset())
+        Embeddings.open(tmp_path / "e").check_compatible(dataset())
 
 
 def test_rows_are_carried_by_id_whatever_row_they_had(folder):
@@ -113,9 +113,10 @@ def test_rows_are_carried_by_id_whatever_row_they_had(folder):
     later = types.SimpleNamespace(vocabulary=now.get)
     users, items = np.full((4, 2), -1, np.float32), np.full((3, 2), -1, np.float32)
     embeddings = Embeddings.open(folder)
-    assert (embeddings.carry_into(users, "user", later), embeddings.carry_into(items, "item", later)) == (2, 1)
+    assert embeddings.copy_known_rows(users, "user", later) == 2
+    assert embeddings.copy_known_rows(items, "item", later) == 1
     # Rows of the users before: shared, 5, 9, 7. Shared rows of the items are not as many as before.
     np.testing.assert_array_equal(users, [[0, 1], [6, 7], [-1, -1], [2, 3]])
     np.testing.assert_array_equal(items, [[-1, -1], [-1, -1], [1, 1]])
     with pytest.raises(UserError, match="'user' has 2 columns and ids of type int64, here it has 3 and int64"):
-        embeddings.carry_into(np.zeros((4, 3), np.float32), "user", later)
+        embeddings.copy_known_rows(np.zeros((4, 3), np.float32), "user", later)

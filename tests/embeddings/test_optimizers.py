@@ -8,8 +8,9 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 # isort: split
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.optimizers import Adagrad, make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.adagrad import Adagrad
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 
 ROWS, DIM, RATE = 7, 3, 0.05
 # Ids repeat inside a batch, and row 6 never appears.
@@ -47,7 +48,7 @@ class NaiveAdagrad:
 @pytest.mark.parametrize(("name", "twin"), [
     ("lazy_adam", NaiveAdam()), ("adagrad", NaiveAdagrad(False)), ("rowwise_adagrad", NaiveAdagrad(True))])
 def test_matches_naive_twin_when_ids_repeat(name, twin):
-    initial = normal_rows(ROWS, DIM, 1.0, seed=1)
+    initial = normal_matrix(ROWS, DIM, 1.0, seed=1)
     table = EmbeddingTable("t", initial, make_optimizer(name))
     expected = initial.astype(np.float64)
     for seed, batch in enumerate(BATCHES):
@@ -63,7 +64,7 @@ def test_matches_naive_twin_when_ids_repeat(name, twin):
 
 
 def test_adagrad_matches_keras():
-    initial = normal_rows(ROWS, DIM, 1.0, seed=2)
+    initial = normal_matrix(ROWS, DIM, 1.0, seed=2)
     table = EmbeddingTable("t", initial, Adagrad(initial_accumulator=0.1, epsilon=1e-7))
     variable = tf.Variable(initial)
     keras_rule = tf.keras.optimizers.Adagrad(RATE, initial_accumulator_value=0.1, epsilon=1e-7)
@@ -77,7 +78,7 @@ def test_adagrad_matches_keras():
 
 def test_rowwise_state_is_one_value_a_row():
     assert {key: slot.shape for key, slot in EmbeddingTable(
-        "t", normal_rows(5, 8, 1.0, 0), make_optimizer("rowwise_adagrad")).slots.items()} == {"accumulator": (5, 1)}
+        "t", normal_matrix(5, 8, 1.0, 0), make_optimizer("rowwise_adagrad")).slots.items()} == {"accumulator": (5, 1)}
 
 
 def test_unknown_name_is_refused():
@@ -88,7 +89,7 @@ def test_unknown_name_is_refused():
 @pytest.mark.parametrize(("name", "make_twin"), [
     ("lazy_adam", NaiveAdam), ("rowwise_adagrad", lambda: NaiveAdagrad(True))])
 def test_l2_matches_naive_twin(name, make_twin):
-    initial = normal_rows(ROWS, DIM, 1.0, seed=3)
+    initial = normal_matrix(ROWS, DIM, 1.0, seed=3)
     table = EmbeddingTable("t", initial, make_optimizer(name, l2=0.3))
     expected, twin = initial.astype(np.float64), make_twin()
     for seed, batch in enumerate(BATCHES):
@@ -103,8 +104,8 @@ def test_l2_matches_naive_twin(name, make_twin):
 
 
 def test_only_decay_by_absence_needs_state():
-    assert make_optimizer("lazy_adam", l2=0.1).slots(4).keys() == {"mean", "square"}
-    assert make_optimizer("lazy_adam", interval_decay=0.1).slots(4).keys() == {"mean", "square", "last_step"}
+    assert make_optimizer("lazy_adam", l2=0.1).slot_specs(4).keys() == {"mean", "square"}
+    assert make_optimizer("lazy_adam", interval_decay=0.1).slot_specs(4).keys() == {"mean", "square", "last_step"}
 
 
 # Row 0 takes part in steps 1, 6 and 7: intervals 0 (its first), 4 and 0.
@@ -116,7 +117,7 @@ VISITS = [[0, 1], [1], [1], [1, 2], [1], [0, 1, 0], [0, 1]]
     ("lazy_adam", NaiveAdam), ("adagrad", lambda: NaiveAdagrad(False))])
 def test_interval_decay_is_algorithm_1_of_adamar(name, make_twin, alpha):
     """alpha 0.4 and four absences reach the bound of 1: the old row is forgotten and only the update is left."""
-    initial = normal_rows(ROWS, DIM, 1.0, seed=4)
+    initial = normal_matrix(ROWS, DIM, 1.0, seed=4)
     table = EmbeddingTable("t", initial, make_optimizer(name, interval_decay=alpha))
     expected, twin, last = initial.astype(np.float64), make_twin(), {}
     for step, visited in enumerate(VISITS, 1):
@@ -135,7 +136,7 @@ def test_interval_decay_is_algorithm_1_of_adamar(name, make_twin, alpha):
 
 
 def test_interval_decay_spares_rows_of_every_batch_and_pretrained_rows_until_they_are_met():
-    initial = normal_rows(ROWS, DIM, 1.0, seed=5)
+    initial = normal_matrix(ROWS, DIM, 1.0, seed=5)
     tables = [EmbeddingTable("t", initial, make_optimizer("adagrad", interval_decay=decay)) for decay in (0.0, 0.5)]
     for step, visited in enumerate([[1], [1], [1], [1, 2]]):
         for table in tables:
@@ -145,7 +146,7 @@ def test_interval_decay_spares_rows_of_every_batch_and_pretrained_rows_until_the
 
 
 def test_reset_forgets_rows_and_state():
-    initial, again = normal_rows(ROWS, DIM, 1.0, seed=6), normal_rows(ROWS, DIM, 1.0, seed=7)
+    initial, again = normal_matrix(ROWS, DIM, 1.0, seed=6), normal_matrix(ROWS, DIM, 1.0, seed=7)
     rule = make_optimizer("lazy_adam", interval_decay=0.1)
     table, fresh = EmbeddingTable("t", initial, rule), EmbeddingTable("t", again, rule)
     for seed, batch in enumerate(BATCHES):
@@ -159,7 +160,7 @@ def test_reset_forgets_rows_and_state():
 @pytest.mark.parametrize("name", ["lazy_adam", "rowwise_adagrad", "adagrad"])
 def test_inactive_updates_leave_no_trace(name):
     """Bits of the rows, the state and the step counter: a later start equals a start without them."""
-    initial = normal_rows(ROWS, DIM, 1.0, seed=8)
+    initial = normal_matrix(ROWS, DIM, 1.0, seed=8)
     rule = make_optimizer(name, l2=0.1, interval_decay=0.1)
     table, later = EmbeddingTable("t", initial, rule), EmbeddingTable("t", initial, rule)
     for active in (False, True):

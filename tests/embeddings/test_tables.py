@@ -14,7 +14,7 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 
 
 def test_gather_keeps_the_shape_of_the_ids():
@@ -22,24 +22,24 @@ def test_gather_keeps_the_shape_of_the_ids():
     table = EmbeddingTable("t", rows, make_optimizer("adagrad"))
     assert table.gather(tf.constant([[3, 0], [1, 3]])).numpy().tolist() == [
         [[9, 10, 11], [0, 1, 2]], [[3, 4, 5], [9, 10, 11]]]
-    assert (table.rows, table.dim) == (4, 3)
+    assert (table.num_rows, table.dim) == (4, 3)
     np.testing.assert_array_equal(table.numpy(), rows)
 
 
 def test_normal_rows_have_the_scale_and_follow_the_seed():
-    rows = normal_rows(2000, 50, 0.05, seed=3)
+    rows = normal_matrix(2000, 50, 0.05, seed=3)
     assert rows.dtype == np.float32
     assert abs(rows.std() - 0.05) < 5e-4
     assert abs(rows.mean()) < 1e-3
-    np.testing.assert_array_equal(rows, normal_rows(2000, 50, 0.05, seed=3))
-    assert not np.array_equal(rows, normal_rows(2000, 50, 0.05, seed=4))
+    np.testing.assert_array_equal(rows, normal_matrix(2000, 50, 0.05, seed=3))
+    assert not np.array_equal(rows, normal_matrix(2000, 50, 0.05, seed=4))
 
 
 def test_checkpoint_carries_weights_slots_and_step(tmp_path):
-    table = EmbeddingTable("t", normal_rows(5, 2, 1.0, 0), make_optimizer("lazy_adam"))
+    table = EmbeddingTable("t", normal_matrix(5, 2, 1.0, 0), make_optimizer("lazy_adam"))
     table.apply_gradients(tf.constant([1, 3]), tf.ones([2, 2]), 0.1)
     path = tf.train.Checkpoint(table=table).save(str(tmp_path / "c"))
-    other = EmbeddingTable("t", normal_rows(5, 2, 1.0, 9), make_optimizer("lazy_adam"))
+    other = EmbeddingTable("t", normal_matrix(5, 2, 1.0, 9), make_optimizer("lazy_adam"))
     tf.train.Checkpoint(table=other).restore(path).assert_consumed()
     np.testing.assert_array_equal(other.numpy(), table.numpy())
     np.testing.assert_allclose(other.slots["mean"].numpy()[3], [0.1, 0.1], rtol=1e-6)
@@ -56,7 +56,7 @@ def test_padding_is_dropped_and_row_zero_is_not_taken_for_it():
 
 def test_update_cost_does_not_grow_with_the_table():
     def seconds(rows: int) -> float:
-        table = EmbeddingTable("t", normal_rows(rows, 16, 1.0, 0), make_optimizer("lazy_adam"))
+        table = EmbeddingTable("t", normal_matrix(rows, 16, 1.0, 0), make_optimizer("lazy_adam"))
         ids = tf.constant(np.random.default_rng(0).integers(0, rows, 1024))
         update = tf.function(lambda: table.apply_gradients(ids, tf.ones([1024, 16]), 0.1))
         update()
@@ -123,6 +123,6 @@ def test_two_replicas_apply_the_same_exact_update():
     assert out["sums"] == [sums, sums]
     assert out["copies"][0] == out["copies"][1]
     np.testing.assert_allclose(out["copies"][0], expected, rtol=1e-6)
-    assert "lives on 2 replicas" in out["refused"]
+    assert "is on 2 replicas" in out["refused"]
     assert out["table_reads"] == 0  # a read of the whole variable would copy the table in each step
     assert out["gathers"] >= 4

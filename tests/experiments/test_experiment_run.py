@@ -215,7 +215,7 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
     said = second.communicate(timeout=120)[0]
     assert second.returncode == 0, said
     assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in said
-    assert any("continues from checkpoint" in log.read_text() for log in (output / "words").iterdir())
+    assert any("resuming from checkpoint" in log.read_text() for log in (output / "words").iterdir())
 
     made = sorted(manifests(output))
     assert len(made) == 4

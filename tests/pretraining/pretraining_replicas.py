@@ -12,7 +12,7 @@ from test_resume import configured
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings.optimizers import LazyAdam
+from tfrs_pretrain.embeddings.adam import LazyAdam
 from tfrs_pretrain.pretraining.run import build_model
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.training.loop import run_epoch
@@ -49,7 +49,8 @@ def trained(strategy, dataset, optimizer, steps):
         model = build_model(configured(objective={"temperature": 0.1}), dataset, STEPS)
         start = copies(strategy, model)
         model.users.optimizer = model.items.optimizer = optimizer
-    data = tf.data.Dataset.from_tensors(pairs(model.users.rows, model.items.rows)).rebatch(BATCH, drop_remainder=True)
+    columns = pairs(model.users.num_rows, model.items.num_rows)
+    data = tf.data.Dataset.from_tensors(columns).rebatch(BATCH, drop_remainder=True)
     with progress("steps") as meter:
         loss = run_epoch(strategy, model.train_step, data, steps=steps, meter=meter)["loss"]
     return loss, start, copies(strategy, model)

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.task import InBatchSoftmax
 from tfrs_pretrain.training.schedules import make_schedule
@@ -25,8 +25,8 @@ BATCH = {"query": tf.constant([1, 2, 1, 4]), "candidate": tf.constant([3, 3, 0, 
 @pytest.fixture
 def model():
     task = InBatchSoftmax(temperature=0.1, normalize=True, remove_accidental_hits=True)
-    return TwoTower(EmbeddingTable("user", normal_rows(6, 4, 0.1, 1), make_optimizer("adagrad")),
-                    EmbeddingTable("item", normal_rows(7, 4, 0.1, 2), make_optimizer("adagrad")),
+    return TwoTower(EmbeddingTable("user", normal_matrix(6, 4, 0.1, 1), make_optimizer("adagrad")),
+                    EmbeddingTable("item", normal_matrix(7, 4, 0.1, 2), make_optimizer("adagrad")),
                     task, np.full(7, 1 / 7), make_schedule("linear", 0.1, steps=2))
 
 

@@ -10,7 +10,7 @@ import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorF
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.metrics.retrieval import Interactions
 from tfrs_pretrain.pretraining import chunked
 from tfrs_pretrain.pretraining.model import TwoTower
@@ -209,8 +209,8 @@ def test_popularity_prior_and_weights(data, form, scale, weights, monkeypatch):
 def test_retrieval_scores_are_the_logits(learnt):
     prior = np.log(np.arange(1, 8) / 28)
     log_temperature = EmbeddingTable("t", np.log([[0.2]]), make_optimizer("lazy_adam")) if learnt else None
-    model = TwoTower(EmbeddingTable("user", normal_rows(6, 4, 1.0, 1), make_optimizer("adagrad")),
-                     EmbeddingTable("item", normal_rows(7, 4, 1.0, 2), make_optimizer("adagrad")),
+    model = TwoTower(EmbeddingTable("user", normal_matrix(6, 4, 1.0, 1), make_optimizer("adagrad")),
+                     EmbeddingTable("item", normal_matrix(7, 4, 1.0, 2), make_optimizer("adagrad")),
                      InBatchSoftmax(temperature=0.5, normalize=True, remove_accidental_hits=True), None,
                      make_schedule("constant", 0.01, 1), prior=prior, log_temperature=log_temperature)
     scores = model.query_vectors(tf.range(6)).numpy() @ model.candidate_vectors(tf.range(7)).numpy().T
@@ -250,8 +250,8 @@ def test_draws_follow_seed_and_step_and_cover_the_corpus():
 
 def test_learnt_temperature_moves_with_its_gradient():
     log_temperature = EmbeddingTable("log_temperature", np.log([[0.5]]), make_optimizer("lazy_adam"))
-    model = TwoTower(EmbeddingTable("user", normal_rows(6, 4, 1.0, 1), make_optimizer("adagrad")),
-                     EmbeddingTable("item", normal_rows(7, 4, 1.0, 2), make_optimizer("adagrad")),
+    model = TwoTower(EmbeddingTable("user", normal_matrix(6, 4, 1.0, 1), make_optimizer("adagrad")),
+                     EmbeddingTable("item", normal_matrix(7, 4, 1.0, 2), make_optimizer("adagrad")),
                      InBatchSoftmax(temperature=0.5, normalize=True, remove_accidental_hits=True), None,
                      make_schedule("constant", 0.01, 1), log_temperature=log_temperature)
     batch = {"query": tf.constant([1, 2, 1, 4]), "candidate": tf.constant([3, 3, 0, 5])}

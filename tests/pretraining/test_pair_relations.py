@@ -53,7 +53,7 @@ def heldout(dataset):
 def naive_losses(dataset, embeddings, pairs):
     """Each held-out pair's loss against all others, logQ and accidental hits, in float64."""
     users, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
-                    for rows in (embeddings.rows(name).astype(np.float64) for name in ("user", "item")))
+                    for rows in (embeddings.matrix(name).astype(np.float64) for name in ("user", "item")))
     share = np.maximum(dataset.candidate_probability, 1 / dataset.examples("pairs/train"))
     losses = []
     for query, own in zip(pairs["query"], pairs["candidate"], strict=True):
@@ -91,7 +91,7 @@ def test_recall_by_relation(trained):
     dataset, manifest, folder = trained
     embeddings, pairs = Embeddings.open(folder), heldout(dataset)
     users, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
-                    for rows in (embeddings.rows(name) for name in ("user", "item")))
+                    for rows in (embeddings.matrix(name) for name in ("user", "item")))
     first_user, first_item = dataset.schema.user.oov_rows, dataset.schema.item.oov_rows
     train = {(int(user), int(item)) for block in pair_blocks(dataset.files("pairs/train")).as_numpy_iterator()
              for user, item in zip(block["query"], block["candidate"], strict=True)}
@@ -116,5 +116,5 @@ def test_weights_decide_what_is_learnt(trained, planted_logs, tmp_path):
     for name in ("user", "item"):
         assert dataset.digests[name] == trained[0].digests[name]
     pretrain(Config.model_validate(configured(equal)), dataset, tmp_path / "e")
-    first, other = (Embeddings.open(folder).rows("item") for folder in (trained[2], tmp_path / "e"))
+    first, other = (Embeddings.open(folder).matrix("item") for folder in (trained[2], tmp_path / "e"))
     assert np.abs(first - other).max() > 1e-3

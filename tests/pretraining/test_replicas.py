@@ -80,14 +80,14 @@ def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(t
     assert codes == [143, 143], words[0][-3000:]
     codes, words = stopped(signal.SIGKILL)
     assert codes == [1, -9], words[0][-3000:]
-    assert "UserError: another worker ended: start the same command again on every worker" in words[0]
+    assert "UserError: another worker ended: run the same command again on every worker" in words[0]
     words = finish(*two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]))
-    assert all("continues from checkpoint" in text for text in words)
+    assert all("resuming from checkpoint" in text for text in words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))
     assert (one.manifest["replicas"], two.manifest["replicas"]) == (1, 2)
     for name in ("user", "item"):
-        np.testing.assert_allclose(two.rows(name), one.rows(name), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(two.matrix(name), one.matrix(name), rtol=0, atol=1e-4)
     assert two.manifest["epochs"][-1]["heldout_loss"] == pytest.approx(one.manifest["epochs"][-1]["heldout_loss"],
                                                                        abs=1e-5)
 

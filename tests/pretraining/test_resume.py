@@ -55,14 +55,15 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
         before = newest(checkpoints)
         came, words = run_until(PRETRAIN, number, event, at, tiny_dataset.folder, output)
         assert came == code, words[-2000:]
-        assert ("continues from checkpoint" in words) == (before is not None)
+        assert ("resuming from checkpoint" in words) == (before is not None)
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL
         if expected is not None:
             assert newest(checkpoints) == f"step-{expected:09d}"
     manifest = pretrain(configured(), tiny_dataset, output)
     assert not checkpoints.exists()
     for name in ("user", "item"):
-        np.testing.assert_array_equal(Embeddings.open(output).rows(name), Embeddings.open(uninterrupted[0]).rows(name))
+        np.testing.assert_array_equal(Embeddings.open(output).matrix(name),
+                                      Embeddings.open(uninterrupted[0]).matrix(name))
     metrics = [[[epoch[name] for name in ("train_loss", "heldout_loss", "recall@50")] for epoch in one["epochs"][1:]]
                for one in (manifest, uninterrupted[1])]
     np.testing.assert_allclose(*metrics, rtol=1e-12)
@@ -102,12 +103,12 @@ def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeyp
     pretrain(config, tiny_dataset, tmp_path / "e")
     pretrain(config, tiny_dataset, tmp_path / "whole")
     for name in ("user", "item"):
-        np.testing.assert_array_equal(*(Embeddings.open(tmp_path / run).rows(name) for run in ("e", "whole")))
+        np.testing.assert_array_equal(*(Embeddings.open(tmp_path / run).matrix(name) for run in ("e", "whole")))
 
 
 def test_checkpoints_of_another_configuration_are_refused(tiny_dataset, tmp_path, monkeypatch):
     interrupted(tiny_dataset, tmp_path / "e", monkeypatch, configured())
-    with pytest.raises(UserError, match=r"another run, first difference in pretraining.objective.temperature \(0.2 there"):
+    with pytest.raises(UserError, match=r"first difference in pretraining.objective.temperature \(0.2 there"):
         pretrain(configured(objective={"temperature": 0.5}), tiny_dataset, tmp_path / "e")
     with pytest.raises(UserError, match=r"another run, first difference in seed \(7 there, 8 here\)"):
         pretrain(configured(seed=8), tiny_dataset, tmp_path / "e")

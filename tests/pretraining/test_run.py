@@ -47,9 +47,9 @@ def test_learns_what_was_planted(trained):
 def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
     folder, manifest = trained
     embeddings = Embeddings.open(folder)
-    embeddings.check_fits(tiny_dataset)
+    embeddings.check_compatible(tiny_dataset)
     for name in ("user", "item"):
-        assert embeddings.rows(name).shape == (tiny_dataset.rows(name), 8)
+        assert embeddings.matrix(name).shape == (tiny_dataset.rows(name), 8)
     assert embeddings.window == tiny_dataset.windows.pretrain
     assert embeddings.manifest["kept_epoch"] == len(manifest["epochs"]) - 1
     assert json.dumps(manifest)
@@ -59,7 +59,7 @@ def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_pa
     pretrain(configured(), tiny_dataset, tmp_path / "again")
     tree = planted.planted_config()
     pretrain(Config.model_validate(tree | {"seed": 99}), tiny_dataset, tmp_path / "other")
-    first, again, other = (Embeddings.open(folder).rows("item")
+    first, again, other = (Embeddings.open(folder).matrix("item")
                            for folder in (trained[0], tmp_path / "again", tmp_path / "other"))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -68,7 +68,7 @@ def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_pa
 def test_no_epochs_keeps_the_random_rows(tiny_dataset, tmp_path):
     manifest = pretrain(configured(epochs=0), tiny_dataset, tmp_path / "e")
     assert len(manifest["epochs"]) == 1
-    assert Embeddings.open(tmp_path / "e").rows("user").std() == pytest.approx(
+    assert Embeddings.open(tmp_path / "e").matrix("user").std() == pytest.approx(
         configured().pretraining.initial_scale, rel=0.1)
 
 
@@ -86,7 +86,8 @@ def test_existing_output_is_refused_before_training(trained, tiny_dataset):
 
 def test_diverging_run_names_the_step_and_leaves_nothing(tiny_dataset, tmp_path):
     with pytest.raises(UserError, match="not finite at step"):
-        pretrain(configured(learning_rate=1e38, objective={"normalize": False}, optimizer="adagrad"), tiny_dataset, tmp_path / "e")
+        pretrain(configured(learning_rate=1e38, objective={"normalize": False}, optimizer="adagrad"), tiny_dataset,
+                 tmp_path / "e")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,10 +160,10 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     pretrain(configured(epochs=0), tiny_dataset, tmp_path / "rows", start_from=earlier)
     started = Embeddings.open(tmp_path / "rows")
     for name in ("user", "item"):
-        np.testing.assert_array_equal(started.rows(name), Embeddings.open(trained[0]).rows(name))
+        np.testing.assert_array_equal(started.matrix(name), Embeddings.open(trained[0]).matrix(name))
     assert str(started.window) == "[-7, 20)"
     later = content | {"window": {"start": 0, "end": 21}}  # the ranking window begins at 20
     (earlier / "manifest.json").write_text(json.dumps(later))
-    with pytest.raises(UserError, match=r"learnt from window \[0, 21\), which must end before the ranking window"):
+    with pytest.raises(UserError, match=r"trained on window \[0, 21\), which must end before the ranking window"):
         pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other", start_from=earlier)
     assert not (tmp_path / "other").exists()

@@ -10,7 +10,8 @@ import numpy as np
 
 from tfrs_pretrain.config import Config, DistillationConfig, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, make_optimizer
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.build import build_learner
@@ -29,7 +30,7 @@ STEPS, BATCH = 20, 64
 class Descent(SparseOptimizer):
     """Subtracts learning rate times gradient."""
 
-    def slots(self, dim):
+    def slot_specs(self, dim):
         return {}
 
     def update(self, gradients, slots, step, learning_rate):
@@ -65,7 +66,7 @@ def held(learner):
     ranker = learner.ranker
     rule = make_optimizer("lazy_adam", interval_decay=0.02)
     tables = {name: EmbeddingTable(name, table.numpy(), rule) for name, table in ranker.tables.items()}
-    everywhere = np.ones(tables["user"].rows, bool)
+    everywhere = np.ones(tables["user"].num_rows, bool)
     return Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=3e-3, table_learning_rate=5e-3,
                    policies={"user": TablePolicy(dropout=RowDropout(0.3, whole_rows=False, seed=5)),
                              "item": TablePolicy(trainable_from=4, dropout=RowDropout(0.3, whole_rows=True, seed=6))},

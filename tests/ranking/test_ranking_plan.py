@@ -40,18 +40,18 @@ def test_the_plan_is_what_the_arm_takes(planted, planted_embeddings, arm, settin
     anchors = 8 * 4 * (dataset.rows("user") + dataset.rows("item")) if arm == "anchored" else 0
     steps = 8 * sum(variable.name.endswith("_step:0") and variable.shape.rank == 0  # counters of the tables
                     for learner in parts.learners for variable in learner.variables)
-    assert plan.layout(plan.choice).need(DEVICE) == held + anchors - steps
+    assert plan.layout(plan.settings).bytes_on(DEVICE) == held + anchors - steps
 
 
 def test_the_need_in_literals(planted):
     plan = ArmPlan(configured(planted.dataset), planted.dataset, "scratch")
-    layout = plan.layout(plan.choice)
+    layout = plan.layout(plan.settings)
     tables = (152 * 8 + 253 * 8 + 3 * 4) * 3 * 4
     width = 8 + 8 + 4 + 1 + 1  # rows, price, cosine
     weights = width * 16 + 16 + 16 * 8 + 8 + 8 + 1
-    assert layout.need(DEVICE) == tables + weights * 3 * 4 + 8 + 4  # Adam's two moments, step and learning rate
+    assert layout.bytes_on(DEVICE) == tables + weights * 3 * 4 + 8 + 4  # Adam's two moments, step and learning rate
     host = Device("CPU", 0, 2, host=True)
-    assert layout.need(host) == 2 * layout.need(DEVICE) + tables / 3
+    assert layout.bytes_on(host) == 2 * layout.bytes_on(DEVICE) + tables / 3
 
 
 def test_arms_of_one_layout_share_a_plan(planted):
@@ -76,7 +76,7 @@ def test_an_arm_starts_only_where_it_fits(planted, planted_embeddings, tmp_path,
 
 def test_a_teacher_can_be_left_out(planted, monkeypatch):
     plan = ArmPlan(configured(planted.dataset), planted.dataset, "distilled")
-    (text, rest), = plan.without_parts()
+    (text, rest), = plan.without_components()
     assert text == "ranking.arms.distilled.distillation=null"
     scratch = ArmPlan(configured(planted.dataset), planted.dataset, "scratch")
-    assert rest.layout(rest.choice).need(DEVICE) == scratch.layout(scratch.choice).need(DEVICE)
+    assert rest.layout(rest.settings).bytes_on(DEVICE) == scratch.layout(scratch.settings).bytes_on(DEVICE)

@@ -78,7 +78,7 @@ def test_two_workers_stop_together_continue_and_rank_as_one_does(planted, plante
     words = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [143, 143], words[0][-3000:]
     words = finish(*two_workers(command))
-    assert all("continues from checkpoint" in text for text in words)
+    assert all("resuming from checkpoint" in text for text in words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two"))
     assert (one["replicas"], two["replicas"]) == (1, 2)

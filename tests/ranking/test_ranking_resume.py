@@ -70,7 +70,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
         came, words = run_until(RANK, number, event, int(at * files), planted.dataset.folder, planted_embeddings,
                                 output)
         assert came == code, words[-2000:]
-        assert ("continues from checkpoint" in words) == (before is not None)
+        assert ("resuming from checkpoint" in words) == (before is not None)
         assert newest(checkpoints) == f"step-{expected:09d}"
         assert not output.exists()
     manifest = rank(planted.dataset, planted_embeddings, output)

@@ -118,9 +118,9 @@ DIAGNOSIS = {
 
 def results(**changes):
     """A demo: one seed, three arms, exported."""
+    taught = {"teacher": {"kind": "online", "hidden": [512, 256, 128]}, "weight": 0.5}
     arms = {"scratch": arm(0.8775, 0.2723), "warm_start": arm(0.9041, 0.2501, "two-stage"),
-            "warm_start_distilled": arm(0.9058, 0.2484, "two-stage",
-                                        teacher={"teacher": {"kind": "online", "hidden": [512, 256, 128]}, "weight": 0.5})}
+            "warm_start_distilled": arm(0.9058, 0.2484, "two-stage", teacher=taught)}
     made = {
         "format": 3, "title": "Contrastive ID pretraining, then ranking", "name": "completejourney_ranker",
         "code_version": "0.1.0", "baseline": "scratch", "headline": "warm_start_distilled", "shown": list(arms),

@@ -4,7 +4,7 @@ import made_results
 import pytest
 from made_results import SEEDS, arm, change, comparison
 
-from tfrs_pretrain.reporting import findings
+from tfrs_pretrain.reporting.text import findings
 
 
 def two(auc, log_loss, margin=0.002, seeds=None):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfrs_pretrain.reporting import formats
+from tfrs_pretrain.reporting.text import formats
 
 
 @pytest.mark.parametrize(("function", "value", "expected"), [

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_study import make_study
 
-from tfrs_pretrain.results import write_study
+from tfrs_pretrain.reporting.study_report import write_study
 
 
 def rewritten(study, change):

@@ -7,7 +7,7 @@ import pytest
 from made_study import CATEGORIES, ITEMS, make_study
 
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
-from tfrs_pretrain.results import collect
+from tfrs_pretrain.results.collect import collect
 from tfrs_pretrain.results.embedding_map import item_categories
 
 

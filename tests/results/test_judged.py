@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME
-from tfrs_pretrain.results import collect
+from tfrs_pretrain.results.collect import collect
 from tfrs_pretrain.results.comparisons import compared_pairs, comparisons
 from tfrs_pretrain.results.judged import judge, shared
 from tfrs_pretrain.study import Run, StudiedArm, Trial

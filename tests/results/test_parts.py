@@ -8,8 +8,9 @@ from made_study import SEEDS, make_study, write_dataset
 
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.results import as_text, write_study
+from tfrs_pretrain.reporting.study_report import write_study
 from tfrs_pretrain.results.arms import curve
+from tfrs_pretrain.results.collect import as_text
 from tfrs_pretrain.results.diagnosis import diagnosis
 from tfrs_pretrain.results.facts import datasets, machines
 from tfrs_pretrain.results.selection import headline_arm, shown_arms

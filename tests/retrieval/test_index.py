@@ -37,7 +37,7 @@ def test_exact_index_is_a_sort_of_all_scores(items, normalize, write_embeddings,
     embeddings = write_embeddings(USERS, items, objective={"normalize": normalize})
     build_index(embeddings, tmp_path / "index", approximate="none")
     index = ItemIndex.open(tmp_path / "index")
-    users, rows = np.array(embeddings.rows("user"))[OOV:], np.array(embeddings.rows("item"))[OOV:]
+    users, rows = np.array(embeddings.matrix("user"))[OOV:], np.array(embeddings.matrix("item"))[OOV:]
     expected = (unit(users) @ unit(rows).T) if normalize else users @ rows.T
     scores, found = search(index.load("exact"), StageOneVectors(embeddings).users(np.arange(OOV, USERS.size)), 20)
     order = np.argsort(-expected, axis=1, kind="stable")[:, :20]
@@ -101,7 +101,7 @@ def test_measured_recall_is_against_the_exact_index(write_embeddings, tmp_path):
 def test_the_printed_recall_of_hnsw_is_what_a_naive_comparison_finds(write_embeddings, tmp_path):
     embeddings = write_embeddings(USERS, vocabulary(list(range(2000))))
     manifest = build_index(embeddings, tmp_path / "index", approximate="hnsw", cutoffs=(10,))
-    users, rows = (np.array(embeddings.rows(table))[OOV:] for table in ("user", "item"))
+    users, rows = (np.array(embeddings.matrix(table))[OOV:] for table in ("user", "item"))
     naive = np.argsort(-(unit(users) @ unit(rows).T), axis=1)[:, :10] + OOV
     _, found = search(ItemIndex.open(tmp_path / "index").load("approximate"), unit(users).astype(np.float32), 10)
     shares = [len(set(one) & set(other)) / 10 for one, other in zip(naive.tolist(), found.tolist(), strict=True)]

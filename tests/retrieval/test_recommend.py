@@ -121,7 +121,7 @@ def test_candidates_are_the_nearest_items_that_are_new(shop, shop_embeddings, as
     user, row = popular(shop)
     seen = engaged(shop, row)
     answer = ask(str(user), top=50, candidates=20, exact=True)
-    users, rows = (np.array(shop_embeddings.rows(table)) for table in ("user", "item"))
+    users, rows = (np.array(shop_embeddings.matrix(table)) for table in ("user", "item"))
     rows, query = rows / np.linalg.norm(rows, axis=1, keepdims=True), users[row] / np.linalg.norm(users[row])
     order = [place for place in np.argsort(-(rows @ query)) if place >= 8 and place not in seen][:20]
     vocabulary = shop.dataset.vocabulary("item")

@@ -12,9 +12,9 @@ from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.distillation.model_teachers import ServedTeacher
 from tfrs_pretrain.ranking.model.artifact import load_ranker
-from tfrs_pretrain.serving.exporting.checks import check_answer
-from tfrs_pretrain.serving.exporting.requests import GoldenRequest
-from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.exporting.export_checks import check_answer
+from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
 
@@ -115,7 +115,7 @@ def test_only_the_tables_once_and_dense_weights_are_saved(kinds_ranker, kinds_da
     save(ServedRanker(ranker, kinds_dataset, tmp_path), tmp_path / "model")
     shapes = [shape for name, shape in tf.train.list_variables(str(tmp_path / "model/variables/variables"))
               if "OBJECT_GRAPH" not in name]
-    tables = [table.rows * table.dim for table in ranker.tables.values()]
+    tables = [table.num_rows * table.dim for table in ranker.tables.values()]
     assert sorted(int(np.prod(shape)) for shape in shapes) == sorted(
         [*tables, *(weight.size for weight in ranker.network.get_weights())])
 

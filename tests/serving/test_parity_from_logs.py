@@ -13,8 +13,8 @@ from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.ranking.model.artifact import load_ranker
+from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
 from tfrs_pretrain.serving.graph.inputs import RawInput
-from tfrs_pretrain.serving.protocol.messages import as_examples
 from tfrs_pretrain.serving.session import LoadedModel
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,7 @@ def as_float32(values):
         return np.array([np.nan if value is None else value for value in values]).astype(np.float32)
 
 
-def write_logs(rows, known, folder):
+def write_raw_logs(rows, known, folder):
     """The logs of the fixture, so that no window is empty, and one impression a row, of users and items of its own."""
     folder.mkdir()
     start = np.datetime64("2024-03-01", "us") + np.timedelta64(DAY, "D")
@@ -111,12 +111,12 @@ def tensors(rows):
 def test_whatever_the_logs_hold_is_served_as_it_was_recorded(rows, kinds_dataset, kinds_ranker, kinds_export,
                                                              tmp_path_factory):
     folder = tmp_path_factory.mktemp("from_logs")
-    write_logs(rows, kinds_dataset.folder.parent, folder / "raw")
+    write_raw_logs(rows, kinds_dataset.folder.parent, folder / "raw")
     expected = recorded_scores(rows, kinds_dataset, load_ranker(kinds_ranker[0], kinds_dataset), folder)
     columns = tensors(rows)
     with LoadedModel(kinds_export[0]) as served:
         answers = [served.run("serving_default", columns),
-                   served.run("predict_examples", {"inputs": as_examples(columns, INPUTS)})]
+                   served.run("predict_examples", {"inputs": serialize_examples(columns, INPUTS)})]
         ranked = [served.run("rank", {name: values[place:place + 1] for name, values in columns.items()})
                   for place in range(len(rows))]
     answers.append({name: np.concatenate([one[name] for one in ranked]) for name in expected})

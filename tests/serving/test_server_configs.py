@@ -15,7 +15,7 @@ from tensorflow_serving.config.platform_config_pb2 import PlatformConfigMap
 
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.serving.labels.models_config import read_models_config
-from tfrs_pretrain.serving.server.limits import LIMITS
+from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS
 
 MODELS = Path(__file__).parents[2] / "saved_models"
 FIELDS = {
@@ -88,7 +88,7 @@ def test_the_compose_file_names_files_that_are_there():
     assert "tensorflow/serving" in service["image"]
     assert service["volumes"] == [".:/models:ro"]
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in service["command"])
-    assert flags["grpc_channel_arguments"] == f"grpc.max_receive_message_length={LIMITS.message_bytes}"
+    assert flags["grpc_channel_arguments"] == f"grpc.max_receive_message_length={DEFAULT_LIMITS.message_bytes}"
     for flag in ("model_config_file", "monitoring_config_file"):
         assert (MODELS / flags[flag].removeprefix("/models/")).is_file()
     # Batches of joined requests would refuse `rank`.

@@ -114,18 +114,18 @@ def test_a_reader_writes_nothing(tmp_path):
 def test_two_processes_do_not_train_into_one_output(checkpoints, tmp_path):
     other = Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2)
     follower = Checkpoints(checkpoint_folder(tmp_path / "out"), RUN, keep=2, writes=False)
-    with checkpoints.alone():
+    with checkpoints.exclusive():
         for step in (5, 10):
-            with pytest.raises(UserError, match=r"another process trains with checkpoints '.*out.checkpoints': wait"), \
-                    other.alone():
+            message = r"another process is training with checkpoints '.*out.checkpoints': wait"
+            with pytest.raises(UserError, match=message), other.exclusive():
                 pass
             assert checkpoints.folder.is_dir()  # though it is empty at first
             saved(checkpoints, step)
-        with follower.alone():  # another worker of the same run
+        with follower.exclusive():  # another worker of the same run
             pass
         assert len(checkpoints.paths) == 2
-    with other.alone():
+    with other.exclusive():
         other.remove()
-    with checkpoints.alone():  # a run that saves nothing leaves nothing
+    with checkpoints.exclusive():  # a run that saves nothing leaves nothing
         pass
     assert list(tmp_path.iterdir()) == []

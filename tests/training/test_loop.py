@@ -51,7 +51,7 @@ def batches(values, size):
 
 def test_runs_exactly_the_steps_asked_for_and_averages_over_them():
     meter, model = Recorder(), Mean()
-    out = run_epoch(STRATEGY, model.step, batches(np.arange(200), 2), steps=70, meter=meter, note="epoch 1 · ")
+    out = run_epoch(STRATEGY, model.step, batches(np.arange(200), 2), steps=70, meter=meter, title="epoch 1 · ")
     assert out == {"loss": pytest.approx(np.arange(140).mean()), "most": pytest.approx(np.arange(1, 140, 2).mean())}
     assert model.seen.numpy() == 139 * 140 / 2
     assert meter.total == 140
@@ -92,8 +92,8 @@ def test_another_scalar_that_is_not_finite_is_named():
 def test_an_epoch_continues_where_it_stood():
     whole, states = Mean(), []
     expected = run_epoch(STRATEGY, whole.step, batches(np.arange(200), 2), steps=70, meter=Recorder(),
-                         pauses=(25, 50), on_pause=states.append)
-    assert [state.done for state in states] == [25, 50, 70]
+                         pause_steps=(25, 50), on_pause=states.append)
+    assert [state.steps_done for state in states] == [25, 50, 70]
     again, meter = Mean(), Recorder()
     rest = batches(np.arange(200), 2).skip(25)
     assert run_epoch(STRATEGY, again.step, rest, steps=70, meter=meter, start=states[0]) == expected
@@ -149,4 +149,4 @@ def test_two_replicas_share_each_global_batch():
     assert out["outs"] == [{"loss": values.mean()}] * 2
     assert out["seen"] == [2 * values[:, 0].sum(), 2 * values[:, 1].sum()]
     assert out["total"] == 320
-    assert "training.logical_cpus is 4, but TensorFlow already runs with 2" in out["refused"]
+    assert "training.logical_cpus is 4, but TensorFlow was initialised with 2" in out["refused"]

@@ -15,35 +15,37 @@ from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.devices import Device, available_ram, local_devices
-from tfrs_pretrain.training.plan import Choice, Layout, Plan, TablePlan, check_fits, plan_table, ways_out
+from tfrs_pretrain.training.memory_check import check_memory, plan_table
+from tfrs_pretrain.training.memory_fixes import suggest_fixes
+from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
 
 ROWS = {"user": 1_000_000, "item": 100_000}
 COUNTS = {"user": np.repeat([1000, 10, 1], [10_000, 90_000, 899_990]), "item": np.arange(99_000, 0, -1)}
 
 
-class TwoTables(Plan):
+class TwoTables(MemoryPlan):
     """User and item tables, each drawn alone, and perhaps a part that doubles them."""
 
-    title, optimizer_key, spaces = "Memory plan", "stage.optimizer", ("user", "item")
+    title, optimizer_key, id_spaces = "Memory plan", "stage.optimizer", ("user", "item")
 
     def __init__(self, optimizer="lazy_adam", dim=64, rows=None, double=False):
-        self.choice, self.double = Choice(optimizer, dim, rows or ROWS), double
+        self.settings, self.double = PlanSettings(optimizer, dim, rows or ROWS), double
 
-    def layout(self, choice):
-        rule, copies = make_optimizer(choice.optimizer), 2 if self.double else 1
-        tables = [TablePlan.of(f"{name}{copy}", name, choice.dim, rule, f"{name}{copy}")
-                  for name in self.spaces for copy in range(copies)]
-        return Layout(choice.rows, tuple(tables), dense=0)
+    def layout(self, settings):
+        rule, copies = make_optimizer(settings.optimizer), 2 if self.double else 1
+        tables = [TableMemory.for_optimizer(f"{name}{copy}", name, settings.dim, rule, f"{name}{copy}")
+                  for name in self.id_spaces for copy in range(copies)]
+        return MemoryLayout(settings.num_rows, tuple(tables), dense=0)
 
-    def narrowed(self, dim):
+    def dim_setting(self, dim):
         return f"stage.dim={dim}"
 
-    def without_parts(self):
+    def without_components(self):
         return [("stage.double=null", TwoTables())] if self.double else []
 
 
 def need(plan, device):
-    return plan.layout(plan.choice).need(device)
+    return plan.layout(plan.settings).bytes_on(device)
 
 
 def gpu(free, replicas=1):
@@ -60,21 +62,21 @@ def test_need_counts_rows_columns_state_and_copies(optimizer, columns):
 
 
 def test_networks_count_for_each_replica_and_tables_of_one_owner_are_drawn_together():
-    tables = [TablePlan(name, name, 64, 1, "student") for name in ROWS]
-    layout = Layout(ROWS, (*tables, TablePlan("anchor", "item", 64, 0, "anchor")), dense=1000)
-    assert layout.need(gpu(0, replicas=2)) == 2 * (1_100_000 * 65 * 4 + 100_000 * 64 * 4 + 1000)
-    assert layout.need(Device("CPU", 0, 1, host=True)) - layout.need(gpu(0)) == 1_100_000 * 64 * 4
+    tables = [TableMemory(name, name, 64, 1, "student") for name in ROWS]
+    layout = MemoryLayout(ROWS, (*tables, TableMemory("anchor", "item", 64, 0, "anchor")), dense=1000)
+    assert layout.bytes_on(gpu(0, replicas=2)) == 2 * (1_100_000 * 65 * 4 + 100_000 * 64 * 4 + 1000)
+    assert layout.bytes_on(Device("CPU", 0, 1, host=True)) - layout.bytes_on(gpu(0)) == 1_100_000 * 64 * 4
 
 
 def test_a_tenth_is_left_to_batches():
     plan, whole = TwoTables(), 1_100_000 * 192 * 4
-    check_fits(plan, [gpu(whole / 0.9 + 1)], COUNTS.get)
+    check_memory(plan, [gpu(whole / 0.9 + 1)], COUNTS.get)
     with pytest.raises(UserError, match=r"the tables need 844.8 MB on GPU:0, which has 929.3 MB free"):
-        check_fits(plan, [gpu(1e12), gpu(whole / 0.9 * 0.99)], COUNTS.get)
+        check_memory(plan, [gpu(1e12), gpu(whole / 0.9 * 0.99)], COUNTS.get)
 
 
 def test_state_goes_first_then_rows_that_few_engagements_need_then_columns():
-    ways = list(ways_out(TwoTables(), [gpu(800e6)], COUNTS.get))
+    ways = list(suggest_fixes(TwoTables(), [gpu(800e6)], COUNTS.get))
     assert ways[0] == "stage.optimizer=rowwise_adagrad (needs 286.0 MB)"
     assert ways[1].startswith("schema.user.max_size=837490 or schema.user.min_count=2 and build the dataset again")
     assert ways[1].endswith("ids with 1.4% of the engagements share rows)")  # 162,500 of 11.8 million
@@ -82,7 +84,7 @@ def test_state_goes_first_then_rows_that_few_engagements_need_then_columns():
 
 
 def test_parts_of_the_method_go_after_rows_and_columns():
-    ways = list(ways_out(TwoTables(double=True), [gpu(1e9)], COUNTS.get))
+    ways = list(suggest_fixes(TwoTables(double=True), [gpu(1e9)], COUNTS.get))
     assert [way.partition("=")[0] for way in ways[:3]] == ["stage.optimizer", "schema.user.max_size", "stage.dim"]
     assert ways[3] == "stage.double=null (needs 844.8 MB)"
 
@@ -90,7 +92,7 @@ def test_parts_of_the_method_go_after_rows_and_columns():
 @pytest.mark.parametrize("free", [800e6, 300e6, 100e6, 50e6])
 def test_three_ways_are_named_and_each_fits(free):
     with pytest.raises(UserError) as error:
-        check_fits(TwoTables(), [gpu(free)], COUNTS.get)
+        check_memory(TwoTables(), [gpu(free)], COUNTS.get)
     ways = str(error.value).split(": set ")[1].split("; or set ")
     assert len(ways) == 3
     for way in ways:
@@ -104,7 +106,7 @@ def test_three_ways_are_named_and_each_fits(free):
 
 def test_hopeless_plan_says_so():
     with pytest.raises(UserError, match="use a larger device"):
-        check_fits(TwoTables("rowwise_adagrad"), [gpu(1000)], lambda name: np.ones(ROWS[name], int))
+        check_memory(TwoTables("rowwise_adagrad"), [gpu(1000)], lambda name: np.ones(ROWS[name], int))
 
 
 def test_small_tables_share_a_line():

@@ -93,7 +93,7 @@ def promote(
     settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
     if label:
         labels = import_quietly("tfrs_pretrain.serving.labels.promotion")
-        labelled = labels.Labelled.of(candidate, models_config, label)
+        labelled = labels.LabelMove.of(candidate, models_config, label)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
     verdict = stage.promote(candidate, settings, live, **reader(dataset))
     path = json_file or stage.verdict_path(verdict)
@@ -188,7 +188,7 @@ def experiment(
         return
     study = import_quietly("tfrs_pretrain.experiments.run").run_experiment(
         file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
-    summarise(import_quietly("tfrs_pretrain.results").write_study(study), output)
+    summarise(import_quietly("tfrs_pretrain.reporting.study_report").write_study(study), output)
     if show.show_failures(study, console):
         raise typer.Exit(FAILED)
 
@@ -200,4 +200,4 @@ def report(
 ) -> None:
     """Writes results.json, report.html and report.md again from a study's artifacts."""
     study = import_quietly("tfrs_pretrain.study").Study.open(workdir)
-    summarise(import_quietly("tfrs_pretrain.results").write_study(study), workdir)
+    summarise(import_quietly("tfrs_pretrain.reporting.study_report").write_study(study), workdir)

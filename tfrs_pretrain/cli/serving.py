@@ -91,11 +91,11 @@ def verify_server(
     """
     check_writable(json_file)
     stage = import_quietly("tfrs_pretrain.serving.verification.run")
-    load = import_quietly("tfrs_pretrain.serving.verification.load").Load(requests, concurrency, max_qps)
-    result = stage.verify(stage.Server(server, rest, timeout), model, models_config=models_config, load=load,
+    load = import_quietly("tfrs_pretrain.serving.verification.load_generator").LoadSpec(requests, concurrency, max_qps)
+    result = stage.verify(stage.ServerAddress(server, rest, timeout), model, models_config=models_config, load=load,
                           signature=signature)
     if json_file:
         write_text(json_file, json.dumps(result, indent=2) + "\n")
-    import_quietly("tfrs_pretrain.serving.verification.table").show(result, console)
+    import_quietly("tfrs_pretrain.serving.verification.result_table").show(result, console)
     if not result["passed"]:
         raise typer.Exit(REFUSED)

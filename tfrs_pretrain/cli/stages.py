@@ -114,9 +114,9 @@ def plan(
     devices = import_quietly("tfrs_pretrain.training.devices")
     planned = devices.local_devices(settings.training) if device_gb is None else (
         devices.Device("the device", int(device_gb * 1e9), 1, host=False),)
-    for each in (import_quietly("tfrs_pretrain.pretraining.plan").PretrainingPlan(settings, opened),
+    for each in (import_quietly("tfrs_pretrain.pretraining.memory_plan").PretrainingMemoryPlan(settings, opened),
                  *import_quietly("tfrs_pretrain.ranking.plan").arm_plans(settings, opened)):
-        import_quietly("tfrs_pretrain.training.plan").show_plan(
+        import_quietly("tfrs_pretrain.training.memory_check").show_plan(
             each, planned, lambda name: opened.vocabulary(name).counts)
 
 
@@ -154,7 +154,7 @@ def export(
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     manifest = import_quietly("tfrs_pretrain.serving.exporting.export").export(settings, opened, ranker, models)
-    for line in import_quietly("tfrs_pretrain.serving.exporting.card").check_lines(manifest):
+    for line in import_quietly("tfrs_pretrain.serving.exporting.model_card").check_lines(manifest):
         console.print(line)
     console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
     console.print(f"wrote {manifest['path']}", soft_wrap=True)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tfrs_pretrain.cli.options import next_command, number
 from tfrs_pretrain.progress import console
-from tfrs_pretrain.reporting.findings import verdict_words
+from tfrs_pretrain.reporting.text.findings import verdict_words
 
 
 def summarise(results: dict[str, Any], workdir: Path) -> None:

@@ -48,5 +48,6 @@ __all__ = [
     "InBatchNegatives", "Meda", "MixedNegatives", "MlpBackbone", "NegativeSampling", "NonContinualMeda",
     "OnlineTeacher", "PretrainedTransfer", "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer",
     "SoftmaxObjective", "Source", "Sources", "TrainablePretrainedTransfer", "TrainingConfig", "Transfer",
-    "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config", "parse_config", "parse_pretraining",
+    "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config",
+    "parse_config", "parse_pretraining",
 ]

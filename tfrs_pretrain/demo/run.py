@@ -20,7 +20,7 @@ from tfrs_pretrain.demo.config import SECTION, CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.results import write_study
+from tfrs_pretrain.reporting.study_report import write_study
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.stages import DATASET, EMBEDDINGS, EXPORT, LOGS, RANKING, Workdir
 from tfrs_pretrain.study import Run, StudiedArm, Study

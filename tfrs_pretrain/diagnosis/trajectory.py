@@ -15,7 +15,8 @@ from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.learning.probe import Probe
 from tfrs_pretrain.ranking.model.ranker import Ranker
-from tfrs_pretrain.training.loop import EpochState, run_epoch
+from tfrs_pretrain.training.epoch_state import EpochState
+from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
 
@@ -73,7 +74,7 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
-    looks = eval_steps(steps, per_epoch, "lower --points or ranking.batch_size")
+    probe_steps = eval_steps(steps, per_epoch, "lower --points or ranking.batch_size")
     with strategy.scope():
         parts = build_parts(config, dataset, settings, embeddings, steps=steps)
     points: list[Point] = []
@@ -81,10 +82,10 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
 
     def look(state: EpochState) -> None:
         nonlocal last
-        if state.done in looks:
+        if state.steps_done in probe_steps:
             losses, auc = probe.losses(parts.student.ranker)
-            passed = MidEpochEval.at(state, last, done=(epoch - 1) * steps + state.done, steps=steps,
-                                     batch_size=batch_size)
+            passed = MidEpochEval.at(state, last, steps_done=(epoch - 1) * steps + state.steps_done,
+                                     steps_per_pass=steps, batch_size=batch_size)
             points.append(Point(**dataclasses.asdict(passed), auc=auc, losses=losses))
             last = state
 
@@ -93,8 +94,9 @@ def follow(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | 
             last = EpochState()
             for learner in parts.learners:
                 learner.begin_epoch(epoch)
-            run_epoch(strategy, parts.step, parts.batches(dataset, epoch, 0, batch_size=batch_size, seed=config.seed),
-                      steps=steps, meter=meter, note=f"{arm}, epoch {epoch} · ", pauses=looks, on_pause=look)
+            batches = parts.batches(dataset, epoch, 0, batch_size=batch_size, seed=config.seed)
+            run_epoch(strategy, parts.step, batches, steps=steps, meter=meter, title=f"{arm}, epoch {epoch} · ",
+                      pause_steps=probe_steps, on_pause=look)
             if at_border:
                 at_border(epoch, parts.student.ranker)
     return Trajectory(tuple(points), per_epoch)

@@ -1,1 +1,1 @@
-"""ID tables, their sparse optimizers and the artifact that carries them between the stages."""
+"""Embedding tables, their sparse optimizers and the artifact that carries them from Stage I to Stage II."""

@@ -1,9 +1,9 @@
-"""The embeddings artifact: pretrained rows, their vocabularies, and a manifest that says what they were learnt from.
+"""The embeddings artifact: pretrained tables, their vocabularies, and a manifest that describes their training.
 
 ::
 
-    <table>/rows.npy            float32 [rows, dim], memory-mappable
-    <table>/vocabulary.parquet  the id at each row
+    <table>/rows.npy            float32 [num_rows, dim], memory-mappable
+    <table>/vocabulary.parquet  the id of each row
     manifest.json               shapes, digests, window, configuration, metrics; written last
 """
 
@@ -22,146 +22,178 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.vocabulary import Vocabulary
 
 KIND = "embeddings"
-ROWS = "rows.npy"
-VOCABULARY = "vocabulary.parquet"
+MATRIX_FILE = "rows.npy"
+VOCABULARY_FILE = "vocabulary.parquet"
+
+
+@dataclasses.dataclass(frozen=True)
+class TableEntry:
+    """A table's entry in the manifest.
+
+    Attributes:
+      shape: [num_rows, dim].
+      dtype: numpy name, always "float32".
+      rows_digest: SHA-256 of the matrix file.
+      vocabulary_digest: ``Vocabulary.digest`` of the ids.
+    """
+
+    shape: list[int]
+    dtype: str
+    rows_digest: str
+    vocabulary_digest: str
 
 
 def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: dict[str, Vocabulary],
                     manifest: dict[str, Any], *, overwrite: bool) -> None:
-    """Writes the artifact.
+    """Write the artifact.
 
     Args:
-      folder: where to.
-      tables: name -> float32 [rows, dim].
-      vocabularies: name -> vocabulary of that table; its size must be the table's rows.
-      manifest: what else to record; ``window`` (the pretraining window) is required.
-      overwrite: replace a folder that is there.
+      folder: the artifact's folder.
+      tables: name -> float32 [num_rows, dim].
+      vocabularies: table name -> vocabulary of ``num_rows`` rows.
+      manifest: further content of the manifest; ``window`` (the pretraining window) is required.
+      overwrite: replace an existing folder.
 
     Raises:
       UserError: the folder is not empty and ``overwrite`` is false.
       ValueError: a table and its vocabulary differ in size.
     """
     with staged_folder(folder, overwrite=overwrite) as stage:
-        entries = {name: _save_table(stage / name, rows, vocabularies[name]) for name, rows in tables.items()}
-        write_manifest(stage, KIND, {**manifest, "tables": entries})
+        entries = {name: _save_table(stage / name, matrix, vocabularies[name]) for name, matrix in tables.items()}
+        write_manifest(stage, KIND, {**manifest, "tables": {
+            name: dataclasses.asdict(entry) for name, entry in entries.items()}})
 
 
-def _save_table(folder: Path, rows: np.ndarray, vocabulary: Vocabulary) -> dict[str, Any]:
-    if len(rows) != vocabulary.size:
-        raise ValueError(f"table {folder.name!r} has {len(rows)} rows, its vocabulary {vocabulary.size}")
+def _save_table(folder: Path, matrix: np.ndarray, vocabulary: Vocabulary) -> TableEntry:
+    if len(matrix) != vocabulary.size:
+        raise ValueError(f"table {folder.name!r} has {len(matrix)} rows, its vocabulary {vocabulary.size}")
     folder.mkdir()
-    np.save(folder / ROWS, np.ascontiguousarray(rows, np.float32))
-    vocabulary.save(folder / VOCABULARY)
-    return {"shape": list(rows.shape), "dtype": "float32", "rows_digest": file_digest(folder / ROWS),
-            "vocabulary_digest": vocabulary.digest}
+    np.save(folder / MATRIX_FILE, np.ascontiguousarray(matrix, np.float32))
+    vocabulary.save(folder / VOCABULARY_FILE)
+    return TableEntry(list(matrix.shape), "float32", file_digest(folder / MATRIX_FILE), vocabulary.digest)
 
 
 @dataclasses.dataclass(frozen=True)
 class Embeddings:
-    """A finished artifact. Make it with ``Embeddings.open``."""
+    """A finished artifact; construct it with ``Embeddings.open``.
+
+    Attributes:
+      folder: the artifact's folder.
+      manifest: the content of its manifest.
+    """
 
     folder: Path
     manifest: dict[str, Any]
 
     @classmethod
     def open(cls, folder: Path | str) -> Embeddings:
-        """Opens an artifact and checks every table's file against the manifest.
+        """Open an artifact and verify each table's file against the manifest.
 
         Raises:
-          UserError: the folder is missing or unfinished, or a file is not the one that the manifest describes.
+          UserError: the folder is missing or unfinished, or a file differs from the manifest's description.
         """
         folder = Path(folder)
         embeddings = cls(folder, read_manifest(folder, KIND))
         for name in embeddings.tables:
-            embeddings._check_file(name)
+            embeddings._verify(name)
         return embeddings
 
     @property
     def tables(self) -> tuple[str, ...]:
+        """Names of the tables."""
         return tuple(self.manifest["tables"])
 
     @property
     def window(self) -> Window:
-        """What time the rows were learnt from."""
+        """The time window of the training data."""
         return Window.model_validate(self.manifest["window"])
 
-    def rows(self, name: str) -> np.memmap:
-        """float32 [rows, dim], read from disk as it is used.
+    def matrix(self, name: str) -> np.ndarray:
+        """float32 [num_rows, dim]: a table, memory-mapped.
 
         Raises:
-          UserError: the artifact has no such table, or the file's shape or dtype is not the manifest's.
+          UserError: there is no such table, or the file's shape or dtype differs from the manifest's.
         """
         entry = self._entry(name)
-        path = self.folder / name / ROWS
+        path = self.folder / name / MATRIX_FILE
         try:
-            rows = np.load(path, mmap_mode="r")
+            matrix: np.ndarray = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"embeddings {str(path)!r} cannot be read ({error}): copy the artifact again") from error
-        expected, came = (entry["dtype"], entry["shape"]), (str(rows.dtype), list(rows.shape))
-        if expected != came:
-            raise UserError(f"embeddings {str(path)!r}: expected {expected[0]} {expected[1]}, found {came[0]} "
-                            f"{came[1]}; copy the artifact again, or pretrain again")
-        return rows
+        dtype, shape = str(matrix.dtype), list(matrix.shape)
+        if (dtype, shape) != (entry.dtype, entry.shape):
+            raise UserError(f"embeddings {str(path)!r}: expected {entry.dtype} {entry.shape}, found {dtype} {shape}; "
+                            "copy the artifact again, or pretrain again")
+        return matrix
 
     def vocabulary(self, name: str) -> Vocabulary:
-        """The id at each row of a table."""
+        """The ids of a table's rows."""
         self._entry(name)
-        return Vocabulary.load(self.folder / name / VOCABULARY)
+        return Vocabulary.load(self.folder / name / VOCABULARY_FILE)
 
-    def check_fits(self, dataset: Dataset) -> None:
-        """Checks that the rows mean the dataset's ids and were not learnt from the time in which it ranks.
+    def check_compatible(self, dataset: Dataset) -> None:
+        """Check that the rows stand for the dataset's ids and were trained on data before its ranking windows.
 
         Raises:
-          UserError: a vocabulary differs, or the pretraining window reaches into or past the start of the ranking
-            windows and the dataset's configuration does not allow it.
+          UserError: a vocabulary differs, or the pretraining window ends after the start of the ranking windows and the
+            dataset's configuration does not allow it.
         """
         for name in dataset.schema.id_spaces:
-            expected, came = dataset.digests[name], self._entry(name)["vocabulary_digest"]
-            if expected != came:
-                raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} was learnt for another vocabulary "
-                                f"(digest {came[:12]}, the dataset's is {expected[:12]}): pretrain on this dataset")
+            expected, found = dataset.digests[name], self._entry(name).vocabulary_digest
+            if expected != found:
+                raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} was trained for another vocabulary "
+                                f"(digest {found[:12]}, the dataset's is {expected[:12]}): pretrain on this dataset")
         self.check_window(dataset)
 
     def check_window(self, dataset: Dataset) -> None:
-        """The part of ``check_fits`` that concerns time."""
-        learnt, ranking = self.window, dataset.windows.train
-        if learnt.temporal != ranking.temporal:
-            raise UserError(f"embeddings {str(self.folder)!r} were learnt from window {learnt}, which cannot be "
+        """The part of ``check_compatible`` that concerns time."""
+        trained, ranking = self.window, dataset.windows.train
+        if trained.temporal != ranking.temporal:
+            raise UserError(f"embeddings {str(self.folder)!r} were trained on window {trained}, which cannot be "
                             f"compared with the dataset's ranking window {ranking}: pretrain on this dataset")
-        if learnt.bounds[1] > ranking.bounds[0] and not dataset.windows.allow_overlap:
-            raise UserError(f"embeddings {str(self.folder)!r} were learnt from window {learnt}, which must end before "
+        if trained.bounds[1] > ranking.bounds[0] and not dataset.windows.allow_overlap:
+            raise UserError(f"embeddings {str(self.folder)!r} were trained on window {trained}, which must end before "
                             f"the ranking window {ranking} starts (overlap leaks ranking labels into the rows): "
                             "pretrain on an earlier window, or set windows.allow_overlap=true in the dataset")
 
-    def carry_into(self, table: np.ndarray, name: str, dataset: Dataset) -> int:
-        """Puts the rows of ids that are known here into a table of the dataset, whatever row they have in either.
+    def copy_known_rows(self, table: np.ndarray, name: str, dataset: Dataset) -> int:
+        """Copy the rows of the ids that the dataset also has into its table, matching by id.
 
-        Shared rows come along where there are as many. Returns the number of known ids.
+        The shared rows of unknown ids are copied if both vocabularies have the same number of them.
+
+        Args:
+          table: float32 [num_rows, dim] of the dataset's vocabulary, changed in place.
+          name: name of the table.
+          dataset: the dataset to train on.
+
+        Returns:
+          The number of ids copied.
 
         Raises:
-          UserError: the table is missing, or has another number of columns or another type of id.
+          UserError: there is no such table, or its width or id type differs.
         """
-        before, known, now = self.rows(name), self.vocabulary(name), dataset.vocabulary(name)
-        if (before.shape[1], known.dtype) != (table.shape[1], now.dtype):
-            raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} has {before.shape[1]} columns and ids of "
-                            f"type {known.dtype}, here it has {table.shape[1]} and {now.dtype}: set pretraining.dim to "
-                            "that, or pretrain from random rows")
-        rows = known.rows(now.ids)
-        own = rows >= known.oov_rows
-        table[now.oov_rows:][own] = before[rows[own]]
-        if known.oov_rows == now.oov_rows:
-            table[:now.oov_rows] = before[:known.oov_rows]
-        return int(own.sum())
+        source, known, current = self.matrix(name), self.vocabulary(name), dataset.vocabulary(name)
+        if (source.shape[1], known.dtype) != (table.shape[1], current.dtype):
+            raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} has {source.shape[1]} columns and ids of "
+                            f"type {known.dtype}, here it has {table.shape[1]} and {current.dtype}: set "
+                            "pretraining.dim to that, or pretrain from random rows")
+        rows = known.rows(current.ids)
+        is_known = rows >= known.oov_rows
+        table[current.oov_rows:][is_known] = source[rows[is_known]]
+        if known.oov_rows == current.oov_rows:
+            table[:current.oov_rows] = source[:known.oov_rows]
+        return int(is_known.sum())
 
-    def _entry(self, name: str) -> dict[str, Any]:
+    def _entry(self, name: str) -> TableEntry:
         if name not in self.manifest["tables"]:
             raise UserError(f"embeddings {str(self.folder)!r} have no table {name!r}, only {sorted(self.tables)}: "
                             "pretrain with the schema of this dataset")
-        return dict(self.manifest["tables"][name])
+        return TableEntry(**self.manifest["tables"][name])
 
-    def _check_file(self, name: str) -> None:
-        self.rows(name)
-        expected, came = self._entry(name)["rows_digest"], file_digest(self.folder / name / ROWS)
-        if expected != came:
-            raise UserError(f"embeddings {str(self.folder / name / ROWS)!r}: expected digest {expected[:12]}, found "
-                            f"{came[:12]}; the file changed after it was written: copy the artifact again")
+    def _verify(self, name: str) -> None:
+        self.matrix(name)
+        path = self.folder / name / MATRIX_FILE
+        expected, found = self._entry(name).rows_digest, file_digest(path)
+        if expected != found:
+            raise UserError(f"embeddings {str(path)!r}: expected digest {expected[:12]}, found {found[:12]}; the file "
+                            "changed after it was written: copy the artifact again")

@@ -16,7 +16,7 @@ from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
 from tfrs_pretrain.experiments.workers import Answer, Worker
 from tfrs_pretrain.progress import console
-from tfrs_pretrain.training.termination import EXIT_CODE, Termination, noticing_sigterm
+from tfrs_pretrain.training.termination import EXIT_CODE, Termination, graceful_sigterm
 
 ATTEMPTS = 2  # for a piece whose worker dies; one that says why it failed is not tried again
 GLANCE = 0.5  # seconds between looks for a wish to stop
@@ -66,7 +66,7 @@ class Scheduler:
         wanted = dict.fromkeys(need for piece in pieces for need in piece.with_needs())
         waiting = sorted((piece for piece in wanted if piece not in self.failures
                           and not piece.is_finished(self._root)), key=_urgency)
-        with noticing_sigterm() as termination, watching(len(waiting)) as board:
+        with graceful_sigterm() as termination, watching(len(waiting)) as board:
             while waiting or self._started:
                 self._give_up_blocked(waiting, board)
                 self._start_ready(waiting, board)

@@ -16,7 +16,7 @@ from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
 from tfrs_pretrain.experiments.plan import Plan
 from tfrs_pretrain.experiments.prune import Leftover
-from tfrs_pretrain.reporting.formats import size
+from tfrs_pretrain.reporting.text.formats import size
 from tfrs_pretrain.study import Study
 
 

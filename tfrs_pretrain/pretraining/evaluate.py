@@ -98,7 +98,7 @@ class Evaluator:
         if not self._cutoffs:
             return {}
         users = model.query_vectors(tf.constant(self._queries.rows)).numpy()
-        items = model.candidate_vectors(tf.range(self._first_item, model.items.rows)).numpy()
+        items = model.candidate_vectors(tf.range(self._first_item, model.items.num_rows)).numpy()
         top = top_items(users, items, max(self._cutoffs), self._queries.seen)
         return (retrieval_metrics(top, self._queries.relevant, self._cutoffs)
                 | coverage(top, len(items), self._cutoffs) | self._sliced_recall(top))

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, from_all_replicas, local
+from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, sum_over_replicas
+from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.negatives import Columns, KnownPositives, NegativeSampling
 from tfrs_pretrain.pretraining.task import ContrastiveTask
 from tfrs_pretrain.training.schedules import Schedule
@@ -56,7 +57,7 @@ class TwoTower(tfrs.Model):
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update of all tables; "loss" is this replica's loss before it."""
-        step = local(self.users.step)
+        step = local_copy(self.users.step)
         columns = self.sampling.columns(inputs["candidate"], tf.identity(step))
         rows = self.users.gather(inputs["query"]), self.items.gather(columns.ids)
         temperature = self._temperature_row()
@@ -68,8 +69,8 @@ class TwoTower(tfrs.Model):
         user_gradients, item_gradients, *other_gradients = tape.gradient(share, sources)
         learning_rate = self.learning_rate(step)
         self.users.apply_gradients(inputs["query"], user_gradients, learning_rate)
-        most = inputs["query"].shape[0], self.sampling.uniform
-        self.items.apply_summed_gradients(columns.ids, sum_over_replicas(item_gradients, *most), learning_rate)
+        self.items.apply_summed_gradients(columns.ids, sum_over_replicas(item_gradients, self._max_columns(inputs)),
+                                          learning_rate)
         if self.log_temperature is not None:
             self.log_temperature.apply_gradients(tf.constant([0]), other_gradients[0], learning_rate)
         return {"loss": loss}
@@ -88,7 +89,7 @@ class TwoTower(tfrs.Model):
         vectors = self.task.represent(self.items.gather(ids))
         if self.prior is None:
             return vectors
-        return tf.concat([vectors, self.temperature * tf.gather(local(self.prior), ids)[:, None]], axis=1)
+        return tf.concat([vectors, self.temperature * tf.gather(local_copy(self.prior), ids)[:, None]], axis=1)
 
     @property
     def temperature(self) -> tf.Tensor:
@@ -96,12 +97,17 @@ class TwoTower(tfrs.Model):
         row = self._temperature_row()
         return tf.constant(self.task.temperature) if row is None else tf.exp(row[0, 0])
 
+    def _max_columns(self, inputs: dict[str, tf.Tensor]) -> int:
+        """Upper bound of the distinct candidates of a global batch: one per pair and one per uniform draw."""
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        return replicas * inputs["query"].shape[0] + self.sampling.uniform
+
     def _temperature_row(self) -> tf.Tensor | None:
         return None if self.log_temperature is None else self.log_temperature.gather(tf.constant([0]))
 
     def _loss(self, inputs: dict[str, tf.Tensor], query_rows: tf.Tensor, candidate_rows: tf.Tensor, columns: Columns,
               log_temperature: tf.Tensor | None) -> tf.Tensor:
-        log_probability, prior = (None if values is None else tf.gather(local(values), columns.ids)
+        log_probability, prior = (None if values is None else tf.gather(local_copy(values), columns.ids)
                                   for values in (self.log_probability, self.prior))
         total = self.task(query_rows, candidate_rows, columns, log_probability, prior=prior,
                           temperature=None if log_temperature is None else tf.exp(log_temperature[0, 0]),
@@ -116,20 +122,4 @@ def _constant(values: np.ndarray | None) -> tf.Variable | None:
 
 def _relative(weights: tf.Tensor) -> tf.Tensor:
     """float32 [batch] weights with mean 1 over the global batch; a batch without any weight stays without."""
-    return tf.math.divide_no_nan(weights, tf.reduce_mean(from_all_replicas(weights)))
-
-
-def sum_over_replicas(gradients: tf.Tensor, batch: int, draws: int = 0) -> tf.Tensor:
-    """float32 [columns, dim] sum of every replica's gradients of the same columns.
-
-    ``batch`` pairs on each replica and ``draws`` in common bound the number of columns.
-    """
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
-        return gradients
-    # Columns vary from step to step, and collectives need one size: no batch has more columns than pairs and draws.
-    columns = tf.shape(gradients)[0]
-    most = context.num_replicas_in_sync * batch + draws
-    padded = tf.pad(gradients, [[0, most - columns], [0, 0]])
-    padded = tf.ensure_shape(padded, [most, gradients.shape[1]])
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, padded)[:columns]
+    return tf.math.divide_no_nan(weights, tf.reduce_mean(gather_from_replicas(weights)))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.tables import from_all_replicas
+from tfrs_pretrain.embeddings.replicas import gather_from_replicas
 from tfrs_pretrain.metrics.retrieval import Interactions
 from tfrs_pretrain.pretraining.chunked import Entries
 
@@ -49,7 +49,7 @@ class NegativeSampling:
         """Columns of int32 [batch] candidates (of all replicas); the draws depend on the seed and ``step`` only."""
         if not self.uniform:
             return unique_columns(candidates)
-        everyone = from_all_replicas(candidates)
+        everyone = gather_from_replicas(candidates)
         draws = tf.random.stateless_uniform([self.uniform], tf.stack([tf.constant(self.seed, tf.int64), step]),
                                             maxval=self.rows, dtype=tf.int32)
         if self.in_batch:
@@ -78,7 +78,7 @@ class NegativeSampling:
 
 def unique_columns(candidates: tf.Tensor) -> Columns:
     """In-batch columns of int32 [batch] candidates; with several replicas, of the candidates of all of them."""
-    ids, position, counts = tf.unique_with_counts(from_all_replicas(candidates))
+    ids, position, counts = tf.unique_with_counts(gather_from_replicas(candidates))
     return Columns(ids, counts, _own_part(position, candidates), position.shape[0])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tfrs_pretrain.config import CosineContrastiveObjective, PretrainingConfig, UniformNegatives
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.embeddings.optimizers import LazyAdam
+from tfrs_pretrain.embeddings.adam import LazyAdam
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.metrics.retrieval import Interactions
 from tfrs_pretrain.pretraining.negatives import KnownPositives

@@ -16,22 +16,22 @@ from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import naming_corrupt_files
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
+from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, known_positives, popularity_prior
-from tfrs_pretrain.pretraining.plan import PretrainingPlan
 from tfrs_pretrain.pretraining.training_task import TwoTowerTrainingTask
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
-from tfrs_pretrain.training.epochs import Epochs
-from tfrs_pretrain.training.plan import show_plan
+from tfrs_pretrain.training.memory_check import show_plan
 from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
+from tfrs_pretrain.training.trainer import Trainer
 
 
 def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path | None = None,
@@ -70,7 +70,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     _check_replicas(config.pretraining, strategy)
-    show_plan(PretrainingPlan(config, dataset), local_devices(config.training),
+    show_plan(PretrainingMemoryPlan(config, dataset), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
     with strategy.scope():
         model = build_model(config, dataset, steps, earlier)
@@ -78,9 +78,9 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
-    with checkpoints.alone(), naming_corrupt_files(files, pair_columns(dataset.schema)):
+    with checkpoints.exclusive(), naming_corrupt_files(files, pair_columns(dataset.schema)):
         task = TwoTowerTrainingTask(config, dataset, model, steps)
-        trained = Epochs(config.training, strategy, task, checkpoints).run()
+        trained = Trainer(config.training, strategy, task, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
     manifest = {
         "config": config.resolved(),
@@ -135,9 +135,9 @@ def _initial_rows(config: Config, dataset: Dataset, earlier: Embeddings | None) 
     settings = config.pretraining
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     for name, seed in zip(("user", "item"), seeds, strict=True):
-        rows = normal_rows(dataset.rows(name), settings.dim, settings.initial_scale, seed)
+        rows = normal_matrix(dataset.rows(name), settings.dim, settings.initial_scale, seed)
         if earlier:
-            carried, ids = earlier.carry_into(rows, name, dataset), len(dataset.vocabulary(name).ids)
+            carried, ids = earlier.copy_known_rows(rows, name, dataset), len(dataset.vocabulary(name).ids)
             text = f"{name}: {carried:,} of {ids:,} ids start at the rows of {earlier.folder}"
             console.print(Text(text, style="dim"), soft_wrap=True)
         yield name, rows

@@ -44,22 +44,23 @@ class TwoTowerTrainingTask(TrainingTask):
     def step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self._model.train_step(batch)
 
-    def judge_start(self) -> EvalResult:
-        return self._judgement(None)
+    def evaluate_start(self) -> EvalResult:
+        return self._evaluate(None)
 
-    def judge(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
-        return self._judgement(means["loss"])
+    def evaluate(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
+        return self._evaluate(means["loss"])
 
-    def note(self, record: Mapping[str, Any]) -> str:
+    def progress_text(self, record: Mapping[str, Any]) -> str:
         return f"held-out {record['heldout_loss']:.4f}"
 
-    def describe(self, batch: dict[str, Any]) -> str:
+    def describe_batch(self, batch: dict[str, Any]) -> str:
         return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch['query'], batch['candidate'])}"
 
-    def curves(self, done: int) -> dict[str, float]:
-        return {"learning_rate": float(self._model.learning_rate(tf.constant(done - 1, tf.int64)))}  # of the last step
+    def step_scalars(self, steps_done: int) -> dict[str, float]:
+        last_step = tf.constant(steps_done - 1, tf.int64)
+        return {"learning_rate": float(self._model.learning_rate(last_step))}
 
-    def _judgement(self, train_loss: float | None) -> EvalResult:
+    def _evaluate(self, train_loss: float | None) -> EvalResult:
         metrics = self._evaluator(self._model)
         return EvalResult({"train_loss": train_loss, **metrics},
                          {f"heldout/{name}": value for name, value in metrics.items()})

@@ -11,12 +11,12 @@ from tfrs_pretrain.config import ArmConfig, Config, ContinualMeda, OnlineTeacher
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.training.plan import Choice, Layout, Plan, TablePlan
+from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
 
 _PARTS = ("distillation", "anchor", "meda")  # of the method that cost memory
 
 
-class ArmPlan(Plan):
+class ArmPlan(MemoryPlan):
     """An arm's student, the teacher that learns beside it, its anchor and its further groups of tables.
 
     Args:
@@ -30,28 +30,29 @@ class ArmPlan(Plan):
     def __init__(self, config: Config, dataset: Dataset, arm: str):
         self._config, self._dataset, self._arm = config, dataset, arm
         self.title = f"Memory plan of Stage II, {arm}"
-        self.spaces = tuple(dataset.schema.id_spaces)
-        self.choice = Choice(config.ranking.table_optimizer, config.ranking.id_dim,
-                             {name: dataset.rows(name) for name in dataset.digests})
+        self.id_spaces = tuple(dataset.schema.id_spaces)
+        self.settings = PlanSettings(config.ranking.table_optimizer, config.ranking.id_dim,
+                                     {name: dataset.rows(name) for name in dataset.digests})
 
-    def layout(self, choice: Choice) -> Layout:
-        settings = self._config.ranking.model_copy(update={"table_optimizer": choice.optimizer, "id_dim": choice.dim})
-        arm = settings.arms[self._arm]
-        tables: list[TablePlan] = []
+    def layout(self, settings: PlanSettings) -> MemoryLayout:
+        ranking = self._config.ranking.model_copy(update={"table_optimizer": settings.optimizer,
+                                                          "id_dim": settings.dim})
+        arm = ranking.arms[self._arm]
+        tables: list[TableMemory] = []
         dense = 0
-        groups = settings.for_arm(arm).epochs if isinstance(arm.meda, ContinualMeda) else 1
-        for role, learner in self._learners(settings.for_arm(arm), arm):
+        groups = ranking.for_arm(arm).epochs if isinstance(arm.meda, ContinualMeda) else 1
+        for role, learner in self._learners(ranking.for_arm(arm), arm):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
         held = [name for name, transfer in arm.pretrained_tables.items() if arm.anchor and transfer.kind != "frozen"]
-        tables += [TablePlan(f"anchor of {name}", name, choice.dim, 0, "student") for name in held]
-        return Layout(choice.rows, tuple(tables), dense)
+        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student") for name in held]
+        return MemoryLayout(settings.num_rows, tuple(tables), dense)
 
-    def narrowed(self, dim: int) -> str:
+    def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
         return f"ranking.id_dim={dim}{again}"
 
-    def without_parts(self) -> Iterable[tuple[str, Plan]]:
+    def without_components(self) -> Iterable[tuple[str, MemoryPlan]]:
         for part in _PARTS:
             if getattr(self._settings, part) is not None:
                 arm = self._settings.model_copy(update={part: None})
@@ -77,19 +78,19 @@ class ArmPlan(Plan):
 
 def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:
     """A plan for every layout that arms of the configuration have; arms that share one are named together."""
-    found: dict[Layout, ArmPlan] = {}
+    found: dict[MemoryLayout, ArmPlan] = {}
     for plan in (ArmPlan(config, dataset, arm) for arm in config.ranking.arms):
-        first = found.setdefault(plan.layout(plan.choice), plan)
+        first = found.setdefault(plan.layout(plan.settings), plan)
         if first is not plan:
             first.title = f"{first.title}, {plan.title.rpartition(', ')[2]}"
     return list(found.values())
 
 
-def _tables(role: str, learner: Learner, groups: int) -> list[TablePlan]:
+def _tables(role: str, learner: Learner, groups: int) -> list[TableMemory]:
     prefix = "" if role == "student" else f"{role}: "
     suffix = f" in {groups} groups" if groups > 1 else ""
     vocabularies = learner.ranker.inputs.tables
-    return [TablePlan(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
+    return [TableMemory(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
                       groups * sum(slot.shape[1] for slot in table.slots.values()), role)
             for name, table in learner.ranker.tables.items()]
 

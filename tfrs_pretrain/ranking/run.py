@@ -28,9 +28,9 @@ from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
-from tfrs_pretrain.training.epochs import Epochs
-from tfrs_pretrain.training.plan import show_plan
+from tfrs_pretrain.training.memory_check import show_plan
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds, total_over_workers
+from tfrs_pretrain.training.trainer import Trainer
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
@@ -77,7 +77,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
-    with checkpoints.alone(), reading(dataset, *IMPRESSION_SPLITS):
+    with checkpoints.exclusive(), reading(dataset, *IMPRESSION_SPLITS):
         covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
         if is_chief(strategy):
             print_coverage(covered)
@@ -86,7 +86,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker, settings.early_stopping,
                                  writes=is_chief(strategy))
         task = ArmTrainingTask(config, dataset, arm, parts, best_checkpoint)
-        trained = Epochs(config.training, strategy, task, checkpoints).run()
+        trained = Trainer(config.training, strategy, task, checkpoints).run()
         student = task.best()
         total_over_workers(strategy, 0)  # all have read the best epoch before the first worker removes it
         scored = {"validation": task.validation or _score(student, dataset, arm, VALIDATION)}

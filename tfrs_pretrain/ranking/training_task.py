@@ -18,12 +18,12 @@ from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.learning.probe import Probe
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
-from tfrs_pretrain.training.loop import EpochState
+from tfrs_pretrain.training.epoch_state import EpochState
 from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
 
 VALIDATION = IMPRESSION_SPLITS[1]
-LOOKED_AT = 1 << 15  # impressions: a look takes a fraction of a second
+PROBED_IMPRESSIONS = 1 << 15  # a mid-epoch evaluation then takes a fraction of a second
 
 
 class ArmTrainingTask(TrainingTask):
@@ -49,9 +49,9 @@ class ArmTrainingTask(TrainingTask):
         self.batch_size = config.ranking.batch_size
         self.validation: pa.Table | None = None
         self._seed, self._dataset, self._parts, self._best_checkpoint = config.seed, dataset, parts, best_checkpoint
-        looks = config.ranking.evals_per_epoch
-        self._probe = Probe(dataset, VALIDATION, LOOKED_AT) if looks else None
-        self.looks = eval_steps(self.steps, -(-looks // parts.rounds.per_pass), "lower ranking.evals_per_epoch")
+        evals = config.ranking.evals_per_epoch
+        self._probe = Probe(dataset, VALIDATION, PROBED_IMPRESSIONS) if evals else None
+        self.eval_steps = eval_steps(self.steps, -(-evals // parts.rounds.per_pass), "lower ranking.evals_per_epoch")
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
@@ -68,7 +68,7 @@ class ArmTrainingTask(TrainingTask):
     def step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self._parts.step(batch)
 
-    def judge(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
+    def evaluate(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
         self.validation = predict(self._parts.student.ranker, self._dataset, VALIDATION)
         metrics = judge(self.validation, self._dataset)["metrics"]
         if self._best_checkpoint:
@@ -77,12 +77,12 @@ class ArmTrainingTask(TrainingTask):
         return EvalResult(record, {f"validation/{name}": value for name, value in metrics.items()
                                   if isinstance(value, float)})
 
-    def look(self, done: int, state: EpochState, last: EpochState) -> dict[str, Any]:
-        assert self._probe is not None  # no looks without it
+    def evaluate_mid_epoch(self, steps_done: int, state: EpochState, last_eval: EpochState) -> dict[str, Any]:
+        assert self._probe is not None  # no evaluations without it
         losses, auc = self._probe.losses(self._parts.student.ranker)
-        look = MidEpochEval.at(state, last, done=done, steps=self.steps * self._parts.rounds.per_pass,
-                       batch_size=self.batch_size)
-        return {**dataclasses.asdict(look), "log_loss": float(losses.mean()), "auc": auc}
+        passed = MidEpochEval.at(state, last_eval, steps_done=steps_done, batch_size=self.batch_size,
+                                 steps_per_pass=self.steps * self._parts.rounds.per_pass)
+        return {**dataclasses.asdict(passed), "log_loss": float(losses.mean()), "auc": auc}
 
     def is_done(self, records: Sequence[Mapping[str, Any]]) -> bool:
         return (bool(records) and self._best_checkpoint is not None
@@ -95,8 +95,8 @@ class ArmTrainingTask(TrainingTask):
             self.validation = None  # of another epoch, perhaps
         return self._parts.student
 
-    def note(self, record: Mapping[str, Any]) -> str:
+    def progress_text(self, record: Mapping[str, Any]) -> str:
         return f"validation log loss {record['validation']['log_loss']:.4f}"
 
-    def describe(self, batch: Mapping[str, Any]) -> str:
+    def describe_batch(self, batch: Mapping[str, Any]) -> str:
         return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch[USER_ROW], batch[ITEM_ROW])}"

@@ -16,11 +16,19 @@ from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.reporting.figures import figures
 from tfrs_pretrain.reporting.figures.embedding_map import categories
 from tfrs_pretrain.reporting.figures.styled import arm_colours, finished
-from tfrs_pretrain.reporting.findings import by_frequency, comparison, findings, headline, noise, one_epoch, stage_one
-from tfrs_pretrain.reporting.formats import FILTERS, duration, number, signed, size, words
-from tfrs_pretrain.reporting.method import method
 from tfrs_pretrain.reporting.tables import tables
-from tfrs_pretrain.reporting.timeline import timeline
+from tfrs_pretrain.reporting.text.findings import (
+    by_frequency,
+    comparison,
+    findings,
+    headline,
+    noise,
+    one_epoch,
+    stage_one,
+)
+from tfrs_pretrain.reporting.text.formats import FILTERS, duration, number, signed, size, words
+from tfrs_pretrain.reporting.text.method import method
+from tfrs_pretrain.reporting.text.timeline import timeline
 
 HTML, MARKDOWN = "report.html", "report.md"
 

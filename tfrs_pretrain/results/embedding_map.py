@@ -101,7 +101,7 @@ def _tables(first: Mapping[str, Run], arms: Mapping[str, Mapping[str, Any]],
     tables = []
     start = first[warm].embeddings if warm else None
     if start is not None:
-        tables.append(("Stage I", np.asarray(Embeddings.open(start).rows("item"))))
+        tables.append(("Stage I", np.asarray(Embeddings.open(start).matrix("item"))))
     for name in filter(None, (warm, scratch[0] if scratch else None)):
         path = first[name].ranker / "tables" / f"{_item_table(first[name].ranker)}.npy"
         if path.is_file():

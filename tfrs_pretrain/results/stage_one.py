@@ -59,7 +59,8 @@ def _pretraining(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Dotted key -> value of ``other``, where two JSON trees differ."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted({*one, *other}):
+        kinds_differ = one.get("kind") != other.get("kind")
+        for key in sorted(other if kinds_differ else {*one, *other}):
             yield from differences(one.get(key), other.get(key), f"{path}.{key}")
     elif one != other:
         yield path, other

@@ -55,7 +55,7 @@ class StageOneVectors:
         return np.concatenate([vectors, self._prior_column[rows, None]], axis=1)
 
     def _represented(self, table: str, rows: np.ndarray) -> np.ndarray:
-        found = np.asarray(self._embeddings.rows(table)[rows], np.float32)
+        found = np.asarray(self._embeddings.matrix(table)[rows], np.float32)
         if not self.normalized:
             return found
         squares = np.square(found).sum(axis=1, keepdims=True)

@@ -1,1 +1,1 @@
-"""What both stages train with: devices, seeds and the loop."""
+"""The training that both stages share: loop, trainer, checkpoints, schedules, devices and memory plans."""

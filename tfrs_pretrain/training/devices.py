@@ -1,4 +1,4 @@
-"""What the replicas of a run live on, and how much memory that has."""
+"""The devices of a run and their free memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """One memory and the replicas that share it.
+    """One memory, and the replicas that share it.
 
     Attributes:
-      name: for people.
-      free: bytes that the run can take.
-      replicas: copies of the tables that it must hold.
-      host: whether it is the memory of the CPU, where rows are drawn and artifacts written.
+      name: for display.
+      free: bytes that the run can use.
+      replicas: copies of the tables that it must store.
+      host: whether it is the CPU's memory, where tables are initialised and artifacts written.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Device:
 
 
 def local_devices(config: TrainingConfig) -> tuple[Device, ...]:
-    """Where this process would train, found without starting a strategy."""
+    """The devices on which this process would train, without starting a strategy."""
     gpus = tf.config.list_logical_devices("GPU") if config.logical_cpus == 1 else []
     if config.strategy == "one_device":
         gpus = gpus[:1]
@@ -44,7 +44,7 @@ def local_devices(config: TrainingConfig) -> tuple[Device, ...]:
 
 
 def available_ram() -> int:
-    """Bytes that this process can still take: the machine's, or what is left of its control group's limit."""
+    """Bytes that this process can still allocate: the machine's, or what its control group's limit leaves."""
     if not _MEMINFO.is_file():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""Devices and seeds."""
+"""Distribution strategies, multi-worker runs and seeds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tfrs_pretrain.errors import UserError
 
 
 def build_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
-    """The strategy that ``training.strategy`` names.
+    """Build the strategy that ``training.strategy`` names.
 
-    "auto" is TensorFlow's default strategy on one device, and "mirrored" where there are several GPUs or logical CPUs.
-    "multi_worker" must be built before TensorFlow runs anything; it waits for the other workers.
+    "auto" is TensorFlow's default strategy on one device, and "mirrored" on several GPUs or logical CPUs.
+    "multi_worker" must be built before TensorFlow executes any operation, and waits for the other workers.
 
     Raises:
-      UserError: TensorFlow already runs with another number of logical CPUs, or TF_CONFIG does not name the workers.
+      UserError: TensorFlow was initialised with another number of logical CPUs, or TF_CONFIG does not name the workers.
     """
     if config.strategy == "multi_worker":
         _check_cluster(os.environ.get("TF_CONFIG", ""))
@@ -37,14 +37,14 @@ def build_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the files of the run; of several workers only the first does."""
+    """Whether this process writes the run's files; of several workers only the first does."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_type or (resolver.task_type, resolver.task_id) in (
         ("chief", 0), ("worker", 0))
 
 
 def total_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
-    """Sum of each worker's value; every worker must call it at the same moment."""
+    """The sum of a value over all workers; every worker must call it at the same point of the program."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return value
     local_replicas = len(strategy.extended.worker_devices)
@@ -53,8 +53,8 @@ def total_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
 
 
 @contextlib.contextmanager
-def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Says in one line that another worker ended, where TensorFlow only tells of a broken connection.
+def report_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Replace TensorFlow's connection errors by one line that says that another worker ended.
 
     Raises:
       UserError: the body failed because another worker ended.
@@ -65,12 +65,12 @@ def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
             tf.errors.DeadlineExceededError) as error:
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise
-        raise UserError("another worker ended: start the same command again on every worker; it continues from the "
+        raise UserError("another worker ended: run the same command again on every worker; it resumes from the "
                         f"last checkpoint ({error.message.splitlines()[0]})") from error
 
 
 def set_seeds(seed: int, *, deterministic: bool) -> None:
-    """Seeds Python, numpy, TensorFlow and Keras; with ``deterministic``, TensorFlow uses only reproducible kernels."""
+    """Seed Python, numpy, TensorFlow and Keras; with ``deterministic``, TensorFlow uses reproducible kernels only."""
     keras.utils.set_random_seed(seed)
     tf.keras.utils.set_random_seed(seed)
     if deterministic:
@@ -79,7 +79,7 @@ def set_seeds(seed: int, *, deterministic: bool) -> None:
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
-    # A process can hold only one: collectives of a second MirroredStrategy collide with those of the first.
+    # One per process: the collectives of a second MirroredStrategy collide with those of the first.
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -92,10 +92,10 @@ def _check_cluster(text: str) -> None:
     try:
         cluster = json.loads(text)
         workers, task = cluster["cluster"]["worker"], cluster["task"]
-        fits = task["type"] == "worker" and 0 <= task["index"] < len(workers)
+        is_valid = task["type"] == "worker" and 0 <= task["index"] < len(workers)
     except (ValueError, KeyError, TypeError):
-        fits = False
-    if not fits:
+        is_valid = False
+    if not is_valid:
         example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
         raise UserError(f"training.strategy is multi_worker, but the environment variable TF_CONFIG is {text!r}: set "
                         f"it on each worker, such as {example}")
@@ -108,5 +108,5 @@ def _split_cpu(count: int) -> None:
     try:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
     except RuntimeError as error:
-        raise UserError(f"training.logical_cpus is {count}, but TensorFlow already runs with "
+        raise UserError(f"training.logical_cpus is {count}, but TensorFlow was initialised with "
                         f"{len(tf.config.list_logical_devices('CPU'))}: start a new process") from error

@@ -1,4 +1,4 @@
-"""Scalars for TensorBoard, which need not be installed to write them (``tf.summary.scalar`` would ask for it)."""
+"""TensorBoard scalars, written without the tensorboard package (``tf.summary.scalar`` requires it)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ _METADATA = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class="DATA_CLASS_SCALAR")
 
 
-class Scalars:
-    """Writes scalars by the run's step into an event file, or nowhere.
+class ScalarWriter:
+    """Writes scalars by step into an event file.
 
-    A run that is continued adds a file to the folder; TensorBoard shows them as one curve.
+    A resumed run adds a file to the folder; TensorBoard shows all files of a folder as one curve.
 
     Args:
-      folder: where to, or None.
+      folder: where to write; None writes nothing.
     """
 
     def __init__(self, folder: Path | None):
         self._writer = tf.summary.create_file_writer(str(folder)) if folder else tf.summary.create_noop_writer()
 
-    def write(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Adds one point to each curve; None adds none. The points are on disk when this returns."""
+    def write(self, step: int, scalars: Mapping[str, float | None]) -> None:
+        """Add one point to each curve, none for None, and flush to disk.
+
+        Args:
+          step: steps of the whole run so far.
+          scalars: curve name -> value.
+        """
         with self._writer.as_default(step=step):
-            for name, value in values.items():
+            for name, value in scalars.items():
                 if value is not None:
                     tf.summary.write(name, tf.constant(value, tf.float32), metadata=_METADATA)
         self._writer.flush()

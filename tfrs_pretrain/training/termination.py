@@ -1,4 +1,4 @@
-"""SIGTERM as a wish to stop at the next good moment instead of an end in the middle."""
+"""Turn SIGTERM into a graceful stop at the next safe point."""
 
 from __future__ import annotations
 
@@ -8,32 +8,38 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-EXIT_CODE = 128 + signal.SIGTERM  # 143, what a shell reports for a process that SIGTERM ended
+EXIT_CODE = 128 + signal.SIGTERM  # 143, the code that a shell reports for a process ended by SIGTERM
 
 
 class Termination:
-    """Whether SIGTERM came."""
+    """Whether SIGTERM was received.
+
+    Attributes:
+      requested: becomes true at the first SIGTERM.
+    """
 
     def __init__(self) -> None:
         self.requested = False
 
 
 @contextlib.contextmanager
-def noticing_sigterm() -> Iterator[Termination]:
-    """While the body runs, the first SIGTERM only sets ``requested``; a second one ends the process at once.
+def graceful_sigterm() -> Iterator[Termination]:
+    """While the body runs, the first SIGTERM only sets ``requested``; the second one has its usual effect.
 
-    Only the main thread can handle signals: elsewhere SIGTERM keeps its usual effect.
+    The body must check ``requested`` at its safe points (a checkpoint, for example) and then leave with
+    ``SystemExit(EXIT_CODE)``. Only the main thread can handle signals: in another thread SIGTERM keeps its usual effect
+    and ``requested`` stays false.
     """
     termination = Termination()
     if threading.current_thread() is not threading.main_thread():
         yield termination
         return
 
-    def notice(number: int, frame: FrameType | None) -> None:
+    def request(number: int, frame: FrameType | None) -> None:
         termination.requested = True
         signal.signal(signal.SIGTERM, previous)
 
-    previous = signal.signal(signal.SIGTERM, notice)
+    previous = signal.signal(signal.SIGTERM, request)
     try:
         yield termination
     finally:

@@ -1,4 +1,4 @@
-"""What a stage brings to the loop that both share."""
+"""The interface between a stage and the trainer."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrs_pretrain.training.loop import EpochState
+from tfrs_pretrain.training.epoch_state import EpochState
 
 
 @dataclasses.dataclass(frozen=True)
 class EvalResult:
-    """What was found after an epoch.
+    """Result of an evaluation between epochs.
 
     Attributes:
-      record: JSON values, kept in the manifest's ``epochs``.
-      curves: name -> value, for TensorBoard; None adds no point.
+      record: JSON values, stored in the manifest's ``epochs``.
+      scalars: name -> value for TensorBoard; None writes no point.
     """
 
     record: dict[str, Any]
-    curves: Mapping[str, float | None]
+    scalars: Mapping[str, float | None]
 
 
 class TrainingTask(abc.ABC):
-    """Batches and a step that learns from them; ``Epochs`` trains it, checkpoints it and continues it.
+    """Batches, a training step and an evaluation; ``Trainer`` runs, checkpoints and resumes them.
 
-    Epochs count from 1. Whatever ``step``, ``begin_epoch`` and ``judge`` change must be in ``variables``, and what they
-    do may depend on nothing else that changes: a run that is continued must repeat them.
+    Epochs count from 1. ``variables`` must contain everything that ``step``, ``begin_epoch`` and ``evaluate`` change,
+    and these methods must depend on no other mutable state: a resumed run repeats them.
 
     Attributes:
-      name: of its curves, a relative path.
-      title: of its progress bar.
-      unit: plural of what a batch holds.
-      epochs: at most so many.
-      steps: in an epoch.
+      name: relative path of the task's TensorBoard folder.
+      title: title of the progress bar.
+      unit: plural of the training example, such as "pairs".
+      epochs: maximum number of epochs.
+      steps: steps per epoch.
       batch_size: examples in a global batch.
-      looks: steps of each epoch after which ``look`` is called.
+      eval_steps: steps of each epoch after which ``evaluate_mid_epoch`` is called.
     """
 
     name: str
@@ -47,58 +47,58 @@ class TrainingTask(abc.ABC):
     epochs: int
     steps: int
     batch_size: int
-    looks: tuple[int, ...] = ()
+    eval_steps: tuple[int, ...] = ()
 
     @property
     @abc.abstractmethod
     def variables(self) -> Sequence[tf.Variable]:
-        """All that training changes, in an order that the same code repeats."""
+        """All variables that training changes, always in the same order."""
 
     @abc.abstractmethod
     def batches(self, epoch: int, start: int) -> tf.data.Dataset:
-        """Global batches of an epoch without the first ``start``, the same in every call."""
+        """Global batches of an epoch without the first ``start``; every call returns the same batches."""
 
     @abc.abstractmethod
     def step(self, batch: Any) -> dict[str, tf.Tensor]:
-        """Learns from a replica's part of a batch; scalars, among them "loss"."""
+        """Train on a replica's part of a batch and return scalars, among them "loss"."""
 
     @abc.abstractmethod
-    def judge(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
-        """Findings after an epoch, of whose steps ``means`` are the mean scalars."""
+    def evaluate(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
+        """Evaluate the model after an epoch; ``means`` are the mean scalars of its steps."""
 
     @abc.abstractmethod
-    def note(self, record: Mapping[str, Any]) -> str:
-        """The finding that people watch, in a few words."""
+    def progress_text(self, record: Mapping[str, Any]) -> str:
+        """The main metric of an epoch's record, as short text for the progress bar."""
 
     @abc.abstractmethod
-    def describe(self, batch: Any) -> str:
-        """The first ids of a batch (numpy values), for an error."""
+    def describe_batch(self, batch: Any) -> str:
+        """The first ids of a batch of numpy values, for error messages."""
 
-    def judge_start(self) -> EvalResult | None:
-        """Findings before the first epoch; None where nothing is judged then."""
+    def evaluate_start(self) -> EvalResult | None:
+        """Evaluate the initial model; None where the stage does not."""
         return None
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called before the first step of an epoch."""
+        """Prepare an epoch; called before its first step, and not again when a run resumes within the epoch."""
         del epoch
 
-    def look(self, done: int, state: EpochState, last: EpochState) -> dict[str, Any]:
-        """Findings within an epoch, as JSON values.
+    def evaluate_mid_epoch(self, steps_done: int, state: EpochState, last_eval: EpochState) -> dict[str, Any]:
+        """Evaluate the model within an epoch and return JSON values.
 
         Args:
-          done: steps of the whole run.
-          state: of the epoch.
-          last: the same at the look before; that of no steps at the first look of an epoch.
+          steps_done: steps of the whole run so far.
+          state: position in the epoch.
+          last_eval: position at the previous evaluation in this epoch; the start of the epoch before the first.
         """
-        del done, state, last
+        del steps_done, state, last_eval
         return {}
 
     def is_done(self, records: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether to stop before all ``epochs``, judged by the records so far."""
+        """Whether to stop before the maximum number of epochs, given the epochs' records so far."""
         del records
         return False
 
-    def curves(self, done: int) -> Mapping[str, float]:
-        """Further points for TensorBoard when ``done`` steps of the run are done, such as the learning rate."""
-        del done
+    def step_scalars(self, steps_done: int) -> Mapping[str, float]:
+        """Further scalars for TensorBoard after ``steps_done`` steps of the run, such as the learning rate."""
+        del steps_done
         return {}

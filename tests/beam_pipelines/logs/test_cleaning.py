@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines.jobs.job import Log
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.accounting import Account, SumAccounts
 from beam_pipelines.logs.cleaning import clean as clean_all
 from beam_pipelines.logs.text_values import parse
-from beam_pipelines.sources.base import Malformed, RawBatch
+from beam_pipelines.sources.base import MalformedRow, RawBatch
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.schema import Feature, IdSpace, Schema
 
@@ -29,9 +29,9 @@ def _schema(user: str = "int64", item: str = "string") -> Schema:
                   label="y", features=(SURFACE, PRICE))
 
 
-IMPRESSIONS = Log("impressions", "impressions", _schema(),
+IMPRESSIONS = LogSpec("impressions", "impressions", _schema(),
                   {"train": Window(start=3, end=5), "test": Window(start=5, end=7)}, labels={"label": "y"},
-                  context=(SURFACE, PRICE))
+                  context_features=(SURFACE, PRICE))
 OUTSIDE = "outside every window"
 GOOD = {"u": 1, "i": "a", "t": 10, "w": 3, "y": 1, "surface": "home", "raw_price": 2.5}
 
@@ -41,11 +41,11 @@ def _batch(*changes: dict, **types: pa.DataType) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({name: pa.array([row[name] for row in rows], types.get(name)) for name in GOOD})
 
 
-def _raw(rows: pa.RecordBatch, *malformed: Malformed) -> RawBatch:
+def _raw(rows: pa.RecordBatch, *malformed: MalformedRow) -> RawBatch:
     return RawBatch("log.csv", np.arange(rows.num_rows) + 2, rows, malformed)
 
 
-def clean(batch: pa.RecordBatch, log: Log):
+def clean(batch: pa.RecordBatch, log: LogSpec):
     cleaned = clean_all(_raw(batch), log)
     return cleaned.parts, cleaned.account
 
@@ -105,7 +105,7 @@ def test_numbers_that_are_not_finite_are_missing():
 ])
 def test_windows_of_dates_are_compared_in_utc(value, kind):
     day = Window(start=datetime.date(2024, 3, 2), end=datetime.date(2024, 3, 3))
-    log = Log("engagements", "engagements", _schema(), {"pretrain": day})
+    log = LogSpec("engagements", "engagements", _schema(), {"pretrain": day})
     parts, account = clean(_batch({"w": value, "t": value}, w=kind, t=kind), log)
     assert account.kept == {"pretrain": 1}
     assert 1709337600_000000 <= parts["pretrain"]["@time"][0].as_py() < 1709424000_000000
@@ -128,7 +128,7 @@ def test_accounts_add_up_in_any_order():
 
 def test_rejected_rows_say_why_where_and_what():
     batch = _batch({}, {"u": None, "i": "é"}, {"y": 7}, u=pa.int64())
-    rejected = clean_all(_raw(batch, Malformed(9, "wrong number of fields", "1,2")), IMPRESSIONS).rejected
+    rejected = clean_all(_raw(batch, MalformedRow(9, "wrong number of fields", "1,2")), IMPRESSIONS).rejected
     assert rejected.to_pylist() == [
         {"reason": "missing user id", "file": "log.csv", "position": 3, "values":
             '{"u": null, "i": "é", "t": 10, "w": 3, "y": 1, "surface": "home", "raw_price": 2.5}'},

@@ -7,7 +7,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_pipelines.logs import dead_letter
-from beam_pipelines.logs.cleaning import rejected_rows
+from beam_pipelines.logs.cleaning import rejected_batch
 from beam_pipelines.logs.dead_letter import WriteDeadLetter
 
 
@@ -18,8 +18,8 @@ def _write(tmp_path, batches, expected_files) -> None:
 
 
 def test_few_rows_are_one_file_in_order_of_their_places(tmp_path):
-    batches = [rejected_rows(["late", "bad"], ["b", "a"], [3, 9], ["{}", "[]"]),
-               rejected_rows(["bad", "bad"], "a", [2, -1], ["x", "y"])]
+    batches = [rejected_batch(["late", "bad"], ["b", "a"], [3, 9], ["{}", "[]"]),
+               rejected_batch(["bad", "bad"], "a", [2, -1], ["x", "y"])]
     _write(tmp_path, batches, 1)
     assert pq.read_table(tmp_path / "rejected").to_pylist() == [
         {"reason": "bad", "file": "a", "position": 2, "values": "x"},
@@ -35,7 +35,7 @@ def test_no_row_no_file(tmp_path):
 
 def test_many_rows_are_spread_over_files(tmp_path, monkeypatch):
     monkeypatch.setattr(dead_letter, "ROWS_PER_FILE", 100)
-    rows = [rejected_rows(["bad"] * 250, "a", list(range(start, start + 250)), ["v"] * 250) for start in (0, 250)]
+    rows = [rejected_batch(["bad"] * 250, "a", list(range(start, start + 250)), ["v"] * 250) for start in (0, 250)]
     _write(tmp_path, rows, 5)
     sizes = [pq.read_metadata(path).num_rows for path in sorted((tmp_path / "rejected").iterdir())]
     assert sum(sizes) == 500

@@ -13,7 +13,7 @@ import pytest
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.logs.keys import event_hash
-from beam_pipelines.logs.lists import hash_lists, list_column, mapped
+from beam_pipelines.logs.lists import hash_lists, list_column, replace_list_values
 from beam_pipelines.logs.text_values import parse
 from beam_pipelines.validate_examples import validate
 from tfrs_pretrain.config import Config
@@ -36,7 +36,7 @@ def test_lists_lose_missing_values_and_what_is_beyond_the_limit():
 
 
 def test_mapping_keeps_lengths():
-    assert mapped(pa.array([[1, 2], [], [3]]), np.array([7, 8, 9])).to_pylist() == [[7, 8], [], [9]]
+    assert replace_list_values(pa.array([[1, 2], [], [3]]), np.array([7, 8, 9])).to_pylist() == [[7, 8], [], [9]]
 
 
 def test_hashes_tell_lists_apart_by_values_order_and_length():

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tfrs_pretrain  # noqa: F401
-from beam_pipelines.records.example import encode_examples
-from beam_pipelines.records.tfrecord import frame, write_tfrecord
+from beam_pipelines.records.example_encoder import encode_examples
+from beam_pipelines.records.tfrecord_writer import frame, write_tfrecord
 
 import tensorflow as tf  # isort: skip
 

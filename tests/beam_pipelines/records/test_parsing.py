@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tfrs_pretrain  # noqa: F401
-from beam_pipelines.records.example import Records
-from beam_pipelines.records.parsing import MalformedExampleError, parse_examples
-from beam_pipelines.records.tfrecord_reading import DamagedFileError, read_tfrecord
+from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.example_parser import MalformedExampleError, parse_examples
+from beam_pipelines.records.tfrecord_reader import DamagedFileError, read_tfrecord
 
 import tensorflow as tf  # isort: skip
 
@@ -24,9 +24,9 @@ ROWS = st.lists(st.dictionaries(st.text(max_size=12), st.sampled_from(sorted(VAL
     lambda kind: st.tuples(st.just(kind), VALUES[kind])), max_size=4), min_size=1, max_size=6)
 
 
-def _records(contents: list[bytes]) -> Records:
+def _records(contents: list[bytes]) -> RecordBuffer:
     offsets = np.cumsum([0, *map(len, contents)])
-    return Records(np.frombuffer(b"".join(contents), np.uint8), offsets)
+    return RecordBuffer(np.frombuffer(b"".join(contents), np.uint8), offsets)
 
 
 def _example(row: dict) -> bytes:
@@ -39,7 +39,7 @@ def _example(row: dict) -> bytes:
     return example.SerializeToString()
 
 
-def _rows(records: Records) -> list[dict]:
+def _rows(records: RecordBuffer) -> list[dict]:
     """Parsed columns turned back into rows."""
     rows: list[dict] = [{} for _ in range(len(records))]
     for name, parts in parse_examples(records).items():
@@ -67,7 +67,7 @@ def test_damaged_bytes_never_do_worse_than_raise_or_give_other_values(rows, data
     content = bytearray(b"".join(contents := [_example(row) for row in rows]))
     if content:
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    records = Records(np.frombuffer(bytes(content), np.uint8), np.cumsum([0, *map(len, contents)]))
+    records = RecordBuffer(np.frombuffer(bytes(content), np.uint8), np.cumsum([0, *map(len, contents)]))
     with contextlib.suppress(MalformedExampleError):
         parse_examples(records)
 

@@ -11,10 +11,10 @@ from apache_beam.testing.util import assert_that, equal_to
 
 import tfrs_pretrain  # noqa: F401
 from beam_pipelines.build_dataset import build
-from beam_pipelines.records.example import Records
-from beam_pipelines.records.order import HASH, SmallestHashes
+from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import CountShards
-from beam_pipelines.records.tfrecord import write_tfrecord
+from beam_pipelines.records.tfrecord_writer import write_tfrecord
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
@@ -26,7 +26,7 @@ import tensorflow as tf  # isort: skip
 
 def _hundred_bytes_each(rows: pa.Table):
     """84 bytes and the 16 that frame a record."""
-    yield Records(np.zeros(84 * rows.num_rows, np.uint8), np.arange(rows.num_rows + 1) * 84)
+    yield RecordBuffer(np.zeros(84 * rows.num_rows, np.uint8), np.arange(rows.num_rows + 1) * 84)
 
 
 @pytest.mark.parametrize(("shard_bytes", "train"), [(1000, 3), (2500, 1), (2499, 2), (100, 25), (10**9, 1)])

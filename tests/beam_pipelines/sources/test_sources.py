@@ -14,7 +14,7 @@ import pytest
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.sources import open_source
-from beam_pipelines.sources.base import Malformed
+from beam_pipelines.sources.base import MalformedRow
 from tfrs_pretrain.config import Config, Source, Sources
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
@@ -83,7 +83,7 @@ def test_json_lines(tmp_path):
     assert rows == [{"id": "1", "name": "é", "x": '[1, {"y": 2}]', "ok": "true"},
                     {"id": None, "name": None, "x": "2.5", "ok": None}]
     assert positions == [1, 3]
-    assert malformed == [Malformed(4, "not a JSON object", "{bad"), Malformed(5, "not a JSON object", "[1]")]
+    assert malformed == [MalformedRow(4, "not a JSON object", "{bad"), MalformedRow(5, "not a JSON object", "[1]")]
 
 
 def _avro(path, rows):

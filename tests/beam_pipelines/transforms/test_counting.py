@@ -15,7 +15,7 @@ COLUMNS = [("a", pa.array(["x", "y", "x"])), ("b", pa.array([7])), ("a", pa.arra
 
 @pytest.mark.parametrize("pending", [0, 3, 1 << 20])
 def test_counts_do_not_depend_on_what_a_worker_holds_back(pending, monkeypatch):
-    monkeypatch.setattr(counting, "PENDING", pending)
+    monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", pending)
     with beam.Pipeline(options=pipeline_options([])) as pipeline:
         counts = (pipeline | beam.Create(COLUMNS, reshuffle=False) | CountValues()
                   | beam.MapTuple(lambda name, table: (name, table.to_pydict())))
@@ -25,7 +25,7 @@ def test_counts_do_not_depend_on_what_a_worker_holds_back(pending, monkeypatch):
 
 
 def test_little_is_held_back(monkeypatch):
-    monkeypatch.setattr(counting, "PENDING", 3)
+    monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", 3)
     bundle = counting._CountBundle()
     bundle.start_bundle()
     assert [len(list(bundle.process(column))) > 0 for column in COLUMNS] == [False, False, True, False, False]

@@ -14,16 +14,17 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_pipelines.jobs.job import Job, Log
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.cleaning import ACCOUNTS, CleanLog
 from beam_pipelines.logs.keys import keys
 from beam_pipelines.records.files import WriteJson, read_json
-from beam_pipelines.records.order import HASH, SmallestHashes
-from beam_pipelines.records.shards import WriteShards, splits_summary
+from beam_pipelines.records.row_order import HASH, SmallestHashes
+from beam_pipelines.records.shards import WriteShards, summarize_splits
 from beam_pipelines.sources import RawBatch, open_source
+from beam_pipelines.transforms.candidate_counts import CountCandidates
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.moments import ExactMoments
-from beam_pipelines.transforms.sampling import CandidateCounts
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from tfrs_pretrain.config import Config, DatasetConfig, Window
 from tfrs_pretrain.experiments.logs.planted import planted_config
@@ -53,7 +54,7 @@ def test_read_table_bounds_batches_and_reads_all_files(pipeline, tmp_path, patte
 
 def test_clean_log_outputs_batches_and_accounts(pipeline):
     schema = Schema(user=IdSpace(column="u"), item=IdSpace(column="i"), time="t", window="t", label="y")
-    log = Log("engagements", "engagements", schema, {"pretrain": Window(start=0, end=10)})
+    log = LogSpec("engagements", "engagements", schema, {"pretrain": Window(start=0, end=10)})
     batch = pa.RecordBatch.from_pydict({"u": [1, 2, -3], "i": [5, 6, 7], "t": [0, 10, 5]})
     with pipeline:
         cleaned = pipeline | beam.Create([RawBatch("f", np.arange(3), batch)]) | CleanLog(log)
@@ -90,7 +91,7 @@ def test_join_takes_features_by_id_and_null_where_the_id_is_unknown(pipeline, tm
 def test_candidate_counts(pipeline):
     with pipeline:
         counts = pipeline | beam.Create([np.array([5, 2, 5], np.int32), np.array([5, 9], np.int32)]) | (
-            beam.CombineGlobally(CandidateCounts()))
+            beam.CombineGlobally(CountCandidates()))
         assert_that(counts | beam.Map(lambda pair: [part.tolist() for part in pair]),
                     equal_to([[[2, 5, 9], [1, 3, 1]]]))
 
@@ -105,7 +106,7 @@ def test_shards_hold_sorted_rows_whatever_the_batches(pipeline, tmp_path):
             str(tmp_path), ("train", "heldout"), DatasetConfig(shards=2), encode=_refuse_unordered,
             measure=lambda rows: {"total": sum(rows["value"].to_pylist())})
         _ = files | beam.combiners.ToList() | WriteJson(str(tmp_path / "files.json"))
-    splits = splits_summary(read_json(str(tmp_path / "files.json")))
+    splits = summarize_splits(read_json(str(tmp_path / "files.json")))
     assert splits["train"]["examples"] == 4
     assert splits["train"]["measures"] == {"total": 11}
     assert [shard["examples"] for shard in splits["train"]["shards"]] == [3, 1]

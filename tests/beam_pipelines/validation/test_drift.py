@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from beam_pipelines.validation.drift import (
+from beam_pipelines.validation.drift_metrics import (
     Histogram,
-    category_stability,
-    float_stability,
+    categorical_psi,
     kolmogorov_smirnov,
+    numeric_psi,
     population_stability_index,
 )
-from beam_pipelines.validation.record_statistics import counted, float_bins
+from beam_pipelines.validation.record_statistics import bfloat16_bins, count_bins
 
 
 def _histogram(values, rest: int = 0) -> Histogram:
-    return Histogram(*counted(float_bins(np.asarray(values, np.float32))), rest)
+    return Histogram(*count_bins(bfloat16_bins(np.asarray(values, np.float32))), rest)
 
 
 def test_psi_of_two_groups():
@@ -31,7 +31,7 @@ def test_psi_of_two_groups():
 
 def test_bins_keep_the_order_of_floats():
     values = np.array([-np.float32(3e38), -5, -1e-30, -0.0, 0.0, 1e-30, 0.9, 1, 1.1, 3e38], np.float32)
-    bins = float_bins(values)
+    bins = bfloat16_bins(values)
     assert (np.diff(bins) >= 0).all()
     assert bins[3] == bins[4]
     assert len(set(bins.tolist())) == 9
@@ -50,14 +50,14 @@ def test_float_stability_groups_by_tenths_of_the_reference():
     group = np.full(10, 10)
     group[0], group[9] = 0, 20
     expected = population_stability_index(np.append(group, 0), np.append(np.full(10, 10), 0))
-    assert float_stability(_histogram(moved), _histogram(reference)) == pytest.approx(expected)
-    assert float_stability(_histogram(reference), _histogram(reference)) == 0
-    assert float_stability(_histogram(reference, rest=50), _histogram(reference)) > 0.5
-    assert float_stability(_histogram([], rest=5), _histogram([], rest=7)) < 0.01
+    assert numeric_psi(_histogram(moved), _histogram(reference)) == pytest.approx(expected)
+    assert numeric_psi(_histogram(reference), _histogram(reference)) == 0
+    assert numeric_psi(_histogram(reference, rest=50), _histogram(reference)) > 0.5
+    assert numeric_psi(_histogram([], rest=5), _histogram([], rest=7)) < 0.01
 
 
 def test_category_stability_follows_values():
-    assert category_stability({"a": 5, None: 3}, {None: 3, "a": 5}) == 0
-    assert category_stability({"a": 5, "new": 5}, {"a": 10}) > 0.2
+    assert categorical_psi({"a": 5, None: 3}, {None: 3, "a": 5}) == 0
+    assert categorical_psi({"a": 5, "new": 5}, {"a": 10}) > 0.2
     many = {str(number): 1 for number in range(1000)}
-    assert category_stability(many, many) == 0
+    assert categorical_psi(many, many) == 0

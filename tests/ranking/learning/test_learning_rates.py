@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfrs_pretrain.config import ArmConfig
-from tfrs_pretrain.embeddings.optimizers import Decayed, IntervalDecay, LazyAdam
+from tfrs_pretrain.embeddings.adam import LazyAdam
+from tfrs_pretrain.embeddings.regularization import IntervalDecay, L2Regularized
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.learning.learning_rates import make_rate, rate_at
@@ -45,7 +46,7 @@ def test_a_warm_up_that_takes_the_whole_run_is_refused(planted, config):
 
 
 @pytest.mark.parametrize(("arm", "rule"), [
-    ({}, LazyAdam()), ({"embedding_l2": 0.1}, Decayed(LazyAdam(), 0.1)),
+    ({}, LazyAdam()), ({"embedding_l2": 0.1}, L2Regularized(LazyAdam(), 0.1)),
     ({"interval_decay": 0.2}, IntervalDecay(LazyAdam(), 0.2))])
 def test_every_table_takes_the_arms_rule(arm, rule, planted, config):
     learner = build_learner(config.ranking, planted.dataset, ArmConfig(**arm), None, hidden=(4,), seed=1,

@@ -12,16 +12,16 @@ import grpc
 import pytest
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, Regress, RequestError, RestClient, Retries
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, Regress, RequestError, RestClient, RetryPolicy
 from tfrs_pretrain.serving.client.errors import HTTP_STATUS
-from tfrs_pretrain.serving.protocol.schema import (
+from tfrs_pretrain.serving.protocol.messages import (
     PredictionServiceServicer,
     PredictResponse,
     add_PredictionServiceServicer_to_server,
 )
-from tfrs_pretrain.serving.protocol.tensors import to_proto
+from tfrs_pretrain.serving.protocol.tensor_protos import to_proto
 
-QUICK = Retries(attempts=3, pause=0.01)
+QUICK = RetryPolicy(attempts=3, pause=0.01)
 REQUEST = Predict({"x": [1]})
 ANY = Model("m")
 
@@ -118,7 +118,7 @@ def test_one_deadline_for_all_attempts(over):
             client.predict(REQUEST)
         assert caught.value.code == "DEADLINE_EXCEEDED"
         assert time.monotonic() - start < 0.8
-    patient = Retries(attempts=1000, pause=0.05, longest=0.05)
+    patient = RetryPolicy(attempts=1000, pause=0.05, longest=0.05)
     with over(["UNAVAILABLE"], retries=patient, timeout=0.4) as (client, server):
         start = time.monotonic()
         with pytest.raises(RequestError) as caught:
@@ -136,7 +136,7 @@ def test_each_attempt_gets_what_is_left_of_the_deadline():
         raise RequestError("UNAVAILABLE", "", "")
 
     with pytest.raises(RequestError):
-        Retries(attempts=3, pause=0.01).run(slow, timeout=5)
+        RetryPolicy(attempts=3, pause=0.01).run(slow, timeout=5)
     assert left[0] == pytest.approx(5, abs=0.05)
     assert all(later <= earlier - 0.1 for earlier, later in itertools.pairwise(left))
 
@@ -157,7 +157,7 @@ def test_pauses_grow_and_are_drawn(monkeypatch):
         raise RequestError("UNAVAILABLE", "", "")
 
     with pytest.raises(RequestError):
-        Retries(attempts=7, pause=0.1, longest=1).run(busy, timeout=100)
+        RetryPolicy(attempts=7, pause=0.1, longest=1).run(busy, timeout=100)
     for pause, most in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1, 1), strict=True):
         assert most / 2 <= pause <= most
     assert len({pause / most for pause, most in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1, 1), strict=True)}) > 1

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,32 +10,11 @@ from tfrs_pretrain.serving.exporting.export import export
 
 pytestmark = pytest.mark.slow
 NAME = "planted_ranker"
-# Exports, but stops for a line on standard input when it has chosen its number.
-EXPORTER = """
-import sys
-from pathlib import Path
-import tfrs_pretrain
-from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.serving import export as module
-
-chosen = module.next_version
-
-def waiting(folder):
-    version = chosen(folder)
-    print("chose", version, flush=True)
-    sys.stdin.readline()
-    return version
-
-module.next_version = waiting
-dataset, ranker, models = map(Path, sys.argv[1:4])
-opened = Dataset.open(dataset)
-print("exported", module.export(Config.model_validate(opened.info["config"]), opened, ranker, models)["version"])
-"""
+PROGRAM = Path(__file__).with_name("paused_export.py")
 
 
 def started(dataset, ranker, models):
-    return subprocess.Popen([sys.executable, "-c", EXPORTER, str(dataset.folder), str(ranker), str(models)],
+    return subprocess.Popen([sys.executable, str(PROGRAM), str(dataset.folder), str(ranker), str(models)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 

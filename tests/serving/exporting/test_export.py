@@ -14,11 +14,11 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.serving.exporting import export as module
-from tfrs_pretrain.serving.exporting.checks import check_answer, check_answers
 from tfrs_pretrain.serving.exporting.export import export, next_version
-from tfrs_pretrain.serving.exporting.requests import GoldenRequest
+from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_answers
+from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
+from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
 from tfrs_pretrain.serving.graph.inputs import RawInput
-from tfrs_pretrain.serving.protocol.messages import as_examples
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
 
 NAME = "planted_ranker"
@@ -259,7 +259,7 @@ def test_examples_hold_what_is_there_and_leave_out_what_is_missing():
               "tags": RawInput("string", 3)}
     raw = {"user_id": np.array([-1, 5]), "item_id": np.array(["\x00", "日本\x00"], object),
            "price": np.array([np.nan, -1], np.float32), "tags": np.array([["", ""], ["", "a"]], object)}
-    first, second = (tf.train.Example.FromString(one).features.feature for one in as_examples(raw, inputs))
+    first, second = (tf.train.Example.FromString(one).features.feature for one in serialize_examples(raw, inputs))
     assert sorted(first) == ["item_id", "user_id"]
     assert (list(first["user_id"].int64_list.value), list(first["item_id"].bytes_list.value)) == ([-1], [b"\x00"])
     assert list(second["item_id"].bytes_list.value) == ["日本\x00".encode()]

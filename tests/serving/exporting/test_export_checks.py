@@ -12,8 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.exporting.checks import check_operations
 from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.exporting.export_checks import check_operations
 from tfrs_pretrain.serving.exporting.memory import MemoryUse, check_budget, memory_growth
 
 

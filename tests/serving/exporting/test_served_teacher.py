@@ -10,7 +10,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.distillation.raw_values import values_of_rows
 from tfrs_pretrain.ranking.distillation.teachers import open_teacher
 from tfrs_pretrain.ranking.model.artifact import load_ranker
-from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
 from tfrs_pretrain.vocabulary import Vocabulary
 

@@ -6,19 +6,20 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.embeddings.artifact import save_embeddings
-from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.serving.exporting.export import export
 
 ARM = {"transfer": {"kind": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 3},
-       "distillation": {"teacher": {"hidden": [8]}}, "tables": {"item": {"kind": "warm_start", "fresh_dim": 2}}, "anchor": {"weight": 0.1}}
+       "distillation": {"teacher": {"hidden": [8]}}, "tables": {"item": {"kind": "warm_start", "fresh_dim": 2}},
+       "anchor": {"weight": 0.1}}
 
 
 @pytest.fixture(scope="module")
 def version(planted_config, tiny_dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("transferred")
     vocabularies = {name: tiny_dataset.vocabulary(name) for name in ("user", "item")}
-    rows = {name: normal_rows(vocabulary.size, 8, 1.0, seed=1) for name, vocabulary in vocabularies.items()}
+    rows = {name: normal_matrix(vocabulary.size, 8, 1.0, seed=1) for name, vocabulary in vocabularies.items()}
     save_embeddings(folder / "embeddings", rows, vocabularies,
                     {"window": planted_config.windows.pretrain.model_dump(mode="json")}, overwrite=False)
     tree = planted_config.resolved()

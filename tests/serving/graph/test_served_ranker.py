@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.graph.inputs import raw_inputs
-from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
 
 BATCH = 6

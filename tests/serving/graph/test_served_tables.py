@@ -9,7 +9,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.exporting.quantization import quantization_cost, quantized
-from tfrs_pretrain.serving.graph.tables import ServedTable, as_served
+from tfrs_pretrain.serving.graph.served_tables import ServedTable, quantize_dequantize
 
 ROWS = np.array([[1.0, -0.5, 0.25], [0, 0, 0], [1e-30, 3e38, -3e38], [0.1, 0.2, -0.3]], np.float32)
 
@@ -26,7 +26,7 @@ def test_rows_come_back_as_wide_as_their_type_allows(dtype, expected, size):
     found = table.gather(tf.constant([[3, 0], [1, 2]])).numpy()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected[[[3, 0], [1, 2]]], rtol=1e-6)
-    np.testing.assert_array_equal(found, as_served(ROWS, dtype)[[[3, 0], [1, 2]]])
+    np.testing.assert_array_equal(found, quantize_dequantize(ROWS, dtype)[[[3, 0], [1, 2]]])
     assert table.described() == {"rows": 4, "dim": 3, "dtype": dtype, "bytes": size}
 
 

@@ -10,7 +10,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry, move_label, roll_back
-from tfrs_pretrain.serving.labels.promotion import Labelled
+from tfrs_pretrain.serving.labels.promotion import LabelMove
 
 TEXT = """# Who serves what.  {brace in a comment
 model_config_list {
@@ -129,7 +129,7 @@ def test_a_policy_of_all_versions_stays(config):
     (lambda path: move_label(path, "ranker", "stable", 4), r"version 4 of model 'ranker' is not in "),
     (lambda path: roll_back(path, "ranker", "stable"), r"label 'stable' of model 'ranker' has no version to go back"),
     (lambda path: roll_back(path, "ranker", "absent"), r"label 'absent' of model 'ranker' has no version"),
-    (lambda path: Labelled.of(path.parent / "ranker", path, "stable"), "has no manifest.json|does not exist"),
+    (lambda path: LabelMove.of(path.parent / "ranker", path, "stable"), "has no manifest.json|does not exist"),
 ])
 def test_what_is_refused_leaves_the_file(config, change, message):
     with pytest.raises(UserError, match=message):
@@ -152,8 +152,8 @@ def test_only_a_version_that_the_server_finds_gets_a_label(config, tmp_path):
     (elsewhere / "assets.extra").mkdir(parents=True)
     write_manifest(elsewhere / "assets.extra", "saved_model", {"name": "ranker", "version": 2})
     with pytest.raises(UserError, match=r"is not where .* has model 'ranker', .*: export it there"):
-        Labelled.of(elsewhere, config, "stable")
-    assert "label stable of ranker names version 2 (from version 1)" in Labelled.of(
+        LabelMove.of(elsewhere, config, "stable")
+    assert "label stable of ranker names version 2 (from version 1)" in LabelMove.of(
         tmp_path / "ranker" / "2", config, "stable").move()
     assert parsed(config)[0]["stable"] == 2
 

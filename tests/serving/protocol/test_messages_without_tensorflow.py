@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client.examples import to_example
-from tfrs_pretrain.serving.protocol.records import read_logs
-from tfrs_pretrain.serving.protocol.schema import TensorProto
-from tfrs_pretrain.serving.protocol.tensors import from_proto, to_proto
+from tfrs_pretrain.serving.client.tf_examples import to_example
+from tfrs_pretrain.serving.protocol.messages import TensorProto
+from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
+from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
 
 SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 
@@ -85,12 +85,12 @@ def test_records_are_read_as_tensorflow_wrote_them(tmp_path):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for log in logs:
             writer.write(log.SerializeToString())
-    assert list(read_logs(path)) == logs
+    assert list(read_prediction_logs(path)) == logs
     whole = path.read_bytes()
     for broken in (whole[:-1], whole[:-6] + b"\0" + whole[-5:], whole[:5]):
         path.write_bytes(broken)
         with pytest.raises(UserError, match="is damaged at byte"):
-            list(read_logs(path))
+            list(read_prediction_logs(path))
 
 
 def test_a_client_does_not_load_tensorflow_and_tensorflow_loads_after_it():
@@ -99,7 +99,7 @@ def test_a_client_does_not_load_tensorflow_and_tensorflow_loads_after_it():
             "assert not {name for name in sys.modules if name.startswith('tensorflow.python')}\n"
             "assert 'tensorflow' not in sys.modules\n"
             "import tensorflow as tf\n"
-            "from tfrs_pretrain.serving.protocol.tensors import to_proto\n"
+            "from tfrs_pretrain.serving.protocol.tensor_protos import to_proto\n"
             "assert tf.make_ndarray(to_proto(__import__('numpy').array([1, 2]))).tolist() == [1, 2]\n"
             "assert tf.io.parse_tensor and tf.train.Example\n")
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)

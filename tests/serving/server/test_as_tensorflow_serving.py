@@ -14,7 +14,7 @@ from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from tfrs_pretrain.serving.client import Classify, GrpcClient, Model, Regress
-from tfrs_pretrain.serving.client.examples import to_example
+from tfrs_pretrain.serving.client.tf_examples import to_example
 
 URL = f"v1/models/{NAME}"
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from live_servers import BINARY, NAME, answering, copied, live_server, wait_for
 
-from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, Retries
-from tfrs_pretrain.serving.protocol.schema import PredictRequest
-from tfrs_pretrain.serving.protocol.tensors import to_proto
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, RetryPolicy
+from tfrs_pretrain.serving.protocol.messages import PredictRequest
+from tfrs_pretrain.serving.protocol.tensor_protos import to_proto
 
 REFUSALS = {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"}
 SIGNATURES = ["serving_default", "rank", "predict_examples", "classify", "user_embedding", "item_embedding", "",
@@ -69,7 +69,7 @@ def test_random_tensors(live, bystander, signature, tensors):
     message.model_spec.name, message.model_spec.signature_name = NAME, signature
     for name, values in tensors.items():
         message.inputs[name].CopyFrom(to_proto(values))
-    with GrpcClient(live.grpc, Model(NAME), retries=Retries(1)) as client:
+    with GrpcClient(live.grpc, Model(NAME), retries=RetryPolicy(1)) as client:
         refused(lambda: client._ask(client._prediction.Predict, message))
 
 
@@ -77,7 +77,7 @@ def test_random_tensors(live, bystander, signature, tensors):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_as_examples(live, bystander, examples):
     values = np.array([*examples, None], object)[:-1]
-    with GrpcClient(live.grpc, Model(NAME), retries=Retries(1)) as client:
+    with GrpcClient(live.grpc, Model(NAME), retries=RetryPolicy(1)) as client:
         for signature in ("predict_examples", "classify"):
             refused(lambda: client.predict(Predict({"inputs": values}, signature)))  # noqa: B023
 
@@ -133,7 +133,7 @@ def test_deep_nesting(live, bystander):
     deep = b'{"instances": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     assert post(live, deep)[0] == 400
     assert post(live, b'{"instances": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}")[0] == 400
-    with GrpcClient(live.grpc, Model(NAME), retries=Retries(1)) as client:
+    with GrpcClient(live.grpc, Model(NAME), retries=RetryPolicy(1)) as client:
         refused(lambda: client.predict(Predict({"inputs": np.array([nested(5000)], object)}, "predict_examples")))
 
 
@@ -167,7 +167,7 @@ def test_huge_batches_are_refused(live, bystander):
 
 @pytest.mark.skipif(bool(BINARY), reason="the bounds are the development server's")
 def test_messages_that_are_too_large(live, bystander):
-    with GrpcClient(live.grpc, Model(NAME), retries=Retries(1)) as client, pytest.raises(RequestError) as caught:
+    with GrpcClient(live.grpc, Model(NAME), retries=RetryPolicy(1)) as client, pytest.raises(RequestError) as caught:
         client.predict(Predict({"inputs": np.array([b"x" * (65 << 20)], object)}, "predict_examples"))
     assert caught.value.code == "RESOURCE_EXHAUSTED"
     for length in ("99999999999999", "-1", "x", ""):
@@ -207,7 +207,7 @@ def test_hot_reloads_lose_no_request(two_versions, tmp_path):
         def ask(_):
             """The versions that answered: those of the client's part of the requests, and until enough reloads."""
             seen, end = [], time.monotonic() + 120
-            with GrpcClient(running.grpc, Model(NAME, label="stable"), timeout=30, retries=Retries(1)) as client:
+            with GrpcClient(running.grpc, Model(NAME, label="stable"), timeout=30, retries=RetryPolicy(1)) as client:
                 while (len(seen) < 1000 // 16 + 1 or len(reloads) < 4) and time.monotonic() < end:
                     found = client.predict(Predict(columns))["score"]
                     seen += [version for version, scores in expected.items()

@@ -8,17 +8,17 @@ from live_servers import BINARY, NAME, copied, live_server, models_config
 from rich.console import Console
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.verification.load import Load
-from tfrs_pretrain.serving.verification.run import Server, verify
-from tfrs_pretrain.serving.verification.table import show
+from tfrs_pretrain.serving.verification.load_generator import LoadSpec
+from tfrs_pretrain.serving.verification.result_table import show
+from tfrs_pretrain.serving.verification.run import ServerAddress, verify
 
 SIGNATURES = {"serving_default", "rank", "predict_examples", "classify", "regress", "user_embedding", "item_embedding"}
-NONE = Load(requests=0)
+NONE = LoadSpec(requests=0)
 
 
 def verified(live, folder=None, **options):
     given = {"models_config": None, "load": NONE, "signature": "serving_default"} | options
-    return verify(Server(live.grpc, live.rest), folder or live.models / NAME / "1", **given)
+    return verify(ServerAddress(live.grpc, live.rest), folder or live.models / NAME / "1", **given)
 
 
 def failed(result):
@@ -26,7 +26,7 @@ def failed(result):
 
 
 def test_what_was_exported_is_served(live, capsys):
-    result = verified(live, load=Load(requests=40, concurrency=4))
+    result = verified(live, load=LoadSpec(requests=40, concurrency=4))
     assert failed(result) == {}
     assert result["passed"] is True
     for transport in ("gRPC", "REST"):
@@ -46,14 +46,14 @@ def test_another_model_under_the_same_number_is_seen(live, two_versions, tmp_pat
     (other / "2").rename(other / "1")
     manifest = other / "1/assets.extra/manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 1}))
-    differences = failed(verified(live, other / "1", load=Load(requests=8)))
+    differences = failed(verified(live, other / "1", load=LoadSpec(requests=8)))
     for transport in ("gRPC", "REST"):
         assert "largest difference" in differences[transport, "golden serving_default"]
         assert (transport, "golden user_embedding") in differences
 
 
 def test_a_version_that_is_not_served_is_seen(live):
-    result = verified(live, live.models / NAME / "2", load=Load(requests=8))
+    result = verified(live, live.models / NAME / "2", load=LoadSpec(requests=8))
     assert "NOT_FOUND" in failed(result)["gRPC", "version 2"]
     assert result["load"] == {}
 
@@ -82,7 +82,7 @@ def test_other_signatures_are_seen(live, two_versions, tmp_path):
 
 
 def test_the_load_is_bounded(live):
-    load = verified(live, load=Load(requests=20, concurrency=3, max_qps=50))["load"]["gRPC"]
+    load = verified(live, load=LoadSpec(requests=20, concurrency=3, max_qps=50))["load"]["gRPC"]
     assert load["requests"] == 20
     assert load["requests_per_second"] < 60
 
@@ -92,7 +92,7 @@ def test_the_load_is_bounded(live):
     ({"concurrency": 1000}, "1000 clients"), ({"max_qps": 0.0}, "more than 0")])
 def test_impossible_loads(options, message):
     with pytest.raises(UserError, match=message):
-        Load(**options)
+        LoadSpec(**options)
 
 
 def test_folders_that_are_no_version(live, tmp_path):
@@ -108,19 +108,19 @@ def test_folders_that_are_no_version(live, tmp_path):
 
 @pytest.mark.skipif(bool(BINARY), reason="a server that differs is made of the development server")
 def test_a_server_that_refuses_some_requests_fails(live, monkeypatch):
-    from tfrs_pretrain.serving.server import answers
-    from tfrs_pretrain.serving.server.errors import Refused
+    from tfrs_pretrain.serving.server import inference
+    from tfrs_pretrain.serving.server.errors import StatusError
 
-    real, counted = answers.predict, []
+    real, counted = inference.predict, []
 
     def sometimes(model, request):
         counted.append(1)
         if len(counted) % 10 == 0:
-            raise Refused("RESOURCE_EXHAUSTED", "busy")
+            raise StatusError("RESOURCE_EXHAUSTED", "busy")
         return real(model, request)
 
-    monkeypatch.setattr(answers, "predict", sometimes)
-    result = verify(Server(live.grpc), live.models / NAME / "1", models_config=None, load=Load(requests=50),
+    monkeypatch.setattr(inference, "predict", sometimes)
+    result = verify(ServerAddress(live.grpc), live.models / NAME / "1", models_config=None, load=LoadSpec(requests=50),
                     signature="serving_default")
     assert result["passed"] is False
     assert result["load"]["gRPC"]["failures"]["RESOURCE_EXHAUSTED"] >= 4

@@ -106,7 +106,7 @@ def planted_config(**sections: Any) -> dict[str, Any]:
             "arms": {
                 "scratch": {"transfer": "scratch"},
                 "warm_start": {"transfer": "warm_start"},
-                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"hidden": [32]}},
+                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32]}}},
             },
         },
         "export": {"arm": "warm_start_distilled"},

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
-from tfrs_pretrain.embeddings.tables import local
+from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.ranker import Ranker
 
@@ -59,7 +59,7 @@ class BestCheckpoint(tf.Module):
     @property
     def best_epoch(self) -> int:
         """Number of the best epoch so far, 0 before the first."""
-        return int(local(self._epoch).numpy())
+        return int(local_copy(self._epoch).numpy())
 
     def consider(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
         """Keeps the weights of an epoch, counted from 1, if its validation ``metrics`` are the best so far.
@@ -71,7 +71,7 @@ class BestCheckpoint(tf.Module):
         if value is None:
             raise UserError(f"early_stopping.metric {self._config.metric!r} is undefined on the validation impressions "
                             "(it needs clicked and other ones): choose log_loss, or a longer validation window")
-        best = float(local(self._value).numpy())
+        best = float(local_copy(self._value).numpy())
         better = value < best if self._config.metric in _SMALLER_IS_BETTER else value > best
         if self.best_epoch and not better:
             return
@@ -107,7 +107,7 @@ class BestCheckpoint(tf.Module):
             return
         with staged_folder(self._path(epoch), overwrite=True) as stage:
             for number, variable in enumerate(self._weights):
-                np.save(stage / f"{number:03d}.npy", local(variable).numpy())
+                np.save(stage / f"{number:03d}.npy", local_copy(variable).numpy())
             write_manifest(stage, KIND, {"epoch": epoch})
         # The one before stays: a run that was killed before its next checkpoint goes back to it.
         for path in sorted(self._folder.glob("epoch-*")):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.optimizers import NoUpdate, SparseOptimizer
+from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate, SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.model.inputs import Inputs, normalized
 from tfrs_pretrain.ranking.model.network import RankingNetwork

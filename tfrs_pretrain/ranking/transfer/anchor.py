@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings.tables import local
+from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.ranking.transfer.tables import pretrained_rows
 
 
@@ -44,9 +44,9 @@ class Anchor(tf.Module):
         return self.weight * tf.add_n([self._of_table(name, batch[name], rows[name]) for name in self._initial])
 
     def _of_table(self, name: str, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        distance = rows - tf.gather(local(self._initial[name]), ids)
+        distance = rows - tf.gather(local_copy(self._initial[name]), ids)
         half = 0.5 * tf.reduce_sum(tf.square(distance), axis=1)
-        return tf.where(tf.gather(local(self._held[name]), ids), half, tf.zeros_like(half))
+        return tf.where(tf.gather(local_copy(self._held[name]), ids), half, tf.zeros_like(half))
 
 
 def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray]) -> Anchor | None:

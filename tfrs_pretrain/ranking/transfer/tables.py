@@ -21,8 +21,9 @@ from tfrs_pretrain.config import (
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.embeddings.optimizers import SparseOptimizer, make_optimizer
-from tfrs_pretrain.embeddings.tables import normal_rows
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
+from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.ranking.model.dropout import RowDropout
@@ -114,16 +115,16 @@ def initial_rows(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: A
     """
     dims = dict.fromkeys(dataset.schema.id_spaces, config.id_dim)
     dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.pretrained_tables.items()}
-    rows = {name: normal_rows(dataset.rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
+    rows = {name: normal_matrix(dataset.rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
                               seed_of(seed, name)) for name, vocabulary in inputs.tables.items()}
     for name in (USER_ROW, ITEM_ROW):
         if arm.table_transfer(name).kind == "absent":
             rows[name][:] = 0
     if embeddings is None:
         return rows
-    embeddings.check_fits(dataset)
+    embeddings.check_compatible(dataset)
     for name in arm.pretrained_tables:
-        pretrained = embeddings.rows(name)
+        pretrained = embeddings.matrix(name)
         if pretrained.shape[1] != config.id_dim:
             raise UserError(f"embeddings {str(embeddings.folder)!r}: table {name!r} has {pretrained.shape[1]} columns, "
                             f"ranking.id_dim is {config.id_dim}: set it to {pretrained.shape[1]}, or pretrain again")

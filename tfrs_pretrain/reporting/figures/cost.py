@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tfrs_pretrain.reporting.figures.styled import COLOURS, label, styled
-from tfrs_pretrain.reporting.formats import duration
+from tfrs_pretrain.reporting.text.formats import duration
 
 
 def seconds(results: Mapping[str, Any]) -> go.Figure | None:

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tfrs_pretrain.reporting.figures.styled import BASELINE, arm_colours, label, styled
-from tfrs_pretrain.reporting.formats import metric_name, signed
+from tfrs_pretrain.reporting.text.formats import metric_name, signed
 
 
 def differences(results: Mapping[str, Any], metric: str) -> go.Figure | None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from tfrs_pretrain.reporting.curves import mean_curve
 from tfrs_pretrain.reporting.figures.styled import BASELINE, arm_styles, finished, label, styled
-from tfrs_pretrain.reporting.formats import metric_name
+from tfrs_pretrain.reporting.text.curves import mean_curve
+from tfrs_pretrain.reporting.text.formats import metric_name
 
 MOST_BORDERS = 20
 

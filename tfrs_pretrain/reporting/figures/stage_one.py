@@ -7,8 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tfrs_pretrain.reporting.curves import same_loss, stage_one_label
 from tfrs_pretrain.reporting.figures.styled import BASELINE, COLOURS, DASHES, label, styled
+from tfrs_pretrain.reporting.text.curves import same_loss, stage_one_label
 
 
 def heldout_loss(results: Mapping[str, Any]) -> go.Figure | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tfrs_pretrain.reporting.formats import words
+from tfrs_pretrain.reporting.text.formats import words
 
 # The baseline is grey; the others keep one colour each through the whole report. Readable on white and on black, and
 # told apart with the usual colour deficiencies.

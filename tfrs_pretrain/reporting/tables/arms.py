@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.findings import interval_words, verdict_words
-from tfrs_pretrain.reporting.formats import DASH, count, duration, number, settings_words, signed, words
 from tfrs_pretrain.reporting.tables.cells import Cell, Table, arm_cell, table
+from tfrs_pretrain.reporting.text.findings import interval_words, verdict_words
+from tfrs_pretrain.reporting.text.formats import DASH, count, duration, number, settings_words, signed, words
 
 
 def arms(results: Mapping[str, Any]) -> Table:

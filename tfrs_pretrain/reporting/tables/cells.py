@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.reporting.formats import words
+from tfrs_pretrain.reporting.text.formats import words
 
 
 @dataclasses.dataclass(frozen=True)

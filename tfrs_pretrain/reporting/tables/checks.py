@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrs_pretrain.reporting.formats import count, number, share, signed
 from tfrs_pretrain.reporting.tables.cells import Table, table
+from tfrs_pretrain.reporting.text.formats import count, number, share, signed
 
 
 def calibration(results: Mapping[str, Any]) -> list[tuple[str, Table]]:

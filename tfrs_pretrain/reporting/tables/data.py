@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, PAIR_SPLITS
-from tfrs_pretrain.reporting.formats import DASH, count, settings_words, share, words
 from tfrs_pretrain.reporting.tables.cells import Table, table
+from tfrs_pretrain.reporting.text.formats import DASH, count, settings_words, share, words
 
 
 def logs(results: Mapping[str, Any]) -> Table:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfrs_pretrain.reporting.curves import stage_one_label
-from tfrs_pretrain.reporting.formats import DASH, count, duration, number, share, size, words
 from tfrs_pretrain.reporting.tables.cells import Cell, Table, table
+from tfrs_pretrain.reporting.text.curves import stage_one_label
+from tfrs_pretrain.reporting.text.formats import DASH, count, duration, number, share, size, words
 
 FLOAT32_BYTES = 4
 

@@ -6,10 +6,10 @@
         scores = client.rank(Rank(user={"user_id": 1367}, candidates={"item_id": [1037337, 930118]}))["score"]
 """
 
-from tfrs_pretrain.serving.client.base import Client
+from tfrs_pretrain.serving.client.client import Client
 from tfrs_pretrain.serving.client.errors import RequestError
 from tfrs_pretrain.serving.client.grpc_client import GrpcClient
-from tfrs_pretrain.serving.client.requests import (
+from tfrs_pretrain.serving.client.request_types import (
     Classify,
     Embed,
     Model,
@@ -18,9 +18,9 @@ from tfrs_pretrain.serving.client.requests import (
     Rank,
     Regress,
 )
-from tfrs_pretrain.serving.client.responses import Metadata, Signature, TensorSpec, VersionStatus
+from tfrs_pretrain.serving.client.response_types import Metadata, Signature, TensorSpec, VersionStatus
 from tfrs_pretrain.serving.client.rest_client import RestClient
-from tfrs_pretrain.serving.client.retries import Retries
+from tfrs_pretrain.serving.client.retries import RetryPolicy
 
 __all__ = ["Classify", "Client", "Embed", "GrpcClient", "Metadata", "Model", "Predict", "PredictExamples", "Rank",
-           "Regress", "RequestError", "RestClient", "Retries", "Signature", "TensorSpec", "VersionStatus"]
+           "Regress", "RequestError", "RestClient", "RetryPolicy", "Signature", "TensorSpec", "VersionStatus"]

@@ -8,13 +8,13 @@ from typing import Any
 import grpc
 import numpy as np
 
-from tfrs_pretrain.serving.client.base import Classes, Client
+from tfrs_pretrain.serving.client.client import Classes, Client
 from tfrs_pretrain.serving.client.errors import RequestError
-from tfrs_pretrain.serving.client.examples import to_example
-from tfrs_pretrain.serving.client.requests import Classify, Model, Predict, Regress
-from tfrs_pretrain.serving.client.responses import Metadata, Signature, VersionStatus
-from tfrs_pretrain.serving.client.retries import Retries
-from tfrs_pretrain.serving.protocol.schema import (
+from tfrs_pretrain.serving.client.request_types import Classify, Model, Predict, Regress
+from tfrs_pretrain.serving.client.response_types import Metadata, Signature, VersionStatus
+from tfrs_pretrain.serving.client.retries import RetryPolicy
+from tfrs_pretrain.serving.client.tf_examples import to_example
+from tfrs_pretrain.serving.protocol.messages import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -28,7 +28,7 @@ from tfrs_pretrain.serving.protocol.schema import (
     ReloadConfigRequest,
     SignatureDefMap,
 )
-from tfrs_pretrain.serving.protocol.tensors import from_proto, to_proto
+from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
 
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
@@ -41,7 +41,7 @@ class GrpcClient(Client):
       credentials: of a TLS channel; without them the channel is not encrypted.
     """
 
-    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: Retries | None = None,
+    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: RetryPolicy | None = None,
                  credentials: grpc.ChannelCredentials | None = None):
         super().__init__(address, model, timeout=timeout, retries=retries)
         self._channel = (grpc.secure_channel(address, credentials, OPTIONS) if credentials

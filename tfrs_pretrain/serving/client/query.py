@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client.base import Client
+from tfrs_pretrain.serving.client.client import Client
 from tfrs_pretrain.serving.client.grpc_client import GrpcClient
-from tfrs_pretrain.serving.client.requests import Classify, Embed, Model, Predict, PredictExamples, Rank, Regress
-from tfrs_pretrain.serving.client.responses import Signature
+from tfrs_pretrain.serving.client.request_types import Classify, Embed, Model, Predict, PredictExamples, Rank, Regress
+from tfrs_pretrain.serving.client.response_types import Signature
 from tfrs_pretrain.serving.client.rest_client import RestClient
 
 Answer = Any

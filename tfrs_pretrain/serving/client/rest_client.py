@@ -11,12 +11,12 @@ import numpy as np
 import requests
 from google.protobuf import json_format
 
-from tfrs_pretrain.serving.client.base import Classes, Client
+from tfrs_pretrain.serving.client.client import Classes, Client
 from tfrs_pretrain.serving.client.errors import RequestError, code_of_status
-from tfrs_pretrain.serving.client.requests import Classify, Model, Predict, Regress
-from tfrs_pretrain.serving.client.responses import Metadata, Signature, VersionStatus
-from tfrs_pretrain.serving.client.retries import Retries
-from tfrs_pretrain.serving.protocol.schema import SignatureDefMap
+from tfrs_pretrain.serving.client.request_types import Classify, Model, Predict, Regress
+from tfrs_pretrain.serving.client.response_types import Metadata, Signature, VersionStatus
+from tfrs_pretrain.serving.client.retries import RetryPolicy
+from tfrs_pretrain.serving.protocol.messages import SignatureDefMap
 
 
 class RestClient(Client):
@@ -26,7 +26,7 @@ class RestClient(Client):
       address: ``host:port``, or a URL where the server stands behind another scheme or path.
     """
 
-    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: Retries | None = None):
+    def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: RetryPolicy | None = None):
         super().__init__(address, model, timeout=timeout, retries=retries)
         base = address if "://" in address else f"http://{address}"
         part = (f"/versions/{model.version}" if model.version is not None

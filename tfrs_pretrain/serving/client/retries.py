@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client.errors import RETRIED, RequestError
+from tfrs_pretrain.serving.client.errors import RETRYABLE_CODES, RequestError
 
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Retries:
+class RetryPolicy:
     """Exponential pauses with jitter after UNAVAILABLE and RESOURCE_EXHAUSTED; other answers stand.
 
     Attributes:
@@ -49,7 +49,7 @@ class Retries:
             except RequestError as error:
                 # Half of the pause is drawn, so that clients which failed together do not return together.
                 pause = min(self.longest, self.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1)
-                if error.code not in RETRIED or attempt == self.attempts or time.monotonic() + pause >= end:
+                if error.code not in RETRYABLE_CODES or attempt == self.attempts or time.monotonic() + pause >= end:
                     raise
             time.sleep(pause)
             attempt += 1

@@ -15,16 +15,16 @@ from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
-from tfrs_pretrain.serving.exporting.bundle import write_bundle
-from tfrs_pretrain.serving.exporting.card import model_card, write_card
-from tfrs_pretrain.serving.exporting.checks import check_answers, check_operations
-from tfrs_pretrain.serving.exporting.golden import read_golden
+from tfrs_pretrain.serving.exporting.export_checks import check_answers, check_operations
+from tfrs_pretrain.serving.exporting.extra_assets import write_bundle
+from tfrs_pretrain.serving.exporting.golden_impressions import read_golden_impressions
+from tfrs_pretrain.serving.exporting.golden_requests import golden_requests
 from tfrs_pretrain.serving.exporting.memory import check_budget, folder_bytes
+from tfrs_pretrain.serving.exporting.model_card import model_card, write_card
 from tfrs_pretrain.serving.exporting.quantization import quantization_cost, quantized
-from tfrs_pretrain.serving.exporting.requests import golden_requests
-from tfrs_pretrain.serving.exporting.trained import TrainedModel
-from tfrs_pretrain.serving.graph.model import ServedRanker
-from tfrs_pretrain.serving.graph.signatures import Contents, save
+from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
+from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
 from tfrs_pretrain.serving.version_folder import EXTRA, KIND
 
 
@@ -49,10 +49,10 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
     with progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage:
         described = read_manifest(ranker, RANKER_KIND)
         trained, cost = _as_served(load_ranker(ranker, dataset), dataset, settings)
-        golden = read_golden(dataset, trained)
+        golden = read_golden_impressions(dataset, trained)
         contents = _save(stage, trained, dataset, settings.table_dtype)
         operations = check_operations(stage)
-        requests = golden_requests(golden, TrainedModel(trained, dataset), contents.inputs, contents.classes)
+        requests = golden_requests(golden, ReferenceScorer(trained, dataset), contents.inputs, contents.classes)
         answered = check_answers(stage, requests, settings.tolerance)
         write_bundle(stage, config.name, golden, requests, contents, described)
         manifest = {
@@ -87,7 +87,7 @@ def _as_served(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tup
     return served, quantization_cost(trained, served, dataset, settings.table_tolerance)
 
 
-def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> Contents:
+def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> SavedModelContents:
     with tempfile.TemporaryDirectory() as assets:
         return save(ServedRanker(ranker, dataset, Path(assets), table_dtype), folder)
 

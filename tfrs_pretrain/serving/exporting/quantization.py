@@ -14,15 +14,15 @@ from tfrs_pretrain.metrics.likelihood import log_loss
 from tfrs_pretrain.ranking.model.ranker import SCORE, Ranker, build_ranker, score_names
 from tfrs_pretrain.ranking.predict import predict
 from tfrs_pretrain.schema import LABEL
-from tfrs_pretrain.serving.exporting.golden import SPLIT
-from tfrs_pretrain.serving.graph.tables import as_served
+from tfrs_pretrain.serving.exporting.golden_impressions import SPLIT
+from tfrs_pretrain.serving.graph.served_tables import quantize_dequantize
 
 METRICS = {"auc": auc, "log_loss": log_loss}
 
 
 def quantized(ranker: Ranker, dtype: str) -> Ranker:
     """The ranker with the rows that tables of this dtype give."""
-    rows = {name: as_served(table.numpy(), dtype) for name, table in ranker.tables.items()}
+    rows = {name: quantize_dequantize(table.numpy(), dtype) for name, table in ranker.tables.items()}
     return build_ranker(ranker.inputs, rows, ranker.network, labels=ranker.labels)
 
 

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log, serialize_examples
 from tfrs_pretrain.serving.graph.inputs import CONTEXT, ITEM, RawInput
-from tfrs_pretrain.serving.graph.signatures import CLASSIFY, EMBEDDINGS, EXAMPLES, RANK, REGRESS, SERIALIZED, SIGNATURE
-from tfrs_pretrain.serving.protocol.messages import as_examples, as_log
+from tfrs_pretrain.serving.graph.signatures import EMBEDDINGS
+from tfrs_pretrain.serving.protocol.signature_names import (
+    CLASSIFY,
+    PREDICT_EXAMPLES,
+    RANK,
+    REGRESS,
+    SERIALIZED_EXAMPLES,
+    SERVING_DEFAULT,
+)
 
 # The first request of a size is slow; one item and pages of items are what a ranker is asked for. The server takes at
 # most 1,000 records.
@@ -29,15 +37,15 @@ def warmup_logs(model: str, raw: Mapping[str, np.ndarray], inputs: Mapping[str, 
     for _ in range(REPETITIONS):
         for size in BATCH_SIZES:
             batch = {name: _resized(values, size) for name, values in raw.items()}
-            examples = {SERIALIZED: as_examples(batch, inputs)}
-            yield as_log(model, SIGNATURE, batch)
-            for signature in (EXAMPLES, CLASSIFY, REGRESS):
-                yield as_log(model, signature, examples)
+            examples = {SERIALIZED_EXAMPLES: serialize_examples(batch, inputs)}
+            yield prediction_log(model, SERVING_DEFAULT, batch)
+            for signature in (PREDICT_EXAMPLES, CLASSIFY, REGRESS):
+                yield prediction_log(model, signature, examples)
             for signature, (_, name) in EMBEDDINGS.items():
-                yield as_log(model, signature, {name: batch[name]})
+                yield prediction_log(model, signature, {name: batch[name]})
         for size in CANDIDATES:
             for many in ((ITEM,), (ITEM, CONTEXT)):
-                yield as_log(model, RANK, {name: _resized(raw[name], size if of.side in many else 1)
+                yield prediction_log(model, RANK, {name: _resized(raw[name], size if of.side in many else 1)
                                            for name, of in inputs.items()})
 
 

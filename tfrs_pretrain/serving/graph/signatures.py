@@ -12,26 +12,29 @@ import tensorflow as tf
 
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 from tfrs_pretrain.serving.graph.inputs import USER, RawInput
-from tfrs_pretrain.serving.graph.model import ServedRanker
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
+from tfrs_pretrain.serving.protocol.signature_names import (
+    CLASSIFY,
+    METHODS,
+    PREDICT_EXAMPLES,
+    PREDICT_METHOD,
+    RANK,
+    REGRESS,
+    SERIALIZED_EXAMPLES,
+    SERVING_DEFAULT,
+)
 
-SIGNATURE = "serving_default"
-RANK, EXAMPLES, CLASSIFY, REGRESS = "rank", "predict_examples", "classify", "regress"
 EMBEDDINGS = {"user_embedding": (USER_ROW, USER_ID), "item_embedding": (ITEM_ROW, ITEM_ID)}
-SIGNATURES = (SIGNATURE, RANK, EXAMPLES, CLASSIFY, REGRESS, *EMBEDDINGS)
-# TF Serving's Classify and Regress look at the method; to all other signatures it is Predict.
-PREDICT = "tensorflow/serving/predict"
-METHODS = {CLASSIFY: "tensorflow/serving/classify", REGRESS: "tensorflow/serving/regress"}
-SERIALIZED = "inputs"  # the name that TF Serving demands of Classify and Regress
 
 
 def concrete_functions(model: ServedRanker) -> dict[str, Any]:
     """Signature -> its graph."""
     features = {name: of.spec(name) for name, of in model.inputs.items()}
     candidates = {name: of.spec(name, 1 if of.side == USER else None) for name, of in model.inputs.items()}
-    serialized = {SERIALIZED: tf.TensorSpec([None], tf.string, SERIALIZED)}
+    serialized = {SERIALIZED_EXAMPLES: tf.TensorSpec([None], tf.string, SERIALIZED_EXAMPLES)}
     functions: dict[str, tuple[Any, dict[str, tf.TensorSpec]]] = {
-        SIGNATURE: (model.score, features), RANK: (model.rank, candidates),
-        EXAMPLES: (model.score_examples, serialized), CLASSIFY: (model.classify, serialized),
+        SERVING_DEFAULT: (model.score, features), RANK: (model.rank, candidates),
+        PREDICT_EXAMPLES: (model.score_examples, serialized), CLASSIFY: (model.classify, serialized),
         REGRESS: (model.regress, serialized)}
     for name, (space, column) in EMBEDDINGS.items():
         functions[name] = (functools.partial(_embedding, model, space), {column: features[column]})
@@ -39,7 +42,7 @@ def concrete_functions(model: ServedRanker) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Contents:
+class SavedModelContents:
     """What a saved model holds, without holding it.
 
     Attributes:
@@ -57,7 +60,7 @@ class Contents:
     tables: dict[str, dict[str, Any]]
 
 
-def save(model: ServedRanker, folder: Path) -> Contents:
+def save(model: ServedRanker, folder: Path) -> SavedModelContents:
     """Writes the SavedModel with all signatures, each with the method that the server expects of it."""
     functions = concrete_functions(model)
     tf.saved_model.save(model, str(folder), signatures=functions)
@@ -65,11 +68,11 @@ def save(model: ServedRanker, folder: Path) -> Contents:
     for name, method in METHODS.items():
         updater.replace_method_name(signature_key=name, method_name=method)
     updater.save()
-    signatures = {name: {"method": METHODS.get(name, PREDICT),
+    signatures = {name: {"method": METHODS.get(name, PREDICT_METHOD),
                          "inputs": _described(function.structured_input_signature[1]),
                          "outputs": _described(function.structured_outputs)} for name, function in functions.items()}
     # Copies, because TensorFlow wraps the containers that a module holds.
-    return Contents(dict(model.inputs), dict(model.outputs), tuple(model.classes), signatures,
+    return SavedModelContents(dict(model.inputs), dict(model.outputs), tuple(model.classes), signatures,
                     {name: dict(table) for name, table in model.tables.items()})
 
 

@@ -12,8 +12,8 @@ from google.protobuf import text_encoding, text_format
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.labels.config_text import fields, replaced
-from tfrs_pretrain.serving.protocol.schema import ModelConfig, ModelServerConfig
+from tfrs_pretrain.serving.labels.text_edit import fields, replaced
+from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig
 from tfrs_pretrain.serving.version_folder import GRAPH
 
 PREVIOUS = "_previous"

@@ -11,7 +11,7 @@ from tfrs_pretrain.serving.version_folder import read_version
 
 
 @dataclasses.dataclass(frozen=True)
-class Labelled:
+class LabelMove:
     """One exported version, and the label that it may get."""
 
     config: Path
@@ -20,7 +20,7 @@ class Labelled:
     label: str
 
     @classmethod
-    def of(cls, candidate: Path, config: Path, label: str) -> Labelled:
+    def of(cls, candidate: Path, config: Path, label: str) -> LabelMove:
         """Reads the version's manifest.
 
         Raises:

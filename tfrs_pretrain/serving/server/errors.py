@@ -11,13 +11,13 @@ import tensorflow as tf
 from tfrs_pretrain.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
-LONGEST = 1000
+MAX_MESSAGE_LENGTH = 1000
 _CODES = ("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
           "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
           "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED")
 
 
-class Refused(Exception):  # noqa: N818  (an answer, not a fault of the server)
+class StatusError(Exception):
     """A request that gets no result.
 
     Attributes:
@@ -27,30 +27,30 @@ class Refused(Exception):  # noqa: N818  (an answer, not a fault of the server)
 
     def __init__(self, code: str, message: str):
         super().__init__(f"{code}: {message}")
-        self.code, self.message = code, " ".join(message.split())[:LONGEST]
+        self.code, self.message = code, " ".join(message.split())[:MAX_MESSAGE_LENGTH]
 
     @property
     def number(self) -> int:
         return _CODES.index(self.code)
 
 
-def invalid(message: str) -> Refused:
-    return Refused("INVALID_ARGUMENT", message)
+def invalid_argument(message: str) -> StatusError:
+    return StatusError("INVALID_ARGUMENT", message)
 
 
 @contextlib.contextmanager
-def refusing() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Whatever a request causes becomes its own answer, and no one else's."""
     try:
         yield
-    except Refused:
+    except StatusError:
         raise
     except tf.errors.OpError as error:
-        raise Refused(_CODES[error.error_code], error.message) from error
+        raise StatusError(_CODES[error.error_code], error.message) from error
     except UserError as error:
-        raise Refused("FAILED_PRECONDITION", str(error)) from error
+        raise StatusError("FAILED_PRECONDITION", str(error)) from error
     except MemoryError as error:
-        raise Refused("RESOURCE_EXHAUSTED", "out of memory") from error
+        raise StatusError("RESOURCE_EXHAUSTED", "out of memory") from error
     except Exception as error:
         LOGGER.exception("a request failed")
-        raise Refused("INTERNAL", f"{type(error).__name__}: {error}") from error
+        raise StatusError("INTERNAL", f"{type(error).__name__}: {error}") from error

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from google.protobuf import json_format
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client.examples import to_example
-from tfrs_pretrain.serving.protocol.schema import (
+from tfrs_pretrain.serving.client.tf_examples import to_example
+from tfrs_pretrain.serving.protocol.messages import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -20,9 +20,9 @@ from tfrs_pretrain.serving.protocol.schema import (
     RegressionRequest,
     SignatureDefMap,
 )
-from tfrs_pretrain.serving.server import answers, services
-from tfrs_pretrain.serving.server.errors import Refused, invalid
-from tfrs_pretrain.serving.server.manager import ModelManager
+from tfrs_pretrain.serving.server import endpoints, inference
+from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument
+from tfrs_pretrain.serving.server.model_manager import ModelManager
 from tfrs_pretrain.serving.server.tensors_json import ROWS, from_base64, read_inputs, write_outputs
 
 _MODEL = r"(?i:/v1/models)/(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,19})|/labels/(?P<label>[^/:]+))?"
@@ -41,7 +41,7 @@ def get(manager: ModelManager, path: str) -> Json:
     found = _match(_SEEN, "GET", path)
     if found["metadata"]:
         return _metadata(manager, _spec(found))
-    return _plain(services.status(manager, GetModelStatusRequest(model_spec=_spec(found))))
+    return _plain(endpoints.status(manager, GetModelStatusRequest(model_spec=_spec(found))))
 
 
 def post(manager: ModelManager, path: str, body: Any) -> Json:
@@ -52,7 +52,7 @@ def post(manager: ModelManager, path: str, body: Any) -> Json:
     """
     found = _match(_ASKED, "POST", path)
     if not isinstance(body, dict) or not isinstance(body.get("signature_name", ""), str):
-        raise invalid("the request must be a JSON object, and its 'signature_name' a string")
+        raise invalid_argument("the request must be a JSON object, and its 'signature_name' a string")
     ask = {"predict": _predict, "classify": _classify, "regress": _regress}[found["verb"]]
     return ask(manager, _spec(found, body.get("signature_name", "")), body)
 
@@ -61,7 +61,7 @@ def _match(pattern: re.Pattern[str], method: str, path: str) -> re.Match[str]:
     found = pattern.fullmatch(urlsplit(path).path)
     if not found:
         code = "INVALID_ARGUMENT" if path.lower().startswith("/v1/") else "NOT_FOUND"
-        raise Refused(code, f"malformed request: {method} {path}")
+        raise StatusError(code, f"malformed request: {method} {path}")
     return found
 
 
@@ -74,26 +74,27 @@ def _predict(manager: ModelManager, spec: ModelSpec, body: Json) -> Json:
 
 def _classify(manager: ModelManager, spec: ModelSpec, body: Json) -> Json:
     request = ClassificationRequest(model_spec=spec, input=_examples(body))
-    found = services.answer(manager, request, answers.classify).result.classifications
+    found = endpoints.answer(manager, request, inference.classify).result.classifications
     return {"results": [[[each.label, each.score] for each in classes.classes] for classes in found]}
 
 
 def _regress(manager: ModelManager, spec: ModelSpec, body: Json) -> Json:
     request = RegressionRequest(model_spec=spec, input=_examples(body))
-    return {"results": [each.value for each in services.answer(manager, request, answers.regress).result.regressions]}
+    regressions = endpoints.answer(manager, request, inference.regress).result.regressions
+    return {"results": [regression.value for regression in regressions]}
 
 
 def _metadata(manager: ModelManager, spec: ModelSpec) -> Json:
-    request = GetModelMetadataRequest(model_spec=spec, metadata_field=[services.METADATA])
-    response, signatures = services.metadata(manager, request), SignatureDefMap()
-    response.metadata[services.METADATA].Unpack(signatures)
-    return {"model_spec": _plain(response.model_spec), "metadata": {services.METADATA: _plain(signatures)}}
+    request = GetModelMetadataRequest(model_spec=spec, metadata_field=[endpoints.METADATA])
+    response, signatures = endpoints.metadata(manager, request), SignatureDefMap()
+    response.metadata[endpoints.METADATA].Unpack(signatures)
+    return {"model_spec": _plain(response.model_spec), "metadata": {endpoints.METADATA: _plain(signatures)}}
 
 
 def _examples(body: Json) -> Input:
     rows, context = body.get("examples"), body.get("context", {})
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in [*rows, context]):
-        raise invalid("'examples' must be a list of JSON objects, and 'context' one")
+        raise invalid_argument("'examples' must be a list of JSON objects, and 'context' one")
     found = Input()
     try:
         target = found.example_list_with_context if context else found.example_list
@@ -101,7 +102,7 @@ def _examples(body: Json) -> Input:
         if context:
             target.context.CopyFrom(to_example(_decoded(context)))
     except (UserError, OverflowError, ValueError) as error:
-        raise invalid(str(error)) from error
+        raise invalid_argument(str(error)) from error
     return found
 
 
@@ -110,7 +111,7 @@ def _decoded(row: Json) -> dict[str, Any]:
         if isinstance(given, list):
             return [value(each) for each in given]
         if given is None:
-            raise invalid("a feature is null: leave out what is missing")
+            raise invalid_argument("a feature is null: leave out what is missing")
         if isinstance(given, bool):
             return int(given)
         return from_base64(given["b64"]) if isinstance(given, dict) and list(given) == ["b64"] else given
@@ -122,7 +123,7 @@ def _spec(found: re.Match[str], signature: str = "") -> ModelSpec:
     spec = ModelSpec(name=unquote(found["name"]), signature_name=signature)
     if found["version"]:
         if int(found["version"]) >= 1 << 63:
-            raise invalid(f"failed to convert version: {found['version']} to numeric")
+            raise invalid_argument(f"failed to convert version: {found['version']} to numeric")
         spec.version.value = int(found["version"])
     if found["label"]:
         spec.version_label = unquote(found["label"])

@@ -15,16 +15,16 @@ import grpc
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, read_models_config
-from tfrs_pretrain.serving.protocol.schema import (
+from tfrs_pretrain.serving.protocol.messages import (
     ModelConfig,
     ModelServerConfig,
     add_ModelServiceServicer_to_server,
     add_PredictionServiceServicer_to_server,
 )
-from tfrs_pretrain.serving.server.limits import LIMITS, Limits
-from tfrs_pretrain.serving.server.manager import ModelManager
-from tfrs_pretrain.serving.server.rest import RestServer
-from tfrs_pretrain.serving.server.services import ModelService, PredictionService
+from tfrs_pretrain.serving.server.grpc_services import ModelService, PredictionService
+from tfrs_pretrain.serving.server.http_server import RestServer
+from tfrs_pretrain.serving.server.model_manager import ModelManager
+from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS, RequestLimits
 
 HOST = "127.0.0.1"
 
@@ -55,7 +55,7 @@ class DevelopmentServer:
       UserError: a port is taken.
     """
 
-    def __init__(self, manager: ModelManager, ports: Ports = FREE, limits: Limits = LIMITS):
+    def __init__(self, manager: ModelManager, ports: Ports = FREE, limits: RequestLimits = DEFAULT_LIMITS):
         self.manager = manager
         self._grpc = grpc.server(futures.ThreadPoolExecutor(limits.threads, "grpc"), options=[
             ("grpc.max_receive_message_length", limits.message_bytes), ("grpc.max_send_message_length", -1),
@@ -88,7 +88,7 @@ class DevelopmentServer:
         self.close()
 
 
-def open_models(path: Path, limits: Limits = LIMITS) -> ModelManager:
+def open_models(path: Path, limits: RequestLimits = DEFAULT_LIMITS) -> ModelManager:
     """The models of a models.config, which is read again whenever it changes.
 
     Raises:

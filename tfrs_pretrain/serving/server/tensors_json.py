@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.serving.client.rest_client import to_json
-from tfrs_pretrain.serving.protocol.tensors import dtype_name, numpy_dtype
-from tfrs_pretrain.serving.server.errors import invalid
+from tfrs_pretrain.serving.protocol.tensor_protos import dtype_name, numpy_dtype
+from tfrs_pretrain.serving.server.errors import invalid_argument
 
 ROWS, COLUMNS = "instances", "inputs"
 _INTEGERS = {"int64": (-(1 << 63), (1 << 63) - 1), "int32": (-(1 << 31), (1 << 31) - 1)}
@@ -27,11 +27,11 @@ def read_inputs(body: Mapping[str, Any], signature: Any) -> dict[str, np.ndarray
       Refused: the body has neither or both formats, or values that do not fit the signature's dtypes.
     """
     if (ROWS in body) == (COLUMNS in body):
-        raise invalid(f"expected exactly one of {ROWS!r} and {COLUMNS!r} in the request")
+        raise invalid_argument(f"expected exactly one of {ROWS!r} and {COLUMNS!r} in the request")
     columns = _of_rows(body[ROWS], signature) if ROWS in body else _of_columns(body[COLUMNS], signature)
     unknown = sorted(columns.keys() - signature.inputs.keys())
     if unknown:
-        raise invalid(f"JSON object: does not have named input: {unknown[0]!r}")
+        raise invalid_argument(f"JSON object: does not have named input: {unknown[0]!r}")
     return {name: _array(name, values, signature.inputs[name].dtype) for name, values in columns.items()}
 
 
@@ -45,7 +45,7 @@ def write_outputs(outputs: Mapping[str, np.ndarray], *, rows: bool) -> dict[str,
     if not rows:
         return {"outputs": plain if len(plain) > 1 else next(iter(plain.values()))}
     if len({values.shape[:1] for values in outputs.values()}) != 1 or not next(iter(outputs.values())).shape:
-        raise invalid("outputs differ in batch size: ask in column format")
+        raise invalid_argument("outputs differ in batch size: ask in column format")
     if len(plain) == 1:
         return {"predictions": next(iter(plain.values()))}
     return {"predictions": [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]}
@@ -60,18 +60,18 @@ def from_base64(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
-        raise invalid("unable to base64 decode") from error
+        raise invalid_argument("unable to base64 decode") from error
 
 
 def _of_rows(rows: Any, signature: Any) -> dict[str, list[Any]]:
     if not isinstance(rows, list) or not rows:
-        raise invalid(f"{ROWS!r} must be a list of at least one item")
+        raise invalid_argument(f"{ROWS!r} must be a list of at least one item")
     if not all(_is_named(row) for row in rows):
         return {_only(signature): rows}
     names = set(rows[0])
     for number, row in enumerate(rows):
         if set(row) != names:
-            raise invalid(f"item {number} of {ROWS!r} has inputs {sorted(row)}, the first has {sorted(names)}")
+            raise invalid_argument(f"item {number} of {ROWS!r} has inputs {sorted(row)}, the first has {sorted(names)}")
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -92,7 +92,8 @@ def _is_base64(value: Any) -> bool:
 
 def _only(signature: Any) -> str:
     if len(signature.inputs) != 1:
-        raise invalid(f"values without a name, but the signature has {len(signature.inputs)} inputs: name them")
+        raise invalid_argument(f"values without a name, but the signature has {len(signature.inputs)} inputs: "
+                               "name them")
     return next(iter(signature.inputs))
 
 
@@ -101,7 +102,7 @@ def _array(name: str, values: Any, dtype: int) -> np.ndarray:
     while isinstance(first, list):
         shape.append(len(first))
         if len(shape) > 8:
-            raise invalid(f"input {name!r} is nested too deep")
+            raise invalid_argument(f"input {name!r} is nested too deep")
         first = first[0] if first else None
     flat: list[Any] = []
     _flatten(name, values, shape, flat)
@@ -116,7 +117,7 @@ def _flatten(name: str, values: Any, shape: list[int], flat: list[Any]) -> None:
         flat.append(values)
         return
     if not isinstance(values, list) or len(values) != shape[0]:
-        raise invalid(f"input {name!r} is ragged: expected a list of {shape[0]} values")
+        raise invalid_argument(f"input {name!r} is ragged: expected a list of {shape[0]} values")
     if len(shape) == 1:
         flat.extend(values)
         return
@@ -138,5 +139,5 @@ def _value(name: str, value: Any, kind: str) -> Any:
         largest = (_LARGEST_WHOLE if isinstance(value, int) else _LARGEST)[kind]
         if (isinstance(value, float) and not math.isfinite(value)) or abs(value) <= largest:
             return float(value)
-    raise invalid(f"input {name!r}: JSON value {str(value)[:100]!r} is not of expected type: {kind}")
+    raise invalid_argument(f"input {name!r}: JSON value {str(value)[:100]!r} is not of expected type: {kind}")
 

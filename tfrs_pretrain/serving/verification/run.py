@@ -11,10 +11,12 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, Retries, Signature
+from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, RetryPolicy, Signature
 from tfrs_pretrain.serving.labels.models_config import model_entry
-from tfrs_pretrain.serving.protocol.schema import SavedModel
-from tfrs_pretrain.serving.verification.checks import (
+from tfrs_pretrain.serving.protocol.messages import SavedModel
+from tfrs_pretrain.serving.verification.golden_replay import GoldenReplay, read_golden_requests
+from tfrs_pretrain.serving.verification.load_generator import LoadSpec, measure_load
+from tfrs_pretrain.serving.verification.server_checks import (
     INTERNAL,
     Check,
     check_golden,
@@ -22,22 +24,20 @@ from tfrs_pretrain.serving.verification.checks import (
     check_metadata,
     check_version,
 )
-from tfrs_pretrain.serving.verification.golden import Replay, read_golden_requests
-from tfrs_pretrain.serving.verification.load import Load, measure
 from tfrs_pretrain.serving.version_folder import EXTRA, GOLDEN_LOGS, GRAPH, read_version
 
 TRANSPORTS: dict[str, type[Client]] = {"gRPC": GrpcClient, "REST": RestClient}
 
 
 @dataclasses.dataclass(frozen=True)
-class Server:
+class ServerAddress:
     """Where to find it; without ``rest`` that interface is left alone."""
 
     grpc: str
     rest: str | None = None
     timeout: float = 10.0
 
-    def connect(self, transport: str, model: Model, retries: Retries | None = None) -> Client:
+    def connect(self, transport: str, model: Model, retries: RetryPolicy | None = None) -> Client:
         """A client of one transport."""
         address = self.grpc if transport == "gRPC" else self.rest or ""
         return TRANSPORTS[transport](address, model, timeout=self.timeout, retries=retries)
@@ -47,7 +47,7 @@ class Server:
         return list(TRANSPORTS) if self.rest else ["gRPC"]
 
 
-def verify(server: Server, folder: Path, *, models_config: Path | None, load: Load, signature: str
+def verify(server: ServerAddress, folder: Path, *, models_config: Path | None, load: LoadSpec, signature: str
            ) -> dict[str, Any]:
     """Compares a server with an exported version and measures it.
 
@@ -79,8 +79,8 @@ def verify(server: Server, folder: Path, *, models_config: Path | None, load: Lo
     for transport in server.transports:
         checks += _checks(server, transport, model, expected, golden, labels, tolerance)
         if load.requests and all(check.passed for check in checks):
-            connect = functools.partial(server.connect, transport, model, Retries(attempts=1))
-            measured[transport] = measure(connect, chosen[0], load, tolerance)
+            connect = functools.partial(server.connect, transport, model, RetryPolicy(attempts=1))
+            measured[transport] = measure_load(connect, chosen[0], load, tolerance)
             failures = measured[transport]["failures"]
             checks.append(Check(transport, f"{load.requests} requests of {load.concurrency} clients", "all answered",
                                 str(failures) if failures else "all answered", not failures))
@@ -104,7 +104,7 @@ def exported_metadata(folder: Path, version: int) -> Metadata:
     return Metadata(version, found)
 
 
-def _checks(server: Server, transport: str, model: Model, expected: Metadata, golden: list[Replay],
+def _checks(server: ServerAddress, transport: str, model: Model, expected: Metadata, golden: list[GoldenReplay],
             labels: dict[str, int], tolerance: float) -> Iterator[Check]:
     with server.connect(transport, model) as client:
         yield check_version(transport, client, expected.version)

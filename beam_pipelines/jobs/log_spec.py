@@ -1,0 +1,74 @@
+"""The specification of a log: its columns, their types, and the rows that a job reads."""
+
+import dataclasses
+
+import pyarrow as pa
+
+from tfrs_pretrain.config import Window
+from tfrs_pretrain.schema import Feature, Schema
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSpec:
+    """How a job reads a log: the split of each row and the columns to read.
+
+    Attributes:
+      name: name of the account and of the dead-letter files.
+      table: name of the table in ``dataset.sources``.
+      schema: names the id, time and window columns.
+      windows: split -> interval of the window column. If empty, every row belongs to split "all".
+      labels: name in the dataset -> label column. Empty for the engagement log.
+      context_features: features whose columns are in the log itself.
+      relations: value of the relation column -> weight. Empty if the log has no relation column.
+      reject_duplicates: reject all rows of equal key except one.
+      negative_rates: split -> share of its negatives to keep.
+      request: column that identifies the request of an impression, or None.
+      time: type of the time column in formats without types: "timestamp" or "integer".
+    """
+
+    name: str
+    table: str
+    schema: Schema
+    windows: dict[str, Window]
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    context_features: tuple[Feature, ...] = ()
+    relations: dict[str, float] = dataclasses.field(default_factory=dict)
+    reject_duplicates: bool = False
+    negative_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    request: str | None = None
+    time: str = "timestamp"
+
+    @property
+    def value_types(self) -> dict[str, str]:
+        """Column to read -> value type, see ``text_values.parse``."""
+        schema = self.schema
+        types: dict[str, str] = {self.request: "string"} if self.request else {}
+        types |= {feature.source_column: feature_value_type(feature) for feature in self.context_features}
+        types |= dict.fromkeys(self.labels.values(), "label")
+        if self.relations and schema.relation:
+            types[schema.relation] = "string"
+        types[schema.time] = "int64" if self.time == "integer" else "timestamp"
+        if self.windows:
+            types[schema.window] = "timestamp" if self.has_date_windows else "int64"
+        types.update((space.column, space.dtype) for space in schema.id_spaces.values())
+        return types
+
+    @property
+    def has_date_windows(self) -> bool:
+        """True if the windows are intervals of dates, false if of integers."""
+        return next(iter(self.windows.values())).temporal
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns to read, without repetition."""
+        return list(self.value_types)
+
+
+def feature_value_type(feature: Feature) -> str:
+    """Value type of a feature's column, see ``text_values.parse``."""
+    return f"{feature.dtype}[{feature.separator or ''}]" if feature.max_values else feature.dtype
+
+
+def arrow_type(dtype: str) -> pa.DataType:
+    """Arrow type of a dtype of the schema: "int64", "string" or "float32"."""
+    return {"int64": pa.int64(), "string": pa.string(), "float32": pa.float32()}[dtype]

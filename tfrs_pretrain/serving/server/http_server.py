@@ -1,0 +1,106 @@
+"""HTTP of the development server: connections, bodies and status codes; what is answered is in ``rest_api``."""
+
+from __future__ import annotations
+
+import http
+import json
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
+from typing import Any
+
+from tfrs_pretrain.serving.client.errors import HTTP_STATUS
+from tfrs_pretrain.serving.server import rest_api
+from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument, translated_errors
+from tfrs_pretrain.serving.server.model_manager import ModelManager
+from tfrs_pretrain.serving.server.request_limits import RequestLimits
+
+
+class RestServer(ThreadingHTTPServer):
+    """Listens on one address; each connection has a thread, of which there are at most ``limits.concurrent``."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], manager: ModelManager, limits: RequestLimits):
+        self.manager, self.limits = manager, limits
+        self._free = threading.BoundedSemaphore(limits.concurrent)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with request:
+            _send_raw(request, "RESOURCE_EXHAUSTED", "too many connections")
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Head and body leave in one packet; two would wait 40 ms for the client's acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: RestServer
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.limits.idle_seconds)
+
+    def do_GET(self) -> None:
+        self._reply(lambda: rest_api.get(self.server.manager, self.path))
+
+    def do_POST(self) -> None:
+        self._reply(lambda: rest_api.post(self.server.manager, self.path, self._body()))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: a development server's console belongs to its user."""
+
+    def _reply(self, of: Callable[[], Mapping[str, Any]]) -> None:
+        try:
+            with translated_errors():
+                status, content = http.HTTPStatus.OK.value, of()
+        except StatusError as error:
+            status, content = HTTP_STATUS[error.code], {"error": error.message}
+        body = json.dumps(content).encode()
+        self.send_response_only(status, _phrase(status))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _body(self) -> Any:
+        """The JSON of a request; where its end is not known, the connection ends with it."""
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > self.server.limits.message_bytes:
+            self.close_connection = True
+            raise invalid_argument(f"a Content-Length of at most {self.server.limits.message_bytes} is needed, "
+                                   f"got {length!r}")
+        try:
+            return json.loads(self.rfile.read(int(length)))
+        except TimeoutError as error:
+            self.close_connection = True
+            raise StatusError("DEADLINE_EXCEEDED", f"fewer than {length} bytes came in time") from error
+        except (ValueError, RecursionError) as error:
+            raise invalid_argument(f"JSON parse error: {error}") from error
+
+
+def _phrase(status: int) -> str:
+    return http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else "Client Closed Request"
+
+
+def _send_raw(connection: socket, code: str, message: str) -> None:
+    body, status = json.dumps({"error": message}).encode(), HTTP_STATUS[code]
+    connection.sendall(f"HTTP/1.1 {status} {_phrase(status)}\r\nContent-Type: application/json\r\nContent-Length: "
+                       f"{len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
