@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from timing import interleaved
 
-from tfrs_pretrain.metrics.retrieval import Interactions, top_items
+from tfrs_pretrain.metrics.interactions import Interactions
+from tfrs_pretrain.metrics.top_items import top_items
 
 BLOCK = 1024
 

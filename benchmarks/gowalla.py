@@ -28,7 +28,9 @@ from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.metrics.retrieval import Interactions, retrieval_metrics, top_items
+from tfrs_pretrain.metrics.interactions import Interactions
+from tfrs_pretrain.metrics.retrieval import retrieval_metrics
+from tfrs_pretrain.metrics.top_items import top_items
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_task, popularity_prior

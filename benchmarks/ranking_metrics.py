@@ -19,7 +19,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from timing import interleaved
 
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Scored, compare
+from tfrs_pretrain.evaluation.comparison import ScoredImpressions, compare
 from tfrs_pretrain.metrics.ranking import ranking_metrics
 
 REQUEST_ROWS = 10
@@ -47,7 +47,7 @@ def metric_rows_per_second(rows: int = 1_000_000, users: int = 50_000, rounds: i
     return rows / seconds["metrics"]
 
 
-def scored_rows(rows: int, users: int) -> Scored:
+def scored_rows(rows: int, users: int) -> ScoredImpressions:
     """Impressions of users with a long tail (Zipf 1.1), ten to a request, one in ten positive, and two models."""
     generator = np.random.default_rng(0)
     share = np.arange(1, users + 1) ** -1.1
@@ -59,7 +59,7 @@ def scored_rows(rows: int, users: int) -> Scored:
     labels = (generator.random(rows) < 1 / (1 + np.exp(-logits))).astype(np.float32)
     # As a log has them: in no order of user or request.
     order = generator.permutation(rows)
-    return Scored(labels[order], requests[numbers][order], numbers[order],
+    return ScoredImpressions(labels[order], requests[numbers][order], numbers[order],
                   {name: values[order] for name, values in scores.items()})
 
 

@@ -52,7 +52,10 @@ def _options() -> argparse.Namespace:
                         help="a setting for the second commit only, to see the comparison fail; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default: 2)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep results and logs in this new folder")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.keep and options.keep.exists():
+        parser.error(f"--keep {options.keep} exists: name a new folder")
+    return options
 
 
 def _compare(options: argparse.Namespace) -> int:

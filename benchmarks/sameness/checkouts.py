@@ -25,7 +25,8 @@ def snapshot(repository: Path) -> str:
 
     The commit belongs to no branch. Later edits do not reach it, so a run of minutes sees one state of the files.
     """
-    return _git(repository, "stash", "create") or resolve(repository, "HEAD")
+    identity = ("-c", "user.name=same", "-c", "user.email=same@localhost")  # git refuses to commit without one
+    return _git(repository, *identity, "stash", "create") or resolve(repository, "HEAD")
 
 
 def untracked(repository: Path) -> list[str]:
@@ -47,5 +48,5 @@ def checkout(repository: Path, commit: str, folder: Path) -> Iterator[Path]:
 def _git(repository: Path, *arguments: str, failure: str = "") -> str:
     done = subprocess.run(["git", "-C", repository, *arguments], check=False, capture_output=True, text=True)
     if done.returncode:
-        raise CouldNotRunError(failure or f"git {arguments[0]}: {done.stderr.strip()}")
+        raise CouldNotRunError(failure or f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -39,9 +39,9 @@ class Outcome:
 
 
 def compare(base: dict[str, Contents], here: dict[str, Contents]) -> list[Outcome]:
-    """Compares two runs, each: relative path -> name within the file -> content."""
+    """Compares two runs, each: relative path -> name within the file -> content. The order is that of the base."""
     outcomes = []
-    for file in sorted(base.keys() | here.keys()):
+    for file in dict.fromkeys([*base, *here]):
         if file in base and file in here:
             outcomes += _compare_files(file, base[file], here[file])
         else:

@@ -58,13 +58,15 @@ Contents = dict[str, Content]
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Contents], list[str]]:
-    """Reads every file of a folder whose contents are known.
+    """Reads every file of a folder whose type is known.
 
     Returns:
-      Relative path -> name within the file -> content, and the relative paths of all other files.
+      Relative path -> name within the file -> content, and the relative paths of all other files. Both are in the order
+      in which the files were written, so that the first difference is nearest to its cause.
     """
     found, others = {}, []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: (path.stat().st_mtime_ns, path)):
         reader = _reader(path)
         if reader:
             found[path.relative_to(folder).as_posix()] = reader(path)

@@ -54,20 +54,26 @@ def _ranker(arm: str, dataset: str, embeddings: str, *choices: str, output: str 
             "--output", f"rankers/{output or arm}", *choices)
 
 
-DEMO = Scenario("demo", "completejourney", {
-    "small": [["completejourney.max_households=60", "pretraining.epochs=1", "pretraining.batch_size=512",
-               "ranking.batch_size=512"]],
-}, [[("demo", "--workdir", "run", "--models", "models", "@small", "@changes")]])
+DEMO = Scenario("demo", "completejourney", {}, [[
+    ("demo", "--workdir", "run", "--models", "models", "--set", "completejourney.max_households=60",
+     "--set", "pretraining.epochs=1", "--set", "pretraining.batch_size=512", "--set", "ranking.batch_size=512",
+     "@changes")]])
 
 PLANTED = Scenario("planted", "planted.yaml", {
     # Stage I
-    "mixed": [["pretraining.negatives=mixed", "pretraining.uniform_negatives=64", "pretraining.log_q_form=refined",
-               "pretraining.learn_temperature=true", "pretraining.popularity_prior=0.3",
-               "pretraining.mask_known_positives=true", "pretraining.embedding_l2=0.001"]],
-    "cosine": [["pretraining.objective=cosine_contrastive", "pretraining.negatives=uniform",
-                "pretraining.uniform_negatives=64", "pretraining.log_q=false",
-                "pretraining.optimizer=rowwise_adagrad", "pretraining.schedule=cosine",
-                "pretraining.interval_decay=0.01"]],
+    "mixed": [
+        ["pretraining.embedding_l2=0.001",
+         "pretraining.objective={kind: softmax, learn_temperature: true, popularity_prior: 0.3, negatives: {kind: "
+         "mixed, count: 64, log_q: refined, mask_known_positives: true}}"],
+        ["pretraining.embedding_l2=0.001", "pretraining.learn_temperature=true", "pretraining.popularity_prior=0.3",
+         "pretraining.negatives=mixed", "pretraining.uniform_negatives=64", "pretraining.log_q_form=refined",
+         "pretraining.mask_known_positives=true"]],
+    "cosine": [
+        ["pretraining.objective={kind: cosine_contrastive, negatives: {kind: uniform, count: 64}}"],
+        ["pretraining.objective=cosine_contrastive", "pretraining.negatives=uniform",
+         "pretraining.uniform_negatives=64"]],
+    "adagrad": [["pretraining.optimizer=rowwise_adagrad", "pretraining.schedule=cosine",
+                 "pretraining.interval_decay=0.01"]],
     # The network and the arms of Stage II
     "deep_cross": [["ranking.backbone={kind: dcn_v2, rank: 4}", "ranking.history=attention",
                     "ranking.attention_hidden=[8]", "ranking.head_hidden=[4]", "ranking.labels={liked: 0.5}",
@@ -75,13 +81,24 @@ PLANTED = Scenario("planted", "planted.yaml", {
                     "ranking.embedding_l2=0.0001"]],
     "stacked": [["ranking.backbone={kind: dcn_v2, structure: stacked}", "ranking.table_optimizer=adagrad",
                  "ranking.history=mean", "ranking.interval_decay=0.01"]],
-    "distilled": [["ranking.arms.distilled={transfer: warm_start, anchor: {weight: 0.1}, "
-                   "distillation: {hidden: [16], temperature: 2, warmup_steps: 5}}"]],
-    "meda": [["ranking.arms.meda={transfer: warm_start, epochs: 2, meda: {}}"]],
-    "frozen": [["ranking.arms.frozen={transfer: frozen, fresh_dim: 4, pretrained_dropout: 0.1, tables: "
-                "{item: {transfer: frozen_then_trainable, trainable_from_step: 5}}}"]],
-    "taught": [["ranking.arms.taught={transfer: warm_start, epochs: 2, early_stopping: {}, "
-                "distillation: {teacher: rankers/distilled}}"]],
+    "distilled": [
+        ["ranking.arms.distilled={transfer: warm_start, anchor: {weight: 0.1}, distillation: {teacher: {kind: online, "
+         "hidden: [16]}, temperature: 2, warmup_steps: 5}}"],
+        ["ranking.arms.distilled={transfer: warm_start, anchor: {weight: 0.1}, distillation: {hidden: [16], "
+         "temperature: 2, warmup_steps: 5}}"]],
+    "meda": [
+        ["ranking.arms.meda={transfer: warm_start, epochs: 2, meda: {kind: non_continual}}"],
+        ["ranking.arms.meda={transfer: warm_start, epochs: 2, meda: {variant: non_continual}}"]],
+    "frozen": [
+        ["ranking.arms.frozen={transfer: {kind: frozen, fresh_dim: 4, pretrained_dropout: 0.1}, tables: {item: {kind: "
+         "frozen_then_trainable, trainable_from_step: 5}}}"],
+        ["ranking.arms.frozen={transfer: frozen, fresh_dim: 4, pretrained_dropout: 0.1, tables: {item: {transfer: "
+         "frozen_then_trainable, trainable_from_step: 5}}}"]],
+    "taught": [
+        ["ranking.arms.taught={transfer: warm_start, epochs: 2, early_stopping: {}, distillation: {teacher: {kind: "
+         "fixed, path: rankers/distilled}}}"],
+        ["ranking.arms.taught={transfer: warm_start, epochs: 2, early_stopping: {}, distillation: {teacher: "
+         "rankers/distilled}}"]],
     # A later week: new ids, other formats of files
     "later": [["windows.pretrain={start: 0, end: 20}", "windows.train={start: 20, end: 28}",
                "windows.validation={start: 28, end: 30}", "windows.test={start: 30, end: 34}",
@@ -92,7 +109,7 @@ PLANTED = Scenario("planted", "planted.yaml", {
     [
         _dataset("dataset", "@mixed", "@deep_cross", "@distilled", "@meda", "@frozen", "@taught"),
         ("pretrain", "--dataset", "dataset", "--output", "embeddings"),
-        _dataset("later_dataset", "@cosine", "@stacked", "@later", "@distilled", "--extend", "dataset"),
+        _dataset("later_dataset", "@cosine", "@adagrad", "@stacked", "@later", "@distilled", "--extend", "dataset"),
         ("pretrain", "--dataset", "later_dataset", "--output", "later_embeddings", "--start-from", "embeddings"),
     ],
     [

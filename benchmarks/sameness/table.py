@@ -1,7 +1,8 @@
-"""Prints a comparison: one line for each folder that is the same, one for each content that differs."""
+"""A comparison as text: a line for the equal contents of each folder, and a line for each content that differs."""
 
 from __future__ import annotations
 
+import collections
 import hashlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -9,19 +10,20 @@ from pathlib import PurePosixPath
 from sameness.comparison import SAME, Outcome
 
 DIGITS = 12  # of a digest
-MAX_LINES = 60  # of differences
+MAX_LINES, MAX_LINES_OF_FILE = 60, 4  # of differences
 
 
 def lines(outcomes: Sequence[Outcome], not_compared: Sequence[str]) -> list[str]:
-    """Returns the lines of the table."""
+    """Returns the lines of the table; of many differences the first ones."""
     different = [outcome for outcome in outcomes if outcome.verdict != SAME]
-    rows = [("what", "verdict", "base", "here", "largest difference"), *_same_folders(outcomes),
-            *(_row(outcome) for outcome in different[:MAX_LINES])]
+    shown = _first_of_each_file(different)[:MAX_LINES]
+    rows = [("what", "verdict", "base", "here", "largest difference"), *_same_folders(outcomes), *map(_row, shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     table = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
              for row in rows]
-    if len(different) > MAX_LINES:
-        table.append(f"... and {len(different) - MAX_LINES} more that differ")
+    if len(different) > len(shown):
+        files = len({outcome.file for outcome in different})
+        table.append(f"... and {len(different) - len(shown)} more; {len(different)} in {files} files differ")
     if not_compared:
         suffixes = sorted({PurePosixPath(path).suffix or PurePosixPath(path).name for path in not_compared})
         table.append(f"not compared: {len(not_compared)} files of types {' '.join(suffixes)}")
@@ -39,6 +41,16 @@ def _same_folders(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
         files = len({outcome.file for outcome in same})
         digest = hashlib.sha256("".join(outcome.base for outcome in same).encode()).hexdigest()[:DIGITS]
         found.append((f"{folder} ({len(same)} contents of {files} files)", SAME, digest, digest, ""))
+    return found
+
+
+def _first_of_each_file(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    counts: collections.Counter[str] = collections.Counter()
+    found = []
+    for outcome in outcomes:
+        counts[outcome.file] += 1
+        if counts[outcome.file] <= MAX_LINES_OF_FILE:
+            found.append(outcome)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 
 import h5py
@@ -103,7 +104,23 @@ def test_a_value_of_text_in_a_column_and_the_type_of_another(folders):
 
 def test_missing_and_added_files(folders):
     (folders[1] / "rows.npy").rename(folders[1] / "more.npy")
-    assert changed(folders) == [("more.npy", "file", ADDED, "", True), ("rows.npy", "file", MISSING, "", True)]
+    assert changed(folders) == [("rows.npy", "file", MISSING, "", True), ("more.npy", "file", ADDED, "", True)]
+
+
+def test_another_shape_or_type_of_equal_bytes(folders):
+    np.save(folders[1] / "rows.npy", VALUES.ravel())
+    ids = pa.array([b"a", None], pa.large_binary())
+    pq.write_table(pa.table({"id": ids, "score": [0.25, 0.5]}), folders[0] / "scored.parquet")
+    pq.write_table(pa.table({"id": ids.cast(pa.binary()), "score": [0.25, 0.5]}), folders[1] / "scored.parquet")
+    assert changed(folders) == [
+        ("rows.npy", "values", DIFFERENT, "float32[2, 2] became float32[4]", True),
+        ("scored.parquet", "column id", DIFFERENT, "0 of 2 values", True)]
+
+
+def test_the_file_that_was_written_first_stands_first(folders):
+    os.utime(folders[0] / "train.tfrecord", (1, 1))
+    os.utime(folders[0] / "manifest.json", (2, 2))
+    assert [one.file for one in outcomes(folders)][:2] == ["train.tfrecord", "manifest.json"]
 
 
 def test_a_metric_must_stay_while_its_key_may_change_and_others_may_come(folders):
@@ -134,8 +151,16 @@ def test_the_table_shows_equal_folders_and_each_difference(folders):
     assert same.startswith(". (10 contents of 5 files)  same")
     rows = next(one for one in found if one.file == "rows.npy")
     assert [line.split() for line in different] == [
+        ["rows.npy:", "values", "different", rows.base[:12], rows.here[:12], "1"],
         ["manifest.json:", "recall", "only", "here", "(does", "not", "count)",
-         next(one for one in found if one.name == "recall").here[:12]],
-        ["rows.npy:", "values", "different", rows.base[:12], rows.here[:12], "1"]]
+         next(one for one in found if one.name == "recall").here[:12]]]
     assert rest == "not compared: 1 files of types .html"
     assert failures(found) == [rows]
+
+
+def test_many_differences_are_cut_short(folders):
+    for folder, scale in zip(folders, (1, 2), strict=True):
+        (folder / "manifest.json").write_text(json.dumps([scale * (number + 0.5) for number in range(9)]))
+    table = lines(outcomes(folders), [])
+    assert [line.split()[:2] for line in table[2:-1]] == [["manifest.json:", str(number)] for number in range(4)]
+    assert table[-1] == "... and 5 more; 9 in 1 files differ"

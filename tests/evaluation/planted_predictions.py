@@ -1,4 +1,4 @@
-"""Impressions and ranker artifacts that hold predictions and nothing else: all that judging reads."""
+"""Impressions, and ranker artifacts that contain nothing but predictions: evaluation reads nothing else."""
 
 import numpy as np
 import pyarrow as pa

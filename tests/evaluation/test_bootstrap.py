@@ -1,4 +1,4 @@
-"""The bootstrap by user against row-by-row twins, scipy and repeated samples from a known truth."""
+"""The bootstrap over users against row-copying twins, SciPy and repeated samples from a known truth."""
 
 import numpy as np
 import pytest
@@ -68,9 +68,9 @@ def test_intervals_of_ratios_agree_with_scipy():
                                    atol=0.12 * (expected[1] - expected[0]))
 
 
-def test_intervals_hold_the_truth_as_often_as_promised_although_users_differ():
-    """Labels follow the scores up to an effect of the user: the true calibration ratio is 1. Rows drawn as if they
-    were independent would give intervals that hold it far less often."""
+def test_coverage_is_nominal_when_users_differ():
+    """Labels follow the scores up to an effect of the user, so the true calibration ratio is 1. Intervals from drawing
+    impressions as if they were independent contain it far less often."""
     random, held, held_by_rows, trials = np.random.default_rng(6), 0, 0, 100
     for _ in range(trials):
         users = np.repeat(np.arange(50), 20)
@@ -86,13 +86,13 @@ def test_intervals_hold_the_truth_as_often_as_promised_although_users_differ():
     assert held_by_rows / trials < 0.8
 
 
-def test_the_interval_leaves_out_the_ends():
+def test_the_interval_is_the_percentile_interval():
     values = np.random.default_rng(0).permutation(np.arange(1.0, 1000.0))
     assert Resampling(999).interval(values) == pytest.approx((25.0, 975.0))
     assert Resampling(999, 0.8).interval(values) == pytest.approx((100.0, 900.0))
 
 
-def test_a_metric_that_a_handful_of_users_decide_has_no_interval():
+def test_a_metric_defined_in_too_few_replicates_has_no_interval():
     values = np.arange(100.0)
     values[:5] = np.nan
     assert Resampling(100).interval(values) is not None
@@ -110,17 +110,25 @@ def test_p_value_counts_the_rarer_side(below, above, expected):
 
 
 @pytest.mark.parametrize("bad", [{"replicates": 0}, {"confidence": 1.0}, {"confidence": 0.0}])
-def test_nonsense_is_refused(bad):
+def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(ValueError, match="replicates must be at least 1"):
         Resampling(**bad)
 
 
-def test_progress_and_seed():
+def test_replicates_depend_on_the_seed_and_progress_is_reported():
     labels, scores, users = draw(3)
     calls = []
-    judged = [UserMetrics(labels, scores, users)]
-    first, again, other = (resample(judged, 40, Resampling(7, seed=seed), lambda: calls.append(1))[1]
+    prepared = [UserMetrics(labels, scores, users)]
+    first, again, other = (resample(prepared, 40, Resampling(7, seed=seed), lambda: calls.append(1))[1]
                            for seed in (1, 1, 2))
     assert len(calls) == 21
     np.testing.assert_array_equal(first, again)
     assert (first[..., AUC] != other[..., AUC]).any()
+
+
+def test_every_draw_is_of_as_many_users_as_there_are():
+    draws = list(Resampling(50, seed=2).draws(7))
+    assert len(draws) == 50
+    assert {len(weights) for weights in draws} == {7}
+    assert {int(weights.sum()) for weights in draws} == {7}
+    assert np.mean(draws, axis=0) == pytest.approx(np.ones(7), abs=0.45)

@@ -1,4 +1,4 @@
-"""Two models on the same impressions: what is paired, what a slice sees."""
+"""Models compared on the same impressions: pairing by drawn users, and slices."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from planted_predictions import impressions
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Comparison, Scored, as_json, compare
+from tfrs_pretrain.evaluation.comparison import Comparison, ScoredImpressions, compare
 from tfrs_pretrain.evaluation.slices import Slicing
 
 
@@ -16,7 +16,7 @@ def scored():
     noise = np.random.default_rng(2).normal(0, 0.4, len(logits))
     scores = {name: (1 / (1 + np.exp(-values))).astype(np.float32)
               for name, values in (("one", logits), ("other", logits + noise), ("copy", logits))}
-    return Scored(columns["label"], columns["user"], columns["request"], scores)
+    return ScoredImpressions(columns["label"], columns["user"], columns["request"], scores)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_copy_differs_by_nothing(scored):
         assert (difference["value"], difference["low"], difference["high"], difference["p"]) == (0, 0, 0, 1)
 
 
-def test_parts_that_define_little_have_dashes_not_numbers(scored):
+def test_undefined_estimates_are_none(scored):
     codes = np.full(len(scored.labels), -1)
     codes[:10] = 0
     negative = np.flatnonzero(scored.labels == 0)[:3]
@@ -98,14 +98,15 @@ def test_parts_that_define_little_have_dashes_not_numbers(scored):
 
 
 def test_without_requests_only_what_needs_them_is_undefined(scored):
-    bare = Scored(scored.labels, scored.users, None, scored.scores)
+    bare = ScoredImpressions(scored.labels, scored.users, None, scored.scores)
     found = compare(bare, [], Resampling(5)).metrics("one")
     assert {name for name, value in found.items() if value["value"] is None} == {
         "recall@5", "ndcg@5", "recall@10", "ndcg@10"}
 
 
-def test_json_holds_every_part_model_and_difference(scored, places):
-    parts = as_json(compare(scored, [Slicing("place", ("top",), np.where(places == 0, 0, -1))], Resampling(20)), "one")
+def test_the_json_contains_every_part_model_and_difference(scored, places):
+    slicing = Slicing("place", ("top",), np.where(places == 0, 0, -1))
+    parts = [result.to_json() for result in compare(scored, [slicing], Resampling(20)).part_results("one")]
     assert [part["name"] for part in parts] == ["all", "top"]
     assert set(parts[1]["models"]) == {"one", "other", "copy"}
     assert set(parts[1]["differences"]) == {"other", "copy"}
@@ -114,21 +115,22 @@ def test_json_holds_every_part_model_and_difference(scored, places):
 
 def test_one_user_alone_has_no_interval():
     labels, scores = np.array([1.0, 0.0, 1.0]), {"one": np.array([0.7, 0.4, 0.8]), "other": np.array([0.1, 0.4, 0.8])}
-    found = compare(Scored(labels, np.zeros(3, int), None, scores), [], Resampling(10))
+    found = compare(ScoredImpressions(labels, np.zeros(3, int), None, scores), [], Resampling(10))
     assert found.metrics("one")["auc"] == {"value": 1.0, "low": None, "high": None}
     assert found.difference("one", "other")["auc"] == {"value": 0.5, "low": None, "high": None, "p": None}
 
 
 def test_models_judged_apart_are_compared_as_if_together(scored, places):
     cuts = [Slicing("place", ("top", "side", "?"), places)]
-    merge_entries = compare(scored, cuts, Resampling(25))
-    apart = Comparison.joined([compare(Scored(scored.labels, scored.users, scored.requests, {name: scores}), cuts,
-                                       Resampling(25)) for name, scores in scored.scores.items()])
-    assert apart.models == merge_entries.models
+    together = compare(scored, cuts, Resampling(25))
+    apart = Comparison.joined([
+        compare(ScoredImpressions(scored.labels, scored.users, scored.requests, {name: scores}), cuts, Resampling(25))
+        for name, scores in scored.scores.items()])
+    assert apart.models == together.models
     for part in range(4):
-        assert apart.difference("one", "other", part) == merge_entries.difference("one", "other", part)
+        assert apart.difference("one", "other", part) == together.difference("one", "other", part)
     with pytest.raises(ValueError, match="same parts and draws"):
-        Comparison.joined([merge_entries, compare(scored, cuts, Resampling(25, seed=3))])
+        Comparison.joined([together, compare(scored, cuts, Resampling(25, seed=3))])
 
 
 def test_mean_over_pairs(scored):
@@ -139,3 +141,23 @@ def test_mean_over_pairs(scored):
     assert (none["value"], none["low"], none["high"]) == (0, 0, 0)
     assert found.mean_metrics(["one", "copy"]) == found.metrics("one")
     assert found.value("one", 0, "auc") == found.metrics("one")["auc"]["value"]
+
+
+def test_the_standard_error_is_the_spread_of_the_replicates(scored):
+    """A twin that draws users by copying impressions."""
+    found = compare(scored, [], Resampling(30, seed=4)).standard_error([("one", "other")], "log_loss")
+    generator, n_users = np.random.default_rng(4), scored.users.max() + 1
+    positions = [np.flatnonzero(scored.users == user) for user in range(n_users)]
+    differences = []
+    for _ in range(30):
+        rows = np.concatenate([positions[user] for user in generator.integers(0, n_users, n_users)])
+        one, other = (log_loss(scored.labels[rows], scored.scores[name][rows].astype(float))
+                      for name in ("one", "other"))
+        differences.append(one - other)
+    assert found == pytest.approx(np.std(differences, ddof=1), rel=1e-9)
+
+
+def test_a_difference_without_an_interval_has_no_standard_error():
+    scores = {"one": np.array([0.7, 0.4]), "other": np.array([0.1, 0.4])}
+    alone = compare(ScoredImpressions(np.array([1.0, 0.0]), np.zeros(2, int), None, scores), [], Resampling(10))
+    assert alone.standard_error([("one", "other")], "auc") is None

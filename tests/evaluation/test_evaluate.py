@@ -1,38 +1,34 @@
-"""``tfrs-pretrain evaluate`` as a user meets it."""
+"""Evaluation of one and two models, as a function, as a table and as ``tfrs-pretrain evaluate``."""
 
 import io
 import json
-import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from command_line import run_command
 from planted_predictions import impressions, write_ranker
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from tfrs_pretrain.cli import application, judging
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.evaluate import evaluate
-from tfrs_pretrain.evaluation.table import show
-
-
-def run(monkeypatch, capsys, *arguments):
-    """Exit code, output and errors of the command."""
-    monkeypatch.setattr(sys, "argv", ["tfrs-pretrain", *map(str, arguments)])
-    monkeypatch.setattr(judging, "console", Console(file=None, width=100))
-    monkeypatch.setattr(application, "error_console", Console(file=None, width=100, stderr=True))
-    with pytest.raises(SystemExit) as done:
-        application.main()
-    return done.value.code, *capsys.readouterr()
+from tfrs_pretrain.evaluation.predictions import Predictions
+from tfrs_pretrain.evaluation.show import show_evaluation
 
 
 @pytest.fixture
-def result(rankers):
+def evaluation(rankers):
     return evaluate(rankers["good"], rankers["bad"], slices=["place"], resampling=Resampling(60))
 
 
-def test_two_models_whole_and_by_slice(result, rankers):
+@pytest.fixture
+def result(evaluation):
+    return evaluation.to_json()
+
+
+def test_two_models_are_compared_overall_and_by_slice(result, rankers):
     columns, _ = impressions()
     whole = result["parts"][0]
     assert (whole["slicing"], whole["impressions"], whole["users"]) == ("all", 3000, 60)
@@ -48,26 +44,23 @@ def test_two_models_whole_and_by_slice(result, rankers):
     assert by_name["items", "new"]["impressions"] == (columns["item_count"] == 0).sum()
     assert by_name["users", "new"]["impressions"] == (columns["user_count"] == 0).sum()
     rows = np.array(columns["feature.place"].to_pylist()) == "side"
-    from tfrs_pretrain.evaluation.predictions import Predictions
     scores = Predictions.open(rankers["good"]).scores
     assert by_name["place", "side"]["models"]["model"]["auc"]["value"] == pytest.approx(
         roc_auc_score(columns["label"][rows], scores[rows]))
 
 
-def test_the_result_is_plain_json(result):
+def test_the_json_contains_plain_numbers_and_the_resampling(result):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert result["resampling"] == {"unit": "user", "replicates": 60, "confidence": 0.95, "seed": 17,
                                     "interval": "percentile"}
 
 
-def test_a_feature_of_many_values_shows_the_largest(tmp_path):
-    import pyarrow as pa
-
+def test_a_feature_with_many_values_is_sliced_by_the_largest(tmp_path):
     columns, logits = impressions(rows=800)
     codes = np.minimum(np.random.default_rng(0).geometric(0.1, 800), 39).astype(np.int32)
     columns["feature.place"] = pa.DictionaryArray.from_arrays(codes, [f"v{code}" for code in range(40)])
     parts = evaluate(write_ranker(tmp_path / "r", columns, 1 / (1 + np.exp(-logits))), slices=["place"],
-                     resampling=Resampling(5))["parts"]
+                     resampling=Resampling(5)).to_json()["parts"]
     sizes = [part["impressions"] for part in parts if part["slicing"] == "place"]
     assert len(sizes) == 21
     assert sizes[:20] == sorted(np.bincount(codes), reverse=True)[:20]
@@ -75,10 +68,11 @@ def test_a_feature_of_many_values_shows_the_largest(tmp_path):
     assert parts[-1]["name"] == f"{len(set(codes)) - 20} others"
 
 
-def test_what_cannot_be_judged_is_said(tmp_path):
+def test_missing_columns_are_explained_in_notes(tmp_path):
     columns, logits = impressions(rows=100)
     del columns["request"], columns["item_count"], columns["user_count"], columns["feature.place"]
-    result = evaluate(write_ranker(tmp_path / "old", columns, 1 / (1 + np.exp(-logits))), resampling=Resampling(5))
+    ranker = write_ranker(tmp_path / "old", columns, 1 / (1 + np.exp(-logits)))
+    result = evaluate(ranker, resampling=Resampling(5)).to_json()
     assert len(result["notes"]) == 2
     assert "schema.request" in result["notes"][0]
     assert len(result["parts"]) == 1
@@ -91,10 +85,11 @@ def test_no_impressions_at_all_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 140])
-def test_the_table_fits_and_loses_nothing(result, width):
-    result["models"]["model"]["path"] = "model_path"
+def test_the_table_fits_the_terminal_and_shows_every_number(evaluation, width):
+    evaluation.models["model"]["path"] = "model_path"
+    result = evaluation.to_json()
     output = io.StringIO()
-    show(result, Console(file=output, width=width))
+    show_evaluation(evaluation, Console(file=output, width=width))
     text = output.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -110,18 +105,19 @@ def test_the_table_fits_and_loses_nothing(result, width):
 
 
 def test_one_model_alone_has_no_differences(rankers):
-    result = evaluate(rankers["bad"], resampling=Resampling(20))
+    evaluation = evaluate(rankers["bad"], resampling=Resampling(20))
     output = io.StringIO()
-    show(result, Console(file=output, width=80))
-    assert result["parts"][0]["differences"] == {}
+    show_evaluation(evaluation, Console(file=output, width=80))
+    assert evaluation.parts[0].differences == {}
     assert "diff" not in output.getvalue()
     assert "against" not in output.getvalue()
 
 
 def test_the_command_prints_the_table_and_writes_json(rankers, tmp_path, monkeypatch, capsys):
     path = tmp_path / "result.json"
-    code, output, errors = run(monkeypatch, capsys, "evaluate", rankers["good"], "--against", rankers["bad"], "--slice",
-                               "place", "--replicates", 30, "--confidence", 0.9, "--json", path)
+    code, output, errors = run_command(
+        monkeypatch, capsys, "evaluate", rankers["good"], "--against", rankers["bad"], "--slice", "place",
+        "--replicates", 30, "--confidence", 0.9, "--json", path)
     assert (code, errors) == (0, "")
     written = json.loads(path.read_text())
     assert written["resampling"]["confidence"] == 0.9
@@ -140,16 +136,27 @@ def test_the_command_prints_the_table_and_writes_json(rankers, tmp_path, monkeyp
 ])
 def test_mistakes_are_one_line_and_exit_code_two(rankers, arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code, output, errors = run(monkeypatch, capsys, "evaluate", *arguments)
+    code, output, errors = run_command(monkeypatch, capsys, "evaluate", *arguments)
     assert code == 2
     assert output == ""
     assert "error: " in errors
     assert words in " ".join(errors.split())
 
 
-def test_labels_of_one_kind_are_said(tmp_path):
+def test_equal_labels_are_explained_in_a_note(tmp_path):
     columns, _ = impressions(rows=50)
     ranker = write_ranker(tmp_path / "one", columns | {"label": np.ones(50, np.float32)}, np.full(50, 0.4))
-    result = evaluate(ranker, resampling=Resampling(5))
+    result = evaluate(ranker, resampling=Resampling(5)).to_json()
     assert result["parts"][0]["models"]["model"]["auc"]["value"] is None
     assert result["notes"] == ["every label is 1: metrics that order impressions, such as AUC, are not defined"]
+
+
+def test_the_interval_of_a_difference_decides_its_colour(evaluation):
+    """Good minus bad: AUC rises and log loss falls, both better; calibration has no better side."""
+    output = io.StringIO()
+    show_evaluation(evaluation, Console(file=output, width=200, force_terminal=True, color_system="standard"))
+    line_of = {line.replace("\x1b[0m", "").split(" ")[0]: line for line in output.getvalue().splitlines()}
+    differences = evaluation.parts[0].differences["model"]
+    assert differences["auc"]["low"] > 0 > differences["log_loss"]["high"]
+    for name, word in (("auc", "AUC"), ("log_loss", "log")):
+        assert f"\x1b[32m{differences[name]['value']:+.4f}" in line_of[word]

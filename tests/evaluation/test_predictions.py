@@ -1,4 +1,4 @@
-"""Reading stored predictions, and bringing those of two models onto the same impressions."""
+"""Reading stored predictions, and aligning those of two models on the same impressions."""
 
 import json
 
@@ -11,12 +11,12 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, align
 
 
-def taken(columns, rows):
+def select(columns, rows):
     return {name: values.take(pa.array(rows)) if isinstance(values, pa.Array) else np.asarray(values)[rows]
             for name, values in columns.items()}
 
 
-def test_columns_come_back(rankers):
+def test_columns_are_read_back(rankers):
     columns, _ = impressions()
     opened = Predictions.open(rankers["good"])
     np.testing.assert_array_equal(opened.keys, columns["key"])
@@ -28,7 +28,7 @@ def test_columns_come_back(rankers):
     assert (opened.source["arm"], opened.source["dataset_digest"], opened.heads) == ("good", "d" * 64, ["label"])
 
 
-def test_what_the_impressions_can_be_cut_by(rankers):
+def test_impressions_are_sliced_by_frequency_novelty_and_feature(rankers):
     columns, _ = impressions()
     opened = Predictions.open(rankers["good"])
     assert opened.slicings == ["item_frequency", "items", "users", "place"]
@@ -38,7 +38,7 @@ def test_what_the_impressions_can_be_cut_by(rankers):
     cut, values = opened.slicing("place"), np.array(columns["feature.place"].to_pylist())
     assert set(cut.parts) == set(PLACES)
     for part, name in enumerate(cut.parts):
-        np.testing.assert_array_equal(cut.rows(part), np.flatnonzero(values == name))
+        np.testing.assert_array_equal(cut.positions(part), np.flatnonzero(values == name))
     with pytest.raises(UserError, match=r"cannot slice .* by 'brand': choose from \['item_frequency', 'items'"):
         opened.slicing("brand")
 
@@ -61,7 +61,7 @@ def test_further_heads_are_chosen_by_name(tmp_path):
         Predictions.open(folder, label="shared")
 
 
-def test_predictions_of_before_can_be_judged_but_not_sliced(tmp_path):
+def test_predictions_of_an_older_version_can_be_evaluated_but_not_sliced(tmp_path):
     columns, logits = impressions(rows=50)
     old = {name: columns[name] for name in ("key", "user_id", "item_id", "user", "item", "label")}
     opened = Predictions.open(write_ranker(tmp_path / "old", old, logits))
@@ -71,18 +71,18 @@ def test_predictions_of_before_can_be_judged_but_not_sliced(tmp_path):
         opened.slicing("items")
 
 
-def test_scores_that_are_no_numbers_are_refused(tmp_path):
+def test_scores_that_are_not_finite_are_refused(tmp_path):
     columns, logits = impressions(rows=50)
     logits[7] = np.nan
-    with pytest.raises(UserError, match=f"1 scores are no numbers, first for key {columns['key'][7]}"):
+    with pytest.raises(UserError, match=f"1 scores are not finite, first for key {columns['key'][7]}"):
         Predictions.open(write_ranker(tmp_path / "r", columns, logits))
 
 
-def test_rows_in_another_order_are_brought_together(tmp_path):
+def test_impressions_in_another_order_are_aligned(tmp_path):
     columns, logits = impressions(rows=500)
     order = np.random.default_rng(8).permutation(500)
     one, other, notes = align(*(Predictions.open(folder) for folder in (
-        write_ranker(tmp_path / "one", columns, logits), write_ranker(tmp_path / "two", taken(columns, order),
+        write_ranker(tmp_path / "one", columns, logits), write_ranker(tmp_path / "two", select(columns, order),
                                                                       logits[order] + 1))))
     assert notes == []
     for name in ("keys", "labels", "users", "requests"):
@@ -94,11 +94,11 @@ def test_impressions_that_one_model_lacks_are_left_out_and_counted(tmp_path):
     columns, logits = impressions(rows=500)
     first, second = np.arange(0, 400), np.arange(450, 100, -1)
     one, other, notes = align(*(Predictions.open(write_ranker(
-        tmp_path / name, taken(columns, rows), logits[rows], dataset_digest=name * 64))
+        tmp_path / name, select(columns, rows), logits[rows], dataset_digest=name * 64))
         for name, rows in (("1", first), ("2", second))))
     np.testing.assert_array_equal(one.keys, columns["key"][101:400])
     np.testing.assert_array_equal(other.keys, one.keys)
-    assert notes == ["the models were judged on datasets of different builds",
+    assert notes == ["the models were evaluated on datasets of different builds",
                      "compared on the 299 impressions that both scored; left out: 101 of the first model's, 51 of the "
                      "second's"]
 
@@ -139,17 +139,17 @@ def test_a_version_whose_ranker_is_gone_or_changed_is_refused(exported, rankers)
     manifest = rankers["good"] / "manifest.json"
     text = manifest.read_text()
     manifest.write_text(json.dumps(json.loads(text) | {"arm": "changed"}))
-    with pytest.raises(UserError, match="now holds another ranker"):
+    with pytest.raises(UserError, match="now contains another ranker"):
         Predictions.open(exported)
     manifest.unlink()
-    with pytest.raises(UserError, match="not there any more, and a version holds no predictions"):
+    with pytest.raises(UserError, match="no longer exists, and a version contains no predictions"):
         Predictions.open(exported)
 
 
 @pytest.mark.parametrize(("damage", "message"), [
     ("split", r"has no predictions of split 'validation', it has \['test'\]"), ("text", "cannot be read"),
     ("folder", "ranker folder .* does not exist"), ("kind", "holds 'dataset', expected 'ranker'")])
-def test_what_is_no_ranker_is_refused_in_one_line(rankers, damage, message):
+def test_folders_without_a_ranker_are_refused_in_one_line(rankers, damage, message):
     folder, split = rankers["good"], "test"
     if damage == "split":
         split = "validation"

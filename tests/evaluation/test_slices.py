@@ -9,7 +9,7 @@ USERS = np.array([1, 1, 2, 2, 2, 1])
 COUNTS = np.array([0, 0, 4, 1, 5, 1_000])
 
 
-def test_rows_fall_into_the_bucket_of_their_items_count():
+def test_impressions_fall_into_the_bucket_of_their_items_count():
     slices = frequency_slices(LABELS, SCORES, USERS, COUNTS)
     assert [s["slice"] for s in slices] == ["0", "1-4", "5-19", "20-99", "100+"]
     assert [s["impressions"] for s in slices] == [2, 2, 1, 0, 1]
@@ -40,17 +40,17 @@ def test_requests_of_a_bucket_are_ranked_inside_it():
 
 def test_new_ids_are_those_without_engagements_in_the_pretraining_window():
     cut = by_novelty("items", COUNTS)
-    assert (cut.parts, cut.rows(0).tolist(), cut.rows(1).tolist()) == (("new", "known"), [0, 1], [2, 3, 4, 5])
+    assert (cut.parts, cut.positions(0).tolist(), cut.positions(1).tolist()) == (("new", "known"), [0, 1], [2, 3, 4, 5])
 
 
 def test_the_largest_parts_are_kept_and_the_rest_is_one():
     cut = Slicing("brand", ("a", "b", "c", "d"), np.array([3, 1, 1, 0, 3, 1, 2])).largest(2)
     assert cut.parts == ("b", "d", "2 others")
-    assert [cut.rows(part).tolist() for part in range(3)] == [[1, 2, 5], [0, 4], [3, 6]]
+    assert [cut.positions(part).tolist() for part in range(3)] == [[1, 2, 5], [0, 4], [3, 6]]
     assert Slicing("brand", ("a", "b"), np.array([1, 0])).largest(2).parts == ("a", "b")
 
 
 def test_named_parts_alone_one_of_them_absent():
     cut = Slicing("brand", ("a", "b", "c"), np.array([0, 1, 2, 1])).only(["b", "z", "a"])
     assert cut.parts == ("b", "z", "a")
-    assert [cut.rows(part).tolist() for part in range(3)] == [[1, 3], [], [0]]
+    assert [cut.positions(part).tolist() for part in range(3)] == [[1, 3], [], [0]]

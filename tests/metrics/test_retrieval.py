@@ -1,11 +1,13 @@
-"""Blocked retrieval metrics against naive twins and literals."""
+"""Blocked top-k search and retrieval metrics against naive twins and literals."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfrs_pretrain.metrics.retrieval import Interactions, coverage, recall_by_frequency, retrieval_metrics, top_items
+from tfrs_pretrain.metrics.interactions import Interactions
+from tfrs_pretrain.metrics.retrieval import coverage, recall_by_frequency, retrieval_metrics
+from tfrs_pretrain.metrics.top_items import top_items
 
 
 def naive_top(queries, items, k, seen):
@@ -62,13 +64,13 @@ def test_metrics_match_naive_twin():
             assert got[name] == pytest.approx(value, abs=1e-12)
 
 
-def test_literal_case():
-    # Query 0 wants {2, 5} and finds 5 at rank 2; query 1 wants nothing and is left out.
+def test_metrics_by_hand():
+    # Query 0 has relevant items {2, 5} and lists 5 at rank 2; query 1 has none and is left out.
     got = retrieval_metrics(np.array([[1, 5], [2, 3]]), interactions([{2, 5}, set()]), (2,))
     assert got == {"recall@2": 0.5, "mrr@2": 0.5, "ndcg@2": pytest.approx((1 / np.log2(3)) / (1 + 1 / np.log2(3)))}
 
 
-def test_nothing_relevant_gives_nan():
+def test_metrics_without_relevant_items_are_nan():
     assert np.isnan(retrieval_metrics(np.array([[1]]), interactions([set()]), (1,))["recall@1"])
 
 
@@ -79,7 +81,7 @@ def test_from_pairs_sorts_and_drops_repeats():
     assert got.counts.tolist() == [1, 0, 2, 0]
 
 
-def test_without_drops_what_the_same_query_has_elsewhere():
+def test_without_removes_pairs_of_the_same_query_only():
     got = interactions([{1, 5}, {2}, set()]).without(interactions([{5, 9}, set(), {2}]))
     assert [got.items[got.offsets[q]:got.offsets[q + 1]].tolist() for q in range(3)] == [[1], [2], []]
 
@@ -92,9 +94,20 @@ def test_coverage_counts_listed_items():
 def test_recall_by_frequency_splits_the_relevant_items():
     frequency = np.array([0, 5, 9, 10, 99, 100])
     top = np.array([[0, 3, 5], [2, 4, 1]])
-    # Query 0 wants one item of each group and finds 0 (rank 1) and 3; query 1 wants 1, 4 and finds both, 1 at rank 3.
+    # Query 0 has three relevant items and lists 0 (rank 1) and 3; query 1 has 1 and 4 and lists both, 1 at rank 3.
     got = recall_by_frequency(top, interactions([{0, 1, 3}, {1, 4}]), frequency, (10, 100), (2, 3))
     assert got[0] == {"from": 0, "to": 10, "relevant": 3, "recall@2": 0.25, "recall@3": 0.75}
     assert got[1] == {"from": 10, "to": 100, "relevant": 2, "recall@2": 1.0, "recall@3": 1.0}
     assert (got[2]["from"], got[2]["to"], got[2]["relevant"]) == (100, float("inf"), 0)
     assert np.isnan(got[2]["recall@2"])
+
+
+def test_a_slice_of_queries_is_renumbered_from_zero():
+    got = interactions([{4}, {1, 5}, set(), {2}]).slice(1, 4)
+    assert got.offsets.tolist() == [0, 2, 2, 3]
+    assert got.items.tolist() == [1, 5, 2]
+    assert got.queries.tolist() == [0, 0, 2]
+
+
+def test_no_queries_have_no_lists():
+    assert top_items(np.zeros((0, 3)), np.ones((4, 3)), 2, interactions([])).shape == (0, 2)

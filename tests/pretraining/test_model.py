@@ -80,7 +80,7 @@ from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
 from tfrs_pretrain.pretraining.model import TwoTower
-from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.negatives import KnownPositives, NegativeSampling
 from tfrs_pretrain.pretraining.task import CosineContrastive, InBatchSoftmax
 from tfrs_pretrain.training.loop import run_epoch

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
-from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining import chunked
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.pretraining.negatives import KnownPositives, NegativeSampling, unique_columns

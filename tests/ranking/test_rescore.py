@@ -60,15 +60,15 @@ def test_both_models_are_judged_on_other_impressions(rankers, with_split, plante
     label = (random.random(900) < 1 / (1 + np.exp(-logits))).astype(np.float32)
     later = with_split("test", user=user, item=item, user_id=(user - 2) * 3, label=label)
     read = scoring([later])
-    result = evaluate(rankers / "warm_start", rankers / "scratch", resampling=Resampling(50), read=read)
+    result = evaluate(rankers / "warm_start", rankers / "scratch", resampling=Resampling(50), read=read).to_json()
     whole = result["parts"][0]
     assert whole["impressions"] == 900
     scored = read(rankers / "warm_start", "test", "label")
     assert whole["models"]["model"]["auc"]["value"] == pytest.approx(roc_auc_score(label, scored.scores))
     assert result["models"]["model"]["scored_on"] == str(later.folder)
     gate = Gate.model_validate({"non_inferior": {"auc": 0.0}, "replicates": 100})
-    assert promote(rankers / "warm_start", gate, rankers / "scratch", read)["verdict"] == "promoted"
-    assert promote(rankers / "scratch", gate, rankers / "warm_start", read)["verdict"] == "refused"
+    assert promote(rankers / "warm_start", gate, rankers / "scratch", read).verdict == "promoted"
+    assert promote(rankers / "scratch", gate, rankers / "warm_start", read).verdict == "refused"
 
 
 def _changed(dataset, **info):

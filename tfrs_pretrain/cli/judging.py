@@ -57,8 +57,8 @@ def evaluate(
     result = stage.evaluate(model, against, split=split, label=label, slices=slices or (), resampling=resampling,
                             **reader(dataset))
     if json_file:
-        write_text(json_file, json.dumps(result, indent=2) + "\n")
-    import_quietly("tfrs_pretrain.evaluation.table").show(result, console)
+        write_text(json_file, json.dumps(result.to_json(), indent=2) + "\n")
+    import_quietly("tfrs_pretrain.evaluation.show").show_evaluation(result, console)
 
 
 @app.command()
@@ -95,12 +95,12 @@ def promote(
         labels = import_quietly("tfrs_pretrain.serving.labels.promotion")
         labelled = labels.LabelMove.of(candidate, models_config, label)
     stage = import_quietly("tfrs_pretrain.evaluation.promotion")
-    verdict = stage.promote(candidate, settings, live, **reader(dataset))
-    path = json_file or stage.verdict_path(verdict)
-    stage.write_verdict(verdict, path)
-    import_quietly("tfrs_pretrain.evaluation.table").show_verdict(verdict, console)
+    promotion = stage.promote(candidate, settings, live, **reader(dataset))
+    path = json_file or promotion.default_path
+    promotion.write(path)
+    import_quietly("tfrs_pretrain.evaluation.show").show_promotion(promotion, console)
     console.print(f"wrote {path}", soft_wrap=True)
-    if verdict["verdict"] == stage.REFUSED:
+    if promotion.verdict == stage.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
         console.print(labelled.move(), soft_wrap=True)

@@ -42,10 +42,10 @@ class GapByFrequency:
             for space in self._counts["heldout"]:
                 cuts = {side: by_frequency(self._counts[side][space]) for side in self._sides}
                 for part, name in enumerate(cuts["heldout"].parts):
-                    means = {side: _mean(losses[side][cuts[side].rows(part)]) for side in self._sides}
+                    means = {side: _mean(losses[side][cuts[side].positions(part)]) for side in self._sides}
                     held, own = means["heldout"], means["trained"]
                     rows.append({"epoch": epoch, "ids": space, "training_impressions": name,
-                                 **{f"{side}_impressions": len(cuts[side].rows(part)) for side in self._sides},
+                                 **{f"{side}_impressions": len(cuts[side].positions(part)) for side in self._sides},
                                  **{f"{side}_log_loss": mean for side, mean in means.items()},
                                  "gap": None if held is None or own is None else held - own})
         return rows

@@ -1,1 +1,1 @@
-"""Judging stored predictions: slices, intervals by user, paired comparison, the promotion gate. Needs no TensorFlow."""
+"""Evaluation of stored predictions: slices, bootstrap intervals, paired comparison, promotion gate. No TensorFlow."""

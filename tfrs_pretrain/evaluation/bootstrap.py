@@ -1,33 +1,33 @@
-"""How far a metric could be off: bootstrap by user.
+"""Confidence intervals of ranking metrics by bootstrap over users.
 
-Impressions of one user are not independent, so whole users are drawn, with replacement, as many as there are (the
-cluster bootstrap: Field and Welsh, "Bootstrapping clustered data", JRSS B 69, 2007). A user drawn twice counts twice;
-nothing is copied. Every model and every slice sees the same drawn users, so differences are paired. The interval is
-the percentile interval (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13): it needs no
-formula for the variance and cannot leave a metric's range. It holds the variation from one sample of users to another,
-not that from one training seed to another. It lies too high for the calibration error, which noise can only raise.
+Impressions of one user are not independent, so whole users are drawn with replacement, as many as there are (cluster
+bootstrap: Field and Welsh, "Bootstrapping clustered data", JRSS B 69, 2007). A user drawn twice has weight 2; no rows
+are copied. All models and slices are evaluated on the same drawn users, so differences are paired. The interval is the
+percentile interval (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13): it needs no formula
+for the variance and stays within a metric's range. It covers the variation between samples of users, not the variation
+between training seeds. For the calibration error, which noise can only increase, it is biased upwards.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from tfrs_pretrain.metrics.ranking import METRICS, UserMetrics
 
-# Share of replicates that must define a metric: fewer mean that a handful of users decide whether it is defined.
-DEFINED = 0.95
+# Minimum share of replicates that must define a metric. Below it, a few users decide whether it is defined at all.
+MIN_DEFINED = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
 class Resampling:
-    """How to draw.
+    """Settings of the bootstrap.
 
     Attributes:
-      replicates: draws of all users.
-      confidence: share of samples whose interval should hold the truth.
+      replicates: number of times that all users are drawn.
+      confidence: nominal coverage of the intervals, in (0, 1).
       seed: of the draws.
     """
 
@@ -39,10 +39,16 @@ class Resampling:
         if self.replicates < 1 or not 0 < self.confidence < 1:
             raise ValueError(f"replicates must be at least 1 and confidence between 0 and 1, not {self}")
 
+    def draws(self, n_users: int) -> Iterator[np.ndarray]:
+        """Yield int64 [users] for each replicate: how often each user was drawn."""
+        generator = np.random.default_rng(self.seed)
+        for _ in range(self.replicates):
+            yield np.bincount(generator.integers(0, n_users, n_users), minlength=n_users)
+
     def interval(self, replicates: np.ndarray) -> tuple[float, float] | None:
-        """The percentile interval of one metric's replicates; None where too few of them define it."""
-        defined = replicates[np.isfinite(replicates)]
-        if len(defined) < DEFINED * len(replicates) or len(defined) < 2:
+        """Return the percentile interval of one metric's replicates; None if too few of them define it."""
+        defined = _defined(replicates)
+        if defined is None:
             return None
         outside = (1 - self.confidence) / 2
         low, high = np.quantile(defined, [outside, 1 - outside], method="weibull")
@@ -50,37 +56,48 @@ class Resampling:
 
 
 def p_value(differences: np.ndarray) -> float | None:
-    """Two-sided achieved significance level of "no difference": twice the share of replicates on the rarer side of 0.
+    """Return the two-sided achieved significance level of "no difference".
 
-    One is added to both counts, so that no finite number of replicates gives 0 (Davison and Hinkley, "Bootstrap
-    Methods and their Application", 1997, section 4.2). None where too few replicates define the metric.
+    It is twice the share of replicates on the rarer side of 0. One is added to both counts, so that no finite number of
+    replicates gives 0 (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 4.2).
+
+    Args:
+      differences: float64 [replicates], NaN where undefined.
+
+    Returns:
+      None if too few replicates define the metric.
     """
-    defined = differences[np.isfinite(differences)]
-    if len(defined) < DEFINED * len(differences) or len(defined) < 2:
+    defined = _defined(differences)
+    if defined is None:
         return None
     rarer = min(int(np.count_nonzero(defined <= 0)), int(np.count_nonzero(defined >= 0)))
     return min(1.0, 2 * (rarer + 1) / (len(defined) + 1))
 
 
-def resample(judged: Sequence[UserMetrics], users: int, resampling: Resampling,
+def _defined(replicates: np.ndarray) -> np.ndarray | None:
+    """Drop undefined replicates; None if too few remain."""
+    defined = replicates[np.isfinite(replicates)]
+    return None if len(defined) < MIN_DEFINED * len(replicates) or len(defined) < 2 else defined
+
+
+def resample(prepared: Sequence[UserMetrics], n_users: int, resampling: Resampling,
              advance: Callable[[], None] = lambda: None) -> tuple[np.ndarray, np.ndarray]:
-    """The metrics of each, and of each replicate, in the order of METRICS; NaN where undefined.
+    """Compute metrics of several models or slices on all users and on each bootstrap replicate.
 
     Args:
-      judged: models and slices whose weights are of the same users.
-      users: how many there are.
-      resampling: how to draw.
+      prepared: one for each model and slice, all weighted by the same users.
+      n_users: number of users.
+      resampling: how to draw users.
       advance: called after each replicate.
 
     Returns:
-      float64 [judged, metrics] and float64 [judged, replicates, metrics].
+      float64 [prepared, metrics] and float64 [prepared, replicates, metrics], in the order of METRICS; NaN where
+      undefined.
     """
-    whole = np.stack([one.at(np.ones(users, np.int64)) for one in judged])
-    replicates = np.empty((len(judged), resampling.replicates, len(METRICS)))
-    generator = np.random.default_rng(resampling.seed)
-    for number in range(resampling.replicates):
-        drawn = np.bincount(generator.integers(0, users, users), minlength=users)
-        for place, one in enumerate(judged):
-            replicates[place, number] = one.at(drawn)
+    whole = np.stack([metrics.compute(np.ones(n_users, np.int64)) for metrics in prepared])
+    replicates = np.empty((len(prepared), resampling.replicates, len(METRICS)))
+    for number, weights in enumerate(resampling.draws(n_users)):
+        for index, metrics in enumerate(prepared):
+            replicates[index, number] = metrics.compute(weights)
         advance()
     return whole, replicates

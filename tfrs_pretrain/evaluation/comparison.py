@@ -1,10 +1,10 @@
-"""Models side by side on the same impressions: metrics with intervals, and paired differences, whole and by part."""
+"""Models compared on the same impressions: metrics with intervals and paired differences, overall and by slice."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -15,14 +15,28 @@ from tfrs_pretrain.metrics.ranking import METRICS, UserMetrics
 ALL = "all"
 
 
+class Estimate(TypedDict):
+    """A metric and the ends of its interval; None where undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Difference(Estimate):
+    """A paired difference with its interval and two-sided p value; None where undefined."""
+
+    p: float | None
+
+
 @dataclasses.dataclass(frozen=True)
-class Scored:
-    """One set of impressions and the scores of some models.
+class ScoredImpressions:
+    """One set of impressions and the scores of several models.
 
     Attributes:
       labels: [n] of 0 and 1.
-      users: int [n] from 0.
-      requests: int [n]; None where they are not known.
+      users: int [n] user numbers from 0.
+      requests: int [n] request numbers; None if unknown.
       scores: model -> probabilities [n].
     """
 
@@ -31,15 +45,22 @@ class Scored:
     requests: np.ndarray | None
     scores: Mapping[str, np.ndarray]
 
+    def prepare(self, model: str, positions: np.ndarray) -> UserMetrics:
+        """Prepare the metrics of one model on the impressions at int64 positions."""
+        requests = None if self.requests is None else self.requests[positions]
+        return UserMetrics(self.labels[positions], self.scores[model][positions], self.users[positions], requests)
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Impressions that are judged together.
+    """A slice of the impressions.
 
     Attributes:
-      slicing: how they were cut; "all" for the whole.
-      name: of the part.
-      impressions, positives, users: how many of each.
+      slicing: name of the partition; "all" for all impressions.
+      name: of the slice.
+      impressions: number of impressions.
+      positives: number of impressions with label 1.
+      users: number of distinct users.
     """
 
     slicing: str
@@ -49,15 +70,34 @@ class Part:
     users: int
 
 
+@dataclasses.dataclass(frozen=True)
+class PartResult:
+    """The estimates of one slice.
+
+    Attributes:
+      part: the slice.
+      models: model -> metric -> estimate.
+      differences: model -> metric -> difference from the reference model; empty without a reference.
+    """
+
+    part: Part
+    models: dict[str, dict[str, Estimate]]
+    differences: dict[str, dict[str, Difference]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of ``part``, then ``models`` and ``differences``."""
+        return {**dataclasses.asdict(self.part), "models": self.models, "differences": self.differences}
+
+
 class Comparison:
-    """What the bootstrap found for each model and part.
+    """Bootstrap results of several models on several slices.
 
     Args:
-      parts: the whole first.
+      parts: the slices, all impressions first.
       models: names.
       whole: float64 [parts, models, metrics].
       replicates: float64 [parts, models, replicates, metrics].
-      resampling: how they were drawn.
+      resampling: how the replicates were drawn.
     """
 
     def __init__(self, parts: Sequence[Part], models: Sequence[str], whole: np.ndarray, replicates: np.ndarray,
@@ -68,7 +108,11 @@ class Comparison:
 
     @classmethod
     def joined(cls, comparisons: Sequence[Comparison]) -> Comparison:
-        """One comparison of the models of several, which were judged on the same parts with the same draws."""
+        """Join comparisons of different models.
+
+        Raises:
+          ValueError: they do not have the same parts and draws.
+        """
         first = comparisons[0]
         if any((each.parts, each._resampling) != (first.parts, first._resampling) for each in comparisons):
             raise ValueError("only comparisons of the same parts and draws can be joined")
@@ -77,98 +121,95 @@ class Comparison:
                    np.concatenate([each._replicates for each in comparisons], axis=1), first._resampling)
 
     def value(self, model: str, part: int, metric: str) -> float:
-        """One metric of one model; NaN where undefined."""
+        """Return one metric of one model; NaN where undefined."""
         return float(self._whole[part, self.models.index(model), METRICS.index(metric)])
 
-    def metrics(self, model: str, part: int = 0) -> dict[str, dict[str, float | None]]:
-        """Metric -> value, low and high end of its interval; None where undefined."""
+    def metrics(self, model: str, part: int = 0) -> dict[str, Estimate]:
+        """Estimate every metric of one model."""
         return self.mean_metrics([model], part)
 
-    def mean_metrics(self, models: Sequence[str], part: int = 0) -> dict[str, dict[str, float | None]]:
-        """The same for the mean over models, such as the seeds of one arm."""
-        places = [self.models.index(model) for model in models]
-        whole, replicates = self._whole[part, places], self._replicates[part, places]
-        return self._described(part, whole.mean(axis=0), replicates.mean(axis=0))
+    def mean_metrics(self, models: Sequence[str], part: int = 0) -> dict[str, Estimate]:
+        """Estimate every metric's mean over models, such as the training seeds of one arm."""
+        indices = [self.models.index(model) for model in models]
+        whole, replicates = self._whole[part, indices], self._replicates[part, indices]
+        return self._estimates(part, whole.mean(axis=0), replicates.mean(axis=0))
 
-    def difference(self, model: str, against: str, part: int = 0) -> dict[str, dict[str, float | None]]:
-        """Metric -> ``model`` minus ``against``: value, interval of the paired difference, two-sided p value."""
+    def difference(self, model: str, against: str, part: int = 0) -> dict[str, Difference]:
+        """Estimate ``model`` minus ``against`` for every metric, paired by the drawn users."""
         return self.mean_difference([(model, against)], part)
 
-    def mean_difference(self, pairs: Sequence[tuple[str, str]], part: int = 0) -> dict[str, dict[str, float | None]]:
-        """The same for the mean over pairs, such as two arms with each seed, under the same drawn users."""
-        ones, others = ([self.models.index(pair[side]) for pair in pairs] for side in (0, 1))
-        whole = (self._whole[part, ones] - self._whole[part, others]).mean(axis=0)
-        replicates = (self._replicates[part, ones] - self._replicates[part, others]).mean(axis=0)
-        described = self._described(part, whole, replicates)
-        for place, name in enumerate(METRICS):
-            described[name]["p"] = None if described[name]["low"] is None else p_value(replicates[:, place])
-        return described
+    def mean_difference(self, pairs: Sequence[tuple[str, str]], part: int = 0) -> dict[str, Difference]:
+        """Estimate the mean difference over pairs of models, such as two arms with each seed, paired by drawn users."""
+        whole, replicates = self._differences(pairs, part)
+        estimates = self._estimates(part, whole, replicates)
+        return {name: {**estimates[name],
+                       "p": None if estimates[name]["low"] is None else p_value(replicates[:, METRICS.index(name)])}
+                for name in METRICS}
 
     def standard_error(self, pairs: Sequence[tuple[str, str]], metric: str, part: int = 0) -> float | None:
-        """By user, of the mean difference over pairs: how much its replicates spread; None where it has no interval."""
+        """Return the standard deviation of the replicates of a mean difference; None where it has no interval."""
         if self.mean_difference(pairs, part)[metric]["low"] is None:
             return None
-        ones, others = ([self.models.index(pair[side]) for pair in pairs] for side in (0, 1))
-        place = METRICS.index(metric)
-        changes = (self._replicates[part, ones, :, place] - self._replicates[part, others, :, place]).mean(axis=0)
-        return float(np.nanstd(changes, ddof=1))
+        _, replicates = self._differences(pairs, part)
+        return float(np.nanstd(replicates[:, METRICS.index(metric)], ddof=1))
 
     def part(self, slicing: str, name: str) -> int:
-        """Place of a part.
+        """Return the index of a part.
 
         Raises:
-          KeyError: it was not judged.
+          KeyError: the comparison has no such part.
         """
-        for place, part in enumerate(self.parts):
+        for index, part in enumerate(self.parts):
             if (part.slicing, part.name) == (slicing, name):
-                return place
+                return index
         raise KeyError(f"{slicing}={name}")
 
-    def _described(self, part: int, whole: np.ndarray, replicates: np.ndarray) -> dict[str, dict[str, float | None]]:
-        described: dict[str, dict[str, float | None]] = {}
-        for place, name in enumerate(METRICS):
-            known = bool(np.isfinite(whole[place]))
-            # One user has no variation between users to draw from.
-            drawn = known and self.parts[part].users > 1
-            ends = self._resampling.interval(replicates[:, place]) if drawn else None
-            low, high = ends or (None, None)
-            described[name] = {"value": float(whole[place]) if known else None, "low": low, "high": high}
-        return described
+    def part_results(self, against: str | None = None) -> list[PartResult]:
+        """Return the estimates of every part, with differences from the model ``against`` if it is given."""
+        others = [name for name in self.models if against is not None and name != against]
+        return [PartResult(part, {name: self.metrics(name, index) for name in self.models},
+                           {name: self.difference(name, str(against), index) for name in others})
+                for index, part in enumerate(self.parts)]
+
+    def _differences(self, pairs: Sequence[tuple[str, str]], part: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return float64 [metrics] and [replicates, metrics], means over the pairs."""
+        ones, others = ([self.models.index(pair[side]) for pair in pairs] for side in (0, 1))
+        return ((self._whole[part, ones] - self._whole[part, others]).mean(axis=0),
+                (self._replicates[part, ones] - self._replicates[part, others]).mean(axis=0))
+
+    def _estimates(self, part: int, whole: np.ndarray, replicates: np.ndarray) -> dict[str, Estimate]:
+        return {name: self._estimate(part, float(whole[index]), replicates[:, index])
+                for index, name in enumerate(METRICS)}
+
+    def _estimate(self, part: int, value: float, replicates: np.ndarray) -> Estimate:
+        if not np.isfinite(value):
+            return {"value": None, "low": None, "high": None}
+        # With a single user there is no variation between users to draw from.
+        interval = self._resampling.interval(replicates) if self.parts[part].users > 1 else None
+        low, high = interval or (None, None)
+        return {"value": value, "low": low, "high": high}
 
 
-def compare(scored: Scored, slicings: Sequence[Slicing], resampling: Resampling,
+def compare(scored: ScoredImpressions, slicings: Sequence[Slicing], resampling: Resampling,
             advance: Callable[[], None] = lambda: None) -> Comparison:
-    """Judges every model on the whole and on every part of every slicing, with the same drawn users.
+    """Evaluate every model on all impressions and on every part of every slicing, with the same drawn users.
 
-    A slice's metrics rank inside the slice only, so slices do not average to the whole.
+    A slice's metrics rank within the slice, so slices do not average to the whole.
 
     Args:
       scored: impressions and scores.
-      slicings: cuts of these impressions.
+      slicings: partitions of these impressions.
       resampling: how to draw users.
       advance: called after each replicate.
     """
-    cuts = [(ALL, ALL, np.arange(len(scored.labels)))]
-    cuts += [(cut.name, name, cut.rows(part)) for cut in slicings for part, name in enumerate(cut.parts)]
-    parts = [Part(slicing, name, len(rows), int(np.count_nonzero(scored.labels[rows])),
-                  len(np.unique(scored.users[rows]))) for slicing, name, rows in cuts]
-    judged = [_prepared(scored, scores, rows) for _, _, rows in cuts for scores in scored.scores.values()]
-    users = int(scored.users.max(initial=-1)) + 1
-    whole, replicates = resample(judged, users, resampling, advance)
+    slices = [(ALL, ALL, np.arange(len(scored.labels)))]
+    slices += [(slicing.name, name, slicing.positions(part)) for slicing in slicings
+               for part, name in enumerate(slicing.parts)]
+    parts = [Part(slicing, name, len(inside), int(np.count_nonzero(scored.labels[inside])),
+                  len(np.unique(scored.users[inside]))) for slicing, name, inside in slices]
+    prepared = [scored.prepare(model, inside) for _, _, inside in slices for model in scored.scores]
+    n_users = int(scored.users.max(initial=-1)) + 1
+    whole, replicates = resample(prepared, n_users, resampling, advance)
     shape = (len(parts), len(scored.scores))
     return Comparison(parts, list(scored.scores), whole.reshape(*shape, -1),
                       replicates.reshape(*shape, *replicates.shape[1:]), resampling)
-
-
-def _prepared(scored: Scored, scores: np.ndarray, rows: np.ndarray) -> UserMetrics:
-    requests = None if scored.requests is None else scored.requests[rows]
-    return UserMetrics(scored.labels[rows], scores[rows], scored.users[rows], requests)
-
-
-def as_json(comparison: Comparison, against: str | None = None) -> list[dict[str, Any]]:
-    """Every part with the metrics of each model and, to the model ``against``, the differences of the others."""
-    return [{**dataclasses.asdict(part),
-             "models": {name: comparison.metrics(name, place) for name in comparison.models},
-             "differences": {name: comparison.difference(name, against, place) for name in comparison.models
-                             if against is not None and name != against}}
-            for place, part in enumerate(comparison.parts)]

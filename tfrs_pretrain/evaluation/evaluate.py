@@ -1,42 +1,74 @@
-"""One model, or two side by side, judged on the impressions that they scored."""
+"""Evaluation of one model, or of two models compared, on the impressions that they scored."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Comparison, Scored, as_json, compare
-from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions, Reader, align
+from tfrs_pretrain.evaluation.comparison import Comparison, PartResult, ScoredImpressions, compare
+from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions, Reader, Source, align
 from tfrs_pretrain.evaluation.slices import Slicing
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.schema import LABEL
 
-# A feature may have thousands of values; the rest of them are judged together.
-LARGEST = 20
+# A feature may have thousands of values; beyond the largest, the values form one slice.
+MAX_FEATURE_SLICES = 20
 MODEL, AGAINST = "model", "against"
 
 
-def evaluate(model: Path, against: Path | None = None, *, split: str = "test", label: str = "label",
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Metrics of one model, or of two with their differences.
+
+    Attributes:
+      split: "validation" or "test".
+      label: head that was evaluated.
+      models: MODEL and, in a comparison, AGAINST -> where its predictions come from.
+      resampling: how users were drawn.
+      notes: sentences about what differs or could not be evaluated.
+      parts: estimates on all impressions first, then on each slice.
+    """
+
+    split: str
+    label: str
+    models: dict[str, Source]
+    resampling: Resampling
+    notes: list[str]
+    parts: list[PartResult]
+
+    @property
+    def is_comparison(self) -> bool:
+        return AGAINST in self.models
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the file that ``tfrs-pretrain evaluate --json`` writes."""
+        return {"split": self.split, "label": self.label, "models": self.models,
+                "resampling": {"unit": "user", "replicates": self.resampling.replicates,
+                               "confidence": self.resampling.confidence, "seed": self.resampling.seed,
+                               "interval": "percentile"},
+                "notes": self.notes, "parts": [result.to_json() for result in self.parts]}
+
+
+def evaluate(model: Path, against: Path | None = None, *, split: str = "test", label: str = LABEL,
              slices: Sequence[str] = (), resampling: Resampling | None = None,
-             read: Reader = Predictions.open) -> dict[str, Any]:
-    """Metrics with intervals, whole and by slice, and paired differences where there are two models.
+             read: Reader = Predictions.open) -> Evaluation:
+    """Compute metrics with intervals, overall and by slice, and paired differences between two models.
 
     Args:
-      model: a ranker artifact, or an exported version whose ranker still lies where it was.
-      against: the same; differences are ``model`` minus ``against``.
+      model: a ranker artifact, or an exported version whose ranker is still in its place.
+      against: the model to compare with; differences are ``model`` minus ``against``.
       split: "validation" or "test".
-      label: which head to judge.
-      slices: categorical features to slice by, beside item frequency, new items and new users.
+      label: head to evaluate.
+      slices: categorical features to slice by, in addition to item frequency, new items and new users.
       resampling: how to draw users.
-      read: where predictions come from; by default those that were stored.
-
-    Returns:
-      JSON: what was judged, how, ``notes`` and ``parts``, the whole first, see ``comparison.as_json``.
+      read: returns the predictions; by default the stored ones.
 
     Raises:
-      UserError: something cannot be opened, compared or sliced.
+      UserError: a model cannot be opened, compared or sliced.
     """
     resampling = resampling or Resampling()
     opened = {MODEL: read(model, split, label)}
@@ -44,32 +76,38 @@ def evaluate(model: Path, against: Path | None = None, *, split: str = "test", l
     if against is not None:
         opened[MODEL], opened[AGAINST], notes = align(opened[MODEL], read(against, split, label))
     first = opened[MODEL]
-    notes += missing_context(first)
-    cuts = [first.slicing(name).largest(LARGEST) if name not in SLICINGS else first.slicing(name)
-            for name in dict.fromkeys([*(name for name in SLICINGS if name in first.slicings), *slices])]
-    comparison = judged(opened, cuts, resampling)
-    return {"split": split, "label": label, "models": {name: one.source for name, one in opened.items()},
-            "resampling": {"unit": "user", "replicates": resampling.replicates, "confidence": resampling.confidence,
-                           "seed": resampling.seed, "interval": "percentile"},
-            "notes": notes, "parts": as_json(comparison, AGAINST if against is not None else None)}
+    notes += undefined_notes(first)
+    built_in = [name for name in SLICINGS if name in first.slicings]
+    slicings = [first.slicing(name) if name in SLICINGS else first.slicing(name).largest(MAX_FEATURE_SLICES)
+                for name in dict.fromkeys([*built_in, *slices])]
+    comparison = compare_predictions(opened, slicings, resampling)
+    return Evaluation(split, label, {name: predictions.source for name, predictions in opened.items()}, resampling,
+                      notes, comparison.part_results(AGAINST if against is not None else None))
 
 
-def judged(models: dict[str, Predictions], cuts: Sequence[Slicing], resampling: Resampling) -> Comparison:
-    """Compares aligned predictions, with progress.
+def compare_predictions(models: dict[str, Predictions], slicings: Sequence[Slicing], resampling: Resampling
+                        ) -> Comparison:
+    """Compare aligned predictions and show progress.
+
+    Args:
+      models: name -> predictions, all on the same impressions in the same order.
+      slicings: partitions of these impressions.
+      resampling: how to draw users.
 
     Raises:
-      UserError: there is nothing to judge.
+      UserError: there are no impressions.
     """
     first = next(iter(models.values()))
     if not first.table.num_rows:
         raise UserError(f"{first.source['path']!r} scored no impressions: choose another split")
-    scored = Scored(first.labels, first.users, first.requests, {name: one.scores for name, one in models.items()})
+    scored = ScoredImpressions(first.labels, first.users, first.requests,
+                               {name: predictions.scores for name, predictions in models.items()})
     with progress("draw users", total=resampling.replicates, unit="replicates") as meter:
-        return compare(scored, cuts, resampling, meter.advance)
+        return compare(scored, slicings, resampling, meter.advance)
 
 
-def missing_context(predictions: Predictions) -> list[str]:
-    """What cannot be judged, in sentences."""
+def undefined_notes(predictions: Predictions) -> list[str]:
+    """Explain in sentences which metrics and slices are undefined."""
     notes = []
     if predictions.requests is None:
         notes.append("no recall and NDCG within requests: the dataset was built without schema.request")
@@ -77,5 +115,5 @@ def missing_context(predictions: Predictions) -> list[str]:
     if len(labels) and labels.min() == labels.max():
         notes.append(f"every label is {labels[0]:g}: metrics that order impressions, such as AUC, are not defined")
     if not predictions.slicings:
-        notes.append("no slices: these predictions were written before predictions held what slices need")
+        notes.append("no slices: these predictions are of an older version, without the columns that slices need")
     return notes

@@ -1,8 +1,9 @@
-"""The stored predictions of a ranker: scored impressions and what it takes to judge and to slice them.
+"""Stored predictions of a ranker: scored impressions with the columns needed to evaluate and slice them.
 
-Columns: key, user_id, item_id, user and item (rows), label and score, ``label_<name>`` and ``score_<name>`` of further
-heads, request where the schema has one, user_count and item_count (engagements in the pretraining window), and
-``feature.<name>`` for each categorical feature, with values as text. They are read without TensorFlow.
+Columns: ``key``, ``user_id``, ``item_id``, ``user`` and ``item`` (table rows), ``label`` and ``score``,
+``label_<name>`` and ``score_<name>`` of further heads, ``request`` if the schema has one, ``user_count`` and
+``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as text, for each categorical
+feature. Reading them needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -24,46 +25,62 @@ from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
-# Gives the predictions of a folder for a split and a label: those that were stored, or new ones.
+# Returns the predictions of a model folder for a split and a label: stored ones, or newly computed ones.
 Reader = Callable[[Path, str, str], "Predictions"]
-EXTRA = "assets.extra"  # of an exported version
-UNREAD = (ITEM_ID, ITEM_ROW, USER_ROW)  # for other readers of the file
+EXTRA = "assets.extra"  # folder in an exported version
+UNREAD = (ITEM_ID, ITEM_ROW, USER_ROW)  # columns that other readers of the file need
 SLICINGS = ("item_frequency", "items", "users")
+
+
+class Source(TypedDict):
+    """Where predictions come from, as JSON.
+
+    ``path`` is the folder that was named; ``ranker`` and ``version`` are present if it is an exported version;
+    ``scored_on`` is present if the ranker scored another dataset than its own.
+    """
+
+    path: str
+    arm: str
+    ranker_digest: str
+    dataset_digest: str
+    ranker: NotRequired[str]
+    version: NotRequired[int]
+    scored_on: NotRequired[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """Scored impressions of one model. Make them with ``Predictions.open``.
+    """Scored impressions of one model; create them with ``Predictions.open``.
 
     Attributes:
-      source: what was opened: path, arm, digests, and the version if it was an exported one.
-      table: the columns that are needed.
-      label: which head: "label" or the name of a further label.
+      source: the model and dataset that they come from.
+      table: the columns that evaluation needs.
+      label: head to evaluate: "label" or the name of a further label.
     """
 
-    source: dict[str, Any]
+    source: Source
     table: pa.Table
     label: str = LABEL
 
     @classmethod
     def open(cls, folder: Path, split: str = "test", label: str = LABEL) -> Predictions:
-        """Reads the predictions of a ranker artifact, or of the ranker that an exported version was made from.
+        """Read the predictions of a ranker artifact, or of the ranker that an exported version was made from.
 
         Args:
-          folder: of the ranker, of an exported version, or of a model with numbered versions (the highest counts, as
-            it does for the server).
+          folder: a ranker, an exported version, or a model with numbered versions, of which the highest is used, as
+            the server does.
           split: "validation" or "test".
           label: "label", or the name of a further label that the ranker predicts.
 
         Raises:
-          UserError: there is no such artifact, it has no such predictions, or the ranker of a version is gone.
+          UserError: there is no such artifact, it has no such predictions, or the ranker of a version is missing.
         """
         source, ranker = find_ranker(folder)
         path = ranker / "predictions" / f"{split}.parquet"
         if not path.is_file():
-            there = sorted(file.stem for file in path.parent.glob("*.parquet"))
-            raise UserError(f"ranker {str(ranker)!r} has no predictions of split {split!r}, it has {there}: name one "
-                            "of these, or train it again")
+            available = sorted(file.stem for file in path.parent.glob("*.parquet"))
+            raise UserError(f"ranker {str(ranker)!r} has no predictions of split {split!r}, it has {available}: name "
+                            "one of these, or train it again")
         try:
             names = [name for name in pq.read_schema(path).names if name not in UNREAD]
             table = pq.read_table(path, columns=names)
@@ -73,23 +90,27 @@ class Predictions:
         return cls(source, table, label).checked()
 
     def checked(self) -> Predictions:
-        """Itself.
+        """Return itself after validation.
 
         Raises:
-          UserError: a column is missing that every judgement needs, or a score is no number.
+          UserError: a column that every evaluation needs is missing, or a score is not finite.
         """
-        for column in (KEY, USER_ID, self._of_head(LABEL), self._of_head(SCORE)):
+        for column in (KEY, USER_ID, self._head_column(LABEL), self._head_column(SCORE)):
             if column not in self.table.column_names:
                 raise UserError(f"predictions of {self.source['path']!r} have no column {column!r}: they predict "
                                 f"{self.heads}")
-        wrong = np.flatnonzero(~np.isfinite(self.scores))
-        if len(wrong):
-            raise UserError(f"predictions of {self.source['path']!r}: {len(wrong)} scores are no numbers, first for "
-                            f"key {self.keys[wrong[0]]}: train again")
+        bad = np.flatnonzero(~np.isfinite(self.scores))
+        if len(bad):
+            raise UserError(f"predictions of {self.source['path']!r}: {len(bad)} scores are not finite, first for "
+                            f"key {self.keys[bad[0]]}: train again")
         return self
 
-    def _of_head(self, column: str) -> str:
+    def _head_column(self, column: str) -> str:
         return column if self.label == LABEL else f"{column}_{self.label}"
+
+    def _column(self, name: str) -> np.ndarray:
+        values: np.ndarray = self.table[name].to_numpy()
+        return values
 
     @property
     def heads(self) -> list[str]:
@@ -99,90 +120,97 @@ class Predictions:
 
     @property
     def keys(self) -> np.ndarray:
-        """int64 [n], one an impression."""
-        return self.table[KEY].to_numpy()
+        """int64 [n], the key of each impression."""
+        return self._column(KEY)
 
     @property
     def labels(self) -> np.ndarray:
-        """float32 [n]."""
-        return self.table[self._of_head(LABEL)].to_numpy()
+        """float32 [n] of 0 and 1."""
+        return self._column(self._head_column(LABEL))
 
     @property
     def scores(self) -> np.ndarray:
         """float32 [n] probabilities."""
-        return self.table[self._of_head(SCORE)].to_numpy()
+        return self._column(self._head_column(SCORE))
 
     @property
     def requests(self) -> np.ndarray | None:
-        """int64 [n]; None where the dataset names no requests."""
-        return self.table[REQUEST].to_numpy() if REQUEST in self.table.column_names else None
+        """int64 [n] request numbers; None if the dataset has no requests."""
+        return self._column(REQUEST) if REQUEST in self.table.column_names else None
 
     @functools.cached_property
     def users(self) -> np.ndarray:
-        """int32 [n] from 0, in order of first appearance."""
-        return self.table[USER_ID].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        """int32 [n] user numbers from 0, in order of first appearance."""
+        indices = self.table[USER_ID].combine_chunks().dictionary_encode().indices
+        users: np.ndarray = indices.to_numpy(zero_copy_only=False)
+        return users
 
-    def take(self, rows: np.ndarray) -> Predictions:
-        """Some impressions, in the order of ``rows``."""
-        return dataclasses.replace(self, table=self.table.take(pa.array(rows)))
+    def take(self, positions: np.ndarray) -> Predictions:
+        """Select impressions by position, in the given order."""
+        return dataclasses.replace(self, table=self.table.take(pa.array(positions)))
 
     @property
     def slicings(self) -> list[str]:
-        """What the impressions can be cut by."""
+        """Names that ``slicing`` accepts."""
         names = self.table.column_names
         known = SLICINGS if {USER_COUNT, ITEM_COUNT} <= set(names) else ()
         return [*known, *(name.removeprefix(FEATURE) for name in names if name.startswith(FEATURE))]
 
     def slicing(self, name: str) -> Slicing:
-        """Cuts by item frequency, new items, new users or a categorical feature.
+        """Slice by item frequency, new items, new users or a categorical feature.
 
         Raises:
-          UserError: there is nothing of this name to cut by.
+          UserError: the predictions have no column for it.
         """
         if name not in self.slicings:
             raise UserError(f"cannot slice {self.source['path']!r} by {name!r}: choose from {self.slicings}"
                             + ("" if self.slicings else ", or train again: these predictions are of an older version"))
         if name == "item_frequency":
-            return by_frequency(self.table[ITEM_COUNT].to_numpy())
+            return by_frequency(self._column(ITEM_COUNT))
         if name in SLICINGS:
-            return by_novelty(name, self.table[ITEM_COUNT if name == "items" else USER_COUNT].to_numpy())
+            return by_novelty(name, self._column(ITEM_COUNT if name == "items" else USER_COUNT))
         values = self.table[FEATURE + name].combine_chunks()
-        codes, kept = pd.factorize(values.indices.to_numpy(), sort=True)
-        return Slicing(name, tuple(values.dictionary.take(pa.array(kept)).to_pylist()), codes)
+        codes, occurring = pd.factorize(values.indices.to_numpy(), sort=True)
+        return Slicing(name, tuple(values.dictionary.take(pa.array(occurring)).to_pylist()), codes)
 
 
 def align(one: Predictions, other: Predictions) -> tuple[Predictions, Predictions, list[str]]:
-    """Both on the impressions that they share, in the order of the first, and what differs, in sentences.
+    """Restrict two models' predictions to the impressions that both scored, in the order of the first.
+
+    Returns:
+      both, and sentences about what differs.
 
     Raises:
       UserError: they share no impression, or a shared one has another label or user.
     """
     notes = []
     if one.source["dataset_digest"] != other.source["dataset_digest"]:
-        notes.append("the models were judged on datasets of different builds")
+        notes.append("the models were evaluated on datasets of different builds")
     if not np.array_equal(one.keys, other.keys):
-        places = pd.Index(other.keys).get_indexer(one.keys)
-        shared = np.flatnonzero(places >= 0)
+        positions = pd.Index(other.keys).get_indexer(one.keys)
+        shared = np.flatnonzero(positions >= 0)
         if not len(shared):
             raise UserError(f"{one.source['path']!r} and {other.source['path']!r} share no impression: compare models "
-                            "that were judged on one dataset and split")
-        left_out = (len(places) - len(shared), other.table.num_rows - len(shared))
+                            "that were evaluated on one dataset and split")
+        left_out = (len(positions) - len(shared), other.table.num_rows - len(shared))
         if any(left_out):
             notes.append(f"compared on the {len(shared):,} impressions that both scored; left out: {left_out[0]:,} of "
                          f"the first model's, {left_out[1]:,} of the second's")
-        one, other = one.take(shared), other.take(places[shared])
+        one, other = one.take(shared), other.take(positions[shared])
     different = (one.labels != other.labels) | (one.users != other.users)
     if different.any():
         raise UserError(f"{one.source['path']!r} and {other.source['path']!r} have another label or user for the same "
-                        f"impression, first for key {one.keys[int(different.argmax())]}: they are not of one dataset")
+                        f"impression, first for key {one.keys[int(different.argmax())]}: they are from different "
+                        "datasets")
     return one, other, notes
 
 
-def find_ranker(folder: Path) -> tuple[dict[str, Any], Path]:
-    """What a folder is (path, arm, digests, version), and the ranker whose predictions stand for it.
+def find_ranker(folder: Path) -> tuple[Source, Path]:
+    """Identify a model folder and locate the ranker artifact that has its predictions.
 
     Raises:
-      UserError: it is neither a ranker nor an exported version, or the ranker of the version is gone.
+      UserError: the folder is neither a ranker nor an exported version, or the ranker of the version is missing or was
+        replaced.
     """
     versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and (path / EXTRA).is_dir()]
     if versions:
@@ -196,10 +224,10 @@ def find_ranker(folder: Path) -> tuple[dict[str, Any], Path]:
     what = f"version {str(folder)!r} was exported from ranker {str(ranker)!r} (arm {exported['arm']}, digest " \
            f"{exported['ranker_digest'][:12]})"
     if not (ranker / MANIFEST).is_file() or "ranker" not in exported:
-        raise UserError(f"{what}, which is not there any more, and a version holds no predictions: name a copy of "
-                        "that ranker instead")
+        raise UserError(f"{what}, which no longer exists, and a version contains no predictions: name a copy of that "
+                        "ranker instead")
     source, _ = find_ranker(ranker)
     if source["ranker_digest"] != exported["ranker_digest"]:
-        raise UserError(f"{what}, but that folder now holds another ranker ({source['ranker_digest'][:12]}): name a "
+        raise UserError(f"{what}, but that folder now contains another ranker ({source['ranker_digest'][:12]}): name a "
                         "copy of the exported one instead")
-    return source | {"path": str(folder), "ranker": str(ranker), "version": exported["version"]}, ranker
+    return {**source, "path": str(folder), "ranker": str(ranker), "version": exported["version"]}, ranker

@@ -1,4 +1,4 @@
-"""Whether a difference between two ways to train is more than noise."""
+"""Classification of a metric difference as better, worse, or not measurable."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ from collections.abc import Sequence
 
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
 
-# Differences are shown with four digits: what rounds to nothing there is nothing to speak of.
-SHOWN = 5e-5
+# Differences are printed with four digits: a value below this prints as 0.0000.
+PRINTED_AS_ZERO = 5e-5
 BETTER, WORSE, SAME, UNDEFINED = "better", "worse", "no measurable difference", "undefined"
-RULE = ("better or worse: every interval that exists (by user; over seeds where there are two or more) leaves out 0 as "
-        "shown with four digits; otherwise no measurable difference; undefined where there is no interval")
+RULE = ("better or worse: every available interval (by user; over seeds where there are two or more) excludes 0 as "
+        "printed with four digits; otherwise no measurable difference; undefined where there is no interval")
 
 
 def verdict(metric: str, value: float | None, intervals: Sequence[tuple[float, float]]) -> str:
-    """What a difference of a metric means, see RULE."""
+    """Classify a difference by RULE.
+
+    Args:
+      metric: one of METRICS.
+      value: the difference; None if undefined.
+      intervals: (low, high) of each available interval of the difference.
+
+    Returns:
+      BETTER, WORSE, SAME or UNDEFINED.
+    """
     if value is None or not intervals:
         return UNDEFINED
-    if any(low < SHOWN and high > -SHOWN for low, high in intervals):
+    if any(low < PRINTED_AS_ZERO and high > -PRINTED_AS_ZERO for low, high in intervals):
         return SAME
     return BETTER if (value > 0) != (metric in LOWER_IS_BETTER) else WORSE

@@ -1,1 +1,1 @@
-"""Retrieval and ranking metrics in numpy."""
+"""Ranking, calibration and retrieval metrics in numpy, without TensorFlow."""

@@ -1,30 +1,34 @@
-"""Whether probabilities are as large as they should be: on the whole, and from low to high."""
+"""Calibration of predicted probabilities: overall ratio, expected calibration error, reliability diagram."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), take 15 bins of equal width.
+# Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), use 15 bins of equal width.
 BINS = 15
 
 
 def calibration(labels: np.ndarray, scores: np.ndarray) -> float | None:
-    """Mean prediction over mean label: 1 is calibrated, above 1 promises too much; None without positives."""
+    """Return mean prediction / mean label: 1 is calibrated, above 1 overestimates; None without positives."""
     positives = float(np.sum(labels, dtype=np.float64))
     return float(np.sum(scores, dtype=np.float64)) / positives if positives else None
 
 
 def calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> float | None:
-    """Expected calibration error over bins of equal mass: mean over rows of abs(mean score - mean label) of their bin.
+    """Return the expected calibration error: abs(mean score - mean label) of each bin, averaged over impressions.
 
-    Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI 2015), equation 2, there with
-    bins of equal width; bins of equal mass are less biased where scores crowd near 0 (Roelofs et al., "Mitigating Bias
-    in Calibration Error Estimation", AISTATS 2022). It is never below 0, so noise in the labels alone raises it.
+    Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI 2015), equation 2, which uses
+    bins of equal width. Bins of equal mass, as here, are less biased where scores concentrate near 0 (Roelofs et al.,
+    "Mitigating Bias in Calibration Error Estimation", AISTATS 2022). The error is never below 0, so noise in the labels
+    alone increases it.
 
     Args:
       labels: [n] of 0 and 1.
       scores: [n] probabilities.
-      bins: how many, at most; see ``bin_starts``.
+      bins: maximum number of bins, see ``bin_starts``.
+
+    Returns:
+      a probability difference in [0, 1]; None for n = 0.
     """
     if not len(labels):
         return None
@@ -35,15 +39,18 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) 
 
 
 def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> list[dict[str, float]]:
-    """Per bin of equal mass, lowest scores first: mean ``score``, share of positives ``rate``, and ``count`` of rows.
+    """Return the points of a reliability diagram, lowest scores first.
 
-    Drawn as rate over score this is the reliability diagram (DeGroot and Fienberg, "The Comparison and Evaluation of
-    Forecasters", The Statistician 32, 1983): on the diagonal, probabilities are as large as they should be.
+    ``rate`` plotted over ``score`` lies on the diagonal for calibrated probabilities (DeGroot and Fienberg, "The
+    Comparison and Evaluation of Forecasters", The Statistician 32, 1983).
 
     Args:
       labels: [n] of 0 and 1.
       scores: [n] probabilities.
-      bins: how many, at most; see ``bin_starts``.
+      bins: maximum number of bins, see ``bin_starts``.
+
+    Returns:
+      for each bin its mean ``score``, its share of positives ``rate``, and ``count``, its number of impressions.
     """
     if not len(labels):
         return []
@@ -56,11 +63,13 @@ def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> lis
 
 
 def bin_starts(ascending: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """int64 [at most bins]: first row of each bin of equal mass; equal scores are never parted, so bins may be fewer.
+    """Return int64 [number of bins]: position of the first score of each bin of equal mass.
+
+    Equal scores always share a bin, so there may be fewer bins than requested.
 
     Args:
       ascending: [n] sorted scores, n above 0.
-      bins: how many to cut.
+      bins: maximum number of bins.
     """
     cuts = np.arange(bins) * len(ascending) // bins
     return np.unique(np.searchsorted(ascending, ascending[cuts], side="left"))

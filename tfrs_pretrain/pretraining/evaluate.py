@@ -13,7 +13,9 @@ from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
-from tfrs_pretrain.metrics.retrieval import Interactions, coverage, recall_by_frequency, retrieval_metrics, top_items
+from tfrs_pretrain.metrics.interactions import Interactions
+from tfrs_pretrain.metrics.retrieval import coverage, recall_by_frequency, retrieval_metrics
+from tfrs_pretrain.metrics.top_items import top_items
 from tfrs_pretrain.pretraining.model import TwoTower
 
 FREQUENCY_BOUNDS = (5, 20, 100)  # training pairs of an item, where one slice ends and the next begins

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas
-from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.chunked import Entries
 
 

@@ -9,7 +9,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.adam import LazyAdam
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
-from tfrs_pretrain.metrics.retrieval import Interactions
+from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.negatives import KnownPositives
 from tfrs_pretrain.pretraining.task import ContrastiveTask, CosineContrastive, InBatchSoftmax, UniformSoftmax
 

@@ -37,8 +37,8 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
         title = f"score {split}: {source['arm']}"
         with reading(dataset, name), progress(title, total=dataset.examples(name), unit="impressions") as meter:
             table = predict(loaded, dataset, name, meter=meter)
-        scored_on = {"dataset_digest": json_digest(dataset.info), "scored_on": str(dataset.folder)}
-        return Predictions(source | scored_on, table, label).checked()
+        source = {**source, "dataset_digest": json_digest(dataset.info), "scored_on": str(dataset.folder)}
+        return Predictions(source, table, label).checked()
 
     return read
 

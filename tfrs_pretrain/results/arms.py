@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config.migration import migrate_arm
-from tfrs_pretrain.evaluation.comparison import Comparison
+from tfrs_pretrain.evaluation.comparison import Comparison, Estimate
 from tfrs_pretrain.metrics.ranking import METRICS
 from tfrs_pretrain.results.comparisons import distilled, slices
 from tfrs_pretrain.results.judged import run_name
@@ -110,5 +110,5 @@ def _over_seeds(values: Sequence[float | None]) -> dict[str, Any]:
             "sd": float(np.std(numbers, ddof=1)) if whole and len(numbers) > 1 else None}
 
 
-def _ends(metric: Mapping[str, float | None]) -> list[float | None] | None:
+def _ends(metric: Estimate) -> list[float | None] | None:
     return None if metric["low"] is None else [metric["low"], metric["high"]]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfrs_pretrain.evaluation.comparison import Comparison
-from tfrs_pretrain.evaluation.correction import holm, normal_p
-from tfrs_pretrain.evaluation.seeds import interval_over_seeds, p_over_seeds
+from tfrs_pretrain.evaluation.multiple_testing import holm, normal_p_value
+from tfrs_pretrain.evaluation.student_t import interval_over_seeds, p_value_over_seeds
 from tfrs_pretrain.evaluation.verdict import BETTER, WORSE, verdict
 from tfrs_pretrain.results.judged import RESAMPLING, run_name
 from tfrs_pretrain.study import StudiedArm, Study
@@ -90,8 +90,8 @@ def _change(found: Comparison, pairs: Sequence[tuple[str, str]], part: int, metr
     error = found.standard_error(pairs, metric, part)
     return {"value": whole["value"], "by_seed": None if whole["value"] is None else by_seed, "users": users,
             "seeds": seeds, "verdict": verdict(metric, whole["value"], [ends for ends in (users, seeds) if ends]),
-            "p_users": None if error is None or whole["value"] is None else normal_p(whole["value"], error),
-            "p_seeds": None if seeds is None else p_over_seeds(by_seed)}
+            "p_users": None if error is None or whole["value"] is None else normal_p_value(whole["value"], error),
+            "p_seeds": None if seeds is None else p_value_over_seeds(by_seed)}
 
 
 def _seeds(arm: StudiedArm, against: StudiedArm) -> list[int]:

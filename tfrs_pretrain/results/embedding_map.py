@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT
-from tfrs_pretrain.metrics.neighbours import chance, neighbour_purity, principal_components, unit
+from tfrs_pretrain.metrics.neighbour_purity import chance_purity, l2_normalized, neighbour_purity
+from tfrs_pretrain.metrics.principal_components import principal_components
 from tfrs_pretrain.ranking.predict import MISSING_VALUE, UNKNOWN
 from tfrs_pretrain.results.selection import best
 from tfrs_pretrain.schema import ITEM_ROW
@@ -58,7 +59,7 @@ def embedding_map(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[s
         return None
     shown = categories[:DRAWN]
     return {"feature": feature, "values": len(names), "most_values": READABLE, "items": len(items), "drawn": len(shown),
-            "neighbours": NEIGHBOURS, "least_engagements": LEAST_ENGAGEMENTS, "chance": chance(categories),
+            "neighbours": NEIGHBOURS, "least_engagements": LEAST_ENGAGEMENTS, "chance": chance_purity(categories),
             "categories": [str(name) for name in largest],
             "category": [int(np.flatnonzero(largest == name)[0]) if name in largest else -1 for name in shown],
             "maps": maps}
@@ -86,7 +87,7 @@ def item_categories(run: Run, features: Sequence[str]) -> tuple[str, np.ndarray,
 
 
 def _map(rows: np.ndarray, categories: np.ndarray) -> dict[str, Any]:
-    points, explained = principal_components(unit(rows))
+    points, explained = principal_components(l2_normalized(rows))
     points = points[:DRAWN] / max(np.abs(points).max(), 1e-12)
     return {"purity": neighbour_purity(rows, categories, NEIGHBOURS) if len(rows) > NEIGHBOURS else None,
             "dim": rows.shape[1], "explained": [round(float(share), 4) for share in explained],

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Comparison, Scored, compare
+from tfrs_pretrain.evaluation.comparison import Comparison, ScoredImpressions, compare
 from tfrs_pretrain.evaluation.predictions import USER_COUNT, Predictions, align
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency
 from tfrs_pretrain.progress import progress
@@ -57,8 +57,8 @@ def judge(study: Study, resampling: Resampling = RESAMPLING) -> Judged:
     cuts = slicings(reference)
 
     def judged(name: str) -> Comparison:
-        one = compare(Scored(reference.labels, reference.users, reference.requests, {name: scores[name]}), cuts,
-                      resampling)
+        scored = ScoredImpressions(reference.labels, reference.users, reference.requests, {name: scores[name]})
+        one = compare(scored, cuts, resampling)
         meter.advance(1)
         return one
 
@@ -98,7 +98,7 @@ def slicings(predictions: Predictions) -> list[Slicing]:
         return []
     users = by_frequency(predictions.table[USER_COUNT].to_numpy())
     cuts = [predictions.slicing(ITEM_FREQUENCY), dataclasses.replace(users, name=USER_FREQUENCY)]
-    return [cut.only([name for part, name in enumerate(cut.parts) if len(cut.rows(part))]) for cut in cuts]
+    return [cut.only([name for part, name in enumerate(cut.parts) if len(cut.positions(part))]) for cut in cuts]
 
 
 def _runs(study: Study) -> Sequence[tuple[str, Run]]:

@@ -11,7 +11,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.auc import auc
-from tfrs_pretrain.metrics.likelihood import row_losses
+from tfrs_pretrain.metrics.log_loss import negative_log_likelihoods
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ID, USER_ROW
 
@@ -47,7 +47,7 @@ class Probe:
     def losses(self, ranker: Ranker) -> tuple[np.ndarray, float | None]:
         """float64 [n] negative log-likelihood of each impression in nats, and their AUC."""
         scores = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
-        return row_losses(self.labels, scores), auc(self.labels, scores)
+        return negative_log_likelihoods(self.labels, scores), auc(self.labels, scores)
 
     def counts(self, training: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """ID space -> int64 [n]: training impressions of each impression's id, see ``training_counts``."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfrs_pretrain.evaluation.seeds import t_quantile
+from tfrs_pretrain.evaluation.student_t import t_quantile
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE
 from tfrs_pretrain.reporting.text.curves import mean_curve, stage_one_label
 from tfrs_pretrain.reporting.text.formats import DASH, capital, metric_name, number, signed, words

@@ -5,13 +5,14 @@ After Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019, arXiv 1810.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.evaluation.comparison import Scored, as_json, compare
+from tfrs_pretrain.evaluation.comparison import ScoredImpressions, compare
 from tfrs_pretrain.evaluation.predictions import SLICINGS, Predictions
 
 CARD_JSON, CARD_MARKDOWN = "model_card.json", "model_card.md"
@@ -58,9 +59,9 @@ def _judged(folder: Path, split: str, label: str) -> list[dict[str, Any]]:
     """The whole, then the slices: how many impressions, and metrics with intervals."""
     opened = Predictions.open(folder, split, label)
     cuts = [opened.slicing(name) for name in SLICINGS if name in opened.slicings]
-    scored = Scored(opened.labels, opened.users, opened.requests, {label: opened.scores})
-    return [{**{key: part[key] for key in ("slicing", "name", "impressions", "positives", "users")},
-             "metrics": part["models"][label]} for part in as_json(compare(scored, cuts, RESAMPLING))]
+    scored = ScoredImpressions(opened.labels, opened.users, opened.requests, {label: opened.scores})
+    return [{**dataclasses.asdict(result.part), "metrics": result.models[label]}
+            for result in compare(scored, cuts, RESAMPLING).part_results()]
 
 
 def write_card(folder: Path, card: dict[str, Any], version: int) -> None:

@@ -10,7 +10,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.auc import auc
-from tfrs_pretrain.metrics.likelihood import log_loss
+from tfrs_pretrain.metrics.log_loss import log_loss
 from tfrs_pretrain.ranking.model.ranker import SCORE, Ranker, build_ranker, score_names
 from tfrs_pretrain.ranking.predict import predict
 from tfrs_pretrain.schema import LABEL

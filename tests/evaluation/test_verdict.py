@@ -1,4 +1,4 @@
-"""Better, worse or no measurable difference: every interval must leave 0 out."""
+"""A difference is better or worse only if every interval excludes 0."""
 
 import pytest
 

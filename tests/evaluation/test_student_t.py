@@ -1,10 +1,10 @@
-"""Student's interval against SciPy."""
+"""Student's interval and quantiles against SciPy."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from tfrs_pretrain.evaluation.seeds import interval_over_seeds, t_quantile
+from tfrs_pretrain.evaluation.student_t import interval_over_seeds, t_quantile
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 10, 31, 200])

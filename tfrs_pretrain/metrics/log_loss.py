@@ -1,0 +1,38 @@
+"""Log loss and normalized entropy; None where undefined."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Probabilities are clipped to [CLIP, 1 - CLIP] before the logarithm, so a loss is at most -log(1e-7) = 16.1 nats.
+CLIP = 1e-7
+
+
+def log_loss(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Return the mean negative log-likelihood, in nats.
+
+    Args:
+      labels: [n] of 0 and 1.
+      scores: [n] probabilities, clipped to [1e-7, 1 - 1e-7].
+    """
+    return float(np.mean(negative_log_likelihoods(labels, scores))) if len(labels) else None
+
+
+def negative_log_likelihoods(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return float64 [n], the negative log-likelihood of each impression in nats; arguments as for ``log_loss``."""
+    clipped = np.clip(scores.astype(np.float64), CLIP, 1 - CLIP)
+    return -np.log(np.where(labels > 0, clipped, 1 - clipped))
+
+
+def normalized_entropy(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Return log loss / log loss of always predicting the mean label; below 1 is better than that constant.
+
+    He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook" (ADKDD 2014), equation 3.
+    """
+    rate, loss = float(np.mean(labels)) if len(labels) else 0.0, log_loss(labels, scores)
+    return loss / entropy(rate) if loss is not None and 0 < rate < 1 else None
+
+
+def entropy(rate: float) -> float:
+    """Return the entropy in nats of a label that is 1 with probability ``rate``, strictly between 0 and 1."""
+    return -float(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
