@@ -29,14 +29,16 @@ from apache_beam.runners.runner import PipelineResult
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec, arrow_type
 from beam_pipelines.jobs.options import DatasetOptions, SplitOptions, VocabularyOptions
+from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import impressions_info
-from beam_pipelines.launching.launch import Step, execute, main, parse_job
+from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.logs.keys import TIME, event_hash, keys, nulls_to_nan
 from beam_pipelines.logs.lists import replace_list_values
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.blocks import encode_block
-from beam_pipelines.records.example_encoder import RecordBuffer, encode_examples
+from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
+from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.golden import write_golden
@@ -93,11 +95,12 @@ def run(argv: list[str]) -> PipelineResult:
     """Runs the job alone, from command-line arguments.
 
     Raises:
-      UserError: see ``launch.execute`` and ``launch.parse_job``.
+      UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, VocabularyOptions, SplitOptions)
-    return execute(job, IMPRESSIONS_KIND, [Step("impressions", build, job.impression_logs)], impressions_info, options,
-                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
+    steps = [Step("impressions", build, job.impression_logs)]
+    return run_steps(job, IMPRESSIONS_KIND, steps, impressions_info, options,
+                     overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
 def add_hash(split: str, batch: pa.RecordBatch, log: LogSpec) -> tuple[str, pa.RecordBatch]:

@@ -23,8 +23,9 @@ from apache_beam.runners.runner import PipelineResult
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import arrow_type
 from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions
+from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import vocabularies_info
-from beam_pipelines.launching.launch import Step, execute, main, parse_job
+from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.logs.keys import nulls_to_nan
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.files import WriteJson
@@ -77,11 +78,11 @@ def run(argv: list[str]) -> PipelineResult:
     """Runs the job alone, from command-line arguments.
 
     Raises:
-      UserError: see ``launch.execute`` and ``launch.parse_job``.
+      UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, ExtendOptions)
     steps = [Step("vocabularies", build, (job.engagements, job.impressions))]
-    return execute(job, VOCABULARY_KIND, steps, vocabularies_info, options,
+    return run_steps(job, VOCABULARY_KIND, steps, vocabularies_info, options,
                    overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
+import tf_keras
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.recommenders import keras_2, tfrs
 from tfrs_pretrain.pretraining.task import InBatchSoftmax
 from tfrs_pretrain.training.schedules import make_schedule
 
@@ -49,9 +46,10 @@ def tutorial(users: int, dim: int, probability: np.ndarray) -> Step:
     class Model(tfrs.Model):
         def __init__(self) -> None:
             super().__init__()
-            self.users = tf.keras.layers.Embedding(users, dim)
-            self.items = tf.keras.layers.Embedding(len(probability), dim)
-            self.task = tfrs.tasks.Retrieval(temperature=TEMPERATURE, remove_accidental_hits=True)
+            self.users = tf_keras.layers.Embedding(users, dim)
+            self.items = tf_keras.layers.Embedding(len(probability), dim)
+            with keras_2():
+                self.task = tfrs.tasks.Retrieval(temperature=TEMPERATURE, remove_accidental_hits=True)
             self.probability = tf.constant(probability, tf.float32)
 
         def compute_loss(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -61,7 +59,7 @@ def tutorial(users: int, dim: int, probability: np.ndarray) -> Step:
                              candidate_sampling_probability=tf.gather(self.probability, item))
 
     model = Model()
-    model.compile(optimizer=tf.keras.optimizers.Adagrad(0.1))
+    model.compile(optimizer=tf_keras.optimizers.Adagrad(0.1))
     run = tf.function(lambda user, item: model.train_step((user, item))["loss"])
     return lambda user, item: run(tf.constant(user), tf.constant(item)).numpy()
 

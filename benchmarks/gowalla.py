@@ -17,10 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
 
 from tfrs_pretrain.config import PretrainingConfig, SoftmaxObjective, TrainingConfig, UniformNegatives

@@ -40,9 +40,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf

@@ -2,13 +2,16 @@
 
     python benchmarks/stage_two.py [--json FILE] [--rounds 7]
 
-1M users, 100k items with Zipf 1.1 popularity, dim 64, dense layers 128 and 64, one logit, Adam. Ours: rows gathered
-outside the network, one lazy Adam update a table, the loop that `tfrs-pretrain rank` runs. Keras: ``Embedding`` layers
-in the model, ``compile`` with Adam, ``fit`` on tf.data. Both read the same batches through tf.data and start at the
-same rows. Ratios are of median times a step; the headline is that of the first batch size, the default. Growth: our
-step with 4e6 user rows over that with 1e5. History: our step with a history of up to 20 items, on average half of
-them there, pooled by attention and by the mean, over that without. Metrics: rows a second through all ranking metrics,
-see ranking_metrics.py.
+1M users, 100k items with Zipf 1.1 popularity, dim 64, dense layers 128 and 64, one logit, Adam.
+
+Ours: rows gathered outside the network, one lazy Adam update per table, the loop of `tfrs-pretrain train-ranker`.
+Keras: ``Embedding`` layers in the model, ``compile`` with Adam, ``fit`` on tf.data. Both read the same batches through
+tf.data and start at the same rows. Each ratio divides median times per step; the headline uses the first batch size,
+the default.
+
+Growth: our step with 4e6 user rows divided by our step with 1e5. History: our step with a history of up to 20 items,
+on average half of them present, pooled by attention and by the mean, divided by our step without a history. Metrics:
+rows per second through all ranking metrics, see ranking_metrics.py.
 """
 
 from __future__ import annotations
@@ -22,9 +25,6 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import keras
 import numpy as np
 import tensorflow as tf

@@ -10,12 +10,14 @@ import sys
 
 import pytest
 
+from tfrs_pretrain import __version__
 from tfrs_pretrain.cli import application
 from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
-COMMANDS = ("demo", "logs", "dataset", "pretrain", "plan", "rank", "export", "evaluate", "promote", "report",
-            "config", "roll-back", "serve", "query", "verify-server", "index", "recommend")
+COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "evaluate", "promote",
+            "roll-back", "diagnose", "experiment", "report", "serve", "query", "verify-server", "index", "recommend",
+            "config", "version"]
 
 
 def call(*arguments, folder=None):
@@ -26,16 +28,25 @@ def call(*arguments, folder=None):
     return done.returncode, done.stdout, re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
 
 
-def test_every_command_explains_itself():
+def test_help_lists_every_command_in_order():
     code, output, _ = call("--help")
     assert code == 0
-    for command in COMMANDS:
-        assert command in output
+    assert re.findall(r"^│ ([a-z][a-z-]*) ", output, re.MULTILINE) == COMMANDS
 
 
-def test_help_does_not_load_tensorflow():
-    code = "import sys, tfrs_pretrain.cli; sys.exit(bool({'tensorflow', 'apache_beam'} & sys.modules.keys()))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_version_is_printed_alone():
+    assert call("version")[:2] == (0, f"{__version__}\n")
+
+
+@pytest.mark.parametrize(("old", "new"), [("logs", "demo-logs"), ("plan", "plan-memory"), ("rank", "train-ranker")])
+def test_a_command_of_version_0_1_still_runs_with_a_notice(old, new, tmp_path):
+    options = ["--dataset", "absent", "--output", "out", "--arm", "scratch"]
+    options = {"logs": ["--output", "out", "--config", "absent"], "plan": options[:2], "rank": options}[old]
+    code, _, errors = call(old, *options, folder=tmp_path)
+    notice, error, end = errors.split("\n")
+    assert notice == f"deprecated: `{old}` is now `{new}`; the old name will be removed in version 0.3"
+    assert error == call(new, *options, folder=tmp_path)[2].strip()
+    assert (code, end) == (2, "")
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
@@ -47,8 +58,9 @@ def test_help_does_not_load_tensorflow():
     (["dataset", "--raw", "absent", "--output", "out"], "absent"),
     (["pretrain", "--dataset", "absent", "--output", "out"], "dataset folder 'absent' does not exist"),
     (["pretrain", "--dataset", "taken", "--output", "out"], "'taken' has no dataset_info.json"),
-    (["plan", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
-    (["rank", "--dataset", "absent", "--arm", "scratch", "--output", "out"], "dataset folder 'absent' does not exist"),
+    (["plan-memory", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
+    (["train-ranker", "--dataset", "absent", "--arm", "scratch", "--output", "out"],
+     "dataset folder 'absent' does not exist"),
     (["evaluate", "absent"], "ranker folder 'absent' does not exist"),
     (["evaluate", "absent", "--dataset", "absent"], "dataset folder 'absent' does not exist"),
     (["promote", "absent", "--gate", "absent.yaml", "--first"], "gate 'absent.yaml' cannot be read"),

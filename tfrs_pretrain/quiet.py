@@ -1,26 +1,28 @@
-"""Imports without the start-up chatter of TensorFlow and Beam, which would bury the progress bars."""
+"""Imports without the start-up messages of TensorFlow and Beam, which would hide the progress bars."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import os
 import sys
 import tempfile
-from types import ModuleType
+from collections.abc import Iterator
 
 
-def import_quietly(name: str) -> ModuleType:
-    """Imports a module; what C++ and Python write to standard error meanwhile shows only when the import fails.
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Captures standard error while the block imports modules; shows it only if the block raises.
 
-    TensorFlow's libraries write to the file descriptor before any of their log settings apply, so it is redirected.
+    TensorFlow's libraries write to the file descriptor before any of their log settings apply, so the descriptor
+    itself is redirected.
     """
     saved = os.dup(2)
     with tempfile.TemporaryFile() as captured:
         os.dup2(captured.fileno(), 2)
         try:
-            module = importlib.import_module(name)
+            yield
             if tensorflow := sys.modules.get("tensorflow"):
-                tensorflow.config.list_physical_devices("GPU")  # where there is no driver, it complains on first use
+                tensorflow.config.list_physical_devices("GPU")  # its first call complains if there is no driver
         except Exception:
             captured.seek(0)
             os.write(saved, captured.read())
@@ -28,4 +30,3 @@ def import_quietly(name: str) -> ModuleType:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-    return module

@@ -59,7 +59,7 @@ def log_columns(log: LogSpec) -> Expectations:
 
 def check_columns(job: Job, table: str, expected: Expectations) -> None:
     """Compares the columns of each part of a table with what is expected, where its format knows them."""
-    for path, types in job.source(table).types():
+    for path, types in job.source(table).column_types():
         if types is None:
             continue
         for column, (wanted, fits) in expected.items():
@@ -74,7 +74,7 @@ def check_columns(job: Job, table: str, expected: Expectations) -> None:
 
 def check_times(job: Job) -> None:
     """A history compares times of both logs, which must therefore be of one sort."""
-    sorts = {log.table: {_sort(log, types) for _, types in job.source(log.table).types()}
+    sorts = {log.table: {_sort(log, types) for _, types in job.source(log.table).column_types()}
              for log in (job.history, job.impressions)}
     if len(set.union(*sorts.values())) > 1:
         raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "

@@ -70,7 +70,7 @@ class CleanedBatch:
 
 def clean(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Takes a raw batch apart."""
-    batch, unparsable = typed(raw.rows, log)
+    batch, unparsable = typed(raw.columns, log)
     good = np.ones(batch.num_rows, bool)
     reasons = np.full(batch.num_rows, None, object)
     for reason, mask in [*unparsable, *row_checks(batch, log)]:
@@ -123,7 +123,7 @@ def row_checks(batch: pa.RecordBatch, log: LogSpec) -> Iterator[tuple[str, np.nd
 def dead_letter(raw: RawBatch, reasons: np.ndarray) -> pa.RecordBatch:
     """Rows that have a reason, and the malformed ones, with their values as they were read."""
     places = np.flatnonzero(reasons != None)  # noqa: E711
-    rows = [json.dumps(row, default=str, ensure_ascii=False) for row in raw.rows.take(pa.array(places)).to_pylist()]
+    rows = [json.dumps(row, default=str, ensure_ascii=False) for row in raw.columns.take(pa.array(places)).to_pylist()]
     return rejected_batch([*reasons[places], *(row.reason for row in raw.malformed)], raw.path,
                          [*raw.positions[places].tolist(), *(row.position for row in raw.malformed)],
                          [*rows, *(row.text for row in raw.malformed)])

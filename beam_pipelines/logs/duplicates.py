@@ -16,7 +16,7 @@ from beam_pipelines.logs.accounting import Account
 from beam_pipelines.logs.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION, rejected_batch
 from beam_pipelines.logs.keys import TIME, event_hash
 from beam_pipelines.logs.lists import hash_lists
-from beam_pipelines.records.row_order import plain
+from beam_pipelines.records.row_order import decode_dictionaries
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
 SPLIT, LIST_HASH = "@split", "@hash of "
@@ -59,7 +59,8 @@ class _KeepOne(beam.DoFn):
 
     def process(self, element: tuple[int, Iterable[tuple[str, pa.RecordBatch]]]) -> Iterator[Any]:
         rows = pa.concat_tables([
-            with_hashes(plain(pa.Table.from_batches([batch]))).append_column(SPLIT, pa.array([split] * batch.num_rows))
+            with_hashes(decode_dictionaries(pa.Table.from_batches([batch]))).append_column(
+                SPLIT, pa.array([split] * batch.num_rows))
             for split, batch in element[1]])
         ordered = rows.sort_by(self._order(rows)).combine_chunks()
         repeated = _repeats(ordered, self._key())

@@ -93,7 +93,7 @@ def read_side_table(table: str, source: TableSource, kinds: dict[str, str]) -> p
     Raises:
       UserError: a part is missing or unreadable, or a row is malformed: a side table is too small to lose one.
     """
-    parts = [_typed(table, raw, kinds) for raw in source.whole(list(kinds))]
+    parts = [_typed(table, raw, kinds) for raw in source.read_all(list(kinds))]
     if not parts:
         raise UserError(f"table {table}: {source} holds no row, expected one for each id")
     return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
@@ -104,12 +104,12 @@ def _typed(table: str, raw: RawBatch, kinds: dict[str, str]) -> pa.RecordBatch:
         raise UserError(f"table {table}: {raw.path!r}, line {bad.position}: {bad.reason} ({bad.text[:80]!r}); mend it")
     columns = {}
     for name, kind in kinds.items():
-        columns[name] = raw.rows[name]
+        columns[name] = raw.columns[name]
         if needs_parsing(columns[name].type, kind):
-            columns[name], unparsable = parse(raw.rows[name], kind)
+            columns[name], unparsable = parse(raw.columns[name], kind)
             for place in np.flatnonzero(unparsable)[:1].tolist():
                 raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "
-                                f"{raw.rows[name][place].as_py()!r}, expected {kind}; mend it")
+                                f"{raw.columns[name][place].as_py()!r}, expected {kind}; mend it")
     return pa.RecordBatch.from_pydict(columns)
 
 

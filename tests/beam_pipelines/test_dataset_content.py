@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
-import tfrs_pretrain  # noqa: F401
 from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, GOLDEN, IMPRESSION_SPLITS, PAIR_SPLITS, impression_columns
-
-import tensorflow as tf  # isort: skip
 
 WINDOWS = {"pretrain": (0, 20), "train": (20, 28), "validation": (28, 30), "test": (30, 34)}
 

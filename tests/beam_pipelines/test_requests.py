@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import tfrs_pretrain  # noqa: F401
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.cleaning import clean

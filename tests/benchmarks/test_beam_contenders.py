@@ -6,10 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-import tfrs_pretrain  # noqa: F401
-
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfrs_pretrain.data import impressions  # before tensorflow: sets TF_USE_LEGACY_KERAS
-
-import tensorflow as tf  # isort: skip
-
+from tfrs_pretrain.data import impressions
 from tfrs_pretrain.data.dataset import Dataset, list_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Schema

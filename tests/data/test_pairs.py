@@ -2,10 +2,6 @@
 
 import numpy as np
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
 
 from tfrs_pretrain.data.pairs import naming_corrupt_files, pair_blocks, shuffled_batches

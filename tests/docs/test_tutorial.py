@@ -91,8 +91,9 @@ def test_only_docker_is_left_out():
     assert left_out[0].startswith("docker run")
     tested = [shlex.split(line)[1] for language, _, text in blocks() if language == "sh"
               for line in text.splitlines() if line.startswith("tfrs-pretrain")]
-    assert tested == ["config", "dataset", "plan", "diagnose", "pretrain", "rank", "rank", "evaluate", "export",
-                      "promote", "serve", "verify-server", "query", "index", "recommend"]
+    assert tested == ["config", "dataset", "plan-memory", "diagnose", "pretrain", "train-ranker",
+                      "train-ranker", "evaluate", "export", "promote", "serve", "verify-server", "query", "index",
+                      "recommend"]
 
 
 @pytest.mark.slow

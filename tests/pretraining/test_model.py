@@ -6,16 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.task import InBatchSoftmax
 from tfrs_pretrain.training.schedules import make_schedule
 
@@ -74,11 +70,10 @@ def test_learning_rate_follows_the_schedule(model):
 TRAIN = """
 import json, sys
 import numpy as np
-import tfrs_pretrain
 import tensorflow as tf
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_rows
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.model import TwoTower
 from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.negatives import KnownPositives, NegativeSampling
@@ -103,8 +98,8 @@ with strategy.scope():
     if sys.argv[3] == "mixed":
         options["prior"] = 0.5 * np.log(probability)
         options["log_temperature"] = EmbeddingTable("t", np.log([[0.1]]), make_optimizer("lazy_adam"))
-    model = TwoTower(EmbeddingTable("user", normal_rows(50, 8, 0.1, 1), make_optimizer("lazy_adam", l2=1e-3)),
-                     EmbeddingTable("item", normal_rows(40, 8, 0.1, 2),
+    model = TwoTower(EmbeddingTable("user", normal_matrix(50, 8, 0.1, 1), make_optimizer("lazy_adam", l2=1e-3)),
+                     EmbeddingTable("item", normal_matrix(40, 8, 0.1, 2),
                                     make_optimizer("rowwise_adagrad", l2=1e-3, interval_decay=0.01)),
                      task, probability, make_schedule("linear", 0.01, steps=20), **options)
 # Uneven skew: sorted candidates give the replicas different items.

@@ -2,12 +2,8 @@
 
 import numpy as np
 import pytest
-from numeric import numeric_gradient
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
+from numeric import numeric_gradient
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix

@@ -5,9 +5,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset, pair_columns

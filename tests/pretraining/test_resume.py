@@ -3,14 +3,12 @@
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from processes import newest, run_until
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
@@ -27,14 +25,7 @@ def configured(seed=7, **pretraining):
     return Config.model_validate(tree | {"pretraining": tree["pretraining"] | pretraining})
 
 
-PRETRAIN = """
-from pathlib import Path
-from test_resume import configured
-from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.pretraining.run import pretrain
-
-pretrain(configured(), Dataset.open(arguments[0]), Path(arguments[1]))
-"""
+SCRIPT = Path(__file__).with_name("resumable_run.py")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +44,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
             (signal.SIGKILL, "write", 3 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
             (signal.SIGTERM, "step", 50, 143, None)):
         before = newest(checkpoints)
-        came, words = run_until(PRETRAIN, number, event, at, tiny_dataset.folder, output)
+        came, words = run_until(SCRIPT, number, event, at, tiny_dataset.folder, output)
         assert came == code, words[-2000:]
         assert ("resuming from checkpoint" in words) == (before is not None)
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL

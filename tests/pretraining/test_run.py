@@ -7,9 +7,6 @@ import types
 import numpy as np
 import pytest
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings

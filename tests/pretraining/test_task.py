@@ -4,15 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numeric import numeric_gradient
 
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
-import tensorflow as tf
-import tensorflow_recommenders as tfrs
-
 from tfrs_pretrain.pretraining import chunked, softmax
+from tfrs_pretrain.pretraining.recommenders import keras_2, tfrs
 from tfrs_pretrain.pretraining.task import InBatchSoftmax, unique_columns
 
 BATCH, DIM, ITEMS, TEMPERATURE = 24, 5, 9, 0.2
@@ -73,7 +69,8 @@ def test_matches_naive_twin(data, normalize, log_q, remove_hits):
 @pytest.mark.parametrize("log_q", [True, False])
 def test_matches_stock_tfrs(data, log_q, remove_hits):
     queries, table, candidates, probability = data
-    stock = tfrs.tasks.Retrieval(temperature=TEMPERATURE, remove_accidental_hits=remove_hits)
+    with keras_2():
+        stock = tfrs.tasks.Retrieval(temperature=TEMPERATURE, remove_accidental_hits=remove_hits)
     query_rows, all_rows = tf.constant(queries, tf.float32), tf.constant(table, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch([query_rows, all_rows])

@@ -1,10 +1,6 @@
 """The curves that TensorBoard would show are those of the manifest."""
 
 import pytest
-
-import tfrs_pretrain  # noqa: F401  (selects Keras 2 for tf.keras before TensorFlow loads)
-
-# isort: split
 import tensorflow as tf
 from tensorflow.core.util.event_pb2 import Event
 

@@ -154,7 +154,7 @@ def test_keeper_waits_for_its_patience_and_gives_the_best_epoch_back(metric, val
     found = []
     for epoch, value in enumerate(values, 1):
         ranker.set(epoch)
-        best_checkpoint.consider(epoch, {metric: value})
+        best_checkpoint.update(epoch, {metric: value})
         found.append(best_checkpoint.is_exhausted(epoch))
         assert len(list((tmp_path / "run.best").iterdir())) <= 2
     assert found == ends
@@ -170,4 +170,4 @@ def test_a_metric_that_is_undefined_is_refused(tmp_path):
 
     best_checkpoint = BestCheckpoint(tmp_path / "run.best", Twin(tf), EarlyStoppingConfig(metric="gauc"))
     with pytest.raises(UserError, match=r"early_stopping.metric 'gauc' is undefined on the validation impressions"):
-        best_checkpoint.consider(1, {"gauc": None})
+        best_checkpoint.update(1, {"gauc": None})

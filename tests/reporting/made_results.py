@@ -108,7 +108,7 @@ MAP = {
               "y": [0.5, -0.4, 0.3, 0.2, 0.1, 0.0]} for title, purity in (("Stage I", 0.82), ("scratch", 0.33))]}
 DIAGNOSIS = {
     "verdict": "sharp drop at the epoch border", "confidence": 1.0, "held_out_impressions": 32_768,
-    "advice": ["sharp drop at the epoch border (confidence 100%)", "blamed: user ids"],
+    "advice": ["sharp drop at the epoch border (confidence 100%)", "caused by user ids"],
     "controls": {name: {"before": 0.605, "border": rise, "border_low": rise - 0.003, "border_high": rise + 0.003,
                         "end": rise, "verdict": "none", "epoch": [0.5, 1.0, 1.5, 2.0],
                         "log_loss": [0.62, 0.605, 0.605 + rise, 0.63],

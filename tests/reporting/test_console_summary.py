@@ -2,7 +2,7 @@
 
 import made_results
 
-from tfrs_pretrain.cli.summary import summarise
+from tfrs_pretrain.cli.summary import summarize
 from tfrs_pretrain.progress import console
 
 
@@ -11,7 +11,7 @@ def test_each_metric_has_its_own_verdict(tmp_path, capsys, monkeypatch):
     results = made_results.results()
     results["comparisons"][0]["log_loss"] |= {"verdict": "no measurable difference", "holds": False}
     results["comparisons"][1]["auc"]["holds"] = False
-    summarise(results, tmp_path)
+    summarize(results, tmp_path)
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "AUC better, log loss not measurable" in said
     assert "AUC better (uncorrected), log loss better" in said

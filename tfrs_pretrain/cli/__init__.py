@@ -1,6 +1,7 @@
 """``tfrs-pretrain``: the whole job, and each of its stages alone.
 
-Stages are imported when they run: `--help`, a mistyped option or a missing folder must not wait for TensorFlow.
+A command imports its stage when it runs: ``--help``, a mistyped option or a missing folder must not wait for
+TensorFlow.
 """
 
 from tfrs_pretrain.cli.application import app, main

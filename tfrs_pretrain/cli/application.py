@@ -1,9 +1,13 @@
-"""The application that commands are added to, and how it ends."""
+"""The Typer application, its error handling and its exit codes."""
 
 from __future__ import annotations
 
 import errno
+import functools
+import os
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
 from rich.text import Text
@@ -11,24 +15,44 @@ from rich.text import Text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import error_console
 
-# Exit codes beside 0 and 2, which says that the user can mend something.
+# Exit codes beside 0 (success) and 2 (the user can correct the input).
 FAILED, REFUSED = 1, 3
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a write that fails names no file
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a failed write does not name the file
+Function = TypeVar("Function", bound=Callable[..., None])
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
-    "to TF Serving.\n\nThe stages in order: **logs**, **dataset**, **pretrain**, **rank**, **export**, **report**; "
-    "**demo** runs them all. Each reads only the folders that the stages before it wrote."))
+    "to TF Serving.\n\nThe stages in order: **dataset**, **pretrain**, **train-ranker**, **export**, **report**; "
+    "**demo** runs them all on real data. Each stage reads only the folders that the stages before it wrote."))
+
+
+def formerly(old: str, new: str) -> Callable[[Function], Function]:
+    """Registers a command under its name in version 0.1 too: hidden, with a notice; to be removed in version 0.3."""
+
+    def register(function: Function) -> Function:
+        @functools.wraps(function)
+        def with_notice(*arguments: Any, **options: Any) -> None:
+            error_console.print(Text("deprecated: ", style="bold yellow").append(
+                f"`{old}` is now `{new}`; the old name will be removed in version 0.3", style="not bold default"),
+                soft_wrap=True)
+            function(*arguments, **options)
+
+        app.command(old, hidden=True)(with_notice)
+        return function
+
+    return register
 
 
 def main() -> None:
-    """Entry point: what the user can mend is one line on standard error and exit code 2."""
+    """Runs a command; prints an error that the user can correct as one line on standard error and exits with 2."""
+    # Set before TensorFlow loads: its C++ log messages would hide the progress bars. Errors are still printed.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
     except UserError as error:
         _refuse(str(error))
     except OSError as error:
-        if error.filename is None and error.errno not in NO_ROOM:
+        if error.filename is None and error.errno not in DISK_FULL:
             raise
         where = "output" if error.filename is None else repr(error.filename)
         _refuse(f"{where}: {error.strerror}: check the path, its permissions and the free space")

@@ -1,4 +1,4 @@
-"""Is it better, and does the data need it: evaluate, promote, diagnose, experiment, report."""
+"""Commands that evaluate: evaluate, promote, roll-back, diagnose, experiment, report."""
 
 from __future__ import annotations
 
@@ -24,60 +24,64 @@ from tfrs_pretrain.cli.options import (
     open_dataset,
     reader,
 )
-from tfrs_pretrain.cli.summary import summarise
+from tfrs_pretrain.cli.summary import summarize
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
-from tfrs_pretrain.quiet import import_quietly
+from tfrs_pretrain.quiet import quiet_imports
+from tfrs_pretrain.study import Study
 
 
 @app.command()
 def evaluate(
     model: ModelArgument,
-    against: Annotated[Path | None, typer.Option(help="compare with this one: differences are MODEL minus it")] = None,
+    against: Annotated[Path | None, typer.Option(
+        help="compare with this model: differences are MODEL minus this one")] = None,
     slices: Annotated[list[str] | None, typer.Option(
-        "--slice", metavar="FEATURE", help="slice by this categorical feature; may be repeated. Item frequency, new "
-                                           "items and new users are always shown")] = None,
+        "--slice", metavar="FEATURE", help="slice by this categorical feature; repeatable. Slices by item frequency, "
+                                           "new items and new users are always shown")] = None,
     dataset: ScoreOption = None,
     split: SplitOption = "test",
-    label: Annotated[str, typer.Option(help="which of the ranker's labels to judge")] = "label",
-    replicates: Annotated[int, typer.Option(min=1, help="draws of users behind the intervals")] = 1000,
-    confidence: Annotated[float, typer.Option(help="of the intervals, between 0 and 1")] = 0.95,
-    seed: Annotated[int, typer.Option(min=0, help="of the draws")] = 17,
+    label: Annotated[str, typer.Option(help="the label of the ranker to evaluate")] = "label",
+    replicates: Annotated[int, typer.Option(min=1, help="bootstrap samples of users")] = 1000,
+    confidence: Annotated[float, typer.Option(help="confidence level of the intervals, between 0 and 1")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the bootstrap")] = 17,
     json_file: JsonOption = None,
 ) -> None:
-    """Judges a model, or two side by side, with confidence intervals by user.
+    """Evaluates a model, or compares two, with confidence intervals by user.
 
-    MODEL is a folder that `tfrs-pretrain rank` wrote, or an exported version whose ranker still lies where it was.
+    MODEL is an output folder of `tfrs-pretrain train-ranker`, or an exported version whose ranker folder still exists.
     """
     if not 0 < confidence < 1:
         raise UserError(f"--confidence {confidence:g} is not between 0 and 1")
     check_writable(json_file)
-    stage = import_quietly("tfrs_pretrain.evaluation.evaluate")
-    resampling = import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(replicates, confidence, seed)
-    result = stage.evaluate(model, against, split=split, label=label, slices=slices or (), resampling=resampling,
-                            **reader(dataset))
+    with quiet_imports():
+        from tfrs_pretrain.evaluation.bootstrap import Resampling
+        from tfrs_pretrain.evaluation.evaluate import evaluate
+        from tfrs_pretrain.evaluation.show import show_evaluation
+    result = evaluate(model, against, split=split, label=label, slices=slices or (),
+                      resampling=Resampling(replicates, confidence, seed), **reader(dataset))
     if json_file:
         write_text(json_file, json.dumps(result.to_json(), indent=2) + "\n")
-    import_quietly("tfrs_pretrain.evaluation.show").show_evaluation(result, console)
+    show_evaluation(result, console)
 
 
 @app.command()
 def promote(
     candidate: ModelArgument,
-    gate: Annotated[str, typer.Option(help="YAML file with what is asked of the candidate")],
-    live: Annotated[Path | None, typer.Option(help="ranker folder, or exported version, that serves now")] = None,
-    first: Annotated[bool, typer.Option("--first", help="there is no live model: leave out what needs one")] = False,
+    gate: Annotated[str, typer.Option(help="YAML file with the requirements on the candidate")],
+    live: Annotated[Path | None, typer.Option(help="ranker folder or exported version that serves now")] = None,
+    first: Annotated[bool, typer.Option("--first", help="there is no live model: skip comparisons")] = False,
     dataset: ScoreOption = None,
     json_file: Annotated[Path | None, typer.Option(
-        "--json", metavar="FILE", help="where the verdict goes (default: CANDIDATE.promotion.json)")] = None,
-    label: Annotated[str | None, typer.Option(help="give a promoted version this label in --models-config, such as "
-                                                   "canary or stable")] = None,
+        "--json", metavar="FILE", help="file of the verdict (default: CANDIDATE.promotion.json)")] = None,
+    label: Annotated[str | None, typer.Option(help="assign this label to a promoted version in --models-config, such "
+                                                   "as canary or stable")] = None,
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
 ) -> None:
     """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
 
-    The verdict is a JSON file with the numbers of every check. With --label, which needs an exported version, a
-    promoted candidate gets the label; the version that had it stays loaded for `roll-back`. A gate, for example:
+    The verdict is a JSON file with the numbers of every check. --label requires an exported version: a promoted
+    candidate receives the label, and the version that had it stays loaded for `roll-back`. An example of a gate:
 
     ```yaml
     min_impressions: 10000
@@ -88,107 +92,119 @@ def promote(
     ```
     """
     if first == (live is not None):
-        raise UserError("promote needs either --live MODEL, or --first for the first promotion of all")
+        raise UserError("promote needs either --live MODEL, or --first for the first promotion")
     check_writable(json_file)
-    settings = import_quietly("tfrs_pretrain.config.gate").load_gate(gate)
+    with quiet_imports():
+        from tfrs_pretrain.config.gate import load_gate
+        from tfrs_pretrain.evaluation import promotion
+        from tfrs_pretrain.evaluation.show import show_promotion
+        from tfrs_pretrain.serving.labels.promotion import LabelMove
+    settings = load_gate(gate)
     if label:
-        labels = import_quietly("tfrs_pretrain.serving.labels.promotion")
-        labelled = labels.LabelMove.of(candidate, models_config, label)
-    stage = import_quietly("tfrs_pretrain.evaluation.promotion")
-    promotion = stage.promote(candidate, settings, live, **reader(dataset))
-    path = json_file or promotion.default_path
-    promotion.write(path)
-    import_quietly("tfrs_pretrain.evaluation.show").show_promotion(promotion, console)
+        label_move = LabelMove.of(candidate, models_config, label)
+    result = promotion.promote(candidate, settings, live, **reader(dataset))
+    path = json_file or result.default_path
+    result.write(path)
+    show_promotion(result, console)
     console.print(f"wrote {path}", soft_wrap=True)
-    if promotion.verdict == stage.REFUSED:
+    if result.verdict == promotion.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
-        console.print(labelled.move(), soft_wrap=True)
+        console.print(label_move.move(), soft_wrap=True)
 
 
 @app.command("roll-back")
 def roll_back(
-    model: Annotated[str, typer.Argument(help="name of the model")],
-    label: Annotated[str, typer.Option(help="the label to point back")] = "stable",
+    model: Annotated[str, typer.Argument(help="model name")],
+    label: Annotated[str, typer.Option(help="the label to move back")] = "stable",
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
 ) -> None:
-    """Points a label at the version it named before; once more undoes it."""
-    before, after = import_quietly("tfrs_pretrain.serving.labels.models_config").roll_back(models_config, model, label)
-    console.print(f"{models_config}: label {label} of {model} goes from version {before} to {after}", soft_wrap=True)
+    """Moves a label back to the version that it named before. A second call undoes the first."""
+    with quiet_imports():
+        from tfrs_pretrain.serving.labels.models_config import roll_back
+    before, after = roll_back(models_config, model, label)
+    console.print(f"{models_config}: label {label} of {model} moved from version {before} to {after}", soft_wrap=True)
 
 
 @app.command()
 def diagnose(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="folder that `tfrs-pretrain dataset` wrote")],
-    output: Annotated[Path, typer.Option(help="folder for diagnosis.json and the pretrained rows")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="output folder of `tfrs-pretrain dataset`")],
+    output: Annotated[Path, typer.Option(help="folder to write: diagnosis.json and the pretrained rows")],
     embeddings: Annotated[Path | None, typer.Option(
-        help="folder that `tfrs-pretrain pretrain` wrote; without it the rows are pretrained here")] = None,
+        help="output folder of `tfrs-pretrain pretrain` (default: pretrain the rows here)")] = None,
     controls: Annotated[list[str] | None, typer.Option(
-        "--control", metavar="NAME", help="run only these beside the ranker as configured; may be repeated "
+        "--control", metavar="NAME", help="run only this control beside the ranker as configured; repeatable "
                                           "(default: all)")] = None,
     epochs: Annotated[int, typer.Option(min=2, help="passes over the training impressions")] = 2,
-    points: Annotated[int, typer.Option(min=2, help="looks at the validation impressions in each")] = 8,
-    seeds: Annotated[int, typer.Option(min=1, help="runs of each control, from the configuration's seed on")] = 1,
-    impressions: Annotated[int, typer.Option(min=1, help="validation impressions to look at")] = 1 << 15,
+    points: Annotated[int, typer.Option(min=2, help="evaluations in each epoch")] = 8,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each control; seeds count up from the configured one")] = 1,
+    impressions: Annotated[int, typer.Option(min=1, help="validation impressions in each evaluation")] = 1 << 15,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
 ) -> None:
-    """Does the ranker suffer from the one-epoch phenomenon, which ids cause it, and does pretraining cure it?
+    """Diagnoses the one-epoch phenomenon: whether it occurs, which ids cause it, whether pretraining removes it.
 
-    Trains the ranker as `ranking` configures it, from scratch and without a teacher, over several epochs, and looks at
-    held-out log loss many times in each; then again without user ids, without item ids, without both, with frozen
-    random rows, with new rows at the border, and with pretrained rows. Test impressions are left alone.
+    Trains the ranker as `ranking` configures it, from scratch and without a teacher, for several epochs, and evaluates
+    held-out log loss many times in each. Repeats this without user ids, without item ids, without both, with frozen
+    random rows, with new rows at the epoch border, and with pretrained rows. Does not read test impressions.
     """
     opened, settings = open_dataset(dataset, config, overrides)
-    known = list(import_quietly("tfrs_pretrain.diagnosis.controls").CHANGES)
-    unknown = [name for name in controls or () if name not in known]
+    with quiet_imports():
+        from tfrs_pretrain.diagnosis.controls import CHANGES
+        from tfrs_pretrain.diagnosis.diagnosis import Extent
+        from tfrs_pretrain.diagnosis.run import FILE, diagnose
+        from tfrs_pretrain.diagnosis.show import show_diagnosis
+        from tfrs_pretrain.evaluation.bootstrap import Resampling
+    unknown = [name for name in controls or () if name not in CHANGES]
     if unknown:
-        raise UserError(f"--control {unknown[0]!r} is unknown: name one of {known}")
-    stage = import_quietly("tfrs_pretrain.diagnosis.run")
-    result = stage.diagnose(settings, opened, output, controls=controls or known, embeddings=embeddings,
-                            extent=stage.Extent(epochs, points, seeds, impressions),
-                            resampling=import_quietly("tfrs_pretrain.evaluation.bootstrap").Resampling(500))
-    import_quietly("tfrs_pretrain.diagnosis.table").show(result, console)
-    console.print(f"wrote {output / stage.FILE}", soft_wrap=True)
+        raise UserError(f"--control {unknown[0]!r} is unknown: name one of {list(CHANGES)}")
+    result = diagnose(settings, opened, output, controls=controls or list(CHANGES), embeddings=embeddings,
+                      extent=Extent(epochs, points, seeds, impressions), resampling=Resampling(500))
+    show_diagnosis(result, console)
+    console.print(f"wrote {output / FILE}", soft_wrap=True)
 
 
 @app.command()
 def experiment(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of the experiment; experiments/ has some")],
-    output: Annotated[Path, typer.Option(help="folder of the experiment; finished pieces are kept")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file; examples are in experiments/")],
+    output: Annotated[Path, typer.Option(help="folder of the experiment; finished parts are reused")],
     data: Annotated[Path | None, typer.Option(
-        help="folder of the logs or the dataset, where the experiment does not make its own")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="processes (default: one a core, if memory allows)")] = None,
+        help="folder of the logs or the dataset, for an experiment that does not make its own")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes (default: one per core, if memory allows)")] = None,
     arms: Annotated[list[str] | None, typer.Option(
-        "--arm", metavar="NAME", help="run only this arm beside the baseline; may be repeated")] = None,
+        "--arm", metavar="NAME", help="run only this arm and the baseline; repeatable")] = None,
     seeds: Annotated[list[int] | None, typer.Option(
-        "--seed", min=0, metavar="NUMBER", help="use this seed instead of the file's; may be repeated")] = None,
+        "--seed", min=0, metavar="NUMBER", help="use this seed instead of the file's seeds; repeatable")] = None,
     dry_run: Annotated[bool, typer.Option(
-        "--dry-run", help="show what would be made or removed, and do nothing")] = False,
+        "--dry-run", help="show what would be made or removed, without doing it")] = False,
     prune: Annotated[bool, typer.Option(
-        "--prune", help="run nothing; list the pieces that neither this file nor the report needs, and remove them "
-                        "after a question")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="remove them without a question")] = False,
+        "--prune", help="run nothing; list the parts that neither this file nor the report needs, and remove them "
+                        "after confirmation")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="prune without confirmation")] = False,
 ) -> None:
-    """Compares ways to train: arms times seeds of both stages, chosen on validation, tested once.
+    """Compares ways to train: arms times seeds of both stages, settings chosen on validation, each tested once.
 
-    Pieces that arms share (logs, dataset, pretrained rows) are made once; a run that was stopped or killed continues
+    Parts that arms share (logs, dataset, pretrained rows) are made once. A run that was stopped or killed continues
     with the same command. Exit code 1 if a run failed.
     """
-    planning = import_quietly("tfrs_pretrain.experiments.plan")
-    show = import_quietly("tfrs_pretrain.experiments.show")
-    selection = planning.Selection(data, arms or (), seeds or ())
+    with quiet_imports():
+        from tfrs_pretrain.experiments import prune as pruning
+        from tfrs_pretrain.experiments import show
+        from tfrs_pretrain.experiments.plan import Plan, Selection
+        from tfrs_pretrain.experiments.run import run_experiment
+        from tfrs_pretrain.experiments.workers import default_jobs
+        from tfrs_pretrain.reporting.study_report import write_study
+    selection = Selection(data, arms or (), seeds or ())
     if prune:
         agrees = functools.partial(show.agrees_to_remove, console=console, ask=not yes, dry_run=dry_run)
-        import_quietly("tfrs_pretrain.experiments.prune").prune(file, output, selection, agrees)
+        pruning.prune(file, output, selection, agrees)
         return
-    jobs = jobs or import_quietly("tfrs_pretrain.experiments.workers").default_jobs()
+    jobs = jobs or default_jobs()
     if dry_run:
-        show.show_plan(planning.Plan(file, selection), output, jobs, console)
+        show.show_plan(Plan(file, selection), output, jobs, console)
         return
-    study = import_quietly("tfrs_pretrain.experiments.run").run_experiment(
-        file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
-    summarise(import_quietly("tfrs_pretrain.reporting.study_report").write_study(study), output)
+    study = run_experiment(file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
+    summarize(write_study(study), output)
     if show.show_failures(study, console):
         raise typer.Exit(FAILED)
 
@@ -198,6 +214,7 @@ def report(
     workdir: Annotated[Path, typer.Argument(
         metavar="WORKDIR", help="folder of a finished `demo` or `experiment`")] = Path("runs/demo"),
 ) -> None:
-    """Writes results.json, report.html and report.md again from a study's artifacts."""
-    study = import_quietly("tfrs_pretrain.study").Study.open(workdir)
-    summarise(import_quietly("tfrs_pretrain.reporting.study_report").write_study(study), workdir)
+    """Rewrites results.json, report.html and report.md from a study's artifacts."""
+    with quiet_imports():
+        from tfrs_pretrain.reporting.study_report import write_study
+    summarize(write_study(Study.open(workdir)), workdir)

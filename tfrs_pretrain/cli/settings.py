@@ -1,4 +1,4 @@
-"""What is configured, and which version this is."""
+"""Commands that print the configuration and the version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a study on the console."""
+"""Summaries that commands print when they finish."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tfrs_pretrain.progress import console
 from tfrs_pretrain.reporting.text.findings import verdict_words
 
 
-def summarise(results: dict[str, Any], workdir: Path) -> None:
-    """Shows a study's arms, each mean over its seeds."""
+def summarize(results: dict[str, Any], workdir: Path) -> None:
+    """Prints the test metrics of a study's arms, each the mean over its seeds."""
     seeds = len(results["seeds"])
     table = Table("arm", "test AUC", "log loss", "GAUC", f"AUC, log loss against {results['baseline']}",
                   title=f"Ranking on the test window{f', mean of {seeds} seeds' if seeds > 1 else ''}",
                   title_justify="left")
     compared = {entry["arm"]: entry for entry in results["comparisons"] if entry["against"] == results["baseline"]}
-    for arm, found in results["arms"].items():
-        metrics = [number(found.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
-        table.add_row(Text(arm), *metrics, verdict_words(compared.get(arm)) if "test" in found else "did not finish")
+    for arm, result in results["arms"].items():
+        metrics = [number(result.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
+        table.add_row(Text(arm), *metrics, verdict_words(compared.get(arm)) if "test" in result else "did not finish")
     console.print(table)
     if results["stage_one"]:
         losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
         console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
-    console.print(f"{results['seconds']['total']:.0f} s in all, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
+    console.print(f"{results['seconds']['total']:.0f} s in total, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
     next_command(f"python3 -m webbrowser {workdir / 'report.html'}")
 
 
 def show_built(info: dict[str, Any]) -> None:
-    """Says what became of each log's rows and, where vocabularies were extended, of the ids."""
+    """Prints how many rows of each log were read, written and left out, and how many ids are new."""
     for log, count in info["counts"].items():
         left_out = count["filtered_by"] | {f"rejected: {reason}": rows for reason, rows in count["rejected"].items()}
         parts = [f"{count['read']:,} rows read", f"{count['written']:,} written",
-                 *(f"{rows:,} {reason}" for reason, rows in left_out.items())]
+                 *(f"{num_rows:,} {reason}" for reason, num_rows in left_out.items())]
         console.print(Text(f"{log}: {', '.join(parts)}", style="dim"), soft_wrap=True)
     for name, earlier in info.get("extended", {}).items():
         if name in info["vocabularies"]:

@@ -101,8 +101,8 @@ def commands(workdir: Path, config: Config, logs: CompleteJourneyConfig) -> list
         "# one stage alone, on what this run left",
         f"tfrs-pretrain dataset --config {folder}/config.yaml --raw {folder}/logs --output NEW/dataset",
         f"tfrs-pretrain pretrain --dataset {folder}/dataset --output NEW/embeddings",
-        *(f"tfrs-pretrain rank --dataset {folder}/dataset --embeddings {folder}/embeddings --arm {shlex.quote(arm)} "
-          f"--output NEW/ranking/{shlex.quote(arm)}" for arm in config.ranking.arms),
+        *(f"tfrs-pretrain train-ranker --dataset {folder}/dataset --embeddings {folder}/embeddings "
+          f"--arm {shlex.quote(arm)} --output NEW/ranking/{shlex.quote(arm)}" for arm in config.ranking.arms),
         f"tfrs-pretrain export --dataset {folder}/dataset --ranker {folder}/ranking/{exported}",
         f"tfrs-pretrain report {folder}",
     ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, sum_over_replicas
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.negatives import Columns, KnownPositives, NegativeSampling
+from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.task import ContrastiveTask
 from tfrs_pretrain.training.schedules import Schedule
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import abc
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from tfrs_pretrain.pretraining.chunked import Entries
 from tfrs_pretrain.pretraining.cosine_contrastive import hinge_loss
 from tfrs_pretrain.pretraining.negatives import Columns, merge_entries, own_hits, unique_columns
+from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.softmax import softmax_loss
 
 __all__ = ["ContrastiveTask", "CosineContrastive", "InBatchSoftmax", "UniformSoftmax", "unique_columns"]

@@ -137,7 +137,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     """
     config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
-    label_loss, policies = LabelLoss.of(config, dataset), table_policies(arm, seed=seed)
+    label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, seed=seed)
 
     def rows_of(number: int) -> dict[str, np.ndarray]:
         drawn = seed if number == 1 else seed_of(seed, f"epoch {number}")

@@ -72,7 +72,6 @@ def report_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
 def set_seeds(seed: int, *, deterministic: bool) -> None:
     """Seed Python, numpy, TensorFlow and Keras; with ``deterministic``, TensorFlow uses reproducible kernels only."""
     keras.utils.set_random_seed(seed)
-    tf.keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 

@@ -174,7 +174,7 @@ def test_validation_knows_the_lists(tagged_dataset, tmp_path):
     info = tagged_dataset.info["splits"]["impressions/test"]
     for name in ("tags", "codes", "history"):
         assert columns[name]["values"] == round(info[f"{name}_length"] * info["examples"])
-        assert columns[name]["outside"] == 0
+        assert columns[name]["unknown"] == 0
 
 
 def test_the_same_lists_in_json_lines_give_the_same_dataset(tagged, tagged_dataset, tmp_path):

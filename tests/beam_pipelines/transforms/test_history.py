@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tfrs_pretrain  # noqa: F401
 from beam_pipelines.build_dataset import build
 from beam_pipelines.transforms.history import ENGAGED, Histories, _look_back
 from tfrs_pretrain.config import Config
@@ -19,8 +19,6 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_co
 from tfrs_pretrain.data.impressions import reading, training_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
-
-import tensorflow as tf  # isort: skip
 
 KINDS = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
 LENGTH = 4

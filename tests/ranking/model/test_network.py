@@ -3,12 +3,11 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.network import RankingNetwork, make_network
-
-import tensorflow as tf  # isort: skip
 
 SHAPES = {"user": (None, 3), "item": (None, 4), "numeric": (None, 1)}
 

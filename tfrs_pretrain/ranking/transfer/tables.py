@@ -57,7 +57,7 @@ class TablePolicy:
                    dropout if transfer.pretrained_dropout else None)
 
 
-PLAIN = TablePolicy()
+DEFAULT_POLICY = TablePolicy()
 
 
 def table_policies(arm: ArmConfig, *, seed: int) -> dict[str, TablePolicy]:
@@ -73,7 +73,7 @@ def table_rules(config: RankingConfig, inputs: Inputs,
                 policies: Mapping[str, TablePolicy]) -> dict[str, SparseOptimizer]:
     """Table -> its update rule, for those that ever move."""
     rule = make_optimizer(config.table_optimizer, l2=config.embedding_l2, interval_decay=config.interval_decay)
-    return {name: rule for name in inputs.tables if policies.get(name, PLAIN).trainable_from is not None}
+    return {name: rule for name in inputs.tables if policies.get(name, DEFAULT_POLICY).trainable_from is not None}
 
 
 def with_fresh_tables(inputs: Inputs, arm: ArmConfig) -> Inputs:

@@ -47,12 +47,14 @@ def crossed(inputs, weights, rank):
 
 @pytest.mark.parametrize("rank", [None, 2])
 def test_a_cross_layer_equals_stock_tfrs(inputs, rank):
-    import tensorflow_recommenders as tfrs
+    from tfrs_pretrain.pretraining.recommenders import keras_2, tfrs
 
-    layer, stock = CrossLayer(rank, 0), tfrs.layers.dcn.Cross(projection_dim=rank)
+    layer = CrossLayer(rank, 0)
     layer.build((None, WIDTH))
     weights = randomized(layer)
-    stock(inputs, inputs)  # creates its weights
+    with keras_2():
+        stock = tfrs.layers.dcn.Cross(projection_dim=rank)
+        stock(inputs, inputs)  # creates its weights
     stock.set_weights(weights)
     features = inputs[::-1].copy()
     np.testing.assert_allclose(layer(features, inputs), stock(inputs, features), rtol=1e-5, atol=1e-6)
