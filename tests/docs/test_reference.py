@@ -76,13 +76,16 @@ def test_every_key_has_its_words_in_the_reference(root, configuration):
 
 
 @pytest.mark.parametrize(("page", "entry"), [
-    ("pretraining", "`temperature`{ #pretraining.temperature } <small>number > 0 · default `0.07`</small>"),
+    ("pretraining",
+     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.07`</small>"),
     ("pretraining", "`optimizer`{ #pretraining.optimizer } <small>`lazy_adam`, `rowwise_adagrad`, `adagrad` · default"),
-    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.pretrained_dropout } <small>number ≥ 0, < 1 · default"),
+    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.transfer--warm_start-.pretrained_dropout } "
+                "<small>number ≥ 0, < 1 · default"),
     ("schema", "`max_size`{ #schema.user.max_size } <small>integer ≥ 1 or null · default `null`"),
     ("schema", "At `schema.user`, `schema.item`."),
     ("index", "`name`{ #name } <small>text matching `^[A-Za-z0-9_.-]+$` · required"),
-    ("ranking", "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.backbone (dcn_v2)`."),
+    ("ranking",
+     "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.teacher (online).backbone (dcn_v2)`."),
 ])
 def test_types_defaults_and_limits_are_shown(page, entry, configuration):
     assert entry in configuration[f"configuration/{page}.md"]

@@ -91,7 +91,7 @@ def test_seeds_and_settings_arrive_in_the_configurations(plan):
     config = Config.model_validate(ranker.task["config"])
     [arm] = config.ranking.arms.values()
     assert (config.seed, config.windows.pretrain.end, config.ranking.hidden, config.ranking.embedding_l2,
-            config.pretraining.epochs, arm.transfer) == (2, 18, (4,), 0.5, 0, "warm_start")
+            config.pretraining.epochs, arm.transfer.kind) == (2, 18, (4,), 0.5, 0, "warm_start")
     by_kind = {piece.kind: piece for piece in ranker.with_dependencies()}
     assert by_kind[EMBEDDINGS].task["config"]["seed"] == 2
     assert by_kind[DATASET].task["config"]["seed"] == by_kind[LOGS].task["seed"] == planted_config()["seed"]
@@ -126,7 +126,8 @@ def test_data_is_asked_for_where_it_is_needed(plan, tmp_path, tiny_dataset):
     given = {"logs": {"source": "dataset"}, "config": None}
     warm = {"warm": {"set": WARM}}
     assert counts(plan(warm, Selection(tiny_dataset.folder), **given)) == (0, 0, 2, 2)
-    with pytest.raises(UserError, match=r"arm 'warm' needs another dataset than --data; first difference: windows.pretrain.end"):
+    message = r"arm 'warm' needs another dataset than --data; first difference: windows.pretrain.end"
+    with pytest.raises(UserError, match=message):
         plan({"warm": {"set": {**WARM, "windows.pretrain.end": 18}}}, Selection(tiny_dataset.folder), **given)
 
 

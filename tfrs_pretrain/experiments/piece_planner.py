@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifacts import json_digest
-from tfrs_pretrain.config import BUNDLED, Config, first_difference, parse_config
+from tfrs_pretrain.config import BUNDLED, Config, OnlineTeacher, first_difference, parse_config
 from tfrs_pretrain.config.arms import Overrides
-from tfrs_pretrain.config.load import read_yaml, set_key
+from tfrs_pretrain.config.load import apply_overrides, read_yaml, set_key
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import Experiment, Settings
@@ -20,7 +20,7 @@ from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, RANKER, Piece
 ARM_PREFIX = "arm."  # of the keys that belong to the arm's entry in ranking.arms
 SHARED = "shared"  # name of the arm in the configuration that all arms share
 # Keys that an arm may not set: differences are paired by impression, and the experiment file sets seeds and arms.
-SHARED_KEYS = ("name", "seed", "completejourney", "export", "ranking.arms", "windows.validation", "windows.test")
+SHARED_KEYS = ("name", "seed", "export", "ranking.arms", "windows.validation", "windows.test")
 DATASET_SECTIONS = ("schema", "windows", "dataset")  # sections that determine a dataset
 TRAINING_KEYS = ("deterministic", "strategy", "logical_cpus")  # keys of ``training`` that determine results
 
@@ -62,13 +62,14 @@ class Planner:
         if shared:
             raise UserError(f"experiment {str(self._path)!r}: arm {arm!r} sets {shared[0]!r}, which all arms share: "
                             "set it for all arms, or remove it")
-        merged = {**self._experiment.set, **settings}
+        merged = _sections_first({**self._experiment.set, **settings})
         own: dict[str, Any] = {"distillation": {}} if taught else {}
         for key, value in merged.items():
             if key.startswith(ARM_PREFIX):
                 set_key(own, key.removeprefix(ARM_PREFIX), copy.deepcopy(value), f"experiment: arm {arm!r}: {key}")
         tree = self._with(self._base, _without_arm_keys(merged), arm)
-        name = str(own.get("transfer", "scratch"))
+        transfer = own.get("transfer", {})
+        name = transfer if isinstance(transfer, str) else str(transfer.get("kind", "scratch"))
         tree["ranking"]["arms"], tree["export"]["arm"] = {name: own}, name
         config = parse_config(tree, origin=f"{self._path}, arm {arm}")
         self._check_provided_dataset(config, arm)
@@ -85,16 +86,16 @@ class Planner:
         """
         config = _with_arm_overrides_merged(config).model_copy(update={"seed": seed})
         [(name, arm)] = config.ranking.arms.items()
-        dataset, rows = self.dataset(config), self.embeddings(config) if arm.transfers else None
+        dataset, rows = self.dataset(config), self.embeddings(config) if arm.pretrained_tables else None
         inputs = {"dataset": self._dataset_name(dataset), "embeddings": rows and rows.name, "seed": seed,
                    "teacher": teacher and teacher.name, "ranking": config.ranking.model_dump(mode="json"),
                    "training": _training_keys(config), "test": test}
         task = {"config": config.resolved(), "dataset": self._place(dataset), "embeddings": rows and _place(rows),
                 "teacher": teacher and _place(teacher), "arm": name, "test": test}
-        learning = 2 if arm.distillation and teacher is None and not arm.distillation.teacher else 1
+        online = arm.distillation and teacher is None and isinstance(arm.distillation.teacher, OnlineTeacher)
         return Piece.from_inputs(RANKER, f"{name}-seed{seed}{'' if test else '-trial'}", inputs, task,
                         tuple(piece for piece in (dataset, rows, teacher) if piece),
-                        work=config.ranking.epochs * learning + 0.5)
+                        work=config.ranking.epochs * (2 if online else 1) + 0.5)
 
     def embeddings(self, config: Config) -> Piece:
         """Return the piece of the rows pretrained with a configuration and its seed."""
@@ -128,7 +129,7 @@ class Planner:
         [arm] = folded.ranking.arms.values()
         return json_digest([
             self._dataset_name(dataset), folded.ranking.model_dump(mode="json"), _training_keys(config),
-            config.pretraining.model_dump(mode="json") if arm.transfers else None,
+            config.pretraining.model_dump(mode="json") if arm.pretrained_tables else None,
             self.settings_digest(teacher, None) if teacher else None])
 
     @property
@@ -140,15 +141,16 @@ class Planner:
         name = self._experiment.config
         if name is None:
             assert self._provided is not None  # checked by Experiment
-            return copy.deepcopy(dict(self._provided.info["config"]))
-        return read_yaml(name if name in BUNDLED else str(self._path.parent / name))
+            return apply_overrides(self._provided.info["config"], (), origin=str(self._provided.folder))
+        source = name if name in BUNDLED else str(self._path.parent / name)
+        return apply_overrides(read_yaml(source), (), origin=source)
 
     def _shared_settings(self) -> Settings:
         return _without_arm_keys(self._experiment.set)
 
     def _with(self, tree: Mapping[str, Any], settings: Settings, where: str) -> dict[str, Any]:
         changed = copy.deepcopy(dict(tree))
-        for key, value in settings.items():
+        for key, value in _sections_first(settings).items():
             set_key(changed, key, copy.deepcopy(value), f"experiment {str(self._path)!r}: {where}: {key}")
         return changed
 
@@ -175,6 +177,11 @@ class Planner:
         return _place(dataset) if dataset else {"folder": str(self._raw)}
 
 
+def _sections_first(settings: Settings) -> Settings:
+    """The settings in an order in which no section replaces one of its own keys."""
+    return dict(sorted(settings.items(), key=lambda setting: setting[0].count(".")))
+
+
 def _without_arm_keys(settings: Settings) -> Settings:
     return {key: value for key, value in settings.items() if not key.startswith(ARM_PREFIX)}
 
@@ -191,5 +198,5 @@ def _with_arm_overrides_merged(config: Config) -> Config:
     """Write the arm's own epochs and rates into ``ranking``, so that equal settings have equal digests."""
     [(name, arm)] = config.ranking.arms.items()
     bare = arm.model_copy(update=dict.fromkeys(Overrides.model_fields))
-    ranking = config.ranking.of(arm).model_copy(update={"arms": {name: bare}})
+    ranking = config.ranking.for_arm(arm).model_copy(update={"arms": {name: bare}})
     return config.model_copy(update={"ranking": ranking})
