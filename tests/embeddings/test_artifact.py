@@ -1,4 +1,4 @@
-"""What the embeddings artifact refuses, and that rows come back as they were."""
+"""What the embeddings artifact refuses, and that rows are read as they were written."""
 
 import types
 
@@ -31,7 +31,7 @@ def folder(tmp_path):
     return tmp_path / "e"
 
 
-def test_rows_come_back_memory_mapped(folder):
+def test_matrices_are_read_memory_mapped(folder):
     embeddings = Embeddings.open(folder)
     assert isinstance(embeddings.matrix("user"), np.memmap)
     np.testing.assert_array_equal(embeddings.matrix("user"), TABLES["user"])
@@ -48,7 +48,7 @@ def test_writing_again_needs_overwrite(folder):
     save_embeddings(folder, TABLES, VOCABULARIES, {"window": WINDOW}, overwrite=True)
 
 
-def test_table_must_fit_its_vocabulary(tmp_path):
+def test_table_must_have_the_size_of_its_vocabulary(tmp_path):
     with pytest.raises(ValueError, match="'user' has 3 rows, its vocabulary 4"):
         save_embeddings(tmp_path / "e", {"user": np.ones((3, 2))}, {"user": USERS}, {}, overwrite=False)
     assert list(tmp_path.iterdir()) == []
@@ -107,7 +107,7 @@ def test_windows_of_another_kind_are_refused(tmp_path):
         Embeddings.open(tmp_path / "e").check_compatible(dataset())
 
 
-def test_rows_are_carried_by_id_whatever_row_they_had(folder):
+def test_rows_are_copied_by_id_from_any_row(folder):
     now = {"user": Vocabulary(pa.array([7, 8, 5], pa.int64()), np.ones(3), oov_rows=1),
            "item": Vocabulary(pa.array(["new", "b"]), np.ones(2), oov_rows=1)}
     later = types.SimpleNamespace(vocabulary=now.get)
@@ -115,7 +115,7 @@ def test_rows_are_carried_by_id_whatever_row_they_had(folder):
     embeddings = Embeddings.open(folder)
     assert embeddings.copy_known_rows(users, "user", later) == 2
     assert embeddings.copy_known_rows(items, "item", later) == 1
-    # Rows of the users before: shared, 5, 9, 7. Shared rows of the items are not as many as before.
+    # Earlier rows of the users: shared, 5, 9, 7. The items have fewer shared rows than before, so these are not copied.
     np.testing.assert_array_equal(users, [[0, 1], [6, 7], [-1, -1], [2, 3]])
     np.testing.assert_array_equal(items, [[-1, -1], [-1, -1], [1, 1]])
     with pytest.raises(UserError, match="'user' has 2 columns and ids of type int64, here it has 3 and int64"):

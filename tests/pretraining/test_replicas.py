@@ -9,23 +9,13 @@ from pretraining_replicas import results
 from processes import finish, signal_once_saved, two_workers
 from replicas import assert_replicas_identical, assert_runs_identical, replica_runs
 
-from tfrs_pretrain.config import Config, TrainingConfig
+from tfrs_pretrain.config import Config
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
-from tfrs_pretrain.training.strategy import build_strategy
 
 SCRIPT = Path(__file__).with_name("pretraining_replicas.py")
-PRETRAIN = """
-import sys
-from pathlib import Path
-import tfrs_pretrain
-from test_replicas import configured
-from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.pretraining.run import pretrain
-pretrain(configured(sys.argv[2]), Dataset.open(sys.argv[1]), Path(sys.argv[3]))
-"""
+WORKER = Path(__file__).with_name("worker_run.py")
 
 
 def configured(strategy):
@@ -70,7 +60,7 @@ def test_workers_stay_bit_identical(runs):
 def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
     def stopped(number):
         """Exit codes and words of two workers of which the second gets a signal."""
-        workers = two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"])
+        workers = two_workers(lambda index: [WORKER, tiny_dataset.folder, tmp_path / "two"])
         signal_once_saved(workers[1], number, tmp_path / "two.checkpoints")
         words = [worker.communicate(timeout=300)[0] for worker in workers]
         return [worker.returncode for worker in workers], words
@@ -81,7 +71,7 @@ def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(t
     codes, words = stopped(signal.SIGKILL)
     assert codes == [1, -9], words[0][-3000:]
     assert "UserError: another worker ended: run the same command again on every worker" in words[0]
-    words = finish(*two_workers(lambda index: ["-c", PRETRAIN, tiny_dataset.folder, "multi_worker", tmp_path / "two"]))
+    words = finish(*two_workers(lambda index: [WORKER, tiny_dataset.folder, tmp_path / "two"]))
     assert all("resuming from checkpoint" in text for text in words)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))
@@ -90,11 +80,3 @@ def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(t
         np.testing.assert_allclose(two.matrix(name), one.matrix(name), rtol=0, atol=1e-4)
     assert two.manifest["epochs"][-1]["heldout_loss"] == pytest.approx(one.manifest["epochs"][-1]["heldout_loss"],
                                                                        abs=1e-5)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps"}}',
-                                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
-def test_multi_worker_without_a_cluster_is_refused(monkeypatch, text):
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match="multi_worker, but the environment variable TF_CONFIG is"):
-        build_strategy(TrainingConfig(strategy="multi_worker"))

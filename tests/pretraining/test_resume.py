@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,14 +25,7 @@ def configured(seed=7, **pretraining):
     return Config.model_validate(tree | {"pretraining": tree["pretraining"] | pretraining})
 
 
-PRETRAIN = """
-from pathlib import Path
-from test_resume import configured
-from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.pretraining.run import pretrain
-
-pretrain(configured(), Dataset.open(arguments[0]), Path(arguments[1]))
-"""
+SCRIPT = Path(__file__).with_name("resumable_run.py")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +44,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
             (signal.SIGKILL, "write", 3 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
             (signal.SIGTERM, "step", 50, 143, None)):
         before = newest(checkpoints)
-        came, words = run_until(PRETRAIN, number, event, at, tiny_dataset.folder, output)
+        came, words = run_until(SCRIPT, number, event, at, tiny_dataset.folder, output)
         assert came == code, words[-2000:]
         assert ("resuming from checkpoint" in words) == (before is not None)
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL
@@ -88,8 +82,10 @@ def fail_after_first():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [
-    {"negatives": "mixed", "uniform_negatives": 64, "learn_temperature": True, "mask_known_positives": True},
-    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "interval_decay": 0.01, "log_q_form": "refined"},
+    {"objective": {"temperature": 0.2, "learn_temperature": True,
+                   "negatives": {"kind": "mixed", "count": 64, "mask_known_positives": True}}},
+    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "interval_decay": 0.01,
+     "objective": {"temperature": 0.2, "negatives": {"log_q": "refined"}}},
 ])
 def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeypatch, settings):
     config = configured(epochs=2, recall_at=[], **settings)
@@ -103,8 +99,8 @@ def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeyp
 
 def test_checkpoints_of_another_configuration_are_refused(tiny_dataset, tmp_path, monkeypatch):
     interrupted(tiny_dataset, tmp_path / "e", monkeypatch, configured())
-    with pytest.raises(UserError, match=r"another run, first difference in pretraining.temperature \(0.2 there"):
-        pretrain(configured(temperature=0.5), tiny_dataset, tmp_path / "e")
+    with pytest.raises(UserError, match=r"first difference in pretraining.objective.temperature \(0.2 there"):
+        pretrain(configured(objective={"temperature": 0.5}), tiny_dataset, tmp_path / "e")
     with pytest.raises(UserError, match=r"another run, first difference in seed \(7 there, 8 here\)"):
         pretrain(configured(seed=8), tiny_dataset, tmp_path / "e")
 
@@ -119,7 +115,7 @@ def test_checkpoints_of_another_dataset_are_refused(tiny_dataset, tmp_path, monk
 
 
 def test_diverging_run_names_step_ids_and_checkpoint(tiny_dataset, tmp_path, monkeypatch):
-    config = configured(normalize=False, optimizer="adagrad", learning_rate=1e38)
+    config = configured(objective={"normalize": False}, optimizer="adagrad", learning_rate=1e38)
     with pytest.raises(UserError) as error:
         pretrain(config, tiny_dataset, tmp_path / "e")
     message = str(error.value)

@@ -14,17 +14,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.ranking.run import train_arm
 
 SCRIPT = Path(__file__).with_name("replica_steps.py")
-RANK = """
-import sys
-from pathlib import Path
-import tfrs_pretrain
-from test_ranking_replicas import configured
-from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.ranking.run import train_arm
-folder, embeddings, output = map(Path, sys.argv[1:])
-dataset = Dataset.open(folder)
-train_arm(configured(dataset, "multi_worker"), dataset, "distilled", output, embeddings=embeddings)
-"""
+WORKER = Path(__file__).with_name("worker_arm.py")
 
 
 def configured(dataset, strategy):
@@ -69,7 +59,7 @@ def test_workers_stay_bit_identical(runs):
 @pytest.mark.slow
 def test_two_workers_stop_together_continue_and_rank_as_one_does(planted, planted_embeddings, tmp_path):
     def command(index):
-        return ["-c", RANK, planted.dataset.folder, planted_embeddings, tmp_path / "two"]
+        return [WORKER, planted.dataset.folder, planted_embeddings, tmp_path / "two"]
 
     train_arm(configured(planted.dataset, "one_device"), planted.dataset, "distilled", tmp_path / "one",
               embeddings=planted_embeddings)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,15 +16,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.run import train_arm
 
-RANK = """
-from pathlib import Path
-from test_ranking_resume import rank
-from tfrs_pretrain.data.dataset import Dataset
-
-folder, embeddings, output = map(Path, arguments)
-dataset = Dataset.open(folder)
-rank(dataset, embeddings, output)
-"""
+SCRIPT = Path(__file__).with_name("resumable_arm.py")
 
 
 def configured(dataset, seed=4, **ranking):
@@ -63,7 +56,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
             (signal.SIGTERM, "step", 9, 143, 23)):  # in the second epoch
         before = newest(checkpoints)
         files = len(list((checkpoints / before).glob("*.npy"))) if event == "write" else 1
-        came, words = run_until(RANK, number, event, int(at * files), planted.dataset.folder, planted_embeddings,
+        came, words = run_until(SCRIPT, number, event, int(at * files), planted.dataset.folder, planted_embeddings,
                                 output)
         assert came == code, words[-2000:]
         assert ("resuming from checkpoint" in words) == (before is not None)

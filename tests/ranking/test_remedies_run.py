@@ -16,13 +16,13 @@ from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 ARMS = {
     "stopping": {"epochs": 6, "early_stopping": {"metric": "log_loss", "patience": 2}, "table_learning_rate": 0.03},
     "meda": {"epochs": 3, "meda": {}},
-    "continual": {"epochs": 3, "meda": {"variant": "continual", "chunks": 2}},
+    "continual": {"epochs": 3, "meda": {"kind": "continual", "chunks": 2}},
     "adamar": {"epochs": 2, "interval_decay": 0.01, "schedule": "linear", "warmup_steps": 5},
     "mixed": {
-        "transfer": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 4, "epochs": 2, "embedding_l2": 1e-4,
-        "tables": {"user": {"transfer": "frozen_then_trainable", "trainable_from_step": 20, "pretrained_dropout": 0.2,
+        "transfer": {"kind": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 4}, "epochs": 2, "embedding_l2": 1e-4,
+        "tables": {"user": {"kind": "frozen_then_trainable", "trainable_from_step": 20, "pretrained_dropout": 0.2,
                             "pretrained_dropout_of": "rows"}},
-        "anchor": {"weight": 0.1}, "distillation": {"hidden": [16], "backbone": {"kind": "dcn_v2"}}},
+        "anchor": {"weight": 0.1}, "distillation": {"teacher": {"hidden": [16], "backbone": "dcn_v2"}}},
 }
 
 
@@ -154,7 +154,7 @@ def test_keeper_waits_for_its_patience_and_gives_the_best_epoch_back(metric, val
     found = []
     for epoch, value in enumerate(values, 1):
         ranker.set(epoch)
-        best_checkpoint.consider(epoch, {metric: value})
+        best_checkpoint.update(epoch, {metric: value})
         found.append(best_checkpoint.is_exhausted(epoch))
         assert len(list((tmp_path / "run.best").iterdir())) <= 2
     assert found == ends
@@ -170,4 +170,4 @@ def test_a_metric_that_is_undefined_is_refused(tmp_path):
 
     best_checkpoint = BestCheckpoint(tmp_path / "run.best", Twin(tf), EarlyStoppingConfig(metric="gauc"))
     with pytest.raises(UserError, match=r"early_stopping.metric 'gauc' is undefined on the validation impressions"):
-        best_checkpoint.consider(1, {"gauc": None})
+        best_checkpoint.update(1, {"gauc": None})

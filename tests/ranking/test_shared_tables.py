@@ -73,7 +73,7 @@ def test_a_table_gets_the_summed_gradient_of_all_its_inputs_in_one_update(tmp_pa
     assert made.inputs.columns == ("user", "item", "tags", "history")
     before = {name: table.numpy() for name, table in tables.items()}
     expected = naive_gradients(make(tmp_path), batch)  # in float32
-    learner.learn(batch, lambda logits: learner.label_loss(batch, logits))
+    learner.train_step(batch, lambda logits: learner.label_loss(batch, logits))
     for name, table in tables.items():
         largest = np.abs(expected[name]).max()
         assert largest > 1e-4
@@ -175,7 +175,7 @@ def test_padding_takes_part_in_no_step(tmp_path, batch, monkeypatch):
         learner, columns = make(tmp_path), dict(batch)
         for name in ("history", "tags"):
             columns[name] = tf.pad(batch[name], [[0, 0], [0, padding]], constant_values=-1)
-        learner.learn(columns, functools.partial(learner.label_loss, batch))
+        learner.train_step(columns, functools.partial(learner.label_loss, batch))
         learnt.append(state(learner))
     present = sum(int((batch[name].numpy() >= 0).sum()) for name in ("history", "tags"))
     half = len(gathered) // 2

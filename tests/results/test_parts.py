@@ -102,7 +102,9 @@ def test_looks_within_epochs_are_the_curve_where_there_are_some():
 def test_a_diagnosis_is_found_beside_or_below(tmp_path):
     assert diagnosis(tmp_path) is None
     content = {"verdict": "none", "confidence": 0.9, "before": 0.6, "border": 0.0, "border_low": 0.0,
-               "border_high": 0.0, "end": 0.0, "blamed": [], "stop_after_epochs": 1, "controls": {}}
+               "border_high": 0.0, "end": 0.0, "blamed": [], "stop_after_epochs": 1, "controls": {},
+               "log_loss_at_epoch_ends": [0.6, 0.6], "held_out_impressions": 100, "extent": {}, "seed": 1,
+               "resampling": {}, "gap": [], "seconds": 2.5, "dataset_digest": "d" * 64, "ranking": {}}
     (tmp_path / "diagnosis").mkdir()
     path = tmp_path / "diagnosis" / "diagnosis.json"
     path.write_text(json.dumps(content))

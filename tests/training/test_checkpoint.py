@@ -1,4 +1,6 @@
-"""Checkpoints come back bit by bit, or the one before does; never those of another run."""
+"""Checkpoints are restored bit by bit, or the one before is; never those of another run."""
+
+import json
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def saved(checkpoints, *steps):
     return checkpoints
 
 
-def test_variables_and_progress_come_back(checkpoints):
+def test_variables_and_progress_are_restored(checkpoints):
     saved(checkpoints, 5)
     state = variables()
     restored = checkpoints.restore(state)
@@ -43,6 +45,13 @@ def test_only_the_newest_are_kept(checkpoints, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_only_folders_count_as_checkpoints(checkpoints):
+    saved(checkpoints, 5)
+    (checkpoints.folder / "step-999999999").write_text("not a folder")
+    assert [path.name for path in checkpoints.paths] == ["step-000000005"]
+    assert checkpoints.restore(variables()).step == 5
+
+
 def test_nothing_to_restore(checkpoints):
     assert checkpoints.restore(variables()) is None
     assert checkpoints.describe() == "none yet"
@@ -55,7 +64,7 @@ def test_nothing_to_restore(checkpoints):
     ("manifest.json", lambda data: data[:50], "its manifest cannot be read"),
     ("manifest.json", None, "its manifest cannot be read"),
 ])
-def test_a_damaged_one_is_named_and_the_one_before_used(checkpoints, file, damage, reason):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(checkpoints, file, damage, reason):
     saved(checkpoints, 5, 10)
     path = checkpoints.paths[-1] / file
     if damage:
@@ -69,7 +78,7 @@ def test_a_damaged_one_is_named_and_the_one_before_used(checkpoints, file, damag
     assert state[1].numpy() == 5
 
 
-def test_an_unfinished_one_is_never_read_and_cleaned_up(checkpoints):
+def test_an_unfinished_checkpoint_is_never_read_and_is_removed(checkpoints):
     saved(checkpoints, 5)
     (checkpoints.paths[0].parent / ".step-000000009.unfinished-abc").mkdir()
     assert checkpoints.restore(variables()).progress == {"epoch": 5}
@@ -85,13 +94,37 @@ def test_another_run_is_refused(checkpoints):
     assert state[1].numpy() == 0
 
 
+def test_checkpoints_of_an_older_format_are_refused(checkpoints):
+    saved(checkpoints, 5)
+    manifest = checkpoints.paths[0] / "manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["run"]["checkpoint_format"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"another run, first difference in checkpoint_format \(.* there, 2 here\)"):
+        checkpoints.restore(variables())
+
+
+def test_another_number_of_variables_is_not_restored(checkpoints):
+    saved(checkpoints, 5)
+    assert checkpoints.restore(variables()[:1]) is None
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "c").write_text("a file in the way")
+    checkpoints = Checkpoints(tmp_path / "c", RUN, keep=2)
+    with pytest.raises(UserError, match=r"cannot be written .*free some space, then run the same command again"):
+        saved(checkpoints, 5)
+    with pytest.raises(UserError, match=r"cannot be written .*name another output"), checkpoints.exclusive():
+        pass
+
+
 def test_other_shapes_are_not_restored(checkpoints):
     saved(checkpoints, 5)
     restored = checkpoints.restore([tf.Variable(tf.zeros([2, 4])), variables()[1]])
     assert restored is None
 
 
-def test_values_that_are_not_finite_are_not_kept(checkpoints):
+def test_values_that_are_not_finite_are_not_saved(checkpoints):
     saved(checkpoints, 5)
     state = variables(7)
     state[0].assign(tf.fill([3, 4], np.nan))
@@ -115,7 +148,7 @@ def test_two_processes_do_not_train_into_one_output(checkpoints, tmp_path):
             message = r"another process is training with checkpoints '.*out.checkpoints': wait"
             with pytest.raises(UserError, match=message), other.exclusive():
                 pass
-            assert checkpoints.folder.is_dir()  # though it is empty at first
+            assert checkpoints.folder.is_dir()  # although it is empty at first
             saved(checkpoints, step)
         with follower.exclusive():  # another worker of the same run
             pass

@@ -1,23 +1,22 @@
 """The loop's counting, averaging, errors and tracing; two replicas in a process of its own."""
 
 import gc
-import json
-import subprocess
-import sys
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from processes import run_for_json
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.training.loop import run_epoch
+from tfrs_pretrain.training.loop import STEPS_PER_CALL, run_epoch
 
 STRATEGY = tf.distribute.get_strategy()
 
 
 class Recorder:
-    """A meter that remembers."""
+    """A meter that stores what it is told."""
 
     def __init__(self):
         self.total, self.notes = 0.0, []
@@ -30,7 +29,7 @@ class Recorder:
 
 
 class Mean:
-    """Adds every batch to a variable, so that the test sees which ran."""
+    """Adds every batch to a variable, so that a test sees which batches ran."""
 
     def __init__(self):
         self.seen, self.traces = tf.Variable(0.0), 0
@@ -38,20 +37,20 @@ class Mean:
     def step(self, batch):
         self.traces += 1
         self.seen.assign_add(tf.reduce_sum(batch["x"]))
-        return {"loss": tf.reduce_mean(batch["x"]), "most": tf.reduce_max(batch["x"])}
+        return {"loss": tf.reduce_mean(batch["x"]), "largest": tf.reduce_max(batch["x"])}
 
 
 def batches(values, size):
     return tf.data.Dataset.from_tensors({"x": tf.constant(values, tf.float32)}).rebatch(size, drop_remainder=True)
 
 
-def test_runs_exactly_the_steps_asked_for_and_averages_over_them():
+def test_runs_exactly_the_requested_steps_and_averages_over_them():
     meter, model = Recorder(), Mean()
     out = run_epoch(STRATEGY, model.step, batches(np.arange(200), 2), steps=70, meter=meter, title="epoch 1 · ")
-    assert out == {"loss": pytest.approx(np.arange(140).mean()), "most": pytest.approx(np.arange(1, 140, 2).mean())}
+    assert out == {"loss": pytest.approx(np.arange(140).mean()), "largest": pytest.approx(np.arange(1, 140, 2).mean())}
     assert model.seen.numpy() == 139 * 140 / 2
     assert meter.total == 140
-    assert meter.notes[-1] == "epoch 1 · loss 133.5000"  # the last six steps hold 128..139
+    assert meter.notes[-1] == "epoch 1 · loss 133.5000"  # the last six steps have 128..139
 
 
 def train_three_epochs():
@@ -61,7 +60,7 @@ def train_three_epochs():
     return weakref.ref(model), model.traces
 
 
-def test_traces_once_over_epochs_and_lets_go_of_the_model():
+def test_traces_once_over_epochs_and_releases_the_model():
     model, traces = train_three_epochs()
     assert traces == 1
     gc.collect()
@@ -85,7 +84,22 @@ def test_another_scalar_that_is_not_finite_is_named():
         run_epoch(STRATEGY, step, batches(values, 2), steps=50, meter=Recorder())
 
 
-def test_an_epoch_continues_where_it_stood():
+def test_the_loss_is_named_before_other_scalars_of_the_same_step():
+    def step(batch):
+        return {"a": 1 / tf.reduce_min(batch["x"]), "loss": 1 / tf.reduce_min(batch["x"])}
+
+    with pytest.raises(UserError, match="the loss is not finite at step 1 of 1"):
+        run_epoch(STRATEGY, step, batches([0, 1], 2), steps=1, meter=Recorder())
+
+
+def test_pauses_come_at_least_every_call_and_after_the_last_step():
+    states = []
+    run_epoch(STRATEGY, Mean().step, batches(np.arange(200), 2), steps=70, meter=Recorder(), on_pause=states.append)
+    assert [state.steps_done for state in states] == [STEPS_PER_CALL, 2 * STEPS_PER_CALL, 70]
+    assert states[0].totals["loss"] == 2 * sum(range(STEPS_PER_CALL)) + STEPS_PER_CALL / 2
+
+
+def test_an_epoch_resumes_at_its_state():
     whole, states = Mean(), []
     expected = run_epoch(STRATEGY, whole.step, batches(np.arange(200), 2), steps=70, meter=Recorder(),
                          pause_steps=(25, 50), on_pause=states.append)
@@ -102,47 +116,11 @@ def test_short_data_names_the_steps():
         run_epoch(STRATEGY, Mean().step, batches(np.arange(80), 2), steps=60, meter=Recorder())
 
 
-TWO_REPLICAS = """
-import json
-import numpy as np
-import tfrs_pretrain
-import tensorflow as tf
-from tfrs_pretrain.config import TrainingConfig
-from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.progress import progress
-from tfrs_pretrain.training.loop import run_epoch
-from tfrs_pretrain.training.strategy import build_strategy
-
-strategy = build_strategy(TrainingConfig(logical_cpus=2))
-with strategy.scope():
-    seen = tf.Variable([0.0, 0.0], aggregation=tf.VariableAggregation.SUM)
-def step(batch):
-    assert batch["x"].shape == (2,)
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    seen.assign_add(tf.one_hot(replica, 2) * tf.reduce_sum(batch["x"]))
-    return {"loss": tf.reduce_mean(batch["x"])}
-data = tf.data.Dataset.from_tensors({"x": tf.range(160.0)}).rebatch(4, drop_remainder=True)
-total = []
-class Meter:
-    def advance(self, amount): total.append(amount)
-    def note(self, text): pass
-outs = [run_epoch(strategy, step, data, steps=40, meter=Meter()) for _ in range(2)]
-try:
-    build_strategy(TrainingConfig(logical_cpus=4))
-    refused = ""
-except UserError as error:
-    refused = str(error)
-print(json.dumps({"outs": outs, "seen": seen.numpy().tolist(), "total": sum(total), "refused": refused}))
-"""
-
-
 @pytest.mark.slow
 def test_two_replicas_share_each_global_batch():
-    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    out = json.loads(done.stdout.splitlines()[-1])
+    out = run_for_json([Path(__file__).with_name("loop_on_two_replicas.py")])
     values = np.arange(160.0).reshape(40, 2, 2)  # [step, replica, example]: the first half of a batch to replica 0
-    assert out["outs"] == [{"loss": values.mean()}] * 2
+    assert out["means"] == [{"loss": values.mean()}] * 2
     assert out["seen"] == [2 * values[:, 0].sum(), 2 * values[:, 1].sum()]
-    assert out["total"] == 320
+    assert out["examples"] == 320
     assert "training.logical_cpus is 4, but TensorFlow was initialised with 2" in out["refused"]

@@ -1,4 +1,4 @@
-"""The memory plan against literal sizes; every way out that is named fits."""
+"""The memory plan against literal sizes; every suggested fix fits."""
 
 import io
 import re
@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.training.devices import Device, available_ram, local_devices
+from tfrs_pretrain.training.devices import Device
 from tfrs_pretrain.training.memory_check import check_memory, plan_table
 from tfrs_pretrain.training.memory_fixes import suggest_fixes
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
@@ -20,7 +19,7 @@ COUNTS = {"user": np.repeat([1000, 10, 1], [10_000, 90_000, 899_990]), "item": n
 
 
 class TwoTables(MemoryPlan):
-    """User and item tables, each drawn alone, and perhaps a part that doubles them."""
+    """User and item tables, each initialised alone, and optionally a component that doubles them."""
 
     title, optimizer_key, id_spaces = "Memory plan", "stage.optimizer", ("user", "item")
 
@@ -28,8 +27,8 @@ class TwoTables(MemoryPlan):
         self.settings, self.double = PlanSettings(optimizer, dim, rows or ROWS), double
 
     def layout(self, settings):
-        rule, copies = make_optimizer(settings.optimizer), 2 if self.double else 1
-        tables = [TableMemory.for_optimizer(f"{name}{copy}", name, settings.dim, rule, f"{name}{copy}")
+        optimizer, copies = make_optimizer(settings.optimizer), 2 if self.double else 1
+        tables = [TableMemory.for_optimizer(f"{name}{copy}", name, settings.dim, optimizer, f"{name}{copy}")
                   for name in self.id_spaces for copy in range(copies)]
         return MemoryLayout(settings.num_rows, tuple(tables), dense=0)
 
@@ -40,7 +39,7 @@ class TwoTables(MemoryPlan):
         return [("stage.double=null", TwoTables())] if self.double else []
 
 
-def need(plan, device):
+def bytes_on(plan, device):
     return plan.layout(plan.settings).bytes_on(device)
 
 
@@ -48,59 +47,59 @@ def gpu(free, replicas=1):
     return Device("GPU:0", int(free), replicas, host=False)
 
 
-@pytest.mark.parametrize(("optimizer", "columns"), [("lazy_adam", 192), ("adagrad", 128), ("rowwise_adagrad", 65)])
-def test_need_counts_rows_columns_state_and_copies(optimizer, columns):
+@pytest.mark.parametrize(("optimizer", "width"), [("lazy_adam", 192), ("adagrad", 128), ("rowwise_adagrad", 65)])
+def test_bytes_count_rows_width_state_and_copies(optimizer, width):
     plan = TwoTables(optimizer)
-    tables = 1_100_000 * columns * 4
-    assert need(plan, gpu(0)) == tables
-    assert need(plan, gpu(0, replicas=3)) == 3 * tables
-    assert need(plan, Device("CPU", 0, 2, host=True)) == 2 * tables + 1_000_000 * 64 * 4
+    tables = 1_100_000 * width * 4
+    assert bytes_on(plan, gpu(0)) == tables
+    assert bytes_on(plan, gpu(0, replicas=3)) == 3 * tables
+    assert bytes_on(plan, Device("CPU", 0, 2, host=True)) == 2 * tables + 1_000_000 * 64 * 4
 
 
-def test_networks_count_for_each_replica_and_tables_of_one_owner_are_drawn_together():
+def test_networks_count_per_replica_and_tables_of_one_owner_are_initialised_together():
     tables = [TableMemory(name, name, 64, 1, "student") for name in ROWS]
     layout = MemoryLayout(ROWS, (*tables, TableMemory("anchor", "item", 64, 0, "anchor")), dense=1000)
     assert layout.bytes_on(gpu(0, replicas=2)) == 2 * (1_100_000 * 65 * 4 + 100_000 * 64 * 4 + 1000)
     assert layout.bytes_on(Device("CPU", 0, 1, host=True)) - layout.bytes_on(gpu(0)) == 1_100_000 * 64 * 4
 
 
-def test_a_tenth_is_left_to_batches():
+def test_a_tenth_is_reserved_for_batches():
     plan, whole = TwoTables(), 1_100_000 * 192 * 4
     check_memory(plan, [gpu(whole / 0.9 + 1)], COUNTS.get)
     with pytest.raises(UserError, match=r"the tables need 844.8 MB on GPU:0, which has 929.3 MB free"):
         check_memory(plan, [gpu(1e12), gpu(whole / 0.9 * 0.99)], COUNTS.get)
 
 
-def test_state_goes_first_then_rows_that_few_engagements_need_then_columns():
-    ways = list(suggest_fixes(TwoTables(), [gpu(800e6)], COUNTS.get))
-    assert ways[0] == "stage.optimizer=rowwise_adagrad (needs 286.0 MB)"
-    assert ways[1].startswith("schema.user.max_size=837490 or schema.user.min_count=2 and build the dataset again")
-    assert ways[1].endswith("ids with 1.4% of the engagements share rows)")  # 162,500 of 11.8 million
-    assert ways[2] == "stage.dim=48 (needs 633.6 MB)"
+def test_less_state_comes_first_then_rows_of_few_engagements_then_a_smaller_width():
+    fixes = list(suggest_fixes(TwoTables(), [gpu(800e6)], COUNTS.get))
+    assert fixes[0] == "stage.optimizer=rowwise_adagrad (needs 286.0 MB)"
+    assert fixes[1].startswith("schema.user.max_size=837490 or schema.user.min_count=2 and build the dataset again")
+    assert fixes[1].endswith("ids with 1.4% of the engagements share rows)")  # 162,500 of 11.8 million
+    assert fixes[2] == "stage.dim=48 (needs 633.6 MB)"
 
 
-def test_parts_of_the_method_go_after_rows_and_columns():
-    ways = list(suggest_fixes(TwoTables(double=True), [gpu(1e9)], COUNTS.get))
-    assert [way.partition("=")[0] for way in ways[:3]] == ["stage.optimizer", "schema.user.max_size", "stage.dim"]
-    assert ways[3] == "stage.double=null (needs 844.8 MB)"
+def test_components_of_the_method_come_after_rows_and_width():
+    fixes = list(suggest_fixes(TwoTables(double=True), [gpu(1e9)], COUNTS.get))
+    assert [fix.partition("=")[0] for fix in fixes[:3]] == ["stage.optimizer", "schema.user.max_size", "stage.dim"]
+    assert fixes[3] == "stage.double=null (needs 844.8 MB)"
 
 
 @pytest.mark.parametrize("free", [800e6, 300e6, 100e6, 50e6])
-def test_three_ways_are_named_and_each_fits(free):
+def test_three_fixes_are_suggested_and_each_fits(free):
     with pytest.raises(UserError) as error:
         check_memory(TwoTables(), [gpu(free)], COUNTS.get)
-    ways = str(error.value).split(": set ")[1].split("; or set ")
-    assert len(ways) == 3
-    for way in ways:
-        optimizer = "rowwise_adagrad" if "rowwise_adagrad" in way else "lazy_adam"
-        dim = int(found[1]) if (found := re.search(r"dim=(\d+)", way)) else 64
-        users = int(found[1]) + 10 if (found := re.search(r"max_size=(\d+)", way)) else ROWS["user"]
-        assert need(TwoTables(optimizer, dim, ROWS | {"user": users}), gpu(0)) <= 0.9 * free
-        if found := re.search(r"min_count=(\d+)", way):
+    fixes = str(error.value).split(": set ")[1].split("; or set ")
+    assert len(fixes) == 3
+    for fix in fixes:
+        optimizer = "rowwise_adagrad" if "rowwise_adagrad" in fix else "lazy_adam"
+        dim = int(found[1]) if (found := re.search(r"dim=(\d+)", fix)) else 64
+        users = int(found[1]) + 10 if (found := re.search(r"max_size=(\d+)", fix)) else ROWS["user"]
+        assert bytes_on(TwoTables(optimizer, dim, ROWS | {"user": users}), gpu(0)) <= 0.9 * free
+        if found := re.search(r"min_count=(\d+)", fix):
             assert (COUNTS["user"] >= int(found[1])).sum() <= users - 10
 
 
-def test_hopeless_plan_says_so():
+def test_a_plan_without_any_fix_needs_a_larger_device():
     with pytest.raises(UserError, match="use a larger device"):
         check_memory(TwoTables("rowwise_adagrad"), [gpu(1000)], lambda name: np.ones(ROWS[name], int))
 
@@ -114,9 +113,3 @@ def test_small_tables_share_a_line():
             "│"] in lines
     assert ["│", "1", "smaller", "│", "│", "256.0", "kB", "│", "512.0", "kB", "│", "768.0", "kB", "│"] in lines
     assert "on GPU:0" in text.getvalue()
-
-
-def test_logical_cpus_share_the_memory():
-    device, = local_devices(TrainingConfig(logical_cpus=4))
-    assert (device.replicas, device.host) == (4, True)
-    assert device.free == pytest.approx(available_ram(), rel=0.2)

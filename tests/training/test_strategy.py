@@ -1,22 +1,59 @@
-"""One device needs no replicas; equal seeds give equal numbers."""
+"""Strategies by name, the chief, and seeds."""
 
 import random
+import types
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
-from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.strategy import (
+    build_strategy,
+    is_chief,
+    report_lost_workers,
+    set_seeds,
+    total_over_workers,
+)
 
 
 def test_one_device_uses_the_default_strategy():
     assert build_strategy(TrainingConfig()).num_replicas_in_sync == 1
+    assert build_strategy(TrainingConfig()) is tf.distribute.get_strategy()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps"}}',
+                                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+                                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}'])
+def test_multi_worker_without_a_cluster_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UserError, match="multi_worker, but the environment variable TF_CONFIG is"):
+        build_strategy(TrainingConfig(strategy="multi_worker"))
+
+
+@pytest.mark.parametrize(("task", "index", "expected"), [
+    ("", None, True), ("chief", 0, True), ("worker", 0, True), ("worker", 1, False), ("evaluator", 0, False)])
+def test_only_the_first_worker_is_chief(task, index, expected):
+    resolver = types.SimpleNamespace(task_type=task, task_id=index)
+    assert is_chief(types.SimpleNamespace(cluster_resolver=resolver)) is expected
+    assert is_chief(tf.distribute.get_strategy())
+
+
+def test_a_single_process_is_its_own_total():
+    assert total_over_workers(tf.distribute.get_strategy(), 3.5) == 3.5
+
+
+def test_connection_errors_of_a_single_process_are_not_blamed_on_a_worker():
+    with pytest.raises(tf.errors.UnavailableError), report_lost_workers(tf.distribute.get_strategy()):
+        raise tf.errors.UnavailableError(None, None, "connection reset")
 
 
 def draws(seed):
+    """One number of every random generator after seeding."""
     set_seeds(seed, deterministic=False)
-    dense = keras.layers.Dense(1)(tf.ones([1, 3]))
+    dense = tf.keras.layers.Dense(1)(tf.ones([1, 3]))
     tensors = tf.random.uniform([]), dense[0, 0], keras.random.uniform([])
     return random.random(), np.random.rand(), *map(float, tensors)
 

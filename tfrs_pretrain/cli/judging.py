@@ -151,15 +151,16 @@ def diagnose(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.diagnosis.controls import CHANGES
-        from tfrs_pretrain.diagnosis.run import FILE, Extent, diagnose
-        from tfrs_pretrain.diagnosis.table import show
+        from tfrs_pretrain.diagnosis.diagnosis import Extent
+        from tfrs_pretrain.diagnosis.run import FILE, diagnose
+        from tfrs_pretrain.diagnosis.show import show_diagnosis
         from tfrs_pretrain.evaluation.bootstrap import Resampling
     unknown = [name for name in controls or () if name not in CHANGES]
     if unknown:
         raise UserError(f"--control {unknown[0]!r} is unknown: name one of {list(CHANGES)}")
     result = diagnose(settings, opened, output, controls=controls or list(CHANGES), embeddings=embeddings,
                       extent=Extent(epochs, points, seeds, impressions), resampling=Resampling(500))
-    show(result, console)
+    show_diagnosis(result, console)
     console.print(f"wrote {output / FILE}", soft_wrap=True)
 
 

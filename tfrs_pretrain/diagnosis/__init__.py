@@ -1,1 +1,1 @@
-"""Does a dataset suffer from the one-epoch phenomenon, which ids cause it, and does pretraining cure it?"""
+"""Diagnosis of the one-epoch phenomenon: whether held-out loss jumps after the first epoch, and which ids cause it."""

@@ -1,10 +1,10 @@
-"""From losses across the border of the first epoch to a verdict with its confidence.
+"""Verdict on the one-epoch phenomenon, with its confidence, from held-out losses around the end of the first epoch.
 
 The one-epoch phenomenon (Zhang et al., "Towards Understanding the Overfitting Phenomenon of Deep Click-Through Rate
-Prediction Models", CIKM 2022, arXiv 2209.06053) is a sharp drop in quality right where the second pass over the data
-begins; over-training, as other networks have it, sets in gradually. What counts as either is this project's choice:
-a rise of ``MATERIAL`` of the loss; sharp, where the first looks of the second epoch already hold at least ``AT_BORDER``
-of the rise that its last looks show.
+Prediction Models", CIKM 2022, arXiv 2209.06053) is a sharp drop in quality at the beginning of the second pass over the
+data. Ordinary over-training sets in gradually. The thresholds are this project's choice: a rise counts from
+``MATERIAL`` of the loss on; it is sharp if the first evaluations of the second epoch already show at least
+``AT_BORDER`` of the rise that its last evaluations show.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from tfrs_pretrain.evaluation.bootstrap import Resampling
 
 SHARP, STEADY, NONE = "sharp drop at the epoch border", "steady over-training", "none"
 MATERIAL, AT_BORDER = 0.005, 0.5
-# Share of the epoch's looks that are averaged on each side: single ones move with the last batches.
+# Share of an epoch's evaluations that is averaged on each side: single ones depend too much on the last batches.
 WINDOW = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
-class Rises:
-    """Held-out log loss around the first border: of all impressions, and of each bootstrap replicate.
+class BorderRise:
+    """Held-out log loss around the first epoch border: of all impressions, then of each bootstrap replicate.
 
     Attributes:
-      before: [1 + replicates], last looks of epoch 1.
-      border: likewise, rise from there to the first looks of epoch 2.
-      end: likewise, rise from there to the last looks of epoch 2.
-      last: likewise, rise from there to the last looks of all.
+      before: float64 [1 + replicates] nats, last evaluations of epoch 1.
+      border: likewise, rise from ``before`` to the first evaluations of epoch 2.
+      end: likewise, rise from ``before`` to the last evaluations of epoch 2.
+      last: likewise, rise from ``before`` to the last evaluations of the run.
     """
 
     before: np.ndarray
@@ -40,14 +40,16 @@ class Rises:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What the losses say.
+    """Verdict on one run.
 
     Attributes:
       verdict: SHARP, STEADY or NONE.
-      confidence: share of bootstrap replicates that say the same.
-      before: log loss in the last looks of epoch 1.
-      border, border_low, border_high: rise to the first looks of epoch 2, with its interval.
-      end: rise to the last looks of epoch 2.
+      confidence: share of bootstrap replicates with the same verdict.
+      before: log loss in nats, last evaluations of epoch 1.
+      border: rise from there to the first evaluations of epoch 2.
+      border_low: low end of its interval.
+      border_high: high end of its interval.
+      end: rise to the last evaluations of epoch 2.
     """
 
     verdict: str
@@ -59,46 +61,51 @@ class Verdict:
     end: float
 
 
-def rises(losses: np.ndarray, users: np.ndarray, per_epoch: int, resampling: Resampling) -> Rises:
-    """Bootstraps by user; the same users are drawn whatever the losses, so runs on one probe are paired.
+def bootstrap_rise(losses: np.ndarray, users: np.ndarray, per_epoch: int, resampling: Resampling) -> BorderRise:
+    """Compute the rise on all impressions and on bootstrap replicates of the users.
+
+    The draws do not depend on the losses, so runs on the same impressions are paired.
 
     Args:
-      losses: float64 [points, n] in nats, two epochs or more; the mean over seeds where there are several.
-      users: int [n] from 0.
-      per_epoch: points in an epoch.
-      resampling: how to draw.
+      losses: float64 [evaluations, n] in nats, at least two epochs; the mean over seeds if there are several.
+      users: int [n] user numbers from 0.
+      per_epoch: evaluations per epoch.
+      resampling: how to draw users.
 
     Raises:
-      ValueError: the points do not reach the end of epoch 2.
+      ValueError: the evaluations do not reach the end of epoch 2.
     """
     if len(losses) < 2 * per_epoch:
-        raise ValueError(f"{len(losses)} points with {per_epoch} an epoch do not reach the end of epoch 2")
+        raise ValueError(f"{len(losses)} evaluations, {per_epoch} per epoch, do not reach the end of epoch 2")
     window = max(1, round(WINDOW * per_epoch))
-    looks = (slice(per_epoch - window, per_epoch), slice(per_epoch, per_epoch + window),
-             slice(2 * per_epoch - window, 2 * per_epoch), slice(len(losses) - window, len(losses)))
-    means = np.stack([losses[part].mean(axis=0) for part in looks])  # [4, n]
-    count = int(users.max()) + 1
-    sums = np.stack([np.bincount(users, weights=row, minlength=count) for row in means])  # [4, users]
-    sizes = np.bincount(users, minlength=count)
-    generator = np.random.default_rng(resampling.seed)
-    drawn = [np.ones(count), *(np.bincount(generator.integers(0, count, count), minlength=count)
-                               for _ in range(resampling.replicates))]
-    before, after, end, last = np.stack([sums @ weights / (sizes @ weights) for weights in drawn], axis=1)
-    return Rises(before, after - before, end - before, last - before)
+    windows = (slice(per_epoch - window, per_epoch), slice(per_epoch, per_epoch + window),
+               slice(2 * per_epoch - window, 2 * per_epoch), slice(len(losses) - window, len(losses)))
+    means = np.stack([losses[part].mean(axis=0) for part in windows])  # [4, n]
+    n_users = int(users.max()) + 1
+    sums = np.stack([np.bincount(users, weights=row, minlength=n_users) for row in means])  # [4, users]
+    sizes = np.bincount(users, minlength=n_users)
+    weights = [np.ones(n_users), *resampling.draws(n_users)]
+    before, after, end, last = np.stack([sums @ drawn / (sizes @ drawn) for drawn in weights], axis=1)
+    return BorderRise(before, after - before, end - before, last - before)
 
 
-def judge(found: Rises, resampling: Resampling) -> Verdict:
-    """The verdict on one run."""
-    verdicts = [_verdict(*values) for values in zip(found.before, found.border, found.end, found.last, strict=True)]
-    low, high = resampling.interval(found.border[1:]) or (float("nan"), float("nan"))
-    agree = float(np.mean([verdict == verdicts[0] for verdict in verdicts[1:]]))
-    return Verdict(verdicts[0], agree, float(found.before[0]), float(found.border[0]), low, high, float(found.end[0]))
+def classify(rise: BorderRise, resampling: Resampling) -> Verdict:
+    """Classify one run.
+
+    Args:
+      rise: of the run.
+      resampling: that produced its replicates.
+    """
+    verdicts = [_verdict(*values) for values in zip(rise.before, rise.border, rise.end, rise.last, strict=True)]
+    low, high = resampling.interval(rise.border[1:]) or (float("nan"), float("nan"))
+    agreement = float(np.mean([verdict == verdicts[0] for verdict in verdicts[1:]]))
+    return Verdict(verdicts[0], agreement, float(rise.before[0]), float(rise.border[0]), low, high, float(rise.end[0]))
 
 
-def share_kept(control: Rises, base: Rises) -> tuple[float, float]:
-    """What a control leaves of the rise at the border: its share, and the share of replicates that leave under half."""
-    kept = control.border / base.border
-    return float(kept[0]), float(np.mean(control.border[1:] < AT_BORDER * base.border[1:]))
+def remaining_share(control: BorderRise, base: BorderRise) -> tuple[float, float]:
+    """Return a control's share of the base's border rise, and the share of replicates with less than half of it."""
+    share = control.border / base.border
+    return float(share[0]), float(np.mean(control.border[1:] < AT_BORDER * base.border[1:]))
 
 
 def _verdict(before: float, border: float, end: float, last: float) -> str:

@@ -14,8 +14,8 @@ from tfrs_pretrain.data.batch_ids import first_ids
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.ranking.build import Parts
 from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint
+from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.ranking.learning.probe import Probe
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.training.epoch_state import EpochState
@@ -23,7 +23,7 @@ from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
 
 VALIDATION = IMPRESSION_SPLITS[1]
-PROBED_IMPRESSIONS = 1 << 15  # a mid-epoch evaluation then takes a fraction of a second
+HELDOUT_IMPRESSIONS = 1 << 15  # a mid-epoch evaluation then takes a fraction of a second
 
 
 class ArmTrainingTask(TrainingTask):
@@ -50,7 +50,7 @@ class ArmTrainingTask(TrainingTask):
         self.validation: pa.Table | None = None
         self._seed, self._dataset, self._parts, self._best_checkpoint = config.seed, dataset, parts, best_checkpoint
         evals = config.ranking.evals_per_epoch
-        self._probe = Probe(dataset, VALIDATION, PROBED_IMPRESSIONS) if evals else None
+        self._heldout_sample = HeldOutSample(dataset, VALIDATION, HELDOUT_IMPRESSIONS) if evals else None
         self.eval_steps = eval_steps(self.steps, -(-evals // parts.rounds.per_pass), "lower ranking.evals_per_epoch")
 
     @property
@@ -72,14 +72,14 @@ class ArmTrainingTask(TrainingTask):
         self.validation = predict(self._parts.student.ranker, self._dataset, VALIDATION)
         metrics = judge(self.validation, self._dataset)["metrics"]
         if self._best_checkpoint:
-            self._best_checkpoint.consider(epoch, metrics)
+            self._best_checkpoint.update(epoch, metrics)
         record = {"train": dict(means), "examples": self.steps * self.batch_size, "validation": metrics}
         return EvalResult(record, {f"validation/{name}": value for name, value in metrics.items()
                                   if isinstance(value, float)})
 
     def evaluate_mid_epoch(self, steps_done: int, state: EpochState, last_eval: EpochState) -> dict[str, Any]:
-        assert self._probe is not None  # no evaluations without it
-        losses, auc = self._probe.losses(self._parts.student.ranker)
+        assert self._heldout_sample is not None  # no evaluations without it
+        losses, auc = self._heldout_sample.losses(self._parts.student.ranker)
         passed = MidEpochEval.at(state, last_eval, steps_done=steps_done, batch_size=self.batch_size,
                                  steps_per_pass=self.steps * self._parts.rounds.per_pass)
         return {**dataclasses.asdict(passed), "log_loss": float(losses.mean()), "auc": auc}

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.diagnosis.run import FILE, advice
+from tfrs_pretrain.diagnosis.advice import advice
+from tfrs_pretrain.diagnosis.diagnosis import Diagnosis
+from tfrs_pretrain.diagnosis.run import FILE
 from tfrs_pretrain.errors import UserError
 
 
@@ -21,7 +23,7 @@ def diagnosis(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text())
-        return {**content, "advice": advice(content)}
+        return {**content, "advice": advice(Diagnosis.from_json(content))}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{str(path)!r} is no diagnosis of this version ({error!r}): run `tfrs-pretrain diagnose` "
                         "again, or move it away") from error

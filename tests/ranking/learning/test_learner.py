@@ -7,7 +7,7 @@ from tfrs_pretrain.config import ArmConfig, DistillationConfig
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation.step import distillation_step, label_step
-from tfrs_pretrain.ranking.learning.losses import ONE_LABEL
+from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_steps_equal_a_naive_twin_with_lazy_adam_rows_and_dense_adam_weights(bui
         for i, (twin, gradient) in enumerate(zip(twins, tape.gradient(loss, values), strict=True)):
             touched = np.unique(shifted[names[i]]) if i < len(names) else None
             twin.update(gradient.numpy().astype(np.float64), touched)
-        returned = learner.learn(shifted, lambda logits, b=shifted: ONE_LABEL(b, logits)).logits
+        returned = learner.train_step(shifted, lambda logits, b=shifted: MAIN_LABEL_LOSS(b, logits)).logits
         np.testing.assert_allclose(returned, logits, atol=2e-4)
     for now, twin in zip(state(learner), twins, strict=True):
         np.testing.assert_allclose(now, twin.value, atol=1e-4)
@@ -99,11 +99,11 @@ def test_learning_lowers_the_loss_and_counts_steps(build, batch):
 def test_pretrained_tables_learn_at_their_own_rate(planted, planted_embeddings, config, batch):
     """Under Adagrad the first step is the learning rate, in the direction of the gradient."""
     ranking = config.ranking.model_copy(update={"table_optimizer": "adagrad"})
-    arm = ArmConfig(transfer="warm_start", pretrained_learning_rate_scale=0.2, tables={"item": {"transfer": "scratch"}})
+    arm = ArmConfig(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 0.2}, tables={"item": "scratch"})
     learner = build_learner(ranking, planted.dataset, arm, Embeddings.open(planted_embeddings), hidden=(4,), seed=1,
                             privileged=False)
     before = {name: table.numpy() for name, table in learner.ranker.tables.items()}
-    learner.learn(batch, lambda logits: ONE_LABEL(batch, logits))
+    learner.train_step(batch, lambda logits: MAIN_LABEL_LOSS(batch, logits))
     for name, rate in {"user": 1e-3, "item": 5e-3, "place": 5e-3}.items():
         moved = np.abs(learner.ranker.tables[name].numpy() - before[name])[np.unique(batch[name])]
         np.testing.assert_allclose(moved, rate, rtol=1e-2)

@@ -10,7 +10,7 @@ from tfrs_pretrain.embeddings.regularization import IntervalDecay, L2Regularized
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.learning.learning_rates import make_rate, rate_at
-from tfrs_pretrain.ranking.learning.losses import ONE_LABEL
+from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS
 
 ARM = {"schedule": "linear", "warmup_steps": 2, "learning_rate": 0.4, "table_learning_rate": 0.8}
 # Two steps of warm-up, (step + 1) / 3 of the rate, then a line that ends at 0 after step 10.
@@ -33,7 +33,7 @@ def test_tables_and_network_follow_one_schedule(step, planted, config, batch):
     learner.optimizer.iterations.assign(step)
     assert float(learner.optimizer.learning_rate) == pytest.approx(0.4 * SHARES[step], rel=1e-6)
     before = learner.ranker.tables["item"].numpy()
-    tf.function(learner.learn)(batch, lambda logits: ONE_LABEL(batch, logits))
+    tf.function(learner.train_step)(batch, lambda logits: MAIN_LABEL_LOSS(batch, logits))
     moved = np.abs(learner.ranker.tables["item"].numpy() - before)[np.unique(batch["item"])]
     np.testing.assert_allclose(moved[moved > 0], 0.8 * SHARES[step], rtol=1e-2)
     assert (moved > 0).mean() > 0.5

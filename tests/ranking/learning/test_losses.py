@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
-from tfrs_pretrain.ranking.learning.losses import ONE_LABEL, LabelLoss, Sampling, hard_losses
+from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS, LabelLoss, NegativeSampling, hard_losses
 
 LABELS = np.array([0, 1, 1, 0], np.float32)
 STUDENT = np.array([-2.0, 0.5, 3.0, 1.0], np.float32)
@@ -31,7 +31,7 @@ def test_hard_losses_equal_the_naive_twin():
 
 
 def test_heads_are_weighed_into_one_loss(planted):
-    loss = LabelLoss.of(RankingConfig(labels={"long_view": 0.5, "follow": 3.0}, arms={}), planted.dataset)
+    loss = LabelLoss.from_config(RankingConfig(labels={"long_view": 0.5, "follow": 3.0}, arms={}), planted.dataset)
     assert loss.labels == ("label", "follow", "long_view")
     logits = np.stack([STUDENT, STUDENT[::-1], -STUDENT], axis=1)
     batch = {"label": LABELS, "follow": 1 - LABELS, "long_view": np.ones(4, np.float32), "share": LABELS}
@@ -42,7 +42,7 @@ def test_heads_are_weighed_into_one_loss(planted):
 
 def test_one_label_is_the_plain_cross_entropy_bit_by_bit():
     logits = tf.constant(STUDENT[:, None])
-    np.testing.assert_array_equal(ONE_LABEL({"label": LABELS}, logits), hard_losses(LABELS, STUDENT))
+    np.testing.assert_array_equal(MAIN_LABEL_LOSS({"label": LABELS}, logits), hard_losses(LABELS, STUDENT))
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
@@ -52,7 +52,7 @@ def test_weights_that_teach_nothing_are_refused(weight):
 
 
 def test_sampled_negatives_shift_the_main_head_and_weigh_the_others():
-    loss = LabelLoss({"label": 1.0, "follow": 2.0}, Sampling(rate=0.2, positives=0.4))
+    loss = LabelLoss({"label": 1.0, "follow": 2.0}, NegativeSampling(rate=0.2, positives=0.4))
     logits = np.stack([STUDENT, STUDENT[::-1]], axis=1)
     follow = np.array([1, 1, 0, 0], np.float32)
     stands_for = np.where(LABELS == 1, 1.0, 5.0) / (0.4 * 1 + 0.6 * 5)
@@ -67,7 +67,7 @@ def test_the_loss_over_a_sample_has_its_minimum_at_the_rates_of_all_impressions(
     followed = (random.random(200_000) < np.where(clicked == 1, 0.5, 0.05)).astype(np.float32)
     kept = (clicked == 1) | (random.random(200_000) < 0.1)
     batch = {"label": clicked[kept], "follow": followed[kept]}
-    loss = LabelLoss({"label": 1.0, "follow": 1.0}, Sampling(0.1, float(clicked[kept].mean())))
+    loss = LabelLoss({"label": 1.0, "follow": 1.0}, NegativeSampling(0.1, float(clicked[kept].mean())))
     bias = tf.Variable(np.zeros((1, 2), np.float32))
     for _ in range(200):
         with tf.GradientTape() as tape:

@@ -6,9 +6,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.run import train_arm
-from tfrs_pretrain.training.mid_epoch_evals import eval_steps
 
 
 def train(planted, output, **ranking):
@@ -17,15 +15,6 @@ def train(planted, output, **ranking):
         "batch_size": 512, "arms": {"arm": {"epochs": 2, **ranking.pop("arm", {})}}} | ranking, "export": {
             "arm": "arm"}})
     return train_arm(config, planted.dataset, "arm", output, embeddings=None)
-
-
-def test_steps_are_evenly_spaced_and_end_with_the_epoch():
-    assert eval_steps(15, 4, "") == (3, 6, 9, 15)
-    assert eval_steps(15, 15, "") == tuple(range(1, 16))
-    assert eval_steps(15, 1, "") == (15,)
-    assert eval_steps(15, 0, "") == ()
-    with pytest.raises(UserError, match="an epoch has 15 steps, too few for 16 looks: look less"):
-        eval_steps(15, 16, "look less")
 
 
 def test_training_does_not_notice_and_the_last_look_is_the_epochs_judgement(planted, tmp_path):
@@ -45,6 +34,6 @@ def test_training_does_not_notice_and_the_last_look_is_the_epochs_judgement(plan
 
 
 def test_rounds_of_chunks_share_the_looks_of_a_pass(planted, tmp_path):
-    looked = train(planted, tmp_path / "arm", evals_per_epoch=4, arm={"meda": {"variant": "continual", "chunks": 2}})
+    looked = train(planted, tmp_path / "arm", evals_per_epoch=4, arm={"meda": {"kind": "continual", "chunks": 2}})
     assert [look["examples"] for look in looked["curve"]] == [512 * step for step in (3, 7, 10, 14, 17, 21, 24, 28)]
     assert looked["curve"][3]["epoch"] == 1

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrs_pretrain.ranking.model.pooling import TargetAttention, mean_of_present, mean_pooling
+from tfrs_pretrain.ranking.model.pooling import TargetAttention, mean_pooling, ragged_mean_pooling
 
 BATCH, LENGTH, DIM = 4, 5, 3
 MASK = np.array([[1, 1, 1, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 1, 0, 1, 0]], bool)
@@ -95,7 +95,7 @@ def test_rows_without_padding_give_the_same_values_and_gradients(rows, query, ma
     forms = {"attention": (lambda rows, query: layer(rows, query, mask),
                            lambda rows, query: layer(rows, query, owners=owners)),
              "mean": (lambda rows, query: mean_pooling(rows, mask),
-                      lambda rows, query: mean_of_present(rows, owners, BATCH))}
+                      lambda rows, query: ragged_mean_pooling(rows, owners, BATCH))}
     for padded, present in forms.values():
         expected, (row_gradient, query_gradient, weight_gradients) = results(rows * mask[..., None], padded)
         came, (of_present, of_query, of_weights) = results(rows[mask], present)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
@@ -46,3 +47,29 @@ def test_a_row_of_zeros_has_no_similarity_rather_than_nan(planted):
     rows["user"][:] = 0
     zero = build_ranker(ranker.inputs, rows, ranker.network)
     assert np.isfinite(zero.score(BATCH)).all()
+
+
+@pytest.mark.parametrize("similarity", ["cosine", ("norms",)])
+def test_the_gradient_at_a_row_of_zeros_is_finite(planted, similarity):
+    """The slope of a square root at 0 is infinite; the floor under the norm keeps NaN out of the table."""
+    matrices, ranker = built(planted, similarity)
+    matrices["user"][3] = 0
+    ranker = build_ranker(ranker.inputs, matrices, ranker.network)
+    rows = ranker.gather(BATCH)
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        logits = ranker.logits_from_rows(rows, BATCH)
+    for name, gradient in tape.gradient(logits, rows).items():
+        assert np.isfinite(gradient).all(), name
+        assert np.abs(gradient).max() > 0
+
+
+def test_the_norm_of_a_row_of_zeros_is_one_millionth(planted):
+    matrices, ranker = built(planted, ("norms",))
+    matrices["user"][:] = 0
+    before = ranker.network.get_weights()[0]
+    zero = build_ranker(ranker.inputs, matrices, ranker.network)
+    joined = np.concatenate([matrices["item"][BATCH["item"]], [[1.0], [0.0], [-1.0]], matrices["place"][BATCH["place"]],
+                             np.full((3, 1), 1e-6), np.linalg.norm(matrices["item"][BATCH["item"]], axis=1)[:, None],
+                             np.zeros((3, 3))], axis=1)
+    np.testing.assert_allclose(zero.logits(BATCH), joined @ before, rtol=1e-5, atol=1e-6)

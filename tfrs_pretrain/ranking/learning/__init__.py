@@ -1,1 +1,1 @@
-"""Losses, learning rates and the training step of the ranker."""
+"""Losses, learning rates and the training step of a ranker."""

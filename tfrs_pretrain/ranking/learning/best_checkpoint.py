@@ -1,4 +1,4 @@
-"""Early stopping: the best epoch's weights wait on disk until the training has ended.
+"""Early stopping: the weights of the best epoch are stored on disk until training ends.
 
 ::
 
@@ -6,7 +6,7 @@
     <output>.best/epoch-0003/manifest.json  written last
 
 Early stopping on a held-out set, after Prechelt, "Early Stopping - But When?" (Neural Networks: Tricks of the Trade,
-1998): training ends when ``patience`` epochs in a row brought no new best, and the best one is what counts.
+1998): training ends after ``patience`` epochs in a row without a new best, and the best epoch's weights are the result.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
 from tfrs_pretrain.ranking.model.ranker import Ranker
 
 KIND = "best epoch"
-_SMALLER_IS_BETTER = ("log_loss",)
 
 
 def best_folder(output: Path) -> Path:
-    """Where the run that writes ``output`` keeps its best epoch."""
+    """Return the folder for the best epoch of the run that writes ``output``."""
     return output.with_name(f"{output.name}.best")
 
 
 class BestCheckpoint(tf.Module):
-    """Make it inside the strategy's scope; call it outside of replicas.
+    """The best epoch so far. Create it inside the strategy's scope; call it outside of replicas.
 
     Args:
-      folder: where the best epoch's weights lie, see ``best_folder``.
-      ranker: whose weights.
-      config: what is best, and how long to wait for it.
-      writes: whether this process writes; of several workers only one does.
+      folder: for the best epoch's weights, see ``best_folder``.
+      ranker: the model whose weights are stored and restored.
+      config: the metric, and the patience.
+      writes: whether this process writes; exactly one of several workers does.
     """
 
     def __init__(self, folder: Path, ranker: Ranker, config: EarlyStoppingConfig, *, writes: bool = True):
@@ -53,26 +53,31 @@ class BestCheckpoint(tf.Module):
 
     @property
     def state(self) -> tuple[tf.Variable, ...]:
-        """What a resumed run needs beside the files."""
+        """Variables that a resumed run needs in addition to the files."""
         return self._epoch, self._value
 
     @property
     def best_epoch(self) -> int:
-        """Number of the best epoch so far, 0 before the first."""
+        """Number of the best epoch so far; 0 before the first."""
         return int(local_copy(self._epoch).numpy())
 
-    def consider(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
-        """Keeps the weights of an epoch, counted from 1, if its validation ``metrics`` are the best so far.
+    def update(self, epoch: int, metrics: Mapping[str, float | None]) -> None:
+        """Store the current weights if the epoch's validation metrics are the best so far.
+
+        Args:
+          epoch: its number, from 1.
+          metrics: name -> value on the validation impressions; None where undefined.
 
         Raises:
-          UserError: the metric is undefined on these impressions.
+          UserError: the configured metric is undefined on these impressions.
         """
         value = metrics[self._config.metric]
         if value is None:
             raise UserError(f"early_stopping.metric {self._config.metric!r} is undefined on the validation impressions "
-                            "(it needs clicked and other ones): choose log_loss, or a longer validation window")
+                            "(it needs both clicked and unclicked ones): choose log_loss, or a longer validation "
+                            "window")
         best = float(local_copy(self._value).numpy())
-        better = value < best if self._config.metric in _SMALLER_IS_BETTER else value > best
+        better = value < best if self._config.metric in LOWER_IS_BETTER else value > best
         if self.best_epoch and not better:
             return
         self._save(epoch)
@@ -80,14 +85,14 @@ class BestCheckpoint(tf.Module):
         self._value.assign(value)
 
     def is_exhausted(self, epoch: int) -> bool:
-        """Whether ``patience`` epochs up to this one brought nothing better."""
+        """Return whether the last ``patience`` epochs up to this one brought no new best."""
         return epoch - self.best_epoch >= self._config.patience
 
     def restore(self) -> None:
-        """Gives the ranker the best epoch's weights.
+        """Assign the best epoch's weights to the ranker.
 
         Raises:
-          UserError: they are not there.
+          UserError: the files are missing.
         """
         folder = self._path(self.best_epoch)
         read_manifest(folder, KIND)
@@ -95,7 +100,7 @@ class BestCheckpoint(tf.Module):
             variable.assign(np.load(folder / f"{number:03d}.npy", mmap_mode="r"))
 
     def remove(self) -> None:
-        """Deletes the files: the run is finished."""
+        """Delete the files, once the run has finished."""
         if self._writes:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -109,7 +114,7 @@ class BestCheckpoint(tf.Module):
             for number, variable in enumerate(self._weights):
                 np.save(stage / f"{number:03d}.npy", local_copy(variable).numpy())
             write_manifest(stage, KIND, {"epoch": epoch})
-        # The one before stays: a run that was killed before its next checkpoint goes back to it.
+        # The previous best is retained: a run killed before its next checkpoint resumes from before this epoch.
         for path in sorted(self._folder.glob("epoch-*")):
             if path not in (self._path(epoch), self._path(self.best_epoch)):
                 shutil.rmtree(path, ignore_errors=True)
@@ -117,5 +122,5 @@ class BestCheckpoint(tf.Module):
 
 def make_best_checkpoint(folder: Path, ranker: Ranker, config: EarlyStoppingConfig | None, *,
                          writes: bool) -> BestCheckpoint | None:
-    """What the configuration asks for; None where it asks for nothing."""
+    """Create the best checkpoint; None without early stopping."""
     return BestCheckpoint(folder, ranker, config, writes=writes) if config else None

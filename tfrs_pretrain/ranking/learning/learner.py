@@ -1,4 +1,4 @@
-"""One learning step of one ranker: sparse updates for the rows of the batch, dense Adam for the network."""
+"""Training step of one ranker: sparse updates of the table rows in the batch, dense Adam for the network."""
 
 from __future__ import annotations
 
@@ -8,173 +8,156 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfrs_pretrain.ranking.learning.learning_rates import Rate, dense_rate, rate_at
-from tfrs_pretrain.ranking.learning.loss_scale import loss_scale, unscaled, with_loss_scale
-from tfrs_pretrain.ranking.learning.losses import ONE_LABEL, LabelLoss
+from tfrs_pretrain.ranking.learning.learning_rates import Rate, keras_rate, rate_at
+from tfrs_pretrain.ranking.learning.loss_scale import loss_scale, unscale, with_loss_scale
+from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS, LabelLoss
+from tfrs_pretrain.ranking.learning.ragged_ids import RaggedIds
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
 from tfrs_pretrain.ranking.transfer.meda import NewTables, TableGroups
-from tfrs_pretrain.ranking.transfer.tables import PLAIN, TablePolicy
-from tfrs_pretrain.schema import PADDING
+from tfrs_pretrain.ranking.transfer.tables import DEFAULT_POLICY, TablePolicy
 
 
 class StepOutput(NamedTuple):
-    """What a step saw before its update.
+    """Result of one training step, computed before the update.
 
     Attributes:
       logits: float32 [replica batch, heads].
-      anchor: float32 [], the weighted anchor term of this replica's part; None without an anchor.
+      anchor: float32 [], the weighted anchor term, mean over the replica's batch; None without an anchor.
     """
 
     logits: tf.Tensor
     anchor: tf.Tensor | None
 
 
-class RaggedIds(NamedTuple):
-    """The values of a padded column without its padding.
-
-    Attributes:
-      ids: int64 [n].
-      owners: int64 [n], ascending: the impression of each.
-    """
-
-    ids: tf.Tensor
-    owners: tf.Tensor
-
-    @classmethod
-    def of(cls, column: tf.Tensor) -> RaggedIds:
-        """Of int64 [batch, length]."""
-        places = tf.where(column != PADDING)
-        return cls(tf.gather_nd(column, places), places[:, 0])
-
-
 class Learner(tf.Module):
-    """A ranker with its optimizers; make it and call it inside the strategy's scope and ``run``.
+    """A ranker with its optimizers. Create it inside the strategy's scope; call it inside the strategy's ``run``.
 
-    Gradients are those of the mean over the global batch: each replica divides by its share times the replicas, and
-    both the tables and the dense optimizer add up what the replicas computed.
+    Gradients are those of the mean over the global batch: each replica divides the mean over its part of the batch by
+    the number of replicas, and the tables and the dense optimizer sum over replicas.
 
     Args:
       ranker: the model.
       learning_rate: of the dense weights.
       table_learning_rate: of the tables, before their policies scale it.
-      label_loss: what the labels cost, for the steps that learn from them.
-      policies: how tables learn that do not simply learn.
-      anchor: holds rows near where they started; None leaves them free.
-      meda: new tables for further epochs; None keeps the tables.
-      jit_compile: compile the network's forward and backward pass with XLA; tables and losses stay outside.
+      label_loss: the loss against the labels.
+      policies: table -> how it is trained, if not by DEFAULT_POLICY.
+      anchor: regularizer towards the initial rows; None for no regularization.
+      meda: replacement of the tables in further epochs; None to keep the tables.
+      jit_compile: compile the network's forward and backward pass with XLA; tables and losses are not compiled.
 
     Raises:
-      ValueError: ``label_loss`` is one of other labels than the ranker's heads.
+      ValueError: ``label_loss`` has other labels than the ranker's heads.
     """
 
     def __init__(self, ranker: Ranker, *, learning_rate: Rate, table_learning_rate: Rate,
-                 label_loss: LabelLoss = ONE_LABEL, policies: Mapping[str, TablePolicy] | None = None,
+                 label_loss: LabelLoss = MAIN_LABEL_LOSS, policies: Mapping[str, TablePolicy] | None = None,
                  anchor: Anchor | None = None, meda: NewTables | TableGroups | None = None,
                  jit_compile: bool = False):
         super().__init__(name="learner")
         if label_loss.labels != ranker.labels:
-            raise ValueError(f"the loss is one of labels {label_loss.labels}, the ranker has {ranker.labels}")
+            raise ValueError(f"the loss has labels {label_loss.labels}, the ranker has {ranker.labels}")
         self.ranker = ranker
         self.label_loss = label_loss
-        self.policies = {name: (policies or {}).get(name, PLAIN) for name in ranker.tables}
+        self.policies = {name: (policies or {}).get(name, DEFAULT_POLICY) for name in ranker.tables}
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
         self._jit_compile = jit_compile
         self._logits = tf.function(ranker.logits_from_rows, jit_compile=True, autograph=False) if jit_compile else (
             ranker.logits_from_rows)
-        self.optimizer = with_loss_scale(keras.optimizers.Adam(dense_rate(learning_rate)), ranker.network)
+        self.optimizer = with_loss_scale(keras.optimizers.Adam(keras_rate(learning_rate)), ranker.network)
         self.optimizer.build(ranker.network.trainable_variables)
 
     @property
     def steps(self) -> tf.Tensor:
-        """int64 []: finished steps."""
+        """int64 []: number of finished steps."""
         return tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
 
     @property
     def variables(self) -> tuple[tf.Variable, ...]:
-        """All that a resumed run needs: tables with their slots and steps, dense weights, the optimizer's state."""
+        """Everything a resumed run needs: tables with slots and steps, dense weights, the dense optimizer's state."""
         tables = [variable for table in self.ranker.tables.values()
                   for variable in (table.weights, *table.slots.values(), table.step)]
         dense = (*self.ranker.network.variables, *self.optimizer.variables)
         return (*tables, *(self._meda.variables if self._meda else ()), *(variable.value for variable in dense))
 
     def begin_epoch(self, epoch: int) -> None:
-        """Call it outside of replicas, before the first step of an epoch (or round), counted from 1."""
+        """Prepare the tables; call it outside of replicas before the first step of an epoch (or round), from 1."""
         if self._meda:
             self._meda.begin_epoch(epoch)
 
-    def learn(self, batch: Mapping[str, tf.Tensor], losses_of: Callable[[tf.Tensor], tf.Tensor]) -> StepOutput:
-        """Updates the ranker once.
+    def train_step(self, batch: Mapping[str, tf.Tensor], loss_fn: Callable[[tf.Tensor], tf.Tensor]) -> StepOutput:
+        """Update the ranker once.
 
         Args:
           batch: columns [replica batch].
-          losses_of: maps logits [replica batch, heads] to losses [replica batch].
+          loss_fn: maps logits [replica batch, heads] to losses [replica batch].
         """
-        present = self._present(batch)
-        rows = self.ranker.gather(batch, {name: each.ids for name, each in present.items()})
-        learning = {row.name: rows[row.name] for row in self.ranker.inputs.rows
-                    if self.policies[row.table].trainable_from is not None}
+        ragged = self._ragged_ids(batch)
+        rows = self.ranker.gather(batch, {name: values.ids for name, values in ragged.items()})
+        trained_rows = {row.name: rows[row.name] for row in self.ranker.inputs.rows
+                        if self.policies[row.table].trainable_from is not None}
         weights = [variable.value for variable in self.ranker.network.trainable_variables]
         scale = loss_scale(self.optimizer)
         with tf.GradientTape() as tape:
-            tape.watch(learning)
-            read = {name: batch[name] for name in self.ranker.inputs.columns}
-            logits = self._logits(self._shown(rows), read, training=True,
-                                  owners={name: each.owners for name, each in present.items()})
+            tape.watch(trained_rows)
+            columns = {name: batch[name] for name in self.ranker.inputs.columns}
+            logits = self._logits(self._with_dropout(rows), columns, training=True,
+                                  owners={name: values.owners for name, values in ragged.items()})
             anchor = tf.reduce_mean(self._anchor.losses(batch, rows)) if self._anchor else None
-            loss = tf.reduce_mean(losses_of(logits)) if anchor is None else tf.reduce_mean(losses_of(logits)) + anchor
+            loss = tf.reduce_mean(loss_fn(logits)) if anchor is None else tf.reduce_mean(loss_fn(logits)) + anchor
             loss /= tf.distribute.get_replica_context().num_replicas_in_sync
             scaled = loss if scale is None else loss * scale
-        row_gradients, weight_gradients = tape.gradient(scaled, (learning, weights))
-        row_gradients, weight_gradients, finite = unscaled(row_gradients, weight_gradients, scale)
-        ids = {row.name: present[row.name].ids if row.name in present else tf.reshape(batch[row.column], [-1])
+        row_gradients, weight_gradients = tape.gradient(scaled, (trained_rows, weights))
+        row_gradients, weight_gradients, finite = unscale(row_gradients, weight_gradients, scale)
+        ids = {row.name: ragged[row.name].ids if row.name in ragged else tf.reshape(batch[row.column], [-1])
                for row in self.ranker.inputs.rows}
         self._update_tables(ids, row_gradients, finite)
         self.optimizer.apply(weight_gradients)
         return StepOutput(logits, anchor)
 
-    def _present(self, batch: Mapping[str, tf.Tensor]) -> dict[str, RaggedIds]:
-        """What there is in padded columns, by input, so that no time goes into padding.
+    def _ragged_ids(self, batch: Mapping[str, tf.Tensor]) -> dict[str, RaggedIds]:
+        """Return the values of padded columns without padding, by input, to save the time spent on padding.
 
-        XLA and the collectives of several replicas need fixed sizes, and dropout draws by place: there, nothing.
+        Empty with XLA or several replicas, which need static shapes. Inputs with dropout are left out, because dropout
+        is drawn by position in the padded column.
         """
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         if self._jit_compile or replicas > 1:
             return {}
-        return {row.name: RaggedIds.of(batch[row.column]) for row in self.ranker.inputs.rows
+        return {row.name: RaggedIds.from_padded(batch[row.column]) for row in self.ranker.inputs.rows
                 if row.length and self.policies[row.table].dropout is None}
 
-    def _shown(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What the network sees of the gathered rows."""
-        shown = dict(rows)
+    def _with_dropout(self, rows: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Apply each table's dropout to the gathered rows."""
+        dropped = dict(rows)
         for row in self.ranker.inputs.rows:
             dropout = self.policies[row.table].dropout
             if dropout is not None:
-                shown[row.name] = dropout(rows[row.name], self.steps)
-        return shown
+                dropped[row.name] = dropout(rows[row.name], self.steps)
+        return dropped
 
     def _update_tables(self, ids: Mapping[str, tf.Tensor], gradients: Mapping[str, tf.Tensor],
                        finite: tf.Tensor | None) -> None:
-        """One update a table, from the rows of every input that it feeds.
+        """Update each table once, with the gradients of all inputs that it feeds.
 
         Args:
-          ids: input -> int64 [n], below 0 where padded.
-          gradients: input -> float32, for each of these ids [dim] values.
-          finite: bool []; where it is false, no table moves. None: all do.
+          ids: input -> int64 [n], negative where padded.
+          gradients: input -> float32 [n, dim], or a shape with the same number of values.
+          finite: bool []; if false, no table is updated. None: all are.
         """
         rate, step = rate_at(self._table_learning_rate, self.steps), self.steps
         for name, table in self.ranker.tables.items():
-            fed = [row for row in self.ranker.inputs.rows if row.table == name and row.name in gradients]
-            if not fed:
+            inputs = [row for row in self.ranker.inputs.rows if row.table == name and row.name in gradients]
+            if not inputs:
                 continue
-            parts = [tf.reshape(gradients[row.name], [-1, table.dim]) for row in fed]
-            # Concatenating one part would copy it for nothing.
-            joined = (ids[fed[0].name], parts[0]) if len(fed) == 1 else (
-                tf.concat([ids[row.name] for row in fed], 0), tf.concat(parts, 0))
+            parts = [tf.reshape(gradients[row.name], [-1, table.dim]) for row in inputs]
+            # Concatenating a single part would only copy it.
+            joined = (ids[inputs[0].name], parts[0]) if len(inputs) == 1 else (
+                tf.concat([ids[row.name] for row in inputs], 0), tf.concat(parts, 0))
             policy = self.policies[name]
             conditions = [finite] if finite is not None else []
             conditions += [step >= policy.trainable_from] if policy.trainable_from else []
             active = tf.reduce_all(conditions) if conditions else None
             table.apply_gradients(*joined, rate * policy.learning_rate_scale, active=active,
-                                  padded=any(row.length for row in fed))
+                                  padded=any(row.length for row in inputs))

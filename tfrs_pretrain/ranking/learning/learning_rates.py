@@ -1,4 +1,4 @@
-"""Learning rates of a ranker: a number, or a schedule over the steps of the run."""
+"""Learning rates of a ranker: a constant, or a schedule over the steps of the run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ Rate = float | Schedule
 
 
 def make_rate(config: RankingConfig, learning_rate: float, steps: int) -> Rate:
-    """What the configuration makes of a learning rate.
+    """Build the configured schedule.
 
     Args:
-      config: schedule and warm-up.
-      learning_rate: the largest.
+      config: provides the schedule and the warm-up steps.
+      learning_rate: its largest value.
       steps: of the whole run.
+
+    Returns:
+      ``learning_rate`` itself if it is constant without warm-up.
     """
     if config.schedule == "constant" and not config.warmup_steps:
         return learning_rate
@@ -27,17 +30,17 @@ def make_rate(config: RankingConfig, learning_rate: float, steps: int) -> Rate:
 
 
 def rate_at(rate: Rate, step: tf.Tensor) -> float | tf.Tensor:
-    """The rate when ``step`` (int64 []) steps are done."""
+    """Return the rate after int64 [] ``step`` finished steps."""
     return rate(step) if callable(rate) else rate
 
 
-def dense_rate(rate: Rate) -> Any:
-    """The same for a Keras optimizer."""
+def keras_rate(rate: Rate) -> Any:
+    """Convert a rate to what a Keras optimizer accepts."""
     return _KerasSchedule(rate) if callable(rate) else rate
 
 
 class _KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule in Keras's terms; an optimizer with it is never saved, only its variables are."""
+    """Adapter from a schedule to Keras. Only the variables of its optimizer are saved, never the optimizer."""
 
     def __init__(self, schedule: Schedule):
         self._schedule = schedule
@@ -46,4 +49,4 @@ class _KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return self._schedule(tf.cast(step, tf.int64))
 
     def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError("a schedule of the configuration is made again from it")
+        raise NotImplementedError("rebuild the schedule from the run's configuration")

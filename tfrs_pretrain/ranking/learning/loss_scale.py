@@ -1,7 +1,7 @@
-"""Loss scaling for networks that compute in float16, whose gradients would otherwise vanish below its smallest number.
+"""Loss scaling for networks that compute in float16, whose smallest gradients would otherwise underflow to 0.
 
-Micikevicius et al., "Mixed Precision Training", ICLR 2018, section 3.2, with the scale that Keras's optimizer adapts:
-halved after a step whose gradients are not finite, which is skipped, and doubled after 2,000 good ones.
+Micikevicius et al., "Mixed Precision Training", ICLR 2018, section 3.2. Keras's optimizer adapts the scale: it is
+halved after a step with a gradient that is not finite, which is skipped, and doubled after 2,000 finite steps.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import tensorflow as tf
 
 
 def with_loss_scale(optimizer: Any, network: keras.Model) -> Any:
-    """The Keras optimizer, with loss scaling where the network computes in float16."""
+    """Wrap a Keras optimizer in a ``LossScaleOptimizer`` if the network computes in float16."""
     return keras.optimizers.LossScaleOptimizer(optimizer) if network.compute_dtype == "float16" else optimizer
 
 
 def loss_scale(optimizer: Any) -> tf.Tensor | None:
-    """float32 [] to multiply the loss by; None without loss scaling."""
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    return tf.convert_to_tensor(optimizer.dynamic_scale) if scaled else None
+    """Return the float32 [] factor of the loss; None without loss scaling."""
+    is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return tf.convert_to_tensor(optimizer.dynamic_scale) if is_scaled else None
 
 
-def finite_everywhere(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """bool []: every value is finite, on all replicas."""
+def all_finite(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return bool []: every gradient value on every replica is finite."""
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
@@ -33,16 +33,22 @@ def finite_everywhere(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)) == 0
 
 
-def unscaled(rows: Mapping[str, tf.Tensor], weights: Sequence[tf.Tensor], scale: tf.Tensor | None
-             ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], tf.Tensor | None]:
-    """Gradients of the rows as they are without the scale, of the weights as Keras's optimizer expects them.
+def unscale(rows: Mapping[str, tf.Tensor], weights: Sequence[tf.Tensor], scale: tf.Tensor | None
+            ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], tf.Tensor | None]:
+    """Divide the gradients of table rows by the loss scale; Keras's optimizer itself unscales those of the weights.
+
+    Args:
+      rows: input -> gradients of its gathered rows.
+      weights: gradients of the dense weights.
+      scale: float32 [] loss scale; None without loss scaling.
 
     Returns:
-      both, and bool []: whether they are finite on all replicas; None without loss scaling.
+      the unscaled row gradients; the weight gradients, NaN on all replicas if one replica's are not finite; bool [],
+      whether all gradients are finite, None without loss scaling.
     """
     if scale is None:
         return dict(rows), list(weights), None
-    finite = finite_everywhere([*rows.values(), *weights])
-    # Keras skips a step by each replica's own gradients, so that all must see what one did.
+    finite = all_finite([*rows.values(), *weights])
+    # Keras decides on each replica by its own gradients whether to skip a step, so all replicas must agree.
     shared = [tf.where(finite, gradient, tf.constant(float("nan"), gradient.dtype)) for gradient in weights]
     return {name: gradient / scale for name, gradient in rows.items()}, shared, finite

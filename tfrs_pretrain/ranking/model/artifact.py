@@ -1,8 +1,8 @@
-"""The ranker artifact: what is served and what it was judged by. Teacher, losses and optimizer state stay out.
+"""The ranker artifact: the model to serve and its predictions. It has no teacher, loss or optimizer state.
 
 ::
 
-    tables/<name>.npy               float32 [rows, dim]
+    tables/<name>.npy               float32 [num_rows, dim]
     network.keras                   the dense network
     predictions/<split>.parquet     scores of the validation and test impressions
     manifest.json                   inputs, digests, configuration, losses, metrics; written last
@@ -31,14 +31,14 @@ NETWORK = "network.keras"
 
 def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], manifest: dict[str, Any], *,
                 overwrite: bool) -> None:
-    """Writes the artifact.
+    """Write the artifact.
 
     Args:
-      folder: where to.
+      folder: of the artifact.
       ranker: the model to serve.
       predictions: split -> scored impressions.
-      manifest: what else to record; ``vocabularies`` (digest by name) is required.
-      overwrite: replace a folder that is there.
+      manifest: further content of the manifest; ``vocabularies`` (name -> digest) is required.
+      overwrite: replace an existing folder.
 
     Raises:
       UserError: the folder is not empty and ``overwrite`` is false.
@@ -56,7 +56,7 @@ def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], 
 
 
 def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
-    """The trained ranker, ready to score impressions of this dataset.
+    """Load a trained ranker to score impressions of a dataset.
 
     Raises:
       UserError: the artifact is unfinished or unreadable, or was trained with other vocabularies.
@@ -64,14 +64,14 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     manifest = read_manifest(folder, KIND)
     inputs = Inputs.from_json(manifest["inputs"])
     for name in inputs.tables.values():
-        expected, came = manifest["vocabularies"][name], dataset.digests.get(name, "none")
-        if expected != came:
+        expected, received = manifest["vocabularies"][name], dataset.digests.get(name, "none")
+        if expected != received:
             raise UserError(f"ranker {str(folder)!r} was trained with another vocabulary {name!r} (digest "
-                            f"{expected[:12]}, the dataset's is {came[:12]}): train on this dataset")
+                            f"{expected[:12]}, the dataset's is {received[:12]}): train on this dataset")
     try:
-        rows = {name: np.load(folder / "tables" / f"{name}.npy") for name in inputs.tables}
+        matrices = {name: np.load(folder / "tables" / f"{name}.npy") for name in inputs.tables}
         network = keras.saving.load_model(folder / NETWORK)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # the latter from a network of another version
+    except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error
-    return build_ranker(inputs, rows, network, labels=manifest["labels"])
+    return build_ranker(inputs, matrices, network, labels=manifest["labels"])

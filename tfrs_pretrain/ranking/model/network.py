@@ -1,6 +1,6 @@
-"""The dense part of the ranker: pooling, backbone and heads over rows that were gathered outside of it.
+"""Dense part of the ranker: pooling, backbone and heads over rows that are gathered outside of it.
 
-Keras holds no embedding table: its embedding layer and optimizers cost time in the size of the table.
+Keras has no embedding table here: the time of its embedding layer and optimizers grows with the table.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import numpy as np
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.ranking.model.backbones import make_backbone
+from tfrs_pretrain.ranking.model.backbones.input_sides import InputSide
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
-from tfrs_pretrain.ranking.model.backbones.sides import Side
-from tfrs_pretrain.ranking.model.pooling import TargetAttention, mean_of_present, mean_pooling
+from tfrs_pretrain.ranking.model.pooling import TargetAttention, mean_pooling, ragged_mean_pooling
 from tfrs_pretrain.schema import ITEM_ROW
 
-# Apart from the seeds of the backbone's layers, and of each other.
+# Offsets that keep the seeds of attention and heads distinct from those of the backbone and of each other.
 ATTENTION_SEEDS, HEAD_SEEDS = 2000, 100
 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
 class RankingNetwork(keras.Model):
-    """Pools and joins named inputs, and maps them to one logit a head.
+    """Network that pools and joins named inputs and maps them to one logit for each head.
 
     Args:
       backbone: Keras layer from joined inputs [batch, width] to features [batch, units], see ``backbones``.
-      seed: of the initial weights; the same seed and shapes give the same weights.
-      heads: logits an impression, one a label.
-      head_hidden: units of the hidden layers (ReLU) that each head has of its own.
-      attention: inputs pooled by target attention; other inputs of several rows are pooled by their mean.
+      seed: of the initial weights; the same seed and shapes result in the same weights.
+      heads: number of logits for each impression, one for each label.
+      head_hidden: units of each head's own hidden layers (ReLU).
+      attention: names of inputs pooled by target attention; other inputs of several rows are averaged.
       attention_hidden: units of the attention's hidden layers.
     """
 
@@ -40,17 +40,17 @@ class RankingNetwork(keras.Model):
         super().__init__(**kwargs)
         self.backbone, self.seed, self.head_hidden = backbone, seed, tuple(head_hidden)
         self.attention = {
-            name: TargetAttention(attention_hidden, seed + ATTENTION_SEEDS * (1 + place), dtype=self.dtype_policy)
-            for place, name in enumerate(attention)}
+            name: TargetAttention(attention_hidden, seed + ATTENTION_SEEDS * (1 + index), dtype=self.dtype_policy)
+            for index, name in enumerate(attention)}
         self.attention_hidden = tuple(attention_hidden)
-        seeds = [seed + len(backbone.hidden) + HEAD_SEEDS * place for place in range(heads)]
+        seeds = [seed + len(backbone.hidden) + HEAD_SEEDS * index for index in range(heads)]
         self.towers = [Mlp(head_hidden, head + 1, dtype=self.dtype_policy) for head in seeds]
-        # Whatever the precision of the rest: probabilities near 0 and 1 need float32.
+        # Always float32: probabilities near 0 and 1 need its precision.
         self.heads = [keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(head), dtype="float32")
                       for head in seeds]
 
     def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        """Builds every layer from the shape of each input: ``{name: (None, width) or (None, length, width)}``."""
+        """Build every layer from the input shapes: name -> (None, width) or (None, length, width)."""
         for name, layer in self.attention.items():
             layer.build(tuple(input_shape[name]))
         joined = (None, sum(shape[-1] or 0 for shape in input_shape.values()))
@@ -64,21 +64,22 @@ class RankingNetwork(keras.Model):
 
     def call(self, inputs: dict[str, Any], masks: Mapping[str, Any] | None = None, training: bool = False,
              sides: Sequence[Sequence[str]] | None = None, owners: Mapping[str, Any] | None = None) -> Any:
-        """float32 [batch, heads] logits; inputs are joined in order of name.
+        """Return float32 [batch, heads] logits; inputs are joined in order of name.
 
         Args:
-          inputs: name -> [batch, width] or [batch, length, width], or [n, width] where it has owners.
-          masks: name of each input of several rows -> bool [batch, length], false where padded.
+          inputs: name -> [batch, width] or [batch, length, width], or [n, width] for an input with owners.
+          masks: name of each padded input -> bool [batch, length], false where padded.
           training: passed to the backbone's layers by Keras.
-          sides: names of inputs that have, once pooled, equally many rows: 1 or the batch's, the last the batch's; what
-            one row decides is computed once (None: all have the batch's).
-          owners: names of inputs of several rows that come without padding -> int [n], ascending: the impression that
-            each row belongs to.
+          sides: groups of input names. The pooled inputs of a group all have one row or all have the batch's rows; the
+            last group has the batch's rows. The computation for a group of one row is done once. None: every input has
+            the batch's rows.
+          owners: name of each input of several rows without padding -> int [n], ascending: index of each row's
+            impression.
         """
-        del training  # Keras hands it on
+        del training  # Keras passes it to the layers itself
         pooled = dict(inputs)
         pooled |= {name: self._pooled(name, inputs, mask) for name, mask in (masks or {}).items()}
-        pooled |= {name: self._pooled_present(name, inputs, places) for name, places in (owners or {}).items()}
+        pooled |= {name: self._pooled_ragged(name, inputs, owner) for name, owner in (owners or {}).items()}
         if sides is None:
             features = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
         else:
@@ -92,10 +93,10 @@ class RankingNetwork(keras.Model):
             return self.attention[name](rows, inputs[ITEM_ROW], mask)
         return mean_pooling(rows, mask)
 
-    def _pooled_present(self, name: str, inputs: Mapping[str, Any], owners: Any) -> Any:
+    def _pooled_ragged(self, name: str, inputs: Mapping[str, Any], owners: Any) -> Any:
         if name in self.attention:
             return self.attention[name](inputs[name], inputs[ITEM_ROW], owners=owners)
-        return mean_of_present(inputs[name], owners, keras.ops.shape(inputs[ITEM_ROW])[0])
+        return ragged_mean_pooling(inputs[name], owners, keras.ops.shape(inputs[ITEM_ROW])[0])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -108,25 +109,25 @@ class RankingNetwork(keras.Model):
         return cls(backbone, **config)
 
 
-def _sides(pooled: Mapping[str, Any], sides: Sequence[Sequence[str]]) -> list[Side]:
-    """The sides that have inputs, with the places of their columns when all are joined in order of name."""
-    places, start = {}, 0
+def _sides(pooled: Mapping[str, Any], sides: Sequence[Sequence[str]]) -> list[InputSide]:
+    """Concatenate the inputs of each non-empty side; ``columns`` are those of all inputs joined in order of name."""
+    columns, start = {}, 0
     for name in sorted(pooled):
-        places[name] = np.arange(start, start + pooled[name].shape[-1])
+        columns[name] = np.arange(start, start + pooled[name].shape[-1])
         start += pooled[name].shape[-1]
-    return [Side(keras.ops.concatenate([pooled[name] for name in names], axis=-1),
-                 np.concatenate([places[name] for name in names])) for names in sides if names]
+    return [InputSide(keras.ops.concatenate([pooled[name] for name in names], axis=-1),
+                 np.concatenate([columns[name] for name in names])) for names in sides if names]
 
 
 def make_network(config: RankingConfig, *, hidden: Sequence[int], seed: int, attention: Sequence[str]
                  ) -> RankingNetwork:
-    """The network that the configuration describes, not yet built.
+    """Create the configured network, not yet built.
 
     Args:
-      config: backbone, heads and precision.
+      config: provides backbone, heads and precision.
       hidden: units of the backbone's hidden layers.
       seed: of the initial weights.
-      attention: inputs that are pooled by attention.
+      attention: names of the inputs that are pooled by attention.
     """
     dtype = config.mixed_precision or "float32"
     return RankingNetwork(make_backbone(config.backbone, hidden, seed, dtype), seed, 1 + len(config.labels),

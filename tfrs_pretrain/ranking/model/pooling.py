@@ -1,4 +1,4 @@
-"""Many rows of an impression to one: mean, or attention to the candidate item."""
+"""Pooling of several rows of an impression into one: mean, or attention to the candidate item."""
 
 from __future__ import annotations
 
@@ -10,31 +10,39 @@ import tensorflow as tf
 
 
 def mean_pooling(rows: Any, mask: Any) -> Any:
-    """[batch, dim] mean of the rows [batch, length, dim] where the mask [batch, length] is true; zeros without any.
+    """Return [batch, dim], the mean of the unmasked rows; zeros for an impression without rows.
 
-    Rows where it is false must be 0.
+    Args:
+      rows: [batch, length, dim], 0 where masked.
+      mask: bool [batch, length], false where padded.
     """
     count = keras.ops.sum(keras.ops.cast(mask, rows.dtype), axis=1, keepdims=True)  # [batch, 1]
     return keras.ops.sum(rows, axis=1) / keras.ops.maximum(count, 1)
 
 
-def mean_of_present(rows: Any, owners: Any, batch: Any) -> Any:
-    """The same of rows [n, dim] without padding, each of the impression ``owners`` [n], ascending, below ``batch``."""
+def ragged_mean_pooling(rows: Any, owners: Any, batch: Any) -> Any:
+    """Return [batch, dim], the mean of each impression's rows; zeros for an impression without rows.
+
+    Args:
+      rows: [n, dim] without padding.
+      owners: int [n], ascending: index of each row's impression.
+      batch: number of impressions.
+    """
     count = sum_by_owner(keras.ops.ones_like(rows[:, :1]), owners, batch)
     return sum_by_owner(rows, owners, batch) / keras.ops.maximum(count, 1)
 
 
 def sum_by_owner(rows: Any, owners: Any, batch: Any) -> Any:
-    """[batch, dim] sums of rows [n, dim] with ascending ``owners`` [n]; zeros without any."""
-    sums = tf.math.segment_sum(rows, owners)  # up to the last owner
+    """Return [batch, dim], the sum of each impression's rows; arguments as for ``ragged_mean_pooling``."""
+    sums = tf.math.segment_sum(rows, owners)  # [last owner + 1, dim]
     return tf.pad(sums, [[0, batch - tf.shape(sums)[0]], [0, 0]])
 
 
 @tf.custom_gradient
-def of_owner(values: Any, owners: Any) -> tuple[Any, Callable[[Any], tuple[Any, None]]]:
-    """[n, dim] values [batch, dim] at ascending ``owners`` [n].
+def gather_by_owner(values: Any, owners: Any) -> tuple[Any, Callable[[Any], tuple[Any, None]]]:
+    """Return [n, dim], the value of each row's impression, from values [batch, dim] and ascending ``owners`` [n].
 
-    It differs from a gather in its gradient alone, which uses that they ascend and takes a fifth of the time.
+    It differs from a gather only in its gradient, which exploits the ascending order and takes a fifth of the time.
     """
     batch = tf.shape(values)[0]
     return tf.gather(values, owners), lambda upstream: (sum_by_owner(upstream, owners, batch), None)
@@ -42,12 +50,12 @@ def of_owner(values: Any, owners: Any) -> tuple[Any, Callable[[Any], tuple[Any, 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
 class TargetAttention(keras.layers.Layer):
-    """The local activation unit of Deep Interest Network, Zhou et al., KDD 2018 (arXiv 1706.06978), equation (3).
+    """Local activation unit of Deep Interest Network, Zhou et al., KDD 2018 (arXiv 1706.06978), equation (3).
 
     The pooled row is the sum of a(h_j, q) h_j over the rows h_j of a history, where a is a small network over h, the
-    candidate q and their interactions h - q and h * q. As in the paper the weights are not normalised by a softmax, so
-    that they keep the strength of the interest. The paper leaves the size of the network and the inputs of its first
-    layer open; these are this project's choice.
+    candidate q and their interactions h - q and h * q. As in the paper, the weights are not normalised by a softmax, so
+    they preserve the intensity of the interest. The paper does not specify the size of the network and the inputs of
+    its first layer; these are this project's choice.
 
     Args:
       hidden: units of each hidden layer of the network (ReLU), at least one layer.
@@ -64,7 +72,7 @@ class TargetAttention(keras.layers.Layer):
                                        dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates the weights for rows (None, length, dim)."""
+        """Create the weights for rows (None, length, dim)."""
         *leading, dim = input_shape
         self.kernel = self.add_weight(shape=(4 * (dim or 0), self.hidden[0]), name="kernel",
                                       initializer=keras.initializers.HeNormal(self.seed))
@@ -76,32 +84,37 @@ class TargetAttention(keras.layers.Layer):
         self.built = True
 
     def call(self, rows: Any, query: Any, mask: Any = None, owners: Any = None) -> Any:
-        """[batch, dim] of candidates [batch, dim] and rows, in one of two forms.
+        """Pool rows to [batch, dim].
 
         Args:
-          rows: [batch, length, dim] with a mask, or [n, dim] with owners.
-          query: the candidates.
-          mask: [batch, length], false where padded.
-          owners: int [n], ascending: the impression that each row belongs to. Nothing is computed for padding.
+          rows: [batch, length, dim] with ``mask``, or [n, dim] without padding with ``owners``.
+          query: [batch, dim] rows of the candidate items.
+          mask: bool [batch, length], false where padded.
+          owners: int [n], ascending: index of each row's impression.
         """
         _, target, difference, _ = keras.ops.split(self.kernel, 4, axis=0)  # [dim, units] each
-        of_candidate = keras.ops.matmul(query, target - difference) + self.bias  # [batch, units]
+        candidate_part = keras.ops.matmul(query, target - difference) + self.bias  # [batch, units]
         if owners is None:
-            weights = self._interest(rows, keras.ops.expand_dims(query, 1), keras.ops.expand_dims(of_candidate, 1))
+            weights = self._interest(rows, keras.ops.expand_dims(query, 1), keras.ops.expand_dims(candidate_part, 1))
             weights = keras.ops.where(keras.ops.expand_dims(mask, 2), weights, 0)  # [batch, length, 1]
             return keras.ops.sum(weights * rows, axis=1)
-        weights = self._interest(rows, of_owner(query, owners), of_owner(of_candidate, owners))
+        weights = self._interest(rows, gather_by_owner(query, owners), gather_by_owner(candidate_part, owners))
         return sum_by_owner(weights * rows, owners, tf.shape(query)[0])
 
-    def _interest(self, rows: Any, candidate: Any, of_candidate: Any) -> Any:
-        """[..., 1] weights of rows [..., dim].
+    def _interest(self, rows: Any, candidate: Any, candidate_part: Any) -> Any:
+        """Return the [..., 1] attention weights of rows [..., dim].
 
-        The first layer is (h, q, h - q, h * q) W without the fourfold rows: W falls into four blocks, of which those
-        of q need no product for each row.
+        The first layer is (h, q, h - q, h * q) W, computed without concatenating four inputs: W consists of four
+        blocks, and the products with q are computed once for each candidate instead of once for each row.
+
+        Args:
+          rows: h.
+          candidate: q, with the same leading dimensions or dimensions of 1.
+          candidate_part: [..., units], the first layer's products with q and its bias.
         """
         plain, _, difference, product = keras.ops.split(self.kernel, 4, axis=0)
         hidden = keras.ops.relu(keras.ops.matmul(rows, plain + difference)
-                                + keras.ops.matmul(rows * candidate, product) + of_candidate)
+                                + keras.ops.matmul(rows * candidate, product) + candidate_part)
         for layer in self.upper:
             hidden = layer(hidden)
         return self.last(hidden)

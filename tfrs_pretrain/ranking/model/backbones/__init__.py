@@ -1,7 +1,8 @@
-"""Bodies of the ranking network: one file each, from the joined inputs [batch, width] to features [batch, units].
+"""Backbones of the ranking network: Keras layers from joined inputs [batch, width] to features [batch, units].
 
-Each has ``call_sides`` too, which gives the same of inputs in which the user's have one row, see ``sides``. A further
-one is a file here, its settings in ``config.backbones`` and a line in ``BACKBONES``.
+Each also has ``call_sides``, which computes the same for inputs in which the user side has a single row, see
+``input_sides``. To add a backbone, add a file here with its class, its settings to ``config.backbones``, and an entry
+to ``BACKBONES``.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ BACKBONES: dict[str, type[keras.layers.Layer]] = {"mlp": Mlp, "dcn_v2": DcnV2}
 
 
 def make_backbone(settings: Backbone, hidden: Sequence[int], seed: int, dtype: str = "float32") -> Any:
-    """The Keras layer that the configuration names.
+    """Create the configured backbone.
 
     Args:
-      settings: its kind and what that kind needs.
+      settings: its kind and the options of that kind.
       hidden: units of its hidden layers.
       seed: of its initial weights.
-      dtype: Keras's name of a dtype policy.
+      dtype: name of a Keras dtype policy.
     """
     options = settings.model_dump(exclude={"kind"})
     return BACKBONES[settings.kind](hidden=hidden, seed=seed, dtype=dtype, **options)

@@ -1,4 +1,4 @@
-"""Deep & Cross Network V2: explicit products of features beside, or under, a multilayer perceptron.
+"""Deep & Cross Network V2: explicit feature crosses parallel to, or before, a multilayer perceptron.
 
 Wang, Shivanna, Cheng, Jain, Lin, Hong and Chi, "DCN V2: Improved Deep & Cross Network and Practical Lessons for
 Web-scale Learning to Rank Systems", WWW 2021, arXiv 2008.13535.
@@ -11,18 +11,18 @@ from typing import Any
 
 import keras
 
+from tfrs_pretrain.ranking.model.backbones.input_sides import InputSide, join_sides
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
-from tfrs_pretrain.ranking.model.backbones.sides import Side, join
 
-CROSS_SEEDS = 1000  # apart from the seeds of the hidden layers
+CROSS_SEEDS = 1000  # offset that keeps the seeds of cross layers distinct from those of the hidden layers
 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
 class CrossLayer(keras.layers.Layer):
-    """``x0 * (W x + b) + x``, equation (1) of the paper; with a rank, ``W = U V^T``, equation (2).
+    """Cross layer ``x0 * (W x + b) + x``, equation (1) of the paper; with a rank, ``W = U V^T``, equation (2).
 
     Args:
-      rank: columns of U and V; None: W is a full matrix.
+      rank: number of columns of U and V; None for a full matrix W.
       seed: of the initial weights.
     """
 
@@ -31,7 +31,7 @@ class CrossLayer(keras.layers.Layer):
         self.rank, self.seed = rank, seed
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
-        """Creates the weights for features (None, width)."""
+        """Create the weights for features (None, width)."""
         width = input_shape[-1]
         shapes = [(width, width)] if self.rank is None else [(width, self.rank), (self.rank, width)]
         self.kernels = [
@@ -43,7 +43,7 @@ class CrossLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Any, base: Any) -> Any:
-        """[batch, width] of the previous layer's features [batch, width] and the inputs x0 [batch, width]."""
+        """Cross the previous layer's features [batch, width] with the inputs x0 [batch, width] to [batch, width]."""
         product = features
         for kernel in self.kernels:
             product = keras.ops.matmul(product, kernel)
@@ -58,14 +58,14 @@ class CrossLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
 class DcnV2(keras.layers.Layer):
-    """Cross layers and an MLP; the paper finds neither structure always better.
+    """Cross layers and an MLP; in the paper neither structure is always better.
 
     Args:
       hidden: units of the MLP's layers.
       seed: of the initial weights.
-      cross_layers: how many.
-      rank: of each cross layer's matrix; None: full.
-      structure: "parallel": the outputs of both, of the same inputs, are joined; "stacked": the MLP takes the output
+      cross_layers: number of cross layers.
+      rank: of each cross layer's matrix; None for a full matrix.
+      structure: "parallel" concatenates the outputs of both on the same inputs; "stacked" applies the MLP to the output
         of the cross layers.
     """
 
@@ -78,22 +78,22 @@ class DcnV2(keras.layers.Layer):
                         for position in range(cross_layers)]
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
-        """Builds every layer for inputs (None, width); cross layers keep the width."""
+        """Build every layer for inputs (None, width); cross layers preserve the width."""
         self.deep.build(input_shape)
         for cross in self.crosses:
             cross.build(input_shape)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """[batch, units] of [batch, width]."""
+        """Map [batch, width] to [batch, units]."""
         features = self._crossed(inputs)
         if self.structure == "stacked":
             return self.deep(features)  # [batch, hidden units]
         return keras.ops.concatenate([features, self.deep(inputs)], axis=-1)  # [batch, width + hidden units]
 
-    def call_sides(self, sides: Sequence[Side]) -> Any:
-        """As ``call`` of the joined sides; the cross layers multiply all columns with all, so only the MLP gains."""
-        features = self._crossed(join(sides))
+    def call_sides(self, sides: Sequence[InputSide]) -> Any:
+        """Compute ``call`` of the joined sides; only the MLP is faster, because cross layers combine all columns."""
+        features = self._crossed(join_sides(sides))
         if self.structure == "stacked":
             return self.deep(features)
         return keras.ops.concatenate([features, self.deep.call_sides(sides)], axis=-1)

@@ -1,4 +1,4 @@
-"""A multilayer perceptron."""
+"""Multilayer perceptron."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tfrs_pretrain.ranking.model.backbones.sides import Side, join, project
+from tfrs_pretrain.ranking.model.backbones.input_sides import InputSide, join_sides, project_sides
 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
@@ -15,7 +15,7 @@ class Mlp(keras.layers.Layer):
     """Dense layers with ReLU.
 
     Args:
-      hidden: units of each layer; without any, the inputs pass through.
+      hidden: units of each layer; without layers the output is the input.
       seed: of the initial weights.
     """
 
@@ -29,24 +29,24 @@ class Mlp(keras.layers.Layer):
         ]
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
-        """Builds every layer for inputs (None, width)."""
+        """Build every layer for inputs (None, width)."""
         for layer in self.hidden_layers:
             layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """[batch, units of the last layer] of [batch, width]."""
+        """Map [batch, width] to [batch, units of the last layer]."""
         for layer in self.hidden_layers:
             inputs = layer(inputs)  # [batch, units]
         return inputs
 
-    def call_sides(self, sides: Sequence[Side]) -> Any:
-        """As ``call`` of the joined sides; what one adds to the first layer is computed once for each of its rows."""
+    def call_sides(self, sides: Sequence[InputSide]) -> Any:
+        """Compute ``call`` of the joined sides, each side's share of the first layer once for each of its own rows."""
         if not self.hidden_layers:
-            return join(sides)
+            return join_sides(sides)
         first, *upper = self.hidden_layers
-        features = first.activation(project(sides, first.kernel, first.bias))  # [batch, units]
+        features = first.activation(project_sides(sides, first.kernel, first.bias))  # [batch, units]
         for layer in upper:
             features = layer(features)
         return features

@@ -1,4 +1,4 @@
-"""Held-out impressions that are looked at while a ranker trains: the same ones at every look of every run."""
+"""A fixed sample of impressions that is scored repeatedly while a ranker trains."""
 
 from __future__ import annotations
 
@@ -18,47 +18,51 @@ from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ID, USER_ROW
 BATCH_SIZE = 8192
 
 
-class Probe:
-    """The first impressions of a split, parsed once; a dataset's files hold them in no order.
+class HeldOutSample:
+    """The first impressions of a split, parsed once. The files of a dataset are in random order.
 
     Args:
-      dataset: what the ranker learns from.
+      dataset: the dataset that the ranker trains on.
       split: such as "impressions/validation".
-      most: impressions to follow, rounded up to whole batches.
+      max_impressions: size of the sample, rounded up to whole batches.
 
     Attributes:
-      labels: float32 [n].
-      users: int [n] from 0.
-      rows: ID space -> int64 [n], the row of each impression's id.
+      labels: float32 [n] of 0 and 1.
+      users: int [n] user numbers from 0.
+      table_rows: ID space -> int64 [n], the table row of each impression's id.
 
     Raises:
       UserError: the split is empty.
     """
 
-    def __init__(self, dataset: Dataset, split: str, most: int):
-        batches = evaluation_batches(dataset, split, batch_size=BATCH_SIZE).take(-(-most // BATCH_SIZE))
+    def __init__(self, dataset: Dataset, split: str, max_impressions: int):
+        batches = evaluation_batches(dataset, split, batch_size=BATCH_SIZE).take(-(-max_impressions // BATCH_SIZE))
         self._batches = list(batches)
         if not self._batches:
             raise UserError(f"dataset {str(dataset.folder)!r} has no impressions in {split}: widen its window")
         self.labels = self._column(LABEL)
         self.users = pd.factorize(self._column(USER_ID))[0]
-        self.rows = {space: self._column(space) for space in (USER_ROW, ITEM_ROW)}
+        self.table_rows = {space: self._column(space) for space in (USER_ROW, ITEM_ROW)}
 
     def losses(self, ranker: Ranker) -> tuple[np.ndarray, float | None]:
-        """float64 [n] negative log-likelihood of each impression in nats, and their AUC."""
+        """Score the sample.
+
+        Returns:
+          float64 [n], the negative log-likelihood of each impression in nats, and the AUC, None if undefined.
+        """
         scores = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
         return negative_log_likelihoods(self.labels, scores), auc(self.labels, scores)
 
     def counts(self, training: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """ID space -> int64 [n]: training impressions of each impression's id, see ``training_counts``."""
-        return {space: training[space][rows] for space, rows in self.rows.items()}
+        """Look up ``training_counts``: ID space -> int64 [n], training impressions of each impression's id."""
+        return {space: training[space][rows] for space, rows in self.table_rows.items()}
 
     def _column(self, name: str) -> np.ndarray:
         return np.concatenate([batch[name].numpy() for batch in self._batches])
 
 
 def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:
-    """ID space -> int64 [rows]: how many training impressions have an id of this row."""
+    """Count the training impressions of each table row: ID space -> int64 [table rows]."""
     spaces = (USER_ROW, ITEM_ROW)
     batches = evaluation_batches(dataset, "impressions/train", batch_size=BATCH_SIZE, columns=spaces)
     counted = [{space: np.bincount(batch[space], minlength=dataset.rows(space)) for space in spaces}

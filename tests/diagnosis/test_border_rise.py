@@ -1,9 +1,9 @@
-"""Verdicts on losses whose shape is known."""
+"""Verdicts on planted loss curves."""
 
 import numpy as np
 import pytest
 
-from tfrs_pretrain.diagnosis.verdict import NONE, SHARP, STEADY, judge, rises, share_kept
+from tfrs_pretrain.diagnosis.verdict import NONE, SHARP, STEADY, bootstrap_rise, classify, remaining_share
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 
 POINTS, DRAWS = 8, Resampling(200)
@@ -13,7 +13,7 @@ def losses(second_epoch, *, noise=0.02, impressions=4000, first_end=0.58):
     """float64 [16, n] whose mean falls in the first epoch and goes ``second_epoch`` above its end, and their users."""
     generator = np.random.default_rng(5)
     means = np.concatenate([np.linspace(0.65, first_end, POINTS), first_end + np.asarray(second_epoch)])
-    own = generator.normal(0, 0.2, impressions)  # an impression is as hard at every look
+    own = generator.normal(0, 0.2, impressions)  # an impression is equally hard at every evaluation
     return means[:, None] + own + generator.normal(0, noise, (2 * POINTS, impressions)), np.arange(impressions) // 4
 
 
@@ -26,20 +26,21 @@ def losses(second_epoch, *, noise=0.02, impressions=4000, first_end=0.58):
     ([0.0] * 6 + [0.02, 0.02], STEADY),
 ])
 def test_the_shape_of_the_second_epoch_decides(second_epoch, verdict):
-    found = judge(rises(*losses(second_epoch), POINTS, DRAWS), DRAWS)
+    found = classify(bootstrap_rise(*losses(second_epoch), POINTS, DRAWS), DRAWS)
     assert found.verdict == verdict
     assert found.confidence > 0.9
 
 
-def test_a_rise_within_the_noise_is_not_sure():
+def test_a_rise_within_the_noise_has_low_confidence():
     # About half of the draws see a rise of more than half a percent, the others do not.
-    found = judge(rises(*losses([0.0029 + 0.0035] * POINTS, noise=2.0, impressions=400), POINTS, DRAWS), DRAWS)
+    noisy = losses([0.0029 + 0.0035] * POINTS, noise=2.0, impressions=400)
+    found = classify(bootstrap_rise(*noisy, POINTS, DRAWS), DRAWS)
     assert found.confidence < 0.9
 
 
-def test_the_rises_are_those_of_means_over_the_last_and_first_quarter_of_the_looks():
+def test_rises_compare_means_over_a_quarter_of_an_epochs_evaluations():
     values, users = losses(np.linspace(0.01, 0.08, POINTS))
-    found = rises(values, users, POINTS, DRAWS)
+    found = bootstrap_rise(values, users, POINTS, DRAWS)
     means = values.mean(axis=1)
     before = (means[6] + means[7]) / 2
     assert found.before[0] == pytest.approx(before)
@@ -52,7 +53,7 @@ def test_replicates_are_means_over_whole_users_drawn_with_replacement():
     values, _ = losses(np.linspace(0.01, 0.08, POINTS), impressions=60)
     users = np.random.default_rng(1).integers(0, 9, 60)
     users[:9] = np.arange(9)
-    found = rises(values, users, POINTS, Resampling(3, seed=4))
+    found = bootstrap_rise(values, users, POINTS, Resampling(3, seed=4))
     generator = np.random.default_rng(4)
     for replicate in range(3):
         rows = np.concatenate([np.flatnonzero(users == user) for user in generator.integers(0, 9, 9)])
@@ -61,20 +62,20 @@ def test_replicates_are_means_over_whole_users_drawn_with_replacement():
         assert found.border[1 + replicate] == pytest.approx((means[8] + means[9] - means[6] - means[7]) / 2)
 
 
-def test_a_control_that_halves_the_rise_is_told_from_one_that_does_not():
-    base, weak, strong = (rises(*losses([rise] * POINTS), POINTS, DRAWS) for rise in (0.04, 0.035, 0.004))
-    share, sure = share_kept(strong, base)
+def test_a_control_that_removes_most_of_the_rise_is_recognised():
+    base, weak, strong = (bootstrap_rise(*losses([rise] * POINTS), POINTS, DRAWS) for rise in (0.04, 0.035, 0.004))
+    share, certain = remaining_share(strong, base)
     assert share == pytest.approx(found_share(0.004), abs=0.06)
-    assert sure == 1
-    assert share_kept(weak, base)[1] == 0
+    assert certain == 1
+    assert remaining_share(weak, base)[1] == 0
 
 
 def found_share(rise):
-    """The share of the base's rise that a rise keeps: the last looks of epoch 1 are half a step above its end."""
+    """The remaining share of the base's rise: the last evaluations of epoch 1 average half a step above its end."""
     step = (0.65 - 0.58) / (POINTS - 1) / 2
     return (rise - step) / (0.04 - step)
 
 
 def test_one_epoch_has_no_border():
     with pytest.raises(ValueError, match="do not reach the end of epoch 2"):
-        rises(np.zeros((12, 5)), np.arange(5), POINTS, DRAWS)
+        bootstrap_rise(np.zeros((12, 5)), np.arange(5), POINTS, DRAWS)

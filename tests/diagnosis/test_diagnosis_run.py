@@ -1,4 +1,4 @@
-"""Diagnoses of planted logs: an effect where ids are many and rarely seen, none where they are few and often seen."""
+"""Diagnoses of planted logs: a one-epoch effect with many rare ids, none with few frequent ids."""
 
 import json
 
@@ -13,12 +13,13 @@ from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.controls import BASE, CHANGES, NEW_TABLES, PRETRAINED, WITHOUT_ITEM, WITHOUT_USER
-from tfrs_pretrain.diagnosis.run import Extent, diagnose
+from tfrs_pretrain.diagnosis.diagnosis import Diagnosis, Extent
+from tfrs_pretrain.diagnosis.run import diagnose
 from tfrs_pretrain.diagnosis.verdict import NONE, SHARP
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.experiments.logs.planted import planted_config, write_planted_logs
-from tfrs_pretrain.ranking.learning.probe import Probe, training_counts
+from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample, training_counts
 
 LONG_TAIL = {"users": 8000, "items": 60, "engagements": 60000, "impressions": 120000}
 DENSE = {"users": 30, "items": 40, "engagements": 3000, "impressions": 120000}
@@ -42,32 +43,34 @@ def long_tail(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
-def test_a_long_tail_of_users_is_found_and_blamed(tmp_path, seed):
+def test_a_long_tail_of_users_is_named_as_the_cause(tmp_path, seed):
     config, dataset = planted(tmp_path, seed, LONG_TAIL, 256)
     found = diagnose(config, dataset, tmp_path / "out", controls=[WITHOUT_USER, WITHOUT_ITEM], extent=Extent(),
                      resampling=DRAWS)
-    assert (found["verdict"], found["blamed"], found["stop_after_epochs"]) == (SHARP, ["user"], 1)
-    assert found["confidence"] > 0.95
-    assert found["controls"][WITHOUT_USER]["share_of_rise"] < 0.25
+    assert (found.verdict.verdict, found.blamed, found.stop_after_epochs) == (SHARP, ["user"], 1)
+    assert found.verdict.confidence > 0.95
+    assert found.controls[WITHOUT_USER].share_of_rise < 0.25
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_ids_that_are_often_seen_are_acquitted(tmp_path, seed):
+def test_frequent_ids_show_no_effect(tmp_path, seed):
     config, dataset = planted(tmp_path, seed, DENSE, 256)
     found = diagnose(config, dataset, tmp_path / "out", controls=[], extent=Extent(), resampling=DRAWS)
-    assert found["verdict"] == NONE
-    assert found["blamed"] == []
+    assert found.verdict.verdict == NONE
+    assert found.blamed == []
 
 
 @pytest.mark.slow
-def test_every_control_runs_and_the_file_holds_what_is_returned(long_tail, tmp_path):
+def test_every_control_runs_and_the_file_contains_the_result(long_tail, tmp_path):
     config, dataset = long_tail
-    found = diagnose(config, dataset, tmp_path, controls=list(CHANGES), extent=Extent(impressions=4000),
-                     resampling=DRAWS)
-    assert json.loads((tmp_path / "diagnosis.json").read_text()) == found
+    diagnosis = diagnose(config, dataset, tmp_path, controls=list(CHANGES), extent=Extent(impressions=4000),
+                         resampling=DRAWS)
+    found = json.loads((tmp_path / "diagnosis.json").read_text())
+    assert found == diagnosis.to_json()
+    assert Diagnosis.from_json(found) == diagnosis
     assert set(found["controls"]) == set(CHANGES)
-    # New rows have to be learnt again, and are by the end of the epoch; pretrained ones leave less to memorise.
+    # New rows are learned again by the end of the epoch; pretrained rows leave less to memorise.
     assert found["controls"][NEW_TABLES]["end"] < found["end"] / 4
     assert found["controls"][PRETRAINED]["border"] < found["border"]
     base = found["controls"][BASE]
@@ -85,16 +88,16 @@ def test_rows_of_an_earlier_diagnosis_are_used_again_unless_settings_changed(lon
     again = {"extent": small, "resampling": Resampling(20), "controls": [PRETRAINED]}
     first = diagnose(config, dataset, tmp_path, **again)
     made = (tmp_path / "embeddings" / "manifest.json").stat().st_mtime_ns
-    assert diagnose(config, dataset, tmp_path, **again)["controls"] == first["controls"]
+    assert diagnose(config, dataset, tmp_path, **again).controls == first.controls
     assert (tmp_path / "embeddings" / "manifest.json").stat().st_mtime_ns == made
     changed = parse_config(config.resolved(), ["pretraining.epochs=1"], origin="test")
     with pytest.raises(UserError, match=r"pretrained with other settings, first in pretraining.epochs \(3 there, 1 "):
         diagnose(changed, dataset, tmp_path, **again)
 
 
-def test_the_probe_and_the_counts_are_those_of_the_records(long_tail):
+def test_the_sample_and_the_counts_equal_those_of_the_logs(long_tail):
     _, dataset = long_tail
-    probe, counts = Probe(dataset, "impressions/validation", 3000), training_counts(dataset)
+    sample, counts = HeldOutSample(dataset, "impressions/validation", 3000), training_counts(dataset)
     logs = pd.read_parquet(dataset.folder.parent / "logs" / "impressions.parquet")
     training = logs[(logs.day >= 20) & (logs.day < 28)]
     assert counts["user"].sum() == counts["item"].sum() == len(training)
@@ -102,7 +105,7 @@ def test_the_probe_and_the_counts_are_those_of_the_records(long_tail):
     names = ["" for _ in range(vocabulary.oov_rows)] + vocabulary.ids.to_pylist()
     by_name = training.item.value_counts()
     assert all(counts["item"][row] == by_name.get(name, 0) for row, name in enumerate(names) if name)
-    np.testing.assert_array_equal(probe.counts(counts)["item"], counts["item"][probe.rows["item"]])
+    np.testing.assert_array_equal(sample.counts(counts)["item"], counts["item"][sample.table_rows["item"]])
 
     class Ranker:
         def score(self, batch):
@@ -112,13 +115,13 @@ def test_the_probe_and_the_counts_are_those_of_the_records(long_tail):
         def numpy(self):
             return np.asarray(self)
 
-    losses, _ = probe.losses(Ranker())
-    assert losses.mean() == pytest.approx(log_loss(probe.labels, np.full(len(probe.labels), 0.25)))
+    losses, _ = sample.losses(Ranker())
+    assert losses.mean() == pytest.approx(log_loss(sample.labels, np.full(len(sample.labels), 0.25)))
 
 
 def test_too_short_epochs_are_refused(long_tail, tmp_path):
     config, dataset = long_tail
-    with pytest.raises(UserError, match="too few for 500 looks: lower --points"):
+    with pytest.raises(UserError, match="too few for 500 evaluations: lower --points"):
         diagnose(config, dataset, tmp_path, controls=[], extent=Extent(points=500), resampling=DRAWS)
 
 

@@ -1,0 +1,37 @@
+"""Run a training script that sends itself a signal at a given event.
+
+argv: signal number; event, "step" (a training step) or "write" (the digest of a checkpoint's file); count of the event
+at which to send the signal; script; arguments of the script.
+"""
+
+import os
+import runpy
+import sys
+
+from tfrs_pretrain.training import checkpoint_files, compiled_loop, loop
+
+
+def signalled(function, number, at):
+    """The function, with a signal to this process at its call number ``at``."""
+    calls = 0
+
+    def call(*arguments, **keywords):
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), number)
+        return function(*arguments, **keywords)
+
+    return call
+
+
+def main(number, event, at, script, *arguments):
+    loop.STEPS_PER_CALL = 1
+    owner, name = {"step": (compiled_loop.CompiledLoop, "__call__"), "write": (checkpoint_files, "file_digest")}[event]
+    setattr(owner, name, signalled(getattr(owner, name), int(number), int(at)))
+    sys.argv = [script, *arguments]
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
