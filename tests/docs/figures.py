@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 MARK = re.compile(r"^<!-- figures: (\w+) -->\n\n((?:.+\n)+)", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.@])[−+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
-NO_FIGURE = re.compile(r"```.*?^```|`[^`\n]*`|\]\([^)]*\)|<!--.*?-->|\[doi [^\]]*\]|Python 3\.\d+ to 3\.\d+",
-                       re.MULTILINE | re.DOTALL)
+NO_FIGURE = re.compile(
+    r"```.*?^```|`[^`\n]*`|\[doi [^\]]*\]\([^)]*\)|\]\([^)]*\)|<!--.*?-->|<svg.*?</svg>|Python 3\.\d+ to\s3\.\d+|Apache-2\.0",
+    re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: str) -> dict[str, str]:
