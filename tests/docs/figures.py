@@ -8,7 +8,8 @@ from collections.abc import Iterator
 MARK = re.compile(r"^<!-- figures: (\w+) -->\n\n((?:.+\n)+)", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.@])[−+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 NO_FIGURE = re.compile(
-    r"```.*?^```|`[^`\n]*`|\[doi [^\]]*\]\([^)]*\)|\]\([^)]*\)|<!--.*?-->|<svg.*?</svg>|Python 3\.\d+ to\s3\.\d+|Apache-2\.0",
+    r"```.*?^```|`[^`\n]*`|\[doi [^\]]*\]\([^)]*\)|\]\([^)]*\)|<!--.*?-->|<svg.*?</svg>|"
+    r"Python 3\.\d+ to\s3\.\d+|Apache-2\.0",
     re.MULTILINE | re.DOTALL)
 
 
