@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest, unfinished_folder, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.model.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.serving.exporting.export_checks import check_answers, check_operations
@@ -25,7 +25,6 @@ from tfrs_pretrain.serving.exporting.quantization import quantization_cost, quan
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
-from tfrs_pretrain.serving.version_folder import EXTRA, KIND
 
 
 def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
         card = model_card(manifest, described, ranker)
         target = _publish(stage, folder, manifest, card)
         meter.note(f"version {target.name}")
-    return read_manifest(target / EXTRA, KIND) | {"path": str(target)}
+    return read_manifest(target / EXTRA_ASSETS, SAVED_MODEL_KIND) | {"path": str(target)}
 
 
 def next_version(folder: Path) -> int:
@@ -96,8 +95,8 @@ def _publish(stage: Path, folder: Path, manifest: dict[str, Any], card: dict[str
     """Writes what names the version, the manifest last, and renames the stage to it."""
     while True:
         target = folder / str(next_version(folder))
-        write_card(stage / EXTRA, card, int(target.name))
-        write_manifest(stage / EXTRA, KIND, manifest | {"version": int(target.name)})
+        write_card(stage / EXTRA_ASSETS, card, int(target.name))
+        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, manifest | {"version": int(target.name)})
         try:
             return stage.rename(target)
         except OSError as error:

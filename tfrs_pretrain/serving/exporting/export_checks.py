@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.memory import MemoryUse, memory_growth
@@ -98,7 +99,7 @@ def check_operations(model: Path) -> list[str]:
     Raises:
       UserError: there are others, or operations that call Python.
     """
-    saved = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
+    saved = saved_model_pb2.SavedModel.FromString((model / SAVED_MODEL_FILE).read_bytes())
     used, functions = set(), set()
     for graph in (each.graph_def for each in saved.meta_graphs):
         used |= {node.op for node in graph.node}

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from google.protobuf import text_encoding, text_format
 
+from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.text_edit import fields, replaced
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig
-from tfrs_pretrain.serving.version_folder import GRAPH
 
 PREVIOUS = "_previous"
 _EDITED = ("model_version_policy", "version_labels")
@@ -88,7 +88,7 @@ def roll_back(path: Path, name: str, label: str) -> tuple[int, int]:
 def _check_there(model: ModelConfig, path: Path, version: int) -> None:
     """A server that is told to serve a version which it does not find goes on with the old one and says nothing."""
     folder = folder_of(model, path)
-    if not (folder / str(version) / GRAPH).is_file():
+    if not (folder / str(version) / SAVED_MODEL_FILE).is_file():
         raise UserError(f"version {version} of model {model.name!r} is not in {str(folder)!r}: export it there, or "
                         "name another")
 

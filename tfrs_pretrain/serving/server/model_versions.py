@@ -8,13 +8,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_FILE
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelVersionStatus
 from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
 from tfrs_pretrain.serving.server.checked_model import CheckedModel
 from tfrs_pretrain.serving.server.errors import StatusError, translated_errors
 from tfrs_pretrain.serving.server.inference import replay
 from tfrs_pretrain.serving.server.request_limits import RequestLimits
-from tfrs_pretrain.serving.version_folder import EXTRA, GRAPH, WARMUP
+from tfrs_pretrain.serving.version_folder import WARMUP
 
 LOGGER = logging.getLogger(__name__)
 State = ModelVersionStatus.State
@@ -125,7 +126,7 @@ class ModelVersions:
     def _wanted(self, config: ModelConfig) -> list[int]:
         """Numbers that the policy asks for and the folder has."""
         there = sorted(int(path.name) for path in self.folder.glob("*")
-                       if path.name.isdecimal() and (path / GRAPH).is_file())
+                       if path.name.isdecimal() and (path / SAVED_MODEL_FILE).is_file())
         policy = config.model_version_policy
         kind = policy.WhichOneof("policy_choice")
         if kind == "specific":
@@ -135,7 +136,7 @@ class ModelVersions:
     def _load(self, number: int) -> None:
         folder = self.folder / str(number)
         with contextlib.suppress(FileNotFoundError):
-            written = (folder / GRAPH).stat().st_mtime_ns
+            written = (folder / SAVED_MODEL_FILE).stat().st_mtime_ns
             if number in self._loaded or self._failed.get(number, (None,))[0] == written:
                 return
             try:
@@ -155,8 +156,8 @@ class ModelVersions:
 
 def _warmed_up(model: CheckedModel, folder: Path) -> CheckedModel:
     """The model after the requests that lie beside it; one that fails stops the load, as in TensorFlow Serving."""
-    if (folder / EXTRA / WARMUP).is_file():
-        for log in read_prediction_logs(folder / EXTRA / WARMUP):
+    if (folder / EXTRA_ASSETS / WARMUP).is_file():
+        for log in read_prediction_logs(folder / EXTRA_ASSETS / WARMUP):
             replay(model, log)
     return model
 

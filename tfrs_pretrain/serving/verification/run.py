@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_FILE
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, RetryPolicy, Signature
 from tfrs_pretrain.serving.labels.models_config import model_entry
@@ -24,7 +25,7 @@ from tfrs_pretrain.serving.verification.server_checks import (
     check_metadata,
     check_version,
 )
-from tfrs_pretrain.serving.version_folder import EXTRA, GOLDEN_LOGS, GRAPH, read_version
+from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, read_version
 
 TRANSPORTS: dict[str, type[Client]] = {"gRPC": GrpcClient, "REST": RestClient}
 
@@ -68,7 +69,7 @@ def verify(server: ServerAddress, folder: Path, *, models_config: Path | None, l
     model = Model(manifest["name"], version=manifest["version"])
     labels = dict(model_entry(models_config, model.name).version_labels) if models_config else {}
     expected = exported_metadata(folder, manifest["version"])
-    golden = read_golden_requests(folder / EXTRA / GOLDEN_LOGS)
+    golden = read_golden_requests(folder / EXTRA_ASSETS / GOLDEN_LOGS)
     tolerance = manifest["check"]["tolerance"]
     chosen = [each for each in golden if each.signature == signature]
     if not chosen:
@@ -94,7 +95,7 @@ def exported_metadata(folder: Path, version: int) -> Metadata:
     Raises:
       UserError: it cannot be read.
     """
-    path = folder / GRAPH
+    path = folder / SAVED_MODEL_FILE
     try:
         graphs = SavedModel.FromString(path.read_bytes()).meta_graphs
     except (OSError, DecodeError) as error:
