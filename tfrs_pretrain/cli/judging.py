@@ -101,7 +101,7 @@ def promote(
         from tfrs_pretrain.serving.labels.promotion import LabelMove
     settings = load_gate(gate)
     if label:
-        label_move = LabelMove.of(candidate, models_config, label)
+        label_move = LabelMove.plan(candidate, models_config, label)
     result = promotion.promote(candidate, settings, live, **reader(dataset))
     path = json_file or result.default_path
     result.write(path)
@@ -110,7 +110,7 @@ def promote(
     if result.verdict == promotion.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
-        console.print(label_move.move(), soft_wrap=True)
+        console.print(label_move.execute(), soft_wrap=True)
 
 
 @app.command("roll-back")
@@ -121,7 +121,7 @@ def roll_back(
 ) -> None:
     """Moves a label back to the version that it named before. A second call undoes the first."""
     with quiet_imports():
-        from tfrs_pretrain.serving.labels.models_config import roll_back
+        from tfrs_pretrain.serving.labels.moves import roll_back
     before, after = roll_back(models_config, model, label)
     console.print(f"{models_config}: label {label} of {model} moved from version {before} to {after}", soft_wrap=True)
 

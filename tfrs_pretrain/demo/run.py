@@ -132,9 +132,9 @@ def _rank(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: 
 
 def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models: Path) -> None:
     """Exports a version and notes in the workdir which one it was."""
-    manifest = export(config, dataset, ranker, models)
+    exported = export(config, dataset, ranker, models)
     with staged_folder(output, overwrite=True) as folder:
-        write_manifest(folder, EXPORT_KIND, {key: value for key, value in manifest.items() if key != "kind"})
+        write_manifest(folder, EXPORT_KIND, exported.to_json())
 
 
 def _was_exported(folder: Path, models: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What lies beside the model in a version: requests to warm up and to check with, and manifests."""
+"""Files beside the model in ``assets.extra``: warm-up requests, golden requests and manifests."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
 TABLE_MANIFEST, RANKER_MANIFEST = "table_manifest.json", "ranker_manifest.json"
 
 
-def write_bundle(folder: Path, name: str, golden: GoldenImpressions, requests: Sequence[GoldenRequest],
-                 contents: SavedModelContents, ranker: dict[str, Any]) -> None:
+def write_extra_assets(folder: Path, name: str, golden: GoldenImpressions, requests: Sequence[GoldenRequest],
+                       contents: SavedModelContents, ranker: dict[str, Any]) -> None:
     """Writes ``assets.extra`` of a SavedModel.
 
     Args:
-      folder: of the SavedModel.
-      name: under which the server offers the model.
+      folder: folder of the SavedModel.
+      name: name under which the server serves the model.
       golden: held-out impressions.
-      requests: to every signature.
-      contents: of the model.
+      requests: golden requests to every signature.
+      contents: contents of the SavedModel.
       ranker: manifest of the ranker.
     """
     extra = folder / EXTRA_ASSETS
