@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.demo.exposures import Promotions, sample_negatives
@@ -21,7 +22,6 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.progress import progress
 
-KIND = "logs"
 PLACE = ["store_id", "week"]
 VISIT = ["household_id", *PLACE]
 # Larger than any week number: a place is store_id * WEEKS + week.
@@ -84,7 +84,7 @@ def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int,
         for name, frame in tables.items():
             table = pa.Table.from_pandas(frame[list(COLUMNS[name])], preserve_index=False)
             pq.write_table(table.replace_schema_metadata(None), folder / f"{name}.parquet", row_group_size=1 << 17)
-        write_manifest(folder, KIND, {
+        write_manifest(folder, LOGS_KIND, {
             "rows": {name: len(frame) for name, frame in tables.items()}, "columns": COLUMNS, "exposures": DERIVATION,
             "completejourney": config.model_dump(mode="json"), "pretrain_end_week": pretrain_end_week, "seed": seed,
         })
