@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import STUDY_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import Config, parse_config
 from tfrs_pretrain.errors import UserError
 
-FILE, KIND = "study.json", "study"
+FILE = "study.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Study:
         """Write ``study.json``. Paths below the folder are stored relative to it, so the folder can be moved."""
         arms = [dataclasses.asdict(arm) | {"runs": [self._described(run) for run in arm.runs]} for arm in self.arms]
         content = {name: getattr(self, name) for name in _PLAIN}
-        write_manifest(self.folder, KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
+        write_manifest(self.folder, STUDY_KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
 
     @classmethod
     def open(cls, folder: Path) -> Study:
@@ -116,7 +117,7 @@ class Study:
         Raises:
           UserError: the folder contains no finished study, or one of another version.
         """
-        content = read_manifest(folder, KIND, name=FILE)
+        content = read_manifest(folder, STUDY_KIND, name=FILE)
         try:
             return cls(folder=folder, config=parse_config(content["config"], (), origin=str(folder / FILE)),
                        arms=tuple(_arm(folder, arm) for arm in content["arms"]),

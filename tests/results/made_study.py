@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifacts import DATASET_INFO, write_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.study import Failure, Run, StudiedArm, Study, Trial

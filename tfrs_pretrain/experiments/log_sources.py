@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, json_digest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import file_digest, json_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import CompleteJourneyLogs, Experiment, PlantedLogs, ProvidedLogs

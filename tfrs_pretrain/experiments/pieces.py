@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, json_digest
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, EMBEDDINGS_KIND, LOGS_KIND, MANIFEST, RANKER_KIND
+from tfrs_pretrain.artifacts import json_digest
 
-LOGS, DATASET, EMBEDDINGS, RANKER = KINDS = ("logs", "dataset", "embeddings", "ranker")
+LOGS, DATASET, EMBEDDINGS, RANKER = KINDS = (LOGS_KIND, DATASET_KIND, EMBEDDINGS_KIND, RANKER_KIND)
 PIECES, CONSOLE = "pieces", "console"  # folders of the pieces, and of the console output while they were made
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from pydantic_core import to_jsonable_python
 
+from tfrs_pretrain.artifact_names import LOGS_KIND, PREDICTIONS_FOLDER, RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import Arm
@@ -59,7 +60,7 @@ def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int,
             folder=output, title=plan.experiment.title, config=plan.planner.config, baseline=baseline, arms=arms,
             seconds=_seconds(costs, used), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
             commands=[_command(path, output, selection)],
-            logs=read_manifest(logs.folder(output), "logs") if (logs := plan.planner.logs) else None,
+            logs=read_manifest(logs.folder(output), LOGS_KIND) if (logs := plan.planner.logs) else None,
             test_evaluations={arm.name: ledger.count(arm.name) for arm in plan.arms})
         study.save()
         return study
@@ -96,7 +97,7 @@ def _validation(piece: Piece, output: Path) -> dict[str, float] | None:
     """Return the validation metrics of a ranker; None if it is not finished."""
     if not piece.is_finished(output):
         return None
-    metrics = read_manifest(piece.folder(output), "ranker")["metrics"]["validation"]
+    metrics = read_manifest(piece.folder(output), RANKER_KIND)["metrics"]["validation"]
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
@@ -128,7 +129,7 @@ def _baseline(plan: Plan, arms: Sequence[StudiedArm]) -> str:
       UserError: none of them has a run.
     """
     names = plan.baselines
-    losses = {arm.name: float(np.mean([read_manifest(run.ranker, "ranker")["metrics"]["validation"][SELECTION_METRIC]
+    losses = {arm.name: float(np.mean([read_manifest(run.ranker, RANKER_KIND)["metrics"]["validation"][SELECTION_METRIC]
                                        for run in arm.runs])) for arm in arms if arm.name in names and arm.runs}
     if not losses:
         reasons = [failure.reason for arm in arms if arm.name in names for failure in arm.failures]
@@ -156,7 +157,7 @@ def _with_same_test_impressions(arms: Sequence[StudiedArm], baseline: str) -> li
 
 def _test_keys(run: Run) -> np.ndarray:
     """int64 [n], sorted."""
-    return np.sort(pq.read_table(run.ranker / "predictions" / "test.parquet", columns=[KEY])[KEY].to_numpy())
+    return np.sort(pq.read_table(run.ranker / PREDICTIONS_FOLDER / "test.parquet", columns=[KEY])[KEY].to_numpy())
 
 
 def _pieces(plan: Plan, arm: Arm, settings: Settings | None) -> list[Piece]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config.migration import migrate_arm
 from tfrs_pretrain.evaluation.comparison import Comparison, Estimate
@@ -37,7 +38,7 @@ def described(arm: StudiedArm, found: Comparison, folder: Path, test_evaluations
             "failures": [{"seed": failure.seed, "reason": failure.reason} for failure in arm.failures]}
     if not arm.runs:
         return head
-    manifests = [read_manifest(run.ranker, "ranker") for run in arm.runs]
+    manifests = [read_manifest(run.ranker, RANKER_KIND) for run in arm.runs]
     names = [run_name(arm, run.seed) for run in arm.runs]
     test = {metric: _over_seeds([found.value(name, 0, metric) for name in names]) | {
         "users": _ends(found.mean_metrics(names)[metric])} for metric in METRICS}

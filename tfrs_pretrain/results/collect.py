@@ -21,7 +21,6 @@ from tfrs_pretrain.results.stage_one import stage_one
 from tfrs_pretrain.study import Study
 
 FORMAT = 4
-RESULTS = "results.json"
 
 
 def collect(study: Study) -> dict[str, Any]:
