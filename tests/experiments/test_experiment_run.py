@@ -1,4 +1,4 @@
-"""Small experiments, run: what is chosen, what is tested, what failure, death and a second process do."""
+"""Small experiments: chosen settings, test evaluations, failures, killed processes, locks."""
 
 import json
 import os
@@ -23,8 +23,7 @@ from typer.testing import CliRunner
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments import run as experiment
-from tfrs_pretrain.experiments import scheduler
+from tfrs_pretrain.experiments import run, scheduler
 from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
 from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.experiments.piece_costs import PieceCosts
@@ -60,7 +59,7 @@ def command(path, output, *more):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """File, output and result of an experiment with something of everything, one arm of which diverges."""
+    """File, output and result of an experiment with candidates, a teacher, another window and a diverging arm."""
     folder = tmp_path_factory.mktemp("experiment")
     path = write(folder, {
         "scratch": {"each": {"arm.epochs": [1, 2]}},
@@ -78,7 +77,7 @@ def study(finished):
 
 
 @pytest.mark.slow
-def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished, study):
+def test_trials_are_not_scored_on_test_and_the_lowest_validation_loss_is_chosen(finished, study):
     output = finished[1]
     warm = next(arm for arm in study.arms if arm.name == "warm")
     assert [trial.settings["ranking.table_learning_rate"] for trial in warm.trials] == [1e-9, 0.02]
@@ -98,7 +97,7 @@ def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished
 
 
 @pytest.mark.slow
-def test_arms_share_what_they_can_and_every_seed_trains_anew(finished, study):
+def test_arms_share_pieces_but_every_seed_trains_its_own(finished, study):
     output = finished[1]
     made = {kind: len(list((output / "pieces" / kind).iterdir())) for kind in (
         "logs", "dataset", "embeddings", "ranker")}
@@ -117,7 +116,7 @@ def test_arms_share_what_they_can_and_every_seed_trains_anew(finished, study):
 
 
 @pytest.mark.slow
-def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_validation(study):
+def test_arms_have_the_same_test_impressions_and_the_baseline_is_the_best_on_validation(study):
     keys = {arm.name: pq.read_table(arm.runs[0].ranker / "predictions" / "test.parquet")["key"] for arm in study.arms
             if arm.runs}
     assert keys["gap"] == keys["scratch_1"]
@@ -127,13 +126,13 @@ def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_val
     taught = next(arm for arm in study.arms if arm.name == "taught")
     teacher = next(arm for arm in study.arms if arm.name == "scratch_2")
     assert taught.settings == {"arm.distillation.teacher": "scratch_2"}
-    for run, of in zip(taught.runs, teacher.runs, strict=True):
+    for run, teacher_run in zip(taught.runs, teacher.runs, strict=True):
         arms = read_manifest(run.ranker, "ranker")["config"]["ranking"]["arms"]
-        assert arms["scratch"]["distillation"]["teacher"] == {"kind": "fixed", "path": str(of.ranker)}
+        assert arms["scratch"]["distillation"]["teacher"] == {"kind": "fixed", "path": str(teacher_run.ranker)}
 
 
 @pytest.mark.slow
-def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, study):
+def test_a_failing_arm_is_reported_and_the_others_finish(finished, study):
     path, output, result = finished
     assert result.exit_code == 1
     words = " ".join(result.output.split())
@@ -153,14 +152,14 @@ def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, s
     started = len(list((output / "console").iterdir()))
     again = command(path, output, "--arm", "warm", "--arm", "gap")
     assert again.exit_code == 0
-    assert "ranker" not in again.output  # nothing that was there was made again
+    assert "ranker" not in again.output  # finished pieces are not made again
     assert len(list((output / "console").iterdir())) == started
     assert [arm.name for arm in Study.open(output).arms] == ["scratch_1", "scratch_2", "warm", "gap"]
     study.save()
 
 
 @pytest.mark.slow
-def test_a_dry_run_counts_and_makes_nothing(finished, tmp_path):
+def test_a_dry_run_counts_pieces_and_writes_nothing(finished, tmp_path):
     path, output, _ = finished
     planned = command(path, tmp_path / "new", "--dry-run")
     assert planned.exit_code == 0
@@ -174,7 +173,7 @@ def test_a_dry_run_counts_and_makes_nothing(finished, tmp_path):
 
 
 def children(pid):
-    """Processes that a process started."""
+    """Return the worker processes of a process."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
@@ -185,12 +184,12 @@ def wait_for(condition, process):
             return
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
-    raise AssertionError("it did not come")
+    raise AssertionError("timeout")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
-def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finished, tmp_path):
+def test_a_killed_experiment_and_a_killed_worker_change_no_bit(finished, tmp_path):
     path, whole, _ = finished
     output = tmp_path / "out"
     words = ["-c", CLI, "experiment", path, "--output", output, "--jobs", "2", "--arm", "scratch_2", "--arm", "gap"]
@@ -214,7 +213,8 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
     os.kill(children(second.pid)[0], signal.SIGKILL)
     said = second.communicate(timeout=120)[0]
     assert second.returncode == 0, said
-    assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in said
+    assert ("its process was ended by SIGKILL, which the operating system sends when memory runs out; it is tried again"
+            in said)
     assert any("resuming from checkpoint" in log.read_text() for log in (output / "console").iterdir())
 
     made = sorted(manifests(output))
@@ -230,7 +230,7 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
 
 
 class Doomed(Worker):
-    """Dies of one piece."""
+    """Killed whenever it starts the piece named doomed."""
 
     deaths = 0
 
@@ -243,7 +243,7 @@ class Doomed(Worker):
             os.kill(self.pid, signal.SIGKILL)
 
 
-def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_path, monkeypatch):
+def test_a_piece_that_kills_two_workers_fails_with_its_dependents(tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler, "Worker", Doomed)
     task = {"source": "planted", "sizes": {"users": 5, "items": 5, "engagements": 50, "impressions": 50}, "seed": 1}
     doomed, fine = Piece("logs", "doomed", task), Piece("logs", "fine", task)
@@ -260,7 +260,7 @@ def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_p
 
 
 class Stopping(Worker):
-    """Sends SIGTERM to the process that hands it a piece."""
+    """Sends SIGTERM to the parent process when it starts a piece."""
 
     pids: ClassVar[list[int]] = []
 
@@ -282,7 +282,7 @@ def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkey
         os.kill(Stopping.pids[0], 0)
 
 
-def test_time_by_the_clock_adds_up_over_commands(tmp_path, monkeypatch):
+def test_wall_seconds_add_up_over_commands(tmp_path, monkeypatch):
     clock = iter([100.0, 107.0, 500.0, 502.0, 503.0])
     monkeypatch.setattr("tfrs_pretrain.experiments.piece_costs.time.monotonic", lambda: next(clock))
     one, two = (Piece("logs", name, {}, work=work) for name, work in (("one", 1.0), ("two", 3.0)))
@@ -299,38 +299,36 @@ def test_time_by_the_clock_adds_up_over_commands(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("counting", "name"), [
     (PieceCosts, "costs.json"), (EvaluationLedger, "test_evaluations.json")])
 @pytest.mark.parametrize("content", ["", "{", "[1]"])
-def test_a_damaged_count_is_named(tmp_path, counting, name, content):
+def test_a_damaged_file_is_refused(tmp_path, counting, name, content):
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=f"{name}' .*remove it"):
         counting(tmp_path)
 
 
-def test_the_first_of_the_lowest_is_chosen_whatever_failed():
+def test_the_first_of_the_lowest_losses_is_chosen():
     losses = [{"log_loss": 0.5}, None, {"log_loss": 0.3}, {"log_loss": 0.3, "auc": 0.9}]
     assert choose(losses) == 2
     assert choose([None, None]) is None
 
 
-def test_runs_on_other_impressions_are_no_runs(tmp_path):
-    def ran(name, keys):
+def test_runs_on_other_test_impressions_become_failures(tmp_path):
+    def studied_arm(name, keys):
         folder = tmp_path / name / "predictions"
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"key": keys}), folder / "test.parquet")
         return StudiedArm(name, {}, [Run(1, tmp_path / name, None, Path(name))])
 
-    arms = [ran("base", [1, 2, 3]), ran("shuffled", [3, 1, 2]), ran("other", [1, 2, 4]), ran("fewer", [1, 2])]
-    checked = {arm.name: arm for arm in experiment._on_the_same_impressions(arms, "base")}
+    arms = [studied_arm("base", [1, 2, 3]), studied_arm("shuffled", [3, 1, 2]), studied_arm("other", [1, 2, 4]), studied_arm("fewer", [1, 2])]
+    checked = {arm.name: arm for arm in run._with_same_test_impressions(arms, "base")}
     assert [len(arm.runs) for arm in checked.values()] == [1, 1, 0, 0]
     assert checked["fewer"].failures[0].reason == "it was tested on 2 impressions that are not the 3 of 'base'"
 
 
-def test_an_output_in_use_is_refused_and_one_of_a_dead_process_is_not(tmp_path):
+def test_a_locked_output_is_refused_until_its_process_ends(tmp_path):
     with locked(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} works in"), locked(tmp_path):
         pass
-    holder = start(["-c", "import os, sys, time\nfrom pathlib import Path\n"
-                    "from tfrs_pretrain.experiments.output_lock import working_in\n"
-                    "with working_in(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)", tmp_path])
-    assert holder.stdout.readline() == "held\n"
+    holder = start([Path(__file__).with_name("lock_holder.py"), tmp_path])
+    assert holder.stdout.readline() == "locked\n"
     with pytest.raises(UserError, match=f"process {holder.pid} works in"), locked(tmp_path):
         pass
     holder.kill()
