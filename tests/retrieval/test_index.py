@@ -110,7 +110,7 @@ def test_the_printed_recall_of_hnsw_is_what_a_naive_comparison_finds(write_embed
 
 
 def test_codes_need_enough_items_and_take_less_room(write_embeddings, tmp_path):
-    with pytest.raises(UserError, match="at least 9984 items, there are 300: choose --approximate hnsw"):
+    with pytest.raises(UserError, match="at least 9984 items to train its codes, there are 300: choose --approximate hnsw"):
         build_index(write_embeddings(USERS, STRINGS), tmp_path / "index", approximate="ivfpq")
     random = np.random.default_rng(0)
     many = vocabulary(list(range(9984)))
@@ -140,7 +140,7 @@ def test_vectors_are_those_of_the_model_with_its_popularity_prior(shop, write_em
     with pytest.raises(UserError, match="popularity prior, which is part of their score: name their dataset"):
         build_index(embeddings, tmp_path / "index")
     manifest = build_index(embeddings, tmp_path / "index", dataset=shop.dataset, approximate="none")
-    assert manifest["columns"] == 9
+    assert manifest["dim"] == 9
 
 
 def test_changed_files_are_noticed(write_embeddings, tmp_path):
