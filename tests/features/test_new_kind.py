@@ -63,7 +63,7 @@ def shop(tmp_path_factory, known):
 def exported(shop):
     folder, config, dataset = shop
     train_arm(config, dataset, "scratch", folder / "ranker", embeddings=None)
-    return folder / "models" / config.name / "1", export(config, dataset, folder / "ranker", folder / "models")
+    return export(config, dataset, folder / "ranker", folder / "models")
 
 
 def test_a_record_has_the_row_of_its_bucket(shop):
@@ -91,26 +91,24 @@ def test_the_vocabulary_counts_buckets_of_the_training_window(shop):
         bucket(value, [0]) for value in training.dwell)
 
 
-def test_the_ranker_learns_from_it(exported):
-    _, manifest = exported
-    card = json.loads((exported[0] / "assets.extra" / "model_card.json").read_text())
-    [whole, *_] = card["judged"]["labels"]["label"]
-    assert whole["metrics"]["auc"]["value"] > 0.65
-    assert manifest["tables"]["mood"]["rows"] == 4  # one shared, missing, below 0, from 0 on
+def test_the_exported_model_has_a_table_of_its_rows(exported):
+    # one shared row, missing, below 0, from 0 on
+    assert exported.to_json()["tables"]["mood"] | {"digest": None} == {
+        "rows": 4, "dim": 4, "dtype": "float32", "bytes": 64, "vocabulary": "mood", "digest": None}
 
 
-def test_served_scores_depend_on_the_bucket_alone(exported):
+def test_served_scores_depend_on_the_bucket_alone_which_decides_the_click(exported):
     values = np.array([-5, -0.25, 0, 0.25, 7, np.nan, np.inf, -np.inf], np.float32)
     same = {"user_id": np.full(8, 1000), "item_id": np.full(8, "ítem-1", object), "surface": np.full(8, "home", object),
             "topic": np.full(8, 1), "country": np.full(8, "", object), "level": np.zeros(8, np.float32)}
-    scores = run_signature(exported[0], "serving_default", same | {"mood": values})["score"]
+    scores = run_signature(exported.path, "serving_default", same | {"mood": values})["score"]
     assert scores[0] == scores[1] < scores[2] == scores[3] == scores[4]
     assert scores[5] == scores[6] == scores[7]
     assert len(set(scores.tolist())) == 3
 
 
 def test_served_scores_equal_those_of_the_trained_ranker(exported):
-    check = exported[1]["check"]
+    check = exported.to_json()["check"]
     assert check["impressions"] == 32
     assert check["largest_difference"] < 1e-5
     assert {"serving_default", "rank", "predict_examples"} <= check["signatures"].keys()

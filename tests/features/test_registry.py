@@ -65,6 +65,13 @@ def test_problems_are_reported_at_their_place():
     assert [error["loc"] for error in raised.value.errors()] == [(1, "dtype")]
 
 
+@pytest.mark.parametrize("kind", MINIMAL)
+def test_a_feature_that_version_0_1_stored_is_read(kind):
+    stored = {"column": None, "min_count": 1, "oov_rows": 1, "max_values": None, "separator": None, "log1p": False,
+              "privileged": False} | MINIMAL[kind]
+    assert parse_feature(stored) == parse_feature(MINIMAL[kind])
+
+
 def test_the_json_schema_is_a_union_of_the_kinds_with_their_keys():
     register(BucketisedFeature)
     schema = TypeAdapter(AnyFeature).json_schema()
