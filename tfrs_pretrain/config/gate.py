@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from tfrs_pretrain.config.load import one_line, read_yaml
+from tfrs_pretrain.config.load import read_yaml, validation_message
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER, METRICS
 from tfrs_pretrain.schema import LABEL
@@ -95,7 +95,8 @@ def load_gate(path: str) -> Gate:
     try:
         return Gate.model_validate(tree)
     except ValidationError as error:
-        raise UserError(one_line(f"gate {path!r}", error, f"the keys are {sorted(Gate.model_fields)}", tree)) from error
+        keys = f"the keys are {sorted(Gate.model_fields)}"
+        raise UserError(validation_message(f"gate {path!r}", error, keys, tree)) from error
 
 
 def better(metric: str, difference: float) -> float:

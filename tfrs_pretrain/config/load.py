@@ -62,8 +62,8 @@ def validate_config(tree: Mapping[str, Any], *, origin: str) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(one_line(f"configuration {origin!r}", error, "`tfrs-pretrain config` prints every key", tree)
-                        ) from error
+        keys = "`tfrs-pretrain config` prints every key"
+        raise UserError(validation_message(f"configuration {origin!r}", error, keys, tree)) from error
 
 
 def parse_pretraining(section: Mapping[str, Any]) -> PretrainingConfig:
@@ -155,7 +155,7 @@ def first_difference(one: Any, other: Any, path: str = "") -> str | None:
     return None if one == other else f"{path} ({one!r} there, {other!r} here)"
 
 
-def one_line(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
+def validation_message(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
     """Describes the first problem of a refused ``tree`` in one line.
 
     Args:

@@ -61,7 +61,7 @@ class Evaluator:
     """
 
     def __init__(self, dataset: Dataset, config: PretrainingConfig):
-        heldout = dataset.examples("pairs/heldout")
+        heldout = dataset.num_examples("pairs/heldout")
         if heldout < 2:
             raise UserError(f"dataset {str(dataset.folder)!r} has {heldout} held-out pairs, at least 2 are needed: "
                             "raise dataset.heldout_fraction")
@@ -71,7 +71,7 @@ class Evaluator:
         self._relations = dataset.relations
         self._first_item = dataset.schema.item.oov_rows
         self._queries = select_queries(dataset, config.max_queries)
-        pairs = np.rint(dataset.candidate_probability * dataset.examples("pairs/train")).astype(np.int64)
+        pairs = np.rint(dataset.candidate_probability * dataset.num_examples("pairs/train")).astype(np.int64)
         self._frequency = pairs[self._first_item:]
         self._losses: tuple[TwoTower | None, Any] = (None, None)
 
@@ -120,7 +120,7 @@ def select_queries(dataset: Dataset, most: int) -> Queries:
     users, items, relation = _known_pairs(dataset, "pairs/heldout", None)
     candidates = np.unique(users)
     rows = np.sort(candidates[np.argsort(hash_ids(candidates), kind="stable")[:most]])
-    wanted = np.zeros(dataset.rows("user"), bool)
+    wanted = np.zeros(dataset.num_rows("user"), bool)
     wanted[rows] = True
     known_users, known_items, _ = _known_pairs(dataset, "pairs/train", wanted)
     seen = Interactions.from_pairs(np.searchsorted(rows, known_users), known_items, len(rows))

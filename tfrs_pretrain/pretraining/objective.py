@@ -54,4 +54,4 @@ def known_positives(dataset: Dataset) -> KnownPositives:
     """The training pairs by user row, in memory: 4 bytes a distinct pair and 8 a user."""
     blocks = list(pair_blocks(dataset.files("pairs/train")).as_numpy_iterator())
     users, items = (np.concatenate([block[name] for block in blocks]) for name in ("query", "candidate"))
-    return KnownPositives(Interactions.from_pairs(users, items, dataset.rows("user")))
+    return KnownPositives(Interactions.from_pairs(users, items, dataset.num_rows("user")))

@@ -14,7 +14,7 @@ from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
 from tfrs_pretrain.artifacts import file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
-from tfrs_pretrain.data.pairs import naming_corrupt_files
+from tfrs_pretrain.data.pairs import report_corrupt_files
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
@@ -79,7 +79,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
-    with checkpoints.exclusive(), naming_corrupt_files(files, pair_columns(dataset.schema)):
+    with checkpoints.exclusive(), report_corrupt_files(files, pair_columns(dataset.schema)):
         task = TwoTowerTrainingTask(config, dataset, model, steps)
         trained = Trainer(config.training, strategy, task, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
@@ -123,10 +123,10 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
     negatives = settings.objective.negatives
-    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.rows("item"), config.seed)
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.num_rows("item"), config.seed)
     share = dataset.sampling_probability
     probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
-    return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
+    return TwoTower(users, items, build_task(settings, dataset.num_rows("item")), probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
                     known=known_positives(dataset) if negatives.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
@@ -136,7 +136,7 @@ def _initial_rows(config: Config, dataset: Dataset, earlier: Embeddings | None) 
     settings = config.pretraining
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     for name, seed in zip(("user", "item"), seeds, strict=True):
-        rows = normal_matrix(dataset.rows(name), settings.dim, settings.initial_scale, seed)
+        rows = normal_matrix(dataset.num_rows(name), settings.dim, settings.initial_scale, seed)
         if earlier:
             carried, ids = earlier.copy_known_rows(rows, name, dataset), len(dataset.vocabulary(name).ids)
             text = f"{name}: {carried:,} of {ids:,} ids start at the rows of {earlier.folder}"
@@ -160,7 +160,7 @@ def run_identity(config: Config, dataset: Dataset, replicas: int, earlier: Embed
 
 
 def _steps(settings: PretrainingConfig, dataset: Dataset) -> int:
-    pairs = dataset.examples("pairs/train")
+    pairs = dataset.num_examples("pairs/train")
     if pairs < settings.batch_size:
         raise UserError(f"pretraining.batch_size is {settings.batch_size}, but dataset {str(dataset.folder)!r} has "
                         f"only {pairs} training pairs: lower it to {pairs} or less")

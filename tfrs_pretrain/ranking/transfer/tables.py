@@ -116,7 +116,7 @@ def initial_rows(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: A
     """
     dims = dict.fromkeys(dataset.schema.id_spaces, config.id_dim)
     dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.pretrained_tables.items()}
-    rows = {name: normal_matrix(dataset.rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
+    rows = {name: normal_matrix(dataset.num_rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
                               seed_of(seed, name)) for name, vocabulary in inputs.tables.items()}
     for name in (USER_ROW, ITEM_ROW):
         if arm.table_transfer(name).kind == "absent":
@@ -154,7 +154,7 @@ def coverage(dataset: Dataset, split: str) -> dict[str, float]:
     columns = (*spaces, *spaces.values())
     batches = list(evaluation_batches(dataset, split, batch_size=BATCH_SIZE, columns=columns).as_numpy_iterator())
     shares: dict[str, float] = {}
-    both = np.ones(dataset.examples(split), bool)
+    both = np.ones(dataset.num_examples(split), bool)
     for rows, ids in spaces.items():
         known = pretrained_rows(dataset, rows)[np.concatenate([batch[rows] for batch in batches])]
         first = ~pd.Series(np.concatenate([batch[ids] for batch in batches])).duplicated().to_numpy()
