@@ -156,7 +156,8 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
     kind = kinds[0]
     refuse_remote(folder)
     if not folder.is_dir():
-        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or correct the path")
+        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or "
+                        "correct the path")
     path = folder / name
     if not path.is_file():
         raise UserError(f"{str(folder)!r} has no {name}, so it is no finished {kind}: the run that wrote it did not "

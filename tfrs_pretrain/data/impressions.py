@@ -140,7 +140,8 @@ def check_records(path: str, columns: Mapping[str, RecordColumn], *, limit: int 
         for position, record in positioned_records(path, limit=limit):
             problem = _problem(record, columns)
             if problem:
-                raise UserError(f"impressions {path!r}, {position}: {problem}; build the dataset again with this schema")
+                raise UserError(f"impressions {path!r}, {position}: {problem}; build the dataset again with "
+                                "this schema")
     except CorruptRecordError as error:
         raise UserError(f"impressions {path!r} cannot be read at {error.position} ({error.reason}): copy the file "
                         "again, or rebuild the dataset") from error

@@ -24,7 +24,8 @@ def training_columns(schema: Schema) -> dict[str, str]:
 
 
 def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int,
-                     columns: Mapping[str, str] = ROW_COLUMNS, start: int = 0, window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
+                     columns: Mapping[str, str] = ROW_COLUMNS, start: int = 0,
+                     window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """Reads all pairs of an epoch in an order that depends on ``seed`` and ``epoch`` only.
 
     Files are read in random order and pairs are permuted within windows, which bounds the memory. Pairs that do not
