@@ -1,4 +1,4 @@
-"""A small dataset with known user and item factors, written without the Beam job, and rows that know these factors."""
+"""A small dataset drawn from known user and item factors, and pretrained rows equal to these factors."""
 
 import copy
 import dataclasses
@@ -41,7 +41,7 @@ TREE = {
 
 @dataclasses.dataclass
 class Planted:
-    """The dataset and what it was drawn from."""
+    """The dataset and the factors that it was drawn from."""
 
     dataset: Dataset
     users: np.ndarray  # float32 [user rows, DIM]
@@ -138,7 +138,7 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def planted_embeddings(planted, tmp_path_factory):
-    """Pretrained rows that are the true factors: the best that a Stage I could find."""
+    """Pretrained rows equal to the true factors: an ideal result of Stage I."""
     folder = tmp_path_factory.mktemp("planted") / "embeddings"
     save_embeddings(folder, {"user": planted.users, "item": planted.items},
                     {name: planted.dataset.vocabulary(name) for name in ("user", "item")},

@@ -95,8 +95,9 @@ def kinds_ranker(kinds_config, kinds_dataset, tmp_path_factory):
     """Folder of the distilled ranker on pretrained rows, and its manifest."""
     folder = tmp_path_factory.mktemp("every_kind_trained")
     pretrain(kinds_config, kinds_dataset, folder / "embeddings")
-    return folder / "ranker", train_arm(kinds_config, kinds_dataset, "warm_start_distilled", folder / "ranker",
-                                        embeddings=folder / "embeddings")
+    trained = train_arm(kinds_config, kinds_dataset, "warm_start_distilled", folder / "ranker",
+                        embeddings=folder / "embeddings")
+    return folder / "ranker", trained.to_json()
 
 
 @pytest.fixture(scope="session")

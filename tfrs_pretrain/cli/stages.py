@@ -144,8 +144,8 @@ def train_ranker(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.ranking.run import train_arm
-    manifest = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
-    for split, metrics in manifest["metrics"].items():
+    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
+    for split, metrics in trained.metrics.items():
         console.print(f"{split} " + " · ".join(f"{words} {number(metrics[name])}" for name, words in (
             ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))
     next_command(f"tfrs-pretrain export --dataset {dataset} --ranker {output}")

@@ -1,4 +1,4 @@
-"""What trains in one arm: the student, its teacher, the step that updates them, the way through the data."""
+"""Construction of everything that an arm trains: student, teacher, training step and the order of the data."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _TRAIN = IMPRESSION_SPLITS[0]
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What trains in one arm.
+    """Everything that an arm trains.
 
     Attributes:
-      step: updates all learners.
-      student: the model that is judged and served.
-      teacher: a learner that the step updates too, if there is one.
-      fixed: a teacher that does not learn, if there is one.
-      rounds: the way through the data.
+      step: training step that updates all learners.
+      student: the model that is evaluated and served.
+      teacher: online teacher, which the step updates too; None without one.
+      fixed: fixed teacher; None without one.
+      rounds: order in which the data is read.
     """
 
     step: Step
@@ -56,19 +56,20 @@ class Parts:
 
     @property
     def learners(self) -> tuple[Learner, ...]:
+        """The student and, if there is one, the online teacher."""
         return (self.student, self.teacher) if self.teacher else (self.student,)
 
     def batches(self, dataset: Dataset, number: int, start: int, *, batch_size: int, seed: int) -> tf.data.Dataset:
-        """Batches of a round, counted from 1, without the first ``start``."""
+        """Return the batches of a round, from 1, without the first ``start``."""
         epoch, first = self.rounds.data(number)
-        read = self.fixed.columns if self.fixed else ()
+        teacher_columns = self.fixed.columns if self.fixed else ()
         batches = training_batches(dataset, batch_size=batch_size, seed=seed, epoch=epoch, start=first + start,
-                                   identifying=read)
-        return self.fixed.beside(batches) if self.fixed else batches
+                                   identifying=teacher_columns)
+        return self.fixed.add_logits(batches) if self.fixed else batches
 
 
 def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
-    """Batches in one pass over the training impressions; the incomplete last one is left out.
+    """Return the number of whole batches in one pass over the training impressions.
 
     Raises:
       UserError: the batch does not fit the data or the replicas.
@@ -86,7 +87,7 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
 
 def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                 steps: int) -> Parts:
-    """Everything at its initial values; call it inside the strategy's scope.
+    """Build an arm at its initial values; call it inside the strategy's scope.
 
     Args:
       config: of the run.
@@ -122,32 +123,32 @@ def teacher_settings(ranking: RankingConfig, distillation: DistillationConfig) -
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                   hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1,
                   anchored: bool = False) -> Learner:
-    """A ranker with its optimizers at its initial values; call it inside the strategy's scope.
+    """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
-      config: dimensions and learning rates, where the arm has none of its own.
-      dataset: gives sizes, features and statistics.
-      arm: gives transfer and remedies.
+      config: dimensions and learning rates, unless the arm overrides them.
+      dataset: provides sizes, features and statistics.
+      arm: provides transfer and remedies.
       embeddings: pretrained rows; None if the arm transfers no table.
-      hidden: layers of its network.
+      hidden: units of the network's hidden layers.
       seed: of its random values.
-      privileged: whether it sees features that serving lacks.
+      privileged: read features that are not available in serving.
       steps: of the whole run, for learning-rate schedules.
-      anchored: whether the arm's anchor holds its rows.
+      anchored: apply the arm's anchor.
     """
     config = config.of(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
     label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, seed=seed)
 
-    def rows_of(number: int) -> dict[str, np.ndarray]:
-        drawn = seed if number == 1 else seed_of(seed, f"epoch {number}")
-        return initial_rows(inputs, dataset, config, arm, seed=drawn, embeddings=embeddings)
+    def rows_for_epoch(number: int) -> dict[str, np.ndarray]:
+        table_seed = seed if number == 1 else seed_of(seed, f"epoch {number}")
+        return initial_rows(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings)
 
-    rows = rows_of(1)
+    rows = rows_for_epoch(1)
     network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
     ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
     return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),
                    anchor=make_anchor(arm, dataset, rows) if anchored else None,
-                   meda=make_meda(arm.meda, ranker.tables, rows_of, epochs=config.epochs))
+                   meda=make_meda(arm.meda, ranker.tables, rows_for_epoch, epochs=config.epochs))

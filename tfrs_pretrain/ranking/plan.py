@@ -1,4 +1,4 @@
-"""The memory that one arm of Stage II needs: tables and networks of student and teacher, and what holds rows in place.
+"""Memory plan of one arm of Stage II: tables and networks of student and teacher, and the anchor.
 
 The arm is built with one row a table, and what came is counted: no second description of an arm can go stale.
 """

@@ -15,7 +15,7 @@ def slots(learner):
     return [slot.numpy() for table in learner.ranker.tables.values() for slot in (table.step, *table.slots.values())]
 
 
-def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(of_arm):
+def test_each_epoch_has_new_tables_and_optimizer_state_and_the_same_network(of_arm):
     learner, plain = of_arm(epochs=3, meda={}), of_arm()
     step = tf.function(label_step(learner))
     starts = []
@@ -37,7 +37,7 @@ def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(of_ar
     assert int(learner.steps) == 12
 
 
-def test_pretrained_rows_return_and_the_rest_is_new(of_arm, planted):
+def test_pretrained_rows_are_restored_and_other_rows_are_new(of_arm, planted):
     learner = of_arm(transfer="warm_start", epochs=2, meda={})
     step = tf.function(label_step(learner))
     first = tables(learner)
@@ -50,8 +50,8 @@ def test_pretrained_rows_return_and_the_rest_is_new(of_arm, planted):
     assert not np.array_equal(again["place"], first["place"])
 
 
-def test_groups_take_turns_each_from_where_it_stopped(of_arm):
-    """Three groups over two chunks: a group's rows and state wait while the others learn."""
+def test_groups_take_turns_and_each_continues_where_it_stopped(of_arm):
+    """Three groups over two chunks: a group's rows and state do not change while the others train."""
     learner = of_arm(epochs=3, meda=CONTINUAL)
     step = tf.function(label_step(learner))
     begun, ended = {}, {}
@@ -76,7 +76,7 @@ def test_parked_groups_are_part_of_the_checkpoint(of_arm):
     assert sizes[1] - sizes[0] == 2 * own
 
 
-def test_rounds_go_through_the_data_epoch_by_epoch_or_chunk_by_chunk():
+def test_rounds_read_the_data_by_epoch_or_by_chunk():
     plain = Rounds.of(None, epochs=3, steps=10)
     assert (plain.count, plain.steps) == (3, 10)
     assert [plain.data(number) for number in (1, 2, 3)] == [(0, 0), (1, 0), (2, 0)]
@@ -87,7 +87,7 @@ def test_rounds_go_through_the_data_epoch_by_epoch_or_chunk_by_chunk():
         (0, 0), (0, 0), (0, 2), (0, 2), (0, 4), (0, 4), (0, 6), (0, 6)]
 
 
-def test_all_groups_see_a_chunk_before_the_next_comes(planted, config):
+def test_all_groups_see_a_chunk_before_the_next_chunk(planted, config):
     tree = config.resolved()
     tree["ranking"]["arms"]["meda"] = {"epochs": 2, "meda": CONTINUAL}
     config = Config.model_validate(tree)

@@ -1,4 +1,4 @@
-"""Frozen, thawing, hidden and doubled tables, in a learning step."""
+"""Frozen, unfreezing, dropped-out and doubled tables in a training step."""
 
 import dataclasses
 import itertools
@@ -19,7 +19,7 @@ ROWS = tf.ones([400, 6])
 
 
 def train(learner, count):
-    """Tables after each step, the first entry before all."""
+    """Tables before the first step and after each step."""
     step = tf.function(label_step(learner))
     states = [tables(learner)]
     for batch in batches(count):
@@ -28,7 +28,7 @@ def train(learner, count):
     return states
 
 
-def test_a_frozen_table_keeps_every_bit_and_has_no_state(of_arm):
+def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(of_arm):
     learner = of_arm(tables={"user": {"transfer": "frozen"}})
     states = train(learner, 6)
     np.testing.assert_array_equal(states[0]["user"], states[-1]["user"])
@@ -38,7 +38,7 @@ def test_a_frozen_table_keeps_every_bit_and_has_no_state(of_arm):
     assert set(learner.ranker.tables["item"].slots) == {"mean", "square"}
 
 
-def test_a_frozen_table_still_teaches_the_network(of_arm):
+def test_a_frozen_table_still_trains_the_network(of_arm):
     frozen, scratch = of_arm(transfer="frozen"), of_arm()
     before = frozen.ranker.network.get_weights()
     step = tf.function(label_step(frozen))
@@ -49,13 +49,13 @@ def test_a_frozen_table_still_teaches_the_network(of_arm):
     assert not np.array_equal(frozen.ranker.score(batch), scratch.ranker.score(batch))
 
 
-def test_a_thawing_table_moves_from_its_step_on(of_arm):
+def test_an_unfreezing_table_is_trained_from_its_step_on(of_arm):
     states = train(of_arm(transfer="frozen_then_trainable", trainable_from_step=3), 5)
     moved = [not np.array_equal(one["user"], other["user"]) for one, other in itertools.pairwise(states)]
     assert moved == [False, False, False, True, True]
 
 
-def test_fresh_rows_learn_beside_pretrained_ones(of_arm, planted):
+def test_fresh_rows_are_trained_beside_pretrained_ones(of_arm, planted):
     learner = of_arm(transfer="frozen", fresh_dim=3)
     assert [row.name for row in learner.ranker.inputs.rows] == ["user", "item", "place", "fresh_user", "fresh_item"]
     states = train(learner, 4)
@@ -68,7 +68,7 @@ def test_fresh_rows_learn_beside_pretrained_ones(of_arm, planted):
     assert set(changed) == touched
 
 
-def test_dropout_hides_a_share_and_scales_the_rest():
+def test_dropout_drops_a_share_and_scales_the_rest():
     for whole, rows in ((False, ROWS), (True, ROWS), (False, tf.ones([40, 10, 6]))):
         shown = RowDropout(0.4, whole, seed=5)(rows, tf.constant(7, tf.int64)).numpy()
         assert set(np.unique(shown)) == {np.float32(0), np.float32(1) / np.float32(0.6)}
@@ -76,7 +76,7 @@ def test_dropout_hides_a_share_and_scales_the_rest():
         assert np.all((shown == 0).all(axis=-1) | (shown > 0).all(axis=-1)) == whole
 
 
-def test_dropout_follows_from_seed_step_and_place_alone():
+def test_dropout_depends_only_on_seed_step_and_position():
     dropout = RowDropout(0.5, whole_rows=False, seed=5)
     first = dropout(ROWS, tf.constant(7, tf.int64))
     np.testing.assert_array_equal(first, dropout(ROWS, tf.constant(7, tf.int64)))
@@ -84,7 +84,7 @@ def test_dropout_follows_from_seed_step_and_place_alone():
     assert not np.array_equal(first, RowDropout(0.5, whole_rows=False, seed=6)(ROWS, tf.constant(7, tf.int64)))
 
 
-def test_dropout_is_for_training_only_and_spares_other_tables(of_arm):
+def test_dropout_applies_only_to_training_and_its_own_table(of_arm):
     plain, dropping = of_arm(transfer="frozen"), of_arm(transfer="frozen", pretrained_dropout=0.5)
     batch = next(batches(1))
     np.testing.assert_array_equal(plain.ranker.score(batch), dropping.ranker.score(batch))
@@ -96,7 +96,7 @@ def test_dropout_is_for_training_only_and_spares_other_tables(of_arm):
     np.testing.assert_allclose(shown["user"].numpy()[~hidden], 2 * rows["user"].numpy()[~hidden])
 
 
-def test_a_hidden_row_gets_no_gradient(of_arm):
+def test_a_dropped_row_has_no_gradient(of_arm):
     learner = of_arm(transfer="warm_start", pretrained_dropout=0.9, pretrained_dropout_of="rows")
     batch = next(batches(1))
     shown = learner._shown(learner.ranker.gather(batch))["user"].numpy()

@@ -14,7 +14,7 @@ def start(planted, config, embeddings=None, seed=1, privileged=False):
     return initial_rows(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
 
 
-def test_random_rows_follow_from_seed_and_table_alone(planted, config):
+def test_random_rows_depend_only_on_seed_and_table(planted, config):
     rows = start(planted, config)
     assert {name: table.shape for name, table in rows.items()} == {"user": (152, 8), "item": (253, 8), "place": (3, 4)}
     assert {table.dtype for table in rows.values()} == {np.dtype(np.float32)}
@@ -26,7 +26,7 @@ def test_random_rows_follow_from_seed_and_table_alone(planted, config):
     assert not np.array_equal(rows["user"][0], rows["item"][0])
 
 
-def test_warm_start_takes_admitted_rows_and_leaves_the_rest_random(planted, planted_embeddings, config):
+def test_warm_start_copies_admitted_rows_and_keeps_the_rest_random(planted, planted_embeddings, config):
     scratch, warm = start(planted, config), start(planted, config, Embeddings.open(planted_embeddings))
     np.testing.assert_array_equal(warm["user"][2:], planted.users[2:])
     np.testing.assert_array_equal(warm["item"][3:], planted.items[3:])
@@ -48,7 +48,7 @@ def test_embeddings_of_another_vocabulary_or_width_are_refused(planted, planted_
         start(planted, config, Embeddings.open(tmp_path / "foreign"))
 
 
-def test_rows_learnt_from_the_ranking_window_are_refused(planted, config, tmp_path):
+def test_embeddings_trained_on_the_ranking_window_are_refused(planted, config, tmp_path):
     save_embeddings(tmp_path / "late", {"user": planted.users, "item": planted.items},
                     {name: planted.dataset.vocabulary(name) for name in ("user", "item")},
                     {"window": {"start": 0, "end": 11}}, overwrite=False)
