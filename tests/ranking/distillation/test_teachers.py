@@ -133,7 +133,7 @@ def test_the_teacher_is_part_of_the_runs_identity(planted, config, stored, train
 
 def with_teacher(config, path, **settings):
     tree = config.resolved()
-    tree["ranking"]["arms"]["taught"] = {"distillation": {"teacher": str(path), **settings}}
+    tree["ranking"]["arms"]["taught"] = {"distillation": {"teacher": {"kind": "fixed", "path": str(path)}, **settings}}
     return Config.model_validate(tree)
 
 

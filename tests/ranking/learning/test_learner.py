@@ -24,7 +24,7 @@ def state(learner):
 
 
 class Adam:
-    """Adam of one array in float64; Keras adds epsilon before the second moment's bias correction, lazy Adam after it."""
+    """Adam of one array in float64; Keras adds epsilon before the second moment's bias correction, lazy Adam after."""
 
     def __init__(self, value, epsilon, *, keras_form, lazy):
         self.value, self.epsilon, self.keras_form, self.lazy = value.astype(np.float64), epsilon, keras_form, lazy
@@ -99,7 +99,7 @@ def test_training_lowers_the_loss_and_counts_steps(build, batch):
 def test_pretrained_tables_have_their_own_learning_rate(planted, planted_embeddings, config, batch):
     """The first step of Adagrad has the size of the learning rate."""
     ranking = config.ranking.model_copy(update={"table_optimizer": "adagrad"})
-    arm = ArmConfig(transfer="warm_start", pretrained_learning_rate_scale=0.2, tables={"item": {"transfer": "scratch"}})
+    arm = ArmConfig(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 0.2}, tables={"item": "scratch"})
     learner = build_learner(ranking, planted.dataset, arm, Embeddings.open(planted_embeddings), hidden=(4,), seed=1,
                             privileged=False)
     before = {name: table.numpy() for name, table in learner.ranker.tables.items()}

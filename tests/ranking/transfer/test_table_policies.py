@@ -10,9 +10,10 @@ from learning import batches, tables
 
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.model.dropout import RowDropout
-from tfrs_pretrain.ranking.model.inputs import Inputs, RowInput
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.transfer.tables import with_fresh_tables
 
 ROWS = tf.ones([400, 6])
@@ -29,7 +30,7 @@ def train(learner, count):
 
 
 def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(of_arm):
-    learner = of_arm(tables={"user": {"transfer": "frozen"}})
+    learner = of_arm(tables={"user": "frozen"})
     states = train(learner, 6)
     np.testing.assert_array_equal(states[0]["user"], states[-1]["user"])
     assert not np.array_equal(states[0]["item"], states[-1]["item"])
@@ -50,13 +51,13 @@ def test_a_frozen_table_still_trains_the_network(of_arm):
 
 
 def test_an_unfreezing_table_is_trained_from_its_step_on(of_arm):
-    states = train(of_arm(transfer="frozen_then_trainable", trainable_from_step=3), 5)
+    states = train(of_arm(transfer={"kind": "frozen_then_trainable", "trainable_from_step": 3}), 5)
     moved = [not np.array_equal(one["user"], other["user"]) for one, other in itertools.pairwise(states)]
     assert moved == [False, False, False, True, True]
 
 
 def test_fresh_rows_are_trained_beside_pretrained_ones(of_arm, planted):
-    learner = of_arm(transfer="frozen", fresh_dim=3)
+    learner = of_arm(transfer={"kind": "frozen", "fresh_dim": 3})
     assert [row.name for row in learner.ranker.inputs.rows] == ["user", "item", "place", "fresh_user", "fresh_item"]
     states = train(learner, 4)
     assert states[0]["fresh_item"].shape == (253, 3)
@@ -85,11 +86,11 @@ def test_dropout_depends_only_on_seed_step_and_position():
 
 
 def test_dropout_applies_only_to_training_and_its_own_table(of_arm):
-    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer="frozen", pretrained_dropout=0.5)
+    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer={"kind": "frozen", "pretrained_dropout": 0.5})
     batch = next(batches(1))
     np.testing.assert_array_equal(plain.ranker.score(batch), dropping.ranker.score(batch))
     rows = dropping.ranker.gather(batch)
-    shown = dropping._shown(rows)
+    shown = dropping._with_dropout(rows)
     np.testing.assert_array_equal(shown["place"], rows["place"])
     hidden = shown["user"].numpy() == 0
     assert 0.4 < hidden.mean() < 0.6
@@ -97,9 +98,9 @@ def test_dropout_applies_only_to_training_and_its_own_table(of_arm):
 
 
 def test_a_dropped_row_has_no_gradient(of_arm):
-    learner = of_arm(transfer="warm_start", pretrained_dropout=0.9, pretrained_dropout_of="rows")
+    learner = of_arm(transfer={"kind": "warm_start", "pretrained_dropout": 0.9, "pretrained_dropout_of": "rows"})
     batch = next(batches(1))
-    shown = learner._shown(learner.ranker.gather(batch))["user"].numpy()
+    shown = learner._with_dropout(learner.ranker.gather(batch))["user"].numpy()
     states = train(learner, 1)
     moved = (states[0]["user"] != states[1]["user"]).any(axis=1)
     seen = {row for row, values in zip(batch["user"], shown, strict=True) if values.any()}
@@ -110,4 +111,4 @@ def test_a_feature_with_the_name_of_a_fresh_table_is_refused(planted, config):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=False)
     taken = dataclasses.replace(inputs, rows=(*inputs.rows, RowInput.single("fresh_user")))
     with pytest.raises(UserError, match="feature 'fresh_user' has the name of the table that fresh_dim adds"):
-        with_fresh_tables(taken, ArmConfig(transfer="frozen", fresh_dim=2))
+        with_fresh_tables(taken, ArmConfig(transfer={"kind": "frozen", "fresh_dim": 2}))
