@@ -20,7 +20,7 @@ from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
-from tfrs_pretrain.ranking.transfer.tables import TablePolicy
+from tfrs_pretrain.ranking.transfer.table_policies import TablePolicy
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 

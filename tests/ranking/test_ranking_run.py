@@ -107,7 +107,7 @@ def test_every_epoch_is_recorded_and_shuffled_differently(planted, config, tmp_p
 
 @pytest.mark.parametrize(("ranking", "arm", "message"), [
     ({}, "warm", r"arm 'warm' is not in ranking.arms: name one of \['distilled', 'scratch', 'warm_start'\]"),
-    ({}, "warm_start", "no embeddings came"),
+    ({}, "warm_start", "no embeddings were given"),
     ({"batch_size": 8001}, "scratch", "larger than the 8000 training impressions"),
     ({"learning_rate": 1e30}, "scratch", "loss is not finite at step"),
 ])

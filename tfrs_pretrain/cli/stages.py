@@ -120,7 +120,7 @@ def plan_memory(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
-        from tfrs_pretrain.ranking.plan import arm_plans
+        from tfrs_pretrain.ranking.arm_memory_plan import arm_plans
         from tfrs_pretrain.training.devices import Device, local_devices
         from tfrs_pretrain.training.memory_check import show_plan
     devices = local_devices(settings.training) if device_gb is None else (

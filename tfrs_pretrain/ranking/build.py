@@ -23,15 +23,11 @@ from tfrs_pretrain.ranking.learning.losses import LabelLoss
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import make_network
 from tfrs_pretrain.ranking.model.ranker import build_ranker
+from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.anchor import make_anchor
+from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_fresh_tables
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
-from tfrs_pretrain.ranking.transfer.tables import (
-    initial_rows,
-    seed_of,
-    table_policies,
-    table_rules,
-    with_fresh_tables,
-)
+from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules
 
 _TRAIN = IMPRESSION_SPLITS[0]
 
@@ -100,10 +96,10 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
       UserError: the embeddings or a fixed teacher do not fit.
     """
     ranking, distillation = config.ranking.for_arm(arm), arm.distillation
-    rounds = Rounds.of(arm.meda, ranking.epochs, steps)
+    rounds = Rounds.from_config(arm.meda, ranking.epochs, steps)
     total = rounds.count * rounds.steps
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
-                            seed=seed_of(config.seed, "student"), steps=total, anchored=True)
+                            seed=derive_seed(config.seed, "student"), steps=total, anchored=True)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds)
     if isinstance(distillation.teacher, FixedTeacherConfig):
@@ -111,7 +107,7 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
     teacher = build_learner(teacher_settings(ranking, distillation.teacher), dataset, arm, embeddings, steps=total,
                             hidden=distillation.teacher.hidden, privileged=distillation.teacher.privileged,
-                            seed=seed_of(config.seed, "teacher"))
+                            seed=derive_seed(config.seed, "teacher"))
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
 
 
@@ -140,15 +136,15 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
     label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, seed=seed)
 
-    def rows_for_epoch(number: int) -> dict[str, np.ndarray]:
-        table_seed = seed if number == 1 else seed_of(seed, f"epoch {number}")
-        return initial_rows(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings)
+    def make_tables(number: int) -> dict[str, np.ndarray]:
+        table_seed = seed if number == 1 else derive_seed(seed, f"epoch {number}")
+        return initial_tables(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings)
 
-    rows = rows_for_epoch(1)
-    network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
-    ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
+    rows = make_tables(1)
+    network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
+    ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels)
     return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),
                    anchor=make_anchor(arm, dataset, rows) if anchored else None,
-                   meda=make_meda(arm.meda, ranker.tables, rows_for_epoch, epochs=config.epochs))
+                   meda=make_meda(arm.meda, ranker.tables, make_tables, epochs=config.epochs))

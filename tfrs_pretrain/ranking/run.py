@@ -15,17 +15,17 @@ from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.artifact import save_ranker
-from tfrs_pretrain.ranking.plan import ArmPlan
 from tfrs_pretrain.ranking.predict import predict
 from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.ranking.trained_arm import TrainedArm
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
-from tfrs_pretrain.ranking.transfer.tables import coverage, print_coverage
+from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -132,8 +132,8 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
         return None
     if folder is None:
         names = {table.kind for table in settings.pretrained_tables.values()}
-        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: "
-                        "run `tfrs-pretrain pretrain` first and name its output")
+        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings were "
+                        "given: run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
 
 

@@ -116,7 +116,7 @@ def test_a_teacher_trained_on_the_evaluation_window_is_refused(planted, trained,
     manifest["windows"]["train"]["end"] = 21
     manifest["windows"]["validation"]["start"] = 21
     (tmp_path / "late" / "manifest.json").write_text(json.dumps(manifest))
-    words = r"learnt from window \[10, 21\), which must end before the validation window \[20, 22\) starts"
+    words = r"was trained on window \[10, 21\), which must end before the validation window \[20, 22\) starts"
     with pytest.raises(UserError, match=words):
         open_teacher(tmp_path / "late", planted.dataset, LABELS)
 

@@ -77,11 +77,11 @@ def test_parked_groups_are_part_of_the_checkpoint(of_arm):
 
 
 def test_rounds_read_the_data_by_epoch_or_by_chunk():
-    plain = Rounds.of(None, epochs=3, steps=10)
+    plain = Rounds.from_config(None, epochs=3, steps=10)
     assert (plain.count, plain.steps) == (3, 10)
     assert [plain.data(number) for number in (1, 2, 3)] == [(0, 0), (1, 0), (2, 0)]
-    assert Rounds.of(NonContinualMeda(), epochs=3, steps=10) == plain
-    chunked = Rounds.of(ContinualMeda(**CONTINUAL), epochs=2, steps=11)
+    assert Rounds.from_config(NonContinualMeda(), epochs=3, steps=10) == plain
+    chunked = Rounds.from_config(ContinualMeda(**CONTINUAL), epochs=2, steps=11)
     assert (chunked.count, chunked.steps) == (8, 2)
     assert [chunked.data(number) for number in range(1, 9)] == [
         (0, 0), (0, 0), (0, 2), (0, 2), (0, 4), (0, 4), (0, 6), (0, 6)]

@@ -14,7 +14,7 @@ from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.transfer.tables import with_fresh_tables
+from tfrs_pretrain.ranking.transfer.initial_tables import with_fresh_tables
 
 ROWS = tf.ones([400, 6])
 

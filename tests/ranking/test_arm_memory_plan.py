@@ -5,8 +5,8 @@ import pytest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan, arm_plans
 from tfrs_pretrain.ranking.build import build_parts
-from tfrs_pretrain.ranking.plan import ArmPlan, arm_plans
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.training.devices import Device
 

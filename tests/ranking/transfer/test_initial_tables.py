@@ -5,13 +5,15 @@ from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.transfer.tables import coverage, initial_rows, pretrained_rows, seed_of
+from tfrs_pretrain.ranking.model.seeds import derive_seed
+from tfrs_pretrain.ranking.transfer.coverage import coverage
+from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, is_pretrained
 
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=privileged)
     arm = ArmConfig(transfer="warm_start" if embeddings else "scratch")
-    return initial_rows(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
+    return initial_tables(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
 
 
 def test_random_rows_depend_only_on_seed_and_table(planted, config):
@@ -57,7 +59,7 @@ def test_embeddings_trained_on_the_ranking_window_are_refused(planted, config, t
 
 
 def test_coverage_counts_impressions_and_distinct_ids(planted, with_split):
-    assert pretrained_rows(planted.dataset, "item").tolist() == [False] * 3 + [True] * 250
+    assert is_pretrained(planted.dataset, "item").tolist() == [False] * 3 + [True] * 250
     # Two unknown users share row 0, one unknown item is shown twice; rows from 2 (users) and 3 (items) are pretrained.
     dataset = with_split("validation", user=[2, 2, 2, 0, 0, 3], user_id=[0, 0, 0, 100_000, 100_001, 3],
                          item=[3, 4, 5, 5, 1, 1], item_id=["ítem-0", "ítem-1", "ítem-2", "ítem-2", "new-1", "new-1"])
@@ -67,6 +69,6 @@ def test_coverage_counts_impressions_and_distinct_ids(planted, with_split):
 
 
 def test_seeds_of_different_purposes_differ():
-    seeds = {seed_of(seed, *names) for seed in (1, 2) for names in ((), ("user",), ("item",), ("user", "item"))}
+    seeds = {derive_seed(seed, *names) for seed in (1, 2) for names in ((), ("user",), ("item",), ("user", "item"))}
     assert len(seeds) == 8
     assert all(0 <= seed < 2**31 for seed in seeds)
