@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
@@ -17,11 +18,15 @@ from tfrs_pretrain.ranking.run import train_arm
 
 @pytest.fixture(scope="module")
 def runs(planted, planted_embeddings, tmp_path_factory):
-    """Folder and manifest of each arm."""
+    """Folder, and the manifest of each arm, which contains what ``train_arm`` returned."""
     config = Config.model_validate(planted.dataset.info["config"])
     folder = tmp_path_factory.mktemp("arms")
-    return folder, {arm: train_arm(config, planted.dataset, arm, folder / arm, embeddings=planted_embeddings).to_json()
-                    for arm in config.ranking.arms}
+    trained = {arm: train_arm(config, planted.dataset, arm, folder / arm, embeddings=planted_embeddings)
+               for arm in config.ranking.arms}
+    manifests = {arm: read_manifest(folder / arm, "ranker") for arm in trained}
+    for arm, result in trained.items():
+        assert json.loads(json.dumps(result.to_json())).items() <= manifests[arm].items()
+    return folder, manifests
 
 
 def changed(config, **ranking):

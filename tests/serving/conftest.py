@@ -9,6 +9,7 @@ import pytest
 from live_servers import live_server
 
 from beam_pipelines.build_dataset import build
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
@@ -95,9 +96,9 @@ def kinds_ranker(kinds_config, kinds_dataset, tmp_path_factory):
     """Folder of the distilled ranker on pretrained rows, and its manifest."""
     folder = tmp_path_factory.mktemp("every_kind_trained")
     pretrain(kinds_config, kinds_dataset, folder / "embeddings")
-    trained = train_arm(kinds_config, kinds_dataset, "warm_start_distilled", folder / "ranker",
-                        embeddings=folder / "embeddings")
-    return folder / "ranker", trained.to_json()
+    train_arm(kinds_config, kinds_dataset, "warm_start_distilled", folder / "ranker",
+              embeddings=folder / "embeddings")
+    return folder / "ranker", read_manifest(folder / "ranker", "ranker")
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.memory_check import show_plan
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds, total_over_workers
 from tfrs_pretrain.training.trainer import Trainer
+from tfrs_pretrain.training.training_progress import TrainingProgress
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
@@ -76,9 +77,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     with checkpoints.exclusive(), reading(dataset, *IMPRESSION_SPLITS):
-        covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
+        coverages = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
         if is_chief(strategy):
-            print_coverage(covered)
+            print_coverage(coverages)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
@@ -91,17 +92,12 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         if test:
             scored["test"] = _score(student, dataset, arm, TEST)
         evaluated = {split: split_metrics(table, dataset) for split, table in scored.items()}
-    epochs = trained.epochs
+    best_epoch = best_checkpoint.best_epoch if best_checkpoint else trained.epochs[-1]["epoch"]
     result = TrainedArm(
-        arm=arm, transfer=_transfer(settings), embeddings=_summary(pretrained), coverage=covered, epochs=epochs,
-        curve=trained.curve, best_epoch=best_checkpoint.best_epoch if best_checkpoint else epochs[-1]["epoch"],
+        arm=arm, transfer=_transfer(settings), embeddings=_summary(pretrained), coverage=coverages,
+        best_epoch=best_epoch, replicas=strategy.num_replicas_in_sync, **_training_record(trained),
         metrics={split: found.metrics for split, found in evaluated.items()},
-        slices={split: found.slices for split, found in evaluated.items()},
-        seconds=trained.seconds, replicas=strategy.num_replicas_in_sync,
-        examples_per_second=sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
-        machine=machine(), peak_rss_bytes=peak_rss_bytes(), config=config.resolved(),
-        windows=dataset.windows.model_dump(mode="json"), vocabularies=dataset.digests,
-        dataset_digest=json_digest(dataset.info))
+        slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy):
         save_ranker(output, student.ranker, scored, result.to_json(), overwrite=overwrite)
         checkpoints.remove()
@@ -153,3 +149,17 @@ def _summary(embeddings: Embeddings | None) -> dict[str, Any] | None:
     if embeddings is None:
         return None
     return {key: embeddings.manifest[key] for key in ("code_version", "window", "tables")}
+
+
+def _training_record(trained: TrainingProgress) -> dict[str, Any]:
+    """Return the fields of ``TrainedArm`` about the course of the training."""
+    epochs = trained.epochs
+    return {"epochs": epochs, "curve": trained.curve, "seconds": trained.seconds,
+            "examples_per_second": sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
+            "machine": machine(), "peak_rss_bytes": peak_rss_bytes()}
+
+
+def _provenance(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """Return the fields of ``TrainedArm`` about configuration and dataset."""
+    return {"config": config.resolved(), "windows": dataset.windows.model_dump(mode="json"),
+            "vocabularies": dataset.digests, "dataset_digest": json_digest(dataset.info)}

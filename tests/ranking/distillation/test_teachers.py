@@ -103,9 +103,9 @@ def test_a_path_without_a_teacher_is_refused(planted, tmp_path):
 def test_a_trained_rankers_logits_are_the_targets(planted, trained):
     teacher = open_teacher(trained, planted.dataset, LABELS)
     batch = some_batch(planted.dataset, teacher)
-    beside = next(iter(teacher.beside(tf.data.Dataset.from_tensors(batch))))
+    taught = next(iter(teacher.add_logits(tf.data.Dataset.from_tensors(batch))))
     expected = load_ranker(trained, planted.dataset).logits(batch)
-    np.testing.assert_allclose(beside[TEACHER_LOGITS], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(taught[TEACHER_LOGITS], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(UserError, match="has no head for label 'liked'"):
         open_teacher(trained, planted.dataset, ("label", "liked"))
 
