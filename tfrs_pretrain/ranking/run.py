@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, refuse_existing
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifacts import file_digest, json_digest, refuse_existing
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import reading
