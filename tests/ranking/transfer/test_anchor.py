@@ -31,8 +31,8 @@ def test_tables_add_up():
 
 
 @pytest.fixture
-def anchored(of_arm):
-    return lambda weight: of_arm(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 1.0},
+def anchored(build_arm):
+    return lambda weight: build_arm(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 1.0},
                                  anchor=None if weight is None else {"weight": weight})
 
 

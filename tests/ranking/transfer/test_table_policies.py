@@ -29,8 +29,8 @@ def train(learner, count):
     return states
 
 
-def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(of_arm):
-    learner = of_arm(tables={"user": "frozen"})
+def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(build_arm):
+    learner = build_arm(tables={"user": "frozen"})
     states = train(learner, 6)
     np.testing.assert_array_equal(states[0]["user"], states[-1]["user"])
     assert not np.array_equal(states[0]["item"], states[-1]["item"])
@@ -39,8 +39,8 @@ def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(of_arm):
     assert set(learner.ranker.tables["item"].slots) == {"mean", "square"}
 
 
-def test_a_frozen_table_still_trains_the_network(of_arm):
-    frozen, scratch = of_arm(transfer="frozen"), of_arm()
+def test_a_frozen_table_still_trains_the_network(build_arm):
+    frozen, scratch = build_arm(transfer="frozen"), build_arm()
     before = frozen.ranker.network.get_weights()
     step = tf.function(label_step(frozen))
     for batch in batches(3):
@@ -50,14 +50,14 @@ def test_a_frozen_table_still_trains_the_network(of_arm):
     assert not np.array_equal(frozen.ranker.score(batch), scratch.ranker.score(batch))
 
 
-def test_an_unfreezing_table_is_trained_from_its_step_on(of_arm):
-    states = train(of_arm(transfer={"kind": "frozen_then_trainable", "trainable_from_step": 3}), 5)
+def test_an_unfreezing_table_is_trained_from_its_step_on(build_arm):
+    states = train(build_arm(transfer={"kind": "frozen_then_trainable", "trainable_from_step": 3}), 5)
     moved = [not np.array_equal(one["user"], other["user"]) for one, other in itertools.pairwise(states)]
     assert moved == [False, False, False, True, True]
 
 
-def test_fresh_rows_are_trained_beside_pretrained_ones(of_arm, planted):
-    learner = of_arm(transfer={"kind": "frozen", "fresh_dim": 3})
+def test_fresh_rows_are_trained_beside_pretrained_ones(build_arm, planted):
+    learner = build_arm(transfer={"kind": "frozen", "fresh_dim": 3})
     assert [row.name for row in learner.ranker.inputs.rows] == ["user", "item", "place", "fresh_user", "fresh_item"]
     states = train(learner, 4)
     assert states[0]["fresh_item"].shape == (253, 3)
@@ -85,8 +85,8 @@ def test_dropout_depends_only_on_seed_step_and_position():
     assert not np.array_equal(first, RowDropout(0.5, whole_rows=False, seed=6)(ROWS, tf.constant(7, tf.int64)))
 
 
-def test_dropout_applies_only_to_training_and_its_own_table(of_arm):
-    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer={"kind": "frozen", "pretrained_dropout": 0.5})
+def test_dropout_applies_only_to_training_and_its_own_table(build_arm):
+    plain, dropping = build_arm(transfer="frozen"), build_arm(transfer={"kind": "frozen", "pretrained_dropout": 0.5})
     batch = next(batches(1))
     np.testing.assert_array_equal(plain.ranker.score(batch), dropping.ranker.score(batch))
     rows = dropping.ranker.gather(batch)
@@ -97,8 +97,8 @@ def test_dropout_applies_only_to_training_and_its_own_table(of_arm):
     np.testing.assert_allclose(shown["user"].numpy()[~hidden], 2 * rows["user"].numpy()[~hidden])
 
 
-def test_a_dropped_row_has_no_gradient(of_arm):
-    learner = of_arm(transfer={"kind": "warm_start", "pretrained_dropout": 0.9, "pretrained_dropout_of": "rows"})
+def test_a_dropped_row_has_no_gradient(build_arm):
+    learner = build_arm(transfer={"kind": "warm_start", "pretrained_dropout": 0.9, "pretrained_dropout_of": "rows"})
     batch = next(batches(1))
     shown = learner._with_dropout(learner.ranker.gather(batch))["user"].numpy()
     states = train(learner, 1)
