@@ -1,5 +1,7 @@
 """The arms that a diagnosis compares."""
 
+from planted import planted_config
+
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.diagnosis.controls import (
     BASE,
@@ -12,7 +14,6 @@ from tfrs_pretrain.diagnosis.controls import (
     WITHOUT_USER,
     with_arms,
 )
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 
 def controls(arms=None, epochs=3):
