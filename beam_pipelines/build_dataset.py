@@ -1,10 +1,10 @@
-"""Job: the three jobs in order, into one dataset: vocabularies, pairs, impressions, dataset_info.json.
+"""Builds a dataset: vocabularies, pairs, impressions and dataset_info.json.
 
     python -m beam_pipelines.build_dataset --config completejourney --raw runs/raw --output runs/dataset
 
-Reads the engagement and impression logs and the side tables, and writes what the three jobs write
-(``python -m beam_pipelines.build_vocabulary --help`` and so on). Any option of a Beam runner may follow; the default
-runner works in this process.
+Runs three pipelines one after another. Reads the engagement log, the impression log and the side tables. Writes the
+outputs of build_vocabulary, build_pairs and build_impressions (run them with --help for details). Options of a Beam
+runner are accepted too; the default runner works in this process.
 """
 
 import json
@@ -19,8 +19,9 @@ from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions, ReadOptions
 from beam_pipelines.jobs.runner import pipeline_options
+from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options
 from beam_pipelines.launching.dataset_info import dataset_info
-from beam_pipelines.launching.launch import Step, execute, main, parse_job, refuse_unsupported_options
+from beam_pipelines.launching.launch import Step, main, run_steps
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import KIND
@@ -28,25 +29,28 @@ from tfrs_pretrain.data.dataset import KIND
 
 def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: list[str] | None = None,
           overwrite: bool = False) -> dict[str, Any]:
-    """Builds a dataset folder and returns the content of its dataset_info.json.
+    """Builds a dataset folder.
 
     Args:
       config: schema, windows and sizes.
-      raw: folder that the configured table paths start at.
-      output: folder to write; it is finished once it holds a dataset_info.json.
-      pipeline_args: Beam pipeline options, such as ``["--direct_num_workers=2"]``, and those of ``ExtendOptions``.
-      overwrite: replace what ``output`` holds.
+      raw: folder that relative table paths of the configuration start from.
+      output: folder to write; it is finished when it contains a dataset_info.json.
+      pipeline_args: options of Beam, such as ``["--direct_num_workers=2"]``, of ``ReadOptions`` and ``ExtendOptions``.
+      overwrite: replace the contents of ``output``.
+
+    Returns:
+      The content of dataset_info.json.
 
     Raises:
-      UserError: a table or column is missing or of another type, a window is empty, too many rows are bad, or
-        ``output`` holds something.
+      UserError: a table or column is missing or has another type, a window is empty, too many rows are bad, or
+        ``output`` is not empty.
     """
     options = pipeline_options(pipeline_args or [])
-    refuse_unsupported_options(options, ExtendOptions)
+    refuse_unsupported_options(options, [ExtendOptions])
     read = options.view_as(ReadOptions)
     job = Job(config, str(raw), str(output).rstrip("/"), read.read_batch_rows, read.buckets,
               extend=options.view_as(ExtendOptions).extend)
-    info: dict[str, Any] = json.loads(manifest_text(KIND, _execute(job, options, overwrite)[1]))
+    info: dict[str, Any] = json.loads(manifest_text(KIND, _run(job, options, overwrite)[1]))
     return info
 
 
@@ -54,17 +58,17 @@ def run(argv: list[str]) -> PipelineResult:
     """Builds a dataset from command-line arguments; returns the result of the last pipeline.
 
     Raises:
-      UserError: as ``build`` and ``load_config``.
+      UserError: see ``build`` and ``parse_job``.
     """
     job, options = parse_job(argv, ExtendOptions)
-    return _execute(job, options, options.view_as(DatasetOptions).overwrite)[0]
+    return _run(job, options, options.view_as(DatasetOptions).overwrite)[0]
 
 
-def _execute(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineResult, dict[str, Any]]:
+def _run(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineResult, dict[str, Any]]:
     steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, job.impressions)),
              Step("pairs", build_pairs.build, (job.engagements,)),
              Step("impressions", build_impressions.build, job.impression_logs)]
-    return execute(job, KIND, steps, dataset_info, options, overwrite=overwrite)
+    return run_steps(job, KIND, steps, dataset_info, options, overwrite=overwrite)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Joins what build_vocabulary, build_pairs and build_impressions wrote into folders of their own into one dataset.
+"""Joins the outputs of build_vocabulary, build_pairs and build_impressions into one dataset.
 
     python -m beam_pipelines.join_dataset --vocabulary FOLDER --pairs FOLDER --impressions FOLDER --output FOLDER
 
-The folders must be of one configuration, and of the same vocabularies. The output is what build_dataset writes, to the
-byte; it runs no pipeline.
+The folders must have the same configuration and the same vocabularies. The output is byte-identical to that of
+build_dataset. No pipeline is run.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 from apache_beam.io.filesystem import BeamIOError
 
 from beam_pipelines.launching.dataset_info import merge_infos
-from beam_pipelines.launching.output_folder import finish, list_files, output_folder, refuse_overwriting_inputs
+from beam_pipelines.launching.output_folder import finish_folder, list_files, output_folder, refuse_overwriting_inputs
 from beam_pipelines.records.files import atomic_write, open_file, read_json
 from beam_pipelines.transforms.vocabularies import VOCABULARY_KIND
 from tfrs_pretrain.artifacts import DATASET_INFO
@@ -30,15 +30,15 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
     """Writes a dataset from its parts.
 
     Args:
-      folders: kind -> finished folder, of each of ``KINDS``.
+      folders: kind -> finished folder, for each of ``KINDS``.
       output: folder to write.
-      overwrite: replace what it holds.
+      overwrite: replace the contents of ``output``.
 
     Raises:
-      UserError: a folder is unfinished, of another kind, configuration or vocabulary, lacks a split, or ``output``
-        holds something.
+      UserError: a folder is unfinished, has another kind, configuration or vocabulary, or lacks a split; or
+        ``output`` is not empty.
     """
-    infos = {kind: _info(folder, kind) for kind, folder in folders.items()}
+    infos = {kind: _read_info(folder, kind) for kind, folder in folders.items()}
     for kind in KINDS[1:]:
         for section in ("config", "vocabularies"):
             if difference := first_difference(infos[KINDS[0]][section], infos[kind][section], section):
@@ -56,16 +56,16 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
                     _copy(posixpath.join(folder, path), posixpath.join(output, path))
         parts = [{key: value for key, value in info.items() if key not in ("kind", "code_version")}
                  for info in infos.values()]
-        finish(output, KIND, merge_infos(*parts))
+        finish_folder(output, KIND, merge_infos(*parts))
 
 
-def _info(folder: str, kind: str) -> dict[str, Any]:
+def _read_info(folder: str, kind: str) -> dict[str, Any]:
     try:
         info = read_json(posixpath.join(folder, DATASET_INFO))
     except (BeamIOError, OSError, ValueError) as error:
         raise UserError(f"{folder!r} has no readable {DATASET_INFO}: name a folder that its job finished") from error
     if info.get("kind") != kind:
-        raise UserError(f"{folder!r} holds {info.get('kind')!r}, expected {kind!r}: name the right folder")
+        raise UserError(f"{folder!r} has kind {info.get('kind')!r}, expected {kind!r}: name another folder")
     return dict(info)
 
 
@@ -75,17 +75,17 @@ def _copy(source: str, target: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """One line and exit code 2 for a mistake that the user can mend."""
+    """Entry point of ``python -m``; reports a UserError in one line. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m beam_pipelines.join_dataset", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     for kind in KINDS:
-        parser.add_argument(f"--{kind}", metavar="FOLDER", required=True, help=f"what build_{kind} wrote")
+        parser.add_argument(f"--{kind}", metavar="FOLDER", required=True, help=f"output folder of build_{kind}")
     parser.add_argument("--output", metavar="FOLDER", required=True, help="folder to write the dataset to")
-    parser.add_argument("--overwrite", action="store_true", help="replace what the output folder holds")
-    given = vars(parser.parse_args(argv))
+    parser.add_argument("--overwrite", action="store_true", help="replace the contents of the output folder")
+    arguments = vars(parser.parse_args(argv))
     try:
-        join({kind: given[kind].rstrip("/") for kind in KINDS}, given["output"].rstrip("/"),
-             overwrite=given["overwrite"])
+        join({kind: arguments[kind].rstrip("/") for kind in KINDS}, arguments["output"].rstrip("/"),
+             overwrite=arguments["overwrite"])
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -58,7 +58,7 @@ class Workdir:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"workdir {str(self.folder)!r} is a file: name a folder")
         if path.is_file():
-            difference = first_difference(yaml.safe_load(path.read_text()), self.config.resolved())
+            difference = first_difference(load_config(str(path)).resolved(), self.config.resolved())
             if difference:
                 raise UserError(f"workdir {str(self.folder)!r} holds a run with another configuration, first in "
                                 f"{difference}: name another --workdir, or remove this one")

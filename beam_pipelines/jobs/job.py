@@ -7,7 +7,8 @@ from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, DEFAULT_BUCKETS, SPLITS
 from beam_pipelines.sources import TableSource, open_source
 from tfrs_pretrain.config import Config, Source
-from tfrs_pretrain.schema import LABEL, Feature, Schema
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.schema import LABEL, Schema
 
 RESULTS_FOLDER = ".results"
 
@@ -86,7 +87,7 @@ class Job:
         return [*tables, *filter(None, (self.vocabulary, self.extend))]
 
     def _time_type(self, table: str) -> str:
-        return Source.of(getattr(self.config.dataset.sources, table)).time
+        return Source.from_declared(getattr(self.config.dataset.sources, table)).time
 
     def path(self, *parts: str) -> str:
         """A path inside the output folder."""

@@ -1,1 +1,1 @@
-"""Start a job: check its inputs, write its output folder and manifest."""
+"""From a command line to a finished output folder: input checks, pipelines, manifest."""

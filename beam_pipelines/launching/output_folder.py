@@ -1,7 +1,7 @@
-"""The folder that a job writes, on any file system: there is no folder to rename on most, so the manifest decides.
+"""The output folder of a job, on any file system.
 
-A folder with a dataset_info.json is finished. One with a marker is what a killed or failed job left, and is cleaned
-before the next one writes.
+Most object stores cannot rename a folder. Therefore the manifest decides: a folder with a dataset_info.json is
+finished; a folder with a marker file was left by a job that failed or was killed, and is cleaned by the next job.
 """
 
 import contextlib
@@ -24,13 +24,15 @@ UNFINISHED_MARKER = "unfinished"
 
 @contextlib.contextmanager
 def output_folder(folder: str, *, overwrite: bool) -> Iterator[None]:
-    """Cleans and marks a folder; the body ends with ``finish``. After a UserError only the dead letter stays.
+    """Cleans and marks a folder for the body, which ends with ``finish_folder``.
+
+    If the body raises a UserError, all files are deleted except the dead letter.
 
     Raises:
-      UserError: the folder holds something that no unfinished job left, and ``overwrite`` is false.
+      UserError: see ``refuse_existing``.
     """
-    refuse_finished(folder, overwrite=overwrite)
-    _clean(folder, list_files(folder))
+    refuse_existing(folder, overwrite=overwrite)
+    _delete(folder, list_files(folder))
     with atomic_write(posixpath.join(folder, UNFINISHED_MARKER)) as file:
         file.write(b"A job is writing here, or did not finish.\n")
     try:
@@ -39,65 +41,78 @@ def output_folder(folder: str, *, overwrite: bool) -> Iterator[None]:
         files = list_files(folder)
         rejected = [path for path in files if path.startswith(f"{REJECTED_FOLDER}/")]
         retained = {*rejected, UNFINISHED_MARKER} if rejected else set()
-        _clean(folder, [path for path in files if path not in retained])
+        _delete(folder, [path for path in files if path not in retained])
         raise
 
 
-def refuse_finished(folder: str, *, overwrite: bool) -> None:
-    """Raises UserError where writing would replace something that nobody offered for replacement."""
+def refuse_existing(folder: str, *, overwrite: bool) -> None:
+    """Protects existing data; accepts a folder that is empty or was left by an unfinished job.
+
+    Raises:
+      UserError: ``folder`` is a file; or it has other contents and ``overwrite`` is false.
+    """
     if "://" not in folder and Path(folder).is_file():
         raise UserError(f"output {folder!r} is a file: name a folder")
     files = list_files(folder)
     if overwrite or not files or (UNFINISHED_MARKER in files and DATASET_INFO not in files):
         return
-    came = "holds a finished dataset" if DATASET_INFO in files else "is not empty"
-    raise UserError(f"output folder {folder!r} {came}: pass --overwrite to replace it, or name another")
+    problem = "has a finished dataset" if DATASET_INFO in files else "is not empty"
+    raise UserError(f"output folder {folder!r} {problem}: pass --overwrite to replace it, or name another folder")
 
 
 def refuse_overwriting_inputs(folder: str, inputs: Iterable[str]) -> None:
-    """Raises UserError where the folder holds something that is to be read: overwriting would delete it first."""
+    """Protects the inputs: overwriting the folder would delete them before they are read.
+
+    Raises:
+      UserError: an input is inside the folder.
+    """
     for path in inputs:
-        if _place(path).is_relative_to(_place(folder)):
-            raise UserError(f"output folder {folder!r} holds {path!r}, which this job reads: name another output")
+        if _resolve(path).is_relative_to(_resolve(folder)):
+            raise UserError(f"output folder {folder!r} contains {path!r}, which this job reads: name another folder")
 
 
-def _place(path: str) -> PurePath:
+def _resolve(path: str) -> PurePath:
     return PurePath(path) if "://" in path else Path(path).resolve()
 
 
 def require_unfinished(folder: str) -> None:
-    """Raises UserError where no job that is still to be finished has written."""
+    """Checks that an unfinished job has written to the folder.
+
+    Raises:
+      UserError: the folder is finished, or no job has written to it.
+    """
     files = list_files(folder)
     if DATASET_INFO in files or UNFINISHED_MARKER not in files:
-        raise UserError(f"output folder {folder!r} holds no unfinished job: --finish follows a job that was launched "
+        raise UserError(f"output folder {folder!r} has no unfinished job: use --finish after a job that was launched "
                         "from a template, with the same arguments")
 
 
-def finish(folder: str, kind: str, info: dict[str, Any]) -> None:
-    """Removes what the jobs told each other and writes the manifest, last."""
-    _clean(folder, [path for path in list_files(folder) if path.startswith(f"{RESULTS_FOLDER}/")])
+def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> None:
+    """Deletes the intermediate results, writes the manifest and deletes the marker, in this order."""
+    _delete(folder, [path for path in list_files(folder) if path.startswith(f"{RESULTS_FOLDER}/")])
     with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
         file.write(manifest_text(kind, info).encode())
-    _clean(folder, [UNFINISHED_MARKER])
+    _delete(folder, [UNFINISHED_MARKER])
 
 
 def list_files(folder: str) -> list[str]:
-    """Paths of all files below a folder, relative to it, sorted."""
+    """Lists all files below a folder as paths relative to it, sorted."""
     try:
         [result] = FileSystems.match([posixpath.join(folder, "**")])
     except BeamIOError:
-        # Some file systems fail on a folder that is not there yet.
+        # Some file systems raise for a folder that does not exist yet.
         return []
     start = len(folder.rstrip("/")) + 1
     paths = [metadata.path for metadata in result.metadata_list]
     return sorted(path[start:] for path in paths if "://" in path or Path(path).is_file())
 
 
-def _clean(folder: str, paths: list[str]) -> None:
-    """Deletes files, the manifest first so that the rest never looks finished, and local folders that become empty."""
-    for chosen in ([path for path in paths if path == DATASET_INFO], [path for path in paths if path != DATASET_INFO]):
-        if chosen:
-            FileSystems.delete([posixpath.join(folder, path) for path in chosen])
+def _delete(folder: str, paths: list[str]) -> None:
+    """Deletes files, and local folders that become empty. The manifest goes first: the rest never looks finished."""
+    for selected in ([path for path in paths if path == DATASET_INFO],
+                     [path for path in paths if path != DATASET_INFO]):
+        if selected:
+            FileSystems.delete([posixpath.join(folder, path) for path in selected])
     if "://" not in folder and Path(folder).is_dir():
         inside = (path for path in Path(folder).rglob("*") if path.is_dir())
         for empty in [*sorted(inside, reverse=True), Path(folder)]:

@@ -1,1 +1,1 @@
-"""Read and clean the raw logs."""
+"""Reading and cleaning of the raw logs."""

@@ -1,22 +1,23 @@
-"""Where the rows of a log went: read = kept + rejected + filtered."""
+"""Counts of a log's rows by outcome: read = kept + rejected + filtered."""
 
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import apache_beam as beam
 
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """Rows of a log, by what became of them. Counts may be negative where a later step takes rows back.
+    """Numbers of rows by outcome. They may be negative: a later step corrects the counts of an earlier one.
 
     Attributes:
-      read: rows in the source.
-      kept: rows by split.
-      rejected: bad rows by reason.
-      filtered: good rows that the configuration leaves out, by reason.
-      low, high: range of the window column over rows where it is not null; None where there are no such rows.
+      read: number of rows in the source.
+      kept: number of rows by split.
+      rejected: number of bad rows by reason.
+      filtered: number of good rows that the configuration excludes, by reason.
+      low, high: range of the window column's values that are not null; None if there are none.
     """
 
     read: int = 0
@@ -29,19 +30,19 @@ class Account:
     def __add__(self, other: "Account") -> "Account":
         lows = [account.low for account in (self, other) if account.low is not None]
         highs = [account.high for account in (self, other) if account.high is not None]
-        return Account(self.read + other.read, _sum(self.kept, other.kept), _sum(self.rejected, other.rejected),
-                       _sum(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None))
+        return Account(self.read + other.read, _add(self.kept, other.kept), _add(self.rejected, other.rejected),
+                       _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None))
 
 
-def _sum(first: Counter[str], second: Counter[str]) -> Counter[str]:
-    # The + of counters would drop what is below 0 for now.
+def _add(first: Counter[str], second: Counter[str]) -> Counter[str]:
+    # Counter's + drops negative counts, which a later addition may make positive.
     total = Counter(first)
     total.update(second)
     return total
 
 
 class SumAccounts(beam.CombineFn):
-    """Adds accounts up into plain JSON types."""
+    """Adds up accounts and converts the sum to JSON types; counts that are not positive are dropped."""
 
     def create_accumulator(self) -> Account:
         return Account()
@@ -52,6 +53,6 @@ class SumAccounts(beam.CombineFn):
     def merge_accumulators(self, accumulators: Iterable[Account]) -> Account:
         return sum(accumulators, Account())
 
-    def extract_output(self, accumulator: Account) -> dict:
+    def extract_output(self, accumulator: Account) -> dict[str, Any]:
         return {name: dict(+value) if isinstance(value, Counter) else value
                 for name, value in vars(accumulator).items()}

@@ -1,8 +1,8 @@
-"""Rejected rows as Parquet: reason, file, position in the file and values, for people to mend their log with.
+"""Dead letter: rejected rows as Parquet files ``rejected/<log>-SSSSS.parquet``, for the owner of the log to correct.
 
-``rejected/<log>-SSSSS.parquet``. ``position`` is the line (CSV, JSON lines; from 1) or the row (Parquet, Avro; from 0)
-in the file, null for BigQuery; ``values`` is JSON text of the columns as they were read (of duplicates: as they were
-cleaned), or the line itself where it has no columns.
+Columns: ``reason``; ``file``; ``position``, the line (CSV, JSON lines; from 1) or the row (Parquet, Avro; from 0) in
+the file, null for BigQuery; ``values``, JSON text of the columns as read (for duplicates: as cleaned), or the line
+itself if it could not be split into columns.
 """
 
 import functools
@@ -21,58 +21,61 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import combine, hash_ids
 
 REJECTED_FOLDER = "rejected"
-ROWS_PER_FILE = 1 << 18  # about: rows go to files by hash
+ROWS_PER_FILE = 1 << 18  # approximate: rows are assigned to files by hash
 
 
 class WriteDeadLetter(beam.PTransform):
-    """Batches of cleaning.REJECTED_SCHEMA -> paths inside the output folder; no rows, no file."""
+    """Writes batches of ``cleaning.REJECTED_SCHEMA``; returns the paths inside the output folder.
+
+    Without rows there are no files.
+    """
 
     def __init__(self, folder: str, log: str):
         super().__init__()
         self._folder, self._log = folder, log
 
     def expand(self, rejected: beam.PCollection[pa.RecordBatch]) -> beam.PCollection[str]:
-        count = (
+        num_rows = (
             rejected
-            | "Rows" >> beam.Map(lambda batch: batch.num_rows).with_output_types(int)
-            | "CountRows" >> beam.CombineGlobally(sum)
+            | "GetNumRows" >> beam.Map(lambda batch: batch.num_rows).with_output_types(int)
+            | "SumNumRows" >> beam.CombineGlobally(sum)
         )
         return (
             rejected
-            | "AssignShards" >> beam.FlatMap(_assign, beam.pvalue.AsSingleton(count)).with_output_types(
+            | "AssignFiles" >> beam.FlatMap(_assign_files, beam.pvalue.AsSingleton(num_rows)).with_output_types(
                 tuple[int, pa.RecordBatch])
-            | "GroupShards" >> beam.GroupByKey()
-            | "WriteRejected" >> beam.MapTuple(functools.partial(
-                _write, folder=self._folder, log=self._log)).with_output_types(str)
+            | "GroupByFile" >> beam.GroupByKey()
+            | "WriteFile" >> beam.MapTuple(functools.partial(
+                _write_file, folder=self._folder, log=self._log)).with_output_types(str)
         )
 
 
-def _assign(batch: pa.RecordBatch, count: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _assign_files(batch: pa.RecordBatch, num_rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     hashes = combine(hash_ids(batch["values"]), hash_ids(batch["position"].fill_null(-1)))
-    numbers = hashes % np.uint64(-(-count // ROWS_PER_FILE))
-    for shard in np.unique(numbers):
-        yield int(shard), batch.filter(pa.array(numbers == shard))
+    files = hashes % np.uint64(-(-num_rows // ROWS_PER_FILE))
+    for file in np.unique(files):
+        yield int(file), batch.filter(pa.array(files == file))
 
 
-def _write(shard: int, batches: Iterable[pa.RecordBatch], folder: str, log: str) -> str:
-    rows = pa.Table.from_batches(batches)
-    rows = rows.sort_by([(name, "ascending") for name in ("file", "position", "reason", "values")])
-    path = posixpath.join(REJECTED_FOLDER, f"{log}-{shard:05d}.parquet")
+def _write_file(number: int, batches: Iterable[pa.RecordBatch], folder: str, log: str) -> str:
+    table = pa.Table.from_batches(batches)
+    table = table.sort_by([(name, "ascending") for name in ("file", "position", "reason", "values")])
+    path = posixpath.join(REJECTED_FOLDER, f"{log}-{number:05d}.parquet")
     with atomic_write(posixpath.join(folder, path)) as file:
-        pq.write_table(rows, file)
+        pq.write_table(table, file)
     return path
 
 
 def check_rejected(job: Job, log: LogSpec) -> None:
-    """Checks that no more rows were rejected than the configuration accepts.
+    """Checks that the share of rejected rows does not exceed ``dataset.max_rejected_share``.
 
     Raises:
-      UserError: names the reasons and where the rejected rows lie.
+      UserError: names the reasons and the files with the rejected rows.
     """
     account = read_json(job.path(RESULTS_FOLDER, f"account-{log.name}.json"))
-    rejected, accepted = sum(account["rejected"].values()), job.config.dataset.max_rejected_share
-    if rejected > accepted * account["read"]:
+    rejected, max_share = sum(account["rejected"].values()), job.config.dataset.max_rejected_share
+    if rejected > max_share * account["read"]:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(account["rejected"].items()))
         raise UserError(f"table {log.table}: {rejected} of {account['read']} rows were rejected ({reasons}), more than "
-                        f"the share {accepted} that dataset.max_rejected_share accepts; they lie, each with its reason "
-                        f"and place, in {job.path(REJECTED_FOLDER, log.name)}-*.parquet")
+                        f"dataset.max_rejected_share = {max_share} accepts; see the reason and position of each in "
+                        f"{job.path(REJECTED_FOLDER, log.name)}-*.parquet")

@@ -1,4 +1,4 @@
-"""How every job reads a log: source, cleaning, duplicates; what became of each row is written beside it."""
+"""Reads a log: source, cleaning, duplicates, and the account of all rows."""
 
 import apache_beam as beam
 import pyarrow as pa
@@ -13,9 +13,10 @@ from beam_pipelines.records.files import WriteJson
 
 
 class ReadLog(beam.PTransform):
-    """Cleaned ``(split, batch)`` elements of a log.
+    """Reads a log as cleaned ``(split, batch)`` elements.
 
-    Writes the account of its rows and the paths of its dead letter as results, and the dead letter itself.
+    Also writes the dead letter, and as results for the launching process the account of the log's rows and the paths
+    of the dead letter.
     """
 
     def __init__(self, job: Job, log: LogSpec):
@@ -24,25 +25,25 @@ class ReadLog(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[tuple[str, pa.RecordBatch]]:
         job, log = self._job, self._log
-        raw = begin | "Read" >> job.source(log.table).read(log.columns, job.max_batch_rows)
-        cleaned = raw | "Clean" >> CleanLog(log)
-        batches, accounts, rejected = cleaned["batches"], [cleaned[ACCOUNTS]], [cleaned[REJECTED]]
+        raw = begin | "ReadTable" >> job.source(log.table).read(log.columns, job.max_batch_rows)
+        cleaned = raw | "CleanLog" >> CleanLog(log)
+        split_to_batch, accounts, rejected = cleaned["batches"], [cleaned[ACCOUNTS]], [cleaned[REJECTED]]
         if log.reject_duplicates:
-            single = batches | "RejectDuplicates" >> RejectDuplicates(log, job.buckets)
-            batches = single["batches"]
-            accounts.append(single[ACCOUNTS])
-            rejected.append(single[REJECTED])
+            unique = split_to_batch | "RejectDuplicates" >> RejectDuplicates(log, job.buckets)
+            split_to_batch = unique["batches"]
+            accounts.append(unique[ACCOUNTS])
+            rejected.append(unique[REJECTED])
         _ = (
             tuple(accounts)
-            | "AllAccounts" >> beam.Flatten()
+            | "MergeAccounts" >> beam.Flatten()
             | "SumAccounts" >> beam.CombineGlobally(SumAccounts())
             | "WriteAccount" >> WriteJson(job.path(RESULTS_FOLDER, f"account-{log.name}.json"))
         )
         _ = (
             tuple(rejected)
-            | "AllRejected" >> beam.Flatten()
+            | "MergeRejected" >> beam.Flatten()
             | "WriteDeadLetter" >> WriteDeadLetter(job.folder, log.name)
             | "GatherPaths" >> beam.combiners.ToList()
             | "WritePaths" >> WriteJson(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json"))
         )
-        return batches
+        return split_to_batch

@@ -1,1 +1,1 @@
-"""Bytes and files: tf.Example encoding, TFRecord framing, shards."""
+"""Files of the dataset: tf.Example encoding and parsing, TFRecord framing, shards."""

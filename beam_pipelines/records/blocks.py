@@ -1,19 +1,27 @@
-"""Many rows in one record: each column one value of little-endian bytes.
+"""Columnar blocks: many rows in one record, each column as one bytes value of little-endian numbers.
 
-Columns without a fixed width are two: ``name`` holds the values of all rows one after another (UTF-8 bytes, or int64),
-``name.lengths`` how many of them belong to each row (int32).
+A column without a fixed width becomes two: ``name`` contains the values of all rows (UTF-8 bytes, or int64), and
+``name.lengths`` the number of values of each row (int32).
 """
 
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.records.example_encoder import RecordBuffer, encode_examples
+from beam_pipelines.records.example_encoder import encode_examples
+from beam_pipelines.records.record_buffer import RecordBuffer
 
 LENGTHS = ".lengths"
 
 
 def encode_block(columns: dict[str, pa.Array]) -> RecordBuffer:
-    """One record of columns [n] of int32, int64, float32, string or list of int64, without nulls."""
+    """Encodes rows as one record.
+
+    Args:
+      columns: name -> Arrow array [n] of int32, int64, float32, string or list of int64, without nulls.
+
+    Returns:
+      One serialized tf.Example.
+    """
     parts: dict[str, np.ndarray] = {}
     for name, column in columns.items():
         parts |= _parts(name, column)

@@ -1,4 +1,4 @@
-"""Whole files on any file system that Beam knows: read, written by temporary name and rename."""
+"""Reads and writes complete files on any file system that Beam supports."""
 
 import contextlib
 import json
@@ -16,10 +16,15 @@ from tfrs_pretrain.errors import UserError
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
-    """Paths of a table's files, sorted; ``pattern`` is a file, a folder of files with these suffixes or a glob pattern.
+    """Lists the files of a table, sorted by path.
+
+    Args:
+      table: name for messages.
+      pattern: file, folder of files with one of the suffixes, or glob pattern.
+      suffixes: file name suffixes to take from a folder.
 
     Raises:
-      UserError: nothing matches.
+      UserError: no file matches.
     """
     patterns = [pattern, *(posixpath.join(pattern, f"*{suffix}") for suffix in suffixes)]
     try:
@@ -37,22 +42,23 @@ def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".pa
 
 
 def open_file(path: str) -> BinaryIO:
-    """Opens for reading, bytes as they are."""
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    """Opens a file for reading, without decompression."""
+    file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return file
 
 
 @contextlib.contextmanager
 def atomic_write(path: str) -> Iterator[BinaryIO]:
-    """Yields a file under a temporary name and renames it to ``path`` when the body succeeds.
+    """Yields a file under a temporary name and renames it to ``path`` if the body succeeds.
 
-    A worker that is retried writes under another name, so that a reader never sees a part of a file.
+    Each attempt of a retried worker uses another temporary name, so readers never see an incomplete file.
 
     Raises:
-      UserError: the file system refuses: no permission, no room.
+      UserError: the file system refuses, for example for lack of permission or space.
     """
     folder, name = posixpath.split(path)
     temporary = posixpath.join(folder, f".{name}.{uuid.uuid4().hex[:8]}")
-    # Another worker may create the folder at the same moment, which Beam reports as an error.
+    # Beam raises if another worker creates the folder at the same moment.
     with contextlib.suppress(OSError):
         FileSystems.mkdirs(folder)
     try:
@@ -60,7 +66,7 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
             yield file
         FileSystems.rename([temporary], [path])
     except BaseException as error:
-        with contextlib.suppress(OSError):  # it may not even have begun
+        with contextlib.suppress(OSError):  # the temporary file may not exist
             FileSystems.delete([temporary])
         if isinstance(error, OSError):
             raise UserError(f"{path!r} cannot be written ({' '.join(str(error).split())}): check the path, its "
@@ -69,19 +75,20 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
 
 
 def read_json(path: str) -> Any:
+    """Reads a JSON file."""
     with open_file(path) as file:
         return json.loads(file.read())
 
 
 class WriteJson(beam.PTransform):
-    """Writes the collection's only element as JSON, so that the launcher of the job can read it."""
+    """Writes the only element of a PCollection as JSON, for the process that launched the job."""
 
     def __init__(self, path: str):
         super().__init__()
         self._path = path
 
-    def expand(self, pcoll: beam.PCollection[Any]) -> beam.PCollection[str]:
-        return pcoll | "WriteJson" >> beam.Map(_write_json, self._path)
+    def expand(self, value: beam.PCollection[Any]) -> beam.PCollection[str]:
+        return value | "WriteJson" >> beam.Map(_write_json, self._path)
 
 
 def _write_json(value: Any, path: str) -> str:

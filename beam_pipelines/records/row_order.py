@@ -1,4 +1,4 @@
-"""A total order of rows that depends on the rows alone: by hash, then by their other columns."""
+"""A total order of rows that depends on their values only: by hash, then by the other columns."""
 
 from collections.abc import Iterable
 
@@ -10,15 +10,18 @@ import pyarrow.compute as pc
 HASH = "@hash"
 
 
-def sort_rows(rows: pa.Table) -> pa.Table:
-    """Rows by hash; rows of equal hash by their other columns, in the table's column order."""
-    # A list is decided by the other columns, and has no order.
-    others = [field.name for field in rows.schema if field.name != HASH and not pa.types.is_list(field.type)]
-    return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in [HASH, *others]])).combine_chunks()
+def sort_rows(table: pa.Table) -> pa.Table:
+    """Sorts rows by @hash; rows of equal hash by their other columns, in the table's column order."""
+    # Arrow cannot sort lists. Rows that differ only in a list have different hashes.
+    others = [field.name for field in table.schema if field.name != HASH and not pa.types.is_list(field.type)]
+    return table.take(pc.sort_indices(table, [(name, "ascending") for name in [HASH, *others]])).combine_chunks()
 
 
 class SmallestHashes(beam.CombineFn):
-    """Joined batches -> the ``limit`` rows of smallest hash, ties broken by the other columns; None without rows."""
+    """Combines batches into one table: the ``limit`` rows of smallest @hash, or None if there are no rows.
+
+    Ties are broken by the other columns, so the result does not depend on the batches.
+    """
 
     def __init__(self, limit: int):
         self._limit = limit
@@ -26,8 +29,8 @@ class SmallestHashes(beam.CombineFn):
     def create_accumulator(self) -> pa.Table | None:
         return None
 
-    def add_input(self, accumulator: pa.Table | None, batch: pa.RecordBatch) -> pa.Table:
-        return self._smallest([accumulator, plain(pa.Table.from_batches([self._candidates(batch)]))])
+    def add_input(self, accumulator: pa.Table | None, batch: pa.RecordBatch) -> pa.Table | None:
+        return self._smallest([accumulator, decode_dictionaries(pa.Table.from_batches([self._candidates(batch)]))])
 
     def merge_accumulators(self, accumulators: Iterable[pa.Table | None]) -> pa.Table | None:
         return self._smallest(list(accumulators))
@@ -36,7 +39,7 @@ class SmallestHashes(beam.CombineFn):
         return accumulator
 
     def _candidates(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows that may be among the smallest: finding these few is far cheaper than sorting a batch."""
+        """Selects the rows that may be among the smallest; much cheaper than sorting the whole batch."""
         hashes = batch[HASH].to_numpy()
         if len(hashes) <= self._limit:
             return batch
@@ -47,8 +50,8 @@ class SmallestHashes(beam.CombineFn):
         return sort_rows(pa.concat_tables(filled)).slice(0, self._limit).combine_chunks() if filled else None
 
 
-def plain(table: pa.Table) -> pa.Table:
-    """Dictionary columns as plain ones, which sort by value."""
+def decode_dictionaries(table: pa.Table) -> pa.Table:
+    """Converts dictionary columns to plain ones, which sort by value."""
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(place, field.name, table[field.name].cast(field.type.value_type))

@@ -1,7 +1,8 @@
-"""Deterministic shards: which rows a file holds and in which order depends on the rows alone.
+"""Deterministic shards: the rows of a file and their order depend on the rows alone.
 
-Rows go to shard ``hash % shards`` and are sorted by hash, then by every other column, so that neither the input's
-order nor batch sizes nor the runner show in the bytes. How many shards a split has follows from its rows, too.
+A row belongs to shard ``hash % num_shards``. The rows of a shard are sorted by hash, then by all other columns.
+Therefore the bytes depend neither on the order of the input, nor on batch sizes, nor on the runner. The number of
+shards depends on the rows too, unless the configuration fixes it.
 """
 
 import dataclasses
@@ -14,29 +15,29 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH, SmallestHashes, sort_rows
-from beam_pipelines.records.tfrecord_writer import frame, write_tfrecord
+from beam_pipelines.records.tfrecord_writer import frame_records, write_tfrecord
 from tfrs_pretrain.config import DatasetConfig
 from tfrs_pretrain.data.dataset import shard_path
 
-SAMPLE_ROWS = 1024  # rows that are encoded to learn how large one is
+SAMPLE_ROWS = 1024  # rows that are encoded to estimate the size of a row
 
 Encode = Callable[[pa.Table], Iterator[RecordBuffer]]
-ShardKey = tuple[str, int, int]  # split, shard, shards of the split
+ShardKey = tuple[str, int, int]  # split, shard, number of shards of the split
 
 
 class WriteShards(beam.PTransform):
-    """``(split, batch with a uint64 column @hash)`` -> files, one summary element per file.
+    """Writes ``(split, batch with a uint64 column @hash)`` to TFRecord files; returns one summary dict per file.
 
-    A worker holds one shard at a time: its memory is bounded by their size, whichever users and items are hot.
+    A worker loads one shard at a time. So its memory is limited by the size of a shard, however skewed the data.
 
     Args:
       folder: dataset folder.
-      splits: every split that gets files, empty ones included.
+      splits: every split to write, including empty ones.
       dataset: size or number of shards, and compression.
       encode: sorted rows of a shard -> chunks of records.
-      measure: the same rows -> additive counts, for the summary.
+      measure: the same rows -> counts for the summary, which are added up over shards.
     """
 
     def __init__(self, folder: str, splits: tuple[str, ...], dataset: DatasetConfig, *, encode: Encode,
@@ -45,85 +46,89 @@ class WriteShards(beam.PTransform):
         self._folder, self._splits, self._dataset = folder, splits, dataset
         self._encode, self._measure = encode, measure
 
-    def expand(self, batches: beam.PCollection[tuple[str, pa.RecordBatch]]) -> beam.PCollection[dict[str, Any]]:
-        numbers: Any = dict.fromkeys(self._splits, self._dataset.shards)
-        start = batches.pipeline | "Splits" >> beam.Create([self._splits])
+    def expand(self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]) -> beam.PCollection[dict[str, Any]]:
+        num_shards: Any = dict.fromkeys(self._splits, self._dataset.shards)
+        all_splits = split_to_batch.pipeline | "CreateSplits" >> beam.Create([self._splits])
         if self._dataset.shards is None:
-            numbers = beam.pvalue.AsSingleton(batches | "CountShards" >> CountShards(
+            num_shards = beam.pvalue.AsSingleton(split_to_batch | "CountShards" >> CountShards(
                 self._splits, self._dataset.shard_bytes, self._encode))
-        sharded = batches | "AssignShards" >> beam.FlatMap(_assign, numbers).with_output_types(tuple[ShardKey, Any])
-        every_shard = start | "EveryShard" >> beam.FlatMap(_every_shard, numbers).with_output_types(
+        shard_to_batch = split_to_batch | "AssignShards" >> beam.FlatMap(_assign_shards, num_shards).with_output_types(
+            tuple[ShardKey, Any])
+        shard_to_none = all_splits | "ListShards" >> beam.FlatMap(_list_shards, num_shards).with_output_types(
             tuple[ShardKey, Any])
         return (
-            (sharded, every_shard)
-            | "WithEmptyShards" >> beam.Flatten()
-            | "GroupShards" >> beam.GroupByKey()
+            (shard_to_batch, shard_to_none)
+            | "AddEmptyShards" >> beam.Flatten()
+            | "GroupByShard" >> beam.GroupByKey()
             | "WriteShard" >> beam.MapTuple(functools.partial(
-                _write, folder=self._folder, compressed=self._dataset.compression == "gzip", encode=self._encode,
-                measure=self._measure))
+                _write_shard, folder=self._folder, compressed=self._dataset.compression == "gzip",
+                encode=self._encode, measure=self._measure))
             .with_output_types(dict[str, Any])
         )
 
 
 class CountShards(beam.PTransform):
-    """``(split, batch)`` -> one element: split -> number of files of about ``shard_bytes`` each, at least 1.
+    """Computes the number of files of about ``shard_bytes`` for each split: one dict split -> number, at least 1.
 
-    The size of a row is that of the SAMPLE rows of smallest hash: any rows, and always the same.
+    The mean encoded size of the SAMPLE_ROWS rows of smallest hash estimates the size of a row. This sample is
+    arbitrary but always the same.
     """
 
     def __init__(self, splits: tuple[str, ...], shard_bytes: int, encode: Encode):
         super().__init__()
         self._splits, self._shard_bytes, self._encode = splits, shard_bytes, encode
 
-    def expand(self, batches: beam.PCollection[tuple[str, pa.RecordBatch]]) -> beam.PCollection[dict[str, int]]:
-        rows = (
-            batches
-            | "Rows" >> beam.MapTuple(lambda split, batch: (split, batch.num_rows)).with_output_types(tuple[str, int])
-            | "CountRows" >> beam.CombinePerKey(sum)
+    def expand(self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]) -> beam.PCollection[dict[str, int]]:
+        split_to_num_rows = (
+            split_to_batch
+            | "GetNumRows" >> beam.MapTuple(lambda split, batch: (split, batch.num_rows)).with_output_types(
+                tuple[str, int])
+            | "SumNumRows" >> beam.CombinePerKey(sum)
         )
-        samples = batches | "Sample" >> beam.CombinePerKey(SmallestHashes(SAMPLE_ROWS))
+        split_to_sample = split_to_batch | "SampleRows" >> beam.CombinePerKey(SmallestHashes(SAMPLE_ROWS))
         return (
-            {"rows": rows, "samples": samples}
-            | "BySplit" >> beam.CoGroupByKey()
-            | "Shards" >> beam.MapTuple(functools.partial(
-                _shards, shard_bytes=self._shard_bytes, encode=self._encode)).with_output_types(tuple[str, int])
-            | "AllSplits" >> beam.combiners.ToDict()
-            | "WithEmptySplits" >> beam.Map(lambda numbers, splits: dict.fromkeys(splits, 1) | numbers, self._splits)
+            {"num_rows": split_to_num_rows, "sample": split_to_sample}
+            | "JoinBySplit" >> beam.CoGroupByKey()
+            | "ComputeNumShards" >> beam.MapTuple(functools.partial(
+                _num_shards, shard_bytes=self._shard_bytes, encode=self._encode)).with_output_types(tuple[str, int])
+            | "GatherSplits" >> beam.combiners.ToDict()
+            | "AddEmptySplits" >> beam.Map(lambda numbers, splits: dict.fromkeys(splits, 1) | numbers, self._splits)
         )
 
 
-def _shards(split: str, found: dict[str, Iterable[Any]], shard_bytes: int, encode: Encode) -> tuple[str, int]:
-    [rows], [sample] = found["rows"], found["samples"]
-    size = sum(len(frame(chunk)) for chunk in encode(sort_rows(sample)))
-    return split, max(1, math.ceil(rows * size / sample.num_rows / shard_bytes))
+def _num_shards(split: str, joined: dict[str, Iterable[Any]], shard_bytes: int, encode: Encode) -> tuple[str, int]:
+    [num_rows], [sample] = joined["num_rows"], joined["sample"]
+    size = sum(len(frame_records(chunk)) for chunk in encode(sort_rows(sample)))
+    return split, max(1, math.ceil(num_rows * size / sample.num_rows / shard_bytes))
 
 
-def _every_shard(splits: tuple[str, ...], numbers: dict[str, int]) -> Iterator[tuple[ShardKey, None]]:
+def _list_shards(splits: tuple[str, ...], num_shards: dict[str, int]) -> Iterator[tuple[ShardKey, None]]:
     for split in splits:
-        for shard in range(numbers[split]):
-            yield (split, shard, numbers[split]), None
+        for shard in range(num_shards[split]):
+            yield (split, shard, num_shards[split]), None
 
 
-def _assign(element: tuple[str, pa.RecordBatch], numbers: dict[str, int]) -> Iterator[tuple[ShardKey, pa.RecordBatch]]:
+def _assign_shards(element: tuple[str, pa.RecordBatch], num_shards: dict[str, int]
+                   ) -> Iterator[tuple[ShardKey, pa.RecordBatch]]:
     split, batch = element
-    shards = batch[HASH].to_numpy() % np.uint64(numbers[split])
+    shards = batch[HASH].to_numpy() % np.uint64(num_shards[split])
     for shard in np.unique(shards):
-        yield (split, int(shard), numbers[split]), batch.filter(pa.array(shards == shard))
+        yield (split, int(shard), num_shards[split]), batch.filter(pa.array(shards == shard))
 
 
-def _write(key: ShardKey, batches: Iterable[pa.RecordBatch | None], folder: str, compressed: bool, encode: Encode,
-           measure: Callable[[pa.Table], dict[str, int]]) -> dict[str, Any]:
-    split, shard, shards = key
+def _write_shard(key: ShardKey, batches: Iterable[pa.RecordBatch | None], folder: str, compressed: bool, encode: Encode,
+                 measure: Callable[[pa.Table], dict[str, int]]) -> dict[str, Any]:
+    split, shard, num_shards = key
     filled = [batch for batch in batches if batch is not None]
-    rows = sort_rows(pa.Table.from_batches(filled)) if filled else None
-    path = shard_path(split, shard, shards, compressed=compressed)
-    summary = write_tfrecord(f"{folder}/{path}", encode(rows) if rows else [])
-    return {"split": split, "path": path, "examples": rows.num_rows if rows else 0, **dataclasses.asdict(summary),
-            "measures": measure(rows) if rows else {}}
+    table = sort_rows(pa.Table.from_batches(filled)) if filled else None
+    path = shard_path(split, shard, num_shards, compressed=compressed)
+    summary = write_tfrecord(f"{folder}/{path}", encode(table) if table else [])
+    return {"split": split, "path": path, "examples": table.num_rows if table else 0, **dataclasses.asdict(summary),
+            "measures": measure(table) if table else {}}
 
 
 def summarize_splits(files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Split -> examples, shards and added-up measures, from the elements of ``WriteShards`` in any order."""
+    """Combines the summaries of ``WriteShards``, in any order, into split -> examples, shards and summed measures."""
     splits: dict[str, Any] = {}
     for file in sorted(files, key=lambda file: file["path"]):
         entry = splits.setdefault(file["split"], {"examples": 0, "shards": [], "measures": {}})

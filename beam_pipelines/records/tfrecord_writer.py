@@ -1,6 +1,6 @@
-"""TFRecord files: ``length (uint64), masked CRC of length, data, masked CRC of data``, little-endian.
+"""Writes TFRecord files: ``length (uint64), masked CRC of length, data, masked CRC of data``, little-endian.
 
-Format: tensorflow/core/lib/io/record_writer.h; the checksum is CRC-32C, rotated right by 15 bits plus a constant.
+Format: tensorflow/core/lib/io/record_writer.h. The checksum is CRC-32C, rotated right by 15 bits plus a constant.
 """
 
 import contextlib
@@ -14,23 +14,29 @@ from typing import Any, BinaryIO
 import google_crc32c
 import numpy as np
 
-from beam_pipelines.records.example_encoder import RecordBuffer, gather, scatter
 from beam_pipelines.records.files import atomic_write
+from beam_pipelines.records.record_buffer import RecordBuffer, gather, scatter
 
-HEADER, FOOTER = 12, 4
+HEADER, FOOTER = 12, 4  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class FileSummary:
-    """What lies on disk; ``crc32c`` is of the whole file, in hexadecimal."""
+    """Size and checksum of a TFRecord file.
+
+    Attributes:
+      bytes: size on disk, compressed if the file is.
+      records: number of records.
+      crc32c: CRC-32C of the whole file, in hexadecimal.
+    """
 
     bytes: int
     records: int
     crc32c: str
 
 
-class _Summed(io.RawIOBase):
-    """Passes bytes on, counts them and sums them up."""
+class _ChecksumWriter(io.RawIOBase):
+    """Forwards bytes to a file; counts them and computes their CRC-32C."""
 
     def __init__(self, file: BinaryIO):
         super().__init__()
@@ -47,49 +53,50 @@ class _Summed(io.RawIOBase):
 
 
 def write_tfrecord(path: str, chunks: Iterable[RecordBuffer]) -> FileSummary:
-    """Writes chunks of records one after another, under a temporary name until the file is whole.
+    """Writes chunks of records under a temporary name and renames the file when it is complete.
 
-    Compressed with gzip where ``path`` ends in .gz; equal records give equal bytes (of one version of zlib).
+    The file is compressed with gzip if ``path`` ends in .gz. Equal records give equal bytes (with one version of zlib).
     """
-    records = 0
-    with atomic_write(path) as whole:
-        summed = _Summed(whole)
-        with _compressed(summed) if path.endswith(".gz") else contextlib.nullcontext(summed) as file:
+    num_records = 0
+    with atomic_write(path) as target:
+        summed = _ChecksumWriter(target)
+        with _gzip(summed) if path.endswith(".gz") else contextlib.nullcontext(summed) as file:
             for chunk in chunks:
-                file.write(frame(chunk))
-                records += len(chunk)
-    return FileSummary(summed.size, records, f"{summed.checksum:08x}")
+                file.write(frame_records(chunk))
+                num_records += len(chunk)
+    return FileSummary(summed.size, num_records, f"{summed.checksum:08x}")
 
 
-def _compressed(file: io.RawIOBase) -> gzip.GzipFile:
-    # Neither the time nor a temporary name may show in the bytes. Level 6 is gzip's own choice.
+def _gzip(file: io.RawIOBase) -> gzip.GzipFile:
+    # The bytes must not depend on the time or the temporary name. Level 6 is gzip's own default.
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0)
 
 
-def frame(records: RecordBuffer) -> bytes:
-    """The bytes of records in a TFRecord file."""
+def frame_records(records: RecordBuffer) -> bytes:
+    """Encodes records as the bytes of a TFRecord file."""
     lengths = records.lengths
-    starts = np.cumsum(lengths + HEADER + FOOTER) - (lengths + HEADER + FOOTER)
-    target = np.empty(int((lengths + HEADER + FOOTER).sum()), np.uint8)
+    framed = lengths + HEADER + FOOTER
+    starts = np.cumsum(framed) - framed
+    target = np.empty(int(framed.sum()), np.uint8)
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
         header = np.frombuffer(_header(int(length)), np.uint8)
         scatter(target, starts[rows], np.broadcast_to(header, (len(rows), HEADER)))
         scatter(target, starts[rows] + HEADER, gather(records.data, records.offsets[rows], int(length)))
-    footers = mask(_checksums(records)).astype("<u4").view(np.uint8).reshape(-1, FOOTER)
+    footers = mask_crc(_checksums(records)).astype("<u4").view(np.uint8).reshape(-1, FOOTER)
     scatter(target, starts + HEADER + lengths, footers)
     return target.tobytes()
 
 
-def mask(checksums: np.ndarray) -> np.ndarray:
-    """TFRecord's masking of CRC-32C values, uint32 [n]."""
+def mask_crc(checksums: np.ndarray) -> np.ndarray:
+    """Masks uint32 [n] CRC-32C values as TFRecord does; returns uint32 [n]."""
     checksums = checksums.astype(np.uint32)
     return ((checksums >> np.uint32(15)) | (checksums << np.uint32(17))) + np.uint32(0xA282EAD8)
 
 
 def _header(length: int) -> bytes:
     encoded = length.to_bytes(8, "little")
-    return encoded + mask(np.array([google_crc32c.value(encoded)])).astype("<u4").tobytes()
+    return encoded + mask_crc(np.array([google_crc32c.value(encoded)])).astype("<u4").tobytes()
 
 
 def _checksums(records: RecordBuffer) -> np.ndarray:

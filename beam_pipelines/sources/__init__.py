@@ -1,11 +1,12 @@
-"""Where tables come from: one interface over file formats and BigQuery. Nothing is opened before a pipeline runs."""
+"""Sources of tables: file formats and BigQuery behind one interface. Nothing is opened before a pipeline runs."""
 
 import posixpath
 
 from beam_pipelines.sources.avro import Avro
-from beam_pipelines.sources.base import FileSource, Format, RawBatch, TableSource
+from beam_pipelines.sources.base import Format, RawBatch, TableSource
 from beam_pipelines.sources.bigquery import BigQuerySource
 from beam_pipelines.sources.csv import Csv
+from beam_pipelines.sources.file_source import FileSource
 from beam_pipelines.sources.jsonl import JsonLines
 from beam_pipelines.sources.parquet import Parquet
 from tfrs_pretrain.config import SUFFIXES, Source
@@ -16,8 +17,14 @@ __all__ = ["FORMATS", "FileSource", "Format", "RawBatch", "TableSource", "open_s
 
 
 def open_source(table: str, declared: str | Source, raw: str) -> TableSource:
-    """The source of a table; relative paths start at the folder ``raw``."""
-    source = Source.of(declared)
+    """Creates the source of a table.
+
+    Args:
+      table: name for messages.
+      declared: path or source of the configuration.
+      raw: folder that relative paths start from.
+    """
+    source = Source.from_declared(declared)
     if source.format == "bigquery":
         return BigQuerySource(table, source)
     assert source.path is not None

@@ -8,18 +8,18 @@ import fastavro
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, RawBatch
-from beam_pipelines.sources.text import TextFormat, batches, to_text
+from beam_pipelines.sources.text import TextFormat, to_batches, to_text
 
 
 class Avro(TextFormat):
-    """Values go through their text form, as do those of the other formats of records."""
+    """Values are converted to text and parsed again, as in the other row formats."""
 
     name = "Avro"
-    # What fastavro raises on damaged blocks depends on the byte that it stumbles over.
+    # The exception that fastavro raises for a damaged block depends on the damaged byte.
     errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError,
                                            MemoryError, struct.error, zlib.error)
 
-    def types(self, path: str) -> ColumnTypes:
+    def column_types(self, path: str) -> ColumnTypes:
         with open_file(path) as file:
             schema = fastavro.reader(file).writer_schema
         if not isinstance(schema, dict) or schema.get("type") != "record":
@@ -30,4 +30,4 @@ class Avro(TextFormat):
         with open_file(path) as file:
             rows = ((number, [to_text(row.get(name)) for name in columns])
                     for number, row in enumerate(fastavro.reader(file)) if isinstance(row, dict))
-            yield from batches(path, columns, rows, batch_rows)
+            yield from to_batches(path, columns, rows, batch_rows)

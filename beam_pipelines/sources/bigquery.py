@@ -1,4 +1,4 @@
-"""BigQuery, through Beam's own source; needs the ``gcp`` extra."""
+"""BigQuery, through Beam's own source; requires the ``gcp`` extra."""
 
 import importlib
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from typing import Any
 import apache_beam as beam
 
 from beam_pipelines.sources.base import ColumnTypes, RawBatch, TableSource
-from beam_pipelines.sources.text import MAX_TEXT_ROWS, batches, to_text
+from beam_pipelines.sources.text import MAX_TEXT_ROWS, to_batches, to_text
 from tfrs_pretrain.config import Source
 from tfrs_pretrain.errors import UserError
 
 
 class BigQuerySource(TableSource):
-    """A table or the result of a query; rows have no position."""
+    """A table or the result of a query. Its rows have no position."""
 
     def __init__(self, table: str, source: Source):
         self._table, self._source = table, source
@@ -21,16 +21,16 @@ class BigQuerySource(TableSource):
     def read(self, columns: list[str], batch_rows: int) -> beam.PTransform:
         return _ReadBigQuery(self._table, self._source, columns, batch_rows)
 
-    def types(self) -> Iterator[tuple[str, ColumnTypes]]:
-        """Nothing to check without asking the service."""
+    def column_types(self) -> Iterator[tuple[str, ColumnTypes]]:
+        """Yields no columns: they are unknown without a request to the service."""
         yield str(self), None
 
-    def whole(self, columns: list[str]) -> Iterator[RawBatch]:
-        raise UserError(f"table {self._table}: side tables are read whole by each worker and cannot come from "
-                        "BigQuery: export it to Parquet")
+    def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
+        raise UserError(f"table {self._table}: a side table cannot come from BigQuery, because each worker reads it "
+                        "completely: export it to Parquet")
 
     def __str__(self) -> str:
-        return f"bigquery:{self._source.path or self._source.query}"
+        return _origin(self._source)
 
 
 class _ReadBigQuery(beam.PTransform):
@@ -39,18 +39,18 @@ class _ReadBigQuery(beam.PTransform):
         self._table, self._source, self._columns, self._batch_rows = table, source, columns, batch_rows
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RawBatch]:
-        origin = f"bigquery:{self._source.path or self._source.query}"
-        most = min(self._batch_rows, MAX_TEXT_ROWS)
+        max_rows = min(self._batch_rows, MAX_TEXT_ROWS)
         return (
             begin
             | "ReadFromBigQuery" >> self._reader()
-            | "BatchRows" >> beam.BatchElements(min_batch_size=min(1024, most), max_batch_size=most)
-            | "AsColumns" >> beam.FlatMap(_as_columns, origin, self._columns).with_output_types(RawBatch)
+            | "BatchRows" >> beam.BatchElements(min_batch_size=min(1024, max_rows), max_batch_size=max_rows)
+            | "ConvertToColumns" >> beam.FlatMap(_to_columns, _origin(self._source), self._columns)
+            .with_output_types(RawBatch)
         )
 
     def _reader(self) -> beam.PTransform:
         try:
-            # Not at the top: the client is an extra.
+            # Imported here because the client is an optional dependency.
             importlib.import_module("google.cloud.bigquery_storage_v1")
             from apache_beam.io.gcp.bigquery import ReadFromBigQuery  # noqa: PLC0415
         except ImportError as error:
@@ -60,10 +60,14 @@ class _ReadBigQuery(beam.PTransform):
         place = {"table": source.path} if source.path else {"query": source.query, "use_standard_sql": True}
         if source.method == "EXPORT":
             return ReadFromBigQuery(method="EXPORT", **place)
-        chosen = {"selected_fields": self._columns} if source.path else {}
-        return ReadFromBigQuery(method="DIRECT_READ", use_native_datetime=True, **place, **chosen)
+        selected = {"selected_fields": self._columns} if source.path else {}
+        return ReadFromBigQuery(method="DIRECT_READ", use_native_datetime=True, **place, **selected)
 
 
-def _as_columns(rows: list[dict[str, Any]], origin: str, columns: list[str]) -> Iterator[RawBatch]:
+def _origin(source: Source) -> str:
+    return f"bigquery:{source.path or source.query}"
+
+
+def _to_columns(rows: list[dict[str, Any]], origin: str, columns: list[str]) -> Iterator[RawBatch]:
     values = ((-1, [to_text(row.get(name)) for name in columns]) for row in rows)
-    yield from batches(origin, columns, values, len(rows))
+    yield from to_batches(origin, columns, values, len(rows))

@@ -1,33 +1,33 @@
-"""CSV with a header line (RFC 4180): fields are text, an empty field is a missing value."""
+"""CSV with a header line (RFC 4180). Fields are text; an empty field is a missing value."""
 
 import codecs
 import csv
 from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
-from beam_pipelines.sources.text import Row, TextFormat, batches, open_lines
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches
 
 
 class Csv(TextFormat):
-    """The position of a row is the line on which it ends."""
+    """The position of a row is the line where it ends."""
 
     name = "CSV"
 
-    def types(self, path: str) -> ColumnTypes:
+    def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path) as lines:
-            header = next(csv.reader(_decoded(lines, set())), [])
+            header = next(csv.reader(_decode(lines, set())), [])
         if len(set(header)) < len(header) or not header:
-            raise ValueError(f"line 1 must name each column once, it holds {header}")
+            raise ValueError(f"line 1 must name each column once, found {header}")
         return dict.fromkeys(header)
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         with open_lines(path) as lines:
-            yield from batches(path, columns, _rows(lines, columns), batch_rows)
+            yield from to_batches(path, columns, _parse_rows(lines, columns), batch_rows)
 
 
-def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
+def _parse_rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
     undecodable: set[int] = set()
-    reader = csv.reader(_decoded(lines, undecodable), strict=True)
+    reader = csv.reader(_decode(lines, undecodable), strict=True)
     header = next(reader, [])
     places = [header.index(name) for name in columns]
     while True:
@@ -35,7 +35,7 @@ def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            # A quote that is not closed swallows the rows after it, which nobody could count.
+            # An unclosed quote swallows the following rows: their number is unknown, so the file cannot be read.
             if reader.line_num > before + 1 or "unexpected end" in str(error):
                 raise ValueError(f"line {before + 1}: {error}") from error
             yield MalformedRow(reader.line_num, "malformed row", str(error))
@@ -51,8 +51,8 @@ def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row
             yield MalformedRow(reader.line_num, "wrong number of fields", ",".join(fields))
 
 
-def _decoded(lines: Iterable[bytes], undecodable: set[int]) -> Iterator[str]:
-    """Text of each line; the numbers of lines that are not UTF-8 are added to ``undecodable``."""
+def _decode(lines: Iterable[bytes], undecodable: set[int]) -> Iterator[str]:
+    """Decodes lines as UTF-8; adds the numbers of the lines that are not to ``undecodable``."""
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         try:

@@ -1,18 +1,18 @@
-"""JSON lines: an object a line; a missing key is a missing value."""
+"""JSON lines: one object per line. A missing key is a missing value."""
 
 import json
 from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
-from beam_pipelines.sources.text import Row, TextFormat, batches, open_lines, to_text
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches, to_text
 
 
 class JsonLines(TextFormat):
-    """Numbers and strings are both taken as text and parsed as the schema declares their column."""
+    """Numbers and strings are both converted to text and parsed as the schema declares."""
 
     name = "JSON lines"
 
-    def types(self, path: str) -> ColumnTypes:
+    def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path) as lines:
             first = next((line for line in lines if line.strip()), b"{}")
         if not isinstance(json.loads(first), dict):
@@ -21,10 +21,10 @@ class JsonLines(TextFormat):
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         with open_lines(path) as lines:
-            yield from batches(path, columns, _rows(lines, columns), batch_rows)
+            yield from to_batches(path, columns, _parse_rows(lines, columns), batch_rows)
 
 
-def _rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
+def _parse_rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

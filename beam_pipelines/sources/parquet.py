@@ -1,4 +1,4 @@
-"""Parquet: typed columns, row groups read in parallel."""
+"""Parquet: typed columns; row groups are read in parallel."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch
 
 
 class Parquet(Format):
-    """One part is one row group."""
+    """A part is a row group."""
 
     name = "Parquet"
     errors = (OSError, pa.ArrowException)
 
-    def types(self, path: str) -> ColumnTypes:
+    def column_types(self, path: str) -> ColumnTypes:
         with open_file(path) as file:
             schema = pq.read_schema(file)
         return dict(zip(schema.names, schema.types, strict=True))
@@ -32,6 +32,6 @@ class Parquet(Format):
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         group, first = part
         with open_file(path) as file:
-            for rows in pq.ParquetFile(file).iter_batches(batch_rows, row_groups=[group], columns=columns):
-                yield RawBatch(path, np.arange(first, first + rows.num_rows), rows)
-                first += rows.num_rows
+            for batch in pq.ParquetFile(file).iter_batches(batch_rows, row_groups=[group], columns=columns):
+                yield RawBatch(path, np.arange(first, first + batch.num_rows), batch)
+                first += batch.num_rows

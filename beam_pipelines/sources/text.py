@@ -1,4 +1,4 @@
-"""What the formats without types share: columns of strings, lines with numbers."""
+"""Shared parts of the formats without types: string columns and numbered lines."""
 
 import contextlib
 import gzip
@@ -13,31 +13,38 @@ import pyarrow as pa
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import Format, MalformedRow, RawBatch
 
-# Text rows are Python objects while they are read: fewer at a time than Arrow rows.
+# Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
 Row = list[str | None]
 
 
 class TextFormat(Format):
-    """A file is one part, read as a stream; large exports had better be several files."""
+    """A file is one part and is read as a stream. Split large exports into several files."""
 
     errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zlib.error)
 
 
 @contextlib.contextmanager
 def open_lines(path: str) -> Iterator[Iterable[bytes]]:
-    """Lines of a file, unpacked where its name ends in .gz."""
-    with open_file(path) as file, _unpacked(path, file) as lines:
+    """Yields the lines of a file, decompressed if its name ends in .gz."""
+    with open_file(path) as file, _decompress(path, file) as lines:
         yield lines
 
 
-def _unpacked(path: str, file: BinaryIO) -> Any:
+def _decompress(path: str, file: BinaryIO) -> Any:
     return gzip.GzipFile(fileobj=file) if path.endswith(".gz") else contextlib.nullcontext(file)
 
 
-def batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
-            ) -> Iterator[RawBatch]:
-    """Rows with their positions as batches of string columns."""
+def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
+               ) -> Iterator[RawBatch]:
+    """Collects rows into batches of string columns.
+
+    Args:
+      path: see ``RawBatch``.
+      columns: names of the values of a row.
+      rows: position and values of each row, or a malformed row.
+      batch_rows: maximum number of rows in a batch, malformed ones included; MAX_TEXT_ROWS if that is less.
+    """
     positions: list[int] = []
     values: list[Row] = []
     malformed: list[MalformedRow] = []
@@ -57,13 +64,13 @@ def batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | Malf
 def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
     by_column = zip(*values, strict=True) if values else ([] for _ in columns)
-    rows = pa.RecordBatch.from_pydict({name: pa.array(column, pa.string())
-                                       for name, column in zip(columns, by_column, strict=True)})
-    return RawBatch(path, np.array(positions, np.int64), rows, tuple(malformed))
+    batch = pa.RecordBatch.from_pydict({name: pa.array(column, pa.string())
+                                        for name, column in zip(columns, by_column, strict=True)})
+    return RawBatch(path, np.array(positions, np.int64), batch, tuple(malformed))
 
 
 def to_text(value: Any) -> str | None:
-    """A value from JSON, Avro or BigQuery as it would stand in a text file; None and the like stay None."""
+    """Converts a value from JSON, Avro or BigQuery to the text that a text file would contain; None stays None."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):

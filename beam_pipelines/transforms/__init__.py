@@ -1,1 +1,1 @@
-"""Beam transforms between cleaned logs and records."""
+"""Beam transforms from cleaned logs to rows: side features, histories, vocabularies, counts and moments."""

@@ -1,15 +1,15 @@
-"""How often each item row is a candidate: the exact counts behind sampling probabilities."""
+"""Exact counts of candidate rows, the basis of sampling probabilities."""
 
 from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
 
-SparseCounts = tuple[np.ndarray, np.ndarray]
+SparseCounts = tuple[np.ndarray, np.ndarray]  # int64 [n] distinct rows ascending, int64 [n] their counts
 
 
 class CountCandidates(beam.CombineFn):
-    """int arrays of rows -> int64 (distinct rows ascending, their counts)."""
+    """Combines int arrays of rows into ``SparseCounts``."""
 
     def create_accumulator(self) -> SparseCounts:
         return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -26,7 +26,7 @@ class CountCandidates(beam.CombineFn):
 
 
 def add_counts(parts: list[SparseCounts]) -> SparseCounts:
-    """Sums counts of equal rows."""
+    """Adds up the counts of equal rows."""
     rows, place = np.unique(np.concatenate([rows for rows, _ in parts]), return_inverse=True)
     totals = np.zeros(len(rows), np.int64)
     np.add.at(totals, place, np.concatenate([counts for _, counts in parts]))

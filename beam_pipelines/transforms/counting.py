@@ -1,4 +1,4 @@
-"""Counts of distinct values without an element per row: counted per batch, merged per bundle, then per hash bucket."""
+"""Counts distinct values without an element per row: per batch, then per bundle, then per hash bucket."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -13,27 +13,27 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from tfrs_pretrain.hashing import hash_ids
 
-BUCKETS = 16
-MAX_PENDING_COUNTS = 1 << 20  # counts that a worker holds back of one name, so that few leave it
+NUM_BUCKETS = 16
+MAX_PENDING_COUNTS = 1 << 20  # counts of one name that a worker accumulates before it emits them
 
 
 class CountValues(beam.PTransform):
-    """``(name, Arrow array without nulls)`` -> ``(name, table of value and count)``, one element per name.
+    """Converts ``(name, Arrow array without nulls)`` to ``(name, table of value and count)``, one element per name.
 
-    Values of one name are spread over hash buckets, so that merging a large space is shared by the workers; the last
-    step gathers one row per distinct value. In the global window.
+    The values of a name are partitioned by hash, so several workers merge a large id space. The last step gathers one
+    row per distinct value. Elements must be in the global window.
     """
 
     def expand(
-        self, columns: beam.PCollection[tuple[str, pa.Array]]
+        self, name_to_column: beam.PCollection[tuple[str, pa.Array]]
     ) -> beam.PCollection[tuple[str, pa.Table]]:
         return (
-            columns
+            name_to_column
             | "CountBundle" >> beam.ParDo(_CountBundle()).with_output_types(tuple[tuple[str, int], pa.Table])
-            | "GroupBuckets" >> beam.GroupByKey()
+            | "GroupByBucket" >> beam.GroupByKey()
             | "MergeBucket" >> beam.MapTuple(_merge_bucket).with_output_types(tuple[str, pa.Table])
-            | "GroupNames" >> beam.GroupByKey()
-            | "Gather" >> beam.MapTuple(_gather).with_output_types(tuple[str, pa.Table])
+            | "GroupByName" >> beam.GroupByKey()
+            | "GatherBuckets" >> beam.MapTuple(_gather_buckets).with_output_types(tuple[str, pa.Table])
         )
 
 
@@ -43,22 +43,22 @@ class _CountBundle(beam.DoFn):
 
     def process(self, element: tuple[str, pa.Array]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
         name, column = element
-        count_bins = pc.value_counts(column)
+        counts = pc.value_counts(column)
         tables = self._pending[name]
-        tables.append(pa.table({"value": count_bins.field("values"), "count": count_bins.field("counts")}))
+        tables.append(pa.table({"value": counts.field("values"), "count": counts.field("counts")}))
         if sum(table.num_rows for table in tables) > MAX_PENDING_COUNTS:
-            yield from _buckets(name, self._pending.pop(name))
+            yield from _split_by_bucket(name, self._pending.pop(name))
 
     def finish_bundle(self) -> Iterator[Any]:
         window = GlobalWindow()
         for name, tables in self._pending.items():
-            for element in _buckets(name, tables):
+            for element in _split_by_bucket(name, tables):
                 yield WindowedValue(element, window.max_timestamp(), (window,))
 
 
-def _buckets(name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+def _split_by_bucket(name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
     merged = _merge(tables).combine_chunks()
-    buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(BUCKETS)
+    buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(NUM_BUCKETS)
     for bucket in np.unique(buckets):
         yield (name, int(bucket)), merged.filter(pa.array(buckets == bucket))
 
@@ -71,5 +71,5 @@ def _merge_bucket(key: tuple[str, int], tables: Iterable[pa.Table]) -> tuple[str
     return key[0], _merge(tables)
 
 
-def _gather(name: str, tables: Iterable[pa.Table]) -> tuple[str, pa.Table]:
+def _gather_buckets(name: str, tables: Iterable[pa.Table]) -> tuple[str, pa.Table]:
     return name, pa.concat_tables(tables).sort_by("value").combine_chunks()

@@ -1,1 +1,1 @@
-"""Compare a dataset with limits and with an earlier dataset."""
+"""Validation of a dataset's records: column statistics, drift, thresholds and the report."""

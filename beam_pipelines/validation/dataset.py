@@ -1,4 +1,4 @@
-"""A dataset on any file system as its manifest describes it: which files, which columns, what they should hold."""
+"""A dataset on any file system as its manifest describes it: files, expected columns, vocabularies."""
 
 import dataclasses
 import functools
@@ -18,46 +18,47 @@ from tfrs_pretrain.data.dataset import (
     KIND,
     PAIR_SPLITS,
     VOCABULARY_FOLDER,
-    impression_columns,
-    list_columns,
     pair_columns,
+    record_columns,
 )
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, USER_ROW, Schema
+from tfrs_pretrain.schema import LABEL, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
-# Features of more values are counted by band of popularity, as ids are.
+# Features with more rows are counted by popularity band, as ids are.
 MAX_EXACT_ROWS = 1 << 16
 BLOCK_TYPES = {"int32": "<i4", "int64": "<i8", "float32": "<f4"}
 PAIR_VOCABULARIES = {"query": "user", "candidate": "item"}
-KINDS = (KIND, "pairs", IMPRESSIONS_KIND)  # hold records
+KINDS = (KIND, "pairs", IMPRESSIONS_KIND)  # manifests of folders with records
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedColumn:
-    """What a column should hold.
+    """What a column should contain.
 
     Attributes:
-      kind: "int64", "float32" or "string".
-      vocabulary: whose rows it holds, if any.
-      block: numpy type of many values in one byte string; None for plain values.
-      many: whether a record may hold none or several values.
+      dtype: "int64", "float32" or "string".
+      vocabulary: name of the vocabulary whose rows the column contains, or None.
+      block: numpy type of the numbers packed into one byte string; None for plain values.
+      many: a record may have no value or several values.
+      rows: valid rows of the vocabulary; None if the column has no vocabulary, or the dataset lacks it.
     """
 
-    kind: str
+    dtype: str
     vocabulary: str | None = None
     block: str | None = None
     many: bool = False
+    rows: VocabularyRows | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class DescribedDataset:
-    """Make it with ``open``.
+    """A finished dataset folder. Create it with ``open``.
 
     Attributes:
-      folder: where it lies.
+      folder: path or URL of the folder.
       info: content of dataset_info.json.
-      schema: what the records should be like.
+      schema: schema to check the records against.
     """
 
     folder: str
@@ -66,63 +67,73 @@ class DescribedDataset:
 
     @classmethod
     def open(cls, folder: str, schema: Schema | None = None) -> "DescribedDataset":
-        """Reads the manifest; ``schema`` instead of the one that the dataset was built with.
+        """Reads the manifest of a folder.
+
+        Args:
+          folder: path or URL.
+          schema: replaces the schema that the dataset was built with.
 
         Raises:
-          UserError: there is no finished dataset.
+          UserError: the folder has no finished dataset.
         """
         path = posixpath.join(folder, DATASET_INFO)
         try:
             info = read_json(path)
         except (BeamIOError, OSError, ValueError) as error:
-            raise UserError(f"{folder!r} holds no finished dataset ({path!r}: {' '.join(str(error).split())}): name a "
+            raise UserError(f"{folder!r} has no finished dataset ({path!r}: {' '.join(str(error).split())}): name a "
                             "folder that build_dataset wrote, or build it again") from error
-        came = info.get("kind") if isinstance(info, dict) else None
-        if came not in KINDS:
-            raise UserError(f"{path!r} describes {came!r}, expected {' or '.join(KINDS)}: name the right folder")
+        kind = info.get("kind") if isinstance(info, dict) else None
+        if kind not in KINDS:
+            raise UserError(f"{path!r} describes {kind!r}, expected {' or '.join(KINDS)}: name another folder")
         try:
             return cls(folder, info, schema or Schema.model_validate(info["config"]["schema"]))
         except (KeyError, ValidationError) as error:
             raise UserError(f"{path!r} has no readable schema: build the dataset again") from error
 
     def files(self, split: str) -> list[str]:
+        """Paths of the TFRecord files of a split."""
         return [posixpath.join(self.folder, shard["path"]) for shard in self.info["splits"][split]["shards"]]
 
-    def expected(self, split: str) -> dict[str, ExpectedColumn]:
-        """Columns of the records of a split."""
+    def expected_columns(self, split: str) -> dict[str, ExpectedColumn]:
+        """Column name -> what the records of a split should contain."""
         if split in PAIR_SPLITS:
-            return {name: ExpectedColumn("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
-                    for name, dtype in pair_columns(self.schema).items()}
-        vocabularies = {USER_ROW: "user", ITEM_ROW: "item", HISTORY: "item"} | {
-            feature.name: feature.name for feature in self.schema.features if feature.kind != "numeric"}
-        plain = {name: ExpectedColumn(dtype, vocabularies.get(name))
-                 for name, dtype in impression_columns(self.schema).items()}
-        plain |= {name: ExpectedColumn("int64", vocabularies[name], many=True) for name in list_columns(self.schema)}
-        return _blocks(plain) if self.info.get("impressions_format") == "columnar" else plain
+            columns = {name: ExpectedColumn("string", PAIR_VOCABULARIES.get(name), BLOCK_TYPES[dtype])
+                       for name, dtype in pair_columns(self.schema).items()}
+        else:
+            columns = self._impression_columns()
+        return {name: dataclasses.replace(column, rows=self.vocabulary_rows(column.vocabulary))
+                if column.vocabulary else column for name, column in columns.items()}
+
+    def _impression_columns(self) -> dict[str, ExpectedColumn]:
+        columns = {name: ExpectedColumn(column.dtype, column.vocabulary, many=column.length is not None)
+                   for name, column in record_columns(self.schema).items()}
+        return _to_blocks(columns) if self.info.get("impressions_format") == "columnar" else columns
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """Names of the label columns."""
         return (LABEL, *self.schema.labels)
 
     @property
     def has_vocabularies(self) -> bool:
+        """True if the folder contains the vocabulary files."""
         return self.info["kind"] in (KIND, IMPRESSIONS_KIND)
 
-    def rows(self, vocabulary: str) -> VocabularyRows | None:
-        """None where the dataset has no such vocabulary."""
-        entry = self.info["vocabularies"].get(vocabulary)
+    def vocabulary_rows(self, name: str) -> VocabularyRows | None:
+        """Returns the valid rows of a vocabulary; None if the dataset does not have it."""
+        entry = self.info["vocabularies"].get(name)
         if not entry:
             return None
-        exact = vocabulary not in self.schema.id_spaces and entry["rows"] <= MAX_EXACT_ROWS
+        exact = name not in self.schema.id_spaces and entry["rows"] <= MAX_EXACT_ROWS
         return VocabularyRows(entry["oov_rows"], entry["rows"], exact)
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
-        """Digest of each vocabulary according to the manifest."""
+        """Vocabulary name -> digest, from the manifest."""
         return {name: entry["digest"] for name, entry in self.info["vocabularies"].items()}
 
     def vocabulary(self, name: str) -> Vocabulary | None:
-        """None where the file is missing, unreadable or not the one that the manifest names."""
+        """Loads a vocabulary; None if the file is missing, unreadable or does not match the manifest's digest."""
         try:
             vocabulary = load_vocabulary(posixpath.join(self.folder, VOCABULARY_FOLDER, f"{name}.parquet"))
         except (UserError, BeamIOError, OSError):
@@ -130,11 +141,11 @@ class DescribedDataset:
         return vocabulary if vocabulary.digest == self.digests[name] else None
 
 
-def _blocks(plain: dict[str, ExpectedColumn]) -> dict[str, ExpectedColumn]:
-    """The columns of impressions in blocks; those without a fixed width have their lengths beside them."""
+def _to_blocks(columns: dict[str, ExpectedColumn]) -> dict[str, ExpectedColumn]:
+    """Converts columns of plain values to columns of blocks, see ``blocks``."""
     blocks = {}
-    for name, column in plain.items():
-        blocks[name] = ExpectedColumn("string", column.vocabulary, BLOCK_TYPES.get(column.kind))
-        if column.many or column.kind == "string":
+    for name, column in columns.items():
+        blocks[name] = ExpectedColumn("string", column.vocabulary, BLOCK_TYPES.get(column.dtype))
+        if column.many or column.dtype == "string":
             blocks[name + LENGTHS] = ExpectedColumn("string", block=BLOCK_TYPES["int32"])
     return blocks

@@ -1,4 +1,4 @@
-"""From the statistics of a dataset, and of a reference if there is one, to measurements."""
+"""Converts the statistics of a dataset, and of a reference, to measurements that have limits."""
 
 import math
 from collections.abc import Iterator
@@ -10,84 +10,87 @@ from beam_pipelines.validation.dataset import DescribedDataset
 from beam_pipelines.validation.drift_metrics import Histogram, categorical_psi, kolmogorov_smirnov, numeric_psi
 from beam_pipelines.validation.thresholds import Measurement
 
-Statistics = dict[str, dict[str, Any]]
+Statistics = dict[str, dict[str, Any]]  # split -> SplitStatistics.to_json()
 
 
-def contents(dataset: DescribedDataset, statistics: Statistics) -> Iterator[Measurement]:
-    """What records, files and vocabularies hold against what schema and manifest say."""
-    for split, found in statistics.items():
+def measure_contents(dataset: DescribedDataset, statistics: Statistics) -> Iterator[Measurement]:
+    """Compares records, files and vocabularies with the schema and the manifest."""
+    for split, measured in statistics.items():
         examples = dataset.info["splits"][split]["examples"]
-        yield Measurement("max_damaged_files", len(found["damaged"]), split, detail="; ".join(
-            f"{path}: {problem}" for path, problem in sorted(found["damaged"].items())))
-        yield Measurement("max_malformed_records", found["malformed"], split)
-        yield Measurement("max_miscounted_examples", abs(found["examples"] - examples), split,
-                          detail=f"{found['examples']} found, {examples} recorded")
-        yield from _columns(dataset, split, found)
+        yield Measurement("max_damaged_files", len(measured["damaged"]), split, detail="; ".join(
+            f"{path}: {problem}" for path, problem in sorted(measured["damaged"].items())))
+        yield Measurement("max_malformed_records", measured["malformed"], split)
+        yield Measurement("max_miscounted_examples", abs(measured["examples"] - examples), split,
+                          detail=f"{measured['examples']} found, {examples} in dataset_info.json")
+        yield from _measure_columns(dataset, split, measured)
     if dataset.has_vocabularies:
         wrong = [name for name in dataset.digests if dataset.vocabulary(name) is None]
         yield Measurement("max_vocabulary_mismatches", len(wrong), detail=", ".join(wrong))
 
 
-def _columns(dataset: DescribedDataset, split: str, found: dict[str, Any]) -> Iterator[Measurement]:
-    columns, expected = found["columns"], dataset.expected(split)
-    missing = [name for name in expected if found["records"] and _records(columns.get(name)) < found["records"]]
+def _measure_columns(dataset: DescribedDataset, split: str, measured: dict[str, Any]) -> Iterator[Measurement]:
+    columns, expected = measured["columns"], dataset.expected_columns(split)
+    missing = [name for name in expected
+               if measured["records"] and _num_records(columns.get(name)) < measured["records"]]
     new = sorted(set(columns) - set(expected))
-    other = [f"{name} ({_kinds(columns[name])}, expected {wanted.kind})" for name, wanted in expected.items()
-             if name in columns and (set(columns[name]["kinds"]) != {wanted.kind}
-                                     or (columns[name]["lists"] and not wanted.many))]
+    different = [f"{name} ({_describe_values(columns[name])}, expected {column.dtype})"
+                 for name, column in expected.items()
+                 if name in columns and (set(columns[name]["dtypes"]) != {column.dtype}
+                                         or (columns[name]["not_single"] and not column.many))]
     yield Measurement("max_missing_columns", len(missing), split, detail=", ".join(missing))
     yield Measurement("max_new_columns", len(new), split, detail=", ".join(new))
-    yield Measurement("max_type_differences", len(other), split, detail=", ".join(other))
+    yield Measurement("max_type_differences", len(different), split, detail=", ".join(different))
     for name, column in columns.items():
         if name in expected and expected[name].vocabulary:
-            yield Measurement("max_unknown_rows", column["outside"], split, name)
+            yield Measurement("max_unknown_rows", column["unknown"], split, name)
             yield Measurement("max_oov_share", oov_share(column), split, name)
 
 
-def differences(dataset: DescribedDataset, reference: DescribedDataset) -> Iterator[Measurement]:
-    """Vocabularies and columns of two datasets, as their manifests tell."""
+def measure_schema_changes(dataset: DescribedDataset, reference: DescribedDataset) -> Iterator[Measurement]:
+    """Compares the vocabularies and columns of two manifests."""
     changed = sorted(name for name in dataset.digests.keys() | reference.digests.keys()
                      if dataset.digests.get(name) != reference.digests.get(name))
     yield Measurement("max_vocabulary_changes", len(changed), detail=", ".join(changed))
     for split in sorted(dataset.info["splits"].keys() & reference.info["splits"].keys()):
-        own, theirs = dataset.expected(split), reference.expected(split)
-        lost, new = sorted(theirs.keys() - own.keys()), sorted(own.keys() - theirs.keys())
-        other = [f"{name} ({own[name].kind}, {theirs[name].kind} in the reference)"
-                 for name in own if name in theirs and own[name].kind != theirs[name].kind]
-        yield Measurement("max_missing_columns", len(lost), split, detail=_in_reference(lost))
+        columns, others = dataset.expected_columns(split), reference.expected_columns(split)
+        missing, new = sorted(others.keys() - columns.keys()), sorted(columns.keys() - others.keys())
+        different = [f"{name} ({columns[name].dtype}, {others[name].dtype} in the reference)"
+                     for name in columns if name in others and columns[name].dtype != others[name].dtype]
+        yield Measurement("max_missing_columns", len(missing), split, detail=_in_reference(missing))
         yield Measurement("max_new_columns", len(new), split, detail=_in_reference(new))
-        yield Measurement("max_type_differences", len(other), split, detail=", ".join(other))
+        yield Measurement("max_type_differences", len(different), split, detail=", ".join(different))
 
 
-def drift(dataset: DescribedDataset, split: str, found: dict[str, Any], reference: DescribedDataset,
-          theirs: dict[str, Any]) -> Iterator[Measurement]:
-    """How far the columns of a split have moved from those of a reference."""
-    expected = dataset.expected(split)
-    for name, column in found["columns"].items():
-        other = theirs["columns"].get(name)
+def measure_drift(dataset: DescribedDataset, split: str, measured: dict[str, Any], reference: DescribedDataset,
+                  reference_measured: dict[str, Any]) -> Iterator[Measurement]:
+    """Compares the distributions of a split's columns with those of a reference split."""
+    expected = dataset.expected_columns(split)
+    for name, column in measured["columns"].items():
+        other = reference_measured["columns"].get(name)
         if name not in expected or not other or not column["values"] or not other["values"]:
             continue
         if "mean" in column and "mean" in other:
-            yield from _numeric(dataset, split, name, column, other)
+            yield from _measure_numeric_drift(dataset, split, name, column, other)
         elif vocabulary := expected[name].vocabulary:
             yield Measurement("max_oov_shift", abs(oov_share(column) - oov_share(other)), split, name)
-            counts, reference_counts = _values(dataset, vocabulary, column), _values(reference, vocabulary, other)
+            counts = _count_values(dataset, vocabulary, column)
+            reference_counts = _count_values(reference, vocabulary, other)
             if counts is not None and reference_counts is not None:
                 yield Measurement("max_psi", categorical_psi(counts, reference_counts), split, name)
 
 
-def _numeric(dataset: DescribedDataset, split: str, name: str, column: dict[str, Any], other: dict[str, Any]
-             ) -> Iterator[Measurement]:
+def _measure_numeric_drift(dataset: DescribedDataset, split: str, name: str, column: dict[str, Any],
+                           other: dict[str, Any]) -> Iterator[Measurement]:
     if name in dataset.labels:
         yield Measurement("max_label_rate_shift", abs(column["mean"] - other["mean"]), split, name)
         return
-    own, theirs = _histogram(column), _histogram(other)
+    histogram, reference = _histogram(column), _histogram(other)
     missing = abs(column["missing"] / column["values"] - other["missing"] / other["values"])
     yield Measurement("max_missing_shift", missing, split, name)
     yield Measurement("max_mean_shift", abs(column["mean"] - other["mean"]) / other["std"], split, name)
     yield Measurement("max_std_shift", abs(math.log(column["std"] / other["std"])), split, name)
-    yield Measurement("max_psi", numeric_psi(own, theirs), split, name)
-    yield Measurement("max_ks", kolmogorov_smirnov(own, theirs), split, name)
+    yield Measurement("max_psi", numeric_psi(histogram, reference), split, name)
+    yield Measurement("max_ks", kolmogorov_smirnov(histogram, reference), split, name)
 
 
 def _histogram(column: dict[str, Any]) -> Histogram:
@@ -96,13 +99,16 @@ def _histogram(column: dict[str, Any]) -> Histogram:
 
 
 def oov_share(column: dict[str, Any]) -> float:
-    """Share of values outside the vocabulary."""
+    """Returns the share of values outside the vocabulary."""
     return float(column["oov"] / max(column["values"], 1))
 
 
-def _values(dataset: DescribedDataset, name: str, column: dict[str, Any]) -> dict[Any, int] | None:
-    """Counts by raw value, or by band where rows are not counted one by one; ids outside come under None."""
-    rows, (bins, counts) = dataset.rows(name), column["histogram"]
+def _count_values(dataset: DescribedDataset, name: str, column: dict[str, Any]) -> dict[Any, int] | None:
+    """Counts by raw value, or by popularity band for large vocabularies; None counts ids outside the vocabulary.
+
+    Returns None if the dataset has no such vocabulary.
+    """
+    rows, (bins, counts) = dataset.vocabulary_rows(name), column["histogram"]
     if rows is None:
         return None
     if not rows.exact:
@@ -114,14 +120,14 @@ def _values(dataset: DescribedDataset, name: str, column: dict[str, Any]) -> dic
     return dict(zip(values, counts, strict=True)) | {None: column["oov"]}
 
 
-def _records(column: dict[str, Any] | None) -> int:
-    return sum(column["kinds"].values()) if column else 0
+def _num_records(column: dict[str, Any] | None) -> int:
+    return sum(column["dtypes"].values()) if column else 0
 
 
-def _kinds(column: dict[str, Any]) -> str:
-    kinds = "/".join(sorted(column["kinds"]))
-    return f"{kinds}, {column['lists']} records without exactly one value" if column["lists"] else kinds
+def _describe_values(column: dict[str, Any]) -> str:
+    dtypes = "/".join(sorted(column["dtypes"]))
+    return f"{dtypes}, {column['not_single']} records without exactly one value" if column["not_single"] else dtypes
 
 
 def _in_reference(names: list[str]) -> str:
-    return f"against the reference: {', '.join(names)}" if names else ""
+    return f"compared with the reference: {', '.join(names)}" if names else ""

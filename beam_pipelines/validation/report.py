@@ -1,4 +1,4 @@
-"""The report of a validation for people: what each split holds, the worst value of each check, every violation."""
+"""Prints a validation report: the contents of each split, the worst value of each check, every violation."""
 
 from typing import Any
 
@@ -8,40 +8,41 @@ from rich.text import Text
 from tfrs_pretrain.progress import console
 
 
-def show(report: dict[str, Any]) -> None:
-    """Prints tables, and a line for each violation that names the threshold."""
-    console.print(_splits(report["splits"]), _checks(report["checks"]), highlight=False)
+def print_report(report: dict[str, Any]) -> None:
+    """Prints two tables and one line per violation that names the threshold."""
+    console.print(_split_table(report["splits"]), _check_table(report["checks"]), highlight=False)
     for check in report["violations"]:
         place = " ".join(part for part in (check["split"], check["column"]) if part)
         detail = f" ({check['detail']})" if check["detail"] else ""
         console.print(Text(f"✗ {check['threshold']}: {_number(check['value'])} > {_number(check['limit'])}"
                            f"{f' in {place}' if place else ''}{detail}", style="red"), soft_wrap=True)
     if not report["violations"]:
-        console.print("[green]✓[/green] every limit held")
+        console.print("[green]✓[/green] all checks passed")
 
 
-def _splits(datasets: dict[str, dict[str, Any]]) -> Table:
-    table = Table(Column("split", no_wrap=True), "of", "examples", "label rate", "user oov", "item oov")
+def _split_table(datasets: dict[str, dict[str, Any]]) -> Table:
+    table = Table(Column("split", no_wrap=True), "dataset", "examples", "label rate", "user oov", "item oov")
     names = sorted({split for splits in datasets.values() for split in splits})
     for split in names:
         for dataset, splits in datasets.items():
             if split in splits:
                 columns = splits[split]["columns"]
                 table.add_row(split, dataset, f"{splits[split]['examples']:,}",
-                              _number(columns.get("label", {}).get("mean")), _oov(columns, "user", "query"),
-                              _oov(columns, "item", "candidate"))
+                              _number(columns.get("label", {}).get("mean")), _oov_share(columns, "user", "query"),
+                              _oov_share(columns, "item", "candidate"))
     return table
 
 
-def _oov(columns: dict[str, Any], *names: str) -> str:
-    found = next((columns[name] for name in names if name in columns), None)
-    return f"{found['oov'] / max(found['values'], 1):.2%}" if found else "-"
+def _oov_share(columns: dict[str, Any], *names: str) -> str:
+    """Share of out-of-vocabulary values in the first of the named columns that exists."""
+    column = next((columns[name] for name in names if name in columns), None)
+    return f"{column['oov'] / max(column['values'], 1):.2%}" if column else "-"
 
 
-def _checks(checks: list[dict[str, Any]]) -> Table:
+def _check_table(checks: list[dict[str, Any]]) -> Table:
     table = Table(Column("check", no_wrap=True), "worst value", "limit", "where")
     seen: set[str] = set()
-    for check in checks:  # sorted by threshold, the worst first
+    for check in checks:  # the worst of each threshold first
         if check["threshold"] not in seen:
             seen.add(check["threshold"])
             where = f"{check['split']} {check['column']}".strip() if check["value"] else ""

@@ -1,4 +1,4 @@
-"""The named limits of a validation, and what was measured against each."""
+"""Named limits of the validation, and comparison of measured values with them."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -7,21 +7,27 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Threshold:
-    """A limit: the largest value that passes, None where it is only reported."""
+    """A limit.
+
+    Attributes:
+      default: largest value that passes; None: the value is only reported.
+      meaning: description for the help text.
+    """
 
     default: float | None
     meaning: str
 
 
 THRESHOLDS = {
-    "max_missing_columns": Threshold(0, "columns of the schema that some record of a split lacks"),
-    "max_new_columns": Threshold(None, "columns that the schema or the reference does not have"),
-    "max_type_differences": Threshold(0, "columns whose values are of another type or number than the schema says"),
-    "max_damaged_files": Threshold(0, "files of a split that are cut off or whose checksums do not fit"),
-    "max_malformed_records": Threshold(0, "records of a split that are no tf.Example"),
-    "max_miscounted_examples": Threshold(0, "difference between the examples found and those in dataset_info.json"),
-    "max_unknown_rows": Threshold(0, "values of a column that are rows its vocabulary does not have"),
-    "max_vocabulary_mismatches": Threshold(0, "vocabulary files that are not those that dataset_info.json names"),
+    "max_missing_columns": Threshold(0, "columns of the schema that are missing in a record of a split"),
+    "max_new_columns": Threshold(None, "columns that are not in the schema or not in the reference"),
+    "max_type_differences": Threshold(0, "columns whose type or number of values differs from the schema"),
+    "max_damaged_files": Threshold(0, "files of a split that are truncated or fail their checksums"),
+    "max_malformed_records": Threshold(0, "records of a split that are not a tf.Example"),
+    "max_miscounted_examples": Threshold(0, "difference between the number of examples found and that in "
+                                            "dataset_info.json"),
+    "max_unknown_rows": Threshold(0, "values of a column that are not rows of its vocabulary"),
+    "max_vocabulary_mismatches": Threshold(0, "vocabulary files whose digest differs from dataset_info.json"),
     "max_vocabulary_changes": Threshold(None, "vocabularies whose digest differs from the reference's"),
     "max_oov_share": Threshold(None, "share of a column's values that are outside the vocabulary"),
     "max_oov_shift": Threshold(None, "difference of that share from the reference's"),
@@ -40,9 +46,9 @@ class Measurement:
 
     Attributes:
       threshold: name in ``THRESHOLDS``.
-      value: what was measured.
-      split, column: where; empty where it concerns all.
-      detail: names behind a count, for people.
+      value: measured value.
+      split, column: where it was measured; empty if it concerns the whole dataset or split.
+      detail: names behind a count, for the reader of the report.
     """
 
     threshold: str
@@ -53,11 +59,16 @@ class Measurement:
 
 
 def check_limits(measurements: Iterable[Measurement], limits: dict[str, float | None]) -> list[dict[str, Any]]:
-    """Measurements as JSON types with limit and whether it is passed; the worst of each threshold first."""
-    entries = [dataclasses.asdict(measurement) | {"limit": limits[measurement.threshold]}
-               for measurement in measurements]
-    for entry in entries:
-        entry["violated"] = entry["limit"] is not None and not entry["value"] <= entry["limit"]
+    """Compares measurements with limits.
+
+    Returns:
+      The measurements as JSON types with ``limit`` and ``violated``; by threshold in the order of ``THRESHOLDS``, the
+      largest value first. NaN violates every limit.
+    """
+    checks = [dataclasses.asdict(measurement) | {"limit": limits[measurement.threshold]}
+              for measurement in measurements]
+    for check in checks:
+        check["violated"] = check["limit"] is not None and not check["value"] <= check["limit"]
     order = list(THRESHOLDS)
-    return sorted(entries, key=lambda entry: (order.index(entry["threshold"]), -entry["value"], entry["split"],
-                                              entry["column"]))
+    return sorted(checks, key=lambda check: (order.index(check["threshold"]), -check["value"], check["split"],
+                                             check["column"]))

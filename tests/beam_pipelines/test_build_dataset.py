@@ -194,7 +194,7 @@ def test_windows_of_dates_need_a_column_of_dates(planted_logs, tmp_path):
 def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, planted_config, planted_logs, tmp_path):
     folder = Path(shutil.copytree(tiny_dataset.folder, tmp_path / "finished"))
     (folder / "stale").touch()
-    with pytest.raises(UserError, match="holds a finished dataset: pass --overwrite"):
+    with pytest.raises(UserError, match="has a finished dataset: pass --overwrite"):
         build(planted_config, planted_logs, folder)
     build(planted_config, planted_logs, folder, overwrite=True)
     assert _content(folder) == _content(tiny_dataset.folder)
@@ -233,7 +233,8 @@ def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, 
         table.slice(60, 40).set_column(table.schema.get_field_index("clicked"), "clicked",
                                        pa.array([5] * 40, pa.int8()))]))
     with pytest.raises(UserError, match=r"table impressions: 100 of 8100 rows were rejected \(label outside 0 and 1: "
-                                        r"40, missing user id: 60\), more than the share 0.01") as caught:
+                                        r"40, missing user id: 60\), more than dataset\.max_rejected_share = 0\.01 a"
+                       ) as caught:
         build(planted_config, logs, tmp_path / "out")
     assert str(tmp_path / "out" / "rejected" / "impressions-*.parquet").removesuffix("-*.parquet") in str(caught.value)
     assert {path.split("/")[0] for path in _content(tmp_path / "out")} == {"rejected", "unfinished"}

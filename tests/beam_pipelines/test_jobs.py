@@ -1,8 +1,6 @@
 """Each job alone, on local folders and on a file system without folders to rename; vocabularies that are extended."""
 
 import copy
-import os
-import re
 import shutil
 from pathlib import Path
 
@@ -12,8 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from apache_beam.io.filesystem import FileMetadata, FileSystem, MatchResult
-from apache_beam.io.localfilesystem import LocalFileSystem
+from bucket_file_system import BucketFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,7 +107,7 @@ def test_nothing_that_a_job_reads_is_overwritten(tiny_dataset, planted_logs, arg
     there = sorted(tmp_path.rglob("*"))
     for output, options, named in ((before, [f"--extend={before}/"], "before/"), (tmp_path, [], "engagements.parquet"),
                                    (f"{logs}/../logs", [], "engagements.parquet")):
-        with pytest.raises(UserError, match=rf"holds '.*{named}', which this job reads: name another"):
+        with pytest.raises(UserError, match=rf"contains '.*{named}', which this job reads: name another"):
             build_dataset.run(arguments(output, "--overwrite", *options, raw=logs))
     assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".yaml"] == there
 
@@ -217,7 +214,8 @@ MISTAKES = {
         "pretrain": {"start": 0, "end": 10}, "train": {"start": 10, "end": 20},
         "validation": {"start": 20, "end": 24}, "test": {"start": 24, "end": 30}}},
         r"were learnt from \[20, 28\), which reaches into the validation window \[20, 24\)"),
-    "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {}, "--splits 'all': name some"),
+    "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {},
+                      "--splits 'all': expected one or more of"),
     "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
         "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
         r"vocabulary 'item' of .* holds \d+ ids, more than max_size 5"),
@@ -238,63 +236,15 @@ def test_a_partial_folder_is_not_taken_for_a_dataset(vocabulary):
         Dataset.open(vocabulary)
 
 
-class BucketFileSystem(LocalFileSystem):
-    """``bucket://`` keeps objects below $BUCKET_ROOT and, as object stores do, knows no folders."""
-
-    @classmethod
-    def scheme(cls):
-        return "bucket"
-
-    def _local(self, path):
-        return path.replace("bucket://", os.environ["BUCKET_ROOT"] + "/")
-
-    def join(self, basepath, *paths):
-        return "/".join([basepath.rstrip("/"), *paths])
-
-    def has_dirs(self):
-        return False
-
-    def mkdirs(self, path):
-        Path(self._local(path)).mkdir(parents=True)
-
-    def match(self, patterns, limits=None):
-        root = self._local("bucket://")
-        for pattern in patterns:
-            assert pattern.startswith("bucket://")
-        expression = [FileSystem.translate_pattern(pattern) for pattern in patterns]
-        files = ["bucket://" + str(path.relative_to(root)) for path in Path(root).rglob("*") if path.is_file()]
-        return [MatchResult(pattern, [FileMetadata(path, 0) for path in files if re.match(found, path)])
-                for pattern, found in zip(patterns, expression, strict=True)]
-
-    def create(self, path, mime_type="application/octet-stream", compression_type="auto"):
-        Path(self._local(path)).parent.mkdir(parents=True, exist_ok=True)
-        return super().create(self._local(path), mime_type, compression_type)
-
-    def open(self, path, mime_type="application/octet-stream", compression_type="auto"):
-        return super().open(self._local(path), mime_type, compression_type)
-
-    def rename(self, sources, destinations):
-        for source, destination in zip(sources, destinations, strict=True):
-            Path(self._local(source)).replace(self._local(destination))
-
-    def exists(self, path):
-        return Path(self._local(path)).is_file()
-
-    def delete(self, paths):
-        for path in paths:
-            Path(self._local(path)).unlink()
-
-
 def test_logs_and_datasets_may_lie_on_any_file_system(tiny_dataset, planted_logs, arguments, tmp_path, monkeypatch):
-    monkeypatch.setenv("BUCKET_ROOT", str(tmp_path / "objects"))
-    (tmp_path / "objects").mkdir()
+    objects = BucketFileSystem.create_bucket(tmp_path, monkeypatch)
     for path in planted_logs.glob("*.parquet"):
-        (tmp_path / "objects" / path.name).write_bytes(path.read_bytes())
+        (objects / path.name).write_bytes(path.read_bytes())
     argv = arguments("bucket://data/out", raw="bucket://")
     app(["dataset", *argv], standalone_mode=False)  # by way of the command line, which must not take URLs for paths
-    _same_files(tmp_path / "objects" / "data" / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
-    with pytest.raises(UserError, match="'bucket://data/out' holds a finished dataset"):
+    _same_files(objects / "data" / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
+    with pytest.raises(UserError, match="'bucket://data/out' has a finished dataset"):
         build_dataset.run(argv)
-    (tmp_path / "objects" / "data" / "out" / "stale").touch()
+    (objects / "data" / "out" / "stale").touch()
     build_dataset.run([*argv, "--overwrite"])
-    assert not (tmp_path / "objects" / "data" / "out" / "stale").exists()
+    assert not (objects / "data" / "out" / "stale").exists()

@@ -43,7 +43,7 @@ def test_parts_of_different_datasets_are_refused(parts, tmp_path, capsys):
     info["config"]["windows"]["pretrain"]["end"] = 19
     (other / DATASET_INFO).write_text(json.dumps(info))
     mistakes = {"differ first in config.windows.pretrain.end (20 there, 19 here)": {"pairs": other},
-                "holds 'pairs', expected 'impressions'": {"impressions": other},
+                "has kind 'pairs', expected 'impressions'": {"impressions": other},
                 "has no readable dataset_info.json": {"vocabulary": parts / "vocabulary" / "vocabulary"}}
     for words, changes in mistakes.items():
         assert main(_arguments(parts, tmp_path / "out", **changes)) == 2

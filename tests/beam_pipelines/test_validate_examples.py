@@ -17,6 +17,7 @@ from beam_pipelines import validate_examples
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.validate_examples import validate
+from beam_pipelines.validation import record_measuring
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
@@ -88,8 +89,8 @@ def test_a_sound_dataset_passes_and_its_statistics_are_those_of_tensorflow(tiny_
 def test_pairs_are_read_out_of_their_blocks(damaged):
     columns = _validate(damaged)["splits"]["dataset"]["pairs/train"]["columns"]
     assert columns["query"]["values"] == columns["candidate"]["values"] == 11130
-    assert columns["query"]["kinds"] == {"string": columns["query"]["kinds"]["string"]}
-    assert columns["query"]["lists"] == columns["query"]["outside"] == 0
+    assert columns["query"]["dtypes"] == {"string": columns["query"]["dtypes"]["string"]}
+    assert columns["query"]["not_single"] == columns["query"]["unknown"] == 0
 
 
 def test_a_dataset_does_not_differ_from_itself(tiny_dataset, damaged):
@@ -213,13 +214,13 @@ def test_exit_codes_table_and_messages(tiny_dataset, tmp_path):
     report = f"--report={tmp_path / 'report.json'}"
     passed = _main(f"--dataset={tiny_dataset.folder}", report)
     assert passed.returncode == 0
-    assert "every limit held" in passed.stdout
+    assert "all checks passed" in passed.stdout
     violated = _main(f"--dataset={tiny_dataset.folder}", report, "--max_oov_share=0.02")
     assert violated.returncode == 3
     assert "✗ max_oov_share: 0.03272 > 0.02 in impressions/test item" in violated.stdout
     wrong = _main(f"--dataset={tmp_path}", report)
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith(f"error: '{tmp_path}' holds no finished dataset")
+    assert wrong.stderr.startswith(f"error: '{tmp_path}' has no finished dataset")
     assert wrong.stderr.count("\n") == 1
 
 
@@ -242,7 +243,7 @@ def test_another_kind_of_manifest_is_refused(tiny_dataset, damaged):
 
 def test_statistics_do_not_depend_on_chunks(damaged, monkeypatch):
     first = _validate(damaged)
-    monkeypatch.setattr(validate_examples, "CHUNK_RECORDS", 7)
+    monkeypatch.setattr(record_measuring, "CHUNK_RECORDS", 7)
     assert _validate(damaged) == first
 
 

@@ -15,7 +15,7 @@ import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
 
 from beam_pipelines import build_dataset, build_pairs, build_vocabulary
-from beam_pipelines.launching.launch import JOB_OPTIONS
+from beam_pipelines.launching.command_line import JOB_OPTIONS
 from beam_pipelines.launching.output_folder import UNFINISHED_MARKER
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
@@ -62,7 +62,7 @@ def test_the_template_runs_the_job_with_the_other_arguments(template, monkeypatc
     assert template.main(["--raw=r", "--job=build_pairs", "--overwrite=false"]) == 0
     assert ran == [["--config=c", "--overwrite", "--buckets=3"], ["--raw=r"]]
     assert template.main(["--job=build_vocabulary"]) == 2
-    assert capsys.readouterr().err == "error: --config is missing: --help lists what is needed\n"
+    assert capsys.readouterr().err == "error: --config is missing: run the job with --help for a list of options\n"
 
 
 @pytest.mark.skipif(not shutil.which("gcloud"), reason="gcloud is not installed")
@@ -92,12 +92,12 @@ def test_a_job_from_a_template_is_finished_later(arguments, planted_logs, tmp_pa
     assert not (tmp_path / "out" / "dataset_info.json").exists()
     assert build_vocabulary.run([*arguments, "--finish"]).state == "DONE"
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == whole
-    with pytest.raises(UserError, match="holds no unfinished job: --finish follows a job"):
+    with pytest.raises(UserError, match="has no unfinished job: use --finish after a job"):
         build_vocabulary.run([*arguments, "--finish"])
 
 
 def test_a_template_holds_one_pipeline(arguments):
-    with pytest.raises(UserError, match="a template holds one pipeline"):
+    with pytest.raises(UserError, match="a template contains one pipeline"):
         build_dataset.run([*arguments, "--template_location=gs://my-bucket/launch"])
 
 

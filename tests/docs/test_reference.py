@@ -16,6 +16,8 @@ from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.experiments.definition import Experiment
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.features.registry import registered_kinds
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -49,6 +51,7 @@ def models(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
         waiting += typing.get_args(part)
         if isinstance(part, type) and issubclass(part, BaseModel) and part.__name__ not in found:
             found[part.__name__] = part
+            waiting += registered_kinds().values() if part is Feature else ()
             waiting += [field.annotation for field in part.model_fields.values()]
     return found
 
@@ -73,13 +76,16 @@ def test_every_key_has_its_words_in_the_reference(root, configuration):
 
 
 @pytest.mark.parametrize(("page", "entry"), [
-    ("pretraining", "`temperature`{ #pretraining.temperature } <small>number > 0 · default `0.07`</small>"),
+    ("pretraining",
+     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.07`</small>"),
     ("pretraining", "`optimizer`{ #pretraining.optimizer } <small>`lazy_adam`, `rowwise_adagrad`, `adagrad` · default"),
-    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.pretrained_dropout } <small>number ≥ 0, < 1 · default"),
+    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.transfer--warm_start-.pretrained_dropout } "
+                "<small>number ≥ 0, < 1 · default"),
     ("schema", "`max_size`{ #schema.user.max_size } <small>integer ≥ 1 or null · default `null`"),
     ("schema", "At `schema.user`, `schema.item`."),
     ("index", "`name`{ #name } <small>text matching `^[A-Za-z0-9_.-]+$` · required"),
-    ("ranking", "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.backbone (dcn_v2)`."),
+    ("ranking",
+     "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.teacher (online).backbone (dcn_v2)`."),
 ])
 def test_types_defaults_and_limits_are_shown(page, entry, configuration):
     assert entry in configuration[f"configuration/{page}.md"]

@@ -66,7 +66,7 @@ def test_selected_arms_bring_their_teacher_and_the_baseline(load):
     ({"seeds": []}, "seeds"),
     ({"config": None}, "config is missing"),
     ({"logs": {"source": "netflix"}}, "logs"),
-    ({"logs": {"source": "planted", "people": 3}}, "unknown key 'logs.planted.people'"),
+    ({"logs": {"source": "planted", "people": 3}}, "unknown key 'logs.people'; kind 'planted' has no such key"),
     ({"arms": {"a/b": None}}, "arms"),
     ({"arms": {"plain": {"sets": {}}}}, "unknown key 'arms.plain.sets'"),
     ({"arms": {"plain": {"each": {"arm.epochs": []}}}}, "arms.plain.each.arm.epochs"),

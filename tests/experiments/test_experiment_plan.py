@@ -91,7 +91,7 @@ def test_seeds_and_settings_arrive_in_the_configurations(plan):
     config = Config.model_validate(ranker.task["config"])
     [arm] = config.ranking.arms.values()
     assert (config.seed, config.windows.pretrain.end, config.ranking.hidden, config.ranking.embedding_l2,
-            config.pretraining.epochs, arm.transfer) == (2, 18, (4,), 0.5, 0, "warm_start")
+            config.pretraining.epochs, arm.transfer.kind) == (2, 18, (4,), 0.5, 0, "warm_start")
     by_kind = {piece.kind: piece for piece in ranker.with_needs()}
     assert by_kind[EMBEDDINGS].task["config"]["seed"] == 2
     assert by_kind[DATASET].task["config"]["seed"] == by_kind[LOGS].task["seed"] == planted_config()["seed"]

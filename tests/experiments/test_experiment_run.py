@@ -129,7 +129,7 @@ def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_val
     assert taught.settings == {"arm.distillation.teacher": "scratch_2"}
     for run, of in zip(taught.runs, teacher.runs, strict=True):
         arms = read_manifest(run.ranker, "ranker")["config"]["ranking"]["arms"]
-        assert arms["scratch"]["distillation"]["teacher"] == str(of.ranker)
+        assert arms["scratch"]["distillation"]["teacher"] == {"kind": "fixed", "path": str(of.ranker)}
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ TREE = {
     "ranking": {"hidden": [16, 8], "feature_dim": 4, "id_dim": DIM, "batch_size": 128, "learning_rate": 5e-3,
                 "table_learning_rate": 5e-3,
                 "arms": {"scratch": {}, "warm_start": {"transfer": "warm_start"},
-                         "distilled": {"transfer": "warm_start", "distillation": {"hidden": [32, 16]}}}},
+                         "distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32, 16]}}}}},
     "export": {"arm": "distilled"},
 }
 

@@ -93,7 +93,8 @@ def make_study(folder, **changes):
     dataset = write_dataset(folder / "dataset")
     rows = {seed: write_rows(folder / f"rows-{seed}", seed) for seed in SEEDS}
     settings = {"scratch": {}, "warm": {"transfer": "warm_start"},
-                "distilled": {"transfer": "warm_start", "distillation": {"hidden": [8], "weight": 0.3}}}
+                "distilled": {"transfer": "warm_start", "distillation": {
+                    "teacher": {"kind": "online", "hidden": [8]}, "weight": 0.3}}}
     arms = [StudiedArm(
         name, {f"arm.{key}": value for key, value in chosen.items()},
         [Run(seed, write_ranker(folder / f"{name}-{seed}", name, seed, columns=columns, logits=logits, **chosen),

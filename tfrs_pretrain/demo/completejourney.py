@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
-from tfrs_pretrain.config import CompleteJourneyConfig
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.demo.exposures import Promotions, sample_negatives
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids

@@ -8,20 +8,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tfrs_pretrain.config.load import one_line, read_yaml
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.strict_model import StrictModel
 
 NAME = r"^[A-Za-z0-9_.-]+$"
 Settings = dict[str, Any]
 
 
-class CompleteJourneyLogs(Strict):
+class CompleteJourneyLogs(CompleteJourneyConfig):
     """The bundled purchases, with derived exposures."""
 
     source: Literal["completejourney"] = Field(description="which logs")
 
 
-class PlantedLogs(Strict):
+class PlantedLogs(StrictModel):
     """Synthetic logs of known factors."""
 
     source: Literal["planted"] = Field(description="which logs")
@@ -31,7 +32,7 @@ class PlantedLogs(Strict):
     impressions: int = Field(8000, ge=1, description="rows of the log")
 
 
-class GivenLogs(Strict):
+class GivenLogs(StrictModel):
     """What ``--data`` names: KuaiRand-Pure's files, raw logs as the Beam jobs read them, or a finished dataset."""
 
     source: Literal["kuairand", "raw", "dataset"] = Field(description="what the folder holds")
@@ -40,13 +41,13 @@ class GivenLogs(Strict):
 Logs = Annotated[CompleteJourneyLogs | PlantedLogs | GivenLogs, Field(discriminator="source")]
 
 
-class BestOf(Strict):
+class BestOf(StrictModel):
     """The arm with the lowest validation log loss, averaged over the seeds."""
 
     best_of: list[str] = Field(min_length=1, description="arms to choose from")
 
 
-class ArmDefinition(Strict):
+class ArmDefinition(StrictModel):
     """One way to train, or one for each value of ``each``. Keys are dotted; below ``arm.`` they are the arm's own."""
 
     set: Settings = Field({}, description="key -> value")
@@ -57,7 +58,7 @@ class ArmDefinition(Strict):
     teacher: str | None = Field(None, description="arm whose trained ranker teaches this one, with the same seed")
 
 
-class Experiment(Strict):
+class Experiment(StrictModel):
     """The whole file."""
 
     title: str = Field(description="of the report, in a few words")
@@ -97,4 +98,4 @@ def load_experiment(path: Path) -> Experiment:
         return Experiment.model_validate(tree)
     except ValidationError as error:
         shown = "experiments/completejourney.yaml shows them"
-        raise UserError(one_line(f"experiment {str(path)!r}", error, shown)) from error
+        raise UserError(one_line(f"experiment {str(path)!r}", error, shown, tree)) from error

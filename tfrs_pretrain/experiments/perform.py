@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from beam_pipelines.build_dataset import build
-from tfrs_pretrain.config import CompleteJourneyConfig, Config, parse_config
+from tfrs_pretrain.config import Config, FixedTeacherConfig, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.experiments.logs import kuairand
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, PIECES
@@ -65,6 +66,6 @@ def _folder(place: Mapping[str, str], root: Path) -> Path:
 def _taught(config: Config, arm: str, teacher: Path) -> Config:
     settings = config.ranking.arms[arm]
     assert settings.distillation is not None  # the planner made it
-    distillation = settings.distillation.model_copy(update={"teacher": str(teacher)})
+    distillation = settings.distillation.model_copy(update={"teacher": FixedTeacherConfig(path=str(teacher))})
     arms = {arm: settings.model_copy(update={"distillation": distillation})}
     return config.model_copy(update={"ranking": config.ranking.model_copy(update={"arms": arms})})

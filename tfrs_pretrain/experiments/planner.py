@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifacts import json_digest
-from tfrs_pretrain.config import BUNDLED, Config, first_difference, parse_config
+from tfrs_pretrain.config import BUNDLED, Config, OnlineTeacher, first_difference, parse_config
 from tfrs_pretrain.config.arms import Overrides
-from tfrs_pretrain.config.load import read_yaml, set_key
+from tfrs_pretrain.config.load import apply_overrides, read_yaml, set_key
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import Experiment, Settings
@@ -20,7 +20,7 @@ from tfrs_pretrain.experiments.sources import check_data, fingerprint, logs_piec
 OWN = "arm."  # prefix of the keys that are the arm's own
 SHARED = "shared"
 # What an arm may not change: differences are paired by impression, seeds and arms are the experiment's.
-FIXED = ("name", "seed", "completejourney", "export", "ranking.arms", "windows.validation", "windows.test")
+FIXED = ("name", "seed", "export", "ranking.arms", "windows.validation", "windows.test")
 BUILT = ("schema", "windows", "dataset")  # sections that decide a dataset
 TRAINING = ("deterministic", "strategy", "logical_cpus")  # keys that decide bits
 
@@ -62,13 +62,14 @@ class Planner:
         if fixed:
             raise UserError(f"experiment {str(self._path)!r}: arm {arm!r} sets {fixed[0]!r}, which all arms share: "
                             "set it for all, or leave it out")
-        merged = {**self._experiment.set, **settings}
+        merged = _sections_first({**self._experiment.set, **settings})
         own: dict[str, Any] = {"distillation": {}} if taught else {}
         for key, value in merged.items():
             if key.startswith(OWN):
                 set_key(own, key.removeprefix(OWN), copy.deepcopy(value), f"experiment: arm {arm!r}: {key}")
         tree = self._with(self._base, {key: value for key, value in merged.items() if not key.startswith(OWN)}, arm)
-        name = str(own.get("transfer", "scratch"))
+        transfer = own.get("transfer", {})
+        name = transfer if isinstance(transfer, str) else str(transfer.get("kind", "scratch"))
         tree["ranking"]["arms"], tree["export"]["arm"] = {name: own}, name
         config = parse_config(tree, origin=f"{self._path}, arm {arm}")
         self._check_given(config, arm)
@@ -85,16 +86,16 @@ class Planner:
         """
         config = _folded(config).model_copy(update={"seed": seed})
         [(name, arm)] = config.ranking.arms.items()
-        dataset, rows = self.dataset(config), self.embeddings(config) if arm.transfers else None
+        dataset, rows = self.dataset(config), self.embeddings(config) if arm.pretrained_tables else None
         decides = {"dataset": self._dataset_name(dataset), "embeddings": rows and rows.name, "seed": seed,
                    "teacher": teacher and teacher.name, "ranking": config.ranking.model_dump(mode="json"),
                    "training": _deciding(config), "test": test}
         task = {"config": config.resolved(), "dataset": self._place(dataset), "embeddings": rows and _place(rows),
                 "teacher": teacher and _place(teacher), "arm": name, "test": test}
-        learning = 2 if arm.distillation and teacher is None and not arm.distillation.teacher else 1
+        online = arm.distillation and teacher is None and isinstance(arm.distillation.teacher, OnlineTeacher)
         return Piece.of(RANKER, f"{name}-seed{seed}{'' if test else '-trial'}", decides, task,
                         tuple(piece for piece in (dataset, rows, teacher) if piece),
-                        work=config.ranking.epochs * learning + 0.5)
+                        work=config.ranking.epochs * (2 if online else 1) + 0.5)
 
     def embeddings(self, config: Config) -> Piece:
         """Pretrained rows of a configuration and its seed."""
@@ -127,7 +128,7 @@ class Planner:
         [arm] = folded.ranking.arms.values()
         return json_digest([
             self._dataset_name(dataset), folded.ranking.model_dump(mode="json"), _deciding(config),
-            config.pretraining.model_dump(mode="json") if arm.transfers else None,
+            config.pretraining.model_dump(mode="json") if arm.pretrained_tables else None,
             self.settings_digest(teacher, None) if teacher else None])
 
     @property
@@ -139,15 +140,16 @@ class Planner:
         name = self._experiment.config
         if name is None:
             assert self._given is not None  # the definition asks for it
-            return copy.deepcopy(dict(self._given.info["config"]))
-        return read_yaml(name if name in BUNDLED else str(self._path.parent / name))
+            return apply_overrides(self._given.info["config"], (), origin=str(self._given.folder))
+        source = name if name in BUNDLED else str(self._path.parent / name)
+        return apply_overrides(read_yaml(source), (), origin=source)
 
     def _shared_settings(self) -> Settings:
         return {key: value for key, value in self._experiment.set.items() if not key.startswith(OWN)}
 
     def _with(self, tree: Mapping[str, Any], settings: Settings, where: str) -> dict[str, Any]:
         changed = copy.deepcopy(dict(tree))
-        for key, value in settings.items():
+        for key, value in _sections_first(settings).items():
             set_key(changed, key, copy.deepcopy(value), f"experiment {str(self._path)!r}: {where}: {key}")
         return changed
 
@@ -174,6 +176,11 @@ class Planner:
         return _place(dataset) if dataset else {"folder": str(self._raw)}
 
 
+def _sections_first(settings: Settings) -> Settings:
+    """The settings in an order in which no section replaces one of its own keys."""
+    return dict(sorted(settings.items(), key=lambda setting: setting[0].count(".")))
+
+
 def _place(piece: Piece) -> dict[str, str]:
     return {"kind": piece.kind, "name": piece.name}
 
@@ -186,5 +193,5 @@ def _folded(config: Config) -> Config:
     """The same with the arm's own epochs and rates written into ``ranking``: one way to say each thing."""
     [(name, arm)] = config.ranking.arms.items()
     bare = arm.model_copy(update=dict.fromkeys(Overrides.model_fields))
-    ranking = config.ranking.of(arm).model_copy(update={"arms": {name: bare}})
+    ranking = config.ranking.for_arm(arm).model_copy(update={"arms": {name: bare}})
     return config.model_copy(update={"ranking": ranking})

@@ -8,7 +8,7 @@ from typing import Any
 from tfrs_pretrain.artifacts import DATASET_INFO, file_digest, json_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.definition import Experiment, GivenLogs, PlantedLogs
+from tfrs_pretrain.experiments.definition import CompleteJourneyLogs, Experiment, GivenLogs, PlantedLogs
 from tfrs_pretrain.experiments.logs.kuairand import FILES
 from tfrs_pretrain.experiments.pieces import LOGS, Piece
 
@@ -31,8 +31,8 @@ def logs_piece(experiment: Experiment, config: Config, data: Path | None) -> Pie
     """The logs to make; None where raw logs or a dataset are given."""
     logs = experiment.logs
     task: dict[str, Any] = {"source": logs.source}
-    if logs.source == "completejourney":
-        task |= {"completejourney": config.completejourney.model_dump(mode="json"), "seed": config.seed,
+    if isinstance(logs, CompleteJourneyLogs):
+        task |= {"completejourney": logs.model_dump(mode="json", exclude={"source"}), "seed": config.seed,
                  "pretrain_end_week": config.windows.pretrain.bounds[1]}
     elif isinstance(logs, PlantedLogs):
         task |= {"sizes": logs.model_dump(exclude={"source"}), "seed": config.seed}

@@ -35,13 +35,13 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
                     for name, matrix in _initial_matrices(config, dataset, earlier))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
-    sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
-                                config.seed)
+    negatives = settings.objective.negatives
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.rows("item"), config.seed)
     share = dataset.sampling_probability
-    probability = sampling.probability(share, settings.batch_size) if settings.log_q else None
+    probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
     return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
-                    known=load_known_positives(dataset) if settings.mask_known_positives else None,
+                    known=load_known_positives(dataset) if negatives.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
 
 

@@ -29,8 +29,8 @@ class Evaluator:
 
     ``recall@k``, ``ndcg@k`` and ``mrr@k`` rank *all* known items for at most ``max_queries`` held-out users (those with
     the smallest hash), without the items that the user has in pairs/train: they measure what is new to the user, even
-    if users often repeat themselves. Users and items outside the vocabulary are left out. ``coverage@k`` is the share of
-    the known items in those lists. ``frequency_<from>_to_<to>/recall@k`` is the recall of items with that many training
+    if users often repeat themselves. Users and items outside the vocabulary are left out. ``coverage@k`` is the share
+    of known items in those lists. ``frequency_<from>_to_<to>/recall@k`` is the recall of items with that many training
     pairs (``to`` exclusive), for the largest k and if the slice has a relevant item.
 
     For pairs with relations, ``heldout_loss`` weighs them as training does. ``relation_<name>/heldout_loss`` is the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrs_pretrain.config import PretrainingConfig
+from tfrs_pretrain.config import CosineContrastiveObjective, PretrainingConfig, UniformNegatives
 from tfrs_pretrain.embeddings.adam import LazyAdam
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.contrastive_task import ContrastiveTask
@@ -15,13 +15,15 @@ from tfrs_pretrain.pretraining.uniform_softmax import UniformSoftmax
 
 def build_task(settings: PretrainingConfig, num_items: int) -> ContrastiveTask:
     """The configured loss over a table of ``num_items`` candidates."""
-    if settings.objective == "cosine_contrastive":
-        return CosineContrastive(margin=settings.margin, negative_weight=settings.negative_weight)
-    if settings.negatives == "uniform":
-        return UniformSoftmax(temperature=settings.temperature, normalize=settings.normalize, num_rows=num_items)
-    return InBatchSoftmax(temperature=settings.temperature, normalize=settings.normalize,
-                          remove_accidental_hits=settings.remove_accidental_hits,
-                          refined=settings.log_q_form == "refined")
+    objective = settings.objective
+    if isinstance(objective, CosineContrastiveObjective):
+        return CosineContrastive(margin=objective.margin, negative_weight=objective.negative_weight)
+    negatives = objective.negatives
+    if isinstance(negatives, UniformNegatives):
+        return UniformSoftmax(temperature=objective.temperature, normalize=objective.normalize, num_rows=num_items)
+    return InBatchSoftmax(temperature=objective.temperature, normalize=objective.normalize,
+                          remove_accidental_hits=negatives.remove_accidental_hits,
+                          refined=negatives.log_q == "refined")
 
 
 def build_log_temperature(settings: PretrainingConfig) -> EmbeddingTable | None:
@@ -29,9 +31,10 @@ def build_log_temperature(settings: PretrainingConfig) -> EmbeddingTable | None:
 
     None if the temperature is fixed.
     """
-    if not settings.learn_temperature:
+    objective = settings.objective
+    if isinstance(objective, CosineContrastiveObjective) or not objective.learn_temperature:
         return None
-    return EmbeddingTable("log_temperature", np.log(np.full((1, 1), settings.temperature, np.float32)), LazyAdam())
+    return EmbeddingTable("log_temperature", np.log(np.full((1, 1), objective.temperature, np.float32)), LazyAdam())
 
 
 def popularity_prior(settings: PretrainingConfig, candidate_probability: np.ndarray) -> np.ndarray | None:
@@ -41,10 +44,10 @@ def popularity_prior(settings: PretrainingConfig, candidate_probability: np.ndar
     does: with a prior of 1 they represent the pointwise mutual information of user and item.
 
     Args:
-      settings: ``popularity_prior`` scales it.
+      settings: ``objective.popularity_prior`` scales it.
       candidate_probability: float64 [num_items], share of each item in the training pairs, all positive.
     """
-    if not settings.popularity_prior:
+    if not settings.objective.popularity_prior:
         return None
-    prior: np.ndarray = settings.popularity_prior * np.log(candidate_probability)
+    prior: np.ndarray = settings.objective.popularity_prior * np.log(candidate_probability)
     return prior

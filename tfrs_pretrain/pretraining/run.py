@@ -72,7 +72,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     result = PretrainResult(
         config=config.resolved(), dataset_info_digest=identity["dataset_info_digest"], epochs=trained.epochs,
         kept_epoch=config.pretraining.epochs, machine=machine(), peak_rss_bytes=peak_rss_bytes(),
-        popularity_prior=config.pretraining.popularity_prior, replicas=strategy.num_replicas_in_sync,
+        popularity_prior=config.pretraining.objective.popularity_prior, replicas=strategy.num_replicas_in_sync,
         seconds=trained.seconds, seed=config.seed, steps_per_epoch=steps, temperature=float(model.temperature),
         vocabulary_digests={name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         window=_training_window(dataset, earlier).model_dump(mode="json"))

@@ -131,10 +131,10 @@ def _settings(config: Config, arm: str) -> ArmConfig:
 
 
 def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embeddings | None:
-    if not settings.transfers:
+    if not settings.pretrained_tables:
         return None
     if folder is None:
-        names = {table.transfer for table in settings.transfers.values()}
+        names = {table.kind for table in settings.pretrained_tables.values()}
         raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: "
                         "run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
@@ -142,7 +142,7 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
 
 def _transfer(settings: ArmConfig) -> str | dict[str, str]:
     """One word where both ID tables are transferred alike, otherwise a word for each."""
-    words: dict[str, str] = {space: settings.transfer_of(space).transfer for space in (USER_ROW, ITEM_ROW)}
+    words: dict[str, str] = {space: settings.table_transfer(space).kind for space in (USER_ROW, ITEM_ROW)}
     return words[USER_ROW] if len(set(words.values())) == 1 else words
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.config.migration import migrate_arm
 from tfrs_pretrain.evaluation.comparison import Comparison, Estimate
 from tfrs_pretrain.metrics.ranking import METRICS
 from tfrs_pretrain.results.comparisons import distilled, slices
@@ -55,7 +56,7 @@ def described(arm: StudiedArm, found: Comparison, folder: Path, test_looks: int 
 
 def kind(arm: StudiedArm, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Where the ID tables start, who teaches, and which of three kinds that makes it."""
-    settings = manifest["config"]["ranking"]["arms"][manifest["arm"]]
+    settings = migrate_arm(manifest["config"]["ranking"]["arms"][manifest["arm"]], [])
     transfer = manifest["transfer"]
     transfers = dict.fromkeys(ID_SPACES, transfer) if isinstance(transfer, str) else transfer
     pretrained = manifest.get("embeddings") is not None
@@ -64,7 +65,7 @@ def kind(arm: StudiedArm, manifest: Mapping[str, Any]) -> dict[str, Any]:
     remedies = [name for name in REMEDIES if changed.get(name)]
     teacher = settings.get("distillation") if distilled(arm) else None
     if teacher and TAUGHT_BY in arm.settings:
-        teacher = {**teacher, "teacher": arm.settings[TAUGHT_BY]}
+        teacher = {**teacher, "teacher": {"kind": "fixed", "path": arm.settings[TAUGHT_BY]}}
     return {"kind": TWO_STAGE if pretrained else REMEDY if remedies else SCRATCH, "transfer": transfers,
             "remedies": remedies, "teacher": teacher}
 

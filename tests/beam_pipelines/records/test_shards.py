@@ -1,4 +1,4 @@
-"""Shards sized by bytes, compressed or not: decided by the rows alone and read by the readers that there are."""
+"""Shards by size, compressed and not: determined by the rows alone, and readable by both training stages."""
 
 import gzip
 
@@ -11,10 +11,9 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.records.example_encoder import RecordBuffer
+from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH, SmallestHashes
-from beam_pipelines.records.shards import CountShards
-from beam_pipelines.records.tfrecord_writer import write_tfrecord
+from beam_pipelines.records.shards import CountShards, _assign_shards, _list_shards, summarize_splits
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
@@ -23,12 +22,12 @@ from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tre
 
 
 def _hundred_bytes_each(rows: pa.Table):
-    """84 bytes and the 16 that frame a record."""
+    """84 bytes plus 16 bytes of framing per record."""
     yield RecordBuffer(np.zeros(84 * rows.num_rows, np.uint8), np.arange(rows.num_rows + 1) * 84)
 
 
 @pytest.mark.parametrize(("shard_bytes", "train"), [(1000, 3), (2500, 1), (2499, 2), (100, 25), (10**9, 1)])
-def test_the_number_of_shards_is_bytes_over_target(shard_bytes, train):
+def test_number_of_shards_is_bytes_divided_by_the_target(shard_bytes, train):
     parts = [("train", np.arange(0, 10)), ("test", np.arange(2)), ("train", np.arange(10, 25))]
     batches = [(split, pa.RecordBatch.from_pydict({HASH: hashes.astype(np.uint64)})) for split, hashes in parts]
     with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
@@ -37,7 +36,7 @@ def test_the_number_of_shards_is_bytes_over_target(shard_bytes, train):
         assert_that(numbers, equal_to([{"train": train, "test": 2 if shard_bytes == 100 else 1, "none": 1}]))
 
 
-def test_the_sample_is_of_the_smallest_hashes_whatever_the_batches():
+def test_the_sample_has_the_smallest_hashes_of_a_batch():
     hashes = np.random.default_rng(0).permutation(1000).astype(np.uint64)
     batch = pa.RecordBatch.from_pydict({HASH: hashes})
     combine = SmallestHashes(10)
@@ -57,11 +56,11 @@ def sized(planted_logs, tmp_path_factory) -> Dataset:
     return Dataset.open(folder / "out")
 
 
-def test_shards_are_about_as_large_as_asked_for(sized):
+def test_shards_have_about_the_configured_size(sized):
     for name, split in sized.info["splits"].items():
         sizes = np.array([shard["bytes"] for shard in split["shards"]])
         total = sizes.sum()
-        # As many as needed, give or take what the estimate of a row is off.
+        # The estimated size of a row may be off by a tenth.
         assert abs(len(sizes) - total / 20000) <= 1 + 0.1 * len(sizes), name
         assert sizes.max() < 1.4 * 20000, name
     assert len(sized.files("impressions/train")) > 10 > len(sized.files("pairs/heldout")) == 1
@@ -72,7 +71,7 @@ def _records(dataset: Dataset, split: str) -> list[bytes]:
     return sorted(tf.data.TFRecordDataset(dataset.files(split), compression_type=kind).as_numpy_iterator())
 
 
-def test_shards_change_where_records_lie_and_nothing_else(sized, tiny_dataset):
+def test_the_number_of_shards_does_not_change_the_records(sized, tiny_dataset):
     for split in ("impressions/train", "impressions/validation", "impressions/test"):
         assert _records(sized, split) == _records(tiny_dataset, split)
 
@@ -91,26 +90,46 @@ def test_compressed_shards_hold_the_same_bytes(compressed, tiny_dataset):
         for packed, plain in zip(compressed.files(split), tiny_dataset.files(split), strict=True):
             with open(packed, "rb") as file, open(plain, "rb") as expected:  # noqa: PTH123
                 content = file.read()
-                # Neither a time nor a name in the header.
+                # The header has neither a time nor a file name.
                 assert content[3:8] == b"\0" * 5
                 assert gzip.decompress(content) == expected.read()
 
 
 def test_readers_read_compressed_shards(compressed, tiny_dataset):
     with reading(compressed, "impressions/train", "impressions/test"):
-        [came] = evaluation_batches(compressed, "impressions/test", batch_size=10**6)
+        [read] = evaluation_batches(compressed, "impressions/test", batch_size=10**6)
         [trained] = training_batches(compressed, batch_size=1024, seed=1, epoch=0).take(1)
     [expected] = evaluation_batches(tiny_dataset, "impressions/test", batch_size=10**6)
     [uncompressed] = training_batches(tiny_dataset, batch_size=1024, seed=1, epoch=0).take(1)
-    np.testing.assert_array_equal(came["key"], expected["key"])
+    np.testing.assert_array_equal(read["key"], expected["key"])
     np.testing.assert_array_equal(trained["user"], uncompressed["user"])
     sizes = [sum(int(tf.size(block["query"])) for block in pair_blocks(dataset.files("pairs/train")))
              for dataset in (compressed, tiny_dataset)]
     assert sizes[0] == sizes[1] > 0
 
 
-def test_an_empty_compressed_file_is_a_file(tmp_path):
-    summary = write_tfrecord(str(tmp_path / "x.tfrecord.gz"), [])
-    assert summary.records == 0
-    assert summary.bytes == (tmp_path / "x.tfrecord.gz").stat().st_size > 0
-    assert list(tf.data.TFRecordDataset(str(tmp_path / "x.tfrecord.gz"), compression_type="GZIP")) == []
+def _batch(*hashes: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({HASH: np.array(hashes, np.uint64), "x": np.arange(len(hashes))})
+
+
+def test_rows_are_assigned_by_hash_modulo_the_number_of_shards():
+    parts = list(_assign_shards(("train", _batch(2**64 - 1, 6, 4, 9)), {"train": 3, "test": 7}))
+    assert [(key, batch["x"].to_pylist()) for key, batch in parts] == [
+        (("train", 0, 3), [0, 1, 3]), (("train", 1, 3), [2])]
+
+
+def test_every_shard_of_every_split_is_listed():
+    assert list(_list_shards(("train", "test"), {"train": 2, "test": 1, "other": 4})) == [
+        (("train", 0, 2), None), (("train", 1, 2), None), (("test", 0, 1), None)]
+
+
+def test_summaries_are_added_up_by_split_in_the_order_of_paths():
+    files = [{"split": split, "path": path, "bytes": 10, "records": 1, "examples": examples, "crc32c": path[::-1],
+              "measures": measures} for split, path, examples, measures in (
+                  ("b", "b-1", 5, {"n": 2}), ("a", "a-0", 1, {}), ("b", "b-0", 7, {"n": 1, "m": 4}))]
+    assert summarize_splits(files) == {
+        "a": {"examples": 1, "measures": {}, "shards": [
+            {"path": "a-0", "bytes": 10, "records": 1, "examples": 1, "crc32c": "0-a"}]},
+        "b": {"examples": 12, "measures": {"n": 3, "m": 4}, "shards": [
+            {"path": "b-0", "bytes": 10, "records": 1, "examples": 7, "crc32c": "0-b"},
+            {"path": "b-1", "bytes": 10, "records": 1, "examples": 5, "crc32c": "1-b"}]}}

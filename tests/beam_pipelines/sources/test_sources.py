@@ -34,10 +34,10 @@ def _read(tmp_path, name: str, columns: list[str]):
     """Positions, rows and malformed rows of one table, as one list each."""
     positions, rows, malformed = [], [], []
     source = open_source("t", name, str(tmp_path))
-    for batch in source.whole(columns):
+    for batch in source.read_all(columns):
         assert batch.path == str(tmp_path / name)
         positions += batch.positions.tolist()
-        rows += batch.rows.to_pylist()
+        rows += batch.columns.to_pylist()
         malformed += batch.malformed
     return positions, rows, malformed
 
@@ -46,7 +46,7 @@ def _read(tmp_path, name: str, columns: list[str]):
     ("a.parquet", "parquet"), ("folder", "parquet"), ("a.csv", "csv"), ("a/*.csv.gz", "csv"), ("a.ndjson", "jsonl"),
     ("gs://bucket/x.jsonl.gz", "jsonl"), ("a.avro", "avro")])
 def test_the_suffix_of_a_plain_path_tells_the_format(path, form):
-    assert Source.of(path).format == form
+    assert Source.from_declared(path).format == form
     assert Sources(items=path).items == path
 
 
@@ -151,8 +151,8 @@ def test_a_damaged_file_names_itself_in_one_line(damage, tmp_path):
     write(tmp_path / name)
     source = open_source("t", name, str(tmp_path))
     with pytest.raises(UserError, match=rf"table t: '.*{name}' is not readable {message}|{message}") as caught:
-        list(source.types())
-        list(source.whole(["id"]))
+        list(source.column_types())
+        list(source.read_all(["id"]))
     assert "\n" not in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
 
@@ -172,9 +172,9 @@ def test_bigquery_without_its_client_says_what_to_install(place, monkeypatch):
     import apache_beam as beam
 
     source = open_source("t", Source(format="bigquery", **place), "raw")
-    assert [columns for _, columns in source.types()] == [None]
+    assert [columns for _, columns in source.column_types()] == [None]
     with pytest.raises(UserError, match="cannot come from BigQuery"):
-        list(source.whole(["x"]))
+        list(source.read_all(["x"]))
     if HAS_CLIENT:
         pytest.skip("the client is installed")
     with pytest.raises(UserError, match=r"pip install 'tfrs-pretrain\[gcp\]'"):
@@ -193,11 +193,11 @@ def test_bigquery_is_constructed_without_asking_the_service(place):
 
 
 def test_rows_of_bigquery_become_text():
-    from beam_pipelines.sources.bigquery import _as_columns
+    from beam_pipelines.sources.bigquery import _to_columns
 
-    [batch] = _as_columns([{"x": 5, "at": datetime.datetime(2024, 3, 2), "b": True, "f": 0.5}, {"x": None}],
+    [batch] = _to_columns([{"x": 5, "at": datetime.datetime(2024, 3, 2), "b": True, "f": 0.5}, {"x": None}],
                           "bigquery:p:d.t", ["x", "at", "b", "f"])
-    assert batch.rows.to_pylist() == [{"x": "5", "at": "2024-03-02T00:00:00", "b": "true", "f": "0.5"},
+    assert batch.columns.to_pylist() == [{"x": "5", "at": "2024-03-02T00:00:00", "b": "true", "f": "0.5"},
                                       {"x": None, "at": None, "b": None, "f": None}]
     assert batch.positions.tolist() == [-1, -1]
 
@@ -213,7 +213,7 @@ def test_bigquery_in_a_pipeline(monkeypatch):
     monkeypatch.setattr(bigquery._ReadBigQuery, "_reader", lambda self: beam.Create([{"x": 1, "y": 2}, {"x": None}]))
     with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
         batches = pipeline | open_source("t", Source(format="bigquery", path="p:d.t"), "raw").read(["x"], 1)
-        assert_that(batches | beam.Map(lambda batch: (batch.path, batch.rows.to_pylist())),
+        assert_that(batches | beam.Map(lambda batch: (batch.path, batch.columns.to_pylist())),
                     equal_to([("bigquery:p:d.t", [{"x": "1"}]), ("bigquery:p:d.t", [{"x": None}])]))
 
 

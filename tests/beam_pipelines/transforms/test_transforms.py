@@ -48,7 +48,7 @@ def test_read_table_bounds_batches_and_reads_all_files(pipeline, tmp_path, patte
         pq.write_table(pa.table({"x": values, "unused": values}), tmp_path / f"{name}.parquet", row_group_size=2)
     with pipeline:
         batches = pipeline | open_source("t", pattern, str(tmp_path)).read(["x"], batch_rows)
-        assert_that(batches | beam.Map(lambda batch: batch.rows.to_pydict()),
+        assert_that(batches | beam.Map(lambda batch: batch.columns.to_pydict()),
                     equal_to([{"x": part} for part in expected]))
 
 

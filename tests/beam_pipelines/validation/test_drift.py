@@ -16,8 +16,8 @@ from beam_pipelines.validation.drift_metrics import (
 from beam_pipelines.validation.record_statistics import bfloat16_bins, count_bins
 
 
-def _histogram(values, rest: int = 0) -> Histogram:
-    return Histogram(*count_bins(bfloat16_bins(np.asarray(values, np.float32))), rest)
+def _histogram(values, missing: int = 0) -> Histogram:
+    return Histogram(*count_bins(bfloat16_bins(np.asarray(values, np.float32))), missing)
 
 
 def test_psi_of_two_groups():
@@ -52,8 +52,8 @@ def test_float_stability_groups_by_tenths_of_the_reference():
     expected = population_stability_index(np.append(group, 0), np.append(np.full(10, 10), 0))
     assert numeric_psi(_histogram(moved), _histogram(reference)) == pytest.approx(expected)
     assert numeric_psi(_histogram(reference), _histogram(reference)) == 0
-    assert numeric_psi(_histogram(reference, rest=50), _histogram(reference)) > 0.5
-    assert numeric_psi(_histogram([], rest=5), _histogram([], rest=7)) < 0.01
+    assert numeric_psi(_histogram(reference, missing=50), _histogram(reference)) > 0.5
+    assert numeric_psi(_histogram([], missing=5), _histogram([], missing=7)) < 0.01
 
 
 def test_category_stability_follows_values():

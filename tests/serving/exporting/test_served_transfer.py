@@ -10,8 +10,9 @@ from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.serving.exporting.export import export
 
-ARM = {"transfer": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 3, "distillation": {"hidden": [8]},
-       "tables": {"item": {"transfer": "warm_start", "fresh_dim": 2}}, "anchor": {"weight": 0.1}}
+ARM = {"transfer": {"kind": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 3},
+       "distillation": {"teacher": {"hidden": [8]}}, "tables": {"item": {"kind": "warm_start", "fresh_dim": 2}},
+       "anchor": {"weight": 0.1}}
 
 
 @pytest.fixture(scope="module")

@@ -98,14 +98,15 @@ def planted_config(**sections: Any) -> dict[str, Any]:
             "test": {"start": VALIDATION_DAYS, "end": DAYS},
         },
         "dataset": {"shards": 2, "heldout_fraction": 0.05, "pairs_per_block": 256, "golden_examples": 32},
-        "pretraining": {"dim": 8, "epochs": 3, "batch_size": 256, "temperature": 0.2, "learning_rate": 0.02},
+        "pretraining": {"dim": 8, "epochs": 3, "batch_size": 256, "learning_rate": 0.02,
+                        "objective": {"kind": "softmax", "temperature": 0.2}},
         "ranking": {
             "hidden": [16], "feature_dim": 4, "id_dim": 8, "batch_size": 128, "learning_rate": 0.01,
             "table_learning_rate": 0.01,
             "arms": {
                 "scratch": {"transfer": "scratch"},
                 "warm_start": {"transfer": "warm_start"},
-                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"hidden": [32]}},
+                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32]}}},
             },
         },
         "export": {"arm": "warm_start_distilled"},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfrs_pretrain.artifacts import MANIFEST, file_digest
-from tfrs_pretrain.config import DistillationConfig, Windows
+from tfrs_pretrain.config import DistillationConfig, FixedTeacherConfig, Windows
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher
@@ -36,15 +36,15 @@ def open_teacher(path: Path, dataset: Dataset, labels: Sequence[str]) -> FixedTe
         return ServedTeacher(path, dataset, labels)
     if (path / "network.keras").is_file():
         return TrainedTeacher(path, dataset, labels)
-    raise UserError(f"distillation.teacher {str(path)!r} is no teacher: expected a Parquet file of logits, the folder "
-                    "of a SavedModel (with saved_model.pb) or that of a trained ranker (with network.keras)")
+    raise UserError(f"distillation.teacher.path {str(path)!r} is no teacher: expected a Parquet file of logits, the "
+                    "folder of a SavedModel (with saved_model.pb) or that of a trained ranker (with network.keras)")
 
 
 def teacher_digest(config: DistillationConfig | None) -> str | None:
     """Digest of what tells the fixed teacher of a run from others; None where there is none."""
-    if config is None or config.teacher is None:
+    if config is None or not isinstance(config.teacher, FixedTeacherConfig):
         return None
-    path = Path(config.teacher)
+    path = Path(config.teacher.path)
     found = [file for file in (path, *(path / name for name in _TELLING)) if file.is_file()]
     return file_digest(found[0]) if found else None
 

@@ -98,11 +98,12 @@ def starts_from(arm: Mapping[str, Any]) -> str:
 
 
 def teacher(arm: Mapping[str, Any]) -> str:
-    """Who teaches, in words: the layers of one that learns, or where a fixed one lies."""
+    """Teacher of an arm in words: the layers of an online one, or the path of a fixed one."""
     settings = arm["teacher"]
     if not settings:
         return DASH
-    who = settings.get("teacher") or "-".join(str(units) for units in settings["hidden"])
+    source = settings["teacher"]
+    who = source["path"] if source["kind"] == "fixed" else "-".join(str(units) for units in source["hidden"])
     return f"{who}, weight {settings['weight']}"
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
@@ -10,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines.records.example_encoder import encode_examples
-from beam_pipelines.records.tfrecord_writer import frame, write_tfrecord
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 300)
 FLOAT32 = st.floats(width=32)
@@ -22,13 +20,13 @@ TYPES = {"list": pa.list_(pa.int64()), "int64": pa.int64(), "float32": pa.float3
 
 
 def _protobuf(row: dict) -> bytes:
-    """One row through the generated protobuf class."""
+    """Serializes one row with the generated protobuf class."""
     example = tf.train.Example()
     for name, (kind, value) in row.items():
         feature = example.features.feature[name]
         if kind == "list":
             feature.int64_list.value.extend(value)
-            # Declared, even if it holds nothing.
+            # An empty list is present too.
             feature.int64_list.SetInParent()
         elif kind == "int64":
             feature.int64_list.value.append(value)
@@ -57,13 +55,13 @@ def _encoded(columns: dict) -> list[bytes]:
 @example({name: ("int64", [1]) for name in ("user", "user_id", "item_id", "item", "u")})
 def test_bytes_equal_protobuf(table):
     rows = len(next(iter(table.values()))[1])
-    came = _encoded({name: pa.array(values, TYPES[kind]) for name, (kind, values) in table.items()})
+    encoded = _encoded({name: pa.array(values, TYPES[kind]) for name, (kind, values) in table.items()})
     expected = [_protobuf({name: (kind, values[row]) for name, (kind, values) in table.items()}) for row in range(rows)]
-    assert came == expected
+    assert encoded == expected
 
 
-def test_slices_and_large_values():
-    """Columns that are views into larger arrays, and a value whose length takes a three-byte varint."""
+def test_slices_and_long_values():
+    """Columns that are slices of larger arrays, and a value whose length needs a varint of three bytes."""
     names = pa.array(["before", "é", "", "x" * 70000, "after"]).slice(1, 3)
     numbers = pa.array([9, -1, 0, 2**40, 9]).slice(1, 3)
     records = encode_examples({"name": names, "number": numbers})
@@ -79,50 +77,6 @@ def test_slices_and_large_values():
     ({"a": pa.array([1]), "b": pa.array([1, 2])}, "2 of 1 values"),
     ({"a": pa.array([1.0])}, "not double"),
 ])
-def test_refuses_what_it_cannot_encode(columns, message):
+def test_unsupported_columns_are_refused(columns, message):
     with pytest.raises(ValueError, match=message):
         encode_examples(columns)
-
-
-def _records():
-    return encode_examples({"text": pa.array(["", "kurz", "länger" * 50, "kurz"]), "n": pa.array([1, 300, -5, 7])})
-
-
-def test_file_equals_tensorflows_writer(tmp_path):
-    records = _records()
-    summary = write_tfrecord(str(tmp_path / "ours"), [records, records])
-    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
-        for _ in range(2):
-            for start, end in zip(records.offsets, records.offsets[1:], strict=False):
-                writer.write(records.data[start:end].tobytes())
-    content = (tmp_path / "ours").read_bytes()
-    assert content == (tmp_path / "theirs").read_bytes()
-    assert (summary.bytes, summary.records) == (len(content), 8)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ours", "theirs"]
-
-
-def test_summary_checksum_is_crc32c_of_the_file(tmp_path):
-    """Bit by bit with the Castagnoli polynomial, reflected."""
-    summary = write_tfrecord(str(tmp_path / "file"), [_records()])
-    register = 0xFFFFFFFF
-    for byte in (tmp_path / "file").read_bytes():
-        register ^= byte
-        for _ in range(8):
-            register = (register >> 1) ^ (0x82F63B78 if register & 1 else 0)
-    assert summary.crc32c == f"{register ^ 0xFFFFFFFF:08x}"
-
-
-def test_a_failed_write_leaves_no_file(tmp_path):
-    def chunks():
-        yield _records()
-        raise RuntimeError("worker dies")
-
-    with pytest.raises(RuntimeError, match="worker dies"):
-        write_tfrecord(str(tmp_path / "file"), chunks())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_frame_of_no_records_is_empty():
-    records = encode_examples({"n": pa.array([], pa.int64())})
-    assert frame(records) == b""
-    assert np.array_equal(records.offsets, [0])

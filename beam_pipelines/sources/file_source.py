@@ -1,0 +1,83 @@
+"""Tables of files in one format."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from beam_pipelines.records.files import list_table_files
+from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch, TableSource
+
+READ_ALL_BATCH_ROWS = 1 << 20
+
+Part = tuple[str, tuple[int, int]]  # path, part of the file
+
+
+class FileSource(TableSource):
+    """Files of one format on any file system that Beam supports.
+
+    Args:
+      table: name for messages.
+      pattern: file, folder or glob pattern.
+      file_format: format of the files.
+      suffixes: file name suffixes to take from a folder.
+    """
+
+    def __init__(self, table: str, pattern: str, file_format: Format, suffixes: tuple[str, ...]):
+        self._table, self._pattern, self._format, self._suffixes = table, pattern, file_format, suffixes
+
+    def read(self, columns: list[str], batch_rows: int) -> beam.PTransform:
+        return _ReadFiles(self, columns, batch_rows)
+
+    def column_types(self) -> Iterator[tuple[str, ColumnTypes]]:
+        for path in self.files():
+            yield path, self._decode(path, self._format.column_types)
+
+    def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
+        for part in self.parts(self._pattern):
+            yield from self.read_part(part, columns, READ_ALL_BATCH_ROWS)
+
+    def files(self) -> list[str]:
+        """Lists the files, sorted by path."""
+        return list_table_files(self._table, self._pattern, self._suffixes)
+
+    def parts(self, _: str) -> Iterator[Part]:
+        """Yields every part of every file."""
+        for path in self.files():
+            for part in self._decode(path, lambda path: list(self._format.parts(path))):
+                yield path, part
+
+    def read_part(self, element: Part, columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
+        """Yields the rows of one part."""
+        path, part = element
+        try:
+            yield from self._format.read(path, part, columns, batch_rows)
+        except self._format.errors as error:
+            raise self._format.unreadable_error(path, error) from error
+
+    def _decode(self, path: str, decode: Callable[[str], Any]) -> Any:
+        try:
+            return decode(path)
+        except self._format.errors as error:
+            raise self._format.unreadable_error(path, error) from error
+
+    def __str__(self) -> str:
+        return self._pattern
+
+
+class _ReadFiles(beam.PTransform):
+    """Reads the parts of files in parallel."""
+
+    def __init__(self, source: FileSource, columns: list[str], batch_rows: int):
+        super().__init__()
+        self._source, self._columns, self._batch_rows = source, columns, batch_rows
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RawBatch]:
+        return (
+            begin
+            | "CreatePattern" >> beam.Create([str(self._source)])
+            | "ListParts" >> beam.FlatMap(self._source.parts).with_output_types(Part)
+            | "ShuffleParts" >> beam.Reshuffle()
+            | "ReadBatches" >> beam.FlatMap(self._source.read_part, self._columns, self._batch_rows)
+            .with_output_types(RawBatch)
+        )
