@@ -165,9 +165,8 @@ def export(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.serving.exporting.export import export
-        from tfrs_pretrain.serving.exporting.model_card import check_lines
-    manifest = export(settings, opened, ranker, models)
-    for line in check_lines(manifest):
+    exported = export(settings, opened, ranker, models)
+    for line in exported.report.summary():
         console.print(line)
-    console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
-    console.print(f"wrote {manifest['path']}", soft_wrap=True)
+    console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
+    console.print(f"wrote {exported.path}", soft_wrap=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, refuse_existing
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifacts import file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import naming_corrupt_files

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, read_manifest, refuse_existing
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST, RANKER_KIND
+from tfrs_pretrain.artifacts import file_digest, json_digest, read_manifest, refuse_existing
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import reading
@@ -19,7 +20,7 @@ from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.ranking.model.artifact import KIND, save_ranker
+from tfrs_pretrain.ranking.model.artifact import save_ranker
 from tfrs_pretrain.ranking.plan import ArmPlan
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
@@ -110,7 +111,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     checkpoints.remove()
     if best_checkpoint:
         best_checkpoint.remove()
-    return read_manifest(output, KIND)
+    return read_manifest(output, RANKER_KIND)
 
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.metrics.auc import auc
 
-KIND = "logs"
 PRETRAIN_DAYS, TRAIN_DAYS, VALIDATION_DAYS, DAYS = 20, 28, 30, 34
 EPOCH = datetime.datetime(2024, 3, 1)
 SURFACES = ("home", "search", "related")
@@ -71,8 +71,8 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet", row_group_size=4096)
-        write_manifest(folder, KIND, {"rows": {name: table.num_rows for name, table in tables.items()}, "seed": seed,
-                                       "best_auc": best})
+        num_rows = {name: table.num_rows for name, table in tables.items()}
+        write_manifest(folder, LOGS_KIND, {"rows": num_rows, "seed": seed, "best_auc": best})
 
 
 def planted_config(**sections: Any) -> dict[str, Any]:

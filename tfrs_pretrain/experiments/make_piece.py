@@ -1,4 +1,4 @@
-"""Makes one piece, in a worker."""
+"""Make one piece of an experiment; called in a worker process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 
 
-def perform(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> None:
-    """Makes a piece, or continues where an earlier process stopped.
+def make_piece(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> None:
+    """Make a piece, or continue it from the checkpoint of an earlier process.
 
     Args:
-      kind: of the piece.
-      task: its task.
+      kind: kind of the piece, one of ``pieces.KINDS``.
+      task: the piece's task, JSON values.
       output: folder to write.
-      root: the experiment's output, where other pieces lie.
+      root: output folder of the experiment, which contains the other pieces.
 
     Raises:
       UserError: a stage refuses its input.
@@ -59,7 +59,7 @@ def _write_logs(task: Mapping[str, Any], output: Path) -> None:
 
 
 def _folder(place: Mapping[str, str], root: Path) -> Path:
-    """Of a piece, or one that was given."""
+    """Return the folder of a piece, or the folder that the user provided."""
     return Path(place["folder"]) if "folder" in place else root / PIECES / place["kind"] / place["name"]
 
 
