@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from planted import planted_config
 from test_tutorial import BLOCK, SHELL
-
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 

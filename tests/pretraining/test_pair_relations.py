@@ -1,6 +1,7 @@
 """Stage I on pairs of several surfaces with weights, from the Beam job to the metrics of each surface."""
 
 import numpy as np
+import planted
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches, training_columns
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 WEIGHTS = {"click": 1.0, "hide": 0.0, "save": 3.0, "view": 0.25}

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import planted
 import pytest
 from processes import newest, run_until
 
@@ -14,7 +15,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 EVERY = 3  # steps between checkpoints

@@ -5,13 +5,13 @@ import shutil
 import types
 
 import numpy as np
+import planted
 import pytest
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.pretraining.heldout_queries import select_queries
 from tfrs_pretrain.pretraining.run import pretrain

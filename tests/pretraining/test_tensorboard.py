@@ -1,11 +1,11 @@
 """The curves that TensorBoard would show are those of the manifest."""
 
+import planted
 import pytest
 import tensorflow as tf
 from tensorflow.core.util.event_pb2 import Event
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from live_servers import live_server
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.serving.exporting.export import export
