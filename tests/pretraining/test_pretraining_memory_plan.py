@@ -5,8 +5,9 @@ import pytest
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
-from tfrs_pretrain.pretraining.run import build_model, pretrain
+from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.training.devices import Device
 
 
