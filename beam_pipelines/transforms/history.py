@@ -83,7 +83,7 @@ class JoinRawHistory(beam.PTransform):
 class _MapItems(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
-        columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.rows("item", batch[ITEM_ID])}
+        columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.lookup("item", batch[ITEM_ID])}
         raw = {ITEM_ID: batch[ITEM_ID]} if split == RAW else {}
         yield ENGAGED, pa.RecordBatch.from_pydict(columns | raw)
 

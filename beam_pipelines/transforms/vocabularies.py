@@ -34,21 +34,21 @@ class Vocabularies:
         folder = job.vocabulary or job.folder
         return cls({name: load_vocabulary(vocabulary_path(folder, name)) for name in job.schema.vocabularies})
 
-    def rows(self, name: str, column: pa.Array) -> np.ndarray:
+    def lookup(self, name: str, column: pa.Array) -> np.ndarray:
         """int32 [n] rows of plain or dictionary-encoded raw values, null where missing."""
         vocabulary = self.by_name[name]
         if pa.types.is_int64(column.type):
-            return vocabulary.rows(column).astype(np.int32)
+            return vocabulary.lookup(column).astype(np.int32)
         # Looking up each distinct string once is several times faster than each occurrence.
         column = compact_dictionary(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         missing = pa.scalar(MISSING[vocabulary.dtype], column.type.value_type)
         dictionary = pa.concat_arrays([column.dictionary, pa.array([missing.as_py()], column.type.value_type)])
         indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
-        return vocabulary.rows(dictionary).astype(np.int32)[indices]
+        return vocabulary.lookup(dictionary).astype(np.int32)[indices]
 
     def describe(self) -> dict[str, Any]:
         """What dataset_info.json says about each vocabulary."""
-        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.size,
+        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.num_rows,
                        "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(vocabulary.counts.sum())}
                 for name, vocabulary in self.by_name.items()}
 

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions
 from beam_pipelines.build_dataset import build, run
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 
 def _content(folder: Path) -> dict[str, bytes]:
@@ -106,7 +106,7 @@ def test_exact_duplicates_are_kept_with_keys_of_their_own(planted_config, logs, 
     build(planted_config, logs, tmp_path / "twice")
     dataset = Dataset.open(tmp_path / "twice")
     golden = pq.read_table(dataset.folder / "golden.parquet")
-    assert dataset.examples("impressions/train") == 2 * 1908
+    assert dataset.num_examples("impressions/train") == 2 * 1908
     train, validation = (_keys(dataset, f"impressions/{split}") for split in ("train", "validation"))
     assert len(set(train)) == len(train)
     assert len(set(validation)) == len(validation)

@@ -69,6 +69,6 @@ class BucketisedFeature(Feature):
         lowest, *others = np.float32(self.boundaries)
         numbers = pa.array([None, np.nextafter(lowest, -np.inf), lowest, *others], pa.float32())
         known = vocabulary(self.name)
-        raw = np.full(known.size, np.nan, np.float32)
-        raw[known.rows(self.counted_values(numbers))] = nulls_to_nan(numbers)
+        raw = np.full(known.num_rows, np.nan, np.float32)
+        raw[known.lookup(self.counted_values(numbers))] = nulls_to_nan(numbers)
         return pa.array(raw)

@@ -203,10 +203,10 @@ def test_short_lists_keep_their_padding_where_it_was():
 def test_each_row_has_a_raw_value_that_leads_to_it():
     vocabulary = Vocabulary(pa.array(["home", ""]), np.array([2, 1]), oov_rows=3)
     raw = PLACE.raw_values_of_rows({"place": vocabulary}.__getitem__)
-    assert vocabulary.rows(raw).tolist() == [0, 1, 2, 3, 4]
+    assert vocabulary.lookup(raw).tolist() == [0, 1, 2, 3, 4]
     numbers = Vocabulary(pa.array([10, 20]), np.array([2, 1]), oov_rows=2)
     for kind, name in ((HISTORY, "item"), (MARKS, "marks")):
-        assert numbers.rows(kind.raw_values_of_rows({name: numbers}.__getitem__)).tolist() == [0, 1, 2, 3]
+        assert numbers.lookup(kind.raw_values_of_rows({name: numbers}.__getitem__)).tolist() == [0, 1, 2, 3]
     for kind in (PRICE, USER):
         assert kind.raw_values_of_rows({}.__getitem__) is None
 

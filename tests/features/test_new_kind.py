@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import numpy as np
+import planted
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from tfrs_pretrain.config import Config, load_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs import planted
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.features.registry import register, unregister
 from tfrs_pretrain.ranking.distillation.raw_values import RawValues
 from tfrs_pretrain.ranking.run import train_arm
@@ -42,7 +43,7 @@ def bucket(value, boundaries):
 def shop(tmp_path_factory, known):
     """Logs, configuration and dataset. Some values of dwell, which depends on the click, are missing or infinite."""
     folder = tmp_path_factory.mktemp("bucketised")
-    planted.write_planted_logs(folder / "raw", users=60, items=80, engagements=3000, impressions=2000, seed=5)
+    write_planted_logs(folder / "raw", users=60, items=80, engagements=3000, impressions=2000, seed=5)
     path = folder / "raw" / "impressions.parquet"
     shown = pq.read_table(path)
     dwell = shown["dwell"].to_pylist()
@@ -118,9 +119,9 @@ def test_a_record_is_shown_to_a_served_teacher_as_a_number_of_the_same_bucket(sh
     _, config, dataset = shop
     [feature] = [feature for feature in config.schema_.features if feature.name == "mood"]
     vocabulary = dataset.vocabulary("mood")
-    rows = np.arange(1, vocabulary.size)
+    rows = np.arange(1, vocabulary.num_rows)
     raw = RawValues(dataset, ["mood"])({"mood": rows})["mood"].numpy()
-    assert feature.batch_column(raw, lambda _, values: vocabulary.rows(values)).tolist() == rows.tolist()
+    assert feature.batch_column(raw, lambda _, values: vocabulary.lookup(values)).tolist() == rows.tolist()
 
 
 def test_the_shell_takes_a_number_as_context(shop):

@@ -79,7 +79,7 @@ def recommend(request: RecommendationRequest, dataset: Dataset, embeddings: Embe
         similarity, items = similarity[new][:request.candidates], items[new][:request.candidates]
     else:
         retrieved_by, similarity = "popularity", None
-        items = np.arange(vocabulary.oov_rows, vocabulary.size)
+        items = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
         items = items[np.argsort(-vocabulary.counts, kind="stable")][:request.candidates]
     found = read_candidate_features(dataset, trained.inputs.columns, user, items, request.context)
     scores = trained.score({name: tf.constant(values) for name, values in found.columns.items()}).numpy()[:, 0]
@@ -97,7 +97,7 @@ def _parse_user(text: str, dataset: Dataset) -> tuple[int | str, int]:
     dtype = dataset.schema.user.dtype
     try:
         user: int | str = int(text) if dtype == "int64" else text
-        row = dataset.vocabulary(USER_ROW).rows(pa.array([user], ARROW_TYPES[dtype]))[0]
+        row = dataset.vocabulary(USER_ROW).lookup(pa.array([user], ARROW_TYPES[dtype]))[0]
     except (ValueError, OverflowError) as error:
         raise UserError(f"user id {text!r}: expected an integer of 64 bits, as in column "
                         f"{dataset.schema.user.column!r} of the logs") from error
