@@ -18,7 +18,6 @@ vocabularies of the dataset that the model was trained on, and a test window tha
 import functools
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -27,13 +26,12 @@ import pyarrow.compute as pc
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
-from beam_pipelines.jobs.log_spec import LogSpec, arrow_type
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.jobs.options import DatasetOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import impressions_info
 from beam_pipelines.launching.launch import Step, main, run_steps
-from beam_pipelines.logs.keys import TIME, event_hash, keys, nulls_to_nan
-from beam_pipelines.logs.lists import replace_list_values
+from beam_pipelines.logs.keys import TIME, event_hash, keys
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.blocks import encode_block
 from beam_pipelines.records.example_encoder import encode_examples
@@ -46,8 +44,8 @@ from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabulary
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, impression_columns, list_columns
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Feature, Schema
+from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, list_columns, record_columns
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 
 CHUNK_ROWS = 1 << 16
 
@@ -121,23 +119,14 @@ class _MapToRows(VocabularyDoFn):
         if self._job.schema.history:
             columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:
-            columns[feature.name] = self._feature(feature, batch[feature.name])
+            columns[feature.name] = feature.record_values(batch[feature.name], rows)
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
-
-    def _feature(self, feature: Feature, values: pa.Array) -> Any:
-        """float32 values, or rows of one value or of lists of values."""
-        if feature.kind == "numeric":
-            return nulls_to_nan(values)
-        if feature.kind == "categorical":
-            return self._vocabularies.rows(feature.name, values)
-        return replace_list_values(values, self._vocabularies.rows(feature.name, values.flatten()))
 
 
 def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[RecordBuffer]:
     """The records of a shard, in the order of its rows."""
     schema, columnar = config.schema_, config.dataset.impressions_format == "columnar"
-    types = {name: arrow_type(dtype) for name, dtype in impression_columns(schema).items()}
-    types |= dict.fromkeys(list_columns(schema), pa.list_(pa.int64()))
+    types = {name: column.arrow_type for name, column in record_columns(schema).items()}
     rows = rows.append_column(KEY, pa.array(keys(rows[HASH].to_numpy())))
     step = config.dataset.impressions_per_block if columnar else CHUNK_ROWS
     for start in range(0, rows.num_rows, step):

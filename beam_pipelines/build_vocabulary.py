@@ -21,12 +21,10 @@ import pyarrow as pa
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
-from beam_pipelines.jobs.log_spec import arrow_type
 from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions
 from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import vocabularies_info
 from beam_pipelines.launching.launch import Step, main, run_steps
-from beam_pipelines.logs.keys import nulls_to_nan
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -34,15 +32,16 @@ from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import (
     VOCABULARY_KIND,
-    compact_dictionary,
     load_vocabulary,
     save_vocabulary,
     vocabulary_info,
     vocabulary_path,
 )
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature, Schema
-from tfrs_pretrain.vocabulary import MISSING, Vocabulary
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
+from tfrs_pretrain.value_types import ARROW_TYPES
+from tfrs_pretrain.vocabulary import Vocabulary
 
 ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
 
@@ -57,18 +56,18 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
     ids = engagements | "IdColumns" >> beam.FlatMapTuple(id_columns).with_output_types(tuple[str, pa.Array])
-    features = training | "CategoricalColumns" >> beam.FlatMapTuple(
-        functools.partial(categorical_columns, schema=job.schema)).with_output_types(tuple[str, pa.Array])
+    features = training | "CountedColumns" >> beam.FlatMapTuple(
+        functools.partial(counted_columns, schema=job.schema)).with_output_types(tuple[str, pa.Array])
     _ = (
         (ids, features)
         | "AllColumns" >> beam.Flatten()
         | "CountValues" >> CountValues()
         | "WriteVocabulary" >> beam.MapTuple(functools.partial(write_vocabulary, job=job))
     )
-    for feature in job.schema.of_kind("numeric", privileged=True):
+    for feature in job.schema.moment_features:
         _ = (
             training
-            | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(numeric_column, feature=feature))
+            | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(moment_values, feature=feature))
             | f"Moments/{feature.name}" >> beam.CombineGlobally(ExactMoments())
             | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
         )
@@ -92,37 +91,31 @@ def id_columns(_: str, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
         yield name, batch[column]
 
 
-def categorical_columns(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterator[tuple[str, pa.Array]]:
-    """Feature -> raw values of a joined batch, missing ones filled in; of lists, every value in them."""
-    for feature in schema.of_kind("categorical", privileged=True):
-        values = compact_dictionary(batch[feature.name]).dictionary_decode()
-        yield feature.name, values.fill_null(MISSING[feature.dtype])
-    for feature in schema.of_kind("multi_valued", privileged=True):
-        yield feature.name, batch[feature.name].flatten()
+def counted_columns(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterator[tuple[str, pa.Array]]:
+    """Vocabulary -> values of a joined batch to count for it."""
+    for feature in schema.features:
+        if feature.vocabulary:
+            yield feature.name, feature.counted_values(batch[feature.name])
 
 
-def numeric_column(_: str, batch: pa.RecordBatch, feature: Feature) -> np.ndarray:
-    """float32 values of one feature of a joined batch as the model takes them, NaN where missing."""
-    values = nulls_to_nan(batch[feature.name])
-    return np.copysign(np.log1p(np.abs(values)), values) if feature.log1p else values
+def moment_values(_: str, batch: pa.RecordBatch, feature: Feature) -> np.ndarray:
+    """float32 values of one feature of a joined batch, NaN where missing."""
+    return feature.moment_values(batch[feature.name])
 
 
 def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
     """Admits, orders and writes one vocabulary; returns its name."""
-    schema = job.schema
-    limits = schema.id_spaces | {feature.name: feature for feature in schema.features}
-    declared = limits[name]
-    ids, numbers = counts["value"].combine_chunks().cast(arrow_type(declared.dtype)), counts["count"].to_numpy()
-    max_size = getattr(declared, "max_size", None)
+    rules = job.schema.vocabularies[name]
+    ids, numbers = counts["value"].combine_chunks().cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
     if job.extend and name in vocabulary_info(job.extend)["vocabularies"]:
         earlier = load_vocabulary(vocabulary_path(job.extend, name))
-        if max_size is not None and len(earlier.ids) > max_size:
+        if rules.max_size is not None and len(earlier.ids) > rules.max_size:
             raise UserError(f"vocabulary {name!r} of {job.extend!r} holds {len(earlier.ids)} ids, more than max_size "
-                            f"{max_size}, and each would keep its row: raise max_size, or build without --extend")
-        vocabulary = earlier.extended(ids, numbers, min_count=declared.min_count, max_size=max_size)
+                            f"{rules.max_size}, and each would keep its row: raise max_size, or build without --extend")
+        vocabulary = earlier.extended(ids, numbers, min_count=rules.min_count, max_size=rules.max_size)
     else:
-        vocabulary = Vocabulary.from_counts(ids, numbers, oov_rows=declared.oov_rows, min_count=declared.min_count,
-                                            max_size=max_size)
+        vocabulary = Vocabulary.from_counts(ids, numbers, oov_rows=rules.oov_rows, min_count=rules.min_count,
+                                            max_size=rules.max_size)
     save_vocabulary(vocabulary, vocabulary_path(job.folder, name))
     return name
 

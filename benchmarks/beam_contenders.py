@@ -26,9 +26,10 @@ from beam_pipelines.transforms.vocabularies import Vocabularies
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import impression_columns, shard_path
 from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, SURFACES, planted_config
+from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, hash_ids
-from tfrs_pretrain.schema import Feature
-from tfrs_pretrain.vocabulary import MISSING, oov_row
+from tfrs_pretrain.value_types import MISSING
+from tfrs_pretrain.vocabulary import oov_row
 
 COLUMNS = ["member", "item", "ts", "day", "clicked", "surface", "dwell"]
 USERS, ITEMS, ENGAGEMENTS = 200_000, 100_000, 1_000_000
@@ -163,7 +164,7 @@ class _ToExample(beam.DoFn):
             source = row if feature.source == "impressions" else self._side[feature.source].get(side[feature.source],
                                                                                                {})
             value = source.get(feature.source_column)
-            if feature.kind == "categorical":
+            if feature.record_column.is_category:
                 values[feature.name] = [self._row(feature.name, value)]
             else:
                 values[feature.name] = [float("nan") if value is None else float(value)]
@@ -215,7 +216,7 @@ def _write_split(job: Job, split: str, log: pa.Table, side: dict[str, pa.Table],
             hashes = combine(hashes, _feature_hash(values, feature))
         else:
             values = side[feature.source][feature.source_column].chunk(0).take(place[feature.source])
-        rows[feature.name] = (vocabularies.rows(feature.name, values) if feature.kind == "categorical"
+        rows[feature.name] = (vocabularies.rows(feature.name, values) if feature.record_column.is_category
                               else values.fill_null(float("nan")))
     _write_shards(job, split, hashes, rows)
 
@@ -225,7 +226,7 @@ def _of_distinct(function: Callable[[pa.Array], np.ndarray], column: pa.Dictiona
 
 
 def _feature_hash(values: pa.Array, feature: Feature) -> np.ndarray:
-    if feature.kind == "categorical":
+    if feature.record_column.is_category:
         return _of_distinct(hash_ids, values)
     return hash_ids(values.fill_null(float("nan")).to_numpy(zero_copy_only=False).view(np.int32))
 

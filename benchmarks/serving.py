@@ -46,8 +46,8 @@ import tensorflow as tf
 import yaml
 
 from tfrs_pretrain.config import RankingConfig
-from tfrs_pretrain.data.dataset import NumericStatistics
 from tfrs_pretrain.embeddings.tables import normal_matrix
+from tfrs_pretrain.features.raw_input import CONTEXT, USER, RawInput
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
@@ -57,7 +57,6 @@ from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.exporting.memory import memory_growth
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples, write_prediction_logs
 from tfrs_pretrain.serving.exporting.warmup import warmup_logs
-from tfrs_pretrain.serving.graph.inputs import CONTEXT, USER, RawInput
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
 from tfrs_pretrain.serving.protocol.messages import ModelServerConfig
@@ -106,9 +105,9 @@ class Catalogue:
     def digests(self) -> dict[str, str]:
         return {name: self.vocabulary(name).digest for name in self.schema.vocabularies}
 
-    def numeric(self, name: str) -> NumericStatistics:
-        del name
-        return NumericStatistics(mean=10.0, std=5.0, log1p=False)
+    @property
+    def moments(self) -> dict[str, dict[str, float]]:
+        return {"price": {"mean": 10.0, "std": 5.0}}
 
     def __hash__(self) -> int:
         return self.users

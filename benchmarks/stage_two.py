@@ -34,11 +34,12 @@ from timing import interleaved
 from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import normal_matrix
+from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
-from tfrs_pretrain.ranking.model.inputs import Inputs, RowInput
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, PADDING, USER_ROW

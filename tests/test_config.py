@@ -67,7 +67,7 @@ def test_feature_names_must_be_unique():
 
 def test_numeric_features_are_floats():
     feature = "{name: price, source: items, kind: numeric, dtype: string}"
-    assert "kind numeric does not go with dtype string" in refusal(f"schema.features=[{feature}]")
+    assert "schema.features.0.dtype: Input should be 'float32', not 'string'" in refusal(f"schema.features=[{feature}]")
 
 
 def test_missing_and_broken_files_are_named(tmp_path):

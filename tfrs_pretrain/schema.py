@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tfrs_pretrain.columns import (
+    HISTORY,
+    ITEM_ID,
+    ITEM_ROW,
+    KEY,
+    LABEL,
+    PADDING,
+    REQUEST,
+    RESERVED_COLUMNS,
+    USER_ID,
+    USER_ROW,
+)
+from tfrs_pretrain.features.base import Feature, FeatureKind, VocabularyRules
+from tfrs_pretrain.features.history import History, HistoryKind
+from tfrs_pretrain.features.ids import IdKind
+from tfrs_pretrain.features.registry import AnyFeature
+from tfrs_pretrain.strict_model import StrictModel
+from tfrs_pretrain.strict_model import StrictModel as Strict
+
+__all__ = ["HISTORY", "ITEM_ID", "ITEM_ROW", "KEY", "LABEL", "PADDING", "REQUEST", "RESERVED_COLUMNS", "USER_ID",
+           "USER_ROW", "History", "IdSpace", "Schema", "Strict"]
 
 IdType = Literal["int64", "string"]
 
 
-class Strict(BaseModel):
-    """Base of every declared thing: unknown keys are refused, values cannot change after construction."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IdSpace(Strict):
+class IdSpace(StrictModel):
     """One space of ids: one vocabulary, one embedding table.
 
     Rows ``0 .. oov_rows - 1`` are shared by ids outside the vocabulary (by hash); known ids follow.
@@ -27,56 +43,13 @@ class IdSpace(Strict):
     max_size: int | None = Field(None, ge=1, description="most ids to admit, most frequent first (null: no limit)")
     oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by ids outside the vocabulary")
 
-
-class Feature(Strict):
-    """One input of the ranking model beside the two ids.
-
-    A missing categorical value is the empty string (strings) or -1 (int64), an ordinary value that may have its own
-    row. A missing numeric value is NaN and takes the training mean. A multi-valued feature holds none, one or many
-    values, whose rows are averaged; in it the missing value is no value at all.
-    """
-
-    name: str = Field(description="name in the TFRecords, the model and the serving signature")
-    source: Literal["impressions", "items", "users"] = Field(description="table that holds the column")
-    column: str | None = Field(None, description="column in that table (null: the same as name)")
-    kind: Literal["categorical", "numeric", "multi_valued"] = Field(
-        description="a value with a row of its own, a number, or a list of values")
-    dtype: Literal["int64", "string", "float32"] = Field(description="type of the raw value")
-    min_count: int = Field(1, ge=1, description="training impressions that admit a categorical value")
-    oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by categorical values outside the vocabulary")
-    max_values: int | None = Field(None, ge=1, description="multi_valued: values kept of an impression, the first ones")
-    separator: str | None = Field(None, min_length=1, description="multi_valued: splits a text into values (null: the "
-                                                                  "column holds lists, or JSON arrays in text formats)")
-    log1p: bool = Field(False, description="numeric: the model takes sign(x) log(1 + |x|), for counts and other long "
-                                           "tails; records and requests hold x")
-    privileged: bool = Field(False, description="known in the log but not when serving: only a teacher may see it")
-
-    @model_validator(mode="after")
-    def _kind_fits_dtype(self) -> Feature:
-        if (self.kind == "numeric") != (self.dtype == "float32"):
-            raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with dtype {self.dtype}; "
-                             "numeric features are float32, the others int64 or string")
-        if self.log1p and self.kind != "numeric":
-            raise ValueError(f"feature {self.name!r}: log1p is for numeric features, not for kind {self.kind}")
-        if (self.kind == "multi_valued") != (self.max_values is not None) or (
-                self.separator and self.kind != "multi_valued"):
-            raise ValueError(f"feature {self.name!r}: kind {self.kind} does not go with max_values {self.max_values} "
-                             f"and separator {self.separator!r}; a multi_valued feature needs max_values, and no other "
-                             "feature has either")
-        return self
-
     @property
-    def source_column(self) -> str:
-        return self.column or self.name
+    def vocabulary(self) -> VocabularyRules:
+        """How its vocabulary is built."""
+        return VocabularyRules(self.dtype, self.oov_rows, self.min_count, self.max_size)
 
 
-class History(Strict):
-    """Point-in-time history: what the user had engaged with strictly before an impression."""
-
-    length: int = Field(ge=1, description="most recent engagements to keep, in order of time")
-
-
-class Schema(Strict):
+class Schema(StrictModel):
     """Columns of the logs and features of the ranking model."""
 
     user: IdSpace = Field(description="ids of the users")
@@ -90,7 +63,7 @@ class Schema(Strict):
                                                   "ranked list. May be the time column (null: not judged)")
     relation: str | None = Field(None, description="column of the engagement log that names the surface or action")
     history: History | None = Field(None, description="give each impression its user's history (null: none)")
-    features: tuple[Feature, ...] = Field((), description="inputs of the ranking model beside the two ids")
+    features: tuple[AnyFeature, ...] = Field((), description="inputs of the ranking model beside the two ids")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Schema:
@@ -107,20 +80,21 @@ class Schema(Strict):
         """The spaces that have a pretrained table, by name."""
         return {"user": self.user, "item": self.item}
 
-    def of_kind(self, kind: str, *, privileged: bool) -> tuple[Feature, ...]:
-        """Features of one kind in declared order; privileged ones only when asked for."""
-        return tuple(f for f in self.features if f.kind == kind and (privileged or not f.privileged))
+    @property
+    def inputs(self) -> dict[str, FeatureKind]:
+        """Everything that a ranking model may read, by column of records and batches: ids, features, history."""
+        ids = IdKind(USER_ROW, USER_ID, self.user.dtype), IdKind(ITEM_ROW, ITEM_ID, self.item.dtype)
+        history = [HistoryKind(self.history.length, self.item.dtype)] if self.history else []
+        kinds: tuple[FeatureKind, ...] = (*ids, *self.features, *history)
+        return {kind.name: kind for kind in kinds}
 
     @property
-    def vocabularies(self) -> dict[str, tuple[str, int]]:
-        """Name -> (raw dtype, out-of-vocabulary rows) of everything that has a vocabulary."""
-        spaces = {name: (space.dtype, space.oov_rows) for name, space in self.id_spaces.items()}
-        return spaces | {f.name: (f.dtype, f.oov_rows) for f in self.features if f.kind != "numeric"}
+    def moment_features(self) -> tuple[Feature, ...]:
+        """Features whose mean and standard deviation the jobs compute."""
+        return tuple(feature for feature in self.features if feature.has_moments)
 
-
-# Columns that every impressions TFRecord has, beside one per feature (rows as int64, numeric values as float32).
-USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY = "user", "item", "user_id", "item_id", "label", "key"
-REQUEST = "request"  # where the schema names its column: int64 hash of user and request
-HISTORY = "history"  # where the schema asks for it: int64 item rows, as many as there are, the latest last
-RESERVED_COLUMNS = (USER_ROW, ITEM_ROW, USER_ID, ITEM_ID, LABEL, KEY)
-PADDING = -1  # in batches, at the end of the rows of a history or multi-valued feature that are fewer than others
+    @property
+    def vocabularies(self) -> dict[str, VocabularyRules]:
+        """How each vocabulary is built, by name of its ID space or feature."""
+        spaces = {name: space.vocabulary for name, space in self.id_spaces.items()}
+        return spaces | {feature.name: feature.vocabulary for feature in self.features if feature.vocabulary}

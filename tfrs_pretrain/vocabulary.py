@@ -18,9 +18,7 @@ import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
-
-ARROW_TYPES = {"int64": pa.int64(), "string": pa.string()}
-MISSING = {"int64": -1, "string": ""}
+from tfrs_pretrain.value_types import MISSING
 
 
 class Vocabulary:
@@ -103,6 +101,8 @@ class Vocabulary:
         """
         if isinstance(values, pa.ChunkedArray):
             values = values.combine_chunks()
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
         if values.type != self.ids.type:
             raise TypeError(f"this vocabulary holds {self.ids.type}, asked for {values.type}")
         values = values.fill_null(MISSING[self.dtype])

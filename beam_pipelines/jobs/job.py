@@ -7,7 +7,8 @@ from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, DEFAULT_BUCKETS, SPLITS
 from beam_pipelines.sources import TableSource, open_source
 from tfrs_pretrain.config import Config, Source
-from tfrs_pretrain.schema import LABEL, Feature, Schema
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.schema import LABEL, Schema
 
 RESULTS_FOLDER = ".results"
 

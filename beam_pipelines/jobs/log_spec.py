@@ -2,10 +2,9 @@
 
 import dataclasses
 
-import pyarrow as pa
-
 from tfrs_pretrain.config import Window
-from tfrs_pretrain.schema import Feature, Schema
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class LogSpec:
         """Column to read -> value type, see ``text_values.parse``."""
         schema = self.schema
         types: dict[str, str] = {self.request: "string"} if self.request else {}
-        types |= {feature.source_column: feature_value_type(feature) for feature in self.context_features}
+        types |= {feature.source_column: feature.value_type for feature in self.context_features}
         types |= dict.fromkeys(self.labels.values(), "label")
         if self.relations and schema.relation:
             types[schema.relation] = "string"
@@ -62,13 +61,3 @@ class LogSpec:
     def columns(self) -> list[str]:
         """Names of the columns to read, without repetition."""
         return list(self.value_types)
-
-
-def feature_value_type(feature: Feature) -> str:
-    """Value type of a feature's column, see ``text_values.parse``."""
-    return f"{feature.dtype}[{feature.separator or ''}]" if feature.max_values else feature.dtype
-
-
-def arrow_type(dtype: str) -> pa.DataType:
-    """Arrow type of a dtype of the schema: "int64", "string" or "float32"."""
-    return {"int64": pa.int64(), "string": pa.string(), "float32": pa.float32()}[dtype]

@@ -53,7 +53,7 @@ def merge_infos(*parts: dict[str, Any]) -> dict[str, Any]:
 def vocabularies_info(job: Job) -> dict[str, Any]:
     """What the vocabularies and statistics were learnt from; ``kept`` rows of each log by window."""
     numeric = {feature.name: read_json(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
-               for feature in job.schema.of_kind("numeric", privileged=True)}
+               for feature in job.schema.moment_features}
     counts = {log.name: _counts(job, log) | {"kept": _account(job, log)["kept"]}
               for log in (job.engagements, job.impressions)}
     extended = {"extended": vocabulary_info(job.extend)["vocabularies"]} if job.extend else {}

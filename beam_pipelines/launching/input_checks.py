@@ -1,19 +1,20 @@
 """Checks of the inputs before a pipeline starts, so that a mistake costs seconds and gets one clear line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
-from beam_pipelines.logs.text_values import is_text
 from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import Feature, IdSpace
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.features.stored_types import STORED_TYPES, StoredType, is_integer, is_number, is_text
+from tfrs_pretrain.schema import IdSpace
 
-# Column -> (what is expected, whether an Arrow type is that).
-Expectations = dict[str, tuple[str, Callable[[pa.DataType], bool]]]
+# Column -> Arrow types that it may have.
+Expectations = dict[str, StoredType]
 
 
 def check_inputs(job: Job, logs: Iterable[LogSpec]) -> None:
@@ -42,18 +43,21 @@ def log_columns(log: LogSpec) -> Expectations:
     expected: Expectations = {
         schema.user.column: _id_type(schema.user),
         schema.item.column: _id_type(schema.item),
-        schema.time: ("integer, date or timestamp", lambda kind: _is_integer(kind) or _is_temporal(kind)),
+        schema.time: StoredType("integer, date or timestamp", lambda kind: is_integer(kind) or _is_temporal(kind)),
     }
     if log.windows:
-        expected[schema.window] = (("date or timestamp (the windows are dates)", _is_temporal) if log.has_date_windows
-                                   else ("integer (the windows are integers)", _is_integer))
+        expected[schema.window] = (
+            StoredType("date or timestamp (the windows are dates)", _is_temporal) if log.has_date_windows
+            else StoredType("integer (the windows are integers)", is_integer))
     if log.relations and schema.relation:
-        expected[schema.relation] = ("string or integer", lambda kind: is_text(kind) or _is_integer(kind))
+        expected[schema.relation] = StoredType("string or integer", lambda kind: is_text(kind) or is_integer(kind))
     if log.request and log.request not in expected:
-        expected[log.request] = ("string, integer, date or timestamp",
-                                 lambda kind: is_text(kind) or _is_integer(kind) or _is_temporal(kind))
+        expected[log.request] = StoredType(
+            "string, integer, date or timestamp",
+            lambda kind: is_text(kind) or is_integer(kind) or _is_temporal(kind))
     for column in log.labels.values():
-        expected[column] = ("integer, boolean or float", lambda kind: _is_number(kind) or pa.types.is_boolean(kind))
+        expected[column] = StoredType("integer, boolean or float",
+                                      lambda kind: is_number(kind) or pa.types.is_boolean(kind))
     return expected | _feature_types(log.context_features)
 
 
@@ -62,14 +66,15 @@ def check_columns(job: Job, table: str, expected: Expectations) -> None:
     for path, types in job.source(table).column_types():
         if types is None:
             continue
-        for column, (wanted, fits) in expected.items():
+        for column, wanted in expected.items():
             if column not in types:
-                raise UserError(f"table {table}: {path!r} has no column {column!r} (expected {wanted}); it has "
-                                f"{list(types)}. Correct the schema section of the configuration or the file")
+                raise UserError(f"table {table}: {path!r} has no column {column!r} (expected {wanted.description}); "
+                                f"it has {list(types)}. Correct the schema section of the configuration or the file")
             kind = types[column]
-            if kind is not None and not fits(kind):
+            if kind is not None and not wanted.accepts(kind):
                 raise UserError(f"table {table}: column {column!r} of {path!r} is {kind}, "
-                                f"expected {wanted}. Correct the schema section of the configuration or the file")
+                                f"expected {wanted.description}. Correct the schema section of the configuration or "
+                                "the file")
 
 
 def check_times(job: Job) -> None:
@@ -86,7 +91,7 @@ def _sort(log: LogSpec, types: dict[str, pa.DataType | None] | None) -> str:
     kind = (types or {}).get(log.schema.time)
     if kind is None:
         return log.time
-    return "integer" if _is_integer(kind) else "timestamp"
+    return "integer" if is_integer(kind) else "timestamp"
 
 
 def check_unique(job: Job, table: str, space: IdSpace) -> None:
@@ -101,31 +106,11 @@ def check_unique(job: Job, table: str, space: IdSpace) -> None:
 
 
 def _feature_types(features: tuple[Feature, ...]) -> Expectations:
-    return {feature.source_column: _feature_type(feature) for feature in features}
+    return {feature.source_column: feature.stored_type for feature in features}
 
 
-def _feature_type(feature: Feature) -> tuple[str, Callable[[pa.DataType], bool]]:
-    tests = {"int64": ("integer", _is_integer), "string": ("string", is_text), "float32": ("number", _is_number)}
-    wanted, fits = tests[feature.dtype]
-    if not feature.max_values:
-        return wanted, fits
-    if feature.separator:
-        return f"string of values separated by {feature.separator!r}", is_text
-    return f"list of {wanted}", lambda kind: (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and fits(
-        kind.value_type)
-
-
-def _id_type(space: IdSpace) -> tuple[str, Callable[[pa.DataType], bool]]:
-    return ("integer", _is_integer) if space.dtype == "int64" else ("string", is_text)
-
-
-def _is_integer(kind: pa.DataType) -> bool:
-    # Half of uint64 has no int64.
-    return pa.types.is_integer(kind) and not pa.types.is_uint64(kind)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+def _id_type(space: IdSpace) -> StoredType:
+    return STORED_TYPES[space.dtype]
 
 
 def _is_temporal(kind: pa.DataType) -> bool:

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_pipelines.jobs.log_spec import LogSpec, arrow_type
+from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.accounting import Account
 from beam_pipelines.logs.keys import TIME, event_hash, request_hash
-from beam_pipelines.logs.lists import list_column
 from beam_pipelines.logs.text_values import needs_parsing, parse
 from beam_pipelines.sources import RawBatch
 from tfrs_pretrain.hashing import fraction, mix
-from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID, Feature
+from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID
+from tfrs_pretrain.value_types import ARROW_TYPES
 
 # Columns of a cleaned batch beside the declared ones; no feature can have such a name by accident.
 RELATION, FILE, POSITION = "@relation", "@file", "@position"
@@ -179,8 +179,8 @@ def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: LogSp
     """Columns under their declared names and types; ``kept`` are the rows of the raw batch that came to be here."""
     schema = log.schema
     columns = {
-        USER_ID: batch[schema.user.column].cast(arrow_type(schema.user.dtype)),
-        ITEM_ID: batch[schema.item.column].cast(arrow_type(schema.item.dtype)),
+        USER_ID: batch[schema.user.column].cast(ARROW_TYPES[schema.user.dtype]),
+        ITEM_ID: batch[schema.item.column].cast(ARROW_TYPES[schema.item.dtype]),
         TIME: to_int64(batch[schema.time]),
     }
     if log.relations:
@@ -188,26 +188,11 @@ def canonical(batch: pa.RecordBatch, raw: RawBatch, kept: np.ndarray, log: LogSp
     if log.request:
         columns[REQUEST] = request_hash(columns[USER_ID], batch[log.request])
     columns |= {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
-    columns |= {feature.name: feature_column(batch[feature.source_column], feature) for feature in log.context_features}
+    columns |= {feature.name: feature.clean(batch[feature.source_column]) for feature in log.context_features}
     if log.reject_duplicates:
         columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])
         columns[POSITION] = pa.array(raw.positions[kept])
     return pa.RecordBatch.from_pydict(columns)
-
-
-def feature_column(column: pa.Array, feature: Feature) -> pa.Array:
-    """Raw values as a dictionary array (categorical), as float32 with null where missing or not finite (numeric), or as
-    lists without nulls (multi-valued).
-    """
-    if feature.max_values:
-        return list_column(column, feature.dtype, feature.max_values)
-    if feature.kind == "numeric":
-        # float64 beyond float32's range becomes infinite, hence missing.
-        values = column.cast(pa.float32(), safe=False)
-        return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float32()))
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(arrow_type(feature.dtype)).dictionary_encode()
 
 
 def to_int64(column: pa.Array) -> pa.Array:

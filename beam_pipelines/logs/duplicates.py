@@ -15,8 +15,8 @@ from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.accounting import Account
 from beam_pipelines.logs.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION, rejected_batch
 from beam_pipelines.logs.keys import TIME, event_hash
-from beam_pipelines.logs.lists import hash_lists
 from beam_pipelines.records.row_order import decode_dictionaries
+from tfrs_pretrain.features.lists import hash_lists
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
 SPLIT, LIST_HASH = "@split", "@hash of "
@@ -63,7 +63,7 @@ class _KeepOne(beam.DoFn):
                 SPLIT, pa.array([split] * batch.num_rows))
             for split, batch in element[1]])
         ordered = rows.sort_by(self._order(rows)).combine_chunks()
-        repeated = _repeats(ordered, self._key())
+        repeated = _repeats(ordered, self._key(ordered))
         kept, extra = ordered.filter(pa.array(~repeated)), ordered.filter(pa.array(repeated))
         for split in kept[SPLIT].unique().to_pylist():
             yield split, self._cleaned(kept.filter(pc.equal(kept[SPLIT], split)))
@@ -77,13 +77,14 @@ class _KeepOne(beam.DoFn):
     def _reason(self) -> str:
         return f"duplicate {self._log.table.removesuffix('s')}"
 
-    def _key(self) -> list[str]:
+    def _key(self, rows: pa.Table) -> list[str]:
         relation = [RELATION] if self._log.relations else []
         return [USER_ID, ITEM_ID, TIME, *relation, *(
-            LIST_HASH + feature.name if feature.max_values else feature.name for feature in self._log.context_features)]
+            LIST_HASH + feature.name if pa.types.is_list(rows.schema.field(feature.name).type) else feature.name
+            for feature in self._log.context_features)]
 
     def _order(self, rows: pa.Table) -> list[tuple[str, str]]:
-        first = [(name, "ascending") for name in self._key()] + [(name, "descending") for name in self._log.labels]
+        first = [(name, "ascending") for name in self._key(rows)] + [(name, "descending") for name in self._log.labels]
         named = {name for name, _ in first} | {FILE, POSITION}
         others = [field.name for field in rows.schema if field.name not in named and not pa.types.is_list(field.type)]
         return [*first, *((name, "ascending") for name in [*others, FILE, POSITION])]
@@ -92,8 +93,8 @@ class _KeepOne(beam.DoFn):
         """A batch as cleaning makes it; where the rows stood matters no longer."""
         columns = {name: rows[name].combine_chunks() for name in rows.column_names
                    if name not in (SPLIT, FILE, POSITION) and not name.startswith(LIST_HASH)}
-        categorical = [feature.name for feature in self._log.context_features if feature.kind == "categorical"]
-        return pa.RecordBatch.from_pydict(columns | {name: columns[name].dictionary_encode() for name in categorical})
+        features = {feature.name: feature.clean(columns[feature.name]) for feature in self._log.context_features}
+        return pa.RecordBatch.from_pydict(columns | features)
 
     def _dead_letter(self, rows: pa.Table) -> pa.RecordBatch:
         hashes = [name for name in rows.column_names if name.startswith(LIST_HASH)]

@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrs_pretrain.features.stored_types import is_text
+
 INTEGER = r"^-?[0-9]{1,19}$"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 NOT_FINITE = r"^([Nn]a[Nn]|[+-]?[Ii]nf(inity)?)$"
@@ -21,13 +23,6 @@ def needs_parsing(stored: pa.DataType, kind: str) -> bool:
     if kind.endswith("]"):
         return is_text(stored)
     return kind != "string" and pa.types.is_string(stored)
-
-
-def is_text(stored: pa.DataType) -> bool:
-    """Whether the values are strings, however Arrow stores them."""
-    if pa.types.is_dictionary(stored):
-        stored = stored.value_type
-    return pa.types.is_string(stored) or pa.types.is_large_string(stored)
 
 
 def parse(column: pa.Array, kind: str) -> tuple[pa.Array, np.ndarray]:

@@ -9,7 +9,6 @@ from beam_pipelines.records.files import atomic_write
 from beam_pipelines.records.row_order import HASH
 from tfrs_pretrain.data.dataset import GOLDEN
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, KEY, USER_ID
-from tfrs_pretrain.vocabulary import MISSING
 
 
 def write_golden(rows: pa.Table, job: Job) -> str:
@@ -19,9 +18,7 @@ def write_golden(rows: pa.Table, job: Job) -> str:
     """
     columns = {KEY: keys(rows[HASH].to_numpy()), USER_ID: rows[USER_ID], ITEM_ID: rows[ITEM_ID]}
     for feature in job.schema.features:
-        values = rows[feature.name]
-        columns[feature.name] = values if feature.max_values else values.fill_null(
-            MISSING.get(feature.dtype, float("nan")))
+        columns[feature.name] = feature.golden_values(rows[feature.name])
     if job.schema.history:
         columns[HISTORY] = rows[HISTORY]
     path = job.path(GOLDEN)

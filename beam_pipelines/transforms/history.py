@@ -18,7 +18,7 @@ from beam_pipelines.logs.keys import TIME
 from beam_pipelines.transforms.vocabularies import VocabularyDoFn
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
-from tfrs_pretrain.vocabulary import ARROW_TYPES
+from tfrs_pretrain.value_types import ARROW_TYPES
 
 ROW = "row"
 ENGAGED, RAW = "@engaged", "@raw"  # instead of a split

@@ -9,13 +9,13 @@ import pyarrow as pa
 from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.job import Job
-from beam_pipelines.jobs.log_spec import arrow_type, feature_value_type
-from beam_pipelines.logs.cleaning import feature_column
-from beam_pipelines.logs.lists import filled
 from beam_pipelines.logs.text_values import needs_parsing, parse
 from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, USER_ID, Feature, IdSpace
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.features.lists import filled
+from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
+from tfrs_pretrain.value_types import ARROW_TYPES
 
 SIDE_TABLES = {"items": ITEM_ID, "users": USER_ID}
 
@@ -25,7 +25,7 @@ class SideTable:
 
     Args:
       ids: Arrow int64 or string array [n], unique.
-      columns: feature name -> Arrow array [n], as ``cleaning.feature_column`` makes it.
+      columns: feature name -> Arrow array [n], as ``Feature.clean`` returns it.
     """
 
     def __init__(self, ids: pa.Array, columns: dict[str, pa.Array]):
@@ -35,12 +35,11 @@ class SideTable:
     @classmethod
     def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
         """Reads the needed columns of a table."""
-        kinds = {feature.source_column: feature_value_type(feature) for feature in features}
+        kinds = {feature.source_column: feature.value_type for feature in features}
         kinds[space.column] = space.dtype
         content = read_side_table(table, source, kinds).combine_chunks()
-        ids = content[space.column].cast(arrow_type(space.dtype)).combine_chunks()
-        return cls(ids, {feature.name: feature_column(_whole(content[feature.source_column]), feature)
-                         for feature in features})
+        ids = content[space.column].cast(ARROW_TYPES[space.dtype]).combine_chunks()
+        return cls(ids, {feature.name: feature.clean(_whole(content[feature.source_column])) for feature in features})
 
     def lookup(self, ids: pa.Array) -> dict[str, pa.Array]:
         """Feature name -> values [m] of the given ids, null (of lists: empty) where an id is not in the table."""

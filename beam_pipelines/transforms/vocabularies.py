@@ -18,7 +18,9 @@ from tfrs_pretrain.artifacts import DATASET_INFO
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.data.dataset import KIND, VOCABULARY_FOLDER
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.vocabulary import MISSING, Vocabulary
+from tfrs_pretrain.features.values import compact_dictionary
+from tfrs_pretrain.value_types import MISSING
+from tfrs_pretrain.vocabulary import Vocabulary
 
 VOCABULARY_KIND = "vocabulary"
 
@@ -93,14 +95,15 @@ def check_vocabularies(job: Job, folder: str) -> None:
         test window; without --extend, also where one is missing.
     """
     info = vocabulary_info(folder)
-    for name, (dtype, oov_rows) in job.schema.vocabularies.items():
+    for name, rules in job.schema.vocabularies.items():
         entry = info["vocabularies"].get(name)
         if entry is None and folder == job.extend:
             continue
         came = entry and (entry["dtype"], entry["oov_rows"])
-        if came != (dtype, oov_rows):
+        if came != (rules.dtype, rules.oov_rows):
             raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {came}, the configuration "
-                            f"declares {(dtype, oov_rows)}: rows would move; use a vocabulary of the same schema")
+                            f"declares {(rules.dtype, rules.oov_rows)}: rows would move; use a vocabulary of the same "
+                            "schema")
     first = next((split for split in job.splits if split != "train"), "validation")
     learnt, evaluated = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
     latest = max((learnt.pretrain, learnt.train), key=lambda window: window.bounds[1])
@@ -133,10 +136,3 @@ def copy_vocabulary(name: str, job: Job) -> str:
             atomic_write(vocabulary_path(job.folder, name)) as file:
         shutil.copyfileobj(source, file)
     return name
-
-
-def compact_dictionary(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same values with a dictionary no longer than the column, as after a join with a large table."""
-    if len(column.dictionary) <= len(column):
-        return column
-    return column.dictionary_decode().dictionary_encode()

@@ -18,12 +18,11 @@ from tfrs_pretrain.data.dataset import (
     KIND,
     PAIR_SPLITS,
     VOCABULARY_FOLDER,
-    impression_columns,
-    list_columns,
     pair_columns,
+    record_columns,
 )
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, USER_ROW, Schema
+from tfrs_pretrain.schema import LABEL, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 # Features with more rows are counted by popularity band, as ids are.
@@ -106,11 +105,8 @@ class DescribedDataset:
                 if column.vocabulary else column for name, column in columns.items()}
 
     def _impression_columns(self) -> dict[str, ExpectedColumn]:
-        vocabularies = {USER_ROW: "user", ITEM_ROW: "item", HISTORY: "item"} | {
-            feature.name: feature.name for feature in self.schema.features if feature.kind != "numeric"}
-        columns = {name: ExpectedColumn(dtype, vocabularies.get(name))
-                   for name, dtype in impression_columns(self.schema).items()}
-        columns |= {name: ExpectedColumn("int64", vocabularies[name], many=True) for name in list_columns(self.schema)}
+        columns = {name: ExpectedColumn(column.dtype, column.vocabulary, many=column.length is not None)
+                   for name, column in record_columns(self.schema).items()}
         return _to_blocks(columns) if self.info.get("impressions_format") == "columnar" else columns
 
     @property

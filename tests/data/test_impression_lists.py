@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfrs_pretrain.data import impressions
 from tfrs_pretrain.data.dataset import Dataset, list_columns
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.features.base import VocabularyRules
 from tfrs_pretrain.schema import Schema
 
 SCHEMA = {
@@ -43,7 +44,7 @@ LISTS = [{name: [row for row in rows[i] if row >= 0] for name, rows in PADDED.it
 def test_the_schema_names_columns_and_lengths():
     schema = Schema.model_validate(SCHEMA)
     assert list_columns(schema) == {"tags": 3, "history": 4}
-    assert schema.vocabularies["tags"] == ("string", 1)
+    assert schema.vocabularies["tags"] == VocabularyRules("string", oov_rows=1, min_count=1, max_size=None)
 
 
 def test_lists_are_padded_at_the_end_to_their_length(write):
@@ -74,8 +75,8 @@ def test_a_wrong_list_is_named(write, tags, message):
 
 @pytest.mark.parametrize("changes", [{"max_values": None}, {"dtype": "float32"}, {"kind": "categorical"},
                                      {"kind": "categorical", "max_values": None, "separator": ","},
-                                     {"log1p": True}])
+                                     {"log1p": True}, {"kind": "numeric"}, {"kind": "tensor"}, {"kind": None}])
 def test_a_feature_of_mixed_kinds_is_refused(changes):
     feature = SCHEMA["features"][0] | changes
-    with pytest.raises(ValueError, match=r"feature 'tags': (kind|log1p)"):
+    with pytest.raises(ValueError, match=r"features\.0(\.(max_values|dtype|separator|log1p)|\n.* known kind)"):
         Schema.model_validate(SCHEMA | {"features": [feature]})

@@ -16,6 +16,8 @@ from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.experiments.definition import Experiment
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.features.registry import registered_kinds
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -49,6 +51,7 @@ def models(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
         waiting += typing.get_args(part)
         if isinstance(part, type) and issubclass(part, BaseModel) and part.__name__ not in found:
             found[part.__name__] = part
+            waiting += registered_kinds().values() if part is Feature else ()
             waiting += [field.annotation for field in part.model_fields.values()]
     return found
 

@@ -12,9 +12,9 @@ from beam_pipelines import build_impressions
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
-from tfrs_pretrain.serving.graph.inputs import RawInput
 from tfrs_pretrain.serving.session import LoadedModel
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@
     golden.parquet                                   some validation impressions with raw values, to check exports
     dataset_info.json                                schema, windows, counts, digests, checksums; written last
 
-Columns of the records: ``schema.RESERVED_COLUMNS`` and the features, see ``impression_columns``; a pair block holds
+Columns of the records: ``schema.RESERVED_COLUMNS`` and the features, see ``record_columns``; a pair block holds
 little-endian arrays in one bytes value each, see ``pair_columns``. Impressions may be blocks too
 (``impressions_format`` in dataset_info.json): a column without a fixed width is then two, ``name`` with all values and
 ``name.lengths`` with the int32 number of them in each row.
@@ -27,7 +27,9 @@ import numpy as np
 from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.features.base import Moments
+from tfrs_pretrain.features.record_column import RecordColumn
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 KIND = "dataset"
@@ -59,41 +61,30 @@ def pair_columns(schema: Schema) -> dict[str, str]:
     return columns | ({"relation": "int32", "weight": "float32"} if schema.relation else {})
 
 
-def impression_columns(schema: Schema) -> dict[str, str]:
-    """Column -> dtype ("int64", "float32" or "string") of one impression's tf.Example, one value each.
+def record_columns(schema: Schema) -> dict[str, RecordColumn]:
+    """Columns of one impression's record, those of one value first.
 
-    Every feature is there, privileged ones too: categorical as int64 rows of its vocabulary, numeric as float32 (NaN
-    where missing). ``key`` is a 64-bit hash that identifies the impression; ``request``, where the schema names
-    requests, one that the impressions of a request share. Columns of several values are those of ``list_columns``.
+    Every feature has one, privileged features too. ``key`` is a 64-bit hash that identifies the impression;
+    ``request``, if the schema has a request column, is a hash that the impressions of a request share.
     """
-    columns = {KEY: "int64", USER_ID: schema.user.dtype, ITEM_ID: schema.item.dtype, USER_ROW: "int64",
-               ITEM_ROW: "int64", LABEL: "float32", **dict.fromkeys(schema.labels, "float32")}
+    columns = {KEY: RecordColumn("int64"), USER_ID: RecordColumn(schema.user.dtype),
+               ITEM_ID: RecordColumn(schema.item.dtype), USER_ROW: schema.inputs[USER_ROW].record_column,
+               ITEM_ROW: schema.inputs[ITEM_ROW].record_column,
+               **dict.fromkeys((LABEL, *schema.labels), RecordColumn("float32"))}
     if schema.request:
-        columns[REQUEST] = "int64"
-    dtypes = {"categorical": "int64", "numeric": "float32"}
-    return columns | {f.name: dtypes[f.kind] for f in schema.features if f.kind in dtypes}
+        columns[REQUEST] = RecordColumn("int64")
+    columns |= {name: kind.record_column for name, kind in schema.inputs.items()}
+    return dict(sorted(columns.items(), key=lambda entry: entry[1].length is not None))
+
+
+def impression_columns(schema: Schema) -> dict[str, str]:
+    """Column -> dtype ("int64", "float32" or "string") of the record columns of one value."""
+    return {name: column.dtype for name, column in record_columns(schema).items() if column.length is None}
 
 
 def list_columns(schema: Schema) -> dict[str, int]:
-    """Column -> most values of one impression's tf.Example, which holds as many int64 rows as there are.
-
-    Multi-valued features have rows of their vocabulary; where the schema asks for a history, ``history`` has item rows,
-    the latest last.
-    """
-    features = {f.name: f.max_values for f in schema.features if f.max_values}
-    return features | ({HISTORY: schema.history.length} if schema.history else {})
-
-
-@dataclasses.dataclass(frozen=True)
-class NumericStatistics:
-    """Mean and standard deviation of a numeric feature over the training impressions, missing values left out.
-
-    With ``log1p`` they are those of sign(x) log(1 + |x|).
-    """
-
-    mean: float
-    std: float
-    log1p: bool = False
+    """Column -> maximum length of the record columns of several rows."""
+    return {name: column.length for name, column in record_columns(schema).items() if column.length is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,9 +148,10 @@ class Dataset:
         """Rows of the embedding table of an ID space or categorical feature."""
         return int(self.info["vocabularies"][name]["rows"])
 
-    def numeric(self, name: str) -> NumericStatistics:
-        [feature] = [feature for feature in self.schema.features if feature.name == name]
-        return NumericStatistics(**self.info["numeric"][name], log1p=feature.log1p)
+    @property
+    def moments(self) -> Moments:
+        """Mean and standard deviation of numeric features over the training impressions."""
+        return dict(self.info["numeric"])
 
     def files(self, split: str) -> list[str]:
         return [str(self.folder / shard["path"]) for shard in self.info["splits"][split]["shards"]]

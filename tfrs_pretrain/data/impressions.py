@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tfrs_pretrain.data.dataset import Dataset, compression, impression_columns, list_columns
+from tfrs_pretrain.data.dataset import Dataset, compression, record_columns
 from tfrs_pretrain.data.records import DamagedRecordError, placed_records, without_autotune
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import ITEM_ID, KEY, PADDING, REQUEST, USER_ID
+from tfrs_pretrain.features.record_column import RecordColumn
+from tfrs_pretrain.schema import ITEM_ID, KEY, REQUEST, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
@@ -30,7 +31,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
                      identifying: Iterable[str] = (), window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
     """Shuffled training impressions: per column a tensor [batch_size], the incomplete last batch dropped.
 
-    Columns of several rows are [batch_size, length], padded at the end with -1, see ``list_columns``.
+    Columns of several rows are [batch_size, length], padded at the end with -1, see ``RecordColumn``.
 
     The order depends on seed and epoch alone: files in random order, read in turns, then a random permutation of each
     ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
@@ -78,17 +79,14 @@ def _compression(dataset: Dataset, split: str) -> str:
 
 
 def _columns(dataset: Dataset) -> list[str]:
-    return [*impression_columns(dataset.schema), *list_columns(dataset.schema)]
+    return list(record_columns(dataset.schema))
 
 
 def _parsed(serialized: tf.Tensor, dataset: Dataset, names: Iterable[str]) -> Batch:
     """Columns of serialized records [n]: [n], or [n, length] padded at the end."""
-    dtypes, lengths = impression_columns(dataset.schema), list_columns(dataset.schema)
-    columns = tf.io.parse_example(serialized, {
-        name: tf.io.RaggedFeature(tf.int64) if name in lengths
-        else tf.io.FixedLenFeature([], tf.as_dtype(dtypes[name])) for name in names})
-    return columns | {name: columns[name].to_tensor(PADDING, shape=[None, length])
-                      for name, length in lengths.items() if name in columns}
+    columns = record_columns(dataset.schema)
+    parsed = tf.io.parse_example(serialized, {name: columns[name].parsing_spec() for name in names})
+    return {name: columns[name].dense_tensor(values) for name, values in parsed.items()}
 
 
 @contextlib.contextmanager
@@ -99,24 +97,23 @@ def reading(dataset: Dataset, *splits: str) -> Iterator[None]:
       UserError: a file is corrupt, or a record lacks a column or has it in another type than the schema says.
     """
     files = [path for split in splits for path in dataset.files(split)]
-    expected = impression_columns(dataset.schema), list_columns(dataset.schema)
+    expected = record_columns(dataset.schema)
     for path in files:
-        check_records(path, *expected, limit=1)
+        check_records(path, expected, limit=1)
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
         for path in files:
-            check_records(path, *expected)
+            check_records(path, expected)
         raise
 
 
-def check_records(path: str, columns: dict[str, str], lists: dict[str, int], *, limit: int = -1) -> None:
+def check_records(path: str, columns: Mapping[str, RecordColumn], *, limit: int = -1) -> None:
     """Checks records of a TFRecord file against columns and what they hold.
 
     Args:
       path: the file.
-      columns: column -> dtype, as from ``impression_columns``.
-      lists: column of several rows -> most of them, as from ``list_columns``.
+      columns: expected columns by name, as from ``record_columns``.
       limit: first records to check (-1: all).
 
     Raises:
@@ -124,7 +121,7 @@ def check_records(path: str, columns: dict[str, str], lists: dict[str, int], *, 
     """
     try:
         for place, record in placed_records(path, limit=limit):
-            problem = _problem(record, columns, lists)
+            problem = _problem(record, columns)
             if problem:
                 raise UserError(f"impressions {path!r}, {place}: {problem}; build the dataset again with this schema")
     except DamagedRecordError as error:
@@ -132,18 +129,18 @@ def check_records(path: str, columns: dict[str, str], lists: dict[str, int], *, 
                         "or rebuild the dataset") from error
 
 
-def _problem(record: bytes, columns: dict[str, str], lists: dict[str, int]) -> str | None:
+def _problem(record: bytes, columns: Mapping[str, RecordColumn]) -> str | None:
     try:
         found = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return f"expected a tf.train.Example, found {len(record)} bytes of something else"
-    for name, dtype in (columns | dict.fromkeys(lists, "int64")).items():
+    for name, column in columns.items():
         kind = found[name].WhichOneof("kind") if name in found else None
         if kind is None:
-            return f"expected column {name!r} ({dtype}), found none among {sorted(found)}"
+            return f"expected column {name!r} ({column.dtype}), found none among {sorted(found)}"
         values = len(getattr(found[name], kind).value)
-        if kind != FIELDS[dtype] or (values > lists[name] if name in lists else values != 1):
+        if kind != FIELDS[column.dtype] or (values > column.length if column.length else values != 1):
             came = next(key for key, value in FIELDS.items() if value == kind)
-            wanted = f"at most {lists[name]} values" if name in lists else "1 value"
-            return f"expected column {name!r} to hold {wanted} of {dtype}, found {values} of {came}"
+            wanted = f"at most {column.length} values" if column.length else "1 value"
+            return f"expected column {name!r} to hold {wanted} of {column.dtype}, found {values} of {came}"
     return None

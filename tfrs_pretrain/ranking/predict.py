@@ -17,7 +17,7 @@ from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.model.ranker import SCORE, Ranker, score_names
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
-from tfrs_pretrain.vocabulary import MISSING
+from tfrs_pretrain.value_types import MISSING
 
 BATCH_SIZE = 8192
 KEPT = (KEY, USER_ID, ITEM_ID, USER_ROW, ITEM_ROW, LABEL)
@@ -68,7 +68,7 @@ class _Context:
         self._counts = {ITEM_COUNT: (ITEM_ROW, dataset.vocabulary(ITEM_ROW).row_counts),
                         USER_COUNT: (USER_ROW, dataset.vocabulary(USER_ROW).row_counts)}
         self._features = {feature.name: _names(dataset, feature.name)
-                          for feature in dataset.schema.of_kind("categorical", privileged=True)}
+                          for feature in dataset.schema.features if feature.record_column.is_category}
 
     def of(self, batch: dict[str, tf.Tensor]) -> dict[str, pa.Array]:
         counts = {name: pa.array(known[batch[row].numpy()]) for name, (row, known) in self._counts.items()}

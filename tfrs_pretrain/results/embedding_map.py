@@ -44,7 +44,7 @@ def embedding_map(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[s
     dataset = {name: read_manifest(one.ranker, "ranker")["dataset_digest"] for name, one in first.items()}
     first = {name: one for name, one in first.items() if dataset[name] == dataset[study.baseline]}
     features = [feature.name for feature in study.config.schema_.features
-                if feature.source == "items" and feature.kind == "categorical"]
+                if feature.source == "items" and feature.record_column.is_category]
     found = item_categories(run, features)
     if found is None:
         return None

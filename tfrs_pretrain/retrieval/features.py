@@ -8,18 +8,18 @@ named takes the most frequent value of the training impressions.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, list_columns
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY, ITEM_ROW, PADDING, USER_ID, USER_ROW, Feature
-from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
+from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.schema import HISTORY, ITEM_ROW, PADDING, USER_ID, USER_ROW
+from tfrs_pretrain.value_types import ARROW_TYPES, MISSING
 
 BATCH_SIZE = 65536
 
@@ -60,7 +60,7 @@ def find_features(dataset: Dataset, wanted: Sequence[str], user: Any, items: np.
     if unknown := sorted(set(context) - set(of_impressions)):
         raise UserError(f"--context {unknown[0]!r} is no feature of the impression log that this ranker reads: name "
                         f"one of {sorted(of_impressions)}")
-    named = {name: _encoded(dataset, features[name], text) for name, text in context.items()}
+    named = {name: _parsed(dataset, features[name], text) for name, text in context.items()}
     scan = _Scan(dataset, features, HISTORY in wanted, user, items)
     scan.run([name for name in of_impressions if name not in named])
     columns = {USER_ROW: np.full(len(items), scan.user_row), ITEM_ROW: items}
@@ -102,7 +102,7 @@ class _Scan:
 
     def run(self, counted: Sequence[str]) -> None:
         """Finds everything, and counts values of the ``counted`` features in the training impressions."""
-        vocabularies = [name for name in counted if self._features[name].kind == "categorical"]
+        vocabularies = [name for name in counted if self._features[name].record_column.is_category]
         self._counts = {name: np.zeros(self._dataset.rows(name), np.int64) for name in vocabularies}
         columns = [USER_ID, ITEM_ROW, *(name for name, feature in self._features.items()
                                         if feature.source != "impressions" or name in vocabularies)]
@@ -148,37 +148,28 @@ class _Scan:
 
 
 def _missing(dataset: Dataset, feature: Feature) -> Any:
-    """What a missing value is in a batch."""
-    if feature.kind == "numeric":
-        return np.float32("nan")
-    if feature.kind == "multi_valued":
-        return np.full(list_columns(dataset.schema)[feature.name], PADDING, np.int64)
-    return _rows(dataset, feature, [MISSING[feature.dtype]])[0]
+    """A missing value as a batch has it."""
+    return _encoded(dataset, feature, feature.raw_input.missing())
 
 
-def _encoded(dataset: Dataset, feature: Feature, text: str) -> Any:
-    """A value as a batch holds it."""
+def _parsed(dataset: Dataset, feature: Feature, text: str) -> Any:
+    """The value that a text stands for, as a batch has it."""
     try:
-        if feature.kind == "numeric":
-            return np.float32(text)
-        if feature.kind == "categorical":
-            return _rows(dataset, feature, [int(text) if feature.dtype == "int64" else text])[0]
-        length = list_columns(dataset.schema)[feature.name]
-        rows = _rows(dataset, feature, json.loads(text)[:length])
-        return np.pad(rows, (0, length - len(rows)), constant_values=PADDING)
+        return _encoded(dataset, feature, feature.raw_input.parse(text))
     except (TypeError, ValueError, pa.ArrowException) as error:
-        kind = f"a JSON array of {feature.dtype}" if feature.kind == "multi_valued" else f"one value of {feature.dtype}"
-        raise UserError(f"--context {feature.name}={text}: expected {kind} ({' '.join(str(error).split())})") from error
+        raise UserError(f"--context {feature.name}={text}: expected {feature.raw_input.words} "
+                        f"({' '.join(str(error).split())})") from error
 
 
-def _rows(dataset: Dataset, feature: Feature, values: Sequence[Any]) -> np.ndarray:
-    return dataset.vocabulary(feature.name).rows(pa.array(values, ARROW_TYPES[feature.dtype]))
+def _encoded(dataset: Dataset, feature: Feature, raw: np.ndarray) -> Any:
+    """The first of raw values [n] as a batch has it."""
+    return feature.batch_column(raw, lambda name, values: dataset.vocabulary(name).rows(values))[0]
 
 
 def _decoded(dataset: Dataset, feature: Feature, value: Any) -> Any:
-    """The raw value that a batch's value stands for; None where it is missing or shared."""
-    if feature.kind != "categorical":
+    """The raw value that a batch's value stands for; None if it is missing or shared, or there is no single one."""
+    if not feature.record_column.is_category:
         return None
     vocabulary = dataset.vocabulary(feature.name)
     raw = vocabulary.ids[int(value) - vocabulary.oov_rows].as_py() if value >= vocabulary.oov_rows else None
-    return None if raw == MISSING[feature.dtype] else raw
+    return None if raw == MISSING[vocabulary.dtype] else raw

@@ -22,7 +22,8 @@ from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, ItemIndex, sear
 from tfrs_pretrain.retrieval.features import Found, find_features
 from tfrs_pretrain.retrieval.vectors import StageOneVectors
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
-from tfrs_pretrain.vocabulary import ARROW_TYPES, Vocabulary
+from tfrs_pretrain.value_types import ARROW_TYPES
+from tfrs_pretrain.vocabulary import Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)

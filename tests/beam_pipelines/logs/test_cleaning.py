@@ -18,10 +18,12 @@ from beam_pipelines.logs.cleaning import clean as clean_all
 from beam_pipelines.logs.text_values import parse
 from beam_pipelines.sources.base import MalformedRow, RawBatch
 from tfrs_pretrain.config import Window
-from tfrs_pretrain.schema import Feature, IdSpace, Schema
+from tfrs_pretrain.features.categorical import CategoricalFeature
+from tfrs_pretrain.features.numeric import NumericFeature
+from tfrs_pretrain.schema import IdSpace, Schema
 
-SURFACE = Feature(name="surface", source="impressions", kind="categorical", dtype="string")
-PRICE = Feature(name="price", source="impressions", column="raw_price", kind="numeric", dtype="float32")
+SURFACE = CategoricalFeature(name="surface", source="impressions", kind="categorical", dtype="string")
+PRICE = NumericFeature(name="price", source="impressions", column="raw_price", kind="numeric", dtype="float32")
 
 
 def _schema(user: str = "int64", item: str = "string") -> Schema:

@@ -13,7 +13,6 @@ import pytest
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.logs.keys import event_hash
-from beam_pipelines.logs.lists import hash_lists, list_column, replace_list_values
 from beam_pipelines.logs.text_values import parse
 from beam_pipelines.validate_examples import validate
 from tfrs_pretrain.config import Config
@@ -21,36 +20,15 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
-from tfrs_pretrain.schema import Feature
+from tfrs_pretrain.features.multi_valued import MultiValuedFeature
 
 TAGS = ("rock", "日本", "jazz", "punk", "ska")
 LENGTH = 3
 
 
-def test_lists_lose_missing_values_and_what_is_beyond_the_limit():
-    column = pa.array([["a", None, "b", "", "c", "d"], None, [], ["", None], ["e"]])
-    assert list_column(column, "string", 3).to_pylist() == [["a", "b", "c"], [], [], [], ["e"]]
-    integers = pa.array([[1, -1, 2], [None, 3]], pa.list_(pa.int32()))
-    cut = list_column(pa.concat_arrays([integers, integers]).slice(1, 2), "int64", 1)
-    assert (cut.to_pylist(), cut.type) == ([[3], [1]], pa.list_(pa.int64()))
-
-
-def test_mapping_keeps_lengths():
-    assert replace_list_values(pa.array([[1, 2], [], [3]]), np.array([7, 8, 9])).to_pylist() == [[7, 8], [], [9]]
-
-
-def test_hashes_tell_lists_apart_by_values_order_and_length():
-    different = [["a"], ["b"], ["a", "b"], ["b", "a"], [], ["a", "a"], ["ab"]]
-    hashes = hash_lists(pa.array([*different, ["a", "b"], None]))
-    assert len(set(hashes[:7].tolist())) == 7
-    assert hashes[7] == hashes[2]
-    assert hashes[8] == hashes[4]
-    assert hash_lists(pa.array(different).slice(2, 2)).tolist() == hashes[2:4].tolist()
-
-
 def test_impressions_that_differ_in_a_list_alone_have_different_hashes():
     same = {"user_id": [1, 1, 1], "item_id": [2, 2, 2], "@time": [3, 3, 3]}
-    feature = Feature(name="codes", source="impressions", kind="multi_valued", dtype="int64", max_values=2)
+    feature = MultiValuedFeature(name="codes", source="impressions", kind="multi_valued", dtype="int64", max_values=2)
     hashes = event_hash(pa.RecordBatch.from_pydict(same | {"codes": [[1, 2], [2, 1], [1, 2]]}), [feature])
     assert hashes[0] == hashes[2] != hashes[1]
 
@@ -145,9 +123,8 @@ def test_long_tails_are_measured_as_the_model_takes_them_and_written_as_they_cam
     values = qualities[training.item].dropna().astype(np.float64)
     logs = np.sign(values) * np.log1p(np.abs(values))
     assert (logs < 0).any()
-    statistics = tagged_dataset.numeric("tail")
-    assert (statistics.mean, statistics.std) == (pytest.approx(logs.mean()), pytest.approx(logs.std(ddof=0)))
-    assert statistics.log1p
+    statistics = tagged_dataset.moments["tail"]
+    assert statistics == {"mean": pytest.approx(logs.mean()), "std": pytest.approx(logs.std(ddof=0))}
     [batch] = evaluation_batches(tagged_dataset, "impressions/test", batch_size=10**5).as_numpy_iterator()
     np.testing.assert_array_equal(batch["tail"], batch["quality"])
 

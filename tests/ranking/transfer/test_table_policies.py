@@ -10,9 +10,10 @@ from learning import batches, tables
 
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.model.dropout import RowDropout
-from tfrs_pretrain.ranking.model.inputs import Inputs, RowInput
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.transfer.tables import with_fresh_tables
 
 ROWS = tf.ones([400, 6])

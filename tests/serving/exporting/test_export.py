@@ -13,12 +13,12 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
+from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.serving.exporting import export as module
 from tfrs_pretrain.serving.exporting.export import export, next_version
 from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_answers
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
-from tfrs_pretrain.serving.graph.inputs import RawInput
 from tfrs_pretrain.serving.session import LoadedModel, run_signature
 
 NAME = "planted_ranker"
@@ -255,8 +255,8 @@ def test_a_broken_model_is_named(tmp_path):
 
 
 def test_examples_hold_what_is_there_and_leave_out_what_is_missing():
-    inputs = {"user_id": RawInput("int64"), "item_id": RawInput("string"), "price": RawInput("float32"),
-              "tags": RawInput("string", 3)}
+    inputs = {"user_id": RawInput("int64", required=True), "item_id": RawInput("string", required=True),
+              "price": RawInput("float32"), "tags": RawInput("string", 3)}
     raw = {"user_id": np.array([-1, 5]), "item_id": np.array(["\x00", "日本\x00"], object),
            "price": np.array([np.nan, -1], np.float32), "tags": np.array([["", ""], ["", "a"]], object)}
     first, second = (tf.train.Example.FromString(one).features.feature for one in serialize_examples(raw, inputs))

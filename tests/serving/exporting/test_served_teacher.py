@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.distillation.raw_values import values_of_rows
+from tfrs_pretrain.features.row_values import values_of_rows
 from tfrs_pretrain.ranking.distillation.teachers import open_teacher
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker

@@ -9,8 +9,8 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, PADDING, USER_ID
-from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING, Vocabulary
+from tfrs_pretrain.schema import PADDING
+from tfrs_pretrain.value_types import MISSING
 
 
 class RawValues:
@@ -26,13 +26,10 @@ class RawValues:
     """
 
     def __init__(self, dataset: Dataset, names: list[str]):
-        schema = dataset.schema
-        vocabularies = {feature.name: feature.name for feature in schema.features if feature.kind != "numeric"}
-        vocabularies |= {HISTORY: ITEM_ROW} if schema.history else {}
-        plain = {USER_ID, ITEM_ID, *(feature.name for feature in schema.of_kind("numeric", privileged=True))}
-        self.names = tuple(name for name in names if name in vocabularies or name in plain)
-        self._values = {name: _as_tensor(values_of_rows(dataset.vocabulary(vocabularies[name])))
-                        for name in self.names if name in vocabularies}
+        kinds = {kind.raw_name: kind for kind in dataset.schema.inputs.values()}
+        self.names = tuple(name for name in names if name in kinds)
+        values = {name: kinds[name].raw_values_of_rows(dataset.vocabulary) for name in self.names}
+        self._values = {name: _as_tensor(found) for name, found in values.items() if found is not None}
 
     def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """``{name: [batch] or [batch, length]}`` of a batch with the columns ``names``."""
@@ -43,26 +40,6 @@ class RawValues:
 def _raw(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     found = tf.gather(values, tf.maximum(rows, 0))
     return tf.where(rows == PADDING, tf.constant(MISSING[values.dtype.name], values.dtype), found)
-
-
-def values_of_rows(vocabulary: Vocabulary) -> pa.Array:
-    """[rows]: a raw value that the vocabulary maps to each row; made up where the row is shared."""
-    return pa.concat_arrays([_strangers(vocabulary), vocabulary.ids])
-
-
-def _strangers(vocabulary: Vocabulary) -> pa.Array:
-    """[oov_rows]: a value outside the vocabulary for each shared row."""
-    found: dict[int, int | str] = {}
-    start, block = 0, 16 * vocabulary.oov_rows + 64
-    while len(found) < vocabulary.oov_rows:
-        numbers = range(start, start + block)
-        values = [-2 - number if vocabulary.dtype == "int64" else f"unseen {number}" for number in numbers]
-        rows = vocabulary.rows(pa.array(values, ARROW_TYPES[vocabulary.dtype]))
-        for value, row in zip(values, rows.tolist(), strict=True):
-            if row < vocabulary.oov_rows:
-                found.setdefault(row, value)
-        start += block
-    return pa.array([found[row] for row in range(vocabulary.oov_rows)], vocabulary.ids.type)
 
 
 def _as_tensor(values: pa.Array) -> tf.Tensor:

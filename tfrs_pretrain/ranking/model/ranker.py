@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate, SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
-from tfrs_pretrain.ranking.model.inputs import Inputs, normalized
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.schema import ITEM_ROW, LABEL, PADDING, USER_ROW
 
@@ -63,7 +63,7 @@ class Ranker(tf.Module):
         if self.inputs.similarity:
             features[SIMILARITY] = _similarity(rows[USER_ROW], rows[ITEM_ROW], self.inputs.similarity)
         if self.inputs.numeric:
-            columns = [normalized(batch[name], statistics) for name, statistics in self.inputs.numeric.items()]
+            columns = [statistics.normalize(batch[name]) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
         masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows
                  if row.length and row.name not in (owners or {})}

@@ -18,9 +18,10 @@ from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
 from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.ranking.model.dropout import RowDropout
-from tfrs_pretrain.ranking.model.inputs import Inputs, RowInput
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 
 BATCH_SIZE = 8192  # larger parts leave the cache, and take twice as long

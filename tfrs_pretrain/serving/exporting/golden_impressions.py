@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 from tfrs_pretrain.data.dataset import GOLDEN, Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
 from tfrs_pretrain.schema import KEY
-from tfrs_pretrain.serving.graph.inputs import RawInput, raw_inputs
+from tfrs_pretrain.serving.graph.inputs import raw_inputs
 from tfrs_pretrain.serving.protocol.signature_names import SERVING_DEFAULT
-from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
+from tfrs_pretrain.value_types import ARROW_TYPES, MISSING, missing_value
 
 SPLIT = "impressions/validation"
 BATCH_SIZE = 8192
@@ -75,9 +76,7 @@ def read_golden_impressions(dataset: Dataset, ranker: Ranker) -> GoldenImpressio
 
 
 def _plain(values: pa.ChunkedArray, dtype: str) -> np.ndarray:
-    if dtype == "float32":
-        return values.cast(pa.float32()).fill_null(float("nan")).to_numpy()
-    return values.cast(ARROW_TYPES[dtype]).fill_null(MISSING[dtype]).to_numpy()
+    return values.cast(ARROW_TYPES[dtype]).fill_null(missing_value(dtype)).to_numpy()
 
 
 def _padded(lists: pa.ChunkedArray, of: RawInput) -> np.ndarray:

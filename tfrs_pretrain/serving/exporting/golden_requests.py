@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfrs_pretrain.schema import ITEM_ID, USER_ID
+from tfrs_pretrain.features.raw_input import CONTEXT, USER, RawInput
 from tfrs_pretrain.serving.exporting.golden_impressions import GoldenImpressions
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
-from tfrs_pretrain.serving.graph.inputs import CONTEXT, USER, RawInput
 from tfrs_pretrain.serving.graph.signatures import EMBEDDINGS
 from tfrs_pretrain.serving.protocol.signature_names import (
     CLASSIFY,
@@ -21,7 +20,7 @@ from tfrs_pretrain.serving.protocol.signature_names import (
     SERIALIZED_EXAMPLES,
     SERVING_DEFAULT,
 )
-from tfrs_pretrain.vocabulary import MISSING
+from tfrs_pretrain.value_types import MISSING, missing_value
 
 # Impressions that are also asked for with unknown, missing and too many values, and users whose candidates are ranked.
 ODD, USERS = 8, 3
@@ -99,11 +98,11 @@ def _ranked(golden: GoldenImpressions, trained: ReferenceScorer, inputs: Mapping
 def _odd(raw: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -> dict[str, np.ndarray]:
     """The first impressions three times: with unknown values, with missing ones (but for the ids), with long lists."""
     return {name: _odd_lists(raw[name][:ODD], of) if of.length
-            else _odd_values(raw[name][:ODD], of, required=name in (USER_ID, ITEM_ID)) for name, of in inputs.items()}
+            else _odd_values(raw[name][:ODD], of) for name, of in inputs.items()}
 
 
-def _odd_values(values: np.ndarray, of: RawInput, *, required: bool) -> np.ndarray:
-    missing = values if required else np.full_like(values, MISSING.get(of.dtype, np.nan))
+def _odd_values(values: np.ndarray, of: RawInput) -> np.ndarray:
+    missing = values if of.required else np.full_like(values, missing_value(of.dtype))
     return np.concatenate([np.full_like(values, UNSEEN[of.dtype]), missing, values])
 
 

@@ -13,10 +13,8 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.prediction_log_pb2 import ClassifyLog, PredictionLog, PredictLog, RegressLog
 from tensorflow_serving.apis.regression_pb2 import Regression, RegressionRequest, RegressionResponse
 
-from tfrs_pretrain.schema import ITEM_ID, USER_ID
-from tfrs_pretrain.serving.graph.inputs import RawInput
+from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.serving.protocol.signature_names import CLASSIFY, REGRESS, SERIALIZED_EXAMPLES
-from tfrs_pretrain.vocabulary import MISSING
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -64,9 +62,8 @@ def _example(values: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -
     example = tf.train.Example()
     for name, of in inputs.items():
         present = values[name].ravel().tolist()
-        if name not in (USER_ID, ITEM_ID):
-            missing = MISSING.get(of.dtype)
-            present = [value for value in present if value != missing and not (missing is None and np.isnan(value))]
+        if not of.required:
+            present = [value for value in present if not of.is_missing(value)]
         if not present:
             continue
         feature = example.features.feature[name]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, RawInput
 from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log, serialize_examples
-from tfrs_pretrain.serving.graph.inputs import CONTEXT, ITEM, RawInput
 from tfrs_pretrain.serving.graph.signatures import EMBEDDINGS
 from tfrs_pretrain.serving.protocol.signature_names import (
     CLASSIFY,

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfrs_pretrain.schema import ITEM_ID, USER_ID
-from tfrs_pretrain.serving.graph.inputs import RawInput, is_latest
-from tfrs_pretrain.vocabulary import MISSING
+from tfrs_pretrain.features.raw_input import RawInput
+from tfrs_pretrain.value_types import MISSING, missing_value
 
 
 def parse_examples(serialized: tf.Tensor, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
@@ -18,18 +17,16 @@ def parse_examples(serialized: tf.Tensor, inputs: Mapping[str, RawInput]) -> dic
     bytes that are no tf.Example, and features of another type or number of values, are INVALID_ARGUMENT.
     """
     parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]),
-                                 {name: _feature(name, of) for name, of in inputs.items()})
-    return {name: _padded(parsed[name], of.length, latest=is_latest(name)) if of.length else parsed[name]
+                                 {name: _feature(of) for name, of in inputs.items()})
+    return {name: _padded(parsed[name], of.length, latest=of.latest) if of.length else parsed[name]
             for name, of in inputs.items()}
 
 
-def _feature(name: str, of: RawInput) -> tf.io.FixedLenFeature | tf.io.RaggedFeature:
+def _feature(of: RawInput) -> tf.io.FixedLenFeature | tf.io.RaggedFeature:
     dtype = tf.as_dtype(of.dtype)
     if of.length:
         return tf.io.RaggedFeature(dtype)
-    if name in (USER_ID, ITEM_ID):
-        return tf.io.FixedLenFeature([], dtype)
-    return tf.io.FixedLenFeature([], dtype, MISSING.get(of.dtype, float("nan")))
+    return tf.io.FixedLenFeature([], dtype, None if of.required else missing_value(of.dtype))
 
 
 def _padded(lists: tf.RaggedTensor, length: int, *, latest: bool) -> tf.Tensor:

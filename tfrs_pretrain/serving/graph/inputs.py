@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
 import tensorflow as tf
 
-from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, USER_ID, USER_ROW, Schema
-from tfrs_pretrain.vocabulary import MISSING
-
-USER, CONTEXT, ITEM = "user", "context", "item"
+from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, USER, RawInput
+from tfrs_pretrain.schema import ITEM_ID, Schema
 
 Raw = Mapping[str, tf.Tensor]
 
 
-@dataclasses.dataclass(frozen=True)
-class RawInput:
-    """One input: raw values [batch], or lists [batch, any length] in which missing values are padding.
-
-    Attributes:
-      dtype: "int64", "string" or "float32".
-      length: values of a list that count, of a history the latest, of other lists the first; None: one value.
-      side: whose value it is when one user's candidates are ranked: "user", "context" (the user's or each
-        candidate's) or "item".
-    """
-
-    dtype: str
-    length: int | None = None
-    side: str = ITEM
-
-    def spec(self, name: str, rows: int | None = None) -> tf.TensorSpec:
-        """Of a request with this many rows (None: any number)."""
-        return tf.TensorSpec([rows, None] if self.length else [rows], tf.as_dtype(self.dtype), name)
-
-
 def raw_inputs(schema: Schema, columns: Iterable[str]) -> dict[str, RawInput]:
     """Inputs of a served model that reads these columns of a batch, by name."""
-    sides = {"users": USER, "impressions": CONTEXT, "items": ITEM}
-    known = {USER_ID: RawInput(schema.user.dtype, side=USER), ITEM_ID: RawInput(schema.item.dtype, side=ITEM)}
-    known |= {f.name: RawInput(f.dtype, f.max_values, sides[f.source]) for f in schema.features}
-    if schema.history:
-        known[HISTORY] = RawInput(schema.item.dtype, schema.history.length, USER)
-    return {raw_name(column): known[raw_name(column)] for column in columns}
-
-
-def raw_name(column: str) -> str:
-    """Name of the input that a column of a batch is made from."""
-    return {USER_ROW: USER_ID, ITEM_ROW: ITEM_ID}.get(column, column)
+    kinds = [schema.inputs[column] for column in columns]
+    return {kind.raw_name: kind.raw_input for kind in kinds}
 
 
 def checked(raw: Raw, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
@@ -79,29 +47,3 @@ def _same_lengths(raw: Raw, same: tuple[str, ...], one_or_same: tuple[str, ...])
     found = tf.gather(tf.constant(names), wrong), tf.gather(lengths, wrong)
     return tf.debugging.Assert(tf.reduce_all(fits), [
         "inputs", found[0], "have", found[1], "rows, item_id has", expected], summarize=100)
-
-
-def kept(values: tf.Tensor, length: int, *, latest: bool) -> tf.Tensor:
-    """[batch, at most length] of lists [batch, any]: the latest, or the first, values that are not missing.
-
-    Lists that are no longer come back as they are, padding wherever it stood.
-    """
-    def shortened() -> tf.Tensor:
-        present = tf.cast(values != MISSING[values.dtype.name], tf.int32)
-        # A stable sort by presence: all padding to the end that is cut off, the rest in order.
-        order = tf.argsort(present if latest else -present, axis=1, stable=True)
-        order = order[:, -length:] if latest else order[:, :length]
-        return tf.gather(values, order, axis=1, batch_dims=1)
-
-    cut = tf.cond(tf.shape(values)[1] > length, shortened, lambda: values)
-    return tf.ensure_shape(cut, [values.shape[0], None])
-
-
-def finite(values: tf.Tensor) -> tf.Tensor:
-    """float32 [batch] with NaN, the missing value, for what is infinite, as in the dataset's records."""
-    return tf.where(tf.math.is_finite(values), values, tf.constant(float("nan")))
-
-
-def is_latest(name: str) -> bool:
-    """Whether an over-long list keeps its latest values, not its first."""
-    return name == HISTORY

@@ -9,26 +9,14 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.ranking.model.inputs import RowInput
+from tfrs_pretrain.features.ranker_input import RowInput
+from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, USER
 from tfrs_pretrain.ranking.model.ranker import NUMERIC, SIMILARITY, Ranker, score_names
-from tfrs_pretrain.schema import ITEM_ID, PADDING
+from tfrs_pretrain.schema import ITEM_ID
 from tfrs_pretrain.serving.graph.example_parsing import parse_examples
-from tfrs_pretrain.serving.graph.inputs import (
-    CONTEXT,
-    ITEM,
-    USER,
-    Raw,
-    checked,
-    checked_candidates,
-    finite,
-    is_latest,
-    kept,
-    raw_inputs,
-    raw_name,
-)
+from tfrs_pretrain.serving.graph.inputs import Raw, checked, checked_candidates, raw_inputs
 from tfrs_pretrain.serving.graph.lookup import make_lookup
 from tfrs_pretrain.serving.graph.served_tables import ServedTable
-from tfrs_pretrain.vocabulary import MISSING
 
 
 class ServedRanker(tf.Module):
@@ -53,6 +41,7 @@ class ServedRanker(tf.Module):
         self.outputs = dict(zip(score_names(ranker.labels), ranker.labels, strict=True))
         self.classes = (dataset.schema.label, *ranker.labels[1:])
         self._rows, self._numeric = ranker.inputs.rows, tuple(ranker.inputs.numeric)
+        self._kinds = {name: dataset.schema.inputs[name] for name in ranker.inputs.columns}
         self._lookups = {name: make_lookup(dataset.vocabulary(name), assets / f"{name}.ids")
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
         self._tables = {name: ServedTable(name, table.numpy(), table_dtype) for name, table in ranker.tables.items()}
@@ -104,26 +93,21 @@ class ServedRanker(tf.Module):
 
     def _probabilities(self, raw: Raw, sides: tuple[tuple[str, ...], ...] | None = None) -> tf.Tensor:
         """float32 [batch, heads]."""
-        columns = {row.column: row for row in self._rows}
-        batch = {name: self._looked_up(row, raw[raw_name(name)]) for name, row in columns.items()}
+        batch = {name: self._column(name, raw) for name in dict.fromkeys(row.column for row in self._rows)}
         if sides:
             batch |= _repeated({row.column: batch[row.column] for row in self._rows if row.name in sides[1]})
         # As in Ranker.gather: [batch, dim], or [batch, length, dim] with row 0 for padding, which is masked.
         rows = {row.name: self._tables[row.table].gather(tf.maximum(batch[row.column], 0) if row.length
                                                          else batch[row.column]) for row in self._rows}
-        numeric = {name: finite(raw[name]) for name in self._numeric}
+        numeric = {name: self._column(name, raw) for name in self._numeric}
         if sides:
             numeric = {name: tf.broadcast_to(values, tf.shape(raw[ITEM_ID])) for name, values in numeric.items()}
         return tf.sigmoid(self._logits(rows, batch | numeric, sides=sides))
 
-    def _looked_up(self, row: RowInput, raw: tf.Tensor) -> tf.Tensor:
-        """int64 rows of raw values [batch]; of lists [batch, at most length], padding where the value is missing."""
-        lookup = self._lookups[row.vocabulary]
-        if row.length is None:
-            return lookup.rows(raw)
-        raw = kept(raw, row.length, latest=is_latest(raw_name(row.column)))
-        rows = tf.reshape(lookup.rows(tf.reshape(raw, [-1])), tf.shape(raw))
-        return tf.where(raw == MISSING[lookup.dtype.name], tf.constant(PADDING, tf.int64), rows)
+    def _column(self, name: str, raw: Raw) -> tf.Tensor:
+        """A column of the batch, as the ranker reads it, from raw inputs."""
+        kind = self._kinds[name]
+        return kind.graph_column(raw[kind.raw_name], lambda vocabulary, values: self._lookups[vocabulary].rows(values))
 
     def _network_sides(self, ranker: Ranker) -> tuple[tuple[str, ...], ...]:
         """The network's inputs that have the user's row, the context's and the items'.
@@ -132,7 +116,7 @@ class ServedRanker(tf.Module):
         all are one input.
         """
         def side(row: RowInput) -> str:
-            return ITEM if row.pooling == "attention" else self.inputs[raw_name(row.column)].side
+            return ITEM if row.pooling == "attention" else self._kinds[row.column].raw_input.side
 
         names = {name: [row.name for row in self._rows if side(row) == name] for name in (USER, CONTEXT, ITEM)}
         names[ITEM] += [SIMILARITY] * bool(ranker.inputs.similarity) + [NUMERIC] * bool(self._numeric)

@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrs_pretrain.features.raw_input import USER, RawInput
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
-from tfrs_pretrain.serving.graph.inputs import USER, RawInput
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.protocol.signature_names import (
     CLASSIFY,

@@ -1,4 +1,6 @@
-"""Columns of lists: multi-valued features in batches."""
+"""Columns of lists in Arrow batches."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -7,16 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrs_pretrain.hashing import combine, hash_ids, mix
-from tfrs_pretrain.vocabulary import ARROW_TYPES, MISSING
+from tfrs_pretrain.value_types import ARROW_TYPES, MISSING
 
 
-def list_column(column: pa.Array, dtype: str, limit: int) -> pa.ListArray:
+def list_column(column: pa.Array, dtype: str, limit: int, *, latest: bool = False) -> pa.ListArray:
     """Lists [n] of raw values of a dtype, without nulls: the first ``limit`` values of each that are not missing.
 
     Args:
       column: Arrow list array [n] of strings or integers; null is an empty list.
       dtype: "int64" or "string".
-      limit: most values of a list.
+      limit: maximum number of values in a list.
+      latest: retains the last values, not the first.
     """
     lists = filled(column)
     values = lists.flatten()
@@ -27,24 +30,25 @@ def list_column(column: pa.Array, dtype: str, limit: int) -> pa.ListArray:
     ends = lists.offsets.to_numpy() - lists.offsets[0].as_py()
     before = np.concatenate([[0], np.cumsum(present)])  # present values before each place
     owners = np.repeat(np.arange(len(lists)), np.diff(ends))
-    kept = present & (before[:-1] - before[ends[owners]] < limit)
+    others = before[ends[owners + 1]] - before[1:] if latest else before[:-1] - before[ends[owners]]
+    kept = present & (others < limit)
     lengths = np.bincount(owners[kept], minlength=len(lists))
     return _lists(lengths, values.filter(pa.array(kept)))
 
 
 def filled(column: pa.Array) -> pa.ListArray:
-    """The same lists [n], empty where null."""
+    """The same lists [n]; null becomes an empty list."""
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     return _lists(lengths, column.flatten())
 
 
 def replace_list_values(column: pa.ListArray, values: Any) -> pa.ListArray:
-    """Lists of the same lengths that hold other values, one for each of ``column.flatten()``."""
+    """Lists [n] of the same lengths with other values, one for each of ``column.flatten()``."""
     return _lists(pc.list_value_length(column).to_numpy(), pa.array(values))
 
 
 def hash_lists(column: pa.Array) -> np.ndarray:
-    """uint64 [n]: lists of the same values in the same order have the same hash."""
+    """uint64 [n] hashes; lists of the same values in the same order have the same hash."""
     lists = filled(column)
     lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
     ends = np.cumsum(lengths)

@@ -1,0 +1,36 @@
+"""Base classes of everything that is declared in YAML: models that refuse unknown keys, and kinds to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+
+class StrictModel(BaseModel):
+    """A model that refuses unknown keys and whose values cannot change after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KindModel(StrictModel):
+    """One member of a discriminated union, chosen by its key ``kind``."""
+
+    @model_serializer(mode="wrap")
+    def _keep_the_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # ``exclude_defaults`` would drop it, and the rest could not be read back.
+        return {"kind": getattr(self, "kind"), **serialize(self)}  # noqa: B009 - each member declares its own
+
+
+def short_form(default: str) -> BeforeValidator:
+    """Validator that accepts short forms of a union's member.
+
+    A plain string is that kind with its defaults; a mapping without ``kind`` is of kind ``default``.
+    """
+    def complete(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"kind": value}
+        return {"kind": default, **value} if isinstance(value, Mapping) else value
+
+    return BeforeValidator(complete)
