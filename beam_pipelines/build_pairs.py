@@ -81,8 +81,8 @@ def run(argv: list[str]) -> PipelineResult:
 class _MapIdsToRows(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
-        columns = {HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
-                   "candidate": self._vocabularies.rows("item", batch[ITEM_ID])}
+        columns = {HASH: event_hash(batch), "query": self._vocabularies.lookup("user", batch[USER_ID]),
+                   "candidate": self._vocabularies.lookup("item", batch[ITEM_ID])}
         if self._job.engagements.relations:
             relation = batch[RELATION].to_numpy()
             weights = np.array(list(self._job.engagements.relations.values()), np.float32)

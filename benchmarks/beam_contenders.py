@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from beam_pipelines import build_impressions, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.runner import pipeline_options, run_pipeline
-from beam_pipelines.logs.keys import keys
+from beam_pipelines.logs.keys import unique_keys
 from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -208,15 +208,15 @@ def _write_split(job: Job, split: str, log: pa.Table, side: dict[str, pa.Table],
     place = {"users": pc.index_in(user, side["users"][schema.user.column]),
              "items": pc.index_in(item.dictionary, side["items"][schema.item.column]).take(item.indices)}
     hashes = combine(combine(hash_ids(user), _of_distinct(hash_ids, item)), hash_ids(log[schema.time].chunk(0)))
-    rows = {"user_id": user, "item_id": item.cast(pa.string()), "user": vocabularies.rows("user", user),
-            "item": vocabularies.rows("item", item), "label": log[schema.label].cast(pa.float32()).chunk(0)}
+    rows = {"user_id": user, "item_id": item.cast(pa.string()), "user": vocabularies.lookup("user", user),
+            "item": vocabularies.lookup("item", item), "label": log[schema.label].cast(pa.float32()).chunk(0)}
     for feature in schema.features:
         if feature.source == "impressions":
             values = log[feature.source_column].chunk(0)
             hashes = combine(hashes, _feature_hash(values, feature))
         else:
             values = side[feature.source][feature.source_column].chunk(0).take(place[feature.source])
-        rows[feature.name] = (vocabularies.rows(feature.name, values) if feature.record_column.is_category
+        rows[feature.name] = (vocabularies.lookup(feature.name, values) if feature.record_column.is_category
                               else values.fill_null(float("nan")))
     _write_shards(job, split, hashes, rows)
 
@@ -241,7 +241,7 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
     for shard in range(SHARDS):
         chosen = order[ends[shard]:ends[shard + 1]]
         columns = {name: pa.array(values).take(pa.array(chosen)) for name, values in rows.items()}
-        columns["key"] = pa.array(keys(hashes[chosen]))
+        columns["key"] = pa.array(unique_keys(hashes[chosen]))
         records = encode_examples({name: columns[name].cast(types[dtype])
                                    for name, dtype in impression_columns(job.schema).items()})
         path = Path(job.path(shard_path(f"impressions/{split}", shard, SHARDS)))
