@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tfrs_pretrain.config import PretrainingConfig, TrainingConfig
+from tfrs_pretrain.config import PretrainingConfig, SoftmaxObjective, TrainingConfig, UniformNegatives
 from tfrs_pretrain.data.records import without_autotune
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
@@ -91,7 +91,8 @@ def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int
                                    make_optimizer(settings.optimizer, l2=settings.embedding_l2,
                                                   interval_decay=settings.interval_decay))
                     for offset, (name, rows) in enumerate((("user", split.users), ("item", split.items))))
-    sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, split.items, seed)
+    negatives = settings.objective.negatives
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, split.items, seed)
     counts = np.maximum(np.bincount(split.train[:, 1], minlength=split.items), 1)
     share = counts / counts.sum()
     return TwoTower(users, items, build_task(settings, split.items), sampling.probability(share, settings.batch_size),
@@ -137,9 +138,9 @@ def main() -> None:
 
 def settings_for(options: argparse.Namespace, prior: float, l2: float) -> PretrainingConfig:
     # Temperature, draws, batch and rate are earlier choices on valid; more of any of them bought little there.
-    return PretrainingConfig(dim=options.dim, epochs=options.epochs, batch_size=2048, negatives="uniform",
-                             uniform_negatives=512, temperature=0.1, popularity_prior=prior, learning_rate=3e-3,
-                             schedule="linear", embedding_l2=l2)
+    objective = SoftmaxObjective(temperature=0.1, popularity_prior=prior, negatives=UniformNegatives(count=512))
+    return PretrainingConfig(dim=options.dim, epochs=options.epochs, batch_size=2048, objective=objective,
+                             learning_rate=3e-3, schedule="linear", embedding_l2=l2)
 
 
 def choose(folder: Path, candidates: list[PretrainingConfig]) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def choose(folder: Path, candidates: list[PretrainingConfig]) -> dict[str, Any]:
 
 
 def _named(settings: PretrainingConfig) -> str:
-    return f"popularity_prior {settings.popularity_prior:g}, embedding_l2 {settings.embedding_l2:g}"
+    return f"popularity_prior {settings.objective.popularity_prior:g}, embedding_l2 {settings.embedding_l2:g}"
 
 
 def show(result: dict[str, Any]) -> None:

@@ -23,10 +23,9 @@ from tfrs_pretrain.features.history import History, HistoryKind
 from tfrs_pretrain.features.ids import IdKind
 from tfrs_pretrain.features.registry import AnyFeature
 from tfrs_pretrain.strict_model import StrictModel
-from tfrs_pretrain.strict_model import StrictModel as Strict
 
 __all__ = ["HISTORY", "ITEM_ID", "ITEM_ROW", "KEY", "LABEL", "PADDING", "REQUEST", "RESERVED_COLUMNS", "USER_ID",
-           "USER_ROW", "History", "IdSpace", "Schema", "Strict"]
+           "USER_ROW", "History", "IdSpace", "Schema"]
 
 IdType = Literal["int64", "string"]
 

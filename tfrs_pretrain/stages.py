@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from rich.text import Text
 
-from tfrs_pretrain.artifacts import MANIFEST, read_manifest, write_text
+from tfrs_pretrain.artifact_names import MANIFEST
+from tfrs_pretrain.artifacts import read_manifest, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
@@ -58,7 +59,7 @@ class Workdir:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"workdir {str(self.folder)!r} is a file: name a folder")
         if path.is_file():
-            difference = first_difference(yaml.safe_load(path.read_text()), self.config.resolved())
+            difference = first_difference(load_config(str(path)).resolved(), self.config.resolved())
             if difference:
                 raise UserError(f"workdir {str(self.folder)!r} holds a run with another configuration, first in "
                                 f"{difference}: name another --workdir, or remove this one")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 
 class StrictModel(BaseModel):
@@ -18,9 +25,12 @@ class KindModel(StrictModel):
     """One member of a discriminated union, chosen by its key ``kind``."""
 
     @model_serializer(mode="wrap")
-    def _keep_the_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # ``exclude_defaults`` would drop it, and the rest could not be read back.
-        return {"kind": getattr(self, "kind"), **serialize(self)}  # noqa: B009 - each member declares its own
+    def _keep_the_kind(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        content: dict[str, Any] = serialize(self)
+        if not info.exclude_defaults:
+            return content
+        # Without it, the rest could not be read back.
+        return {"kind": getattr(self, "kind"), **content}  # noqa: B009 - each member declares its own
 
 
 def short_form(default: str) -> BeforeValidator:

@@ -87,7 +87,7 @@ class Job:
         return [*tables, *filter(None, (self.vocabulary, self.extend))]
 
     def _time_type(self, table: str) -> str:
-        return Source.of(getattr(self.config.dataset.sources, table)).time
+        return Source.from_declared(getattr(self.config.dataset.sources, table)).time
 
     def path(self, *parts: str) -> str:
         """A path inside the output folder."""

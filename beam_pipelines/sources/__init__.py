@@ -24,7 +24,7 @@ def open_source(table: str, declared: str | Source, raw: str) -> TableSource:
       declared: path or source of the configuration.
       raw: folder that relative paths start from.
     """
-    source = Source.of(declared)
+    source = Source.from_declared(declared)
     if source.format == "bigquery":
         return BigQuerySource(table, source)
     assert source.path is not None

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.experiments.definition import Experiment
 
 Node = dict[str, Any]
@@ -28,9 +29,11 @@ def configuration_pages() -> dict[str, str]:
     links = [f"- [`{name}`]({name}.md): {node['description']}" for name, node in sections.items()]
     pages["configuration/index.md"] = "\n".join([
         "# Configuration", "", _INTRODUCTION, "", "## Sections", "", *links,
+        "- [`completejourney`](completejourney.md): the demo's logs, which only the demo's commands read",
         "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
         "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`", "", "## Keys outside a section", "",
         *_keys("", schema | {"properties": plain})])
+    pages["configuration/completejourney.md"] = _file_page("The demo's logs", _DEMO, CompleteJourneyConfig)
     pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
     pages["configuration/experiment.md"] = _file_page("An experiment", _EXPERIMENT, Experiment)
     return pages
@@ -44,11 +47,18 @@ own needs only the keys that have no default. Unknown keys and values out of ran
 `--set pretraining.epochs=12 --set "ranking.hidden=[256, 128]"`. The resolved configuration is stored with each
 artifact, and commands that read a dataset take the configuration that it was built with unless `--config` names one.
 
+Where a section has several kinds, its key `kind` chooses one, and the keys of another kind are refused. A plain string
+is that kind with its defaults: `transfer: warm_start`.
+
 These pages are generated from the code that reads the file."""
 
 _GATE = """\
 What a candidate must show before it replaces the live model: the YAML file of `tfrs-pretrain promote --gate`. All that
 it asks must hold; see [judging](../method.md#judging)."""
+
+_DEMO = """\
+The section `completejourney` of the demo's configuration, such as
+`tfrs-pretrain demo --set completejourney.max_households=200`. Only the demo's commands read it."""
 
 _EXPERIMENT = """\
 Ways to train, compared over several seeds: the YAML file of `tfrs-pretrain experiment`. `experiments/` in the

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tfrs_pretrain.config import CompleteJourneyConfig
 from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
 
 HOUSEHOLDS = 12

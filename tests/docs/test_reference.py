@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from mkdocs.exceptions import PluginError
 from pydantic import BaseModel
 
 from beam_pipelines.validate_examples import ValidationOptions
@@ -76,13 +75,16 @@ def test_every_key_has_its_words_in_the_reference(root, configuration):
 
 
 @pytest.mark.parametrize(("page", "entry"), [
-    ("pretraining", "`temperature`{ #pretraining.temperature } <small>number > 0 · default `0.07`</small>"),
+    ("pretraining",
+     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.07`</small>"),
     ("pretraining", "`optimizer`{ #pretraining.optimizer } <small>`lazy_adam`, `rowwise_adagrad`, `adagrad` · default"),
-    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.pretrained_dropout } <small>number ≥ 0, < 1 · default"),
+    ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.transfer--warm_start-.pretrained_dropout } "
+                "<small>number ≥ 0, < 1 · default"),
     ("schema", "`max_size`{ #schema.user.max_size } <small>integer ≥ 1 or null · default `null`"),
     ("schema", "At `schema.user`, `schema.item`."),
     ("index", "`name`{ #name } <small>text matching `^[A-Za-z0-9_.-]+$` · required"),
-    ("ranking", "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.backbone (dcn_v2)`."),
+    ("ranking",
+     "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.teacher (online).backbone (dcn_v2)`."),
 ])
 def test_types_defaults_and_limits_are_shown(page, entry, configuration):
     assert entry in configuration[f"configuration/{page}.md"]
@@ -108,12 +110,3 @@ def test_options_of_the_jobs_are_there(commands):
     for action in parser._actions:
         assert f"`{action.option_strings[0]} " in section
     assert "`--extend FOLDER`" in commands
-
-
-def test_a_part_of_the_readme_has_links_that_hold_in_the_site(hooks, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("# x\n\n## One\n\ntext ![p](docs/images/p.png)\n\n### deeper\n\n## Two\n\nother\n")
-    assert hooks.readme_section("One", readme) == "text ![p](images/p.png)\n\n### deeper"
-    assert hooks.readme_section("Two", readme) == "other"
-    with pytest.raises(PluginError, match="no section 'Three'"):
-        hooks.readme_section("Three", readme)

@@ -66,7 +66,7 @@ def test_selected_arms_bring_their_teacher_and_the_baseline(load):
     ({"seeds": []}, "seeds"),
     ({"config": None}, "config is missing"),
     ({"logs": {"source": "netflix"}}, "logs"),
-    ({"logs": {"source": "planted", "people": 3}}, "unknown key 'logs.planted.people'"),
+    ({"logs": {"source": "planted", "people": 3}}, "unknown key 'logs.people'; kind 'planted' has no such key"),
     ({"arms": {"a/b": None}}, "arms"),
     ({"arms": {"plain": {"sets": {}}}}, "unknown key 'arms.plain.sets'"),
     ({"arms": {"plain": {"each": {"arm.epochs": []}}}}, "arms.plain.each.arm.epochs"),
@@ -83,7 +83,7 @@ def test_a_wrong_file_is_refused_in_a_line(load, keys, message):
     ({"plain": {"teacher": "plain"}}, "teacher 'plain' of arm 'plain' must be another arm"),
     ({"plain": {"teacher": "nobody"}}, "teacher 'nobody' of arm 'plain' must be another arm"),
     ({"plain": {"teacher": "a"}, "a": {"choose": {"arm.epochs": [1, 2]}}}, "without a choice of settings"),
-    ({"plain": {"each": {"arm.schedule": ["a/b"]}}}, "no good name for a folder"),
+    ({"plain": {"each": {"arm.schedule": ["a/b"]}}}, "not a valid folder name"),
 ])
 def test_arms_that_do_not_go_together_are_refused(load, arms, message):
     with pytest.raises(UserError, match=message):

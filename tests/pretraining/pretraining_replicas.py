@@ -46,7 +46,7 @@ def trained(strategy, dataset, optimizer, steps):
     import tensorflow as tf
 
     with strategy.scope():
-        model = build_model(configured(temperature=0.1), dataset, STEPS)
+        model = build_model(configured(objective={"temperature": 0.1}), dataset, STEPS)
         start = copies(strategy, model)
         model.users.optimizer = model.items.optimizer = optimizer
     columns = pairs(model.users.num_rows, model.items.num_rows)

@@ -14,7 +14,7 @@ from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 WEIGHTS = {"click": 1.0, "hide": 0.0, "save": 3.0, "view": 0.25}
-SETTINGS = {"batch_size": 512, "temperature": 0.2, "epochs": 2, "recall_at": (20,)}
+SETTINGS = {"batch_size": 512, "objective": {"temperature": 0.2}, "epochs": 2, "recall_at": (20,)}
 
 
 def configured(weights, **pretraining):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from processes import newest, run_until
 
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -82,8 +82,10 @@ def fail_after_first():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [
-    {"negatives": "mixed", "uniform_negatives": 64, "learn_temperature": True, "mask_known_positives": True},
-    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "interval_decay": 0.01, "log_q_form": "refined"},
+    {"objective": {"temperature": 0.2, "learn_temperature": True,
+                   "negatives": {"kind": "mixed", "count": 64, "mask_known_positives": True}}},
+    {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "interval_decay": 0.01,
+     "objective": {"temperature": 0.2, "negatives": {"log_q": "refined"}}},
 ])
 def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeypatch, settings):
     config = configured(epochs=2, recall_at=[], **settings)
@@ -97,8 +99,8 @@ def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeyp
 
 def test_checkpoints_of_another_configuration_are_refused(tiny_dataset, tmp_path, monkeypatch):
     interrupted(tiny_dataset, tmp_path / "e", monkeypatch, configured())
-    with pytest.raises(UserError, match=r"another run, first difference in pretraining.temperature \(0.2 there"):
-        pretrain(configured(temperature=0.5), tiny_dataset, tmp_path / "e")
+    with pytest.raises(UserError, match=r"first difference in pretraining.objective.temperature \(0.2 there"):
+        pretrain(configured(objective={"temperature": 0.5}), tiny_dataset, tmp_path / "e")
     with pytest.raises(UserError, match=r"another run, first difference in seed \(7 there, 8 here\)"):
         pretrain(configured(seed=8), tiny_dataset, tmp_path / "e")
 
@@ -113,7 +115,7 @@ def test_checkpoints_of_another_dataset_are_refused(tiny_dataset, tmp_path, monk
 
 
 def test_diverging_run_names_step_ids_and_checkpoint(tiny_dataset, tmp_path, monkeypatch):
-    config = configured(normalize=False, optimizer="adagrad", learning_rate=1e38)
+    config = configured(objective={"normalize": False}, optimizer="adagrad", learning_rate=1e38)
     with pytest.raises(UserError) as error:
         pretrain(config, tiny_dataset, tmp_path / "e")
     message = str(error.value)

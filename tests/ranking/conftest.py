@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfrs_pretrain.artifacts import DATASET_INFO, write_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import KIND, Dataset, impression_columns, shard_path
+from tfrs_pretrain.data.dataset import Dataset, impression_columns, shard_path
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -34,7 +35,7 @@ TREE = {
     "ranking": {"hidden": [16, 8], "feature_dim": 4, "id_dim": DIM, "batch_size": 128, "learning_rate": 5e-3,
                 "table_learning_rate": 5e-3,
                 "arms": {"scratch": {}, "warm_start": {"transfer": "warm_start"},
-                         "distilled": {"transfer": "warm_start", "distillation": {"hidden": [32, 16]}}}},
+                         "distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32, 16]}}}}},
     "export": {"arm": "distilled"},
 }
 
@@ -102,7 +103,7 @@ def write_planted(folder, seed=0):
         write_records(folder / path, draw(random, users, items, count), impression_columns(config.schema_))
         size = (folder / path).stat().st_size
         splits[f"impressions/{split}"] = {"examples": count, "shards": [{"path": path, "bytes": size}]}
-    write_manifest(folder, KIND, {"config": config.resolved(), "splits": splits, "vocabularies": entries,
+    write_manifest(folder, DATASET_KIND, {"config": config.resolved(), "splits": splits, "vocabularies": entries,
                                   "numeric": STATISTICS}, name=DATASET_INFO)
     return Planted(Dataset.open(folder), users, items)
 

@@ -10,13 +10,13 @@ from tfrs_pretrain.ranking.plan import ArmPlan, arm_plans
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.training.devices import Device
 
-WARM = {"transfer": "warm_start", "fresh_dim": 2}
+WARM = {"transfer": {"kind": "warm_start", "fresh_dim": 2}}
 ARMS = {
     "scratch": {}, "warm": WARM, "frozen": {"transfer": "frozen"},
-    "distilled": {"transfer": "warm_start", "distillation": {"hidden": [32, 16]}},
+    "distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32, 16]}}},
     "anchored": WARM | {"anchor": {"weight": 0.1}, "table_learning_rate": 1e-3},
     "new_tables": {"epochs": 3, "meda": {}},
-    "groups": {"epochs": 3, "meda": {"variant": "continual", "chunks": 2}},
+    "groups": {"epochs": 3, "meda": {"kind": "continual", "chunks": 2}},
 }
 DEVICE = Device("GPU:0", 0, 1, host=False)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from processes import newest, run_until
 
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError

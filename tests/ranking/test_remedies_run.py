@@ -16,13 +16,13 @@ from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 ARMS = {
     "stopping": {"epochs": 6, "early_stopping": {"metric": "log_loss", "patience": 2}, "table_learning_rate": 0.03},
     "meda": {"epochs": 3, "meda": {}},
-    "continual": {"epochs": 3, "meda": {"variant": "continual", "chunks": 2}},
+    "continual": {"epochs": 3, "meda": {"kind": "continual", "chunks": 2}},
     "adamar": {"epochs": 2, "interval_decay": 0.01, "schedule": "linear", "warmup_steps": 5},
     "mixed": {
-        "transfer": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 4, "epochs": 2, "embedding_l2": 1e-4,
-        "tables": {"user": {"transfer": "frozen_then_trainable", "trainable_from_step": 20, "pretrained_dropout": 0.2,
+        "transfer": {"kind": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 4}, "epochs": 2, "embedding_l2": 1e-4,
+        "tables": {"user": {"kind": "frozen_then_trainable", "trainable_from_step": 20, "pretrained_dropout": 0.2,
                             "pretrained_dropout_of": "rows"}},
-        "anchor": {"weight": 0.1}, "distillation": {"hidden": [16], "backbone": {"kind": "dcn_v2"}}},
+        "anchor": {"weight": 0.1}, "distillation": {"teacher": {"hidden": [16], "backbone": "dcn_v2"}}},
 }
 
 

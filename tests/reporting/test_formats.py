@@ -21,7 +21,7 @@ def test_format(function, value, expected):
     ({}, "—"), ({"arm.table_learning_rate": 0.01, "arm.transfer": "warm_start"},
                 "table learning rate 0.01; transfer warm start"),
     ({"arm.distillation": {"hidden": [8, 4], "weight": 0.3}}, "distillation (hidden 8-4, weight 0.3)"),
-    ({"arm.meda": {}}, "meda"), ({"pretraining.log_q": False}, "no pretraining.log q"),
+    ({"arm.meda": {}}, "meda"), ({"pretraining.learn_temperature": False}, "no pretraining.learn temperature"),
     ({"pretraining.mask": True}, "pretraining.mask"),
 ])
 def test_settings(settings, expected):

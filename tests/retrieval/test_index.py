@@ -34,7 +34,7 @@ def unit(rows):
 @pytest.mark.parametrize("items", [STRINGS, INTEGERS], ids=["strings", "integers"])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_exact_index_is_a_sort_of_all_scores(items, normalize, write_embeddings, tmp_path):
-    embeddings = write_embeddings(USERS, items, normalize=normalize)
+    embeddings = write_embeddings(USERS, items, objective={"normalize": normalize})
     build_index(embeddings, tmp_path / "index", approximate="none")
     index = ItemIndex.open(tmp_path / "index")
     users, rows = np.array(embeddings.matrix("user"))[OOV:], np.array(embeddings.matrix("item"))[OOV:]
@@ -126,12 +126,12 @@ def test_vectors_are_those_of_the_model_with_its_popularity_prior(shop, write_em
     from tfrs_pretrain.config import parse_config
     from tfrs_pretrain.pretraining.run import build_model
 
-    config = parse_config(shop.config.resolved(), ["pretraining.popularity_prior=0.5"], origin="test")
+    config = parse_config(shop.config.resolved(), ["pretraining.objective.popularity_prior=0.5"], origin="test")
     model = build_model(config, shop.dataset, 10)
     rows = {"user": model.users.numpy(), "item": model.items.numpy()}
     vocabularies = shop.dataset.vocabulary("user"), shop.dataset.vocabulary("item")
     embeddings = write_embeddings(*vocabularies, rows, dataset=shop.dataset, temperature=float(model.temperature),
-                                  popularity_prior=0.5)
+                                  objective={"popularity_prior": 0.5})
     vectors = StageOneVectors(embeddings, shop.dataset)
     every = {name: np.arange(len(table)) for name, table in rows.items()}
     for found, expected in ((vectors.users(every["user"]), model.query_vectors(every["user"])),

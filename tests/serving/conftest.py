@@ -26,7 +26,7 @@ def ranker_folder(tmp_path_factory, planted_config, tiny_dataset):
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, planted_config, tiny_dataset, ranker_folder):
-    """Folder of models, and the manifest of version 1."""
+    """Folder of models, and the exported version 1."""
     models = tmp_path_factory.mktemp("models")
     return models, export(planted_config, tiny_dataset, ranker_folder, models)
 

@@ -55,7 +55,7 @@ def test_the_artifact_comes_back_whole(kinds_ranker, kinds_dataset):
 
 def test_the_served_model_answers_golden_requests_as_the_trained_one_did(
         kinds_export, kinds_ranker, kinds_dataset, golden):
-    path, manifest = kinds_export
+    path, version = kinds_export
     served = run_signature(path, "serving_default", request(golden))
     judged = pq.read_table(kinds_ranker[0] / "predictions/validation.parquet").to_pydict()
     keys = pq.read_table(kinds_dataset.folder / "golden.parquet")["key"].to_pylist()
@@ -65,12 +65,12 @@ def test_the_served_model_answers_golden_requests_as_the_trained_one_did(
         assert np.ptp(expected) > 0.05
         np.testing.assert_allclose(served[name], expected, rtol=0, atol=1e-5)
         np.testing.assert_allclose(golden["outputs"][name], expected, rtol=0, atol=1e-5)
-    assert manifest["outputs"] == {"score": "label", "score_liked": "liked"}
+    assert version.report.contents.outputs == {"score": "label", "score_liked": "liked"}
     assert sum(values != "" for row in golden["instances"] for values in row["history"]) > len(keys)
 
 
 def test_the_signature_takes_raw_values_and_lists_of_any_length(kinds_export):
-    path, manifest = kinds_export
+    path, version = kinds_export
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(path))
     signature = graph.signature_def["serving_default"]
@@ -81,7 +81,7 @@ def test_the_signature_takes_raw_values_and_lists_of_any_length(kinds_export):
         "user_id": ("int64", [-1])}
     assert "seen" not in shapes
     assert sorted(signature.outputs) == ["score", "score_liked"]
-    assert manifest["inputs"]["history"] == {"dtype": "string", "length": LENGTH, "side": "user"}
+    assert version.report.to_json()["inputs"]["history"] == {"dtype": "string", "length": LENGTH, "side": "user"}
 
 
 def test_padding_may_stand_anywhere_and_counts_for_nothing(kinds_export, golden):

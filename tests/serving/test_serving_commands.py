@@ -102,18 +102,18 @@ def test_tables_for_people(served, tmp_path):
 
 
 @pytest.mark.parametrize(("verb", "text", "message"), [
-    ("bogus", "", "there is no request 'bogus': choose from predict, rank"), ("predict", "{", "is no readable JSON"),
-    ("predict", "5", "request of predict has another form"), ("rank", "[]", r"expected \{\"user\""),
-    ("rank", '{"candidates": [{"x": 1}, {"y": 1}]}', "request of rank has another form"),
-    ("regress", "[1]", "request of regress has another form"),
-    ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "'user_id' takes int64"),
+    ("bogus", "", "unknown request 'bogus': choose from predict, rank"), ("predict", "{", "cannot be read as JSON"),
+    ("predict", "5", "the request body does not fit predict"), ("rank", "[]", r"expected \{\"user\""),
+    ("rank", '{"candidates": [{"x": 1}, {"y": 1}]}', "the request body does not fit rank"),
+    ("regress", "[1]", "the request body does not fit regress"),
+    ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "'user_id' requires int64"),
     # Not the row of user 1, nor that of user 12.
-    ("user_embedding", "[1.5]", r"input 'user_id' takes int64, got \[1\.5\]"),
-    ("user_embedding", '["12"]', "takes int64"), ("user_embedding", "[true]", "takes int64"),
-    ("user_embedding", "[9223372036854775808]", "takes int64, got .9223372036854775808"),
-    ("user_embedding", "[1e3]", "takes int64"), ("user_embedding", f"[1{'0' * 30}]", "takes int64"),
-    ("predict", '[{"quality": "1"}]', "'quality' takes float32"),
-    ("predict", '[{"quality": 1e39}]', "'quality' takes float32, got .1e[+]39")])
+    ("user_embedding", "[1.5]", r"input 'user_id' requires int64, got \[1\.5\]"),
+    ("user_embedding", '["12"]', "requires int64"), ("user_embedding", "[true]", "requires int64"),
+    ("user_embedding", "[9223372036854775808]", "requires int64, got .9223372036854775808"),
+    ("user_embedding", "[1e3]", "requires int64"), ("user_embedding", f"[1{'0' * 30}]", "requires int64"),
+    ("predict", '[{"quality": "1"}]', "'quality' requires float32"),
+    ("predict", '[{"quality": 1e39}]', "'quality' requires float32, got .1e[+]39")])
 def test_requests_that_do_not_fit(served, verb, text, message):
     with pytest.raises(UserError, match=message):
         call("query", served[0], NAME, verb, text=text)
@@ -150,12 +150,12 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
     assert found["passed"] is True
     assert found["load"]["REST"]["requests"] == 8
 
-    assert "(from version 1)" in " ".join(
+    assert "(was version 1)" in " ".join(
         call("promote", candidate, "--live", live, *verdict, "--label", "stable")[1].split())
     assert eventually(lambda: verified(2, config) == 0)
     promoted = tmp_path / "promoted.config"
     promoted.write_text(config.read_text())
-    assert "goes from version 2 to 1" in " ".join(call("roll-back", NAME, "--models-config", config)[1].split())
+    assert "moved from version 2 to 1" in " ".join(call("roll-back", NAME, "--models-config", config)[1].split())
     assert eventually(lambda: verified(1, config) == 0)
     assert verified(1, promoted) == 3  # the server's labels are no longer those of this file
 

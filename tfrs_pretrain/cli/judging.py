@@ -101,7 +101,7 @@ def promote(
         from tfrs_pretrain.serving.labels.promotion import LabelMove
     settings = load_gate(gate)
     if label:
-        label_move = LabelMove.of(candidate, models_config, label)
+        label_move = LabelMove.plan(candidate, models_config, label)
     result = promotion.promote(candidate, settings, live, **reader(dataset))
     path = json_file or result.default_path
     result.write(path)
@@ -110,7 +110,7 @@ def promote(
     if result.verdict == promotion.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
-        console.print(label_move.move(), soft_wrap=True)
+        console.print(label_move.execute(), soft_wrap=True)
 
 
 @app.command("roll-back")
@@ -121,7 +121,7 @@ def roll_back(
 ) -> None:
     """Moves a label back to the version that it named before. A second call undoes the first."""
     with quiet_imports():
-        from tfrs_pretrain.serving.labels.models_config import roll_back
+        from tfrs_pretrain.serving.labels.moves import roll_back
     before, after = roll_back(models_config, model, label)
     console.print(f"{models_config}: label {label} of {model} moved from version {before} to {after}", soft_wrap=True)
 
@@ -188,24 +188,24 @@ def experiment(
     with the same command. Exit code 1 if a run failed.
     """
     with quiet_imports():
+        from tfrs_pretrain.experiments import console_tables
         from tfrs_pretrain.experiments import prune as pruning
-        from tfrs_pretrain.experiments import show
-        from tfrs_pretrain.experiments.plan import Plan, Selection
+        from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
         from tfrs_pretrain.experiments.run import run_experiment
         from tfrs_pretrain.experiments.workers import default_jobs
         from tfrs_pretrain.reporting.study_report import write_study
     selection = Selection(data, arms or (), seeds or ())
     if prune:
-        agrees = functools.partial(show.agrees_to_remove, console=console, ask=not yes, dry_run=dry_run)
-        pruning.prune(file, output, selection, agrees)
+        confirm = functools.partial(console_tables.confirm_removal, console=console, ask=not yes, dry_run=dry_run)
+        pruning.prune(file, output, selection, confirm)
         return
     jobs = jobs or default_jobs()
     if dry_run:
-        show.show_plan(Plan(file, selection), output, jobs, console)
+        console_tables.show_plan(Plan(file, selection), output, jobs, console)
         return
     study = run_experiment(file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
     summarize(write_study(study), output)
-    if show.show_failures(study, console):
+    if console_tables.show_failures(study, console):
         raise typer.Exit(FAILED)
 
 

@@ -62,7 +62,8 @@ def query(
     For example: `echo '[1367]' | tfrs-pretrain query localhost:8500 completejourney_ranker user_embedding`
     """
     with quiet_imports():
-        from tfrs_pretrain.serving.client.query import query_server, show
+        from tfrs_pretrain.serving.client.query import query_server
+        from tfrs_pretrain.serving.client.query_table import show
     answer = query_server(server, model, verb, request, rest=rest, version=number, label=label, timeout=timeout)
     if as_json:
         typer.echo(json.dumps(answer))
@@ -96,7 +97,7 @@ def verify_server(
     result = verify(ServerAddress(server, rest, timeout), model, models_config=models_config,
                     load=LoadSpec(requests, concurrency, max_qps), signature=signature)
     if json_file:
-        write_text(json_file, json.dumps(result, indent=2) + "\n")
+        write_text(json_file, json.dumps(result.to_json(), indent=2) + "\n")
     show(result, console)
-    if not result["passed"]:
+    if not result.passed:
         raise typer.Exit(REFUSED)

@@ -22,6 +22,7 @@ from tfrs_pretrain.cli.options import (
 )
 from tfrs_pretrain.cli.summary import show_built, summarize
 from tfrs_pretrain.config import load_config
+from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 from tfrs_pretrain.stages import Workdir
@@ -35,10 +36,11 @@ def demo(
     overrides: SetOption = None,
 ) -> None:
     """Runs every stage on one year of real grocery purchases, from raw logs to a served model and a report."""
-    run = Workdir(workdir, load_config(config, overrides or ()))
+    settings, logs = load_demo_config(config, overrides or ())
+    run = Workdir(workdir, settings)
     with quiet_imports():
         from tfrs_pretrain.demo.run import run_demo
-    summarize(run_demo(run, models), workdir)
+    summarize(run_demo(run, logs, models), workdir)
 
 
 @app.command("demo-logs")
@@ -50,11 +52,11 @@ def demo_logs(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Writes the demo's logs: purchases as engagements, derived exposures as impressions, and side tables."""
-    settings = load_config(config, overrides or ())
+    settings, logs = load_demo_config(config, overrides or ())
     with quiet_imports():
         from tfrs_pretrain.demo.completejourney import write_logs
-    write_logs(settings.completejourney, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed,
-               output=output, overwrite=overwrite)
+    write_logs(logs, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed, output=output,
+               overwrite=overwrite)
     next_command(f"tfrs-pretrain dataset --raw {output} --output DATASET")
 
 
@@ -163,9 +165,8 @@ def export(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.serving.exporting.export import export
-        from tfrs_pretrain.serving.exporting.model_card import check_lines
-    manifest = export(settings, opened, ranker, models)
-    for line in check_lines(manifest):
+    exported = export(settings, opened, ranker, models)
+    for line in exported.report.summary():
         console.print(line)
-    console.print(f"{len(manifest['operations'])} kinds of operations, all of them TensorFlow's own.")
-    console.print(f"wrote {manifest['path']}", soft_wrap=True)
+    console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
+    console.print(f"wrote {exported.path}", soft_wrap=True)

@@ -7,32 +7,47 @@ publish, such as temperature and learning rates, are this project's own choice.
 from tfrs_pretrain.config.arms import (
     AnchorConfig,
     ArmConfig,
-    DistillationConfig,
+    ContinualMeda,
     EarlyStoppingConfig,
-    MedaConfig,
-    TransferConfig,
+    Meda,
+    NonContinualMeda,
 )
 from tfrs_pretrain.config.backbones import Backbone, DcnV2Backbone, MlpBackbone
-from tfrs_pretrain.config.dataset import (
-    SUFFIXES,
-    CompleteJourneyConfig,
-    DatasetConfig,
-    Duplicates,
-    NegativeSampling,
-    Source,
-    Sources,
-)
+from tfrs_pretrain.config.dataset import SUFFIXES, DatasetConfig, Duplicates, NegativeSampling, Source, Sources
+from tfrs_pretrain.config.distillation import DistillationConfig, FixedTeacherConfig, OnlineTeacher
 from tfrs_pretrain.config.export import ExportConfig
-from tfrs_pretrain.config.load import BUNDLED, first_difference, load_config, parse_config
+from tfrs_pretrain.config.load import BUNDLED, first_difference, load_config, parse_config, parse_pretraining
+from tfrs_pretrain.config.objectives import (
+    CosineContrastiveObjective,
+    InBatchNegatives,
+    MixedNegatives,
+    SoftmaxObjective,
+    UniformNegatives,
+)
 from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.ranking import RankingConfig
 from tfrs_pretrain.config.root import Config
 from tfrs_pretrain.config.training import TrainingConfig
+from tfrs_pretrain.config.transfer import (
+    AbsentTransfer,
+    FrozenThenTrainableTransfer,
+    FrozenTransfer,
+    PretrainedTransfer,
+    RandomTransfer,
+    ScratchTransfer,
+    TrainablePretrainedTransfer,
+    Transfer,
+    WarmStartTransfer,
+)
 from tfrs_pretrain.config.windows import Window, Windows
 
 __all__ = [
-    "BUNDLED", "SUFFIXES", "AnchorConfig", "ArmConfig", "Backbone", "CompleteJourneyConfig", "Config", "DatasetConfig",
-    "DcnV2Backbone", "DistillationConfig", "Duplicates", "EarlyStoppingConfig", "ExportConfig", "MedaConfig",
-    "MlpBackbone", "NegativeSampling", "PretrainingConfig", "RankingConfig", "Source", "Sources", "TrainingConfig",
-    "TransferConfig", "Window", "Windows", "first_difference", "load_config", "parse_config",
+    "BUNDLED", "SUFFIXES", "AbsentTransfer", "AnchorConfig", "ArmConfig", "Backbone", "Config", "ContinualMeda",
+    "CosineContrastiveObjective", "DatasetConfig", "DcnV2Backbone", "DistillationConfig", "Duplicates",
+    "EarlyStoppingConfig", "ExportConfig", "FixedTeacherConfig", "FrozenThenTrainableTransfer", "FrozenTransfer",
+    "InBatchNegatives", "Meda", "MixedNegatives", "MlpBackbone", "NegativeSampling", "NonContinualMeda",
+    "OnlineTeacher", "PretrainedTransfer", "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer",
+    "SoftmaxObjective", "Source", "Sources", "TrainablePretrainedTransfer", "TrainingConfig", "Transfer",
+    "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config",
+    "parse_config", "parse_pretraining",
 ]

@@ -2,91 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tfrs_pretrain.config.backbones import Backbone
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.config.distillation import DistillationConfig
+from tfrs_pretrain.config.transfer import PretrainedTransfer, ScratchTransfer, Transfer
+from tfrs_pretrain.strict_model import KindModel, StrictModel, short_form
+
+ID_TABLES = ("user", "item")
+FIXED_STARTS = frozenset({"frozen", "frozen_then_trainable", "random", "absent"})
 
 
-class TransferConfig(Strict):
-    """Where an ID table starts, and whether it learns."""
-
-    transfer: Literal["scratch", "warm_start", "frozen", "frozen_then_trainable", "random", "absent"] = Field(
-        "scratch", description="scratch: random rows that learn; random: that never move; absent: rows of zeros, as if "
-                               "the ranker did not have these ids; the others start at the pretrained rows")
-    pretrained_learning_rate_scale: float = Field(
-        0.1, gt=0, description="learning rate of pretrained tables relative to table_learning_rate")
-    trainable_from_step: int | None = Field(
-        None, ge=1, description="frozen_then_trainable: steps for which the pretrained rows stand still")
-    pretrained_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of a pretrained table's output that each training step hides")
-    pretrained_dropout_of: Literal["values", "rows"] = Field(
-        "values", description="what dropout hides: single values, or whole rows")
-    fresh_dim: int = Field(0, ge=0, description="columns of random, trainable rows beside pretrained ones (0: none)")
-
-    @model_validator(mode="after")
-    def _settings_fit_the_transfer(self) -> TransferConfig:
-        if (self.transfer == "frozen_then_trainable") != (self.trainable_from_step is not None):
-            raise ValueError(f"transfer {self.transfer!r} does not go with trainable_from_step "
-                             f"{self.trainable_from_step}: frozen_then_trainable needs a step, the others take none")
-        if not self.pretrained and (self.pretrained_dropout or self.fresh_dim):
-            raise ValueError(f"transfer {self.transfer!r} has no pretrained rows for pretrained_dropout or fresh_dim: "
-                             "name another transfer, or drop these keys")
-        return self
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether the table starts at pretrained rows."""
-        return self.transfer not in ("scratch", "random", "absent")
-
-
-class DistillationConfig(Strict):
-    """A teacher whose scores the student learns beside the labels."""
-
-    teacher: str | None = Field(
-        None, description="fixed teacher: folder of a SavedModel or of a trained ranker, or a Parquet file of stored "
-                          "logits or scores by key (null: a larger model that learns in the same step)")
-    weight: float = Field(0.3, ge=0, le=1, description="share of the teacher in the student loss")
-    temperature: float = Field(1.0, gt=0, description="softens teacher and student logits")
-    warmup_steps: int = Field(0, ge=0, description="steps over which weight grows from 0")
-    hidden: tuple[int, ...] = Field((256, 128), description="layers of the network of a teacher that learns")
-    backbone: Backbone | None = Field(None, description="of a teacher that learns (null: ranking.backbone)")
-    privileged: bool = Field(True, description="let a teacher that learns see features that serving lacks")
-
-
-class AnchorConfig(Strict):
-    """Holds fine-tuned rows near the pretrained ones that they started at."""
+class AnchorConfig(StrictModel):
+    """A penalty that keeps fine-tuned rows near the pretrained ones that they started at."""
 
     weight: float = Field(ge=0, description="of half the squared distance, averaged over the impressions of a step")
 
 
-class MedaConfig(Strict):
-    """Multi-epoch training in embedding spaces that have not seen the data."""
+class NonContinualMeda(KindModel):
+    """New tables in every epoch (arXiv 2305.19531)."""
 
-    variant: Literal["non_continual", "continual"] = Field(
-        "non_continual", description="new tables in every epoch (arXiv 2305.19531), or one group of tables for each "
-                                     "epoch, kept while the data arrives in chunks (arXiv 2407.01607)")
-    chunks: int | None = Field(None, ge=2, description="continual: parts of the training data, in order of arrival")
-
-    @model_validator(mode="after")
-    def _chunks_fit_the_variant(self) -> MedaConfig:
-        if (self.variant == "continual") != (self.chunks is not None):
-            raise ValueError(f"variant {self.variant!r} does not go with chunks {self.chunks}: continual needs a "
-                             "number, non_continual takes none")
-        return self
+    kind: Literal["non_continual"] = Field("non_continual", description="which variant")
 
 
-class EarlyStoppingConfig(Strict):
-    """Stops when validation no longer gets better, and goes back to the best epoch."""
+class ContinualMeda(KindModel):
+    """One group of tables for each epoch, kept while the data arrives in chunks (arXiv 2407.01607)."""
 
-    metric: Literal["log_loss", "auc", "gauc"] = Field("log_loss", description="of the validation impressions")
-    patience: int = Field(1, ge=1, description="epochs without a new best that end the training")
+    kind: Literal["continual"] = Field("continual", description="which variant")
+    chunks: int = Field(ge=2, description="parts of the training data, in order of arrival")
 
 
-class Overrides(Strict):
-    """Training settings that an arm has for itself (null: those of ``ranking``)."""
+Meda = Annotated[NonContinualMeda | ContinualMeda, Field(discriminator="kind"), short_form("non_continual")]
+
+
+class EarlyStoppingConfig(StrictModel):
+    """Stops when validation no longer improves, and restores the best epoch."""
+
+    metric: Literal["log_loss", "auc", "gauc"] = Field("log_loss", description="metric of the validation impressions")
+    patience: int = Field(1, ge=1, description="epochs without improvement that end the training")
+
+
+class Overrides(StrictModel):
+    """Training settings of one arm (null: those of ``ranking``)."""
 
     epochs: int | None = Field(None, ge=1, description="passes over the training impressions")
     learning_rate: float | None = Field(None, gt=0, description="of the dense layers")
@@ -97,34 +55,34 @@ class Overrides(Strict):
     interval_decay: float | None = Field(None, ge=0, lt=1, description="decay of a row for each step it was absent")
 
 
-class ArmConfig(TransferConfig, Overrides):
-    """One way to train the ranker; its transfer settings hold for each ID table that ``tables`` does not name."""
+class ArmConfig(Overrides):
+    """One way to train the ranker."""
 
-    tables: dict[Literal["user", "item"], TransferConfig] = Field({}, description="ID tables that differ")
-    anchor: AnchorConfig | None = Field(None, description="hold rows near the pretrained ones (null: let them go)")
+    transfer: Transfer = Field(ScratchTransfer(), description="start of the ID tables that ``tables`` does not name")
+    tables: dict[Literal["user", "item"], Transfer] = Field({}, description="ID table -> its own start")
+    anchor: AnchorConfig | None = Field(None, description="keep rows near the pretrained ones (null: no penalty)")
     distillation: DistillationConfig | None = Field(None, description="learn from a teacher too (null: labels alone)")
-    meda: MedaConfig | None = Field(None, description="new embedding spaces for further epochs (null: the same ones)")
+    meda: Meda | None = Field(None, description="multi-epoch training in embedding spaces that have not seen the data "
+                                                "(null: the same tables in every epoch)")
     early_stopping: EarlyStoppingConfig | None = Field(None, description="stop at the best epoch (null: run them all)")
 
-    def transfer_of(self, space: str) -> TransferConfig:
-        """The settings of one ID table."""
-        return next((table for name, table in self.tables.items() if name == space), self)
+    def table_transfer(self, table: str) -> Transfer:
+        """Start of one ID table."""
+        return next((transfer for name, transfer in self.tables.items() if name == table), self.transfer)
 
     @property
-    def transfers(self) -> dict[str, TransferConfig]:
+    def pretrained_tables(self) -> dict[str, PretrainedTransfer]:
         """ID table -> its settings, for the tables that start at pretrained rows."""
-        tables = {space: self.transfer_of(space) for space in ("user", "item")}
-        return {space: table for space, table in tables.items() if table.pretrained}
+        transfers = {table: self.table_transfer(table) for table in ID_TABLES}
+        return {table: transfer for table, transfer in transfers.items() if isinstance(transfer, PretrainedTransfer)}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ArmConfig:
-        pretrained = [table.transfer for table in self.transfers.values()]
-        if self.anchor and set(pretrained) <= {"frozen"}:
-            raise ValueError("anchor holds pretrained rows that learn, and no table of this arm has any: drop it, or "
-                             "warm-start a table")
-        still = {self.transfer_of(space).transfer for space in ("user", "item")} & {
-            "frozen", "frozen_then_trainable", "random", "absent"}
-        if self.meda and still:
-            raise ValueError("meda gives tables new rows in every epoch, which a frozen table does not take: drop "
+        kinds = {table: self.table_transfer(table).kind for table in ID_TABLES}
+        if self.anchor and {kinds[table] for table in self.pretrained_tables} <= {"frozen"}:
+            raise ValueError("anchor needs pretrained rows that are trained, and no table of this arm has any: drop "
+                             "it, or warm-start a table")
+        if self.meda and FIXED_STARTS & set(kinds.values()):
+            raise ValueError("meda gives tables new rows in every epoch, which a frozen table cannot have: drop "
                              "meda, or transfer by warm_start")
         return self

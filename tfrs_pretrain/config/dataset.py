@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.strict_model import StrictModel
 
 SUFFIXES = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz"), "avro": (".avro",),
             "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")}
 
 
-class Source(Strict):
+class Source(StrictModel):
     """Where one input table lies and how it is written.
 
     Text formats carry no types: values are parsed as the schema declares the columns.
@@ -33,7 +33,7 @@ class Source(Strict):
         return self
 
     @classmethod
-    def of(cls, declared: str | Source) -> Source:
+    def from_declared(cls, declared: str | Source) -> Source:
         """A plain string is a path whose suffix tells the format, Parquet where it tells nothing."""
         if isinstance(declared, Source):
             return declared
@@ -41,7 +41,7 @@ class Source(Strict):
         return cls.model_validate({"path": declared, "format": fits[0] if fits else "parquet"})
 
 
-class Sources(Strict):
+class Sources(StrictModel):
     """The four input tables: a path (format by suffix), or a mapping that says more."""
 
     engagements: str | Source = Field("engagements.parquet", description="users did something with items: Stage I")
@@ -50,7 +50,7 @@ class Sources(Strict):
     users: str | Source = Field("users.parquet", description="features of users, a row a user")
 
 
-class Duplicates(Strict):
+class Duplicates(StrictModel):
     """Rows that repeat a key: keep them, or reject all but one into the dead letter."""
 
     engagements: Literal["keep", "reject"] = Field("keep", description="key: user, item, time, relation")
@@ -58,7 +58,7 @@ class Duplicates(Strict):
         "keep", description="key: user, item, time and the log's own features; a row with more labels set wins")
 
 
-class NegativeSampling(Strict):
+class NegativeSampling(StrictModel):
     """Keeps a share of the impressions whose first label is 0, chosen by hash.
 
     The ranker learns with its logits shifted by the rate, so that what it predicts is calibrated for all impressions. A
@@ -69,7 +69,7 @@ class NegativeSampling(Strict):
     rate: float = Field(gt=0, lt=1, description="share of the training negatives to keep")
 
 
-class DatasetConfig(Strict):
+class DatasetConfig(StrictModel):
     """What the Beam jobs build."""
 
     sources: Sources = Field(Sources(), description="where the four tables lie")
@@ -96,10 +96,3 @@ class DatasetConfig(Strict):
             raise ValueError("weights must be finite and at least 0, and one above 0")
         # A relation's number is its place: it must not depend on the order in a file, which JSON does not keep.
         return dict(sorted(relations.items()))
-
-
-class CompleteJourneyConfig(Strict):
-    """How the demo turns the completejourney purchases and promotions into logs."""
-
-    negatives_per_positive: int = Field(8, ge=1, description="promoted, not bought products per bought one")
-    max_households: int | None = Field(None, ge=1, description="keep only this many households (null: all)")

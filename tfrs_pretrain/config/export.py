@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.strict_model import StrictModel
 
 
-class ExportConfig(Strict):
+class ExportConfig(StrictModel):
     """What is served."""
 
     arm: str = Field(description="arm of ranking.arms whose model is exported")

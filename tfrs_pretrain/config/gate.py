@@ -9,13 +9,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from tfrs_pretrain.config.load import one_line, read_yaml
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER, METRICS
-from tfrs_pretrain.schema import LABEL, Strict
+from tfrs_pretrain.schema import LABEL
+from tfrs_pretrain.strict_model import StrictModel
 
 # Neither more nor less of it is better: it wants a band.
 UNDIRECTED = ("calibration",)
 
 
-class Band(Strict):
+class Band(StrictModel):
     """Where a metric's value must lie, ends included."""
 
     min: float | None = Field(None, description="least value that passes (null: any)")
@@ -30,7 +31,7 @@ class Band(Strict):
         return self
 
 
-class Requirements(Strict):
+class Requirements(StrictModel):
     """What is asked of all impressions, or of a slice."""
 
     min_impressions: int = Field(1, ge=1, description="fewer prove nothing and refuse")
@@ -90,10 +91,11 @@ def load_gate(path: str) -> Gate:
     Raises:
       UserError: the file is missing or not YAML, a key is unknown, or a value makes no sense.
     """
+    tree = read_yaml(path, what="gate")
     try:
-        return Gate.model_validate(read_yaml(path, what="gate"))
+        return Gate.model_validate(tree)
     except ValidationError as error:
-        raise UserError(one_line(f"gate {path!r}", error, f"the keys are {sorted(Gate.model_fields)}")) from error
+        raise UserError(one_line(f"gate {path!r}", error, f"the keys are {sorted(Gate.model_fields)}", tree)) from error
 
 
 def better(metric: str, difference: float) -> float:

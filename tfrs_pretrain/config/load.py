@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from tfrs_pretrain.config.migration import migrate, migrate_pretraining, notices
+from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.root import Config
 from tfrs_pretrain.errors import UserError
 
 BUNDLED = ("completejourney",)
+# Keys whose value may be the name of a kind instead of a mapping.
+SHORT_FORMS = frozenset({"objective", "negatives", "transfer", "user", "item", "teacher", "backbone", "meda"})
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
@@ -26,20 +29,46 @@ def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
     return parse_config(read_yaml(source), overrides, origin=source)
 
 
-def parse_config(tree: dict[str, Any], overrides: Sequence[str] = (), *, origin: str) -> Config:
-    """The same for a tree that is already read, such as the resolved configuration stored with an artifact.
+def parse_config(tree: Mapping[str, Any], overrides: Sequence[str] = (), *, origin: str) -> Config:
+    """Validates a tree that is already read, such as the resolved configuration stored with an artifact.
 
     Raises:
       UserError: a key is unknown or a value is out of its range; the message names ``origin``.
     """
-    tree = copy.deepcopy(tree)
+    return validate_config(apply_overrides(tree, overrides, origin=origin), origin=origin)
+
+
+def apply_overrides(tree: Mapping[str, Any], overrides: Sequence[str], *, origin: str) -> dict[str, Any]:
+    """Copy of a configuration with the keys of this version and the overrides, before validation.
+
+    Raises:
+      UserError: an override is not written as ``a.b=c``.
+    """
+    changed, changes = migrate(tree)
+    notices.show(f"configuration {origin!r}", changes)
     for override in overrides:
-        _apply(tree, override)
+        apply_override(changed, override)
+    changed, changes = migrate(changed)
+    notices.show("--set", changes)
+    return changed
+
+
+def validate_config(tree: Mapping[str, Any], *, origin: str) -> Config:
+    """Validates a tree with the keys of this version.
+
+    Raises:
+      UserError: a key is unknown or a value is out of its range; the message names ``origin``.
+    """
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(one_line(f"configuration {origin!r}", error, "`tfrs-pretrain config` prints every key")
+        raise UserError(one_line(f"configuration {origin!r}", error, "`tfrs-pretrain config` prints every key", tree)
                         ) from error
+
+
+def parse_pretraining(section: Mapping[str, Any]) -> PretrainingConfig:
+    """Validates the section ``pretraining`` of a configuration stored with an artifact."""
+    return PretrainingConfig.model_validate(migrate_pretraining(section, []))
 
 
 def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
@@ -57,7 +86,7 @@ def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
             bundled = f", or one of the bundled {list(BUNDLED)}" if what == "configuration" else ""
             raise UserError(f"{what} {source!r} cannot be read ({error}): give a YAML file{bundled}") from error
     try:
-        tree = yaml.load(text, _Strict)
+        tree = yaml.load(text, _UniqueKeysLoader)
     except yaml.YAMLError as error:
         raise UserError(f"{what} {source!r} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -65,7 +94,7 @@ def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
     return tree
 
 
-class _Strict(yaml.SafeLoader):
+class _UniqueKeysLoader(yaml.SafeLoader):
     """YAML in which a key stands once: of two, YAML's own loader silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -78,7 +107,12 @@ class _Strict(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Sets the key of one ``a.b=c`` override, its value read as YAML.
+
+    Raises:
+      UserError: it is not written so.
+    """
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(f"--set {override!r}: write it as section.key=value")
@@ -90,17 +124,23 @@ def _apply(tree: dict[str, Any], override: str) -> None:
 
 
 def set_key(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Sets a dotted key of a tree, making the sections on the way.
+    """Sets a dotted key of a tree and creates missing sections on the way.
+
+    A section in its short form, such as ``transfer: warm_start``, becomes a mapping with the key ``kind``.
 
     Raises:
-      UserError: a section on the way holds a value; the message begins with ``where``.
+      UserError: a section on the way contains a value; the message begins with ``where``.
     """
     *parents, leaf = key.split(".")
     node = tree
     for parent in parents:
-        node = node.setdefault(parent, {})
+        if parent in SHORT_FORMS and isinstance(node.get(parent), str):
+            node[parent] = {"kind": node[parent]}
+        if node.get(parent) is None:
+            node[parent] = {}
+        node = node[parent]
         if not isinstance(node, dict):
-            raise UserError(f"{where}: {parent!r} holds a value, not a section")
+            raise UserError(f"{where}: {parent!r} contains a value, not a section")
     node[leaf] = value
 
 
@@ -115,12 +155,44 @@ def first_difference(one: Any, other: Any, path: str = "") -> str | None:
     return None if one == other else f"{path} ({one!r} there, {other!r} here)"
 
 
-def one_line(where: str, error: ValidationError, keys: str) -> str:
-    """The first problem that pydantic found in ``where``; ``keys`` says where the known keys are to be seen."""
+def one_line(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
+    """Describes the first problem of a refused ``tree`` in one line.
+
+    Args:
+      where: begins the message.
+      error: the refusal.
+      keys: says where the known keys are listed.
+      tree: the input of the validation.
+    """
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "configuration"
+    path, kind = _path(first["loc"], tree)
+    place = ".".join(path) or "configuration"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key {place!r}; {keys}{more}"
-    came = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
-    return f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{came}{more}"
+        unfit = f"; kind {kind!r} has no such key" if kind else ""
+        return f"{where}: unknown key {place!r}{unfit}; {keys}{more}"
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        return f"{where}: {place}: unknown kind {context['tag']!r}: expected {context['expected_tags']}{more}"
+    received = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    return f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{received}{more}"
+
+
+def _path(location: Sequence[int | str], tree: Any) -> tuple[list[str], str | None]:
+    """Keys that lead to an error, without the kinds that pydantic puts between them; the kind of the last section."""
+    keys: list[str] = []
+    kind, node = None, tree
+    for part in location[:-1]:
+        if (isinstance(node, Mapping) and part not in node) or isinstance(node, str):
+            kind = str(part)
+            continue
+        keys.append(str(part))
+        kind, node = None, _inside(node, part)
+    return [*keys, *map(str, location[-1:])], kind
+
+
+def _inside(node: Any, part: int | str) -> Any:
+    try:
+        return node[part]
+    except (KeyError, IndexError, TypeError):
+        return None

@@ -8,10 +8,10 @@ from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.config.arms import ArmConfig, Overrides
 from tfrs_pretrain.config.backbones import Backbone, MlpBackbone
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.strict_model import StrictModel
 
 
-class RankingConfig(Strict):
+class RankingConfig(StrictModel):
     """Stage II: the ranking model and the arms that are compared."""
 
     hidden: tuple[int, ...] = Field((128, 64), description="layers of the served network")
@@ -63,12 +63,12 @@ class RankingConfig(Strict):
     @model_validator(mode="after")
     def _remedies_need_epochs(self) -> RankingConfig:
         for name, arm in self.arms.items():
-            if (arm.meda or arm.early_stopping) and self.of(arm).epochs == 1:
+            if (arm.meda or arm.early_stopping) and self.for_arm(arm).epochs == 1:
                 raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no "
                                  "difference in one epoch: give it epochs")
         return self
 
-    def of(self, arm: ArmConfig) -> RankingConfig:
+    def for_arm(self, arm: ArmConfig) -> RankingConfig:
         """These settings with the arm's own in their place."""
         own = {name: value for name in Overrides.model_fields if (value := getattr(arm, name)) is not None}
         return self.model_copy(update=own)

@@ -6,23 +6,23 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from tfrs_pretrain.config.dataset import CompleteJourneyConfig, DatasetConfig
+from tfrs_pretrain.config.dataset import DatasetConfig
 from tfrs_pretrain.config.export import ExportConfig
 from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.ranking import RankingConfig
 from tfrs_pretrain.config.training import TrainingConfig
 from tfrs_pretrain.config.windows import Windows
-from tfrs_pretrain.schema import Schema, Strict
+from tfrs_pretrain.schema import Schema
+from tfrs_pretrain.strict_model import StrictModel
 
 
-class Config(Strict):
+class Config(StrictModel):
     """Everything that decides a run."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="model name: the folder under saved_models/")
-    seed: int = Field(17, ge=0, description="of everything random: exposures of the demo, tables, order, dropout")
+    seed: int = Field(17, ge=0, description="of everything random: tables, order, dropout, exposures of the demo")
     schema_: Schema = Field(alias="schema", description="columns of the logs and features of the ranker")
     windows: Windows = Field(description="which time teaches, validates and tests what")
-    completejourney: CompleteJourneyConfig = Field(CompleteJourneyConfig(), description="the demo's logs")
     dataset: DatasetConfig = Field(DatasetConfig(), description="what the Beam jobs read and build")
     training: TrainingConfig = Field(TrainingConfig(), description="devices and checkpoints of both stages")
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="Stage I")
@@ -47,7 +47,7 @@ class Config(Strict):
         if unknown:
             raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
                              "declare them there and build the dataset again, or leave them out")
-        warm = [name for name, arm in self.ranking.arms.items() if arm.transfers]
+        warm = [name for name, arm in self.ranking.arms.items() if arm.pretrained_tables]
         if warm and self.ranking.id_dim != self.pretraining.dim:
             raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "
                              f"because {warm} start from the pretrained rows")

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.strict_model import StrictModel
 
 
-class TrainingConfig(Strict):
+class TrainingConfig(StrictModel):
     """Devices and reproducibility, for both stages."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(

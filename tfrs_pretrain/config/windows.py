@@ -7,10 +7,10 @@ import itertools
 
 from pydantic import Field, model_validator
 
-from tfrs_pretrain.schema import Strict
+from tfrs_pretrain.strict_model import StrictModel
 
 
-class Window(Strict):
+class Window(StrictModel):
     """Half-open interval [start, end) of the schema's window column.
 
     Integers are compared with an integer column; dates and date-times (UTC) with a date or timestamp column.
@@ -51,7 +51,7 @@ def _as_integer(value: int | datetime.datetime | datetime.date) -> int:
     return round((value - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) / datetime.timedelta(microseconds=1))
 
 
-class Windows(Strict):
+class Windows(StrictModel):
     """Which time teaches what. Pretraining ends where ranking begins: overlap leaks ranking labels into the rows."""
 
     pretrain: Window = Field(description="engagements that Stage I learns from")

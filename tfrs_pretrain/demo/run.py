@@ -12,10 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from beam_pipelines import build_dataset
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, read_manifest, staged_folder, write_manifest
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.artifact_names import (
+    DATASET_INFO,
+    DATASET_KIND,
+    EMBEDDINGS_KIND,
+    EXPORT_KIND,
+    LOGS_KIND,
+    MANIFEST,
+    RANKER_KIND,
+)
+from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.config import ArmConfig, Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.demo.config import SECTION, CompleteJourneyConfig
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.reporting.study_report import write_study
@@ -24,31 +35,33 @@ from tfrs_pretrain.stages import DATASET, EMBEDDINGS, EXPORT, LOGS, RANKING, Wor
 from tfrs_pretrain.study import Run, StudiedArm, Study
 
 
-def run_demo(workdir: Workdir, models: Path) -> dict[str, Any]:
+def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dict[str, Any]:
     """Runs what is not finished yet in a workdir and returns the results.
 
     Args:
       workdir: folder of the run; the columns of its configuration must be those of the completejourney logs.
+      logs: settings of the logs.
       models: folder of model folders, where the exported version goes.
 
     Raises:
-      UserError: a stage refuses its input.
+      UserError: a stage refuses its input, or the logs were made with other settings.
     """
     config, folder = workdir.config, workdir.folder
-    workdir.stage("logs", LOGS, "logs", lambda output: completejourney.write_logs(
-        config.completejourney, pretrain_end_week=config.windows.pretrain.bounds[1], seed=config.seed, output=output,
+    _check_logs(folder, logs)
+    workdir.stage("logs", LOGS, LOGS_KIND, lambda output: completejourney.write_logs(
+        logs, pretrain_end_week=config.windows.pretrain.bounds[1], seed=config.seed, output=output,
         overwrite=True))
-    workdir.stage("dataset", DATASET, "dataset", lambda output: build_dataset.build(
+    workdir.stage("dataset", DATASET, DATASET_KIND, lambda output: build_dataset.build(
         config, folder / LOGS, output, pipeline_args=[], overwrite=True), manifest=DATASET_INFO)
     dataset = Dataset.open(folder / DATASET)
-    workdir.stage("pretrain", EMBEDDINGS, "embeddings", lambda output: pretrain(
+    workdir.stage("pretrain", EMBEDDINGS, EMBEDDINGS_KIND, lambda output: pretrain(
         config, dataset, output, overwrite=True))
     for arm in config.ranking.arms:
-        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", "ranker", functools.partial(
+        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", RANKER_KIND, functools.partial(
             _rank, config, dataset, folder / EMBEDDINGS, arm))
     if not _was_exported(folder, models):
         workdir.forget("export")
-    workdir.stage("export", EXPORT, "export", lambda output: _export(
+    workdir.stage("export", EXPORT, EXPORT_KIND, lambda output: _export(
         config, dataset, folder / RANKING / config.export.arm, output, models))
     study = study_of(workdir)
     study.save()
@@ -62,28 +75,37 @@ def study_of(workdir: Workdir) -> Study:
       UserError: a stage of the run has not finished.
     """
     config, folder = workdir.config, workdir.folder
-    arms = [StudiedArm(name, {f"arm.{key}": value for key, value in arm.model_dump(
-        mode="json", exclude_defaults=True).items()}, [Run(
-            config.seed, folder / RANKING / name, folder / EMBEDDINGS if arm.transfers else None, folder / DATASET)])
-            for name, arm in config.ranking.arms.items()]
-    plain = [name for name, arm in config.ranking.arms.items() if not arm.transfers and not arm.distillation]
+    arms = [StudiedArm(name, _changed_settings(arm), [Run(
+        config.seed, folder / RANKING / name, folder / EMBEDDINGS if arm.pretrained_tables else None,
+        folder / DATASET)]) for name, arm in config.ranking.arms.items()]
+    plain = [name for name, arm in config.ranking.arms.items() if not arm.pretrained_tables and not arm.distillation]
     seconds = {"data": workdir.seconds("logs", "dataset"), "stage_one": workdir.seconds("pretrain"),
                "stage_two": workdir.seconds(*(f"rank.{name}" for name in config.ranking.arms)),
                "export": workdir.seconds("export")}
+    logs = read_manifest(folder / LOGS, LOGS_KIND)
     return Study(
         folder=folder, title="Contrastive ID pretraining, then ranking", config=config,
         baseline=(plain or list(config.ranking.arms))[0], arms=arms, seconds=seconds,
         peak_rss_bytes=max(int(cost["peak_rss_bytes"]) for cost in workdir.costs.values()),
-        commands=commands(folder, config), logs=read_manifest(folder / LOGS, "logs"),
-        exported=read_manifest(folder / EXPORT, "export"))
+        commands=commands(folder, config, CompleteJourneyConfig.model_validate(logs[SECTION])), logs=logs,
+        exported=read_manifest(folder / EXPORT, EXPORT_KIND))
 
 
-def commands(workdir: Path, config: Config) -> list[str]:
+def _changed_settings(arm: ArmConfig) -> dict[str, Any]:
+    """Dotted key -> value of the settings that are not the default; a kind without settings is a plain string."""
+    changed = arm.model_dump(mode="json", exclude_defaults=True)
+    return {f"arm.{key}": value["kind"] if isinstance(value, dict) and value.keys() == {"kind"} else value
+            for key, value in changed.items()}
+
+
+def commands(workdir: Path, config: Config, logs: CompleteJourneyConfig) -> list[str]:
     """Shell lines that run it all again, or one stage alone on the folders of this run."""
+    changed = "".join(f" --set {SECTION}.{key}={value}"
+                      for key, value in logs.model_dump(exclude_defaults=True).items())
     exported, folder = shlex.quote(config.export.arm), shlex.quote(str(workdir))
     return [
         "# all of it, in a new folder",
-        f"tfrs-pretrain demo --config {folder}/config.yaml --workdir NEW",
+        f"tfrs-pretrain demo --config {folder}/config.yaml{changed} --workdir NEW",
         "",
         "# one stage alone, on what this run left",
         f"tfrs-pretrain dataset --config {folder}/config.yaml --raw {folder}/logs --output NEW/dataset",
@@ -95,15 +117,24 @@ def commands(workdir: Path, config: Config) -> list[str]:
     ]
 
 
+def _check_logs(folder: Path, settings: CompleteJourneyConfig) -> None:
+    if not (folder / LOGS / MANIFEST).is_file():
+        return
+    stored = read_manifest(folder / LOGS, LOGS_KIND)[SECTION]
+    if difference := first_difference(stored, settings.model_dump(mode="json"), SECTION):
+        raise UserError(f"workdir {str(folder)!r} contains a run with other settings of the logs, first in "
+                        f"{difference}: name another --workdir, or remove this one")
+
+
 def _rank(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
     train_arm(config, dataset, arm, output, embeddings=embeddings, overwrite=True)
 
 
 def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models: Path) -> None:
     """Exports a version and notes in the workdir which one it was."""
-    manifest = export(config, dataset, ranker, models)
+    exported = export(config, dataset, ranker, models)
     with staged_folder(output, overwrite=True) as folder:
-        write_manifest(folder, "export", {key: value for key, value in manifest.items() if key != "kind"})
+        write_manifest(folder, EXPORT_KIND, exported.to_json())
 
 
 def _was_exported(folder: Path, models: Path) -> bool:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfrs_pretrain.artifacts import MANIFEST, json_digest, write_text
-from tfrs_pretrain.config import Config, first_difference
+from tfrs_pretrain.artifact_names import MANIFEST
+from tfrs_pretrain.artifacts import json_digest, write_text
+from tfrs_pretrain.config import Config, first_difference, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.causes import blamed_spaces
 from tfrs_pretrain.diagnosis.controls import BASE, PRETRAINED, with_arms
@@ -116,8 +117,9 @@ def _pretrained(config: Config, dataset: Dataset, output: Path, embeddings: Path
         pretrain(config, dataset, folder)
         return Embeddings.open(folder)
     found, requested = Embeddings.open(folder), config.resolved()
+    stored = parse_config(found.manifest["config"], origin=str(folder)).resolved()
     for section in ("seed", "pretraining"):
-        difference = first_difference(found.manifest["config"][section], requested[section], section)
+        difference = first_difference(stored[section], requested[section], section)
         if difference:
             raise UserError(f"--output {str(output)!r} contains rows that were pretrained with other settings, first "
                             f"in {difference}: choose another folder, or remove {str(folder)!r}")

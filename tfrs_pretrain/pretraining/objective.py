@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrs_pretrain.config import PretrainingConfig
+from tfrs_pretrain.config import CosineContrastiveObjective, PretrainingConfig, UniformNegatives
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.adam import LazyAdam
@@ -16,20 +16,23 @@ from tfrs_pretrain.pretraining.task import ContrastiveTask, CosineContrastive, I
 
 def build_task(settings: PretrainingConfig, item_rows: int) -> ContrastiveTask:
     """The loss that the configuration names, over a table of ``item_rows`` candidates."""
-    if settings.objective == "cosine_contrastive":
-        return CosineContrastive(margin=settings.margin, negative_weight=settings.negative_weight)
-    if settings.negatives == "uniform":
-        return UniformSoftmax(temperature=settings.temperature, normalize=settings.normalize, rows=item_rows)
-    return InBatchSoftmax(temperature=settings.temperature, normalize=settings.normalize,
-                          remove_accidental_hits=settings.remove_accidental_hits,
-                          refined=settings.log_q_form == "refined")
+    objective = settings.objective
+    if isinstance(objective, CosineContrastiveObjective):
+        return CosineContrastive(margin=objective.margin, negative_weight=objective.negative_weight)
+    negatives = objective.negatives
+    if isinstance(negatives, UniformNegatives):
+        return UniformSoftmax(temperature=objective.temperature, normalize=objective.normalize, rows=item_rows)
+    return InBatchSoftmax(temperature=objective.temperature, normalize=objective.normalize,
+                          remove_accidental_hits=negatives.remove_accidental_hits,
+                          refined=negatives.log_q == "refined")
 
 
 def build_log_temperature(settings: PretrainingConfig) -> EmbeddingTable | None:
     """Where the temperature is learnt, its logarithm as a table of one value; call it inside ``strategy.scope()``."""
-    if not settings.learn_temperature:
+    objective = settings.objective
+    if isinstance(objective, CosineContrastiveObjective) or not objective.learn_temperature:
         return None
-    return EmbeddingTable("log_temperature", np.log(np.full((1, 1), settings.temperature, np.float32)), LazyAdam())
+    return EmbeddingTable("log_temperature", np.log(np.full((1, 1), objective.temperature, np.float32)), LazyAdam())
 
 
 def popularity_prior(settings: PretrainingConfig, candidate_probability: np.ndarray) -> np.ndarray | None:
@@ -39,12 +42,12 @@ def popularity_prior(settings: PretrainingConfig, candidate_probability: np.ndar
     their directions on: with a prior of 1 what is left to them is the pointwise mutual information of user and item.
 
     Args:
-      settings: ``popularity_prior`` scales it.
+      settings: ``objective.popularity_prior`` scales it.
       candidate_probability: float64 [item rows], share of each item in the training pairs, all positive.
     """
-    if not settings.popularity_prior:
+    if not settings.objective.popularity_prior:
         return None
-    return settings.popularity_prior * np.log(candidate_probability)
+    return settings.objective.popularity_prior * np.log(candidate_probability)
 
 
 def known_positives(dataset: Dataset) -> KnownPositives:

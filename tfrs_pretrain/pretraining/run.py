@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from rich.text import Text
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, refuse_existing
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifacts import file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import naming_corrupt_files
@@ -89,7 +90,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         "kept_epoch": config.pretraining.epochs,
         "machine": machine(),
         "peak_rss_bytes": peak_rss_bytes(),
-        "popularity_prior": config.pretraining.popularity_prior,
+        "popularity_prior": config.pretraining.objective.popularity_prior,
         "replicas": strategy.num_replicas_in_sync,
         "seconds": trained.seconds,
         "seed": config.seed,
@@ -121,13 +122,13 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
                     for name, rows in _initial_rows(config, dataset, earlier))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
-    sampling = NegativeSampling(settings.negatives != "uniform", settings.uniform_negatives, dataset.rows("item"),
-                                config.seed)
+    negatives = settings.objective.negatives
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.rows("item"), config.seed)
     share = dataset.sampling_probability
-    probability = sampling.probability(share, settings.batch_size) if settings.log_q else None
+    probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
     return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
-                    known=known_positives(dataset) if settings.mask_known_positives else None,
+                    known=known_positives(dataset) if negatives.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.config import ArmConfig, Config, DistillationConfig, RankingConfig
+from tfrs_pretrain.config import ArmConfig, Config, FixedTeacherConfig, OnlineTeacher, RankingConfig
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -98,25 +98,25 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     Raises:
       UserError: the embeddings or a fixed teacher do not fit.
     """
-    ranking, distillation = config.ranking.of(arm), arm.distillation
+    ranking, distillation = config.ranking.for_arm(arm), arm.distillation
     rounds = Rounds.of(arm.meda, ranking.epochs, steps)
     total = rounds.count * rounds.steps
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
                             seed=seed_of(config.seed, "student"), steps=total, anchored=True)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds)
-    if distillation.teacher is not None:
-        fixed = open_teacher(Path(distillation.teacher), dataset, student.ranker.labels)
+    if isinstance(distillation.teacher, FixedTeacherConfig):
+        fixed = open_teacher(Path(distillation.teacher.path), dataset, student.ranker.labels)
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
-    teacher = build_learner(teacher_settings(ranking, distillation), dataset, arm, embeddings, steps=total,
-                            hidden=distillation.hidden, privileged=distillation.privileged,
+    teacher = build_learner(teacher_settings(ranking, distillation.teacher), dataset, arm, embeddings, steps=total,
+                            hidden=distillation.teacher.hidden, privileged=distillation.teacher.privileged,
                             seed=seed_of(config.seed, "teacher"))
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
 
 
-def teacher_settings(ranking: RankingConfig, distillation: DistillationConfig) -> RankingConfig:
-    """Settings of a teacher that learns: those of its student, but for the backbone where it has its own."""
-    return ranking.model_copy(update={"backbone": distillation.backbone}) if distillation.backbone else ranking
+def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingConfig:
+    """Settings of an online teacher: those of its student, except for the backbone where it has its own."""
+    return ranking.model_copy(update={"backbone": teacher.backbone}) if teacher.backbone else ranking
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
@@ -135,7 +135,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       steps: of the whole run, for learning-rate schedules.
       anchored: whether the arm's anchor holds its rows.
     """
-    config = config.of(arm)
+    config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
     label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, seed=seed)
 

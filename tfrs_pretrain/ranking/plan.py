@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tfrs_pretrain.config import ArmConfig, Config, RankingConfig
+from tfrs_pretrain.config import ArmConfig, Config, ContinualMeda, OnlineTeacher, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learning.learner import Learner
@@ -40,16 +40,16 @@ class ArmPlan(MemoryPlan):
         arm = ranking.arms[self._arm]
         tables: list[TableMemory] = []
         dense = 0
-        groups = ranking.of(arm).epochs if arm.meda and arm.meda.chunks else 1
-        for role, learner in self._learners(ranking.of(arm), arm):
+        groups = ranking.for_arm(arm).epochs if isinstance(arm.meda, ContinualMeda) else 1
+        for role, learner in self._learners(ranking.for_arm(arm), arm):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
-        held = [name for name, transfer in arm.transfers.items() if arm.anchor and transfer.transfer != "frozen"]
+        held = [name for name, transfer in arm.pretrained_tables.items() if arm.anchor and transfer.kind != "frozen"]
         tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student") for name in held]
         return MemoryLayout(settings.num_rows, tuple(tables), dense)
 
     def dim_setting(self, dim: int) -> str:
-        again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.transfers else ""
+        again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
         return f"ranking.id_dim={dim}{again}"
 
     def without_components(self) -> Iterable[tuple[str, MemoryPlan]]:
@@ -71,9 +71,9 @@ class ArmPlan(MemoryPlan):
         steps = ranking.warmup_steps + 1
         yield "student", build_learner(ranking, tiny, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
                                        steps=steps)
-        if (distillation := arm.distillation) and distillation.teacher is None:
-            yield "teacher", build_learner(teacher_settings(ranking, distillation), tiny, arm, None, seed=0,
-                                           hidden=distillation.hidden, privileged=distillation.privileged, steps=steps)
+        if arm.distillation and isinstance(teacher := arm.distillation.teacher, OnlineTeacher):
+            yield "teacher", build_learner(teacher_settings(ranking, teacher), tiny, arm, None, seed=0,
+                                           hidden=teacher.hidden, privileged=teacher.privileged, steps=steps)
 
 
 def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.data.dataset import Dataset, impression_columns, list_columns
 from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.model.artifact import KIND, load_ranker
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.predict import predict
 
@@ -45,7 +46,7 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
 
 def _fitting(ranker: Path, datasets: Sequence[Dataset]) -> Dataset:
     """The first dataset that the ranker can read."""
-    manifest = read_manifest(ranker, KIND)
+    manifest = read_manifest(ranker, RANKER_KIND)
     problems = []
     for dataset in datasets:
         problem = _misfit(manifest, dataset)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, read_manifest, refuse_existing
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST, RANKER_KIND
+from tfrs_pretrain.artifacts import file_digest, json_digest, read_manifest, refuse_existing
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import reading
@@ -19,7 +20,7 @@ from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.ranking.model.artifact import KIND, save_ranker
+from tfrs_pretrain.ranking.model.artifact import save_ranker
 from tfrs_pretrain.ranking.plan import ArmPlan
 from tfrs_pretrain.ranking.predict import judge, predict
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
@@ -110,7 +111,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     checkpoints.remove()
     if best_checkpoint:
         best_checkpoint.remove()
-    return read_manifest(output, KIND)
+    return read_manifest(output, RANKER_KIND)
 
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
@@ -131,10 +132,10 @@ def _settings(config: Config, arm: str) -> ArmConfig:
 
 
 def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embeddings | None:
-    if not settings.transfers:
+    if not settings.pretrained_tables:
         return None
     if folder is None:
-        names = {table.transfer for table in settings.transfers.values()}
+        names = {table.kind for table in settings.pretrained_tables.values()}
         raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: "
                         "run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
@@ -142,7 +143,7 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
 
 def _transfer(settings: ArmConfig) -> str | dict[str, str]:
     """One word where both ID tables are transferred alike, otherwise a word for each."""
-    words: dict[str, str] = {space: settings.transfer_of(space).transfer for space in (USER_ROW, ITEM_ROW)}
+    words: dict[str, str] = {space: settings.table_transfer(space).kind for space in (USER_ROW, ITEM_ROW)}
     return words[USER_ROW] if len(set(words.values())) == 1 else words
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.config import parse_pretraining
 from tfrs_pretrain.study import Study
 
 SHOWN = ("heldout_loss", "train_loss")
@@ -25,8 +27,8 @@ def stage_one(study: Study) -> dict[str, Any]:
     grouped: dict[str, dict[str, Any]] = {}
     for arm in study.arms:
         for folder in filter(None, (run.embeddings for run in arm.runs)):
-            manifest = read_manifest(folder, "embeddings")
-            learnt = {"pretraining": manifest["config"]["pretraining"], "windows": manifest["window"]}
+            manifest = read_manifest(folder, EMBEDDINGS_KIND)
+            learnt = {"pretraining": _pretraining(manifest), "windows": manifest["window"]}
             entry = grouped.setdefault(json_digest(learnt), {"manifests": {}, "arms": []})
             entry["manifests"].setdefault(Path(folder), manifest)
             entry["arms"] += [arm.name] if arm.name not in entry["arms"] else []
@@ -41,19 +43,25 @@ def stage_one(study: Study) -> dict[str, Any]:
 def _described(study: Study, manifests: list[dict[str, Any]], arms: list[str]) -> dict[str, Any]:
     first = manifests[0]
     asked = study.config.resolved()
-    differs = dict(differences(asked["pretraining"], first["config"]["pretraining"], "pretraining"))
+    differs = dict(differences(asked["pretraining"], _pretraining(first), "pretraining"))
     differs |= dict(differences(asked["windows"]["pretrain"], first["window"], "windows.pretrain"))
     epochs = min(len(manifest["epochs"]) for manifest in manifests)
     return {"differs": differs, "arms": arms, "seeds": len(manifests), "kept_epoch": first["kept_epoch"],
-            "replicas": first["replicas"], "pretraining": first["config"]["pretraining"], "window": first["window"],
+            "replicas": first["replicas"], "pretraining": _pretraining(first), "window": first["window"],
             "tables": first["tables"], "seconds": float(np.mean([_seconds(manifest) for manifest in manifests])),
             "epochs": [_mean([manifest["epochs"][place] for manifest in manifests]) for place in range(epochs)]}
+
+
+def _pretraining(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of Stage I with the keys of this version."""
+    return parse_pretraining(manifest["config"]["pretraining"]).model_dump(mode="json")
 
 
 def differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Dotted key -> value of ``other``, where two JSON trees differ."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted({*one, *other}):
+        kinds_differ = one.get("kind") != other.get("kind")
+        for key in sorted(other if kinds_differ else {*one, *other}):
             yield from differences(one.get(key), other.get(key), f"{path}.{key}")
     elif one != other:
         yield path, other

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrs_pretrain.artifacts import DATASET_INFO, file_digest
-from tfrs_pretrain.config import PretrainingConfig
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import file_digest
+from tfrs_pretrain.config import parse_pretraining
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
@@ -30,8 +31,8 @@ class StageOneVectors:
     def __init__(self, embeddings: Embeddings, dataset: Dataset | None = None):
         self._embeddings = embeddings
         manifest = embeddings.manifest
-        settings = PretrainingConfig.model_validate(manifest["config"]["pretraining"])
-        self.normalized, self.prior = settings.normalize, settings.popularity_prior
+        objective = parse_pretraining(manifest["config"]["pretraining"]).objective
+        self.normalized, self.prior = objective.normalize, objective.popularity_prior
         self._prior_column: np.ndarray | None = None
         if self.prior:
             share = np.log(_pretrained_on(embeddings, dataset).sampling_probability)

@@ -46,7 +46,7 @@ def _read(tmp_path, name: str, columns: list[str]):
     ("a.parquet", "parquet"), ("folder", "parquet"), ("a.csv", "csv"), ("a/*.csv.gz", "csv"), ("a.ndjson", "jsonl"),
     ("gs://bucket/x.jsonl.gz", "jsonl"), ("a.avro", "avro")])
 def test_the_suffix_of_a_plain_path_tells_the_format(path, form):
-    assert Source.of(path).format == form
+    assert Source.from_declared(path).format == form
     assert Sources(items=path).items == path
 
 

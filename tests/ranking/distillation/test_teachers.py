@@ -133,7 +133,7 @@ def test_another_teacher_is_another_run(planted, config, stored, train_keys):
 
 def with_teacher(config, path, **settings):
     tree = config.resolved()
-    tree["ranking"]["arms"]["taught"] = {"distillation": {"teacher": str(path), **settings}}
+    tree["ranking"]["arms"]["taught"] = {"distillation": {"teacher": {"kind": "fixed", "path": str(path)}, **settings}}
     return Config.model_validate(tree)
 
 

@@ -99,7 +99,7 @@ def test_learning_lowers_the_loss_and_counts_steps(build, batch):
 def test_pretrained_tables_learn_at_their_own_rate(planted, planted_embeddings, config, batch):
     """Under Adagrad the first step is the learning rate, in the direction of the gradient."""
     ranking = config.ranking.model_copy(update={"table_optimizer": "adagrad"})
-    arm = ArmConfig(transfer="warm_start", pretrained_learning_rate_scale=0.2, tables={"item": {"transfer": "scratch"}})
+    arm = ArmConfig(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 0.2}, tables={"item": "scratch"})
     learner = build_learner(ranking, planted.dataset, arm, Embeddings.open(planted_embeddings), hidden=(4,), seed=1,
                             privileged=False)
     before = {name: table.numpy() for name, table in learner.ranker.tables.items()}

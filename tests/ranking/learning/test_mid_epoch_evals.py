@@ -34,6 +34,6 @@ def test_training_does_not_notice_and_the_last_look_is_the_epochs_judgement(plan
 
 
 def test_rounds_of_chunks_share_the_looks_of_a_pass(planted, tmp_path):
-    looked = train(planted, tmp_path / "arm", evals_per_epoch=4, arm={"meda": {"variant": "continual", "chunks": 2}})
+    looked = train(planted, tmp_path / "arm", evals_per_epoch=4, arm={"meda": {"kind": "continual", "chunks": 2}})
     assert [look["examples"] for look in looked["curve"]] == [512 * step for step in (3, 7, 10, 14, 17, 21, 24, 28)]
     assert looked["curve"][3]["epoch"] == 1

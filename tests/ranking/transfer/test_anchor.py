@@ -32,7 +32,7 @@ def test_tables_add_up():
 
 @pytest.fixture
 def anchored(of_arm):
-    return lambda weight: of_arm(transfer="warm_start", pretrained_learning_rate_scale=1.0,
+    return lambda weight: of_arm(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 1.0},
                                  anchor=None if weight is None else {"weight": weight})
 
 

@@ -3,12 +3,12 @@ import pytest
 import tensorflow as tf
 from learning import batches, tables
 
-from tfrs_pretrain.config import Config, MedaConfig
+from tfrs_pretrain.config import Config, ContinualMeda, NonContinualMeda
 from tfrs_pretrain.ranking.build import build_parts
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.transfer.meda import Rounds
 
-CONTINUAL = {"variant": "continual", "chunks": 4}
+CONTINUAL = {"kind": "continual", "chunks": 4}
 
 
 def slots(learner):
@@ -80,8 +80,8 @@ def test_rounds_go_through_the_data_epoch_by_epoch_or_chunk_by_chunk():
     plain = Rounds.of(None, epochs=3, steps=10)
     assert (plain.count, plain.steps) == (3, 10)
     assert [plain.data(number) for number in (1, 2, 3)] == [(0, 0), (1, 0), (2, 0)]
-    assert Rounds.of(MedaConfig(), epochs=3, steps=10) == plain
-    chunked = Rounds.of(MedaConfig(**CONTINUAL), epochs=2, steps=11)
+    assert Rounds.of(NonContinualMeda(), epochs=3, steps=10) == plain
+    chunked = Rounds.of(ContinualMeda(**CONTINUAL), epochs=2, steps=11)
     assert (chunked.count, chunked.steps) == (8, 2)
     assert [chunked.data(number) for number in range(1, 9)] == [
         (0, 0), (0, 0), (0, 2), (0, 2), (0, 4), (0, 4), (0, 6), (0, 6)]

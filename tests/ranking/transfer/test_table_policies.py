@@ -30,7 +30,7 @@ def train(learner, count):
 
 
 def test_a_frozen_table_keeps_every_bit_and_has_no_state(of_arm):
-    learner = of_arm(tables={"user": {"transfer": "frozen"}})
+    learner = of_arm(tables={"user": "frozen"})
     states = train(learner, 6)
     np.testing.assert_array_equal(states[0]["user"], states[-1]["user"])
     assert not np.array_equal(states[0]["item"], states[-1]["item"])
@@ -51,13 +51,13 @@ def test_a_frozen_table_still_teaches_the_network(of_arm):
 
 
 def test_a_thawing_table_moves_from_its_step_on(of_arm):
-    states = train(of_arm(transfer="frozen_then_trainable", trainable_from_step=3), 5)
+    states = train(of_arm(transfer={"kind": "frozen_then_trainable", "trainable_from_step": 3}), 5)
     moved = [not np.array_equal(one["user"], other["user"]) for one, other in itertools.pairwise(states)]
     assert moved == [False, False, False, True, True]
 
 
 def test_fresh_rows_learn_beside_pretrained_ones(of_arm, planted):
-    learner = of_arm(transfer="frozen", fresh_dim=3)
+    learner = of_arm(transfer={"kind": "frozen", "fresh_dim": 3})
     assert [row.name for row in learner.ranker.inputs.rows] == ["user", "item", "place", "fresh_user", "fresh_item"]
     states = train(learner, 4)
     assert states[0]["fresh_item"].shape == (253, 3)
@@ -86,7 +86,7 @@ def test_dropout_follows_from_seed_step_and_place_alone():
 
 
 def test_dropout_is_for_training_only_and_spares_other_tables(of_arm):
-    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer="frozen", pretrained_dropout=0.5)
+    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer={"kind": "frozen", "pretrained_dropout": 0.5})
     batch = next(batches(1))
     np.testing.assert_array_equal(plain.ranker.score(batch), dropping.ranker.score(batch))
     rows = dropping.ranker.gather(batch)
@@ -98,7 +98,7 @@ def test_dropout_is_for_training_only_and_spares_other_tables(of_arm):
 
 
 def test_a_hidden_row_gets_no_gradient(of_arm):
-    learner = of_arm(transfer="warm_start", pretrained_dropout=0.9, pretrained_dropout_of="rows")
+    learner = of_arm(transfer={"kind": "warm_start", "pretrained_dropout": 0.9, "pretrained_dropout_of": "rows"})
     batch = next(batches(1))
     shown = learner._shown(learner.ranker.gather(batch))["user"].numpy()
     states = train(learner, 1)
@@ -111,4 +111,4 @@ def test_a_feature_with_the_name_of_a_fresh_table_is_refused(planted, config):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=False)
     taken = dataclasses.replace(inputs, rows=(*inputs.rows, RowInput.single("fresh_user")))
     with pytest.raises(UserError, match="feature 'fresh_user' has the name of the table that fresh_dim adds"):
-        with_fresh_tables(taken, ArmConfig(transfer="frozen", fresh_dim=2))
+        with_fresh_tables(taken, ArmConfig(transfer={"kind": "frozen", "fresh_dim": 2}))

@@ -21,7 +21,7 @@ from tfrs_pretrain.serving.protocol.messages import (
 )
 from tfrs_pretrain.serving.protocol.tensor_protos import to_proto
 
-QUICK = RetryPolicy(attempts=3, pause=0.01)
+QUICK = RetryPolicy(max_attempts=3, initial_backoff=0.01)
 REQUEST = Predict({"x": [1]})
 ANY = Model("m")
 
@@ -118,7 +118,7 @@ def test_one_deadline_for_all_attempts(over):
             client.predict(REQUEST)
         assert caught.value.code == "DEADLINE_EXCEEDED"
         assert time.monotonic() - start < 0.8
-    patient = RetryPolicy(attempts=1000, pause=0.05, longest=0.05)
+    patient = RetryPolicy(max_attempts=1000, initial_backoff=0.05, max_backoff=0.05)
     with over(["UNAVAILABLE"], retries=patient, timeout=0.4) as (client, server):
         start = time.monotonic()
         with pytest.raises(RequestError) as caught:
@@ -136,7 +136,7 @@ def test_each_attempt_gets_what_is_left_of_the_deadline():
         raise RequestError("UNAVAILABLE", "", "")
 
     with pytest.raises(RequestError):
-        RetryPolicy(attempts=3, pause=0.01).run(slow, timeout=5)
+        RetryPolicy(max_attempts=3, initial_backoff=0.01).run(slow, timeout=5)
     assert left[0] == pytest.approx(5, abs=0.05)
     assert all(later <= earlier - 0.1 for earlier, later in itertools.pairwise(left))
 
@@ -157,7 +157,7 @@ def test_pauses_grow_and_are_drawn(monkeypatch):
         raise RequestError("UNAVAILABLE", "", "")
 
     with pytest.raises(RequestError):
-        RetryPolicy(attempts=7, pause=0.1, longest=1).run(busy, timeout=100)
+        RetryPolicy(max_attempts=7, initial_backoff=0.1, max_backoff=1).run(busy, timeout=100)
     for pause, most in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1, 1), strict=True):
         assert most / 2 <= pause <= most
     assert len({pause / most for pause, most in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1, 1), strict=True)}) > 1
@@ -173,5 +173,5 @@ def test_which_model_is_asked():
             client.predict(REQUEST)
             spec = server.messages[0].model_spec
             assert (spec.name, spec.version.value, spec.version_label) == (model.name, version, label)
-    with pytest.raises(UserError, match="by version 1 and by label 'x': name one"):
+    with pytest.raises(UserError, match="by version 1 and by label 'x': give only one"):
         Model("m", 1, "x")

@@ -24,5 +24,5 @@ if __name__ == "__main__":
     module.next_version = paused
     dataset_folder, ranker, models = map(Path, sys.argv[1:])
     dataset = Dataset.open(dataset_folder)
-    manifest = module.export(Config.model_validate(dataset.info["config"]), dataset, ranker, models)
-    print("exported", manifest["version"])
+    exported = module.export(Config.model_validate(dataset.info["config"]), dataset, ranker, models)
+    print("exported", exported.version)

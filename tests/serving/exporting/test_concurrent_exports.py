@@ -35,7 +35,7 @@ def test_two_exports_get_two_versions_and_a_killed_one_leaves_none(tmp_path, pla
         assert len(list(folder.iterdir())) == 2
         killed.kill()
         killed.wait()
-        assert export(planted_config, tiny_dataset, ranker_folder, tmp_path)["version"] == 1
+        assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 1
         # The killed one's folder went, the other's stayed, and its number is taken now.
         left = [path.name for path in folder.iterdir()]
         assert len(left) == 2

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from tfrs_pretrain import __version__
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
@@ -31,8 +32,8 @@ def request_columns(instances):
 
 
 def test_the_version_folder_is_complete(exported):
-    models, manifest = exported
-    assert manifest["path"] == str(models / NAME / "1")
+    models, version = exported
+    assert (version.path, version.version) == (models / NAME / "1", 1)
     assert [path.name for path in (models / NAME).iterdir()] == ["1"]
     assert sorted(path.name for path in (models / NAME / "1").iterdir()) == [
         "assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"]
@@ -128,10 +129,11 @@ def test_golden_logs_hold_requests_and_answers_of_every_signature(exported):
 
 
 def test_the_manifest_ties_the_model_to_what_it_came_from(exported, planted_config, tiny_dataset):
-    models, manifest = exported
+    models, version = exported
     stored = json.loads((models / NAME / "1/assets.extra/manifest.json").read_text())
     assert "path" not in stored
-    assert manifest == stored | {"path": str(models / NAME / "1")}
+    written = version.to_json() | {"kind": "saved_model", "code_version": __version__}
+    assert written == stored | {"path": str(models / NAME / "1")}
     assert (stored["kind"], stored["name"], stored["version"], stored["arm"]) == ("saved_model", NAME, 1, "scratch")
     assert stored["vocabularies"]["item"] == tiny_dataset.digests["item"]
     assert stored["config"] == planted_config.resolved()
@@ -205,13 +207,13 @@ def test_golden_impressions_without_a_column_stop_the_export(tmp_path, planted_c
 
 def test_a_killed_export_leaves_nothing_and_the_next_one_works(tmp_path, planted_config, tiny_dataset, ranker_folder,
                                                                monkeypatch):
-    monkeypatch.setattr(module, "write_bundle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(module, "write_extra_assets", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         export(planted_config, tiny_dataset, ranker_folder, tmp_path)
     assert list((tmp_path / NAME).iterdir()) == []
     monkeypatch.undo()
-    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path)["version"] == 1
-    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path)["version"] == 2
+    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 1
+    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 2
 
 
 @pytest.mark.parametrize(("served", "tolerance", "message"), [

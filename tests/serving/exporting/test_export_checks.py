@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.exporting.export_checks import check_operations
-from tfrs_pretrain.serving.exporting.memory import MemoryUse, check_budget, memory_growth
+from tfrs_pretrain.serving.exporting.memory import MemoryNeed, MemoryUse, check_budget, memory_growth
 
 
 def saved(folder, function):
@@ -25,8 +24,8 @@ def saved(folder, function):
 
 
 def test_operations_are_listed_with_those_inside_functions(exported, tmp_path):
-    _, manifest = exported
-    assert {"HashTableV2", "LookupTableFindV2", "ResourceGather", "MatMul", "Assert"} <= set(manifest["operations"])
+    _, version = exported
+    assert {"HashTableV2", "LookupTableFindV2", "ResourceGather", "MatMul", "Assert"} <= set(version.report.operations)
     model = saved(tmp_path / "model", lambda x: {"y": tf.cond(x[0] > 0, lambda: tf.math.erf(x), lambda: x)})
     found = check_operations(model)
     assert "Erf" in found
@@ -64,10 +63,9 @@ def test_memory_that_a_body_takes_is_seen_also_if_it_is_freed():
 def test_two_versions_must_fit_into_the_budget(tmp_path):
     (tmp_path / "variables").mkdir()
     (tmp_path / "variables" / "data").write_bytes(bytes(1000))
-    described = {"version_bytes": 1000, "reload_bytes": 2000}
-    assert check_budget(tmp_path, MemoryUse(peak=10), 2000) == described | {"budget_bytes": 2000}
-    assert check_budget(tmp_path, MemoryUse(peak=4000), None)["reload_bytes"] == 8000
-    with pytest.raises(UserError, match=r"needs 1,000 bytes .* holds two, 2,000; export.memory_budget_bytes is 1,999"):
+    assert check_budget(tmp_path, MemoryUse(peak=10), 2000) == MemoryNeed(1000, 2000, 2000)
+    assert check_budget(tmp_path, MemoryUse(peak=4000), None) == MemoryNeed(4000, 8000, None)
+    with pytest.raises(UserError, match=r"needs 1,000 bytes .* 2,000; export.memory_budget_bytes is 1,999"):
         check_budget(tmp_path, MemoryUse(peak=10), 1999)
 
 
@@ -80,8 +78,8 @@ def test_an_export_above_its_budget_leaves_nothing(tmp_path, planted_config, tin
 
 
 def test_the_card_tells_what_was_judged_and_on_what(exported, ranker_folder):
-    _, manifest = exported
-    extra = Path(manifest["path"], "assets.extra")
+    _, version = exported
+    extra = version.path / "assets.extra"
     card = json.loads((extra / "model_card.json").read_text())
     ranker = json.loads((ranker_folder / "manifest.json").read_text())
     assert (card["name"], card["version"], card["arm"]) == ("planted_ranker", 1, "scratch")
@@ -98,4 +96,4 @@ def test_the_card_tells_what_was_judged_and_on_what(exported, ranker_folder):
     assert re.search(r"^\| item \| \d+ \| 8 \| float32 \|", page, re.M)
     assert "Probability of: `clicked`." in page
     assert json.loads((extra / "ranker_manifest.json").read_text())["metrics"] == ranker["metrics"]
-    assert json.loads((extra / "table_manifest.json").read_text())["tables"] == manifest["tables"]
+    assert json.loads((extra / "table_manifest.json").read_text())["tables"] == version.report.contents.tables

@@ -10,8 +10,9 @@ from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.serving.exporting.export import export
 
-ARM = {"transfer": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 3, "distillation": {"hidden": [8]},
-       "tables": {"item": {"transfer": "warm_start", "fresh_dim": 2}}, "anchor": {"weight": 0.1}}
+ARM = {"transfer": {"kind": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 3},
+       "distillation": {"teacher": {"hidden": [8]}}, "tables": {"item": {"kind": "warm_start", "fresh_dim": 2}},
+       "anchor": {"weight": 0.1}}
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,14 @@ def version(planted_config, tiny_dataset, tmp_path_factory):
 
 
 def test_it_scores_as_trained(version):
-    manifest, _ = version
-    assert manifest["check"]["impressions"] == 32
-    assert manifest["check"]["largest_difference"] < 1e-5
+    exported, _ = version
+    assert exported.report.check.impressions == 32
+    assert exported.report.check.largest_difference < 1e-5
 
 
 def test_fresh_tables_are_saved_and_teacher_anchor_and_slots_are_not(version, tiny_dataset):
-    manifest, ranker = version
-    shapes = tf.train.list_variables(f"{manifest['path']}/variables/variables")
+    exported, ranker = version
+    shapes = tf.train.list_variables(f"{exported.path}/variables/variables")
     saved = sorted(int(np.prod(shape)) for name, shape in shapes if "OBJECT_GRAPH" not in name)
     widths = {"user": 8, "item": 8, "fresh_user": 3, "fresh_item": 2, "surface": 4, "topic": 4, "country": 4}
     tables = [width * tiny_dataset.rows(name.removeprefix("fresh_")) for name, width in widths.items()]

@@ -40,16 +40,16 @@ def test_a_narrow_export_answers_as_the_narrowed_ranker_and_says_what_it_costs(
         dtype, bytes_of_a_row, tmp_path, planted_config, tiny_dataset, ranker_folder):
     config = planted_config.resolved()
     config["export"] |= {"table_dtype": dtype}
-    manifest = export(Config.model_validate(config), tiny_dataset, ranker_folder, tmp_path)
-    assert manifest["check"]["largest_difference"] < 1e-6
-    assert manifest["tables"]["item"] == {
+    report = export(Config.model_validate(config), tiny_dataset, ranker_folder, tmp_path).report
+    assert report.check.largest_difference < 1e-6
+    assert report.contents.tables["item"] == {
         "rows": tiny_dataset.rows("item"), "dim": 8, "dtype": dtype, "vocabulary": "item",
         "bytes": bytes_of_a_row * tiny_dataset.rows("item"), "digest": tiny_dataset.digests["item"]}
-    cost = manifest["table_cost"]
-    assert (cost["split"], cost["impressions"]) == ("validation", tiny_dataset.examples("impressions/validation"))
-    assert 0 < cost["largest_difference"] < 0.02
-    assert cost["log_loss"]["cost"] == pytest.approx(cost["log_loss"]["served"] - cost["log_loss"]["trained"])
-    assert 0 < abs(cost["log_loss"]["cost"]) < 1e-3
+    cost = report.table_cost
+    assert (cost.split, cost.impressions) == ("validation", tiny_dataset.examples("impressions/validation"))
+    assert 0 < cost.largest_difference < 0.02
+    assert cost.log_loss.cost == pytest.approx(cost.log_loss.served - cost.log_loss.trained)
+    assert 0 < abs(cost.log_loss.cost) < 1e-3
     trained = load_ranker(ranker_folder, tiny_dataset)
     largest = max(np.abs(table.numpy()).max() for table in trained.tables.values())
     rows = np.abs(quantized(trained, dtype).tables["item"].numpy() - trained.tables["item"].numpy())
@@ -58,5 +58,5 @@ def test_a_narrow_export_answers_as_the_narrowed_ranker_and_says_what_it_costs(
 
 def test_a_cost_above_the_tolerance_stops_the_export(tiny_dataset, ranker_folder):
     trained = load_ranker(ranker_folder, tiny_dataset)
-    with pytest.raises(UserError, match=r"moves a validation score by 0\.\d+, export.table_tolerance allows 1e-07"):
+    with pytest.raises(UserError, match=r"changes a validation score by 0\.\d+, export.table_tolerance allows 1e-07"):
         quantization_cost(trained, quantized(trained, "int8"), tiny_dataset, 1e-7)

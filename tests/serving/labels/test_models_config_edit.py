@@ -9,7 +9,8 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry, move_label, roll_back
+from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
+from tfrs_pretrain.serving.labels.moves import move_label, roll_back
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 
 TEXT = """# Who serves what.  {brace in a comment
@@ -55,18 +56,18 @@ def parsed(path):
 
 
 def test_a_label_moves_and_the_version_it_named_stays_loaded(config):
-    assert move_label(config, "ranker", "canary", 2) == 1
+    assert move_label(config, "ranker", "canary", 2) == (1, 2)
     assert parsed(config) == ({"stable": 1, "canary": 2, "canary_previous": 1}, [1, 2])
-    assert move_label(config, "ranker", "stable", 2) == 1
+    assert move_label(config, "ranker", "stable", 2) == (1, 2)
     assert parsed(config) == ({"stable": 2, "stable_previous": 1, "canary": 2, "canary_previous": 1}, [1, 2])
-    assert move_label(config, "ranker", "stable", 3) == 2
+    assert move_label(config, "ranker", "stable", 3) == (2, 3)
     assert parsed(config)[0]["stable_previous"] == 2
-    assert move_label(config, "ranker", "new", 3) is None
+    assert move_label(config, "ranker", "new", 3) == (None, 3)
     assert parsed(config)[0]["new"] == 3
 
 
 def test_moving_to_the_same_version_changes_nothing(config):
-    assert move_label(config, "ranker", "stable", 1) == 1
+    assert move_label(config, "ranker", "stable", 1) == (1, 1)
     assert config.read_text() == TEXT
 
 
@@ -127,9 +128,9 @@ def test_a_policy_of_all_versions_stays(config):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda path: move_label(path, "absent", "stable", 1), r"no entry for model 'absent', only \['other', 'ranker'\]"),
     (lambda path: move_label(path, "ranker", "stable", 4), r"version 4 of model 'ranker' is not in "),
-    (lambda path: roll_back(path, "ranker", "stable"), r"label 'stable' of model 'ranker' has no version to go back"),
-    (lambda path: roll_back(path, "ranker", "absent"), r"label 'absent' of model 'ranker' has no version"),
-    (lambda path: LabelMove.of(path.parent / "ranker", path, "stable"), "has no manifest.json|does not exist"),
+    (lambda path: roll_back(path, "ranker", "stable"), r"label 'stable' of model 'ranker' has no previous version"),
+    (lambda path: roll_back(path, "ranker", "absent"), r"label 'absent' of model 'ranker' has no previous version"),
+    (lambda path: LabelMove.plan(path.parent / "ranker", path, "stable"), "has no manifest.json|does not exist"),
 ])
 def test_what_is_refused_leaves_the_file(config, change, message):
     with pytest.raises(UserError, match=message):
@@ -151,10 +152,10 @@ def test_only_a_version_that_the_server_finds_gets_a_label(config, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "2"
     (elsewhere / "assets.extra").mkdir(parents=True)
     write_manifest(elsewhere / "assets.extra", "saved_model", {"name": "ranker", "version": 2})
-    with pytest.raises(UserError, match=r"is not where .* has model 'ranker', .*: export it there"):
-        LabelMove.of(elsewhere, config, "stable")
-    assert "label stable of ranker names version 2 (from version 1)" in LabelMove.of(
-        tmp_path / "ranker" / "2", config, "stable").move()
+    with pytest.raises(UserError, match=r"is not in the folder that .* names for model 'ranker', .*: export it there"):
+        LabelMove.plan(elsewhere, config, "stable")
+    assert "label stable of ranker names version 2 (was version 1)" in LabelMove.plan(
+        tmp_path / "ranker" / "2", config, "stable").execute()
     assert parsed(config)[0]["stable"] == 2
 
 

@@ -70,7 +70,7 @@ def test_random_tensors(live, bystander, signature, tensors):
     for name, values in tensors.items():
         message.inputs[name].CopyFrom(to_proto(values))
     with GrpcClient(live.grpc, Model(NAME), retries=RetryPolicy(1)) as client:
-        refused(lambda: client._ask(client._prediction.Predict, message))
+        refused(lambda: client._call(client._prediction.Predict, message))
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=5))
@@ -153,7 +153,7 @@ def test_huge_batches_are_refused(live, bystander):
     huge = {name: np.resize(np.array(values, object if isinstance(values[0], str) else None), 100_001)
             for name, values in columns.items()}
     for client in live.clients():
-        with pytest.raises(RequestError, match="batch of 100001, at most 100000 are taken") as caught:
+        with pytest.raises(RequestError, match="batch of 100001, the maximum is 100000") as caught:
             client.predict(Predict(huge))
         assert caught.value.code == "INVALID_ARGUMENT"
     message = PredictRequest()
@@ -161,7 +161,7 @@ def test_huge_batches_are_refused(live, bystander):
     message.inputs["user_id"].CopyFrom(to_proto(np.array([1])))
     message.inputs["user_id"].tensor_shape.dim[0].size = 1 << 40
     with GrpcClient(live.grpc, Model(NAME)) as client, pytest.raises(RequestError, match="user_id") as caught:
-        client._ask(client._prediction.Predict, message)
+        client._call(client._prediction.Predict, message)
     assert caught.value.code == "INVALID_ARGUMENT"
 
 

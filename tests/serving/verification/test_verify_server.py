@@ -22,22 +22,23 @@ def verified(live, folder=None, **options):
 
 
 def failed(result):
-    return {(check["transport"], check["what"]): check["came"] for check in result["checks"] if not check["passed"]}
+    return {(check.transport, check.what): check.received for check in result.checks if not check.passed}
 
 
 def test_what_was_exported_is_served(live, capsys):
     result = verified(live, load=LoadSpec(requests=40, concurrency=4))
     assert failed(result) == {}
-    assert result["passed"] is True
+    assert result.passed is True
     for transport in ("gRPC", "REST"):
-        golden = {check["what"] for check in result["checks"] if check["transport"] == transport}
+        golden = {check.what for check in result.checks if check.transport == transport}
         assert {f"golden {name}" for name in SIGNATURES} <= golden
-        load = result["load"][transport]
-        assert load["requests"] == 40
-        assert load["failures"] == {}
-        assert 0 < load["p50_ms"] <= load["p95_ms"] <= load["p99_ms"] <= load["max_ms"]
-    show(json.loads(json.dumps(result)), Console(width=200))
-    assert f"all {len(result['checks'])} checks passed" in capsys.readouterr().out
+        load = result.load[transport]
+        assert load.requests == 40
+        assert load.failures == {}
+        latency = load.latency_ms
+        assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
+    show(result, Console(width=200))
+    assert f"all {len(result.checks)} checks passed" in capsys.readouterr().out
 
 
 def test_another_model_under_the_same_number_is_seen(live, two_versions, tmp_path):
@@ -55,7 +56,7 @@ def test_another_model_under_the_same_number_is_seen(live, two_versions, tmp_pat
 def test_a_version_that_is_not_served_is_seen(live):
     result = verified(live, live.models / NAME / "2", load=LoadSpec(requests=8))
     assert "NOT_FOUND" in failed(result)["gRPC", "version 2"]
-    assert result["load"] == {}
+    assert result.load == {}
 
 
 def test_labels_are_compared(two_versions, tmp_path):
@@ -82,9 +83,9 @@ def test_other_signatures_are_seen(live, two_versions, tmp_path):
 
 
 def test_the_load_is_bounded(live):
-    load = verified(live, load=LoadSpec(requests=20, concurrency=3, max_qps=50))["load"]["gRPC"]
-    assert load["requests"] == 20
-    assert load["requests_per_second"] < 60
+    load = verified(live, load=LoadSpec(requests=20, concurrency=3, max_qps=50)).load["gRPC"]
+    assert load.requests == 20
+    assert load.requests_per_second < 60
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -122,5 +123,5 @@ def test_a_server_that_refuses_some_requests_fails(live, monkeypatch):
     monkeypatch.setattr(inference, "predict", sometimes)
     result = verify(ServerAddress(live.grpc), live.models / NAME / "1", models_config=None, load=LoadSpec(requests=50),
                     signature="serving_default")
-    assert result["passed"] is False
-    assert result["load"]["gRPC"]["failures"]["RESOURCE_EXHAUSTED"] >= 4
+    assert result.passed is False
+    assert result.load["gRPC"].failures["RESOURCE_EXHAUSTED"] >= 4

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.metrics.auc import auc
 
-KIND = "logs"
 PRETRAIN_DAYS, TRAIN_DAYS, VALIDATION_DAYS, DAYS = 20, 28, 30, 34
 EPOCH = datetime.datetime(2024, 3, 1)
 SURFACES = ("home", "search", "related")
@@ -71,8 +71,8 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet", row_group_size=4096)
-        write_manifest(folder, KIND, {"rows": {name: table.num_rows for name, table in tables.items()}, "seed": seed,
-                                       "best_auc": best})
+        num_rows = {name: table.num_rows for name, table in tables.items()}
+        write_manifest(folder, LOGS_KIND, {"rows": num_rows, "seed": seed, "best_auc": best})
 
 
 def planted_config(**sections: Any) -> dict[str, Any]:
@@ -98,14 +98,15 @@ def planted_config(**sections: Any) -> dict[str, Any]:
             "test": {"start": VALIDATION_DAYS, "end": DAYS},
         },
         "dataset": {"shards": 2, "heldout_fraction": 0.05, "pairs_per_block": 256, "golden_examples": 32},
-        "pretraining": {"dim": 8, "epochs": 3, "batch_size": 256, "temperature": 0.2, "learning_rate": 0.02},
+        "pretraining": {"dim": 8, "epochs": 3, "batch_size": 256, "learning_rate": 0.02,
+                        "objective": {"kind": "softmax", "temperature": 0.2}},
         "ranking": {
             "hidden": [16], "feature_dim": 4, "id_dim": 8, "batch_size": 128, "learning_rate": 0.01,
             "table_learning_rate": 0.01,
             "arms": {
                 "scratch": {"transfer": "scratch"},
                 "warm_start": {"transfer": "warm_start"},
-                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"hidden": [32]}},
+                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32]}}},
             },
         },
         "export": {"arm": "warm_start_distilled"},

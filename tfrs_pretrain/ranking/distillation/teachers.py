@@ -6,15 +6,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfrs_pretrain.artifacts import MANIFEST, file_digest
-from tfrs_pretrain.config import DistillationConfig, Windows
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, NETWORK_FILE, SAVED_MODEL_FILE
+from tfrs_pretrain.artifacts import file_digest
+from tfrs_pretrain.config import DistillationConfig, FixedTeacherConfig, Windows
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher
 from tfrs_pretrain.ranking.distillation.model_teachers import ServedTeacher, TrainedTeacher
 from tfrs_pretrain.ranking.distillation.stored_logits import StoredLogits
 
-_TELLING = ("fingerprint.pb", MANIFEST, "saved_model.pb")  # files that differ between models
+_TELLING = ("fingerprint.pb", MANIFEST, SAVED_MODEL_FILE)  # files that differ between models
 
 
 def open_teacher(path: Path, dataset: Dataset, labels: Sequence[str]) -> FixedTeacher:
@@ -32,26 +33,26 @@ def open_teacher(path: Path, dataset: Dataset, labels: Sequence[str]) -> FixedTe
     if path.is_file():
         return StoredLogits(path, dataset, labels)
     _check_window(path, dataset)
-    if (path / "saved_model.pb").is_file():
+    if (path / SAVED_MODEL_FILE).is_file():
         return ServedTeacher(path, dataset, labels)
-    if (path / "network.keras").is_file():
+    if (path / NETWORK_FILE).is_file():
         return TrainedTeacher(path, dataset, labels)
-    raise UserError(f"distillation.teacher {str(path)!r} is no teacher: expected a Parquet file of logits, the folder "
-                    "of a SavedModel (with saved_model.pb) or that of a trained ranker (with network.keras)")
+    raise UserError(f"distillation.teacher.path {str(path)!r} is no teacher: expected a Parquet file of logits, the "
+                    "folder of a SavedModel (with saved_model.pb) or that of a trained ranker (with network.keras)")
 
 
 def teacher_digest(config: DistillationConfig | None) -> str | None:
     """Digest of what tells the fixed teacher of a run from others; None where there is none."""
-    if config is None or config.teacher is None:
+    if config is None or not isinstance(config.teacher, FixedTeacherConfig):
         return None
-    path = Path(config.teacher)
+    path = Path(config.teacher.path)
     found = [file for file in (path, *(path / name for name in _TELLING)) if file.is_file()]
     return file_digest(found[0]) if found else None
 
 
 def _check_window(folder: Path, dataset: Dataset) -> None:
     """Where this project wrote the model, its manifest says which time it learnt from."""
-    manifests = [path for path in (folder / MANIFEST, folder / "assets.extra" / MANIFEST) if path.is_file()]
+    manifests = [path for path in (folder / MANIFEST, folder / EXTRA_ASSETS / MANIFEST) if path.is_file()]
     if not manifests:
         return
     try:

@@ -53,6 +53,6 @@ def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray]
     """The arm's anchor at the rows [rows, dim] that its pretrained, trainable tables start at; None if it has none."""
     if arm.anchor is None:
         return None
-    tables = [name for name, transfer in arm.transfers.items() if transfer.transfer != "frozen"]
+    tables = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
     return Anchor(arm.anchor.weight, {name: rows[name] for name in tables},
                   {name: pretrained_rows(dataset, name) for name in tables})

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.config import MedaConfig
+from tfrs_pretrain.config import ContinualMeda, Meda
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 
 Rows = Mapping[str, np.ndarray]
@@ -39,9 +39,9 @@ class Rounds:
     groups: int = 0
 
     @classmethod
-    def of(cls, meda: MedaConfig | None, epochs: int, steps: int) -> Rounds:
+    def of(cls, meda: Meda | None, epochs: int, steps: int) -> Rounds:
         """Of ``epochs`` passes over data of ``steps`` batches; batches that fill no chunk are left out."""
-        if meda is None or meda.chunks is None:
+        if not isinstance(meda, ContinualMeda):
             return cls(epochs, steps)
         return cls(epochs * meda.chunks, steps // meda.chunks, epochs)
 
@@ -121,9 +121,9 @@ def _swap(one: EmbeddingTable, other: EmbeddingTable) -> None:
         second.assign(value)
 
 
-def make_meda(config: MedaConfig | None, tables: Mapping[str, EmbeddingTable], rows_of: Callable[[int], Rows], *,
+def make_meda(config: Meda | None, tables: Mapping[str, EmbeddingTable], rows_of: Callable[[int], Rows], *,
               epochs: int) -> NewTables | TableGroups | None:
     """What the configuration asks for; None where it asks for nothing."""
     if config is None:
         return None
-    return NewTables(tables, rows_of) if config.chunks is None else TableGroups(tables, rows_of, epochs)
+    return TableGroups(tables, rows_of, epochs) if isinstance(config, ContinualMeda) else NewTables(tables, rows_of)

@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 from rich.text import Text
 
-from tfrs_pretrain.config import ArmConfig, RankingConfig, TransferConfig
+from tfrs_pretrain.config import (
+    ArmConfig,
+    FrozenThenTrainableTransfer,
+    FrozenTransfer,
+    PretrainedTransfer,
+    RankingConfig,
+    TrainablePretrainedTransfer,
+)
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -42,11 +49,12 @@ class TablePolicy:
     dropout: RowDropout | None = None
 
     @classmethod
-    def of(cls, transfer: TransferConfig, seed: int) -> TablePolicy:
-        """Of a table that starts at pretrained rows."""
-        starts = {"frozen": None, "frozen_then_trainable": transfer.trainable_from_step}
+    def of(cls, transfer: PretrainedTransfer, seed: int) -> TablePolicy:
+        """Policy of a table that starts at pretrained rows."""
+        start = transfer.trainable_from_step if isinstance(transfer, FrozenThenTrainableTransfer) else 0
+        scale = transfer.pretrained_learning_rate_scale if isinstance(transfer, TrainablePretrainedTransfer) else 1.0
         dropout = RowDropout(transfer.pretrained_dropout, transfer.pretrained_dropout_of == "rows", seed)
-        return cls(transfer.pretrained_learning_rate_scale, starts.get(transfer.transfer, 0),
+        return cls(scale, None if isinstance(transfer, FrozenTransfer) else start,
                    dropout if transfer.pretrained_dropout else None)
 
 
@@ -56,9 +64,9 @@ DEFAULT_POLICY = TablePolicy()
 def table_policies(arm: ArmConfig, *, seed: int) -> dict[str, TablePolicy]:
     """Table -> its policy, for those that do not simply learn."""
     pretrained = {space: TablePolicy.of(transfer, seed_of(seed, "dropout", space))
-                  for space, transfer in arm.transfers.items()}
+                  for space, transfer in arm.pretrained_tables.items()}
     still = {space: TablePolicy(trainable_from=None) for space in (USER_ROW, ITEM_ROW)
-             if arm.transfer_of(space).transfer in ("random", "absent")}
+             if arm.table_transfer(space).kind in ("random", "absent")}
     return pretrained | still
 
 
@@ -76,7 +84,7 @@ def with_fresh_tables(inputs: Inputs, arm: ArmConfig) -> Inputs:
       UserError: a feature has the name of such a table.
     """
     fresh = [RowInput(fresh_table(space), space, fresh_table(space), space)
-             for space, transfer in arm.transfers.items() if transfer.fresh_dim]
+             for space, transfer in arm.pretrained_tables.items() if transfer.fresh_dim]
     taken = {row.name for row in fresh} & {row.name for row in inputs.rows}
     if taken:
         raise UserError(f"feature {min(taken)!r} has the name of the table that fresh_dim adds: rename the feature")
@@ -107,16 +115,16 @@ def initial_rows(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: A
       UserError: the embeddings do not fit the dataset or ``ranking.id_dim``.
     """
     dims = dict.fromkeys(dataset.schema.id_spaces, config.id_dim)
-    dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.transfers.items()}
+    dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.pretrained_tables.items()}
     rows = {name: normal_matrix(dataset.rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
                               seed_of(seed, name)) for name, vocabulary in inputs.tables.items()}
     for name in (USER_ROW, ITEM_ROW):
-        if arm.transfer_of(name).transfer == "absent":
+        if arm.table_transfer(name).kind == "absent":
             rows[name][:] = 0
     if embeddings is None:
         return rows
     embeddings.check_compatible(dataset)
-    for name in arm.transfers:
+    for name in arm.pretrained_tables:
         pretrained = embeddings.matrix(name)
         if pretrained.shape[1] != config.id_dim:
             raise UserError(f"embeddings {str(embeddings.folder)!r}: table {name!r} has {pretrained.shape[1]} columns, "

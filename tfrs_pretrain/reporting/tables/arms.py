@@ -68,7 +68,7 @@ def training(results: Mapping[str, Any]) -> Table:
             rows.append([arm_cell(results, name), starts_from(arm), teacher(arm),
                          ", ".join(map(words, arm["remedies"])) or DASH, f"{run['epochs']}{best}",
                          number(run["training_loss"]), number(arm["validation"]["auc"]["mean"]),
-                         number(arm["validation"]["log_loss"]["mean"]), count(arm["test_looks"]),
+                         number(arm["validation"]["log_loss"]["mean"]), count(arm["test_evaluations"]),
                          count(arm["examples_per_second"]), duration(arm["seconds"])])
     return table(["arm", "starts from", "teacher", "remedies", "#epochs", "#training loss", "#validation AUC",
                   "#validation log loss", "#settings tested", "#impressions/s", "#time a run"], rows)
@@ -98,11 +98,12 @@ def starts_from(arm: Mapping[str, Any]) -> str:
 
 
 def teacher(arm: Mapping[str, Any]) -> str:
-    """Who teaches, in words: the layers of one that learns, or where a fixed one lies."""
+    """Teacher of an arm in words: the layers of an online one, or the path of a fixed one."""
     settings = arm["teacher"]
     if not settings:
         return DASH
-    who = settings.get("teacher") or "-".join(str(units) for units in settings["hidden"])
+    source = settings["teacher"]
+    who = source["path"] if source["kind"] == "fixed" else "-".join(str(units) for units in source["hidden"])
     return f"{who}, weight {settings['weight']}"
 
 

@@ -31,5 +31,5 @@ def stage_one_label(setting: Mapping[str, Any]) -> str:
     """What differs from the study's configuration, in a few words."""
     if not setting["differs"]:
         return "as configured"
-    return ", ".join(setting_words(key.removeprefix("pretraining."), value)
+    return ", ".join(setting_words(key.removeprefix("pretraining.").removeprefix("objective."), value)
                      for key, value in setting["differs"].items())

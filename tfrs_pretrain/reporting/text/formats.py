@@ -71,13 +71,14 @@ def metric_name(metric: str) -> str:
 
 def setting_words(key: str, value: Any) -> str:
     """arm.table_learning_rate, 0.01 -> table learning rate 0.01."""
-    name = words(key.removeprefix("arm.").removeprefix("ranking."))
+    name = words(key.removeprefix("arm.").removeprefix("ranking.").removesuffix(".kind"))
     if value is True:
         return name
     if value is None or value is False:
         return f"no {name}"
     if isinstance(value, Mapping):
-        inside = ", ".join(setting_words(str(inner), each) for inner, each in value.items())
+        name = f"{name} {words(value['kind'])}" if "kind" in value else name
+        inside = ", ".join(setting_words(str(inner), each) for inner, each in value.items() if inner != "kind")
         return f"{name} ({inside})" if inside else name
     if isinstance(value, (list, tuple)):
         return f"{name} {'-'.join(str(each) for each in value)}"

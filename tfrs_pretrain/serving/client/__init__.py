@@ -1,4 +1,4 @@
-"""Asks a running TensorFlow Serving, over gRPC or REST, without importing TensorFlow.
+"""Client of a TensorFlow Serving server, over gRPC or REST, which does not import TensorFlow.
 
     from tfrs_pretrain.serving.client import GrpcClient, Model, Rank
 

@@ -1,10 +1,10 @@
-"""What a server, or the way to it, answered instead of a result."""
+"""Errors of requests, with gRPC's canonical codes for both transports."""
 
 from __future__ import annotations
 
 from tfrs_pretrain.errors import UserError
 
-# TensorFlow Serving's REST status for each canonical code; where two share one, the first is read back.
+# TensorFlow Serving's HTTP status of each canonical code; where codes share a status, it translates back to the first.
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400, "OUT_OF_RANGE": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404,
     "ABORTED": 409, "ALREADY_EXISTS": 409, "FAILED_PRECONDITION": 400, "RESOURCE_EXHAUSTED": 429, "CANCELLED": 499,
@@ -15,11 +15,16 @@ RETRYABLE_CODES = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 
 
 class RequestError(UserError):
-    """A request that got no result.
+    """A request without a result.
+
+    Args:
+      code: gRPC's canonical code, such as ``"INVALID_ARGUMENT"``.
+      message: the server's message.
+      address: the server.
 
     Attributes:
-      code: gRPC's canonical code, such as ``"INVALID_ARGUMENT"``; REST's status translated.
-      message: what the server said.
+      code: see Args.
+      message: see Args.
     """
 
     def __init__(self, code: str, message: str, address: str):
@@ -28,5 +33,5 @@ class RequestError(UserError):
 
 
 def code_of_status(status: int) -> str:
-    """The canonical code of a REST status."""
-    return next((code for code, of in HTTP_STATUS.items() if of == status), "UNKNOWN")
+    """Returns the canonical code of an HTTP status; UNKNOWN if it has none."""
+    return next((code for code, http_status in HTTP_STATUS.items() if http_status == status), "UNKNOWN")

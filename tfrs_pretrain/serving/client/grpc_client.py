@@ -1,4 +1,4 @@
-"""The client over gRPC."""
+"""gRPC client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tfrs_pretrain.serving.client.client import Classes, Client
 from tfrs_pretrain.serving.client.errors import RequestError
 from tfrs_pretrain.serving.client.request_types import Classify, Model, Predict, Regress
-from tfrs_pretrain.serving.client.response_types import Metadata, Signature, VersionStatus
+from tfrs_pretrain.serving.client.response_types import Metadata, VersionStatus
 from tfrs_pretrain.serving.client.retries import RetryPolicy
 from tfrs_pretrain.serving.client.tf_examples import to_example
 from tfrs_pretrain.serving.protocol.messages import (
@@ -35,10 +35,14 @@ OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_leng
 
 
 class GrpcClient(Client):
-    """See ``Client``; may be used by several threads.
+    """gRPC client; thread-safe. See ``Client``.
 
     Args:
-      credentials: of a TLS channel; without them the channel is not encrypted.
+      address: ``host:port``.
+      model: name of the model, and its version or label.
+      timeout: seconds for a request, including retries.
+      retries: when to send a failed request again.
+      credentials: credentials of a TLS channel; None: the channel is not encrypted.
     """
 
     def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: RetryPolicy | None = None,
@@ -52,38 +56,37 @@ class GrpcClient(Client):
         message = PredictRequest(model_spec=self._spec(request.signature))
         for name, values in request.tensors().items():
             message.inputs[name].CopyFrom(to_proto(values))
-        outputs = self._ask(self._prediction.Predict, message).outputs
+        outputs = self._call(self._prediction.Predict, message).outputs
         return {name: from_proto(tensor) for name, tensor in outputs.items()}
 
     def classify(self, request: Classify) -> Classes:
         message = ClassificationRequest(model_spec=self._spec(request.signature), input=_examples(request))
-        answers = self._ask(self._prediction.Classify, message).result.classifications
-        return [[(each.label, each.score) for each in answer.classes] for answer in answers]
+        classifications = self._call(self._prediction.Classify, message).result.classifications
+        return [[(item.label, item.score) for item in example.classes] for example in classifications]
 
     def regress(self, request: Regress) -> np.ndarray:
         message = RegressionRequest(model_spec=self._spec(request.signature), input=_examples(request))
-        answers = self._ask(self._prediction.Regress, message).result.regressions
-        return np.array([answer.value for answer in answers], np.float32)
+        regressions = self._call(self._prediction.Regress, message).result.regressions
+        return np.array([regression.value for regression in regressions], np.float32)
 
     def status(self) -> list[VersionStatus]:
-        answer = self._ask(self._models.GetModelStatus, GetModelStatusRequest(model_spec=self._spec()))
-        return [VersionStatus(each.version, ModelVersionStatus.State.Name(each.state), each.status.error_message)
-                for each in answer.model_version_status]
+        response = self._call(self._models.GetModelStatus, GetModelStatusRequest(model_spec=self._spec()))
+        return [VersionStatus(version.version, ModelVersionStatus.State.Name(version.state),
+                              version.status.error_message) for version in response.model_version_status]
 
     def metadata(self) -> Metadata:
         message = GetModelMetadataRequest(model_spec=self._spec(), metadata_field=["signature_def"])
-        answer = self._ask(self._prediction.GetModelMetadata, message)
+        response = self._call(self._prediction.GetModelMetadata, message)
         signatures = SignatureDefMap()
-        answer.metadata["signature_def"].Unpack(signatures)
-        return Metadata(answer.model_spec.version.value,
-                        {name: Signature.of(each) for name, each in signatures.signature_def.items()})
+        response.metadata["signature_def"].Unpack(signatures)
+        return Metadata.from_messages(response.model_spec.version.value, signatures.signature_def)
 
     def reload(self, config: Any) -> None:
-        """Makes the server take a ``ModelServerConfig``, as it takes the file given at its start."""
-        answer = self._ask(self._models.HandleReloadConfigRequest, ReloadConfigRequest(config=config))
-        if answer.status.error_code:
-            code = next(code for code in grpc.StatusCode if code.value[0] == answer.status.error_code)
-            raise RequestError(code.name, answer.status.error_message, self.address)
+        """Sends the server another ``ModelServerConfig``, which replaces the one that it was started with."""
+        response = self._call(self._models.HandleReloadConfigRequest, ReloadConfigRequest(config=config))
+        if response.status.error_code:
+            code = next(code for code in grpc.StatusCode if code.value[0] == response.status.error_code)
+            raise RequestError(code.name, response.status.error_message, self.address)
 
     def close(self) -> None:
         self._channel.close()
@@ -96,7 +99,7 @@ class GrpcClient(Client):
             spec.version_label = self.model.label
         return spec
 
-    def _ask(self, method: Callable[..., Any], message: Any) -> Any:
+    def _call(self, method: Callable[..., Any], message: Any) -> Any:
         def attempt(seconds: float) -> Any:
             try:
                 return method(message, timeout=seconds)

@@ -1,8 +1,9 @@
-"""What a server says about its models."""
+"""Typed responses: status and metadata of a served model."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from tfrs_pretrain.serving.protocol.tensor_protos import dtype_name
@@ -12,12 +13,12 @@ AVAILABLE = "AVAILABLE"
 
 @dataclasses.dataclass(frozen=True)
 class VersionStatus:
-    """One version that the server knows.
+    """Status of one version.
 
     Attributes:
       version: its number.
       state: START, LOADING, AVAILABLE, UNLOADING or END.
-      error: why it could not be loaded, else empty.
+      error: why it failed to load; empty if it did not fail.
     """
 
     version: int
@@ -27,10 +28,16 @@ class VersionStatus:
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """dtype, and shape with None where any size fits."""
+    """dtype and shape of a tensor; None in the shape: any size."""
 
     dtype: str
     shape: tuple[int | None, ...]
+
+    @classmethod
+    def from_message(cls, message: Any) -> TensorSpec:
+        """Converts a ``TensorInfo``."""
+        sizes = (None if dim.size < 0 else int(dim.size) for dim in message.tensor_shape.dim)
+        return cls(dtype_name(message.dtype), tuple(sizes))
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
@@ -38,27 +45,33 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """Inputs and outputs by name, and the method that it is for."""
+    """Method of a signature, and its inputs and outputs by name."""
 
     method: str
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
 
     @classmethod
-    def of(cls, message: Any) -> Signature:
-        """Reads a ``SignatureDef``."""
-        return cls(message.method_name, *({name: _spec(tensor) for name, tensor in tensors.items()}
-                                          for tensors in (message.inputs, message.outputs)))
+    def from_message(cls, message: Any) -> Signature:
+        """Converts a ``SignatureDef``."""
+        inputs, outputs = ({name: TensorSpec.from_message(info) for name, info in infos.items()}
+                           for infos in (message.inputs, message.outputs))
+        return cls(message.method_name, inputs, outputs)
 
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """Which version answered, and its signatures by name."""
+    """Version that answered, and its signatures by name."""
 
     version: int
     signatures: dict[str, Signature]
 
+    @classmethod
+    def from_messages(cls, version: int, messages: Mapping[str, Any]) -> Metadata:
+        """Converts ``SignatureDef``s by name."""
+        return cls(version, {name: Signature.from_message(message) for name, message in messages.items()})
 
-def _spec(tensor: Any) -> TensorSpec:
-    return TensorSpec(dtype_name(tensor.dtype), tuple(
-        None if dim.size < 0 else int(dim.size) for dim in tensor.tensor_shape.dim))
+    @property
+    def public(self) -> dict[str, Signature]:
+        """Signatures that clients may call; names that begin with ``__`` belong to TensorFlow's loader."""
+        return {name: signature for name, signature in sorted(self.signatures.items()) if not name.startswith("__")}

@@ -1,4 +1,4 @@
-"""The client over REST."""
+"""REST client."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from google.protobuf import json_format
 from tfrs_pretrain.serving.client.client import Classes, Client
 from tfrs_pretrain.serving.client.errors import RequestError, code_of_status
 from tfrs_pretrain.serving.client.request_types import Classify, Model, Predict, Regress
-from tfrs_pretrain.serving.client.response_types import Metadata, Signature, VersionStatus
+from tfrs_pretrain.serving.client.response_types import Metadata, VersionStatus
 from tfrs_pretrain.serving.client.retries import RetryPolicy
 from tfrs_pretrain.serving.protocol.messages import SignatureDefMap
 
 
 class RestClient(Client):
-    """See ``Client``; one thread at a time.
+    """REST client; not thread-safe. See ``Client``.
 
     Args:
-      address: ``host:port``, or a URL where the server stands behind another scheme or path.
+      address: ``host:port``, or a URL if the server is behind another scheme or path.
+      model: name of the model, and its version or label.
+      timeout: seconds for a request, including retries.
+      retries: when to send a failed request again.
     """
 
     def __init__(self, address: str, model: Model, *, timeout: float = 5.0, retries: RetryPolicy | None = None):
@@ -37,29 +40,28 @@ class RestClient(Client):
 
     def predict(self, request: Predict) -> dict[str, np.ndarray]:
         inputs = {name: to_json(values) for name, values in request.tensors().items()}
-        answer = self._post("predict", {"signature_name": request.signature, "inputs": inputs})["outputs"]
-        if not isinstance(answer, dict):  # the server leaves out the name of an only output
-            answer = {self._only_output(request.signature): answer}
-        return {name: from_json(values) for name, values in answer.items()}
+        outputs = self._post("predict", {"signature_name": request.signature, "inputs": inputs})["outputs"]
+        if not isinstance(outputs, dict):  # the server leaves out the name of a single output
+            outputs = {self._only_output(request.signature): outputs}
+        return {name: from_json(values) for name, values in outputs.items()}
 
     def classify(self, request: Classify) -> Classes:
-        answer = self._post("classify", _examples(request))
-        return [[(str(label), float(score)) for label, score in classes] for classes in answer["results"]]
+        response = self._post("classify", _examples(request))
+        return [[(str(label), float(score)) for label, score in classes] for classes in response["results"]]
 
     def regress(self, request: Regress) -> np.ndarray:
         return np.array(self._post("regress", _examples(request))["results"], np.float32)
 
     def status(self) -> list[VersionStatus]:
-        answer = self._ask("GET", self._url)
-        return [VersionStatus(int(each["version"]), each["state"], each["status"].get("error_message", ""))
-                for each in answer["model_version_status"]]
+        response = self._call("GET", self._url)
+        return [VersionStatus(int(version["version"]), version["state"], version["status"].get("error_message", ""))
+                for version in response["model_version_status"]]
 
     def metadata(self) -> Metadata:
-        answer = self._ask("GET", f"{self._url}/metadata")
-        packed = {name: value for name, value in answer["metadata"]["signature_def"].items() if name != "@type"}
+        response = self._call("GET", f"{self._url}/metadata")
+        packed = {name: value for name, value in response["metadata"]["signature_def"].items() if name != "@type"}
         signatures = json_format.ParseDict(packed, SignatureDefMap())
-        return Metadata(int(answer["model_spec"]["version"]),
-                        {name: Signature.of(each) for name, each in signatures.signature_def.items()})
+        return Metadata.from_messages(int(response["model_spec"]["version"]), signatures.signature_def)
 
     def close(self) -> None:
         self._session.close()
@@ -70,38 +72,38 @@ class RestClient(Client):
         return self._outputs[signature][0]
 
     def _post(self, verb: str, body: Any) -> Any:
-        # The server reads and writes NaN and Infinity as bare words, as Python does.
-        return self._ask("POST", f"{self._url}:{verb}", json.dumps(body).encode())
+        # The server reads and writes NaN and Infinity without quotes, as Python does.
+        return self._call("POST", f"{self._url}:{verb}", json.dumps(body).encode())
 
-    def _ask(self, method: str, url: str, body: bytes | None = None) -> Any:
+    def _call(self, method: str, url: str, body: bytes | None = None) -> Any:
         return self.retries.run(lambda seconds: self._attempt(method, url, body, seconds), self.timeout)
 
     def _attempt(self, method: str, url: str, body: bytes | None, seconds: float) -> Any:
         try:
-            answer = self._session.request(method, url, data=body, timeout=seconds)
-            content = answer.json()
+            response = self._session.request(method, url, data=body, timeout=seconds)
+            content = response.json()
         except requests.Timeout as error:
             raise RequestError("DEADLINE_EXCEEDED", f"no answer within {seconds:.3g} s", self.address) from error
         except requests.JSONDecodeError as error:
-            raise RequestError(code_of_status(answer.status_code), answer.text[:300], self.address) from error
+            raise RequestError(code_of_status(response.status_code), response.text[:300], self.address) from error
         except requests.RequestException as error:
             raise RequestError("UNAVAILABLE", str(error), self.address) from error
-        if answer.status_code != requests.codes.ok:
-            raise RequestError(code_of_status(answer.status_code), str(content.get("error", content)), self.address)
+        if response.status_code != requests.codes.ok:
+            raise RequestError(code_of_status(response.status_code), str(content.get("error", content)), self.address)
         return content
 
 
 def to_json(values: np.ndarray) -> Any:
-    """Nested lists; bytes that are no text as ``{"b64": ...}``."""
+    """Converts an array to nested lists; bytes that are not UTF-8 become ``{"b64": ...}``."""
     if values.dtype != object:
         return values.tolist()
-    plain = np.empty(values.shape, object)
-    plain.ravel()[:] = [_text(each) for each in values.flat]
-    return plain.tolist()
+    texts = np.empty(values.shape, object)
+    texts.ravel()[:] = [_text(value) for value in values.flat]
+    return texts.tolist()
 
 
 def from_json(values: Any) -> np.ndarray:
-    """The array of nested lists: int64, float32 or strings (bytes)."""
+    """Converts nested lists to an array of int64, float32 or strings (bytes)."""
     array = np.asarray(values)
     if array.dtype.kind == "U":
         return np.char.encode(array).astype(object)
@@ -127,5 +129,5 @@ def _feature(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_feature(each) for each in value]
+        return [_feature(item) for item in value]
     return _text(value) if isinstance(value, str | bytes) else value

@@ -1,4 +1,4 @@
-"""Tries again where the server may answer later, within one deadline."""
+"""Retries of failed requests with exponential backoff, within one deadline."""
 
 from __future__ import annotations
 
@@ -16,40 +16,47 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential pauses with jitter after UNAVAILABLE and RESOURCE_EXHAUSTED; other answers stand.
+    """Exponential backoff with jitter after UNAVAILABLE and RESOURCE_EXHAUSTED; other errors are not retried.
 
     Attributes:
-      attempts: requests in all, the first included.
-      pause: seconds before the second attempt, at most; each later one doubles, up to ``longest``.
-      longest: seconds.
+      max_attempts: max number of requests, including the first.
+      initial_backoff: max seconds before the second attempt; doubles with every further attempt.
+      max_backoff: max seconds between two attempts.
     """
 
-    attempts: int = 4
-    pause: float = 0.05
-    longest: float = 1.0
+    max_attempts: int = 4
+    initial_backoff: float = 0.05
+    max_backoff: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.pause < 0 or self.longest < 0:
-            raise UserError(f"{self} is impossible: expected attempts of at least 1 and pauses of at least 0 s")
+        if self.max_attempts < 1 or self.initial_backoff < 0 or self.max_backoff < 0:
+            raise UserError(f"{self} is impossible: expected max_attempts of at least 1 and backoffs of at least 0 s")
 
     def run(self, call: Callable[[float], T], timeout: float) -> T:
-        """The first result of ``call(seconds left)``.
+        """Calls a function until it succeeds.
 
         Args:
-          call: one attempt, which must end within the seconds that it is given.
+          call: one attempt; it is called with the seconds that are left and must end within them.
           timeout: seconds for all attempts and pauses.
 
+        Returns:
+          The first result of ``call``.
+
         Raises:
-          RequestError: that of the last attempt.
+          RequestError: error of the last attempt.
         """
-        end, attempt = time.monotonic() + timeout, 1
+        deadline, attempt = time.monotonic() + timeout, 1
         while True:
             try:
-                return call(max(end - time.monotonic(), 1e-3))
+                return call(max(deadline - time.monotonic(), 1e-3))
             except RequestError as error:
-                # Half of the pause is drawn, so that clients which failed together do not return together.
-                pause = min(self.longest, self.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1)
-                if error.code not in RETRYABLE_CODES or attempt == self.attempts or time.monotonic() + pause >= end:
+                pause = self._backoff(attempt)
+                if (error.code not in RETRYABLE_CODES or attempt == self.max_attempts
+                        or time.monotonic() + pause >= deadline):
                     raise
             time.sleep(pause)
             attempt += 1
+
+    def _backoff(self, attempt: int) -> float:
+        """Seconds to wait after an attempt; half of it is random, so that clients do not retry all at once."""
+        return min(self.max_backoff, self.initial_backoff * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1)

@@ -1,4 +1,4 @@
-"""Raw values as ``tf.train.Example``."""
+"""Conversion of raw feature values to ``tf.train.Example``."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ Features = Mapping[str, Any]
 
 
 def to_example(features: Features) -> Any:
-    """The message of raw values by feature name.
+    """Converts raw values by feature name to a ``tf.train.Example``.
 
-    A value is an integer, a number with a fraction, a string (or bytes), or a sequence of one of them; None and empty
-    sequences are missing values and are left out.
+    Args:
+      features: name -> an integer, a float, a string (or bytes), or a sequence of values of one of these types. None
+        and empty sequences are missing values and are left out.
 
     Raises:
-      UserError: a value is something else, or a sequence mixes kinds.
+      UserError: a value has another type, or a sequence mixes types.
     """
     message = Example()
-    for name, given in features.items():
-        values = _several(given)
+    for name, value in features.items():
+        values = _as_list(value)
         if not values:
             continue
         feature = message.features.feature[name]
-        if all(isinstance(value, str | bytes) for value in values):
-            feature.bytes_list.value.extend(value.encode() if isinstance(value, str) else value for value in values)
-        elif all(isinstance(value, Integral) and not isinstance(value, bool) for value in values):
-            feature.int64_list.value.extend(int(value) for value in values)
-        elif all(isinstance(value, Real) and not isinstance(value, Integral) for value in values):
-            feature.float_list.value.extend(float(value) for value in values)
+        if all(isinstance(item, str | bytes) for item in values):
+            feature.bytes_list.value.extend(item.encode() if isinstance(item, str) else item for item in values)
+        elif all(isinstance(item, Integral) and not isinstance(item, bool) for item in values):
+            feature.int64_list.value.extend(int(item) for item in values)
+        elif all(isinstance(item, Real) and not isinstance(item, Integral) for item in values):
+            feature.float_list.value.extend(float(item) for item in values)
         else:
-            raise UserError(f"feature {name!r} is {given!r}: expected an integer, a number with a fraction, a string, "
-                            "or a list of one of these")
+            raise UserError(f"feature {name!r} is {value!r}: expected an integer, a float, a string, or a list of "
+                            "values of one of these types")
     return message
 
 
-def _several(given: Any) -> Sequence[Any]:
-    if given is None:
+def _as_list(value: Any) -> Sequence[Any]:
+    if value is None:
         return []
-    if isinstance(given, np.ndarray):
-        return list(given.ravel())
-    return list(given) if isinstance(given, Sequence) and not isinstance(given, str | bytes) else [given]
+    if isinstance(value, np.ndarray):
+        return list(value.ravel())
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]

@@ -1,86 +1,87 @@
-"""From a ranker artifact to a checked, numbered version that TensorFlow Serving picks up."""
+"""Exports a ranker artifact as a checked, numbered version for TensorFlow Serving."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest, unfinished_folder, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.model.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.serving.exporting.export_checks import check_answers, check_operations
-from tfrs_pretrain.serving.exporting.extra_assets import write_bundle
+from tfrs_pretrain.serving.exporting.extra_assets import write_extra_assets
 from tfrs_pretrain.serving.exporting.golden_impressions import read_golden_impressions
 from tfrs_pretrain.serving.exporting.golden_requests import golden_requests
 from tfrs_pretrain.serving.exporting.memory import check_budget, folder_bytes
-from tfrs_pretrain.serving.exporting.model_card import model_card, write_card
-from tfrs_pretrain.serving.exporting.quantization import quantization_cost, quantized
+from tfrs_pretrain.serving.exporting.model_card import ModelCard, evaluate_for_card
+from tfrs_pretrain.serving.exporting.quantization import QuantizationCost, quantization_cost, quantized
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
+from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport, GoldenCheck
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
-from tfrs_pretrain.serving.version_folder import EXTRA, KIND
 
 
-def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> dict[str, Any]:
-    """Writes ``models/<config.name>/<next version>/`` and returns its manifest with ``path`` added.
+def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> ExportedVersion:
+    """Writes ``models/<config.name>/<next version>/``.
 
-    The version appears under its number only after everything was checked, see ``checks``; a server that polls the
-    folder sees all of it or nothing. Several exports into one folder may run at once.
+    The version appears under its number only after all checks have passed (see ``export_checks``), so a server that
+    polls the folder sees a complete version or nothing. Several exports into one folder may run at once.
 
     Args:
-      config: gives the name, the tables' type, the tolerances and the memory budget.
-      dataset: what the ranker was trained on.
+      config: configuration with name, dtype of the tables, tolerances and memory budget.
+      dataset: dataset on which the ranker was trained.
       ranker: folder of the ranker artifact.
       models: TensorFlow Serving's folder of models.
 
     Raises:
-      UserError: the ranker or the dataset's golden impressions do not fit, an answer differs by more than
-        ``export.tolerance``, the tables' type costs more than ``export.table_tolerance``, the graph has foreign
+      UserError: the ranker or the dataset's golden impressions do not match, an answer differs by more than
+        ``export.tolerance``, quantization costs more than ``export.table_tolerance``, the graph uses foreign
         operations, or two versions do not fit into ``export.memory_budget_bytes``.
     """
-    folder, settings = models / config.name, config.export
+    folder = models / config.name
     with progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage:
-        described = read_manifest(ranker, RANKER_KIND)
-        trained, cost = _as_served(load_ranker(ranker, dataset), dataset, settings)
-        golden = read_golden_impressions(dataset, trained)
-        contents = _save(stage, trained, dataset, settings.table_dtype)
-        operations = check_operations(stage)
-        requests = golden_requests(golden, ReferenceScorer(trained, dataset), contents.inputs, contents.classes)
-        answered = check_answers(stage, requests, settings.tolerance)
-        write_bundle(stage, config.name, golden, requests, contents, described)
-        manifest = {
-            "name": config.name, "arm": described["arm"],
-            "ranker": str(ranker.resolve()), "ranker_digest": json_digest(described),
-            "dataset_digest": json_digest(dataset.info),
-            "vocabularies": {name: dataset.digests[name] for name in trained.inputs.tables.values()},
-            "windows": dataset.windows.model_dump(mode="json"), "config": config.resolved(),
-            **dataclasses.asdict(contents), "table_cost": cost, "operations": operations,
-            "bytes": folder_bytes(stage), "memory": check_budget(stage, answered.memory, settings.memory_budget_bytes),
-            "check": {"impressions": len(golden.keys), "tolerance": settings.tolerance,
-                      "largest_difference": max(of["largest_difference"] for of in answered.signatures.values()),
-                      "signatures": answered.signatures},
-        }
-        card = model_card(manifest, described, ranker)
-        target = _publish(stage, folder, manifest, card)
+        manifest = read_manifest(ranker, RANKER_KIND)
+        report = _build(stage, config, dataset, ranker, manifest)
+        card = ModelCard(report, manifest, evaluate_for_card(ranker, manifest, report.contents.outputs.values()))
+        target = _publish(stage, folder, report, card)
         meter.note(f"version {target.name}")
-    return read_manifest(target / EXTRA, KIND) | {"path": str(target)}
+    return ExportedVersion(target, int(target.name), report)
 
 
 def next_version(folder: Path) -> int:
-    """1 after the highest version in a model's folder; the first is 1."""
+    """Returns the highest version number in a model's folder plus 1; 1 for an empty folder."""
     versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
     return max(versions, default=0) + 1
 
 
-def _as_served(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tuple[Ranker, dict[str, Any] | None]:
-    """The ranker with the rows that will be served, and what they cost where they are not those that were trained."""
+def _build(stage: Path, config: Config, dataset: Dataset, ranker: Path, manifest: dict[str, Any]) -> ExportReport:
+    """Writes the SavedModel with its extra assets to ``stage`` and checks it."""
+    settings = config.export
+    served, cost = _quantize(load_ranker(ranker, dataset), dataset, settings)
+    golden = read_golden_impressions(dataset, served)
+    contents = _save(stage, served, dataset, settings.table_dtype)
+    operations = check_operations(stage)
+    requests = golden_requests(golden, ReferenceScorer(served, dataset), contents.inputs, contents.classes)
+    answers = check_answers(stage, requests, settings.tolerance)
+    write_extra_assets(stage, config.name, golden, requests, contents, manifest)
+    return ExportReport(
+        name=config.name, arm=manifest["arm"], ranker=str(ranker.resolve()), ranker_digest=json_digest(manifest),
+        dataset_digest=json_digest(dataset.info),
+        vocabularies={name: dataset.digests[name] for name in served.inputs.tables.values()},
+        windows=dataset.windows.model_dump(mode="json"), config=config.resolved(), contents=contents, table_cost=cost,
+        operations=operations, num_bytes=folder_bytes(stage),
+        memory=check_budget(stage, answers.memory, settings.memory_budget_bytes),
+        check=GoldenCheck(len(golden.keys), settings.tolerance, answers.signatures))
+
+
+def _quantize(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tuple[Ranker, QuantizationCost | None]:
+    """Returns the ranker with the tables to serve, and the cost of quantization (None: no quantization)."""
     if settings.table_dtype == "float32":
         return trained, None
     served = quantized(trained, settings.table_dtype)
@@ -92,15 +93,15 @@ def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> S
         return save(ServedRanker(ranker, dataset, Path(assets), table_dtype), folder)
 
 
-def _publish(stage: Path, folder: Path, manifest: dict[str, Any], card: dict[str, Any]) -> Path:
-    """Writes what names the version, the manifest last, and renames the stage to it."""
+def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard) -> Path:
+    """Writes the files that contain the version number, the manifest last, and renames the stage to the number."""
     while True:
-        target = folder / str(next_version(folder))
-        write_card(stage / EXTRA, card, int(target.name))
-        write_manifest(stage / EXTRA, KIND, manifest | {"version": int(target.name)})
+        version = next_version(folder)
+        card.write(stage / EXTRA_ASSETS, version)
+        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {"version": version})
         try:
-            return stage.rename(target)
+            return stage.rename(folder / str(version))
         except OSError as error:
-            # Another export took this number meanwhile.
+            # Another export took this number in the meantime: try the next one.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise

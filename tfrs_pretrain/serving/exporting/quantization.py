@@ -1,10 +1,12 @@
-"""What it costs to serve tables in a narrower type, measured on held-out impressions."""
+"""Quantization of a ranker's tables, and its cost on held-out impressions."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import reading
@@ -17,34 +19,83 @@ from tfrs_pretrain.schema import LABEL
 from tfrs_pretrain.serving.exporting.golden_impressions import SPLIT
 from tfrs_pretrain.serving.graph.served_tables import quantize_dequantize
 
-METRICS = {"auc": auc, "log_loss": log_loss}
+
+@dataclasses.dataclass(frozen=True)
+class MetricChange:
+    """A metric of the main label with trained and with served tables; None: the metric is undefined."""
+
+    trained: float | None
+    served: float | None
+
+    @property
+    def cost(self) -> float | None:
+        """Served minus trained."""
+        return None if self.trained is None or self.served is None else self.served - self.trained
+
+    def to_json(self) -> dict[str, float | None]:
+        """Returns JSON."""
+        return {"trained": self.trained, "served": self.served, "cost": self.cost}
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationCost:
+    """Cost of quantized tables on held-out impressions.
+
+    Attributes:
+      split: "validation".
+      impressions: number of impressions.
+      largest_difference: largest absolute difference of any score.
+      auc: AUC of the main label.
+      log_loss: log loss of the main label.
+    """
+
+    split: str
+    impressions: int
+    largest_difference: float
+    auc: MetricChange
+    log_loss: MetricChange
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns JSON."""
+        return dataclasses.asdict(self) | {"auc": self.auc.to_json(), "log_loss": self.log_loss.to_json()}
+
+    def sentence(self) -> str:
+        """Describes the cost in words."""
+        changes = ", ".join(f"{name} {'undefined' if change.cost is None else f'{change.cost:+.6f}'}"
+                            for name, change in (("AUC", self.auc), ("log loss", self.log_loss)))
+        return (f"Tables are quantized: {changes}, largest difference of a score {self.largest_difference:.1e}, on "
+                f"{self.impressions:,} {self.split} impressions.")
 
 
 def quantized(ranker: Ranker, dtype: str) -> Ranker:
-    """The ranker with the rows that tables of this dtype give."""
-    rows = {name: quantize_dequantize(table.numpy(), dtype) for name, table in ranker.tables.items()}
-    return build_ranker(ranker.inputs, rows, ranker.network, labels=ranker.labels)
+    """Returns the ranker with its tables quantized to a dtype and converted back to float32."""
+    tables = {name: quantize_dequantize(table.numpy(), dtype) for name, table in ranker.tables.items()}
+    return build_ranker(ranker.inputs, tables, ranker.network, labels=ranker.labels)
 
 
-def quantization_cost(trained: Ranker, served: Ranker, dataset: Dataset, tolerance: float) -> dict[str, Any]:
-    """AUC and log loss of the main label with either's rows, and the largest difference of any score.
+def quantization_cost(trained: Ranker, served: Ranker, dataset: Dataset, tolerance: float) -> QuantizationCost:
+    """Compares the scores of two rankers on the validation impressions.
+
+    Args:
+      trained: ranker with the trained tables.
+      served: ranker with quantized tables.
+      dataset: dataset of the ranker.
+      tolerance: max absolute difference of any score.
 
     Raises:
-      UserError: it exceeds the tolerance.
+      UserError: a score differs by more than the tolerance.
     """
     with reading(dataset, SPLIT):
         before, after = (predict(ranker, dataset, SPLIT) for ranker in (trained, served))
     largest = max(float(np.abs(before[name].to_numpy() - after[name].to_numpy()).max(initial=0.0))
                   for name in score_names(trained.labels))
     if not largest <= tolerance:
-        raise UserError(f"export.table_dtype moves a validation score by {largest:.4g}, export.table_tolerance allows "
-                        f"{tolerance:g}, nothing was exported: choose a wider type, or raise the tolerance")
-    judged = [{name: metric(table[LABEL].to_numpy(), table[SCORE].to_numpy()) for name, metric in METRICS.items()}
-              for table in (before, after)]
-    return {"split": SPLIT.rpartition("/")[2], "impressions": before.num_rows, "largest_difference": largest,
-            **{name: _change(*(metrics[name] for metrics in judged)) for name in METRICS}}
+        raise UserError(f"export.table_dtype changes a validation score by {largest:.4g}, export.table_tolerance "
+                        f"allows {tolerance:g}, nothing was exported: choose a wider dtype, or raise the tolerance")
+    return QuantizationCost(SPLIT.rpartition("/")[2], before.num_rows, largest,
+                            MetricChange(*(auc(*_labels_and_scores(table)) for table in (before, after))),
+                            MetricChange(*(log_loss(*_labels_and_scores(table)) for table in (before, after))))
 
 
-def _change(trained: float | None, served: float | None) -> dict[str, float | None]:
-    return {"trained": trained, "served": served,
-            "cost": None if trained is None or served is None else served - trained}
+def _labels_and_scores(predictions: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    return predictions[LABEL].to_numpy(), predictions[SCORE].to_numpy()

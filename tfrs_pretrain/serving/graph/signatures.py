@@ -43,7 +43,7 @@ def concrete_functions(model: ServedRanker) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class SavedModelContents:
-    """What a saved model holds, without holding it.
+    """Metadata describing a SavedModel's contents.
 
     Attributes:
       inputs: raw inputs by name.
@@ -58,6 +58,10 @@ class SavedModelContents:
     classes: tuple[str, ...]
     signatures: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns JSON."""
+        return dataclasses.asdict(self) | {"classes": list(self.classes)}
 
 
 def save(model: ServedRanker, folder: Path) -> SavedModelContents:

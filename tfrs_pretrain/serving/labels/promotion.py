@@ -1,4 +1,4 @@
-"""A promoted version's label: checked before it is judged, moved after."""
+"""Labelling of a promoted version: the label is checked before the gate runs, and moved after it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import dataclasses
 from pathlib import Path
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry, move_label
+from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
+from tfrs_pretrain.serving.labels.moves import move_label
 from tfrs_pretrain.serving.version_folder import read_version
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelMove:
-    """One exported version, and the label that it may get."""
+    """A planned move of a label to an exported version.
+
+    Attributes:
+      config: the models.config.
+      name: name of the model.
+      version: number of the version.
+      label: the label.
+    """
 
     config: Path
     name: str
@@ -20,22 +28,27 @@ class LabelMove:
     label: str
 
     @classmethod
-    def of(cls, candidate: Path, config: Path, label: str) -> LabelMove:
-        """Reads the version's manifest.
+    def plan(cls, candidate: Path, config: Path, label: str) -> LabelMove:
+        """Plans a move and checks that it is possible.
+
+        Args:
+          candidate: folder of the exported version.
+          config: the models.config.
+          label: the label.
 
         Raises:
-          UserError: the candidate is no exported version, or not one that the configuration's server would find.
+          UserError: the candidate is no exported version, or is outside the folder of its model in the models.config.
         """
         manifest = read_version(candidate)
-        found = cls(config, manifest["name"], manifest["version"], label)
-        served = folder_of(model_entry(config, found.name), config)
-        if (served / str(found.version)).resolve() != candidate.resolve():
-            raise UserError(f"{str(candidate)!r} is not where {str(config)!r} has model {found.name!r}, "
-                            f"{str(served)!r}: export it there, or name another --models-config")
-        return found
+        move = cls(config, manifest["name"], manifest["version"], label)
+        served = folder_of(model_entry(config, move.name), config)
+        if (served / str(move.version)).resolve() != candidate.resolve():
+            raise UserError(f"{str(candidate)!r} is not in the folder that {str(config)!r} names for model "
+                            f"{move.name!r}, {str(served)!r}: export it there, or pass another --models-config")
+        return move
 
-    def move(self) -> str:
-        """Points the label at the version; says from where."""
-        before = move_label(self.config, self.name, self.label, self.version)
-        since = "already there" if before == self.version else "new" if before is None else f"from version {before}"
-        return f"{self.config}: label {self.label} of {self.name} names version {self.version} ({since})"
+    def execute(self) -> str:
+        """Moves the label and returns one line that describes the change."""
+        before = move_label(self.config, self.name, self.label, self.version).before
+        change = "unchanged" if before == self.version else "new" if before is None else f"was version {before}"
+        return f"{self.config}: label {self.label} of {self.name} names version {self.version} ({change})"

@@ -1,1 +1,1 @@
-"""Messages, tensors and records of TensorFlow Serving's protocol."""
+"""TensorFlow Serving's protocol without TensorFlow: messages, tensors, record files and signature names."""

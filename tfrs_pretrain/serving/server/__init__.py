@@ -1,5 +1,5 @@
-"""A small server with TensorFlow Serving's interface, for development and tests.
+"""Development server with TensorFlow Serving's gRPC and REST interfaces.
 
-It loads models as the real one does (the session loader, warm-up requests, version labels, hot reload) and answers
-gRPC and REST alike. It is one Python process: production runs the official ``tensorflow/serving`` image.
+It loads models as TensorFlow Serving does (session loader, warm-up requests, version labels, hot reload) and gives the
+same answers. It is one Python process, for development and tests; production runs the ``tensorflow/serving`` image.
 """

@@ -1,4 +1,4 @@
-"""One version of a model in memory, with what a request must be before the graph sees it."""
+"""A loaded model that validates requests before it runs its graph."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from tfrs_pretrain.serving.session import LoadedModel
 
 
 class CheckedModel:
-    """A SavedModel that answers requests or says what is wrong with them; may be used by several threads.
+    """A SavedModel that answers requests, or explains why a request is invalid. Thread-safe.
 
     Args:
-      folder: of the version.
-      limits: what a request may ask for.
+      folder: folder of the model version.
+      limits: limits on a request.
 
     Attributes:
       signatures: ``SignatureDef`` by name.
+
+    Raises:
+      UserError: the model does not load.
     """
 
     def __init__(self, folder: Path, limits: RequestLimits):
@@ -31,67 +34,89 @@ class CheckedModel:
         self.signatures: Mapping[str, Any] = self._loaded.signatures
 
     def signature(self, name: str, *, method: str | None = None) -> str:
-        """The name of a signature that there is, the default one where it is empty.
+        """Returns the name of an existing signature; an empty name means ``serving_default``.
+
+        Args:
+          name: requested name.
+          method: "classify" or "regress" if the signature must belong to that method.
 
         Raises:
-          Refused: there is none, or it is for another method.
+          StatusError: INVALID_ARGUMENT, there is no such signature, or it belongs to another method.
         """
         name = name or SERVING_DEFAULT
         if name not in self.signatures:
             raise invalid_argument(f"serving signature name: {name!r} not found in signature def")
-        came = self.signatures[name].method_name
-        if method and came != METHODS[method]:
-            raise invalid_argument(f"signature {name!r} has method {came!r}, expected {METHODS[method]!r}")
+        received = self.signatures[name].method_name
+        if method and received != METHODS[method]:
+            raise invalid_argument(f"signature {name!r} has method {received!r}, expected {METHODS[method]!r}")
         return name
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Iterable[str] = ()
             ) -> dict[str, np.ndarray]:
-        """Output -> values, of all outputs or of those that are named.
+        """Runs a signature.
+
+        Args:
+          signature: name of an existing signature.
+          inputs: input name -> values.
+          outputs: names of the requested outputs; empty: all of them.
+
+        Returns:
+          Output name -> values.
 
         Raises:
-          Refused: names, dtypes or shapes differ from the signature's, or the batch is too large.
-          tf.errors.OpError: the graph refuses the values.
+          StatusError: INVALID_ARGUMENT, names, dtypes or shapes differ from the signature's, or the batch is too large.
+          tf.errors.OpError: the graph rejects the values.
         """
-        of = self.signatures[signature]
-        self._check(of.inputs, inputs)
-        wanted = list(outputs) or list(of.outputs)
-        if len(set(wanted)) < len(wanted):
-            raise invalid_argument(f"duplicate output tensor alias in {wanted}")
-        for name in wanted:
-            if name not in of.outputs:
-                raise invalid_argument(f"output {name!r} is not one of the signature's {sorted(of.outputs)}")
-        found = self._loaded.run(signature, inputs)
-        return {name: found[name] for name in wanted}
+        spec = self.signatures[signature]
+        self._check_inputs(spec.inputs, inputs)
+        requested = _requested_outputs(list(outputs), spec.outputs)
+        results = self._loaded.run(signature, inputs)
+        return {name: results[name] for name in requested}
 
     def run_examples(self, signature: str, serialized: list[bytes]) -> dict[str, np.ndarray]:
-        """The same for a signature whose input is serialized ``tf.Example``s."""
+        """Runs a signature whose input is serialized ``tf.Example``s; see ``run``."""
         examples = np.empty(len(serialized), object)
         examples[:] = serialized
         return self.run(signature, {SERIALIZED_EXAMPLES: examples})
 
     def close(self) -> None:
-        """Frees the tables; requests must have ended."""
+        """Frees the model's memory; all requests must have ended."""
         self._loaded.close()
 
-    def _check(self, expected: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> None:
+    def _check_inputs(self, expected: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> None:
         extra, missing = sorted(inputs.keys() - expected.keys()), sorted(expected.keys() - inputs.keys())
         if extra or missing:
             raise invalid_argument(f"input size does not match signature: {len(inputs)}!={len(expected)}. "
-                          f"Sent extra: {extra}. Missing but required: {missing}.")
+                                   f"Sent extra: {extra}. Missing but required: {missing}.")
         for name, info in expected.items():
-            values, dtype = inputs[name], tf.as_dtype(info.dtype)
-            if values.dtype != dtype.as_numpy_dtype:
-                came = "string" if values.dtype == object else values.dtype.name
-                raise invalid_argument(f"input {name!r} expects {dtype.name} but {came} is provided")
-            shape = [dim.size for dim in info.tensor_shape.dim]
-            if not info.tensor_shape.unknown_rank and not _fits(values.shape, shape):
-                raise invalid_argument(f"input {name!r} has shape {list(values.shape)}, expected "
-                              f"{[None if size < 0 else size for size in shape]}")
-            if values.shape and len(values) > self._limits.batch:
-                raise invalid_argument(f"input {name!r} has a batch of {len(values)}, at most "
-                                       f"{self._limits.batch} are taken")
+            _check_input(name, info, inputs[name])
+            if inputs[name].shape and len(inputs[name]) > self._limits.batch:
+                raise invalid_argument(f"input {name!r} has a batch of {len(inputs[name])}, the maximum is "
+                                       f"{self._limits.batch}")
 
 
-def _fits(shape: tuple[int, ...], expected: list[int]) -> bool:
+def _requested_outputs(names: list[str], available: Mapping[str, Any]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise invalid_argument(f"duplicate output tensor alias in {names}")
+    for name in names:
+        if name not in available:
+            raise invalid_argument(f"output {name!r} is not one of the signature's {sorted(available)}")
+    return names or list(available)
+
+
+def _check_input(name: str, info: Any, values: np.ndarray) -> None:
+    """Compares dtype and shape of an input with the signature's ``TensorInfo``."""
+    dtype = tf.as_dtype(info.dtype)
+    if values.dtype != dtype.as_numpy_dtype:
+        received = "string" if values.dtype == object else values.dtype.name
+        raise invalid_argument(f"input {name!r} expects {dtype.name} but {received} is provided")
+    shape = [dim.size for dim in info.tensor_shape.dim]
+    if not info.tensor_shape.unknown_rank and not _matches(values.shape, shape):
+        raise invalid_argument(f"input {name!r} has shape {list(values.shape)}, expected "
+                               f"{[None if size < 0 else size for size in shape]}")
+
+
+def _matches(shape: tuple[int, ...], expected: list[int]) -> bool:
+    """Compares a shape with an expected one, in which -1 stands for any size."""
     return len(shape) == len(expected) and all(
-        size in (-1, came) for size, came in zip(expected, shape, strict=True))
+        wanted in (-1, size) for wanted, size in zip(expected, shape, strict=True))

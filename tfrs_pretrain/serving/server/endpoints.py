@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tfrs_pretrain.serving.protocol.messages import (
     GetModelMetadataRequest,
@@ -27,38 +27,42 @@ R = TypeVar("R")
 METADATA = "signature_def"
 
 
-def answer(manager: ModelManager, request: Any, kind: Callable[[CheckedModel, Any], R]) -> R:
-    """What one of ``answers`` gives for a request, with the version that gave it.
+def infer(manager: ModelManager, request: Any, method: Callable[[CheckedModel, Any], R]) -> R:
+    """Runs an inference request and sets ``model_spec`` of the response to the version that answered.
+
+    Args:
+      manager: models of the server.
+      request: message with a ``model_spec``.
+      method: ``predict``, ``classify`` or ``regress`` of ``inference``.
 
     Raises:
-      Refused: anything went wrong.
+      StatusError: the request failed.
     """
     with translated_errors(), manager.used(request.model_spec) as (number, model):
-        response: Any = kind(model, request)
-        response.model_spec.CopyFrom(_answering(request.model_spec, number))
-        found: R = response
-        return found
+        response = method(model, request)
+        cast(Any, response).model_spec.CopyFrom(_answering_spec(request.model_spec, number))
+        return response
 
 
 def multi_inference(manager: ModelManager, request: MultiInferenceRequest) -> MultiInferenceResponse:
-    """The answer of the version that the first task names, as TensorFlow Serving takes it.
+    """Runs all tasks on the version that the first task names, as TensorFlow Serving does.
 
     Raises:
-      Refused: anything went wrong.
+      StatusError: the request failed.
     """
     spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
     with translated_errors(), manager.used(spec) as (number, model):
         response = inference.multi_inference(model, request)
         for task, result in zip(request.tasks, response.results, strict=True):
-            result.model_spec.CopyFrom(_answering(task.model_spec, number))
+            result.model_spec.CopyFrom(_answering_spec(task.model_spec, number))
         return response
 
 
 def metadata(manager: ModelManager, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
-    """The signatures of a model.
+    """Returns the signatures of a model.
 
     Raises:
-      Refused: there is no such model, or something else than its signatures is asked for.
+      StatusError: there is no such model, or another metadata field is requested.
     """
     if set(request.metadata_field) != {METADATA}:
         raise invalid_argument(f"metadata_field is {list(request.metadata_field)}, expected [{METADATA!r}]")
@@ -71,30 +75,27 @@ def metadata(manager: ModelManager, request: GetModelMetadataRequest) -> GetMode
     return response
 
 
-def _answering(asked: ModelSpec, number: int) -> ModelSpec:
-    """Which model, version and signature answered."""
-    spec = ModelSpec(name=asked.name, signature_name=asked.signature_name or SERVING_DEFAULT)
-    spec.version.value = number
-    return spec
-
-
 def status(manager: ModelManager, request: GetModelStatusRequest) -> GetModelStatusResponse:
-    """The states of a model's versions."""
+    """Returns the states of a model's versions.
+
+    Raises:
+      StatusError: there is no such model or version.
+    """
     response = GetModelStatusResponse()
     with translated_errors():
-        for number, state, why in manager.statuses(request.model_spec):
-            each = response.model_version_status.add(version=number, state=state)
-            each.status.SetInParent()  # present also where all is well, as TensorFlow Serving's is
-            if why:
-                each.status.error_code, each.status.error_message = why.number, why.message
+        for number, state, error in manager.states(request.model_spec):
+            version = response.model_version_status.add(version=number, state=state)
+            version.status.SetInParent()  # TensorFlow Serving sends the field even if there is no error
+            if error:
+                version.status.error_code, version.status.error_message = error.number, error.message
     return response
 
 
 def reload(manager: ModelManager, request: ReloadConfigRequest) -> ReloadConfigResponse:
-    """Takes another configuration.
+    """Applies another configuration.
 
     Raises:
-      Refused: it is no list of models, or a label names a version that is not loaded.
+      StatusError: the configuration is no list of models, or a label names a version that is not loaded.
     """
     with translated_errors():
         if request.config.WhichOneof("config") != "model_config_list":
@@ -103,3 +104,10 @@ def reload(manager: ModelManager, request: ReloadConfigRequest) -> ReloadConfigR
     response = ReloadConfigResponse()
     response.status.SetInParent()
     return response
+
+
+def _answering_spec(requested: ModelSpec, number: int) -> ModelSpec:
+    """Model, version and signature that answered."""
+    spec = ModelSpec(name=requested.name, signature_name=requested.signature_name or SERVING_DEFAULT)
+    spec.version.value = number
+    return spec

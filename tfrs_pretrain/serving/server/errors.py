@@ -1,4 +1,4 @@
-"""Refusals: a canonical code and one line."""
+"""Request errors: a canonical gRPC status code and a one-line message."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import tensorflow as tf
 from tfrs_pretrain.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
-MAX_MESSAGE_LENGTH = 1000
+MAX_MESSAGE_LENGTH = 1000  # characters
+# Ordered by number: the position of a code is gRPC's number for it.
 _CODES = ("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
           "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
           "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED")
 
 
 class StatusError(Exception):
-    """A request that gets no result.
+    """A request that ends with an error status instead of a result.
 
     Attributes:
-      code: gRPC's canonical code by name.
-      message: one line.
+      code: name of gRPC's canonical status code.
+      message: one line of at most ``MAX_MESSAGE_LENGTH`` characters.
     """
 
     def __init__(self, code: str, message: str):
@@ -31,16 +32,22 @@ class StatusError(Exception):
 
     @property
     def number(self) -> int:
+        """gRPC's number for the code."""
         return _CODES.index(self.code)
 
 
 def invalid_argument(message: str) -> StatusError:
+    """An INVALID_ARGUMENT error."""
     return StatusError("INVALID_ARGUMENT", message)
 
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Whatever a request causes becomes its own answer, and no one else's."""
+    """Translates every exception of the body to a ``StatusError``, so that only the request that caused it fails.
+
+    Raises:
+      StatusError: the body raised an exception.
+    """
     try:
         yield
     except StatusError:

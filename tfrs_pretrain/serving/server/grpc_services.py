@@ -1,4 +1,4 @@
-"""PredictionService and ModelService over gRPC."""
+"""TensorFlow Serving's PredictionService and ModelService over gRPC."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ R = TypeVar("R")
 
 
 class PredictionService(PredictionServiceServicer):
-    """Predict, Classify, Regress, MultiInference, GetModelMetadata."""
+    """Serves Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
     def __init__(self, manager: ModelManager):
         self._manager = manager
 
     def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:  # noqa: N802
-        return _reply(context, lambda: endpoints.answer(self._manager, request, inference.predict))
+        return _reply(context, lambda: endpoints.infer(self._manager, request, inference.predict))
 
     def Classify(self, request: ClassificationRequest, context: grpc.ServicerContext  # noqa: N802
                  ) -> ClassificationResponse:
-        return _reply(context, lambda: endpoints.answer(self._manager, request, inference.classify))
+        return _reply(context, lambda: endpoints.infer(self._manager, request, inference.classify))
 
     def Regress(self, request: RegressionRequest, context: grpc.ServicerContext) -> RegressionResponse:  # noqa: N802
-        return _reply(context, lambda: endpoints.answer(self._manager, request, inference.regress))
+        return _reply(context, lambda: endpoints.infer(self._manager, request, inference.regress))
 
     def MultiInference(self, request: MultiInferenceRequest, context: grpc.ServicerContext  # noqa: N802
                        ) -> MultiInferenceResponse:
@@ -58,7 +58,7 @@ class PredictionService(PredictionServiceServicer):
 
 
 class ModelService(ModelServiceServicer):
-    """GetModelStatus, HandleReloadConfigRequest."""
+    """Serves GetModelStatus and HandleReloadConfigRequest."""
 
     def __init__(self, manager: ModelManager):
         self._manager = manager
@@ -72,9 +72,10 @@ class ModelService(ModelServiceServicer):
         return _reply(context, lambda: endpoints.reload(self._manager, request))
 
 
-def _reply(context: grpc.ServicerContext, of: Callable[[], R]) -> R:
+def _reply(context: grpc.ServicerContext, respond: Callable[[], R]) -> R:
+    """Returns the response, or ends the call with the status of its ``StatusError``."""
     try:
-        return of()
+        return respond()
     except StatusError as error:
         context.abort(grpc.StatusCode[error.code], error.message)
         raise

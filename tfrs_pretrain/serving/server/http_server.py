@@ -1,4 +1,4 @@
-"""HTTP of the development server: connections, bodies and status codes; what is answered is in ``rest_api``."""
+"""HTTP server of the REST interface: connections, bodies and status codes. ``rest_api`` produces the responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from tfrs_pretrain.serving.server.request_limits import RequestLimits
 
 
 class RestServer(ThreadingHTTPServer):
-    """Listens on one address; each connection has a thread, of which there are at most ``limits.concurrent``."""
+    """Listens on one address, with one thread for each of at most ``limits.concurrent`` connections.
+
+    Args:
+      address: host and port.
+      manager: models to serve.
+      limits: limits on connections and requests.
+
+    Raises:
+      OSError: the port is in use.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -42,12 +51,12 @@ class RestServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Ignores errors of the connection: clients may disconnect at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body leave in one packet; two would wait 40 ms for the client's acknowledgement.
+    # Buffered, so that head and body leave in one packet: two packets would wait 40 ms for an acknowledgement.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: RestServer
@@ -63,12 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(lambda: rest_api.post(self.server.manager, self.path, self._body()))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: a development server's console belongs to its user."""
+        """Logs no requests, to keep the console readable."""
 
-    def _reply(self, of: Callable[[], Mapping[str, Any]]) -> None:
+    def _reply(self, respond: Callable[[], Mapping[str, Any]]) -> None:
         try:
             with translated_errors():
-                status, content = http.HTTPStatus.OK.value, of()
+                status, content = http.HTTPStatus.OK.value, respond()
         except StatusError as error:
             status, content = HTTP_STATUS[error.code], {"error": error.message}
         body = json.dumps(content).encode()
@@ -81,17 +90,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _body(self) -> Any:
-        """The JSON of a request; where its end is not known, the connection ends with it."""
+        """Parses the JSON body; closes the connection if the end of the body is unknown."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > self.server.limits.message_bytes:
             self.close_connection = True
-            raise invalid_argument(f"a Content-Length of at most {self.server.limits.message_bytes} is needed, "
+            raise invalid_argument(f"expected a Content-Length of at most {self.server.limits.message_bytes}, "
                                    f"got {length!r}")
         try:
             return json.loads(self.rfile.read(int(length)))
         except TimeoutError as error:
             self.close_connection = True
-            raise StatusError("DEADLINE_EXCEEDED", f"fewer than {length} bytes came in time") from error
+            raise StatusError("DEADLINE_EXCEEDED", f"received fewer than {length} bytes in time") from error
         except (ValueError, RecursionError) as error:
             raise invalid_argument(f"JSON parse error: {error}") from error
 

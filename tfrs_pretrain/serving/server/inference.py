@@ -1,4 +1,4 @@
-"""What a loaded model answers to each kind of request, whichever way it came."""
+"""Inference requests on a loaded model: Predict, Classify, Regress, MultiInference and warm-up records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy as np
 from tfrs_pretrain.serving.protocol.messages import (
     ClassificationRequest,
     ClassificationResponse,
+    InferenceResult,
+    InferenceTask,
     Input,
     MultiInferenceRequest,
     MultiInferenceResponse,
@@ -16,51 +18,53 @@ from tfrs_pretrain.serving.protocol.messages import (
     RegressionRequest,
     RegressionResponse,
 )
-from tfrs_pretrain.serving.protocol.signature_names import METHODS, SERVING_DEFAULT
+from tfrs_pretrain.serving.protocol.signature_names import CLASSIFY, METHODS, REGRESS, SERVING_DEFAULT
 from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
 from tfrs_pretrain.serving.server.checked_model import CheckedModel
 from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument
 
 
 def predict(model: CheckedModel, request: PredictRequest) -> PredictResponse:
-    """Feature tensors -> tensors."""
+    """Runs a signature on feature tensors.
+
+    Raises:
+      StatusError: the request does not match the signature.
+    """
+    name = request.model_spec.signature_name
+    inputs = _input_tensors(request)
+    if name not in ("", *model.signatures):
+        # TensorFlow Serving uses this code here, and INVALID_ARGUMENT for a missing signature everywhere else.
+        raise StatusError("FAILED_PRECONDITION", f"serving signature key {name!r} not found")
     response = PredictResponse()
-    for name, values in predict_tensors(model, request).items():
-        response.outputs[name].CopyFrom(to_proto(values))
+    for output, values in model.run(model.signature(name), inputs, request.output_filter).items():
+        response.outputs[output].CopyFrom(to_proto(values))
     return response
 
 
-def predict_tensors(model: CheckedModel, request: PredictRequest) -> dict[str, np.ndarray]:
-    """The same before the outputs become messages."""
-    inputs = {}
-    for name, tensor in request.inputs.items():
-        try:
-            inputs[name] = from_proto(tensor)
-        except ValueError as error:
-            raise invalid_argument(f"input {name!r}: {error}") from error
-    if request.model_spec.signature_name not in ("", *model.signatures):
-        # The one place where TensorFlow Serving has another code for it.
-        raise StatusError("FAILED_PRECONDITION", f"serving signature key {request.model_spec.signature_name!r} "
-                          "not found")
-    return model.run(model.signature(request.model_spec.signature_name), inputs, request.output_filter)
-
-
 def classify(model: CheckedModel, request: ClassificationRequest) -> ClassificationResponse:
-    """Examples -> (label, score) of every class."""
-    signature = model.signature(request.model_spec.signature_name, method="classify")
+    """Returns label and score of every class, for each ``tf.Example``.
+
+    Raises:
+      StatusError: the request does not match the signature.
+    """
+    signature = model.signature(request.model_spec.signature_name, method=CLASSIFY)
     examples = serialized_examples(request.input)
-    found = model.run_examples(signature, examples)
+    outputs = model.run_examples(signature, examples)
     response = ClassificationResponse()
-    for row in range(len(examples)):
+    for position in range(len(examples)):
         classes = response.result.classifications.add()
-        for label, score in _classes(found, row):
+        for label, score in _classes(outputs, position):
             classes.classes.add(label=label, score=score)
     return response
 
 
 def regress(model: CheckedModel, request: RegressionRequest) -> RegressionResponse:
-    """Examples -> one number each."""
-    signature = model.signature(request.model_spec.signature_name, method="regress")
+    """Returns one number for each ``tf.Example``.
+
+    Raises:
+      StatusError: the request does not match the signature.
+    """
+    signature = model.signature(request.model_spec.signature_name, method=REGRESS)
     examples = serialized_examples(request.input)
     values = model.run_examples(signature, examples)["outputs"].reshape(len(examples))
     response = RegressionResponse()
@@ -70,42 +74,57 @@ def regress(model: CheckedModel, request: RegressionRequest) -> RegressionRespon
 
 
 def multi_inference(model: CheckedModel, request: MultiInferenceRequest) -> MultiInferenceResponse:
-    """The same examples classified and regressed by several signatures, a result for each, in order."""
-    name, asked = request.tasks[0].model_spec.name, set[str]()
-    response = MultiInferenceResponse()
+    """Classifies and regresses the same examples with several signatures.
+
+    Returns:
+      One result for each task, in the order of the tasks.
+
+    Raises:
+      StatusError: tasks name different models, the same signature twice, or another method.
+    """
+    response, signatures = MultiInferenceResponse(), set[str]()
     for task in request.tasks:
-        if task.model_spec.name != name:
+        if task.model_spec.name != request.tasks[0].model_spec.name:
             raise invalid_argument("all ModelSpecs in a MultiInferenceRequest must access the same model name")
         if task.method_name not in METHODS.values():
             raise StatusError("UNIMPLEMENTED", f"unsupported signature method_name: {task.method_name}")
-        if (signature := task.model_spec.signature_name or SERVING_DEFAULT) in asked:
+        signature = task.model_spec.signature_name or SERVING_DEFAULT
+        if signature in signatures:
             raise invalid_argument(f"duplicate evaluation of signature: {signature}")
-        asked.add(signature)
-        given, result = {"model_spec": task.model_spec, "input": request.input}, response.results.add()
-        if task.method_name == METHODS["classify"]:
-            result.classification_result.CopyFrom(classify(model, ClassificationRequest(**given)).result)
-        else:
-            result.regression_result.CopyFrom(regress(model, RegressionRequest(**given)).result)
+        signatures.add(signature)
+        response.results.append(_run_task(model, task, request.input))
     return response
 
 
-def serialized_examples(given: Input) -> list[bytes]:
-    """The examples of a request, each with the features that the request gives for all of them.
+def _run_task(model: CheckedModel, task: InferenceTask, examples: Input) -> InferenceResult:
+    if task.method_name == METHODS[CLASSIFY]:
+        classification = ClassificationRequest(model_spec=task.model_spec, input=examples)
+        return InferenceResult(classification_result=classify(model, classification).result)
+    regression = RegressionRequest(model_spec=task.model_spec, input=examples)
+    return InferenceResult(regression_result=regress(model, regression).result)
+
+
+def serialized_examples(message: Input) -> list[bytes]:
+    """Returns the serialized examples of a request, each merged with the features that all examples share.
 
     Raises:
-      Refused: there are none.
+      StatusError: INVALID_ARGUMENT, there are no examples.
     """
-    kind = given.WhichOneof("kind")
-    several = getattr(given, kind) if kind else None
-    if not several or not several.examples:
+    kind = message.WhichOneof("kind")
+    example_list = getattr(message, kind) if kind else None
+    if not example_list or not example_list.examples:
         raise invalid_argument("input is empty: expected at least one example")
-    context = several.context.SerializeToString() if kind == "example_list_with_context" else b""
-    # A message that follows another replaces the features that both have: the example's own value stands.
-    return [context + example.SerializeToString() for example in several.examples]
+    context = example_list.context.SerializeToString() if kind == "example_list_with_context" else b""
+    # Concatenated messages merge, and the later one replaces features of the same name: the example's own value wins.
+    return [context + example.SerializeToString() for example in example_list.examples]
 
 
 def replay(model: CheckedModel, log: PredictionLog) -> None:
-    """Asks a recorded request, as a warm-up."""
+    """Runs a recorded request, as TensorFlow Serving does for warm-up.
+
+    Raises:
+      StatusError: the request fails, or its kind is not supported.
+    """
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         predict(model, log.predict_log.request)
@@ -119,8 +138,18 @@ def replay(model: CheckedModel, log: PredictionLog) -> None:
         raise StatusError("UNIMPLEMENTED", f"warm-up record of kind {kind!r}")
 
 
-def _classes(found: dict[str, np.ndarray], row: int) -> list[tuple[str, float]]:
-    scores = found["scores"][row].tolist() if "scores" in found else []
-    labels = [label.decode(errors="replace") for label in found["classes"][row]] if "classes" in found else []
-    return list(zip(labels or [""] * len(scores), scores or [0.0] * len(labels), strict=True))
+def _input_tensors(request: PredictRequest) -> dict[str, np.ndarray]:
+    inputs = {}
+    for name, tensor in request.inputs.items():
+        try:
+            inputs[name] = from_proto(tensor)
+        except ValueError as error:
+            raise invalid_argument(f"input {name!r}: {error}") from error
+    return inputs
 
+
+def _classes(outputs: dict[str, np.ndarray], position: int) -> list[tuple[str, float]]:
+    """(label, score) pairs of one example; a model may lack labels (then "") or scores (then 0)."""
+    scores = outputs["scores"][position].tolist() if "scores" in outputs else []
+    labels = [label.decode(errors="replace") for label in outputs["classes"][position]] if "classes" in outputs else []
+    return list(zip(labels or [""] * len(scores), scores or [0.0] * len(labels), strict=True))

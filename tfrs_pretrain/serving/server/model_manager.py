@@ -1,4 +1,4 @@
-"""All models of a server: configuration, labels, and the look at the folders that finds new versions."""
+"""All models of a server: configuration, version labels, and polling of the folders for new versions."""
 
 from __future__ import annotations
 
@@ -12,100 +12,106 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig, ModelSpec
 from tfrs_pretrain.serving.server.checked_model import CheckedModel
 from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument
-from tfrs_pretrain.serving.server.model_versions import ModelVersions, Status
+from tfrs_pretrain.serving.server.model_versions import ModelVersions, VersionState
 from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS, RequestLimits
 
 LOGGER = logging.getLogger(__name__)
 
 
 class ModelManager:
-    """Finds the model that a request is for, and keeps what is loaded in step with folders and configuration.
+    """Finds the model of a request, and keeps the loaded versions in step with folders and configuration.
 
     Args:
-      config: models, policies and labels.
-      folder_of: where a model's versions lie on this machine.
-      limits: of requests.
-      read: gives the configuration as it is now, for servers whose configuration is a file; asked at every look.
+      config: models, version policies and labels.
+      folder_of: returns the folder of a model's versions on this machine.
+      limits: limits on requests.
+      read_change: returns the configuration if it changed since the last call, else None; called at every poll.
     """
 
     def __init__(self, config: ModelServerConfig, folder_of: Callable[[ModelConfig], Path],
-                 limits: RequestLimits = DEFAULT_LIMITS, read: Callable[[], ModelServerConfig | None] = lambda: None):
-        self._folder_of, self._limits, self._read = folder_of, limits, read
+                 limits: RequestLimits = DEFAULT_LIMITS,
+                 read_change: Callable[[], ModelServerConfig | None] = lambda: None):
+        self._folder_of, self._limits, self._read_change = folder_of, limits, read_change
         self._models: dict[str, ModelVersions] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._pending: ModelServerConfig | None = None
+        # _lock guards the two dicts and is held briefly; _changing serializes loading and unloading.
         self._lock, self._changing = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._poller: threading.Thread | None = None
-        # At the start, as with --allow_version_labels_for_unavailable_models: labels are written before versions load.
-        self._take(config, labels_of_unavailable=True)
+        # As with --allow_version_labels_for_unavailable_models: at the start, labels are set before versions load.
+        self._apply(config, allow_unavailable_labels=True)
         for name, versions in self._models.items():
             if not versions.available:
                 LOGGER.warning("model %r has no version to serve in %s yet", name, versions.folder)
 
     @contextlib.contextmanager
     def used(self, spec: ModelSpec) -> Iterator[tuple[int, CheckedModel]]:
-        """The version that a request names, which stays loaded while the body runs.
+        """Yields number and model of the version that a request names; it stays loaded while the body runs.
 
         Raises:
-          Refused: NOT_FOUND, there is no such model or version; INVALID_ARGUMENT, no such label.
+          StatusError: NOT_FOUND, there is no such model or version; INVALID_ARGUMENT, there is no such label.
         """
-        # Under one lock with the change of labels: a version is dropped only when no label leads to it any more.
+        # Label lookup and use happen under the lock that label changes take, so a label never leads to a version that
+        # is being unloaded.
         with self._lock:
             number, using = self._versions(spec).use(self._number(spec))
         with using as model:
             yield number, model
 
-    def statuses(self, spec: ModelSpec) -> list[Status]:
-        """State of the version that is asked for, or of all, newest first.
+    def states(self, spec: ModelSpec) -> list[VersionState]:
+        """Returns the state of the requested version, or of all versions, newest first.
 
         Raises:
-          Refused: as ``used``.
+          StatusError: see ``used``.
         """
         number = self._number(spec)
-        found = [status for status in self._versions(spec).statuses() if number in (None, status[0])]
-        if not found:
-            raise StatusError("NOT_FOUND", f"could not find version {number} of model {spec.name!r}"
-                          if number is not None
-                          else f"could not find any versions of model {spec.name!r}")
-        return found
+        states = [state for state in self._versions(spec).states() if number in (None, state.number)]
+        if not states:
+            which = "any versions" if number is None else f"version {number}"
+            raise StatusError("NOT_FOUND", f"could not find {which} of model {spec.name!r}")
+        return states
 
-    def look(self) -> None:
-        """One look at configuration and folders."""
+    def poll(self) -> None:
+        """Reads a changed configuration, then loads and unloads versions."""
         try:
-            self._pending = self._read() or self._pending
+            self._pending = self._read_change() or self._pending
             if self._pending:
                 self.reload(self._pending)
                 self._pending = None
-        except (UserError, StatusError) as why:  # tried again: what a label names may be there then
-            LOGGER.warning("the configuration is not taken: %s", why)
+        except (UserError, StatusError) as error:  # a pending configuration is tried again at the next poll
+            LOGGER.warning("the new configuration is not applied: %s", error)
         with self._changing:
             for versions in self._models.values():
                 versions.update()
 
     def reload(self, config: ModelServerConfig) -> None:
-        """Takes another configuration; labels move once the versions that they name are loaded.
+        """Applies a configuration; labels move after the versions that they name are loaded.
 
         Raises:
-          Refused: a label names a version that is not loaded; the labels stay as they were.
+          StatusError: FAILED_PRECONDITION, a label names a version that is not loaded; labels stay unchanged.
         """
         with self._changing:
-            self._take(config, labels_of_unavailable=False)
+            self._apply(config, allow_unavailable_labels=False)
 
     def watch(self, seconds: float) -> None:
-        """Looks every so many seconds, in a thread of its own, until ``close``."""
-        def poll() -> None:
+        """Polls in a background thread until ``close``.
+
+        Args:
+          seconds: time between two polls.
+        """
+        def poll_until_stopped() -> None:
             while not self._stop.wait(seconds):
                 try:
-                    self.look()
-                except Exception:  # whatever it was, the models that are loaded go on answering
-                    LOGGER.exception("a look at the models failed")
+                    self.poll()
+                except Exception:  # the loaded models must keep answering, whatever happened
+                    LOGGER.exception("polling the models failed")
 
-        self._poller = threading.Thread(target=poll, name="poll", daemon=True)
+        self._poller = threading.Thread(target=poll_until_stopped, name="poll", daemon=True)
         self._poller.start()
 
     def close(self) -> None:
-        """Stops looking and drops all models."""
+        """Stops polling and unloads all models."""
         self._stop.set()
         if self._poller:
             self._poller.join()
@@ -120,6 +126,7 @@ class ModelManager:
         return self._models[spec.name]
 
     def _number(self, spec: ModelSpec) -> int | None:
+        """Number of the requested version; None: the newest."""
         if spec.version_label:
             labels = self._labels.get(spec.name, {})
             if spec.version_label not in labels:
@@ -128,25 +135,26 @@ class ModelManager:
             return labels[spec.version_label]
         return int(spec.version.value) if spec.HasField("version") else None
 
-    def _take(self, config: ModelServerConfig, *, labels_of_unavailable: bool) -> None:
-        asked = {model.name: model for model in config.model_config_list.config}
-        models = {name: self._kept(model) or ModelVersions(model, self._folder_of(model), self._limits)
-                  for name, model in asked.items()}
-        for name, model in asked.items():
+    def _apply(self, config: ModelServerConfig, *, allow_unavailable_labels: bool) -> None:
+        """Loads new versions, switches models and labels, then unloads old versions: requests never find a gap."""
+        entries = {model.name: model for model in config.model_config_list.config}
+        models = {name: self._reusable(model) or ModelVersions(model, self._folder_of(model), self._limits)
+                  for name, model in entries.items()}
+        for name, model in entries.items():
             models[name].load(model)
-        if not labels_of_unavailable:
-            for name, model in asked.items():
+        if not allow_unavailable_labels:
+            for name, model in entries.items():
                 _check_labels(model, models[name].available)
         with self._lock:
-            gone = [versions for versions in self._models.values() if versions not in models.values()]
+            removed = [versions for versions in self._models.values() if versions not in models.values()]
             self._models = models
-            self._labels = {name: dict(model.version_labels) for name, model in asked.items()}
-        for name, model in asked.items():
+            self._labels = {name: dict(model.version_labels) for name, model in entries.items()}
+        for name, model in entries.items():
             models[name].settle(model)
-        for versions in gone:
+        for versions in removed:
             versions.close()
 
-    def _kept(self, model: ModelConfig) -> ModelVersions | None:
+    def _reusable(self, model: ModelConfig) -> ModelVersions | None:
         versions = self._models.get(model.name)
         return versions if versions and versions.config.base_path == model.base_path else None
 
@@ -155,4 +163,4 @@ def _check_labels(model: ModelConfig, available: list[int]) -> None:
     for label, number in model.version_labels.items():
         if number not in available:
             raise StatusError("FAILED_PRECONDITION", f"label {label!r} of model {model.name!r} names version {number}, "
-                          "which is not available")
+                              "which is not available")

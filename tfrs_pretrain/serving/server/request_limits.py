@@ -1,4 +1,4 @@
-"""What one request, and all together, may take."""
+"""Limits on the resources that requests may use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class RequestLimits:
-    """Bounds that keep a hostile client from taking the server with it.
+    """Limits that protect the server from a hostile client.
 
     Attributes:
-      batch: rows of any input.
-      message_bytes: of a request, over gRPC and REST.
-      concurrent: requests that run or wait over gRPC, and connections over REST; more get RESOURCE_EXHAUSTED.
-      threads: requests that run at once over gRPC.
-      idle_seconds: after which a silent REST connection is closed.
+      batch: max size of the first dimension of any input.
+      message_bytes: max size of a request in bytes, over gRPC and REST.
+      concurrent: max number of running and waiting requests (gRPC) and of open connections (REST); requests beyond it
+        get RESOURCE_EXHAUSTED.
+      threads: max number of gRPC requests that run at once.
+      idle_seconds: time after which an idle REST connection is closed.
     """
 
     batch: int = 100_000

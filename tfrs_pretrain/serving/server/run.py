@@ -1,4 +1,4 @@
-"""Starts the development server."""
+"""The development server: both interfaces over one set of models."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ HOST = "127.0.0.1"
 
 @dataclasses.dataclass(frozen=True)
 class Ports:
-    """0: any free port."""
+    """Ports to listen on; 0: any free port."""
 
     grpc: int = 0
     rest: int = 0
 
 
-FREE = Ports()
+ANY_FREE = Ports()
 
 
 class DevelopmentServer:
-    """gRPC and REST on the loopback interface over one set of models; a context manager.
+    """Serves gRPC and REST on the loopback interface; a context manager.
 
     Args:
-      manager: the models.
-      ports: where to listen.
-      limits: of requests.
+      manager: the models to serve; closed with the server.
+      ports: ports to listen on.
+      limits: limits on requests.
 
     Attributes:
-      grpc, rest: ``host:port`` of each.
+      grpc: ``host:port`` of the gRPC interface.
+      rest: ``host:port`` of the REST interface.
 
     Raises:
-      UserError: a port is taken.
+      UserError: a port is in use.
     """
 
-    def __init__(self, manager: ModelManager, ports: Ports = FREE, limits: RequestLimits = DEFAULT_LIMITS):
+    def __init__(self, manager: ModelManager, ports: Ports = ANY_FREE, limits: RequestLimits = DEFAULT_LIMITS):
         self.manager = manager
         self._grpc = grpc.server(futures.ThreadPoolExecutor(limits.threads, "grpc"), options=[
             ("grpc.max_receive_message_length", limits.message_bytes), ("grpc.max_send_message_length", -1),
@@ -66,15 +67,15 @@ class DevelopmentServer:
             self._rest = RestServer((HOST, ports.rest), manager, limits)
             self.grpc = f"{HOST}:{self._grpc.add_insecure_port(f'{HOST}:{ports.grpc}')}"
         except (OSError, RuntimeError) as error:
-            raise UserError(f"ports {ports.grpc} and {ports.rest} cannot be listened on ({error}): stop what uses "
-                            "them, or name others") from error
+            raise UserError(f"ports {ports.grpc} and {ports.rest} cannot be listened on ({error}): stop the process "
+                            "that uses them, or choose other ports") from error
         self.rest = f"{HOST}:{self._rest.server_address[1]}"
         self._grpc.start()
         self._thread = threading.Thread(target=self._rest.serve_forever, name="rest", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Takes no more requests, waits for those that run, drops the models."""
+        """Stops accepting requests, waits up to 5 s for running ones, then unloads the models."""
         self._rest.shutdown()
         self._rest.server_close()
         self._grpc.stop(grace=5).wait()
@@ -89,35 +90,39 @@ class DevelopmentServer:
 
 
 def open_models(path: Path, limits: RequestLimits = DEFAULT_LIMITS) -> ModelManager:
-    """The models of a models.config, which is read again whenever it changes.
+    """Loads the models of a models.config; polling reads the file again whenever it changes.
+
+    Args:
+      path: the models.config.
+      limits: limits on requests.
 
     Raises:
-      UserError: it cannot be read.
+      UserError: the file cannot be read.
     """
-    seen = path.stat().st_mtime_ns if path.is_file() else 0
+    last_modified = path.stat().st_mtime_ns if path.is_file() else 0
 
-    def changed() -> ModelServerConfig | None:
-        nonlocal seen
-        now = path.stat().st_mtime_ns if path.is_file() else seen
-        if now == seen:
+    def read_change() -> ModelServerConfig | None:
+        nonlocal last_modified
+        modified = path.stat().st_mtime_ns if path.is_file() else last_modified
+        if modified == last_modified:
             return None
-        seen = now
+        last_modified = modified
         return read_models_config(path)
 
     def folder(model: ModelConfig) -> Path:
         return folder_of(model, path)
 
-    return ModelManager(read_models_config(path), folder, limits, changed)
+    return ModelManager(read_models_config(path), folder, limits, read_change)
 
 
 def serve(config: Path, ports: Ports, poll_seconds: float, ready: Callable[[DevelopmentServer], None]) -> None:
     """Serves until SIGINT or SIGTERM.
 
     Args:
-      config: a models.config.
-      ports: where to listen.
-      poll_seconds: between looks at configuration and folders.
-      ready: called once it listens.
+      config: the models.config.
+      ports: ports to listen on.
+      poll_seconds: time between two polls of configuration and folders.
+      ready: called with the server once it accepts requests.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,1 +1,1 @@
-"""Compares a live server with the exported version that it should serve."""
+"""Verification of a running server: are its answers those of the exported model, and how fast does it answer?"""

@@ -1,4 +1,4 @@
-"""The golden requests beside an exported version, as typed requests with what must come back."""
+"""Golden requests of an exported version as typed requests with expected outputs."""
 
 from __future__ import annotations
 
@@ -20,68 +20,73 @@ Outputs = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class GoldenReplay:
-    """A request and what the trained model answers.
+    """A golden request.
 
     Attributes:
-      signature: that is asked.
-      ask: gives what a server answers, by output.
-      outputs: output -> values [rows, ...].
+      signature: signature that it calls.
+      send: sends the request and returns the outputs by name.
+      outputs: expected outputs, name -> values [rows, ...].
     """
 
     signature: str
-    ask: Callable[[Client], Outputs]
+    send: Callable[[Client], Outputs]
     outputs: Outputs
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
+        """Rows of the answer."""
         return len(next(iter(self.outputs.values())))
 
 
 def read_golden_requests(path: Path) -> list[GoldenReplay]:
-    """All golden requests of a version, from its ``PredictionLog``s.
+    """Reads all golden requests of a version.
+
+    Args:
+      path: TFRecord file of ``PredictionLog``s.
 
     Raises:
-      UserError: there are none, or the file is damaged.
+      UserError: the file does not exist or is damaged.
     """
     if not path.is_file():
         raise UserError(f"golden requests {str(path)!r} are missing: export the model again")
-    return [_KINDS[log.WhichOneof("log_type")](log) for log in read_prediction_logs(path)]
+    return [_READERS[log.WhichOneof("log_type")](log) for log in read_prediction_logs(path)]
 
 
 def _predict(log: PredictionLog) -> GoldenReplay:
-    request, outputs = log.predict_log.request, log.predict_log.response.outputs
-    typed = Predict({name: from_proto(tensor) for name, tensor in request.inputs.items()},
-                    request.model_spec.signature_name)
-    return GoldenReplay(typed.signature, lambda client: client.predict(typed),
-                         {name: from_proto(tensor) for name, tensor in outputs.items()})
+    message, outputs = log.predict_log.request, log.predict_log.response.outputs
+    request = Predict({name: from_proto(tensor) for name, tensor in message.inputs.items()},
+                      message.model_spec.signature_name)
+    return GoldenReplay(request.signature, lambda client: client.predict(request),
+                        {name: from_proto(tensor) for name, tensor in outputs.items()})
 
 
 def _classify(log: PredictionLog) -> GoldenReplay:
-    request = log.classify_log.request
-    typed = Classify(_raw(request.input.example_list.examples), request.model_spec.signature_name)
-    expected = [[(each.label, each.score) for each in row.classes]
-                for row in log.classify_log.response.result.classifications]
-    return GoldenReplay(typed.signature, lambda client: _classes(client.classify(typed)), _classes(expected))
+    message = log.classify_log.request
+    request = Classify(_features(message.input.example_list.examples), message.model_spec.signature_name)
+    expected = [[(item.label, item.score) for item in example.classes]
+                for example in log.classify_log.response.result.classifications]
+    return GoldenReplay(request.signature, lambda client: _class_outputs(client.classify(request)),
+                        _class_outputs(expected))
 
 
 def _regress(log: PredictionLog) -> GoldenReplay:
-    request = log.regress_log.request
-    typed = Regress(_raw(request.input.example_list.examples), request.model_spec.signature_name)
-    expected = [each.value for each in log.regress_log.response.result.regressions]
-    return GoldenReplay(typed.signature, lambda client: {"outputs": client.regress(typed)},
-                         {"outputs": np.array(expected, np.float32)})
+    message = log.regress_log.request
+    request = Regress(_features(message.input.example_list.examples), message.model_spec.signature_name)
+    expected = [regression.value for regression in log.regress_log.response.result.regressions]
+    return GoldenReplay(request.signature, lambda client: {"outputs": client.regress(request)},
+                        {"outputs": np.array(expected, np.float32)})
 
 
-_KINDS: dict[str, Callable[[PredictionLog], GoldenReplay]] = {
+_READERS: dict[str, Callable[[PredictionLog], GoldenReplay]] = {
     "predict_log": _predict, "classify_log": _classify, "regress_log": _regress}
 
 
-def _classes(rows: list[list[tuple[str, float]]]) -> Outputs:
-    return {"classes": np.array([[label for label, _ in row] for row in rows], object),
-            "scores": np.array([[score for _, score in row] for row in rows], np.float32)}
+def _class_outputs(examples: list[list[tuple[str, float]]]) -> Outputs:
+    return {"classes": np.array([[label for label, _ in classes] for classes in examples], object),
+            "scores": np.array([[score for _, score in classes] for classes in examples], np.float32)}
 
 
-def _raw(examples: Iterable[Example]) -> list[dict[str, Any]]:
-    """Raw values by feature name."""
+def _features(examples: Iterable[Example]) -> list[dict[str, Any]]:
+    """Raw values by feature name, for each example."""
     return [{name: list(getattr(feature, feature.WhichOneof("kind")).value)
              for name, feature in example.features.feature.items()} for example in examples]

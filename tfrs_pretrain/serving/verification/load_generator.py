@@ -1,4 +1,4 @@
-"""Bounded load: a fixed number of requests from a fixed number of clients, each answer compared."""
+"""Bounded load: a fixed number of requests by a fixed number of clients, with every answer compared."""
 
 from __future__ import annotations
 
@@ -7,28 +7,32 @@ import dataclasses
 import itertools
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, RequestError
+from tfrs_pretrain.serving.verification.differences import max_difference
 from tfrs_pretrain.serving.verification.golden_replay import GoldenReplay
-from tfrs_pretrain.serving.verification.server_checks import largest_difference
+from tfrs_pretrain.serving.verification.result import LoadResult
 
 MAX_CLIENTS, MAX_REQUESTS = 128, 1_000_000
 PERCENTILES = (50, 95, 99)
+DIFFERENT_ANSWER = "different answer"
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadSpec:
-    """How much is asked.
+    """Size of the load.
 
     Attributes:
-      requests: in all; 0 measures nothing.
-      concurrency: clients that ask one after another.
-      max_qps: requests a second at most, all clients together; None: as fast as the server answers.
+      requests: total number of requests; 0: no load.
+      concurrency: number of clients; each sends one request after another.
+      max_qps: max requests per second of all clients together; None: no limit.
+
+    Raises:
+      UserError: a number is out of bounds.
     """
 
     requests: int = 200
@@ -43,30 +47,29 @@ class LoadSpec:
             raise UserError(f"load of at most {self.max_qps:g} requests a second: expected more than 0")
 
 
-def measure_load(connect: Callable[[], Client], golden: GoldenReplay, load: LoadSpec, tolerance: float
-                 ) -> dict[str, Any]:
-    """JSON: latencies in milliseconds, requests a second, failures by code, answers that differ.
+def measure_load(connect: Callable[[], Client], golden: GoldenReplay, load: LoadSpec, tolerance: float) -> LoadResult:
+    """Sends the same request many times and measures latency and throughput.
 
     Args:
-      connect: makes a client; each thread has its own, without retries, so that every refusal is counted.
-      golden: what is asked, and what must come back.
-      load: how often and how fast.
-      tolerance: of the answers.
+      connect: creates a client for each thread; without retries, so that every error is counted.
+      golden: the request, and its expected answer.
+      load: number of requests and clients, at least one request.
+      tolerance: max absolute difference of an answer.
     """
     tickets, seconds, failures = itertools.count(), list[float](), collections.Counter[str]()
     lock, start = threading.Lock(), time.monotonic()
 
     def work() -> None:
         with connect() as client:
-            # Under CPython one step of a count is atomic.
+            # next() on a count is atomic in CPython.
             while (ticket := next(tickets)) < load.requests:
                 if load.max_qps:
                     time.sleep(max(0.0, start + ticket / load.max_qps - time.monotonic()))
                 begin = time.perf_counter()
-                failure = _ask(client, golden, tolerance)
-                took = time.perf_counter() - begin
+                failure = _failure(client, golden, tolerance)
+                latency = time.perf_counter() - begin
                 with lock:
-                    seconds.append(took)
+                    seconds.append(latency)
                     failures.update([failure] if failure else [])
 
     threads = [threading.Thread(target=work) for _ in range(load.concurrency)]
@@ -75,16 +78,19 @@ def measure_load(connect: Callable[[], Client], golden: GoldenReplay, load: Load
     for thread in threads:
         thread.join()
     elapsed = time.monotonic() - start
-    latency = {f"p{each}_ms": float(np.percentile(seconds, each)) * 1e3 for each in PERCENTILES}
-    return {"signature": golden.signature, "rows": golden.rows, "concurrency": load.concurrency,
-            "requests": len(seconds), **latency, "max_ms": max(seconds) * 1e3,
-            "requests_per_second": len(seconds) / elapsed, "failures": dict(failures)}
+    return LoadResult(golden.signature, golden.num_rows, load.concurrency, len(seconds), latency_ms(seconds),
+                      len(seconds) / elapsed, dict(failures))
 
 
-def _ask(client: Client, golden: GoldenReplay, tolerance: float) -> str | None:
+def latency_ms(seconds: Sequence[float]) -> dict[str, float]:
+    """Returns percentiles and maximum of latencies, in milliseconds."""
+    percentiles = {f"p{percent}": float(np.percentile(seconds, percent)) * 1e3 for percent in PERCENTILES}
+    return {**percentiles, "max": max(seconds) * 1e3}
+
+
+def _failure(client: Client, golden: GoldenReplay, tolerance: float) -> str | None:
     try:
-        difference = largest_difference(golden.outputs, golden.ask(client))
+        difference = max_difference(golden.outputs, golden.send(client))
     except RequestError as error:
         return error.code
-    return None if not isinstance(difference, str) and difference <= tolerance else "another answer"
-
+    return None if not isinstance(difference, str) and difference <= tolerance else DIFFERENT_ANSWER

@@ -1,4 +1,4 @@
-"""What pieces took, to say how long others will."""
+"""Record the time and memory of pieces, to estimate the remaining time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tfrs_pretrain.experiments.pieces import Piece
 FILE = "costs.json"
 
 
-class Costs:
-    """Seconds and memory of the pieces in an output folder.
+class PieceCosts:
+    """Seconds and peak memory of the pieces of an output folder, stored in ``costs.json``.
 
     Args:
-      root: the experiment's output.
+      root: output folder of the experiment.
 
     Raises:
-      UserError: the file of an earlier command is damaged.
+      UserError: ``costs.json`` is damaged.
 
     Attributes:
-      wall_seconds: that all commands together took by the clock, up to the last piece that each finished.
+      wall_seconds: wall-clock seconds of all commands together, each up to its last finished piece.
     """
 
     def __init__(self, root: Path):
@@ -35,21 +35,21 @@ class Costs:
         self._counted = time.monotonic()
 
     def add(self, piece: Piece, seconds: float, peak_rss_bytes: int) -> None:
-        """Notes a piece that is finished; what an interrupted attempt took is not in it."""
+        """Record a finished piece. Interrupted attempts are not counted."""
         self._pieces[piece.title] = {"kind": piece.kind, "work": piece.work, "seconds": seconds,
                                      "peak_rss_bytes": peak_rss_bytes}
         self._save()
 
     def seconds(self, pieces: Iterable[Piece]) -> float:
-        """What these took, as far as it is known."""
+        """Return the recorded seconds of these pieces; pieces without a record count 0."""
         return float(sum(self._pieces[piece.title]["seconds"] for piece in pieces if piece.title in self._pieces))
 
     def peak_rss_bytes(self) -> int:
-        """Of the largest process."""
+        """Return the peak memory of the largest process."""
         return max((int(entry["peak_rss_bytes"]) for entry in self._pieces.values()), default=0)
 
     def estimate(self, pieces: Iterable[Piece]) -> float | None:
-        """Seconds that these will take one after another, by others of their kinds; None where a kind is new."""
+        """Estimate the seconds of these pieces run one after another; None if a kind has no record yet."""
         total = 0.0
         for piece in pieces:
             known = [entry for entry in self._pieces.values() if entry["kind"] == piece.kind]

@@ -1,4 +1,4 @@
-"""An experiment as people read it: before it runs, and when it is done."""
+"""Print an experiment's plan, failures and unneeded folders on the console."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tfrs_pretrain.experiments.board import duration
-from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.experiment_plan import Plan
+from tfrs_pretrain.experiments.piece_costs import PieceCosts
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
-from tfrs_pretrain.experiments.plan import Plan
-from tfrs_pretrain.experiments.prune import Leftover
+from tfrs_pretrain.experiments.progress_board import duration
+from tfrs_pretrain.experiments.prune import UnneededFolder
 from tfrs_pretrain.reporting.text.formats import size
 from tfrs_pretrain.study import Study
 
 
 def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
-    """Prints what would be made, what is there and what is shared."""
-    arms = Table("arm", "candidates", "pieces", "of them its own", box=None)
-    uses = {arm.name: dict.fromkeys(need for piece in _rankers(plan, arm.name) for need in piece.with_needs())
+    """Print the pieces to make, those that are finished and those that arms share."""
+    arms = Table("arm", "candidates", "pieces", "not shared", box=None)
+    uses = {arm.name: dict.fromkeys(need for piece in _rankers(plan, arm.name) for need in piece.with_dependencies())
             for arm in plan.arms}
     users = Counter(piece for needed in uses.values() for piece in needed)
     for arm in plan.arms:
         own = sum(users[piece] == 1 for piece in uses[arm.name])
         arms.add_row(arm.name, str(len(arm.candidates)), str(len(uses[arm.name])), str(own))
     console.print(arms)
-    kinds = Table("pieces", "needed", "there", "to make", box=None)
+    kinds = Table("pieces", "needed", "finished", "to make", box=None)
     for kind in KINDS:
         pieces = [piece for piece in users if piece.kind == kind]
-        there = sum(piece.is_finished(output) for piece in pieces)
-        kinds.add_row(kind, str(len(pieces)), str(there), str(len(pieces) - there))
+        num_finished = sum(piece.is_finished(output) for piece in pieces)
+        kinds.add_row(kind, str(len(pieces)), str(num_finished), str(len(pieces) - num_finished))
     console.print(kinds)
-    left = Costs(output).estimate(piece for piece in users if not piece.is_finished(output))
+    left = PieceCosts(output).estimate(piece for piece in users if not piece.is_finished(output))
     if left is not None:
         console.print(f"about {duration(left / jobs)} of work left with {jobs} jobs", highlight=False)
     if any(len(arm.candidates) > 1 for arm in plan.arms):
-        console.print("an arm with candidates is counted as if its first one were chosen", style="dim")
+        console.print("an arm with several candidates is counted with its first one", style="dim")
 
 
 def show_failures(study: Study, console: Console) -> bool:
-    """Prints which runs are missing and why; whether there are any."""
+    """Print the failed runs with their reasons. Return whether there are any."""
     failures = [(arm.name, failure) for arm in study.arms for failure in arm.failures]
     for arm, failure in failures:
         console.print(Text("failed: ", style="red").append(f"{arm}, seed {failure.seed}: {failure.reason}",
@@ -52,8 +52,8 @@ def show_failures(study: Study, console: Console) -> bool:
     return bool(failures)
 
 
-def agrees_to_remove(found: Sequence[Leftover], console: Console, *, ask: bool, dry_run: bool) -> bool:
-    """Prints what would be removed and how much it is; whether to do it."""
+def confirm_removal(found: Sequence[UnneededFolder], console: Console, *, ask: bool, dry_run: bool) -> bool:
+    """Print the folders to remove with their sizes. Return whether to remove them."""
     if not found:
         console.print("nothing to remove")
         return False

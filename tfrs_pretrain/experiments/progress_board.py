@@ -1,4 +1,4 @@
-"""The console while an experiment runs: a line for each finished piece, a bar, and what each worker does."""
+"""Console output of a running experiment: a line for each finished piece, a bar, and the piece of each worker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.progress import console
 
 
-class Board:
-    """What ``watching`` yields."""
+class ProgressBoard:
+    """What ``progress_board`` yields."""
 
     def __init__(self, progress: Progress, total: int):
         self._progress, self._total, self._done = progress, total, 0
@@ -24,7 +24,7 @@ class Board:
         self._lines[piece] = self._progress.add_task(piece.title, total=None, note="")
 
     def finished(self, piece: Piece, seconds: float, left: float | None) -> None:
-        """Counts a piece; ``left`` seconds remain, if that can be told."""
+        """Count a finished piece. ``left``: estimated remaining seconds, None if unknown."""
         self._remove(piece)
         self._done += 1
         note = "" if left is None else f"about {duration(left)} left"
@@ -34,7 +34,7 @@ class Board:
             f"  {facts}", style="dim not green"), soft_wrap=True)
 
     def failed(self, piece: Piece, reason: str) -> None:
-        """Says why a piece is not there, or why it is tried again."""
+        """Print why a piece failed, or why it is tried again."""
         self._remove(piece)
         console.print(Text("✗ ", style="red").append(f"{piece.title}: {reason}", style="not red"), soft_wrap=True)
 
@@ -44,16 +44,16 @@ class Board:
 
 
 @contextlib.contextmanager
-def watching(total: int) -> Iterator[Board]:
-    """Shows ``total`` pieces while the body runs; where the console cannot redraw, only the lines."""
+def progress_board(total: int) -> Iterator[ProgressBoard]:
+    """Show progress over ``total`` pieces while the body runs. Without a terminal, only the lines are printed."""
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
                TimeElapsedColumn(), TextColumn("{task.fields[note]}", style="dim")]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield Board(progress, total)
+        yield ProgressBoard(progress, total)
 
 
 def duration(seconds: float) -> str:
-    """For people."""
+    """Format seconds with a unit."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

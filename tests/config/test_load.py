@@ -33,7 +33,7 @@ def test_resolved_configuration_reads_back_equal():
     ("pretraining.epoch=3", "unknown key 'pretraining.epoch'"),
     ("nonsense=3", "unknown key 'nonsense'"),
     ("pretraining.epochs=many", "pretraining.epochs: Input should be a valid integer"),
-    ("pretraining.temperature=0", "pretraining.temperature: Input should be greater than 0, not 0"),
+    ("pretraining.objective.temperature=0", "pretraining.objective.temperature: Input should be greater than 0, not 0"),
     ("schema.user.dtype=float", "schema.user.dtype"),
     ("windows.train.end=31", r"window [31, 31) is empty"),
     ("windows.train.start=20", "window pretrain [1, 31) must end before window train [20, 44) starts"),
@@ -44,11 +44,11 @@ def test_resolved_configuration_reads_back_equal():
     ("ranking.labels.liked=1", "ranking.labels ['liked'] are not among schema.labels []"),
     ("ranking.labels.liked=0", "weights of labels must be finite and above 0"),
     ("ranking.backbone.kind=transformer", "ranking.backbone"),
-    ("ranking.backbone={kind: mlp, rank: 3}", "unknown key 'ranking.backbone.mlp.rank'"),
+    ("ranking.backbone={kind: mlp, rank: 3}", "unknown key 'ranking.backbone.rank'; kind 'mlp' has no such key"),
     ("ranking.attention_hidden=[]", "ranking.attention_hidden"),
     ("name=../evil", "name"),
     ("seed", "write it as section.key=value"),
-    ("seed.deeper=1", "'seed' holds a value, not a section"),
+    ("seed.deeper=1", "'seed' contains a value, not a section"),
     ("seed=[", "the value is not YAML"),
 ])
 def test_refusals_name_the_key_and_the_reason(override, words):

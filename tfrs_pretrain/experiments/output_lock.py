@@ -1,4 +1,4 @@
-"""One process at a time works in an output folder."""
+"""Lock an experiment's output folder: one process at a time works in it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LOCK = "lock"
 
 
 @contextlib.contextmanager
-def working_in(output: Path) -> Iterator[None]:
-    """Holds the folder's lock while the body runs; the system takes it from a process that dies.
+def locked(output: Path) -> Iterator[None]:
+    """Hold the lock of the folder while the body runs. The operating system releases the lock of a dead process.
 
     Raises:
-      UserError: another process holds it.
+      UserError: another process holds the lock.
     """
     output.mkdir(parents=True, exist_ok=True)
     with (output / LOCK).open("a+") as file:
@@ -27,7 +27,7 @@ def working_in(output: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             raise UserError(f"process {file.read().strip() or 'unknown'} works in {str(output)!r}: wait until it is "
-                            "done, or name another --output") from error
+                            "done, or use another --output") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

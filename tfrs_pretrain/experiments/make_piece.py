@@ -1,4 +1,4 @@
-"""Makes one piece, in a worker."""
+"""Make one piece of an experiment; called in a worker process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from beam_pipelines.build_dataset import build
-from tfrs_pretrain.config import CompleteJourneyConfig, Config, parse_config
+from tfrs_pretrain.config import Config, FixedTeacherConfig, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.experiments.logs import kuairand
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, PIECES
@@ -17,14 +18,14 @@ from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 
 
-def perform(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> None:
-    """Makes a piece, or continues where an earlier process stopped.
+def make_piece(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> None:
+    """Make a piece, or continue it from the checkpoint of an earlier process.
 
     Args:
-      kind: of the piece.
-      task: its task.
+      kind: kind of the piece, one of ``pieces.KINDS``.
+      task: the piece's task, JSON values.
       output: folder to write.
-      root: the experiment's output, where other pieces lie.
+      root: output folder of the experiment, which contains the other pieces.
 
     Raises:
       UserError: a stage refuses its input.
@@ -58,13 +59,13 @@ def _write_logs(task: Mapping[str, Any], output: Path) -> None:
 
 
 def _folder(place: Mapping[str, str], root: Path) -> Path:
-    """Of a piece, or one that was given."""
+    """Return the folder of a piece, or the folder that the user provided."""
     return Path(place["folder"]) if "folder" in place else root / PIECES / place["kind"] / place["name"]
 
 
 def _taught(config: Config, arm: str, teacher: Path) -> Config:
     settings = config.ranking.arms[arm]
     assert settings.distillation is not None  # the planner made it
-    distillation = settings.distillation.model_copy(update={"teacher": str(teacher)})
+    distillation = settings.distillation.model_copy(update={"teacher": FixedTeacherConfig(path=str(teacher))})
     arms = {arm: settings.model_copy(update={"distillation": distillation})}
     return config.model_copy(update={"ranking": config.ranking.model_copy(update={"arms": arms})})

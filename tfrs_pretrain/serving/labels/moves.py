@@ -1,0 +1,134 @@
+"""Moves version labels in a models.config; the rest of the file stays unchanged.
+
+TensorFlow Serving loads the versions that the policy names, which are those that labels name. Moving a label keeps the
+version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from google.protobuf import text_encoding, text_format
+
+from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
+from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.serving.labels.models_config import (
+    find_entry,
+    folder_of,
+    parse_models_config,
+    read_models_config,
+    read_text,
+)
+from tfrs_pretrain.serving.labels.text_edit import fields, replace_fields
+from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig
+
+PREVIOUS = "_previous"
+_EDITED_FIELDS = ("model_version_policy", "version_labels")
+
+
+class LabelChange(NamedTuple):
+    """Version that a label named before (None: the label is new), and version that it names now."""
+
+    before: int | None
+    after: int
+
+
+def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
+    """Points a label at a version, in one atomic write.
+
+    Args:
+      path: the models.config.
+      name: name of the model.
+      label: the label; created if it does not exist.
+      version: number of an exported version.
+
+    Raises:
+      UserError: the file has no such model, the version does not exist, or the file cannot be edited.
+    """
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    labels = dict(model.version_labels)
+    change = LabelChange(labels.get(label), version)
+    if change.before == version:
+        return change
+    if change.before is not None:
+        labels[label + PREVIOUS] = change.before
+    _write_labels(path, config, model, labels | {label: version})
+    return change
+
+
+def roll_back(path: Path, name: str, label: str) -> LabelChange:
+    """Points a label back at the version that it named before its last move; a second call undoes the rollback.
+
+    Args:
+      path: the models.config.
+      name: name of the model.
+      label: the label.
+
+    Raises:
+      UserError: the label does not exist or was never moved, or the earlier version does not exist.
+    """
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    labels = dict(model.version_labels)
+    if label not in labels or label + PREVIOUS not in labels:
+        raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no previous version (labels: "
+                        f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
+    change = LabelChange(labels[label], labels[label + PREVIOUS])
+    _check_exists(model, path, change.after)
+    _write_labels(path, config, model, labels | {label: change.after, label + PREVIOUS: labels[label]})
+    return change
+
+
+def _check_exists(model: ModelConfig, path: Path, version: int) -> None:
+    """Checks that the version's folder exists: a server silently keeps the old version if the new one is missing."""
+    folder = folder_of(model, path)
+    if not (folder / str(version) / SAVED_MODEL_FILE).is_file():
+        raise UserError(f"version {version} of model {model.name!r} is not in {str(folder)!r}: export it there, or "
+                        "choose another version")
+
+
+def _write_labels(path: Path, config: ModelServerConfig, model: ModelConfig, labels: dict[str, int]) -> None:
+    """Replaces the labels of an entry, and its version policy unless the policy selects all versions."""
+    text = read_text(path)
+    model.version_labels.clear()
+    model.version_labels.update(labels)
+    if model.model_version_policy.WhichOneof("policy_choice") == "all":
+        policy = "model_version_policy { all { } }"
+    else:
+        versions = sorted(set(labels.values()))
+        model.model_version_policy.specific.versions[:] = versions
+        policy = ("model_version_policy { specific { "
+                  + " ".join(f"versions: {version}" for version in versions) + " } }")
+    lines = [policy, *(f'version_labels {{ key: "{text_encoding.CEscape(label, as_utf8=True)}" value: {version} }}'
+                       for label, version in sorted(labels.items()))]
+    start, end = _entry_position(text, path, model.name)
+    edited = text[:start] + replace_fields(text[start:end], _EDITED_FIELDS, lines) + text[end:]
+    if parse_models_config(edited, path) != config:
+        raise _not_editable(path)
+    write_text(path, edited)
+
+
+def _entry_position(text: str, path: Path, name: str) -> tuple[int, int]:
+    """Start and end of the body of a model's entry in the text."""
+    for models in fields(text):
+        body = text[slice(*models.body)] if models.body else ""
+        for entry in fields(body):
+            if models.body and entry.body and _entry_name(body[slice(*entry.body)], path) == name:
+                return models.body[0] + entry.body[0], models.body[0] + entry.body[1]
+    raise _not_editable(path)
+
+
+def _entry_name(body: str, path: Path) -> str:
+    try:
+        return str(text_format.Parse(body, ModelConfig()).name)
+    except text_format.ParseError as error:
+        raise _not_editable(path) from error
+
+
+def _not_editable(path: Path) -> UserError:
+    return UserError(f"{str(path)!r} is written in a form that cannot be edited in place: write each entry as "
+                     "config { name: ... } inside model_config_list { ... }")
