@@ -13,6 +13,7 @@ import yaml
 from bucket_file_system import BucketFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
@@ -22,7 +23,6 @@ from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.vocabulary import Vocabulary
 
 JOBS = {"build_vocabulary": build_vocabulary, "build_pairs": build_pairs, "build_impressions": build_impressions,

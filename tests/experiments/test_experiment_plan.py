@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from planted import planted_config
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
