@@ -128,7 +128,7 @@ def measure_pairs(pairs: pa.Table, *, user_oov_rows: int, item_oov_rows: int) ->
 def write_probability(row_counts: SparseCounts, job: Job) -> str:
     """Writes the share of each item row among training pairs, float64 [item rows]; returns the path."""
     rows, counts = row_counts
-    totals = np.zeros(Vocabularies.load(job).by_name["item"].size, np.int64)
+    totals = np.zeros(Vocabularies.load(job).by_name["item"].num_rows, np.int64)
     totals[rows] = counts
     path = job.path(CANDIDATE_PROBABILITY)
     with atomic_write(path) as file:

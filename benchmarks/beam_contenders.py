@@ -29,7 +29,7 @@ from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, S
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.value_types import MISSING
-from tfrs_pretrain.vocabulary import oov_row
+from tfrs_pretrain.vocabulary import hash_to_oov_row
 
 CONFIG = Path(__file__).parents[1] / "experiments" / "configs" / "planted.yaml"
 COLUMNS = ["member", "item", "ts", "day", "clicked", "surface", "dwell"]
@@ -128,7 +128,7 @@ class _ToExample(beam.DoFn):
         self._tf = tf
         schema = self._job.schema
         self._vocabularies = Vocabularies.load(self._job).by_name
-        self._rows = {name: dict(zip(vocabulary.ids.to_pylist(), range(vocabulary.oov_rows, vocabulary.size),
+        self._rows = {name: dict(zip(vocabulary.ids.to_pylist(), range(vocabulary.oov_rows, vocabulary.num_rows),
                                      strict=True)) for name, vocabulary in self._vocabularies.items()}
         self._side = {}
         for table, space in (("items", schema.item), ("users", schema.user)):
@@ -140,7 +140,7 @@ class _ToExample(beam.DoFn):
         if value is None:
             value = MISSING[self._vocabularies[name].dtype]
         if value not in rows:
-            rows[value] = int(oov_row(pa.array([value]), self._vocabularies[name].oov_rows)[0])
+            rows[value] = int(hash_to_oov_row(pa.array([value]), self._vocabularies[name].oov_rows)[0])
         return rows[value]
 
     def process(self, row: dict[str, Any]) -> Iterator[tuple[int, bytes]]:

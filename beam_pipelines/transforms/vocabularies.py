@@ -42,17 +42,17 @@ class Vocabularies:
         """Returns int32 [n] rows of raw values [n], plain or dictionary-encoded; null is the missing value."""
         vocabulary = self.by_name[name]
         if pa.types.is_int64(column.type):
-            return vocabulary.rows(column).astype(np.int32)
+            return vocabulary.lookup(column).astype(np.int32)
         # Looking up each distinct string once is several times faster than looking up each occurrence.
         column = compact_dictionary(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         missing = pa.array([MISSING[vocabulary.dtype]], column.type.value_type)
         indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
-        rows: np.ndarray = vocabulary.rows(pa.concat_arrays([column.dictionary, missing])).astype(np.int32)[indices]
+        rows: np.ndarray = vocabulary.lookup(pa.concat_arrays([column.dictionary, missing])).astype(np.int32)[indices]
         return rows
 
     def describe(self) -> dict[str, Any]:
         """Returns the section ``vocabularies`` of dataset_info.json."""
-        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.size,
+        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.num_rows,
                        "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(vocabulary.counts.sum())}
                 for name, vocabulary in self.by_name.items()}
 

@@ -106,7 +106,7 @@ def test_exact_duplicates_are_kept_with_keys_of_their_own(planted_config, logs, 
     build(planted_config, logs, tmp_path / "twice")
     dataset = Dataset.open(tmp_path / "twice")
     golden = pq.read_table(dataset.folder / "golden.parquet")
-    assert dataset.examples("impressions/train") == 2 * 1908
+    assert dataset.num_examples("impressions/train") == 2 * 1908
     train, validation = (_keys(dataset, f"impressions/{split}") for split in ("train", "validation"))
     assert len(set(train)) == len(train)
     assert len(set(validation)) == len(validation)

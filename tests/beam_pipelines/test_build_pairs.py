@@ -4,13 +4,13 @@ import naive_hashing as naive
 import numpy as np
 import pyarrow as pa
 import pytest
+from planted import planted_config
 
 from beam_pipelines.build_pairs import encode_pairs, is_heldout, measure_pairs, write_probability
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.records.example_parser import parse_examples
 from beam_pipelines.transforms.vocabularies import save_vocabulary
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.vocabulary import Vocabulary
 
 

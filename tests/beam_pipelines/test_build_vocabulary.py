@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from planted import planted_config
 
 from beam_pipelines.build_vocabulary import select_counted_values, select_ids, select_moment_values, write_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.transforms.vocabularies import load_vocabulary, save_vocabulary
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.vocabulary import Vocabulary
 
 COUNTS = pa.table({"value": ["a", "b", "c", "d"], "count": [2, 5, 5, 1]})

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
+from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.cleaning import ACCOUNTS, REJECTED, clean_batch
 from beam_pipelines.logs.duplicates import RejectDuplicates
 from beam_pipelines.sources import RawBatch
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 GOOD = {"member": 1, "item": "a", "ts": 5, "day": 21, "clicked": 0, "surface": "home", "dwell": 1.0}
 

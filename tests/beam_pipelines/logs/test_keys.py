@@ -3,10 +3,10 @@
 import naive_hashing as naive
 import numpy as np
 import pyarrow as pa
+from planted import planted_config
 
 from beam_pipelines.logs.keys import event_hash, request_hash, unique_keys
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 ROWS = [(1, "a", 5), (1, "é", 5), (2**62, "", -7), (0, "a", 5)]
 

@@ -4,11 +4,11 @@ import math
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.transforms.golden import write_golden
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 
 def test_missing_values_are_written_as_the_models_receive_them(tmp_path):

@@ -17,7 +17,7 @@ from beam_pipelines.build_dataset import build
 from beam_pipelines.transforms.history import ENGAGED, Histories, _add_histories
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_columns
-from tfrs_pretrain.data.impressions import reading, training_batches
+from tfrs_pretrain.data.impressions import checked_reading, training_batches
 from tfrs_pretrain.errors import UserError
 
 KINDS = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
@@ -113,7 +113,7 @@ def _records(dataset: Dataset, split: str) -> pd.DataFrame:
 def test_every_impression_has_its_history_and_labels(rich, rich_dataset):
     folder, _ = rich
     engagements, impressions = (pd.read_parquet(folder / f"{name}.parquet") for name in ("engagements", "impressions"))
-    rows = rich_dataset.vocabulary("item").rows(pa.array(engagements.item.tolist(), pa.string()))
+    rows = rich_dataset.vocabulary("item").lookup(pa.array(engagements.item.tolist(), pa.string()))
     by_user: dict = {}
     for user, time, row in zip(engagements.member, engagements.ts, rows.tolist(), strict=True):
         by_user.setdefault(user, []).append((user, time, row))
@@ -134,7 +134,7 @@ def test_every_impression_has_its_history_and_labels(rich, rich_dataset):
 
 
 def test_present_readers_read_on(rich_dataset):
-    with reading(rich_dataset, *IMPRESSION_SPLITS):
+    with checked_reading(rich_dataset, *IMPRESSION_SPLITS):
         [batch] = training_batches(rich_dataset, batch_size=64, seed=0, epoch=0).take(1)
     assert batch["liked"].shape == (64,)
 
@@ -163,8 +163,8 @@ def test_columnar_blocks_hold_the_same_rows(rich, rich_dataset):
         assert len(decoded[-1]) <= 100
     expected = _records(rich_dataset, "impressions/test")
     pd.testing.assert_frame_equal(pd.concat(decoded, ignore_index=True)[expected.columns], expected)
-    with pytest.raises(UserError, match="expected column 'key' to hold 1 value of int64, found 1 of string"), reading(
-            dataset, "impressions/train"):
+    words = "expected column 'key' to contain 1 value of int64, found 1 of string"
+    with pytest.raises(UserError, match=words), checked_reading(dataset, "impressions/train"):
         pass
 
 

@@ -3,12 +3,12 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from planted import planted_config
 
 from beam_pipelines.sources import open_source
 from beam_pipelines.transforms.side_tables import SideTable, read_side_table
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 
 @pytest.mark.parametrize("ids", [pa.array([5, 9]), pa.array(["é", "b"])], ids=["int64", "string"])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.transforms.vocabularies import (
@@ -17,7 +18,6 @@ from beam_pipelines.transforms.vocabularies import (
 )
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.vocabulary import Vocabulary
 
 NAMES = pa.array(["b", "", "é"])
