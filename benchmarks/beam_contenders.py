@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from beam_pipelines import build_impressions, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.runner import pipeline_options, run_pipeline
-from beam_pipelines.logs.keys import keys
+from beam_pipelines.logs.keys import unique_keys
 from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -240,7 +240,7 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
     for shard in range(SHARDS):
         chosen = order[ends[shard]:ends[shard + 1]]
         columns = {name: pa.array(values).take(pa.array(chosen)) for name, values in rows.items()}
-        columns["key"] = pa.array(keys(hashes[chosen]))
+        columns["key"] = pa.array(unique_keys(hashes[chosen]))
         records = encode_examples({name: columns[name].cast(types[dtype])
                                    for name, dtype in impression_columns(job.schema).items()})
         path = Path(job.path(shard_path(f"impressions/{split}", shard, SHARDS)))

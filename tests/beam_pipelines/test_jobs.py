@@ -214,12 +214,12 @@ MISTAKES = {
     "leak": (build_impressions, ["--vocabulary={v}"], {"windows": {
         "pretrain": {"start": 0, "end": 10}, "train": {"start": 10, "end": 20},
         "validation": {"start": 20, "end": 24}, "test": {"start": 24, "end": 30}}},
-        r"were learnt from \[20, 28\), which reaches into the validation window \[20, 24\)"),
+        r"were built from \[20, 28\), which overlaps the validation window \[20, 24\)"),
     "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {},
                       "--splits 'all': expected one or more of"),
     "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
         "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
-        r"vocabulary 'item' of .* holds \d+ ids, more than max_size 5"),
+        r"vocabulary 'item' of .* has \d+ ids, more than max_size 5"),
 }
 
 

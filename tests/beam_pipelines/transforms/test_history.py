@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.transforms.history import ENGAGED, Histories, _look_back
+from beam_pipelines.transforms.history import ENGAGED, Histories, _add_histories
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_columns
 from tfrs_pretrain.data.impressions import checked_reading, training_batches
@@ -72,7 +72,7 @@ class _Reread:
 
 
 def test_impressions_of_a_hot_user_are_taken_batch_by_batch():
-    parts = _look_back((0, _Reread(50)), 2)
+    parts = _add_histories((0, _Reread(50)), 2)
     first, second = next(parts), next(parts)
     assert (first[1]["history"].to_pylist(), second[1]["history"].to_pylist()) == ([[]] * 3, [[0]] * 3)
     assert [batch["history"].to_pylist()[0] for _, batch in parts] == [[n - 2, n - 1] for n in range(2, 50)]
@@ -214,6 +214,6 @@ def test_nonsense_is_refused(schema, message):
 
 def test_a_bucket_without_engagements_gives_empty_histories():
     shown = pa.RecordBatch.from_pydict({"user_id": [1], "@time": [5], "x": [1]})
-    out = list(_look_back((3, [("test", shown)]), 2))
+    out = list(_add_histories((3, [("test", shown)]), 2))
     assert [(split, batch.to_pydict()) for split, batch in out] == [
         ("test", {"user_id": [1], "x": [1], "history": [[]]})]
