@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from planted import planted_config
 from sklearn.metrics import log_loss
 from typer.testing import CliRunner
 
@@ -18,7 +19,7 @@ from tfrs_pretrain.diagnosis.run import diagnose
 from tfrs_pretrain.diagnosis.verdict import NONE, SHARP
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.experiments.logs.planted import planted_config, write_planted_logs
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample, training_counts
 
 LONG_TAIL = {"users": 8000, "items": 60, "engagements": 60000, "impressions": 120000}
@@ -75,7 +76,7 @@ def test_every_control_runs_and_the_file_contains_the_result(long_tail, tmp_path
     assert found["controls"][PRETRAINED]["border"] < found["border"]
     base = found["controls"][BASE]
     assert base["epoch"][7] == 1
-    assert base["examples"][-1] == 2 * (dataset.examples("impressions/train") // 256) * 256
+    assert base["examples"][-1] == 2 * (dataset.num_examples("impressions/train") // 256) * 256
     best = json.loads((dataset.folder.parent / "logs" / "manifest.json").read_text())["best_auc"]
     assert 0.6 < max(base["auc"]) < best + 0.02
     gaps = {(row["epoch"], row["ids"], row["training_impressions"]): row["gap"] for row in found["gap"]}

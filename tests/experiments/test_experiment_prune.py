@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 import yaml
+from planted import planted_config
 from typer.testing import CliRunner
 
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.study import Run, StudiedArm, Study
 

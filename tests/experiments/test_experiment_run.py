@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from planted import planted_config
 from processes import start
 from typer.testing import CliRunner
 
@@ -25,7 +26,6 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments import run as experiment
 from tfrs_pretrain.experiments import scheduler
 from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.experiments.piece_costs import PieceCosts
 from tfrs_pretrain.experiments.pieces import Piece

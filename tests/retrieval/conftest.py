@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import planted
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,7 @@ from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
-from tfrs_pretrain.experiments.logs import planted
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -35,7 +36,7 @@ def shop(tmp_path_factory):
     from beam_pipelines.build_dataset import build
 
     folder = tmp_path_factory.mktemp("shop")
-    planted.write_planted_logs(folder / "raw", users=90, items=150, engagements=4000, impressions=1500, seed=3)
+    write_planted_logs(folder / "raw", users=90, items=150, engagements=4000, impressions=1500, seed=3)
     items = pq.read_table(folder / "raw" / "items.parquet")
     tags = [[f"täg {tag}" for tag in range(number % 4)] for number in range(len(items))]
     pq.write_table(items.append_column("tags", pa.array(tags, pa.list_(pa.string()))), folder / "raw" / "items.parquet")
@@ -68,7 +69,7 @@ def write_embeddings(tmp_path):
     def write(users: Vocabulary, items: Vocabulary, rows=None, *, dataset=None, temperature=0.2, name="embeddings",
               **pretraining):
         random = np.random.default_rng(5)
-        rows = rows or {table: random.normal(size=(vocabulary.size, DIM)).astype(np.float32)
+        rows = rows or {table: random.normal(size=(vocabulary.num_rows, DIM)).astype(np.float32)
                         for table, vocabulary in (("user", users), ("item", items))}
         manifest = {"window": {"start": 0, "end": 20}, "temperature": temperature,
                     "config": {"pretraining": {"dim": DIM, **pretraining}}}

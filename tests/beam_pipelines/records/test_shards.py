@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.records.record_buffer import RecordBuffer
@@ -16,9 +17,8 @@ from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import CountShards, _assign_shards, _list_shards, summarize_splits
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
+from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches, training_batches
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 
 def _hundred_bytes_each(rows: pa.Table):
@@ -96,7 +96,7 @@ def test_compressed_shards_hold_the_same_bytes(compressed, tiny_dataset):
 
 
 def test_readers_read_compressed_shards(compressed, tiny_dataset):
-    with reading(compressed, "impressions/train", "impressions/test"):
+    with checked_reading(compressed, "impressions/train", "impressions/test"):
         [read] = evaluation_batches(compressed, "impressions/test", batch_size=10**6)
         [trained] = training_batches(compressed, batch_size=1024, seed=1, epoch=0).take(1)
     [expected] = evaluation_batches(tiny_dataset, "impressions/test", batch_size=10**6)
