@@ -51,7 +51,7 @@ def naive_losses(dataset, embeddings, pairs):
     """Each held-out pair's loss against all others, logQ and accidental hits, in float64."""
     users, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
                     for rows in (embeddings.matrix(name).astype(np.float64) for name in ("user", "item")))
-    share = np.maximum(dataset.candidate_probability, 1 / dataset.examples("pairs/train"))
+    share = np.maximum(dataset.candidate_probability, 1 / dataset.num_examples("pairs/train"))
     losses = []
     for query, own in zip(pairs["query"], pairs["candidate"], strict=True):
         logits = items @ users[query] / 0.2 - np.log(share)
@@ -72,20 +72,20 @@ def test_batches_carry_the_weight_of_each_pair(trained):
 
 
 def test_losses_are_weighted_and_told_apart_by_relation(trained):
-    dataset, manifest, folder = trained
-    pairs, last = heldout(dataset), manifest["epochs"][-1]
+    dataset, result, folder = trained
+    pairs, last = heldout(dataset), result.epochs[-1]
     assert 2 <= len(pairs["query"]) <= SETTINGS["batch_size"]  # one batch, so that all see the same negatives
     losses = naive_losses(dataset, Embeddings.open(folder), pairs)
     assert last["heldout_loss"] == pytest.approx(np.average(losses, weights=pairs["weight"]), abs=1e-4)
     for place, name in ((0, "click"), (2, "save"), (3, "view")):
         expected = losses[pairs["relation"] == place].mean()
         assert last[f"relation_{name}/heldout_loss"] == pytest.approx(expected, abs=1e-4)
-    assert last["heldout_loss"] < manifest["epochs"][0]["heldout_loss"]
+    assert last["heldout_loss"] < result.epochs[0]["heldout_loss"]
     assert not [name for name in last if "relation_hide" in name]
 
 
 def test_recall_by_relation(trained):
-    dataset, manifest, folder = trained
+    dataset, result, folder = trained
     embeddings, pairs = Embeddings.open(folder), heldout(dataset)
     users, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
                     for rows in (embeddings.matrix(name) for name in ("user", "item")))
@@ -101,7 +101,7 @@ def test_recall_by_relation(trained):
             wanted = {item for item in pairs["candidate"][own].tolist() if (user, item) not in train}
             if wanted:
                 found[name].append(len(wanted & set(ranked)) / len(wanted))
-    got = {name: manifest["epochs"][-1].get(f"relation_{name}/recall@20") for name in dataset.relations}
+    got = {name: result.epochs[-1].get(f"relation_{name}/recall@20") for name in dataset.relations}
     assert found["hide"] == []
     assert got == {name: pytest.approx(np.mean(recalls)) if recalls else None for name, recalls in found.items()}
 

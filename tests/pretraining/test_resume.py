@@ -50,13 +50,13 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL
         if expected is not None:
             assert newest(checkpoints) == f"step-{expected:09d}"
-    manifest = pretrain(configured(), tiny_dataset, output)
+    result = pretrain(configured(), tiny_dataset, output)
     assert not checkpoints.exists()
     for name in ("user", "item"):
         np.testing.assert_array_equal(Embeddings.open(output).matrix(name),
                                       Embeddings.open(uninterrupted[0]).matrix(name))
-    metrics = [[[epoch[name] for name in ("train_loss", "heldout_loss", "recall@50")] for epoch in one["epochs"][1:]]
-               for one in (manifest, uninterrupted[1])]
+    metrics = [[[epoch[name] for name in ("train_loss", "heldout_loss", "recall@50")] for epoch in one.epochs[1:]]
+               for one in (result, uninterrupted[1])]
     np.testing.assert_allclose(*metrics, rtol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""A small dataset with known user and item factors, written without the Beam job, and rows that know these factors."""
+"""A small dataset drawn from known user and item factors, and pretrained rows equal to these factors."""
 
 import copy
 import dataclasses
@@ -42,7 +42,7 @@ TREE = {
 
 @dataclasses.dataclass
 class Planted:
-    """The dataset and what it was drawn from."""
+    """The dataset and the factors that it was drawn from."""
 
     dataset: Dataset
     users: np.ndarray  # float32 [user rows, DIM]
@@ -97,7 +97,7 @@ def write_planted(folder, seed=0):
     entries, splits = {}, {}
     for name, vocabulary in vocabularies().items():
         vocabulary.save(folder / "vocabulary" / f"{name}.parquet")
-        entries[name] = {"rows": vocabulary.size, "digest": vocabulary.digest}
+        entries[name] = {"rows": vocabulary.num_rows, "digest": vocabulary.digest}
     for split, count in EXAMPLES.items():
         path = shard_path(f"impressions/{split}", 0, 1)
         write_records(folder / path, draw(random, users, items, count), impression_columns(config.schema_))
@@ -110,13 +110,13 @@ def write_planted(folder, seed=0):
 
 @pytest.fixture
 def drawn(planted):
-    """Columns of other impressions from the same factors: ``drawn(random, count)``."""
+    """Draws columns of further impressions from the same factors: ``drawn(random, count)``."""
     return lambda random, count: draw(random, planted.users, planted.items, count)
 
 
 @pytest.fixture
 def with_split(planted, tmp_path):
-    """The planted dataset with other impressions in one split: ``with_split(split, **columns)``."""
+    """Copies the planted dataset with other impressions in one split: ``with_split(split, **columns)``."""
 
     def rewritten(split, **columns):
         folder = tmp_path / "rewritten"
@@ -139,7 +139,7 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def planted_embeddings(planted, tmp_path_factory):
-    """Pretrained rows that are the true factors: the best that a Stage I could find."""
+    """Pretrained rows equal to the true factors: an ideal result of Stage I."""
     folder = tmp_path_factory.mktemp("planted") / "embeddings"
     save_embeddings(folder, {"user": planted.users, "item": planted.items},
                     {name: planted.dataset.vocabulary(name) for name in ("user", "item")},
@@ -153,8 +153,8 @@ def config():
 
 
 @pytest.fixture
-def of_arm(planted, planted_embeddings, config):
-    """Makes a learner of an arm: ``of_arm(**arm settings)``."""
+def build_arm(planted, planted_embeddings, config):
+    """Builds the learner of an arm: ``build_arm(**arm settings)``."""
     from tfrs_pretrain.config import ArmConfig
     from tfrs_pretrain.embeddings.artifact import Embeddings
     from tfrs_pretrain.ranking.build import build_learner
@@ -168,7 +168,7 @@ def of_arm(planted, planted_embeddings, config):
 
 @pytest.fixture
 def build(planted, config):
-    """Makes a learner from scratch: ``build(role)`` for "student" or "teacher", other layers as ``hidden``."""
+    """Builds a learner from scratch: ``build(role)`` for "student" or "teacher", ``hidden`` replaces its layers."""
     from tfrs_pretrain.ranking.build import build_learner
 
     def learner(role, hidden=None):

@@ -1,4 +1,4 @@
-"""What Stage I brings to the loop: pairs, the contrastive step, and the judge of held-out pairs."""
+"""Stage I as a task of the trainer: pairs, the contrastive step, and the evaluation on held-out pairs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import tensorflow as tf
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.batch_ids import first_ids
+from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
 from tfrs_pretrain.pretraining.evaluate import Evaluator
-from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
 
 
 class TwoTowerTrainingTask(TrainingTask):
-    """The two towers of one run.
+    """The training of one two-tower model.
 
     Args:
-      config: of the run.
-      dataset: pairs to train on and to judge with.
+      config: configuration of the run.
+      dataset: pairs for training and evaluation.
       model: changed in place.
-      steps: in an epoch.
+      steps: steps per epoch.
     """
 
     name, title, unit = "pretraining", "Stage I: contrastive pretraining", "pairs"
@@ -54,7 +54,8 @@ class TwoTowerTrainingTask(TrainingTask):
         return f"held-out {record['heldout_loss']:.4f}"
 
     def describe_batch(self, batch: dict[str, Any]) -> str:
-        return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch['query'], batch['candidate'])}"
+        pairs = format_id_pairs(self._dataset, batch["query"], batch["candidate"])
+        return f"first (user, item) pairs of the batch: {pairs}"
 
     def step_scalars(self, steps_done: int) -> dict[str, float]:
         last_step = tf.constant(steps_done - 1, tf.int64)

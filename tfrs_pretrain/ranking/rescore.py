@@ -1,4 +1,4 @@
-"""Predictions of a trained ranker on another dataset than its own, such as last week's model on this week's log."""
+"""Predictions of a trained ranker on another dataset, such as last week's model on this week's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.data.dataset import Dataset, impression_columns, list_columns
-from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
 from tfrs_pretrain.progress import progress
@@ -19,11 +19,12 @@ from tfrs_pretrain.ranking.predict import predict
 
 
 def scoring(datasets: Sequence[Dataset]) -> Reader:
-    """A reader that lets each ranker score impressions.
+    """Return a reader that computes predictions instead of reading stored ones.
 
-    Rows mean ids only by the vocabularies that a ranker was trained with (``build_impressions --vocabulary``), so a
-    ranker scores the first dataset that was built with them. Those of two rankers may be the same impressions with the
-    vocabularies of each. The reader raises UserError where no dataset fits, or its records are damaged.
+    Table rows have a meaning only with the vocabularies that a ranker was trained with (``build_impressions
+    --vocabulary``), so each ranker scores the first dataset built with its vocabularies. To compare two rankers, give
+    the same impressions built with the vocabularies of each. The reader raises UserError if no dataset fits or its
+    records are damaged.
     """
 
     def read(folder: Path, split: str, label: str) -> Predictions:
@@ -31,12 +32,13 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
         dataset = _fitting(ranker, datasets)
         name = f"impressions/{split}"
         if name not in dataset.info["splits"]:
-            there = [split.rpartition("/")[2] for split in dataset.info["splits"]]
-            raise UserError(f"dataset {str(dataset.folder)!r} has no impressions of split {split!r}, it has {there}: "
-                            "name one of these, or build it with more --splits")
+            available = [split.rpartition("/")[2] for split in dataset.info["splits"]]
+            raise UserError(f"dataset {str(dataset.folder)!r} has no impressions of split {split!r}, it has "
+                            f"{available}: name one of these, or build it with more --splits")
         loaded = load_ranker(ranker, dataset)
         title = f"score {split}: {source['arm']}"
-        with reading(dataset, name), progress(title, total=dataset.examples(name), unit="impressions") as meter:
+        total = dataset.num_examples(name)
+        with checked_reading(dataset, name), progress(title, total=total, unit="impressions") as meter:
             table = predict(loaded, dataset, name, meter=meter)
         source = {**source, "dataset_digest": json_digest(dataset.info), "scored_on": str(dataset.folder)}
         return Predictions(source, table, label).checked()
@@ -45,7 +47,7 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
 
 
 def _fitting(ranker: Path, datasets: Sequence[Dataset]) -> Dataset:
-    """The first dataset that the ranker can read."""
+    """Return the first dataset that the ranker can read."""
     manifest = read_manifest(ranker, RANKER_KIND)
     problems = []
     for dataset in datasets:
@@ -59,8 +61,9 @@ def _fitting(ranker: Path, datasets: Sequence[Dataset]) -> Dataset:
 
 
 def _misfit(manifest: dict[str, Any], dataset: Dataset) -> str | None:
-    inputs, learnt = Inputs.from_json(manifest["inputs"]), manifest["vocabularies"]
-    other = [name for name in inputs.tables.values() if learnt[name] != dataset.digests.get(name)]
+    """Explain why the ranker cannot read the dataset; None if it can."""
+    inputs, digests = Inputs.from_json(manifest["inputs"]), manifest["vocabularies"]
+    other = [name for name in inputs.tables.values() if digests[name] != dataset.digests.get(name)]
     if other:
         return f"(another vocabulary {other[0]!r} than it was trained with)"
     lists = list_columns(dataset.schema)

@@ -1,6 +1,6 @@
-"""The memory that one arm of Stage II needs: tables and networks of student and teacher, and what holds rows in place.
+"""Memory plan of one arm of Stage II: tables and networks of student and teacher, and the anchor.
 
-The arm is built with one row a table, and what came is counted: no second description of an arm can go stale.
+The arm is built with one row per table and the size of its variables is counted, so the plan always matches the arm.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
 
-_PARTS = ("distillation", "anchor", "meda")  # of the method that cost memory
+_OPTIONAL = ("distillation", "anchor", "meda")  # components of an arm that need memory
 
 
 class ArmPlan(MemoryPlan):
-    """An arm's student, the teacher that learns beside it, its anchor and its further groups of tables.
+    """Memory plan of an arm: its student, online teacher, anchor and MEDA table groups.
 
     Args:
       config: of the run.
-      dataset: gives sizes and columns.
+      dataset: provides sizes and columns.
       arm: name in ``config.ranking.arms``.
     """
 
@@ -32,7 +32,7 @@ class ArmPlan(MemoryPlan):
         self.title = f"Memory plan of Stage II, {arm}"
         self.id_spaces = tuple(dataset.schema.id_spaces)
         self.settings = PlanSettings(config.ranking.table_optimizer, config.ranking.id_dim,
-                                     {name: dataset.rows(name) for name in dataset.digests})
+                                     {name: dataset.num_rows(name) for name in dataset.digests})
 
     def layout(self, settings: PlanSettings) -> MemoryLayout:
         ranking = self._config.ranking.model_copy(update={"table_optimizer": settings.optimizer,
@@ -44,8 +44,8 @@ class ArmPlan(MemoryPlan):
         for role, learner in self._learners(ranking.for_arm(arm), arm):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
-        held = [name for name, transfer in arm.pretrained_tables.items() if arm.anchor and transfer.kind != "frozen"]
-        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student") for name in held]
+        trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
+        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student") for name in trained if arm.anchor]
         return MemoryLayout(settings.num_rows, tuple(tables), dense)
 
     def dim_setting(self, dim: int) -> str:
@@ -53,7 +53,7 @@ class ArmPlan(MemoryPlan):
         return f"ranking.id_dim={dim}{again}"
 
     def without_components(self) -> Iterable[tuple[str, MemoryPlan]]:
-        for part in _PARTS:
+        for part in _OPTIONAL:
             if getattr(self._settings, part) is not None:
                 arm = self._settings.model_copy(update={part: None})
                 ranking = self._config.ranking.model_copy(update={"arms": {self._arm: arm}})
@@ -65,19 +65,19 @@ class ArmPlan(MemoryPlan):
         return self._config.ranking.arms[self._arm]
 
     def _learners(self, ranking: RankingConfig, arm: ArmConfig) -> Iterator[tuple[str, Learner]]:
-        """The arm's learners by role, with one row a table."""
+        """Build the arm's learners, each with its role, with one row per table."""
         vocabularies = {name: {**entry, "rows": 1} for name, entry in self._dataset.info["vocabularies"].items()}
-        tiny = Dataset(self._dataset.folder, {**self._dataset.info, "vocabularies": vocabularies})
+        one_row = Dataset(self._dataset.folder, {**self._dataset.info, "vocabularies": vocabularies})
         steps = ranking.warmup_steps + 1
-        yield "student", build_learner(ranking, tiny, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
+        yield "student", build_learner(ranking, one_row, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
                                        steps=steps)
         if arm.distillation and isinstance(teacher := arm.distillation.teacher, OnlineTeacher):
-            yield "teacher", build_learner(teacher_settings(ranking, teacher), tiny, arm, None, seed=0,
+            yield "teacher", build_learner(teacher_settings(ranking, teacher), one_row, arm, None, seed=0,
                                            hidden=teacher.hidden, privileged=teacher.privileged, steps=steps)
 
 
 def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:
-    """A plan for every layout that arms of the configuration have; arms that share one are named together."""
+    """Return one plan for each distinct layout; its title names all arms with that layout."""
     found: dict[MemoryLayout, ArmPlan] = {}
     for plan in (ArmPlan(config, dataset, arm) for arm in config.ranking.arms):
         first = found.setdefault(plan.layout(plan.settings), plan)

@@ -1,4 +1,4 @@
-"""Every further objective against a naive float64 twin: loss and gradients, pair by pair."""
+"""Every objective against a naive float64 twin: loss and gradients, pair by pair."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,15 @@ from numeric import numeric_gradient
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.metrics.interactions import Interactions
-from tfrs_pretrain.pretraining import chunked
-from tfrs_pretrain.pretraining.model import TwoTower
-from tfrs_pretrain.pretraining.negatives import KnownPositives, NegativeSampling, unique_columns
-from tfrs_pretrain.pretraining.task import CosineContrastive, InBatchSoftmax, UniformSoftmax
+from tfrs_pretrain.pretraining import chunked_loss
+from tfrs_pretrain.pretraining.batch_candidates import in_batch_candidates
+from tfrs_pretrain.pretraining.contrastive_task import ContrastiveBatch
+from tfrs_pretrain.pretraining.cosine_contrastive import CosineContrastive
+from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
+from tfrs_pretrain.pretraining.known_positives import KnownPositives
+from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
+from tfrs_pretrain.pretraining.two_tower import TwoTower
+from tfrs_pretrain.pretraining.uniform_softmax import UniformSoftmax
 from tfrs_pretrain.training.schedules import make_schedule
 
 BATCH, DIM, ITEMS, USERS, TEMPERATURE, DRAWS = 20, 4, 9, 12, 0.3, 15
@@ -36,22 +41,23 @@ def unit(rows):
 
 
 def ours(data, task, sampling=None, known=False, probability=None, prior=None, weights=None):
-    """Sum of losses, its gradients, and the negatives of the batch as a list with repeats."""
-    queries, candidates = (tf.constant(data[name], tf.int32) for name in ("queries", "candidates"))
-    columns = (sampling or NegativeSampling()).columns(candidates, tf.constant(3, tf.int64))
+    """Mean of the losses, its gradients, and the negatives of the batch as a list with repeats."""
+    queries, positives = (tf.constant(data[name], tf.int32) for name in ("queries", "candidates"))
+    candidates = (sampling or NegativeSampling()).candidates(positives, tf.constant(3, tf.int64))
     users, items = tf.constant(data["users"], tf.float32), tf.constant(data["items"], tf.float32)
     masked = None
     if known:
         pairs = [(user, item) for user, owned in enumerate(data["known"]) for item in owned]
-        masked = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).entries(queries, columns)
-    log_probability, prior = (None if values is None else tf.gather(tf.constant(values, tf.float32), columns.ids)
+        masked = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).positions(queries, candidates)
+    log_probability, prior = (None if values is None else tf.gather(tf.constant(values, tf.float32), candidates.ids)
                               for values in (None if probability is None else np.log(probability), prior))
     with tf.GradientTape() as tape:
         tape.watch([users, items])
-        loss = task(tf.gather(users, queries), tf.gather(items, columns.ids), columns, log_probability, prior=prior,
-                    masked=masked, weights=None if weights is None else tf.constant(weights, tf.float32))
+        loss = task(ContrastiveBatch(
+            tf.gather(users, queries), tf.gather(items, candidates.ids), candidates, log_probability, prior,
+            masked=masked, weights=None if weights is None else tf.constant(weights, tf.float32)))
     gradients = [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, [users, items])]
-    negatives = np.repeat(columns.ids[:len(columns.counts)].numpy(), columns.counts.numpy())
+    negatives = np.repeat(candidates.ids[:len(candidates.counts)].numpy(), candidates.counts.numpy())
     return loss.numpy() / BATCH, [gradient / BATCH for gradient in gradients], negatives.tolist()
 
 
@@ -126,7 +132,7 @@ def test_refined_correction_has_the_gradient_of_the_weighted_loss(data):
 
 @pytest.mark.parametrize("known", [False, True])
 def test_uniform_softmax(data, known):
-    got = ours(data, UniformSoftmax(temperature=TEMPERATURE, normalize=True, rows=ITEMS),
+    got = ours(data, UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
                NegativeSampling(False, DRAWS, ITEMS, seed=4), known)
     negatives = got[2]
     assert len(negatives) == DRAWS
@@ -145,7 +151,7 @@ def test_uniform_softmax(data, known):
 
 @pytest.mark.parametrize(("known", "weights"), [(False, None), (True, None), (True, WEIGHTS)])
 def test_cosine_contrastive(data, known, weights, monkeypatch):
-    monkeypatch.setattr(chunked, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
+    monkeypatch.setattr(chunked_loss, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
     got = ours(data, CosineContrastive(margin=0.1, negative_weight=7.0),
                NegativeSampling(False, DRAWS, ITEMS, seed=4), known, weights=weights)
 
@@ -180,7 +186,7 @@ def naive_form(data, negatives, prior, weights, kept, own_offset, offset):
 @pytest.mark.parametrize("form", ["classic", "hits kept", "refined", "uniform"])
 def test_popularity_prior_and_weights(data, form, scale, weights, monkeypatch):
     """The prior is added to positives and negatives alike; weights scale a pair's loss, whoever its negatives are."""
-    monkeypatch.setattr(chunked, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
+    monkeypatch.setattr(chunked_loss, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
     q = data["probability"]
     prior = None if scale is None else scale * np.log(q[::-1])
     counts = np.bincount(data["candidates"], minlength=ITEMS)
@@ -192,7 +198,7 @@ def test_popularity_prior_and_weights(data, form, scale, weights, monkeypatch):
                       lambda own: -np.log(q[own]), lambda item, own: -np.log(q[item])),
         "refined": (softmax(refined=True), None, lambda place, own, other, item: item != own, lambda own: 0.0,
                     lambda item, own: -np.log(q[item] / (1 - q[own])) - np.log(BATCH - counts[own])),
-        "uniform": (UniformSoftmax(temperature=TEMPERATURE, normalize=True, rows=ITEMS),
+        "uniform": (UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
                     NegativeSampling(False, DRAWS, ITEMS, seed=4), lambda place, own, other, item: item != own,
                     lambda own: 0.0, lambda item, own: np.log(ITEMS / DRAWS))}[form]
     got = ours(data, task, sampling, probability=q, prior=prior, weights=weights)
@@ -220,24 +226,26 @@ def test_retrieval_scores_are_the_logits(learnt):
     assert float(loss) == pytest.approx(np.log(np.exp(expected).sum()) - expected.mean(), abs=1e-5)
 
 
-def test_masked_places_hold_the_users_other_positives(data):
-    columns = unique_columns(tf.constant(data["candidates"], tf.int32))
+def test_masked_positions_are_the_users_other_positives(data):
+    candidates = in_batch_candidates(tf.constant(data["candidates"], tf.int32))
     pairs = [(user, item) for user, owned in enumerate(data["known"]) for item in owned]
-    entries = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).entries(
-        tf.constant(data["queries"], tf.int32), columns)
-    got = {(int(row), int(columns.ids[column])) for row, column in zip(*entries, strict=True)}
+    positions = KnownPositives(Interactions.from_pairs(*np.array(pairs).T, USERS)).positions(
+        tf.constant(data["queries"], tf.int32), candidates)
+    got = {(int(query), int(candidates.ids[negative])) for query, negative in zip(*positions, strict=True)}
     batch = set(data["candidates"].tolist())
     assert got == {(row, item) for row, query in enumerate(data["queries"]) for item in data["known"][query]
                    if item in batch and item != data["candidates"][row]}
-    assert entries.rows.numpy().tolist() == sorted(entries.rows.numpy().tolist())
+    assert positions.queries.numpy().tolist() == sorted(positions.queries.numpy().tolist())
 
 
 def test_draws_follow_seed_and_step_and_cover_the_corpus():
     sampling = NegativeSampling(False, 4000, 50, seed=1)
-    candidates = tf.constant([3, 3, 7])
-    first, again, later = (sampling.columns(candidates, tf.constant(step, tf.int64)) for step in (5, 5, 6))
+    positives = tf.constant([3, 3, 7])
+    first, again, later = (sampling.candidates(positives, tf.constant(step, tf.int64)) for step in (5, 5, 6))
     np.testing.assert_array_equal(first.counts, again.counts)
     assert not np.array_equal(first.counts, later.counts)
+    other_seed = NegativeSampling(False, 4000, 50, seed=2).candidates(positives, tf.constant(5, tf.int64))
+    assert not np.array_equal(first.counts, other_seed.counts)
     assert sorted(first.ids.numpy().tolist()) == list(range(50))
     assert first.counts.numpy().sum() == 4000
     assert np.abs(first.counts.numpy() - 80).max() < 45  # five standard deviations

@@ -1,12 +1,12 @@
-"""What an arm needs, counted on the arm itself, and that it starts only where that fits."""
+"""Memory plan of an arm, compared with its variables; an arm starts only if it fits."""
 
 import pytest
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan, arm_plans
 from tfrs_pretrain.ranking.build import build_parts
-from tfrs_pretrain.ranking.plan import ArmPlan, arm_plans
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.training.devices import Device
 
@@ -28,19 +28,19 @@ def configured(dataset, **ranking):
 
 @pytest.mark.parametrize("settings", [{}, {"table_optimizer": "rowwise_adagrad", "interval_decay": 0.1}])
 @pytest.mark.parametrize("arm", ARMS)
-def test_the_plan_is_what_the_arm_takes(planted, planted_embeddings, arm, settings):
+def test_the_plan_equals_the_size_of_the_arms_variables(planted, planted_embeddings, arm, settings):
     config, dataset = configured(planted.dataset, **settings), planted.dataset
     plan = ArmPlan(config, dataset, arm)
     parts = build_parts(config, dataset, config.ranking.arms[arm], Embeddings.open(planted_embeddings), steps=10)
     held = sum(variable.shape.num_elements() * variable.dtype.size
                for learner in parts.learners for variable in learner.variables)
-    anchors = 8 * 4 * (dataset.rows("user") + dataset.rows("item")) if arm == "anchored" else 0
+    anchors = 8 * 4 * (dataset.num_rows("user") + dataset.num_rows("item")) if arm == "anchored" else 0
     steps = 8 * sum(variable.name.endswith("_step:0") and variable.shape.rank == 0  # counters of the tables
                     for learner in parts.learners for variable in learner.variables)
     assert plan.layout(plan.settings).bytes_on(DEVICE) == held + anchors - steps
 
 
-def test_the_need_in_literals(planted):
+def test_the_planned_bytes_by_hand(planted):
     plan = ArmPlan(configured(planted.dataset), planted.dataset, "scratch")
     layout = plan.layout(plan.settings)
     tables = (152 * 8 + 253 * 8 + 3 * 4) * 3 * 4
@@ -51,13 +51,13 @@ def test_the_need_in_literals(planted):
     assert layout.bytes_on(host) == 2 * layout.bytes_on(DEVICE) + tables / 3
 
 
-def test_arms_of_one_layout_share_a_plan(planted):
+def test_arms_with_the_same_layout_share_a_plan(planted):
     titles = [plan.title for plan in arm_plans(configured(planted.dataset), planted.dataset)]
     assert titles == [f"Memory plan of Stage II, {names}"
                       for names in ("scratch, new_tables", "warm", "frozen", "distilled", "anchored", "groups")]
 
 
-def test_an_arm_starts_only_where_it_fits(planted, planted_embeddings, tmp_path, monkeypatch):
+def test_an_arm_starts_only_if_it_fits(planted, planted_embeddings, tmp_path, monkeypatch):
     monkeypatch.setattr("tfrs_pretrain.ranking.run.local_devices",
                         lambda training: (Device("GPU:0", 80_000, 1, host=False),))
     with pytest.raises(UserError) as error:
@@ -71,7 +71,7 @@ def test_an_arm_starts_only_where_it_fits(planted, planted_embeddings, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_teacher_can_be_left_out(planted, monkeypatch):
+def test_the_plan_suggests_leaving_out_the_teacher(planted, monkeypatch):
     plan = ArmPlan(configured(planted.dataset), planted.dataset, "distilled")
     (text, rest), = plan.without_components()
     assert text == "ranking.arms.distilled.distillation=null"

@@ -5,16 +5,18 @@ from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.transfer.tables import coverage, initial_rows, pretrained_rows, seed_of
+from tfrs_pretrain.ranking.model.seeds import derive_seed
+from tfrs_pretrain.ranking.transfer.coverage import coverage
+from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, is_pretrained
 
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=privileged)
     arm = ArmConfig(transfer="warm_start" if embeddings else "scratch")
-    return initial_rows(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
+    return initial_tables(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
 
 
-def test_random_rows_follow_from_seed_and_table_alone(planted, config):
+def test_random_rows_depend_only_on_seed_and_table(planted, config):
     rows = start(planted, config)
     assert {name: table.shape for name, table in rows.items()} == {"user": (152, 8), "item": (253, 8), "place": (3, 4)}
     assert {table.dtype for table in rows.values()} == {np.dtype(np.float32)}
@@ -26,7 +28,7 @@ def test_random_rows_follow_from_seed_and_table_alone(planted, config):
     assert not np.array_equal(rows["user"][0], rows["item"][0])
 
 
-def test_warm_start_takes_admitted_rows_and_leaves_the_rest_random(planted, planted_embeddings, config):
+def test_warm_start_copies_admitted_rows_and_keeps_the_rest_random(planted, planted_embeddings, config):
     scratch, warm = start(planted, config), start(planted, config, Embeddings.open(planted_embeddings))
     np.testing.assert_array_equal(warm["user"][2:], planted.users[2:])
     np.testing.assert_array_equal(warm["item"][3:], planted.items[3:])
@@ -48,7 +50,7 @@ def test_embeddings_of_another_vocabulary_or_width_are_refused(planted, planted_
         start(planted, config, Embeddings.open(tmp_path / "foreign"))
 
 
-def test_rows_learnt_from_the_ranking_window_are_refused(planted, config, tmp_path):
+def test_embeddings_trained_on_the_ranking_window_are_refused(planted, config, tmp_path):
     save_embeddings(tmp_path / "late", {"user": planted.users, "item": planted.items},
                     {name: planted.dataset.vocabulary(name) for name in ("user", "item")},
                     {"window": {"start": 0, "end": 11}}, overwrite=False)
@@ -57,7 +59,7 @@ def test_rows_learnt_from_the_ranking_window_are_refused(planted, config, tmp_pa
 
 
 def test_coverage_counts_impressions_and_distinct_ids(planted, with_split):
-    assert pretrained_rows(planted.dataset, "item").tolist() == [False] * 3 + [True] * 250
+    assert is_pretrained(planted.dataset, "item").tolist() == [False] * 3 + [True] * 250
     # Two unknown users share row 0, one unknown item is shown twice; rows from 2 (users) and 3 (items) are pretrained.
     dataset = with_split("validation", user=[2, 2, 2, 0, 0, 3], user_id=[0, 0, 0, 100_000, 100_001, 3],
                          item=[3, 4, 5, 5, 1, 1], item_id=["ítem-0", "ítem-1", "ítem-2", "ítem-2", "new-1", "new-1"])
@@ -67,6 +69,6 @@ def test_coverage_counts_impressions_and_distinct_ids(planted, with_split):
 
 
 def test_seeds_of_different_purposes_differ():
-    seeds = {seed_of(seed, *names) for seed in (1, 2) for names in ((), ("user",), ("item",), ("user", "item"))}
+    seeds = {derive_seed(seed, *names) for seed in (1, 2) for names in ((), ("user",), ("item",), ("user", "item"))}
     assert len(seeds) == 8
     assert all(0 <= seed < 2**31 for seed in seeds)

@@ -1,11 +1,11 @@
-"""Metrics of a table of predictions, as they go into manifests."""
+"""Metrics of a table of predictions, as recorded in manifests."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
 
-from tfrs_pretrain.ranking.predict import judge
+from tfrs_pretrain.ranking.split_metrics import split_metrics
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def table():
     return pa.table(columns)
 
 
-def test_every_head_is_judged(table, planted):
-    metrics = judge(table, planted.dataset)["metrics"]
+def test_every_head_is_evaluated(table, planted):
+    metrics = split_metrics(table, planted.dataset).metrics
     frame = table.to_pandas()
     assert metrics["auc"] == pytest.approx(roc_auc_score(frame["label"], frame["score"]))
     assert set(metrics["labels"]) == {"liked"}
@@ -27,14 +27,14 @@ def test_every_head_is_judged(table, planted):
     assert metrics["labels"]["liked"]["log_loss"] == pytest.approx(log_loss(frame["label_liked"], frame["score_liked"]))
 
 
-def test_requests_are_ranked_lists_where_they_are_known(table, planted):
+def test_requests_are_ranked_lists_if_they_are_known(table, planted):
     frame = table.to_pandas()
     labels, scores = (frame[name].to_numpy().reshape(40, 10) for name in ("label", "score"))
     both = (labels.min(1) < 1) & (labels.max(1) > 0)
-    judged = judge(table, planted.dataset)
-    assert judged["metrics"]["ndcg@5"] == pytest.approx(ndcg_score(labels[both], scores[both], k=5))
-    assert judged["slices"][-1]["slice"] == "100+"
-    assert judged["slices"][-1]["ndcg@5"] is not None
-    without = judge(table.drop_columns(["request", "label_liked", "score_liked"]), planted.dataset)["metrics"]
+    evaluated = split_metrics(table, planted.dataset)
+    assert evaluated.metrics["ndcg@5"] == pytest.approx(ndcg_score(labels[both], scores[both], k=5))
+    assert evaluated.slices[-1]["slice"] == "100+"
+    assert evaluated.slices[-1]["ndcg@5"] is not None
+    without = split_metrics(table.drop_columns(["request", "label_liked", "score_liked"]), planted.dataset).metrics
     assert without["ndcg@5"] is None
     assert "labels" not in without
