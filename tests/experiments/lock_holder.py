@@ -1,4 +1,4 @@
-"""A process that locks a folder for a minute: ``python lock_holder.py FOLDER``. It prints "locked" once it has the lock."""
+"""Lock a folder for a minute: ``python lock_holder.py FOLDER``. Prints "locked" once it has the lock."""
 
 import sys
 import time

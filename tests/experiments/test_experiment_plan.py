@@ -19,22 +19,6 @@ OUTCOMES = {"play_time_ms", "long_view", "long_watch", "is_like", "is_follow", "
 WARM = {"arm.transfer": "warm_start"}
 
 
-@pytest.fixture
-def plan(tmp_path):
-    """Plan an experiment on planted logs with these arms and further keys."""
-
-    def planned(arms, selection=None, **keys):
-        config = tmp_path / "config.yaml"
-        config.write_text(yaml.safe_dump(planted_config()))
-        path = tmp_path / "experiment.yaml"
-        path.write_text(yaml.safe_dump({"title": "test", "config": "config.yaml", "logs": {"source": "planted"},
-                                        "seeds": [1, 2], "baseline": next(iter(arms)), "arms": arms} | keys,
-                                       sort_keys=False))
-        return Plan(path, selection or Selection())
-
-    return planned
-
-
 def pieces(plan):
     """Return kind -> names of all distinct pieces of all arms and seeds."""
     rankers = [plan.ranker(arm, settings, seed) for arm in plan.arms for settings in arm.candidates

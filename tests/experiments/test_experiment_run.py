@@ -2,14 +2,11 @@
 
 import json
 import os
-import shutil
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,14 +19,7 @@ from typer.testing import CliRunner
 
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments import run, scheduler
-from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
-from tfrs_pretrain.experiments.output_lock import locked
-from tfrs_pretrain.experiments.piece_costs import PieceCosts
-from tfrs_pretrain.experiments.pieces import Piece
-from tfrs_pretrain.experiments.run import choose
-from tfrs_pretrain.experiments.workers import Worker
+from tfrs_pretrain.experiments.run import _with_same_test_impressions, choose
 from tfrs_pretrain.study import Run, StudiedArm, Study
 
 WARM = {"arm.transfer": "warm_start"}
@@ -229,82 +219,6 @@ def test_a_killed_experiment_and_a_killed_worker_change_no_bit(finished, tmp_pat
         assert pq.read_table(tested[0]).equals(pq.read_table(tested[1]))
 
 
-class Doomed(Worker):
-    """Killed whenever it starts the piece named doomed."""
-
-    deaths = 0
-
-    def start(self, piece):
-        super().start(piece)
-        if piece.name == "doomed":
-            Doomed.deaths += 1
-            piece.console_log(self._root).parent.mkdir(exist_ok=True)
-            piece.console_log(self._root).write_text("the last line\n\n")
-            os.kill(self.pid, signal.SIGKILL)
-
-
-def test_a_piece_that_kills_two_workers_fails_with_its_dependents(tmp_path, monkeypatch):
-    monkeypatch.setattr(scheduler, "Worker", Doomed)
-    task = {"source": "planted", "sizes": {"users": 5, "items": 5, "engagements": 50, "impressions": 50}, "seed": 1}
-    doomed, fine = Piece("logs", "doomed", task), Piece("logs", "fine", task)
-    child = Piece("dataset", "child", {}, (doomed, fine))
-    fine.folder(tmp_path).mkdir(parents=True)
-    (fine.folder(tmp_path) / "manifest.json").touch()
-    with scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool:
-        pool.run([child, fine])
-    assert Doomed.deaths == 2
-    assert fine not in pool.failures
-    assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
-    assert "2 times; last output: the last line" in pool.failures[doomed]
-    assert pool.failures[child].startswith("needs logs doomed, which failed: its process was ended")
-
-
-class Stopping(Worker):
-    """Sends SIGTERM to the parent process when it starts a piece."""
-
-    pids: ClassVar[list[int]] = []
-
-    def start(self, piece):
-        super().start(piece)
-        self.pids.append(self.pid)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals need the main thread")
-def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scheduler, "Worker", Stopping)
-    with (pytest.raises(SystemExit) as stopped,
-          scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool):
-        pool.run([Piece("logs", "long", {"source": "planted", "sizes": {"engagements": 10**7}, "seed": 1})])
-    assert stopped.value.code == 143
-    assert "stopped; the same command continues" in capsys.readouterr().out
-    with pytest.raises(ProcessLookupError):
-        os.kill(Stopping.pids[0], 0)
-
-
-def test_wall_seconds_add_up_over_commands(tmp_path, monkeypatch):
-    clock = iter([100.0, 107.0, 500.0, 502.0, 503.0])
-    monkeypatch.setattr("tfrs_pretrain.experiments.piece_costs.time.monotonic", lambda: next(clock))
-    one, two = (Piece("logs", name, {}, work=work) for name, work in (("one", 1.0), ("two", 3.0)))
-    PieceCosts(tmp_path).add(one, 5.0, 10)
-    again = PieceCosts(tmp_path)
-    again.add(two, 11.0, 30)
-    assert PieceCosts(tmp_path).wall_seconds == 7.0 + 2.0
-    assert again.seconds([one, two]) == 16.0
-    assert again.peak_rss_bytes() == 30
-    assert again.estimate([Piece("logs", "three", {}, work=2.0)]) == 2 * (5 + 11) / (1 + 3)
-    assert again.estimate([Piece("ranker", "four", {})]) is None
-
-
-@pytest.mark.parametrize(("counting", "name"), [
-    (PieceCosts, "costs.json"), (EvaluationLedger, "test_evaluations.json")])
-@pytest.mark.parametrize("content", ["", "{", "[1]"])
-def test_a_damaged_file_is_refused(tmp_path, counting, name, content):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(UserError, match=f"{name}' .*remove it"):
-        counting(tmp_path)
-
-
 def test_the_first_of_the_lowest_losses_is_chosen():
     losses = [{"log_loss": 0.5}, None, {"log_loss": 0.3}, {"log_loss": 0.3, "auc": 0.9}]
     assert choose(losses) == 2
@@ -318,21 +232,8 @@ def test_runs_on_other_test_impressions_become_failures(tmp_path):
         pq.write_table(pa.table({"key": keys}), folder / "test.parquet")
         return StudiedArm(name, {}, [Run(1, tmp_path / name, None, Path(name))])
 
-    arms = [studied_arm("base", [1, 2, 3]), studied_arm("shuffled", [3, 1, 2]), studied_arm("other", [1, 2, 4]), studied_arm("fewer", [1, 2])]
-    checked = {arm.name: arm for arm in run._with_same_test_impressions(arms, "base")}
+    arms = [studied_arm(name, keys) for name, keys in (
+        ("base", [1, 2, 3]), ("shuffled", [3, 1, 2]), ("other", [1, 2, 4]), ("fewer", [1, 2]))]
+    checked = {arm.name: arm for arm in _with_same_test_impressions(arms, "base")}
     assert [len(arm.runs) for arm in checked.values()] == [1, 1, 0, 0]
     assert checked["fewer"].failures[0].reason == "it was tested on 2 impressions that are not the 3 of 'base'"
-
-
-def test_a_locked_output_is_refused_until_its_process_ends(tmp_path):
-    with locked(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} works in"), locked(tmp_path):
-        pass
-    holder = start([Path(__file__).with_name("lock_holder.py"), tmp_path])
-    assert holder.stdout.readline() == "locked\n"
-    with pytest.raises(UserError, match=f"process {holder.pid} works in"), locked(tmp_path):
-        pass
-    holder.kill()
-    holder.wait()
-    with locked(tmp_path):
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
-    shutil.rmtree(tmp_path)

@@ -146,7 +146,7 @@ def results(**changes):
 
 
 def many(count=30):
-    """Return the results of an experiment: many arms (one failed), three seeds, two settings of Stage I, a diagnosis."""
+    """Return the results of an experiment: many arms, three seeds, two settings of Stage I, a diagnosis."""
     kinds = ("scratch", "one-epoch remedy", "two-stage")
     arms = {f"arm_{place:02}": arm(0.80 + 0.002 * place, 0.30 - 0.001 * place, kinds[place % 3], 3, 1 + place % 3)
             for place in range(count)}

@@ -1,7 +1,7 @@
 """Convert KuaiRand-Pure (Gao et al., "KuaiRand", CIKM 2022, arXiv 2208.08696) into input logs of the Beam jobs.
 
-Engagements are the long watches before the first impression. The label of an impression is the click; its other outcomes
-are left out, because they must not become inputs.
+Engagements are the long watches before the first impression. The label of an impression is the click; its other
+outcomes are left out, because they must not become inputs.
 """
 
 from __future__ import annotations

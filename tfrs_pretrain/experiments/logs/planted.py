@@ -1,8 +1,8 @@
 """Small synthetic logs in which known latent factors of users and items determine engagements and clicks.
 
-Engagements are many and reveal the factors; impressions are few, so that a ranker learns more from embeddings pretrained
-on the engagements than from its own labels. Item popularity has a long tail. The columns deliberately differ from the
-demo's: non-ASCII string item ids, an integer window column and a timestamp, missing values.
+Engagements are many and reveal the factors; impressions are few, so that a ranker learns more from embeddings
+pretrained on the engagements than from its own labels. Item popularity has a long tail. The columns deliberately
+differ from the demo's: non-ASCII string item ids, an integer window column and a timestamp, missing values.
 """
 
 from __future__ import annotations
