@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from loaded_models import run_signature
 from sklearn.metrics import roc_auc_score
 
 from tfrs_pretrain.data.impressions import evaluation_batches
@@ -16,7 +17,7 @@ from tfrs_pretrain.serving.exporting.export_checks import check_answer
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
-from tfrs_pretrain.serving.session import LoadedModel, run_signature
+from tfrs_pretrain.serving.session import LoadedModel
 
 pytestmark = pytest.mark.slow
 LENGTH, VALUES = 6, 3  # of the fixtures' history and tags

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from loaded_models import run_signature
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain import __version__
@@ -20,7 +21,7 @@ from tfrs_pretrain.serving.exporting.export import export, next_version
 from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_answers
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
-from tfrs_pretrain.serving.session import LoadedModel, run_signature
+from tfrs_pretrain.serving.session import LoadedModel
 
 NAME = "planted_ranker"
 
