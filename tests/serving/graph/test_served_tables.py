@@ -9,7 +9,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.exporting.quantization import quantization_cost, quantized
-from tfrs_pretrain.serving.graph.served_tables import ServedTable, quantize_dequantize
+from tfrs_pretrain.serving.graph.served_tables import ServedTable, quantize_dequantize, row_scales
 
 ROWS = np.array([[1.0, -0.5, 0.25], [0, 0, 0], [1e-30, 3e38, -3e38], [0.1, 0.2, -0.3]], np.float32)
 
@@ -60,3 +60,19 @@ def test_a_cost_above_the_tolerance_stops_the_export(tiny_dataset, ranker_folder
     trained = load_ranker(ranker_folder, tiny_dataset)
     with pytest.raises(UserError, match=r"changes a validation score by 0\.\d+, export.table_tolerance allows 1e-07"):
         quantization_cost(trained, quantized(trained, "int8"), tiny_dataset, 1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_the_error_of_a_row_is_bounded_by_its_largest_value(dtype):
+    rows = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32) * np.logspace(-3, 3, 200)[:, None]
+    rows = rows.astype(np.float32)
+    errors = np.abs(quantize_dequantize(rows, dtype) - rows)
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    bound = largest / 127 / 2 * 1.0001 if dtype == "int8" else np.abs(rows) * 2.0**-11 + 2.0**-25
+    assert (errors <= bound).all()
+    assert errors.max() > 0
+
+
+def test_scales_reach_127_at_the_largest_value_of_each_row():
+    np.testing.assert_allclose(row_scales(np.array([[127, -1], [0, 0], [1, -254]], np.float32)), [[1], [1], [2]])
+    assert quantize_dequantize(np.array([[127, 0.4, -0.6]], np.float32), "int8").tolist() == [[127, 0, -1]]

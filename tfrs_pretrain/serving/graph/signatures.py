@@ -61,7 +61,10 @@ class SavedModelContents:
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON."""
-        return dataclasses.asdict(self) | {"classes": list(self.classes)}
+        inputs = {name: {"dtype": spec.dtype, "length": spec.length, "side": spec.side}
+                  for name, spec in self.inputs.items()}
+        return {"inputs": inputs, "outputs": self.outputs, "classes": list(self.classes),
+                "signatures": self.signatures, "tables": self.tables}
 
 
 def save(model: ServedRanker, folder: Path) -> SavedModelContents:
