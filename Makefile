@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: demo test test-flink lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
-	@echo "make test   the tests          make lint   ruff          make types   mypy"
+	@echo "make test   the tests          make lint   ruff          make types   mypy --strict"
+	@echo "make test-pythons   fast tests on the other supported versions of Python, where installed"
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
-	@echo "make same BASE=<commit>   does the working tree compute the same as that commit, bit by bit? (four minutes)"
+	@echo "make same BASE=<commit>   compares what the working tree and that commit compute, bit by bit (four minutes)"
 	@echo "make docs   the documentation site, in build/site"
 	@echo "make clean  removes .venv, runs/ and build/"
 
@@ -20,6 +21,9 @@ demo: $(VENV)/demo.installed
 
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-pythons: $(VENV)/test.installed
+	.ci/test_pythons
 
 # The job server's jar comes through Maven; FLINK_VERSION names another Flink than the newest that Beam publishes for.
 test-flink: $(VENV)/test.installed

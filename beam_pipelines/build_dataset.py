@@ -22,9 +22,9 @@ from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options
 from beam_pipelines.launching.dataset_info import dataset_info
 from beam_pipelines.launching.launch import Step, main, run_steps
+from tfrs_pretrain.artifact_names import DATASET_KIND
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import KIND
 
 
 def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: list[str] | None = None,
@@ -50,7 +50,7 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
     read = options.view_as(ReadOptions)
     job = Job(config, str(raw), str(output).rstrip("/"), read.read_batch_rows, read.buckets,
               extend=options.view_as(ExtendOptions).extend)
-    info: dict[str, Any] = json.loads(manifest_text(KIND, _run(job, options, overwrite)[1]))
+    info: dict[str, Any] = json.loads(manifest_text(DATASET_KIND, _run(job, options, overwrite)[1]))
     return info
 
 
@@ -68,7 +68,7 @@ def _run(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineR
     steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, job.impressions)),
              Step("pairs", build_pairs.build, (job.engagements,)),
              Step("impressions", build_impressions.build, job.impression_logs)]
-    return run_steps(job, KIND, steps, dataset_info, options, overwrite=overwrite)
+    return run_steps(job, DATASET_KIND, steps, dataset_info, options, overwrite=overwrite)
 
 
 if __name__ == "__main__":

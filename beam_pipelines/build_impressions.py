@@ -43,8 +43,9 @@ from beam_pipelines.transforms.golden import write_golden
 from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabulary
+from tfrs_pretrain.artifact_names import IMPRESSIONS_KIND
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, list_columns, record_columns
+from tfrs_pretrain.data.dataset import list_columns, record_columns
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 
 CHUNK_ROWS = 1 << 16

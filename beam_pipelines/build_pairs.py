@@ -32,7 +32,8 @@ from beam_pipelines.records.row_order import HASH
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.candidate_counts import CountCandidates, SparseCounts
 from beam_pipelines.transforms.vocabularies import Vocabularies, VocabularyDoFn
-from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, PAIR_SPLITS, pair_columns
+from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, PAIRS_KIND
+from tfrs_pretrain.data.dataset import PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
@@ -74,7 +75,7 @@ def run(argv: list[str]) -> PipelineResult:
       UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, VocabularyOptions)
-    return run_steps(job, "pairs", [Step("pairs", build, (job.engagements,))], pairs_info, options,
+    return run_steps(job, PAIRS_KIND, [Step("pairs", build, (job.engagements,))], pairs_info, options,
                      overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 

@@ -30,13 +30,8 @@ from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
-from beam_pipelines.transforms.vocabularies import (
-    VOCABULARY_KIND,
-    load_vocabulary,
-    save_vocabulary,
-    vocabulary_info,
-    vocabulary_path,
-)
+from beam_pipelines.transforms.vocabularies import load_vocabulary, save_vocabulary, vocabulary_info, vocabulary_path
+from tfrs_pretrain.artifact_names import VOCABULARY_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema

@@ -17,13 +17,12 @@ from apache_beam.io.filesystem import BeamIOError
 from beam_pipelines.launching.dataset_info import merge_infos
 from beam_pipelines.launching.output_folder import finish_folder, list_files, output_folder, refuse_overwriting_inputs
 from beam_pipelines.records.files import atomic_write, open_file, read_json
-from beam_pipelines.transforms.vocabularies import VOCABULARY_KIND
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND, PAIRS_KIND, VOCABULARY_KIND
 from tfrs_pretrain.config import first_difference
-from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, IMPRESSIONS_KIND, KIND
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS
 from tfrs_pretrain.errors import UserError
 
-KINDS = (VOCABULARY_KIND, "pairs", IMPRESSIONS_KIND)
+KINDS = (VOCABULARY_KIND, PAIRS_KIND, IMPRESSIONS_KIND)
 
 
 def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> None:
@@ -56,7 +55,7 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
                     _copy(posixpath.join(folder, path), posixpath.join(output, path))
         parts = [{key: value for key, value in info.items() if key not in ("kind", "code_version")}
                  for info in infos.values()]
-        finish_folder(output, KIND, merge_infos(*parts))
+        finish_folder(output, DATASET_KIND, merge_infos(*parts))
 
 
 def _read_info(folder: str, kind: str) -> dict[str, Any]:

@@ -23,14 +23,15 @@ from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.vocabularies import Vocabularies
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, load_config
 from tfrs_pretrain.data.dataset import impression_columns, shard_path
-from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, SURFACES, planted_config
+from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, SURFACES
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.value_types import MISSING
 from tfrs_pretrain.vocabulary import oov_row
 
+CONFIG = Path(__file__).parents[1] / "experiments" / "configs" / "planted.yaml"
 COLUMNS = ["member", "item", "ts", "day", "clicked", "surface", "dwell"]
 USERS, ITEMS, ENGAGEMENTS = 200_000, 100_000, 1_000_000
 TEMPORARY_RESULTS = "counts.json"
@@ -38,10 +39,8 @@ SHARDS = 8
 
 
 def configuration() -> Config:
-    """The schema of the tests: an int64 and a string id, five features of both kinds from all three tables."""
-    tree = planted_config()
-    tree["dataset"] |= {"shards": SHARDS}
-    return Config.model_validate(tree)
+    """The schema of the planted logs: an int64 and a string id, five features of two kinds from all three tables."""
+    return load_config(str(CONFIG), [f"dataset.shards={SHARDS}"])
 
 
 def write_logs(folder: Path, rows: int, seed: int = 0) -> None:

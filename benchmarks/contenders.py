@@ -15,9 +15,9 @@ import tf_keras
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
-from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
 from tfrs_pretrain.pretraining.recommenders import keras_2, tfrs
-from tfrs_pretrain.pretraining.task import InBatchSoftmax
+from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.training.schedules import make_schedule
 
 Step = Callable[[np.ndarray, np.ndarray], None]

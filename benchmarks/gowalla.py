@@ -27,9 +27,9 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.metrics.retrieval import retrieval_metrics
 from tfrs_pretrain.metrics.top_items import top_items
-from tfrs_pretrain.pretraining.model import TwoTower
-from tfrs_pretrain.pretraining.negatives import NegativeSampling
+from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_task, popularity_prior
+from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.schedules import make_schedule

@@ -45,6 +45,7 @@ import pyarrow as pa
 import tensorflow as tf
 import yaml
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.features.raw_input import CONTEXT, USER, RawInput
@@ -68,7 +69,7 @@ from tfrs_pretrain.serving.server.model_manager import ModelManager
 from tfrs_pretrain.serving.server.request_limits import DEFAULT_LIMITS
 from tfrs_pretrain.serving.server.run import DevelopmentServer
 from tfrs_pretrain.serving.session import LoadedModel
-from tfrs_pretrain.serving.version_folder import EXTRA, WARMUP
+from tfrs_pretrain.serving.version_folder import WARMUP
 from tfrs_pretrain.vocabulary import Vocabulary
 
 NAME, REQUESTS, ITEMS, DIM, FEATURE_DIM, HISTORY, VALUES = "ranker", "requests.pickle", 100_000, 64, 16, 50, 1000
@@ -123,9 +124,9 @@ def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput]
     size = sum(table.nbytes for table in rows.values())
     with tempfile.TemporaryDirectory() as assets:
         contents = save(ServedRanker(ranker, catalogue, Path(assets)), folder)
-    (folder / EXTRA).mkdir()
+    (folder / EXTRA_ASSETS).mkdir()
     warmup = warmup_logs(NAME, impressions(catalogue, contents.inputs, 32), contents.inputs)
-    write_prediction_logs(folder / EXTRA / WARMUP, warmup)
+    write_prediction_logs(folder / EXTRA_ASSETS / WARMUP, warmup)
     return contents.inputs, size
 
 
@@ -195,7 +196,7 @@ def warm_first(folder: Path, asked: tuple[str, Raw]) -> list[float]:
     ratios = []
     for _ in range(LOADS):
         model = CheckedModel(folder, DEFAULT_LIMITS)
-        for log in read_prediction_logs(folder / EXTRA / WARMUP):
+        for log in read_prediction_logs(folder / EXTRA_ASSETS / WARMUP):
             replay(model, log)
         seconds = []
         for _ in range(1 + STEADY):

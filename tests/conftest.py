@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import planted
 import pytest
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.experiments.logs import planted
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +24,7 @@ def planted_config() -> Config:
 @pytest.fixture(scope="session")
 def planted_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planted") / "raw"
-    planted.write_planted_logs(folder)
+    write_planted_logs(folder)
     return folder
 
 

@@ -55,5 +55,5 @@ def test_what_is_no_study_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"has no study\.json"):
         Study.open(tmp_path)
     write_manifest(tmp_path, "study", {"config": load_config("completejourney").resolved()}, name="study.json")
-    with pytest.raises(UserError, match="no study of this version"):
+    with pytest.raises(UserError, match="not a study of this version"):
         Study.open(tmp_path)

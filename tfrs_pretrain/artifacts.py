@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain import __version__
+from tfrs_pretrain.artifact_names import MANIFEST
 from tfrs_pretrain.errors import UserError
 
-MANIFEST = "manifest.json"
-DATASET_INFO = "dataset_info.json"
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a Path has lost the other
 
 

@@ -1,5 +1,9 @@
-"""The one error a user is meant to see: a single line that names the thing, what was expected, what to do."""
+"""The error class for mistakes that the user can correct."""
 
 
 class UserError(Exception):
-    """Input, configuration or state that the user can mend. The command line prints it alone and exits 2."""
+    """Invalid input, configuration or state that the user can correct.
+
+    The message is one line: what was expected, what was received, what to do next. The command line prints it alone and
+    exits with 2.
+    """

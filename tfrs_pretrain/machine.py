@@ -1,4 +1,4 @@
-"""Where something was computed."""
+"""Description of the machine that runs this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """This machine: processor, cores, memory, versions of what computes; manifests of training have it."""
+    """Returns processor, cores, memory and library versions, for the manifests of training runs."""
     return {"processor": _processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
             else os.cpu_count(), "memory_bytes": _memory(), "system": platform.platform(terse=True),
             "python": platform.python_version(),
@@ -20,12 +20,12 @@ def machine() -> dict[str, Any]:
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _memory() -> int | None:
-    """Bytes of main memory; None on systems that do not say."""
+    """Returns the main memory in bytes, or None if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

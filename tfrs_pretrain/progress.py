@@ -1,4 +1,4 @@
-"""Progress on the console: a bar with rate and remaining time, and one line when the work is done."""
+"""Progress bars with rate and remaining time, and one line for each finished task."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ error_console = Console(stderr=True)
 
 
 class Meter:
-    """Handle on a running bar."""
+    """Updates a running progress bar."""
 
     def __init__(self, progress: Progress, task: int):
         self._progress, self._task = progress, task
 
     def advance(self, amount: float = 1) -> None:
-        """Adds finished units."""
+        """Adds units of finished work."""
         self._progress.advance(self._task, amount)  # type: ignore[arg-type]
 
     def note(self, text: str) -> None:
-        """Replaces the short text behind the bar, such as the current loss."""
+        """Replaces the short text after the bar, such as the current loss."""
         self._progress.update(self._task, note=text)  # type: ignore[arg-type]
 
 
@@ -36,7 +36,7 @@ class _Rate(ProgressColumn):
 
 
 def thousands(value: float) -> str:
-    """12.3k, 4.5M: a rate for people."""
+    """Formats a number with a suffix: 12.3k, 4.5M."""
     for limit, suffix in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.1f}{suffix}"
@@ -45,9 +45,10 @@ def thousands(value: float) -> str:
 
 @contextlib.contextmanager
 def progress(title: str, total: float | None = None, unit: str = "") -> Iterator[Meter]:
-    """Shows a bar while the body runs; without ``total``, a spinner with the elapsed time.
+    """Shows a progress bar while the block runs, or a spinner with the elapsed time if ``total`` is None.
 
-    On a console that cannot redraw (a pipe, a CI log) only the closing line appears, with the note and the seconds.
+    On a console that cannot redraw (a pipe, a CI log), only the final line appears, with the seconds and the note. A
+    block that raises leaves no final line.
     """
     start = time.monotonic()
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), _Rate(),

@@ -1,4 +1,4 @@
-"""What was trained, arm by arm and seed by seed: handed from whoever ran it to whoever judges and reports it."""
+"""A finished study: its arms and runs, passed from the demo or an experiment to the results and the report."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import STUDY_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import Config, parse_config
 from tfrs_pretrain.errors import UserError
 
-FILE, KIND = "study.json", "study"
+FILE = "study.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One arm with one seed, finished.
+    """One finished run: one arm with one seed.
 
     Attributes:
-      seed: of Stage I and Stage II.
-      ranker: folder that ``train_arm`` wrote, its test impressions scored.
-      embeddings: folder that ``pretrain`` wrote; None for an arm that starts at no pretrained rows.
-      dataset: folder that the Beam jobs wrote.
+      seed: seed of Stage I and Stage II.
+      ranker: output folder of ``train_arm``, with test impressions scored.
+      embeddings: output folder of ``pretrain``. None: the arm uses no pretrained rows.
+      dataset: output folder of the Beam jobs.
     """
 
     seed: int
@@ -33,11 +34,11 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One candidate of an arm's settings, judged on validation alone.
+    """One candidate of an arm's settings, evaluated on validation only.
 
     Attributes:
-      settings: dotted configuration key -> value; keys below ``arm.`` are the arm's.
-      seed: that it was tried with.
+      settings: dotted configuration key -> value; keys below ``arm.`` belong to the arm.
+      seed: seed of the trial.
       validation: metric -> value.
     """
 
@@ -48,7 +49,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A run that did not finish, with the reason in a line."""
+    """A run that failed, with a one-line reason."""
 
     seed: int
     reason: str
@@ -61,9 +62,9 @@ class StudiedArm:
     Attributes:
       name: unique in the study.
       settings: dotted configuration key -> value, where the arm differs from the study's configuration.
-      runs: one a seed, in the order of seeds; fewer where some failed.
-      trials: the candidates that the settings were chosen from; empty where there was no choice.
-      failures: the runs that are missing.
+      runs: one per seed, in the order of seeds, without the failed ones.
+      trials: candidates that the settings were chosen from. Empty: there was one candidate.
+      failures: failed runs.
     """
 
     name: str
@@ -78,17 +79,17 @@ class Study:
     """A finished comparison of arms.
 
     Attributes:
-      folder: where results and report go.
-      title: in a few words.
-      config: what all arms share.
-      baseline: arm that differences are to.
-      arms: in the order of the report, the baseline among them.
-      seconds: wall-clock time by part.
-      peak_rss_bytes: of the largest process.
-      commands: shell lines that reproduce it.
-      logs: manifest of the raw logs, where this project made them; its ``exposures`` says how impressions were derived.
-      exported: manifest of the exported version, if one was.
-      test_looks: arm name -> how many settings of it have ever been scored on test in this folder, this one included.
+      folder: output folder of results and report.
+      title: title of the report.
+      config: configuration that all arms share.
+      baseline: name of the arm that the others are compared with.
+      arms: in the order of the report, including the baseline.
+      seconds: wall-clock seconds by part.
+      peak_rss_bytes: peak memory of the largest process.
+      commands: shell commands that reproduce the study.
+      logs: manifest of generated raw logs; its ``exposures`` says how impressions were derived. None: provided logs.
+      exported: manifest of the exported version. None: nothing was exported.
+      test_evaluations: arm name -> number of its settings ever evaluated on test in this folder.
     """
 
     folder: Path
@@ -101,28 +102,28 @@ class Study:
     commands: Sequence[str]
     logs: Mapping[str, Any] | None = None
     exported: Mapping[str, Any] | None = None
-    test_looks: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    test_evaluations: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def save(self) -> None:
-        """Writes ``study.json`` into the folder; paths below the folder are stored relative to it, so it may move."""
+        """Write ``study.json``. Paths below the folder are stored relative to it, so the folder can be moved."""
         arms = [dataclasses.asdict(arm) | {"runs": [self._described(run) for run in arm.runs]} for arm in self.arms]
         content = {name: getattr(self, name) for name in _PLAIN}
-        write_manifest(self.folder, KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
+        write_manifest(self.folder, STUDY_KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
 
     @classmethod
     def open(cls, folder: Path) -> Study:
-        """Reads what ``save`` wrote.
+        """Read the study that ``save`` wrote.
 
         Raises:
-          UserError: the folder holds no finished study, or one of another version.
+          UserError: the folder contains no finished study, or one of another version.
         """
-        content = read_manifest(folder, KIND, name=FILE)
+        content = read_manifest(folder, STUDY_KIND, name=FILE)
         try:
             return cls(folder=folder, config=parse_config(content["config"], (), origin=str(folder / FILE)),
                        arms=tuple(_arm(folder, arm) for arm in content["arms"]),
                        **{name: content[name] for name in _PLAIN})
         except (KeyError, TypeError) as error:
-            raise UserError(f"{str(folder / FILE)!r} is no study of this version ({error!r}): run the command that "
+            raise UserError(f"{str(folder / FILE)!r} is not a study of this version ({error!r}): run the command that "
                             "wrote it again") from error
 
     def _described(self, run: Run) -> dict[str, Any]:
@@ -130,12 +131,12 @@ class Study:
         return {"seed": run.seed, **{name: path and path_in(self.folder, path) for name, path in paths.items()}}
 
 
-_PLAIN = ("title", "baseline", "seconds", "peak_rss_bytes", "commands", "logs", "exported", "test_looks")
+_PLAIN = ("title", "baseline", "seconds", "peak_rss_bytes", "commands", "logs", "exported", "test_evaluations")
 _PATHS = ("ranker", "embeddings", "dataset")
 
 
 def path_in(folder: Path, path: Path) -> str:
-    """A path as it is written down: relative to a study's folder where it lies below it, else absolute."""
+    """Return a path relative to a study's folder if it lies below it, else absolute."""
     absolute, inside = path.absolute(), folder.absolute()
     return str(absolute.relative_to(inside) if absolute.is_relative_to(inside) else absolute)
 

@@ -18,7 +18,7 @@ from beam_pipelines.jobs.options import (
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.records.files import open_file
 from beam_pipelines.transforms.vocabularies import vocabulary_info
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config, load_config, parse_config
 from tfrs_pretrain.errors import UserError
 

@@ -16,7 +16,8 @@ from apache_beam.io.filesystems import FileSystems
 from beam_pipelines.jobs.job import RESULTS_FOLDER
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
 from beam_pipelines.records.files import atomic_write
-from tfrs_pretrain.artifacts import DATASET_INFO, manifest_text
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.errors import UserError
 
 UNFINISHED_MARKER = "unfinished"

@@ -7,7 +7,7 @@ from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import keys
 from beam_pipelines.records.files import atomic_write
 from beam_pipelines.records.row_order import HASH
-from tfrs_pretrain.data.dataset import GOLDEN
+from tfrs_pretrain.artifact_names import GOLDEN_IMPRESSIONS
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, KEY, USER_ID
 
 
@@ -21,7 +21,7 @@ def write_golden(rows: pa.Table, job: Job) -> str:
         columns[feature.name] = feature.golden_values(rows[feature.name])
     if job.schema.history:
         columns[HISTORY] = rows[HISTORY]
-    path = job.path(GOLDEN)
+    path = job.path(GOLDEN_IMPRESSIONS)
     with atomic_write(path) as file:
         pq.write_table(pa.table(columns), file)
     return path

@@ -14,15 +14,12 @@ from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.records.files import atomic_write, open_file, read_json
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER, VOCABULARY_KIND
 from tfrs_pretrain.config import Windows
-from tfrs_pretrain.data.dataset import KIND, VOCABULARY_FOLDER
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.values import compact_dictionary
 from tfrs_pretrain.value_types import MISSING
 from tfrs_pretrain.vocabulary import Vocabulary
-
-VOCABULARY_KIND = "vocabulary"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +78,9 @@ def vocabulary_info(folder: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"vocabulary folder {folder!r} has no readable {DATASET_INFO}: name a folder that "
                         "build_vocabulary or build_dataset finished") from error
-    if info.get("kind") not in (KIND, VOCABULARY_KIND):
+    if info.get("kind") not in (DATASET_KIND, VOCABULARY_KIND):
         raise UserError(f"vocabulary folder {folder!r} holds {info.get('kind')!r}, expected {VOCABULARY_KIND!r} or "
-                        f"{KIND!r}: name the right folder")
+                        f"{DATASET_KIND!r}: name the right folder")
     return dict(info)
 
 

@@ -12,15 +12,8 @@ from beam_pipelines.records.blocks import LENGTHS
 from beam_pipelines.records.files import read_json
 from beam_pipelines.transforms.vocabularies import load_vocabulary
 from beam_pipelines.validation.record_statistics import VocabularyRows
-from tfrs_pretrain.artifacts import DATASET_INFO
-from tfrs_pretrain.data.dataset import (
-    IMPRESSIONS_KIND,
-    KIND,
-    PAIR_SPLITS,
-    VOCABULARY_FOLDER,
-    pair_columns,
-    record_columns,
-)
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND, PAIRS_KIND, VOCABULARY_FOLDER
+from tfrs_pretrain.data.dataset import PAIR_SPLITS, pair_columns, record_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import LABEL, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -29,7 +22,7 @@ from tfrs_pretrain.vocabulary import Vocabulary
 MAX_EXACT_ROWS = 1 << 16
 BLOCK_TYPES = {"int32": "<i4", "int64": "<i8", "float32": "<f4"}
 PAIR_VOCABULARIES = {"query": "user", "candidate": "item"}
-KINDS = (KIND, "pairs", IMPRESSIONS_KIND)  # manifests of folders with records
+KINDS = (DATASET_KIND, PAIRS_KIND, IMPRESSIONS_KIND)  # manifests of folders with records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +110,7 @@ class DescribedDataset:
     @property
     def has_vocabularies(self) -> bool:
         """True if the folder contains the vocabulary files."""
-        return self.info["kind"] in (KIND, IMPRESSIONS_KIND)
+        return self.info["kind"] in (DATASET_KIND, IMPRESSIONS_KIND)
 
     def vocabulary_rows(self, name: str) -> VocabularyRows | None:
         """Returns the valid rows of a vocabulary; None if the dataset does not have it."""

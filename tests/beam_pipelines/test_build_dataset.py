@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions
 from beam_pipelines.build_dataset import build, run
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 
 def _content(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from tfrs_pretrain.data.dataset import CANDIDATE_PROBABILITY, GOLDEN, IMPRESSION_SPLITS, PAIR_SPLITS, impression_columns
+from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, GOLDEN_IMPRESSIONS
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, PAIR_SPLITS, impression_columns
 
 WINDOWS = {"pretrain": (0, 20), "train": (20, 28), "validation": (28, 30), "test": (30, 34)}
 
@@ -140,7 +141,7 @@ def test_numeric_statistics_are_those_of_the_training_window(tiny_dataset, table
 
 
 def test_golden_rows_hold_the_raw_values_of_the_records_with_their_keys(tiny_dataset, impressions):
-    golden = pq.read_table(tiny_dataset.folder / GOLDEN)
+    golden = pq.read_table(tiny_dataset.folder / GOLDEN_IMPRESSIONS)
     assert golden.num_rows == 32
     assert all(column.null_count == 0 for column in golden.columns)
     records = impressions["impressions/validation"].set_index("key")

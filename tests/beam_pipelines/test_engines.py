@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary, validate_examples
 from beam_pipelines.build_dataset import build
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 MULTI_PROCESSING = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 DATAFLOW = ["--runner=DataflowRunner", "--dry_run=True", "--no_auth", "--project=my-proj", "--region=us-central1",

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 OPTIONS = {"relations": {"view": 0.5, "save": 2.0, "hide": 0.0}, "duplicates": {
     "engagements": "reject", "impressions": "reject"}, "negative_sampling": {"rate": 0.5}, "shards": None,

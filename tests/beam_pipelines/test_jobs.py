@@ -13,15 +13,16 @@ import yaml
 from bucket_file_system import BucketFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.launch import main
-from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.vocabulary import Vocabulary
 
 JOBS = {"build_vocabulary": build_vocabulary, "build_pairs": build_pairs, "build_impressions": build_impressions,

@@ -4,12 +4,12 @@ import json
 
 import pytest
 import yaml
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.join_dataset import main
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 
 @pytest.fixture(scope="module")

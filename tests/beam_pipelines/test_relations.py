@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 SURFACES = np.array(["save", "click", "view", "hide", None, "blink"], object)
 WEIGHTS = {"view": 0.25, "save": 3.0, "hide": 0.0, "click": 1.0}

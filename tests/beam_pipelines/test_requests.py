@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.log_spec import LogSpec
@@ -17,7 +18,6 @@ from tfrs_pretrain.config import Config, Window
 from tfrs_pretrain.data.dataset import Dataset, impression_columns
 from tfrs_pretrain.data.impressions import evaluation_batches, training_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.schema import IdSpace, Schema
 
 SCHEMA = Schema(user=IdSpace(column="u"), item=IdSpace(column="i"), time="t", window="w", label="y", request="page")

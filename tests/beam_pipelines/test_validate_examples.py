@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 import yaml
+from planted import planted_config as planted_tree
 
 from beam_pipelines import validate_examples
 from beam_pipelines.build_dataset import build
@@ -20,7 +21,6 @@ from beam_pipelines.validate_examples import validate
 from beam_pipelines.validation import record_measuring
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 TRAIN = "impressions/train"

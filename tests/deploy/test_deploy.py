@@ -13,12 +13,12 @@ import apache_beam
 import pytest
 import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
+from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_pairs, build_vocabulary
 from beam_pipelines.launching.command_line import JOB_OPTIONS
 from beam_pipelines.launching.output_folder import UNFINISHED_MARKER
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 METADATA = json.loads((DEPLOY / "dataflow" / "metadata.json").read_text())

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from tfrs_pretrain.diagnosis.verdict import NONE, SHARP, STEADY, bootstrap_rise, classify, remaining_share
+from tfrs_pretrain.diagnosis.verdict import (
+    NONE,
+    SHARP,
+    STEADY,
+    BorderRise,
+    bootstrap_rise,
+    classify,
+    remaining_share,
+)
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 
 POINTS, DRAWS = 8, Resampling(200)
@@ -79,3 +87,40 @@ def found_share(rise):
 def test_one_epoch_has_no_border():
     with pytest.raises(ValueError, match="do not reach the end of epoch 2"):
         bootstrap_rise(np.zeros((12, 5)), np.arange(5), POINTS, DRAWS)
+
+
+@pytest.mark.parametrize(("before", "border", "end", "last", "verdict"), [
+    (0.6, 0.0031, 0.0062, 0.0, SHARP),   # half of the final rise is there at the border
+    (0.6, 0.0031, 0.0063, 0.0, STEADY),  # just less than half
+    (0.6, 0.0030, 0.0030, 0.0, NONE),    # 0.5 % of the loss is not yet material
+    (0.6, 0.0030, 0.0031, 0.0, STEADY),
+    (0.6, 0.0, 0.0, 0.0031, STEADY),     # a rise in a later epoch
+    (0.6, -0.01, -0.02, -0.02, NONE),
+])
+def test_the_thresholds_of_the_verdict(before, border, end, last, verdict):
+    rise = BorderRise(*(np.full(4, value) for value in (before, border, end, last)))
+    found = classify(rise, Resampling(3))
+    assert (found.verdict, found.confidence) == (verdict, 1.0)
+    assert (found.before, found.border, found.end) == (before, border, end)
+
+
+def test_the_confidence_is_the_share_of_replicates_with_the_same_verdict():
+    border = np.array([0.01, 0.01, 0.01, 0.0, 0.01])
+    rise = BorderRise(np.full(5, 0.6), border, border, border)
+    assert classify(rise, Resampling(4)).confidence == 0.75
+
+
+def test_the_interval_is_that_of_the_replicates_alone():
+    borders = np.concatenate([[5.0], np.arange(1.0, 1000.0)])
+    found = classify(BorderRise(np.ones(1000), borders, borders, borders), Resampling(999))
+    assert (found.border, found.border_low, found.border_high) == pytest.approx((5.0, 25.0, 975.0))
+
+
+def test_more_than_two_epochs_end_with_the_last_evaluations_of_the_run():
+    values, users = losses(np.linspace(0.01, 0.08, POINTS))
+    longer = np.concatenate([values, values[8:] + 0.1])
+    found = bootstrap_rise(longer, users, POINTS, DRAWS)
+    means = longer.mean(axis=1)
+    before = (means[6] + means[7]) / 2
+    assert found.end[0] == pytest.approx((means[14] + means[15]) / 2 - before)
+    assert found.last[0] == pytest.approx((means[22] + means[23]) / 2 - before)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from planted import planted_config
 from sklearn.metrics import log_loss
 from typer.testing import CliRunner
 
@@ -18,7 +19,7 @@ from tfrs_pretrain.diagnosis.run import diagnose
 from tfrs_pretrain.diagnosis.verdict import NONE, SHARP
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
-from tfrs_pretrain.experiments.logs.planted import planted_config, write_planted_logs
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample, training_counts
 
 LONG_TAIL = {"users": 8000, "items": 60, "engagements": 60000, "impressions": 120000}

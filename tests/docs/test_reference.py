@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from mkdocs.exceptions import PluginError
 from pydantic import BaseModel
 
 from beam_pipelines.validate_examples import ValidationOptions
@@ -111,12 +110,3 @@ def test_options_of_the_jobs_are_there(commands):
     for action in parser._actions:
         assert f"`{action.option_strings[0]} " in section
     assert "`--extend FOLDER`" in commands
-
-
-def test_a_part_of_the_readme_has_links_that_hold_in_the_site(hooks, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("# x\n\n## One\n\ntext ![p](docs/images/p.png)\n\n### deeper\n\n## Two\n\nother\n")
-    assert hooks.readme_section("One", readme) == "text ![p](images/p.png)\n\n### deeper"
-    assert hooks.readme_section("Two", readme) == "other"
-    with pytest.raises(PluginError, match="no section 'Three'"):
-        hooks.readme_section("Three", readme)

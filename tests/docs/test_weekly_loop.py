@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from planted import planted_config
 from test_tutorial import BLOCK, SHELL
-
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
@@ -50,7 +49,7 @@ def followed(tmp_path_factory, planted_logs):
 def test_what_changes_is_said(followed):
     _, seen = followed
     before, new = map(int, re.search(r"vocabulary item: (\d+) ids keep their rows, (\d+) are new", seen).groups())
-    assert f"item: {before} of {before + new} ids start at the rows of runs/w1/embeddings" in seen
+    assert f"item: {before} of {before + new} ids start from their rows in runs/w1/embeddings" in seen
     assert re.search(r"impressions: 8,000 rows read, [\d,]+ written, [\d,]+ outside every window", seen)
 
 

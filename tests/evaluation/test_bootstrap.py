@@ -132,3 +132,22 @@ def test_every_draw_is_of_as_many_users_as_there_are():
     assert {len(weights) for weights in draws} == {7}
     assert {int(weights.sum()) for weights in draws} == {7}
     assert np.mean(draws, axis=0) == pytest.approx(np.ones(7), abs=0.45)
+
+
+def test_infinite_replicates_count_as_undefined():
+    values = np.arange(100.0)
+    values[:6] = np.inf
+    assert Resampling(100).interval(values) is None
+
+
+def test_two_replicates_are_needed():
+    assert Resampling(1).interval(np.array([0.5])) is None
+    assert p_value(np.array([0.5])) is None
+    assert Resampling(2).interval(np.array([0.5, 0.75])) == (0.5, 0.75)
+
+
+def test_models_and_slices_share_the_drawn_users():
+    labels, scores, users = draw(4)
+    prepared = [UserMetrics(labels, scores, users), UserMetrics(labels, scores, users)]
+    _, replicates = resample(prepared, 40, Resampling(5))
+    np.testing.assert_array_equal(replicates[0], replicates[1])

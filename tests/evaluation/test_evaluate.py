@@ -160,3 +160,28 @@ def test_the_interval_of_a_difference_decides_its_colour(evaluation):
     assert differences["auc"]["low"] > 0 > differences["log_loss"]["high"]
     for name, word in (("auc", "AUC"), ("log_loss", "log")):
         assert f"\x1b[32m{differences[name]['value']:+.4f}" in line_of[word]
+
+
+def test_differences_are_the_first_model_minus_the_second(rankers):
+    forward, backward = (evaluate(*(rankers[name] for name in names), resampling=Resampling(20)).parts[0].differences
+                         for names in (("good", "bad"), ("bad", "good")))
+    assert forward["model"]["auc"]["value"] == pytest.approx(-backward["model"]["auc"]["value"])
+    assert forward["model"]["auc"]["value"] > 0
+    assert list(forward) == ["model"]
+
+
+def test_a_slicing_that_is_requested_and_built_in_appears_once(rankers):
+    parts = evaluate(rankers["good"], slices=["users", "place", "place"], resampling=Resampling(2)).parts
+    names = [(result.part.slicing, result.part.name) for result in parts]
+    assert len(names) == len(set(names))
+    assert sum(slicing == "place" for slicing, _ in names) == 3
+
+
+def test_a_further_label_is_evaluated_with_its_own_scores(tmp_path):
+    columns, logits = impressions(rows=300)
+    liked = (np.random.default_rng(3).random(300) < 0.3).astype(np.float32)
+    ranker = write_ranker(tmp_path / "r", columns | {"label_liked": liked, "score_liked": liked * 0.8 + 0.1}, logits)
+    evaluation = evaluate(ranker, label="liked", resampling=Resampling(2))
+    assert evaluation.parts[0].models["model"]["auc"]["value"] == 1.0
+    assert evaluation.parts[0].part.positives == liked.sum()
+    assert evaluation.to_json()["label"] == "liked"

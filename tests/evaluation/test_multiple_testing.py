@@ -60,3 +60,20 @@ def test_estimates_without_spread():
 def test_p_value_over_seeds_is_that_of_students_test(count):
     values = np.random.default_rng(count).normal(0.7, 1, size=count)
     assert p_value_over_seeds(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-9)
+
+
+def test_adjusted_p_values_are_at_most_one_and_keep_their_order():
+    random = np.random.default_rng(1)
+    p_values = random.random(50)
+    adjusted = holm(p_values.tolist())
+    assert max(adjusted) == 1.0
+    assert (np.diff(np.array(adjusted)[np.argsort(p_values)]) >= 0).all()
+    assert all(after >= before for before, after in zip(p_values, adjusted, strict=True))
+
+
+def test_equal_p_values_are_adjusted_alike():
+    assert holm([0.02, 0.02, 0.5]) == pytest.approx([0.06, 0.06, 0.5])
+
+
+def test_one_test_needs_no_adjustment():
+    assert holm([None, 0.03]) == [None, 0.03]

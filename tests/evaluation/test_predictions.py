@@ -162,3 +162,22 @@ def test_folders_without_a_ranker_are_refused_in_one_line(rankers, damage, messa
     with pytest.raises(UserError, match=message) as refused:
         Predictions.open(folder, split)
     assert "\n" not in str(refused.value)
+
+
+def test_users_are_numbered_in_order_of_first_appearance(tmp_path):
+    columns, logits = impressions(rows=4)
+    opened = Predictions.open(write_ranker(tmp_path / "r", columns | {"user_id": ["b", "a", "b", "c"]}, logits))
+    assert opened.users.tolist() == [0, 1, 0, 2]
+
+
+def test_impressions_are_selected_by_position_in_the_given_order(rankers):
+    opened = Predictions.open(rankers["good"])
+    taken = opened.take(np.array([7, 3]))
+    assert taken.keys.tolist() == opened.keys[[7, 3]].tolist()
+    assert taken.source == opened.source
+
+
+def test_item_and_row_columns_are_not_read(rankers):
+    names = Predictions.open(rankers["good"]).table.column_names
+    assert not {"item_id", "user", "item"} & set(names)
+    assert {"key", "user_id", "label", "score", "request", "user_count", "item_count", "feature.place"} == set(names)

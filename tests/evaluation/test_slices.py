@@ -54,3 +54,24 @@ def test_named_parts_alone_one_of_them_absent():
     cut = Slicing("brand", ("a", "b", "c"), np.array([0, 1, 2, 1])).only(["b", "z", "a"])
     assert cut.parts == ("b", "z", "a")
     assert [cut.positions(part).tolist() for part in range(3)] == [[1, 3], [], [0]]
+
+
+@pytest.mark.parametrize(("count", "bucket"), [
+    (0, "0"), (1, "1-4"), (4, "1-4"), (5, "5-19"), (19, "5-19"), (20, "20-99"), (99, "20-99"), (100, "100+"),
+    (10**6, "100+")])
+def test_both_ends_of_a_bucket_belong_to_it(count, bucket):
+    slicing = by_frequency(np.array([count]))
+    assert slicing.name == "item_frequency"
+    assert slicing.parts[slicing.codes[0]] == bucket
+
+
+def test_parts_of_equal_size_keep_their_order():
+    slicing = Slicing("brand", ("a", "b", "c", "d"), np.array([0, 1, 2, 3, 3])).largest(3)
+    assert slicing.parts == ("d", "a", "b", "1 others")
+
+
+def test_every_impression_is_in_exactly_one_part():
+    codes = np.random.default_rng(0).integers(0, 5, 100)
+    slicing = Slicing("brand", tuple("abcde"), codes)
+    positions = np.concatenate([slicing.positions(part) for part in range(5)])
+    assert sorted(positions.tolist()) == list(range(100))

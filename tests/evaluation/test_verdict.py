@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE, verdict
+from tfrs_pretrain.evaluation.verdict import BETTER, PRINTED_AS_ZERO, SAME, UNDEFINED, WORSE, verdict
 
 
 @pytest.mark.parametrize(("metric", "value", "intervals", "expected"), [
@@ -20,3 +20,10 @@ from tfrs_pretrain.evaluation.verdict import BETTER, SAME, UNDEFINED, WORSE, ver
 ])
 def test_verdict(metric, value, intervals, expected):
     assert verdict(metric, value, intervals) == expected
+
+
+@pytest.mark.parametrize(("low", "high", "expected"), [
+    (PRINTED_AS_ZERO, 1.0, BETTER), (PRINTED_AS_ZERO - 1e-9, 1.0, SAME), (-1.0, -PRINTED_AS_ZERO, WORSE),
+    (-1.0, -PRINTED_AS_ZERO + 1e-9, SAME)])
+def test_an_end_counts_from_the_value_that_prints_as_one(low, high, expected):
+    assert verdict("auc", (low + high) / 2, [(low, high)]) == expected

@@ -83,7 +83,7 @@ def test_a_wrong_file_is_refused_in_a_line(load, keys, message):
     ({"plain": {"teacher": "plain"}}, "teacher 'plain' of arm 'plain' must be another arm"),
     ({"plain": {"teacher": "nobody"}}, "teacher 'nobody' of arm 'plain' must be another arm"),
     ({"plain": {"teacher": "a"}, "a": {"choose": {"arm.epochs": [1, 2]}}}, "without a choice of settings"),
-    ({"plain": {"each": {"arm.schedule": ["a/b"]}}}, "no good name for a folder"),
+    ({"plain": {"each": {"arm.schedule": ["a/b"]}}}, "not a valid folder name"),
 ])
 def test_arms_that_do_not_go_together_are_refused(load, arms, message):
     with pytest.raises(UserError, match=message):

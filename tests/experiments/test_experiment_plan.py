@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from planted import planted_config
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config
+from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER
-from tfrs_pretrain.experiments.plan import Plan, Selection
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 OUTCOMES = {"play_time_ms", "long_view", "long_watch", "is_like", "is_follow", "is_comment", "is_forward", "is_hate",
@@ -39,7 +39,7 @@ def pieces(plan):
     """Kind -> the names of all distinct pieces that the arms need with all seeds."""
     rankers = [plan.ranker(arm, settings, seed) for arm in plan.arms for settings in arm.candidates
                for seed in plan.seeds]
-    every = {piece for ranker in rankers for piece in ranker.with_needs()}
+    every = {piece for ranker in rankers for piece in ranker.with_dependencies()}
     return {kind: {piece.name for piece in every if piece.kind == kind} for kind in (LOGS, DATASET, EMBEDDINGS, RANKER)}
 
 
@@ -92,7 +92,7 @@ def test_seeds_and_settings_arrive_in_the_configurations(plan):
     [arm] = config.ranking.arms.values()
     assert (config.seed, config.windows.pretrain.end, config.ranking.hidden, config.ranking.embedding_l2,
             config.pretraining.epochs, arm.transfer.kind) == (2, 18, (4,), 0.5, 0, "warm_start")
-    by_kind = {piece.kind: piece for piece in ranker.with_needs()}
+    by_kind = {piece.kind: piece for piece in ranker.with_dependencies()}
     assert by_kind[EMBEDDINGS].task["config"]["seed"] == 2
     assert by_kind[DATASET].task["config"]["seed"] == by_kind[LOGS].task["seed"] == planted_config()["seed"]
     assert by_kind[DATASET].task["config"]["windows"]["pretrain"]["end"] == 18
@@ -119,14 +119,15 @@ def test_settings_that_cannot_be_are_refused_before_any_work(plan, settings, mes
 def test_data_is_asked_for_where_it_is_needed(plan, tmp_path, tiny_dataset):
     with pytest.raises(UserError, match="logs are 'raw': name their folder with --data"):
         plan({"a": None}, logs={"source": "raw"})
-    with pytest.raises(UserError, match="logs are 'planted': they are made here, leave --data away"):
+    with pytest.raises(UserError, match="logs are 'planted': they are generated, so remove --data"):
         plan({"a": None}, Selection(tmp_path))
     with pytest.raises(UserError, match=r"has no dataset_info\.json"):
         plan({"a": None}, Selection(tmp_path), logs={"source": "dataset"}, config=None)
     given = {"logs": {"source": "dataset"}, "config": None}
     warm = {"warm": {"set": WARM}}
     assert counts(plan(warm, Selection(tiny_dataset.folder), **given)) == (0, 0, 2, 2)
-    with pytest.raises(UserError, match=r"arm 'warm' needs another dataset than --data, first in windows.pretrain.end"):
+    message = r"arm 'warm' needs another dataset than --data; first difference: windows.pretrain.end"
+    with pytest.raises(UserError, match=message):
         plan({"warm": {"set": {**WARM, "windows.pretrain.end": 18}}}, Selection(tiny_dataset.folder), **given)
 
 
@@ -170,7 +171,7 @@ def test_no_outcome_of_a_click_is_an_input():
 
 def test_a_seed_counts_once(plan):
     """Twice the same run would look like two seeds that agree to the last digit."""
-    with pytest.raises(UserError, match="--seed 4 --seed 4: name each seed once"):
+    with pytest.raises(UserError, match="--seed 4 --seed 4: list each seed once"):
         plan({"scratch": {}}, Selection(seeds=[4, 4]))
 
 

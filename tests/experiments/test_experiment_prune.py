@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 import yaml
+from planted import planted_config
 from typer.testing import CliRunner
 
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.experiments.lock import working_in
-from tfrs_pretrain.experiments.logs.planted import planted_config
-from tfrs_pretrain.experiments.plan import Plan, Selection
+from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
+from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.study import Run, StudiedArm, Study
 
 WARM = {"arm.transfer": "warm_start"}
@@ -45,7 +45,7 @@ def experiment(tmp_path):
     path, output = write(tmp_path, ARMS), tmp_path / "out"
     plan = Plan(path, Selection())
     trials = [piece for arm in plan.arms for piece in plan.trials(arm)]
-    for piece in [need for ranker in [*rankers(plan, *ARMS), *trials] for need in ranker.with_needs()]:
+    for piece in [need for ranker in [*rankers(plan, *ARMS), *trials] for need in ranker.with_dependencies()]:
         piece.folder(output).mkdir(parents=True, exist_ok=True)
         (piece.folder(output) / "rows.npy").write_bytes(bytes(1000))
     return path, output, plan
@@ -96,7 +96,7 @@ def test_what_the_report_was_made_from_stays(experiment, tmp_path):
         f"ranker/{piece.name}" for piece in rankers(plan, "scratch", "taught")}
     (output / "study.json").write_text(json.dumps({"kind": "study"}))
     before = pieces(output)
-    assert "no study of this version" in str(command(path, output, "--yes").exception)
+    assert "not a study of this version" in str(command(path, output, "--yes").exception)
     assert pieces(output) == before
 
 
@@ -136,7 +136,7 @@ def test_a_running_experiment_and_a_wrong_folder_are_left_alone(experiment, tmp_
     path, output, _ = experiment
     write(tmp_path, {"scratch": {}})
     before = pieces(output)
-    with working_in(output):
+    with locked(output):
         assert "works in" in str(command(path, output, "--yes").exception)
     assert pieces(output) == before
     assert "no experiment ran there" in str(command(path, tmp_path / "elsewhere", "--yes").exception)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from planted import planted_config
 from processes import start
 from typer.testing import CliRunner
 
@@ -24,10 +25,9 @@ from tfrs_pretrain.cli import app
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments import run as experiment
 from tfrs_pretrain.experiments import scheduler
-from tfrs_pretrain.experiments.costs import Costs
-from tfrs_pretrain.experiments.ledger import Ledger
-from tfrs_pretrain.experiments.lock import working_in
-from tfrs_pretrain.experiments.logs.planted import planted_config
+from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
+from tfrs_pretrain.experiments.output_lock import locked
+from tfrs_pretrain.experiments.piece_costs import PieceCosts
 from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.experiments.run import choose
 from tfrs_pretrain.experiments.workers import Worker
@@ -93,8 +93,8 @@ def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished
     assert [manifest["config"]["ranking"]["table_learning_rate"] for manifest in tested] == [0.02, 0.02]
     assert tested[0]["metrics"]["validation"] == warm.trials[1].validation | {
         name: value for name, value in tested[0]["metrics"]["validation"].items() if value is None}
-    assert study.test_looks == dict.fromkeys((arm.name for arm in study.arms), 1)
-    assert json.loads((output / "test_looks.json").read_text()).keys() == study.test_looks.keys()
+    assert study.test_evaluations == dict.fromkeys((arm.name for arm in study.arms), 1)
+    assert json.loads((output / "test_evaluations.json").read_text()).keys() == study.test_evaluations.keys()
 
 
 @pytest.mark.slow
@@ -150,11 +150,11 @@ def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, s
     assert machine["artifacts"] == 10 + 4  # rankers and rows
     assert study.seconds["stage_two"] > study.seconds["data"] > 0
     assert study.seconds["total"] > 0
-    started = len(list((output / "words").iterdir()))
+    started = len(list((output / "console").iterdir()))
     again = command(path, output, "--arm", "warm", "--arm", "gap")
     assert again.exit_code == 0
     assert "ranker" not in again.output  # nothing that was there was made again
-    assert len(list((output / "words").iterdir())) == started
+    assert len(list((output / "console").iterdir())) == started
     assert [arm.name for arm in Study.open(output).arms] == ["scratch_1", "scratch_2", "warm", "gap"]
     study.save()
 
@@ -215,7 +215,7 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
     said = second.communicate(timeout=120)[0]
     assert second.returncode == 0, said
     assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in said
-    assert any("resuming from checkpoint" in log.read_text() for log in (output / "words").iterdir())
+    assert any("resuming from checkpoint" in log.read_text() for log in (output / "console").iterdir())
 
     made = sorted(manifests(output))
     assert len(made) == 4
@@ -238,8 +238,8 @@ class Doomed(Worker):
         super().start(piece)
         if piece.name == "doomed":
             Doomed.deaths += 1
-            piece.words(self._root).parent.mkdir(exist_ok=True)
-            piece.words(self._root).write_text("its last words\n\n")
+            piece.console_log(self._root).parent.mkdir(exist_ok=True)
+            piece.console_log(self._root).write_text("the last line\n\n")
             os.kill(self.pid, signal.SIGKILL)
 
 
@@ -250,12 +250,12 @@ def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_p
     child = Piece("dataset", "child", {}, (doomed, fine))
     fine.folder(tmp_path).mkdir(parents=True)
     (fine.folder(tmp_path) / "manifest.json").touch()
-    with scheduler.Scheduler(tmp_path, 1, 1, Costs(tmp_path)) as pool:
+    with scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool:
         pool.run([child, fine])
     assert Doomed.deaths == 2
     assert fine not in pool.failures
     assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
-    assert "2 times; it said last: its last words" in pool.failures[doomed]
+    assert "2 times; last output: the last line" in pool.failures[doomed]
     assert pool.failures[child].startswith("needs logs doomed, which failed: its process was ended")
 
 
@@ -274,7 +274,7 @@ class Stopping(Worker):
 def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(scheduler, "Worker", Stopping)
     with (pytest.raises(SystemExit) as stopped,
-          scheduler.Scheduler(tmp_path, 1, 1, Costs(tmp_path)) as pool):
+          scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool):
         pool.run([Piece("logs", "long", {"source": "planted", "sizes": {"engagements": 10**7}, "seed": 1})])
     assert stopped.value.code == 143
     assert "stopped; the same command continues" in capsys.readouterr().out
@@ -284,19 +284,20 @@ def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkey
 
 def test_time_by_the_clock_adds_up_over_commands(tmp_path, monkeypatch):
     clock = iter([100.0, 107.0, 500.0, 502.0, 503.0])
-    monkeypatch.setattr("tfrs_pretrain.experiments.costs.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tfrs_pretrain.experiments.piece_costs.time.monotonic", lambda: next(clock))
     one, two = (Piece("logs", name, {}, work=work) for name, work in (("one", 1.0), ("two", 3.0)))
-    Costs(tmp_path).add(one, 5.0, 10)
-    again = Costs(tmp_path)
+    PieceCosts(tmp_path).add(one, 5.0, 10)
+    again = PieceCosts(tmp_path)
     again.add(two, 11.0, 30)
-    assert Costs(tmp_path).wall_seconds == 7.0 + 2.0
+    assert PieceCosts(tmp_path).wall_seconds == 7.0 + 2.0
     assert again.seconds([one, two]) == 16.0
     assert again.peak_rss_bytes() == 30
     assert again.estimate([Piece("logs", "three", {}, work=2.0)]) == 2 * (5 + 11) / (1 + 3)
     assert again.estimate([Piece("ranker", "four", {})]) is None
 
 
-@pytest.mark.parametrize(("counting", "name"), [(Costs, "costs.json"), (Ledger, "test_looks.json")])
+@pytest.mark.parametrize(("counting", "name"), [
+    (PieceCosts, "costs.json"), (EvaluationLedger, "test_evaluations.json")])
 @pytest.mark.parametrize("content", ["", "{", "[1]"])
 def test_a_damaged_count_is_named(tmp_path, counting, name, content):
     (tmp_path / name).write_text(content)
@@ -324,16 +325,16 @@ def test_runs_on_other_impressions_are_no_runs(tmp_path):
 
 
 def test_an_output_in_use_is_refused_and_one_of_a_dead_process_is_not(tmp_path):
-    with working_in(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} works in"), working_in(tmp_path):
+    with locked(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} works in"), locked(tmp_path):
         pass
     holder = start(["-c", "import os, sys, time\nfrom pathlib import Path\n"
-                    "from tfrs_pretrain.experiments.lock import working_in\n"
+                    "from tfrs_pretrain.experiments.output_lock import working_in\n"
                     "with working_in(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)", tmp_path])
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match=f"process {holder.pid} works in"), working_in(tmp_path):
+    with pytest.raises(UserError, match=f"process {holder.pid} works in"), locked(tmp_path):
         pass
     holder.kill()
     holder.wait()
-    with working_in(tmp_path):
+    with locked(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
     shutil.rmtree(tmp_path)

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from planted import planted_config
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs.planted import planted_config, write_planted_logs
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 
 def test_same_seed_same_bytes(planted_logs, tmp_path):

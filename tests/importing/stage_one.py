@@ -22,8 +22,8 @@ import tensorflow as tf  # noqa: E402
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer  # noqa: E402
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix  # noqa: E402
-from tfrs_pretrain.pretraining.model import TwoTower  # noqa: E402
-from tfrs_pretrain.pretraining.task import InBatchSoftmax  # noqa: E402
+from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax  # noqa: E402
+from tfrs_pretrain.pretraining.two_tower import TwoTower  # noqa: E402
 from tfrs_pretrain.training.schedules import make_schedule  # noqa: E402
 
 tables = [EmbeddingTable(side, normal_matrix(9, 4, 0.1, seed), make_optimizer("lazy_adam"))

@@ -13,7 +13,7 @@ from test_resume import configured
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.adam import LazyAdam
-from tfrs_pretrain.pretraining.run import build_model
+from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy

@@ -1,6 +1,7 @@
 """Stage I on pairs of several surfaces with weights, from the Beam job to the metrics of each surface."""
 
 import numpy as np
+import planted
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import pair_blocks, shuffled_batches, training_columns
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 WEIGHTS = {"click": 1.0, "hide": 0.0, "save": 3.0, "view": 0.25}
@@ -72,20 +72,20 @@ def test_batches_carry_the_weight_of_each_pair(trained):
 
 
 def test_losses_are_weighted_and_told_apart_by_relation(trained):
-    dataset, manifest, folder = trained
-    pairs, last = heldout(dataset), manifest["epochs"][-1]
+    dataset, result, folder = trained
+    pairs, last = heldout(dataset), result.epochs[-1]
     assert 2 <= len(pairs["query"]) <= SETTINGS["batch_size"]  # one batch, so that all see the same negatives
     losses = naive_losses(dataset, Embeddings.open(folder), pairs)
     assert last["heldout_loss"] == pytest.approx(np.average(losses, weights=pairs["weight"]), abs=1e-4)
     for place, name in ((0, "click"), (2, "save"), (3, "view")):
         expected = losses[pairs["relation"] == place].mean()
         assert last[f"relation_{name}/heldout_loss"] == pytest.approx(expected, abs=1e-4)
-    assert last["heldout_loss"] < manifest["epochs"][0]["heldout_loss"]
+    assert last["heldout_loss"] < result.epochs[0]["heldout_loss"]
     assert not [name for name in last if "relation_hide" in name]
 
 
 def test_recall_by_relation(trained):
-    dataset, manifest, folder = trained
+    dataset, result, folder = trained
     embeddings, pairs = Embeddings.open(folder), heldout(dataset)
     users, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
                     for rows in (embeddings.matrix(name) for name in ("user", "item")))
@@ -101,7 +101,7 @@ def test_recall_by_relation(trained):
             wanted = {item for item in pairs["candidate"][own].tolist() if (user, item) not in train}
             if wanted:
                 found[name].append(len(wanted & set(ranked)) / len(wanted))
-    got = {name: manifest["epochs"][-1].get(f"relation_{name}/recall@20") for name in dataset.relations}
+    got = {name: result.epochs[-1].get(f"relation_{name}/recall@20") for name in dataset.relations}
     assert found["hide"] == []
     assert got == {name: pytest.approx(np.mean(recalls)) if recalls else None for name, recalls in found.items()}
 

@@ -1,12 +1,13 @@
 """What Stage I needs, and that it starts only where that fits."""
 
+import planted
 import pytest
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs import planted
+from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
-from tfrs_pretrain.pretraining.run import build_model, pretrain
+from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.training.devices import Device
 
 

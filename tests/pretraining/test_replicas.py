@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import planted
 import pytest
 from pretraining_replicas import results
 from processes import finish, signal_once_saved, two_workers
@@ -11,7 +12,6 @@ from replicas import assert_replicas_identical, assert_runs_identical, replica_r
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 SCRIPT = Path(__file__).with_name("pretraining_replicas.py")

@@ -6,15 +6,15 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import planted
 import pytest
 from processes import newest, run_until
 
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs import planted
 from tfrs_pretrain.pretraining.run import pretrain
 
 EVERY = 3  # steps between checkpoints
@@ -50,13 +50,13 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL
         if expected is not None:
             assert newest(checkpoints) == f"step-{expected:09d}"
-    manifest = pretrain(configured(), tiny_dataset, output)
+    result = pretrain(configured(), tiny_dataset, output)
     assert not checkpoints.exists()
     for name in ("user", "item"):
         np.testing.assert_array_equal(Embeddings.open(output).matrix(name),
                                       Embeddings.open(uninterrupted[0]).matrix(name))
-    metrics = [[[epoch[name] for name in ("train_loss", "heldout_loss", "recall@50")] for epoch in one["epochs"][1:]]
-               for one in (manifest, uninterrupted[1])]
+    metrics = [[[epoch[name] for name in ("train_loss", "heldout_loss", "recall@50")] for epoch in one.epochs[1:]]
+               for one in (result, uninterrupted[1])]
     np.testing.assert_allclose(*metrics, rtol=1e-12)
 
 

@@ -5,14 +5,15 @@ import shutil
 import types
 
 import numpy as np
+import planted
 import pytest
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs import planted
-from tfrs_pretrain.pretraining.evaluate import select_queries
+from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.pretraining.heldout_queries import select_queries
 from tfrs_pretrain.pretraining.run import pretrain
 
 
@@ -28,8 +29,7 @@ def trained(tiny_dataset, tmp_path_factory):
 
 
 def test_learns_what_was_planted(trained):
-    _, manifest = trained
-    epochs = manifest["epochs"]
+    epochs = trained[1].epochs
     assert [epoch["epoch"] for epoch in epochs] == list(range(len(epochs)))
     assert epochs[-1]["heldout_loss"] < epochs[0]["heldout_loss"] - 0.05
     assert epochs[-1]["recall@50"] > 1.3 * epochs[0]["recall@50"]
@@ -42,14 +42,15 @@ def test_learns_what_was_planted(trained):
 
 
 def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
-    folder, manifest = trained
+    folder, result = trained
     embeddings = Embeddings.open(folder)
     embeddings.check_compatible(tiny_dataset)
     for name in ("user", "item"):
         assert embeddings.matrix(name).shape == (tiny_dataset.rows(name), 8)
     assert embeddings.window == tiny_dataset.windows.pretrain
-    assert embeddings.manifest["kept_epoch"] == len(manifest["epochs"]) - 1
-    assert json.dumps(manifest)
+    assert embeddings.manifest["kept_epoch"] == len(result.epochs) - 1
+    assert result.to_json().items() <= embeddings.manifest.items()
+    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "tables"}
 
 
 def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_path):
@@ -63,8 +64,7 @@ def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_pa
 
 
 def test_no_epochs_keeps_the_random_rows(tiny_dataset, tmp_path):
-    manifest = pretrain(configured(epochs=0), tiny_dataset, tmp_path / "e")
-    assert len(manifest["epochs"]) == 1
+    assert len(pretrain(configured(epochs=0), tiny_dataset, tmp_path / "e").epochs) == 1
     assert Embeddings.open(tmp_path / "e").matrix("user").std() == pytest.approx(
         configured().pretraining.initial_scale, rel=0.1)
 
@@ -94,28 +94,34 @@ def test_probability_is_positive_everywhere(tiny_dataset):
     np.testing.assert_array_equal(used[given > 0], given[given > 0])
 
 
-def test_queries_hold_known_pairs_only(tiny_dataset):
+def test_queries_contain_known_pairs_only(tiny_dataset):
     pairs = {}
     for split in ("heldout", "train"):
         blocks = list(pair_blocks(tiny_dataset.files(f"pairs/{split}")).as_numpy_iterator())
         pairs[split] = {(int(u), int(i)) for b in blocks for u, i in zip(b["query"], b["candidate"], strict=True)}
     first_user, first_item = tiny_dataset.schema.user.oov_rows, tiny_dataset.schema.item.oov_rows
-    queries = select_queries(tiny_dataset, most=20)
-    assert len(queries.rows) == 20
-    assert queries.rows.min() >= first_user
-    for query, row in enumerate(queries.rows):
+    queries = select_queries(tiny_dataset, 20)
+    assert len(queries.users) == 20
+    assert queries.users.min() >= first_user
+    for query, row in enumerate(queries.users):
         seen, relevant = ({i - first_item for u, i in pairs[split] if u == row and i >= first_item}
                           for split in ("train", "heldout"))
         for got, expected in ((queries.seen, seen), (queries.relevant, relevant - seen)):
             assert got.items[got.offsets[query]:got.offsets[query + 1]].tolist() == sorted(expected)
     assert queries.relevant.counts.sum() > 0
-    np.testing.assert_array_equal(queries.rows, select_queries(tiny_dataset, most=20).rows)
 
 
-def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
+def test_queries_are_the_users_of_the_smallest_hash(tiny_dataset):
+    every = select_queries(tiny_dataset, 10**9).users
+    assert len(every) > 40
+    expected = sorted(every.tolist(), key=lambda row: int(hash_ids(np.array([row]))[0]))[:20]
+    assert select_queries(tiny_dataset, 20).users.tolist() == sorted(expected)
+
+
+def test_held_out_repeats_of_training_pairs_are_not_relevant(tiny_dataset):
     repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows, relations=(),
                                     files=lambda split: tiny_dataset.files("pairs/train"))
-    queries = select_queries(repeats, most=20)
+    queries = select_queries(repeats, 20)
     assert queries.seen.counts.min() > 0
     assert queries.relevant.counts.tolist() == [0] * 20
 
@@ -127,7 +133,7 @@ def test_held_out_repeats_of_training_pairs_are_not_asked_for(tiny_dataset):
      "popularity_prior": 0.5},
     {"kind": "cosine_contrastive", "negatives": {"count": 64}, "margin": 0.2}])
 def test_every_objective_learns(objective, tiny_dataset, tmp_path):
-    epochs = pretrain(configured(objective=objective), tiny_dataset, tmp_path / "e")["epochs"]
+    epochs = pretrain(configured(objective=objective), tiny_dataset, tmp_path / "e").epochs
     assert epochs[-1]["heldout_loss"] < epochs[0]["heldout_loss"]
     assert epochs[-1]["recall@50"] > 1.2 * epochs[0]["recall@50"]
 
@@ -135,8 +141,8 @@ def test_every_objective_learns(objective, tiny_dataset, tmp_path):
 def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
     settings = configured(epochs=0, initial_scale=1e-6,
                           objective={"normalize": False, "popularity_prior": 0.5, "temperature": 0.3})
-    manifest = pretrain(settings, tiny_dataset, tmp_path / "e")
-    assert (manifest["popularity_prior"], manifest["temperature"]) == (0.5, pytest.approx(0.3))
+    result = pretrain(settings, tiny_dataset, tmp_path / "e")
+    assert (result.popularity_prior, result.temperature) == (0.5, pytest.approx(0.3))
     queries = select_queries(tiny_dataset, settings.pretraining.max_queries)
     popularity = tiny_dataset.candidate_probability[tiny_dataset.schema.item.oov_rows:]
     recall = []
@@ -145,7 +151,7 @@ def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
                           for part in (queries.seen, queries.relevant))
         ranked = [item for item in np.argsort(-popularity, kind="stable").tolist() if item not in seen]
         recall.append(len(relevant & set(ranked[:50])) / len(relevant))
-    assert manifest["epochs"][0]["recall@50"] == pytest.approx(np.mean(recall), abs=0.02)  # ties aside
+    assert result.epochs[0]["recall@50"] == pytest.approx(np.mean(recall), abs=0.02)  # ties aside
 
 
 def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):

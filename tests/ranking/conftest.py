@@ -1,4 +1,4 @@
-"""A small dataset with known user and item factors, written without the Beam job, and rows that know these factors."""
+"""A small dataset drawn from known user and item factors, and pretrained rows equal to these factors."""
 
 import copy
 import dataclasses
@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfrs_pretrain.artifacts import DATASET_INFO, write_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.dataset import KIND, Dataset, impression_columns, shard_path
+from tfrs_pretrain.data.dataset import Dataset, impression_columns, shard_path
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -41,7 +42,7 @@ TREE = {
 
 @dataclasses.dataclass
 class Planted:
-    """The dataset and what it was drawn from."""
+    """The dataset and the factors that it was drawn from."""
 
     dataset: Dataset
     users: np.ndarray  # float32 [user rows, DIM]
@@ -102,20 +103,20 @@ def write_planted(folder, seed=0):
         write_records(folder / path, draw(random, users, items, count), impression_columns(config.schema_))
         size = (folder / path).stat().st_size
         splits[f"impressions/{split}"] = {"examples": count, "shards": [{"path": path, "bytes": size}]}
-    write_manifest(folder, KIND, {"config": config.resolved(), "splits": splits, "vocabularies": entries,
+    write_manifest(folder, DATASET_KIND, {"config": config.resolved(), "splits": splits, "vocabularies": entries,
                                   "numeric": STATISTICS}, name=DATASET_INFO)
     return Planted(Dataset.open(folder), users, items)
 
 
 @pytest.fixture
 def drawn(planted):
-    """Columns of other impressions from the same factors: ``drawn(random, count)``."""
+    """Draws columns of further impressions from the same factors: ``drawn(random, count)``."""
     return lambda random, count: draw(random, planted.users, planted.items, count)
 
 
 @pytest.fixture
 def with_split(planted, tmp_path):
-    """The planted dataset with other impressions in one split: ``with_split(split, **columns)``."""
+    """Copies the planted dataset with other impressions in one split: ``with_split(split, **columns)``."""
 
     def rewritten(split, **columns):
         folder = tmp_path / "rewritten"
@@ -138,7 +139,7 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def planted_embeddings(planted, tmp_path_factory):
-    """Pretrained rows that are the true factors: the best that a Stage I could find."""
+    """Pretrained rows equal to the true factors: an ideal result of Stage I."""
     folder = tmp_path_factory.mktemp("planted") / "embeddings"
     save_embeddings(folder, {"user": planted.users, "item": planted.items},
                     {name: planted.dataset.vocabulary(name) for name in ("user", "item")},
@@ -152,8 +153,8 @@ def config():
 
 
 @pytest.fixture
-def of_arm(planted, planted_embeddings, config):
-    """Makes a learner of an arm: ``of_arm(**arm settings)``."""
+def build_arm(planted, planted_embeddings, config):
+    """Builds the learner of an arm: ``build_arm(**arm settings)``."""
     from tfrs_pretrain.config import ArmConfig
     from tfrs_pretrain.embeddings.artifact import Embeddings
     from tfrs_pretrain.ranking.build import build_learner
@@ -167,7 +168,7 @@ def of_arm(planted, planted_embeddings, config):
 
 @pytest.fixture
 def build(planted, config):
-    """Makes a learner from scratch: ``build(role)`` for "student" or "teacher", other layers as ``hidden``."""
+    """Builds a learner from scratch: ``build(role)`` for "student" or "teacher", ``hidden`` replaces its layers."""
     from tfrs_pretrain.ranking.build import build_learner
 
     def learner(role, hidden=None):

@@ -1,10 +1,10 @@
-"""Batches and states for tests that let a learner of the planted dataset take some steps."""
+"""Batches and table contents for tests that train a learner on the planted dataset."""
 
 import numpy as np
 
 
 def batches(count, seed=2):
-    """Columns of random impressions, without what serving lacks."""
+    """Columns of random impressions, without privileged features."""
     random = np.random.default_rng(seed)
     for _ in range(count):
         columns = {name: random.integers(0, most, 64) for name, most in (("user", 152), ("item", 253), ("place", 3))}
@@ -13,5 +13,5 @@ def batches(count, seed=2):
 
 
 def tables(learner):
-    """Rows of each table as they are now."""
+    """Table -> its current rows."""
     return {name: table.numpy() for name, table in learner.ranker.tables.items()}

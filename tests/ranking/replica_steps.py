@@ -1,7 +1,7 @@
-"""Trains student and teacher a few steps on as many replicas as asked and saves what they became.
+"""Trains student and teacher a few steps on the given number of replicas and saves the result.
 
-Arguments: dataset, number of logical CPUs or "worker" (of TF_CONFIG), output file. Plain gradient descent of rate 1 on
-the tables shows their gradients as the difference of two tables; Adam would hide a wrong scale.
+Arguments: dataset, number of logical CPUs or "worker" (of TF_CONFIG), output file. Under gradient descent with rate 1
+the difference of two tables is their gradient; Adam would hide a wrong scale.
 """
 
 import sys
@@ -20,7 +20,7 @@ from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
-from tfrs_pretrain.ranking.transfer.tables import TablePolicy
+from tfrs_pretrain.ranking.transfer.table_policies import TablePolicy
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
@@ -62,7 +62,7 @@ def descending(learner):
 
 
 def held(learner):
-    """The same ranker with hidden rows and values, an anchor, a table that thaws, and decay by absence."""
+    """The same ranker with dropout of rows and values, an anchor, a table that unfreezes, and interval decay."""
     ranker = learner.ranker
     rule = make_optimizer("lazy_adam", interval_decay=0.02)
     tables = {name: EmbeddingTable(name, table.numpy(), rule) for name, table in ranker.tables.items()}
@@ -74,7 +74,7 @@ def held(learner):
 
 
 def copies(strategy, learners):
-    """What every local replica holds."""
+    """Copies of every variable on every local replica."""
     found = {}
     for role, learner in learners.items():
         tables = {f"{name}/{key}": variable for name, table in learner.ranker.tables.items()
@@ -87,7 +87,7 @@ def copies(strategy, learners):
 
 
 def trained(strategy, dataset, steps, change=lambda learner: learner):
-    """Mean losses, and what the replicas held before and after some steps."""
+    """Mean losses, and the replicas' variables before and after some steps."""
     import tensorflow as tf
 
     config = Config.model_validate(dataset.info["config"])

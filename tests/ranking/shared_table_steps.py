@@ -1,4 +1,4 @@
-"""Takes steps with histories, multi-valued features and two heads on as many logical CPUs as asked.
+"""Trains with histories, multi-valued features and two heads on the given number of logical CPUs.
 
 Arguments: number of logical CPUs, output file.
 """
@@ -18,7 +18,7 @@ from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
 STEPS, BATCH = 6, 32
-WAYS = {"plain": {}, "xla": {"jit_compile": True}, "float16": {"mixed_precision": "mixed_float16"},
+SETTINGS = {"plain": {}, "xla": {"jit_compile": True}, "float16": {"mixed_precision": "mixed_float16"},
         "overflow": {"mixed_precision": "mixed_float16"}}
 
 
@@ -34,7 +34,7 @@ def columns():
 
 def results(strategy):
     found = {}
-    for name, settings in WAYS.items():
+    for name, settings in SETTINGS.items():
         with strategy.scope():
             learner = make(Path(), **settings)
             if name == "overflow":

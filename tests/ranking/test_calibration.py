@@ -24,7 +24,7 @@ def test_served_probabilities_are_calibrated_for_all_impressions(sampled, config
     split = sampled.info["splits"]["impressions/train"]
     for told in (False, True):
         split |= {"negative_rate": RATE, "label_rate": 0.8} if told else {}
-        manifest = train_arm(config, sampled, "scratch", tmp_path / str(told), embeddings=None)
+        manifest = train_arm(config, sampled, "scratch", tmp_path / str(told), embeddings=None).to_json()
         ratios[told] = manifest["metrics"]["validation"]["calibration"]
     assert ratios[True] == pytest.approx(1.0, abs=0.1)
     assert ratios[False] > 1.5

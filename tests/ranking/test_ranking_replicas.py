@@ -1,4 +1,4 @@
-"""Replicas change nothing in Stage II: 1, 2 and 4 on one machine, and two workers in processes of their own."""
+"""Stage II has the same result on 1, 2 and 4 replicas of one machine and on two workers in separate processes."""
 
 import json
 import signal
@@ -24,13 +24,13 @@ def configured(dataset, strategy):
 
 @pytest.fixture(scope="module")
 def runs(planted, tmp_path_factory):
-    """Name -> what one replica came to, in this process, and what others saved."""
+    """Name -> results of one replica, computed in this process, and of the others, computed in subprocesses."""
     return replica_runs(SCRIPT, planted.dataset, tmp_path_factory.mktemp("replicas"), results)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "replicas"), [("2", 2), ("4", 4), ("worker0", 2), ("worker1", 2)])
-def test_replicas_change_nothing(runs, name, replicas):
+def test_the_number_of_replicas_changes_nothing(runs, name, replicas):
     one, other = runs["1"], runs[name]
     assert (one["replicas"], other["replicas"]) == (1, replicas)
     for key, expected in one.items():
@@ -57,7 +57,7 @@ def test_workers_stay_bit_identical(runs):
 
 
 @pytest.mark.slow
-def test_two_workers_stop_together_continue_and_rank_as_one_does(planted, planted_embeddings, tmp_path):
+def test_two_workers_stop_together_resume_and_equal_one_device(planted, planted_embeddings, tmp_path):
     def command(index):
         return [WORKER, planted.dataset.folder, planted_embeddings, tmp_path / "two"]
 

@@ -1,4 +1,4 @@
-"""Stage II killed at awkward moments and started again ends as if nothing had happened."""
+"""A Stage II run that is killed and started again has the same result as an uninterrupted one."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from processes import newest, run_until
 
-from tfrs_pretrain.artifacts import DATASET_INFO
+from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
@@ -27,7 +27,7 @@ def configured(dataset, seed=4, **ranking):
 
 
 def rank(dataset, embeddings, output, arm="distilled", **settings):
-    return train_arm(configured(dataset, **settings), dataset, arm, output, embeddings=embeddings)
+    return train_arm(configured(dataset, **settings), dataset, arm, output, embeddings=embeddings).to_json()
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
             (signal.SIGTERM, "step", 9, 143, 23)):  # in the second epoch
         before = newest(checkpoints)
         files = len(list((checkpoints / before).glob("*.npy"))) if event == "write" else 1
-        came, words = run_until(SCRIPT, number, event, int(at * files), planted.dataset.folder, planted_embeddings,
+        returned, text = run_until(SCRIPT, number, event, int(at * files), planted.dataset.folder, planted_embeddings,
                                 output)
-        assert came == code, words[-2000:]
-        assert ("resuming from checkpoint" in words) == (before is not None)
+        assert returned == code, text[-2000:]
+        assert ("resuming from checkpoint" in text) == (before is not None)
         assert newest(checkpoints) == f"step-{expected:09d}"
         assert not output.exists()
     manifest = rank(planted.dataset, planted_embeddings, output)
@@ -77,7 +77,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
 
 
 def interrupted(planted, output, monkeypatch, embeddings):
-    """Leaves the checkpoints of a run that stopped when it first judged."""
+    """Leaves the checkpoints of a run that stopped at its first evaluation."""
     monkeypatch.setattr("tfrs_pretrain.ranking.training_task.predict", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         rank(planted.dataset, embeddings, output)

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
@@ -17,11 +18,15 @@ from tfrs_pretrain.ranking.run import train_arm
 
 @pytest.fixture(scope="module")
 def runs(planted, planted_embeddings, tmp_path_factory):
-    """Folder and manifest of each arm."""
+    """Folder, and the manifest of each arm, which contains what ``train_arm`` returned."""
     config = Config.model_validate(planted.dataset.info["config"])
     folder = tmp_path_factory.mktemp("arms")
-    return folder, {arm: train_arm(config, planted.dataset, arm, folder / arm, embeddings=planted_embeddings)
-                    for arm in config.ranking.arms}
+    trained = {arm: train_arm(config, planted.dataset, arm, folder / arm, embeddings=planted_embeddings)
+               for arm in config.ranking.arms}
+    manifests = {arm: read_manifest(folder / arm, "ranker") for arm in trained}
+    for arm, result in trained.items():
+        assert json.loads(json.dumps(result.to_json())).items() <= manifests[arm].items()
+    return folder, manifests
 
 
 def changed(config, **ranking):
@@ -49,7 +54,7 @@ def test_metrics_in_the_manifest_are_those_of_the_stored_predictions(runs, plant
     assert scored["item_id"][0] == records["item_id"][0].decode()
 
 
-def test_manifest_says_what_ran(runs, planted):
+def test_the_manifest_records_the_run(runs, planted):
     _, manifests = runs
     scratch, distilled = manifests["scratch"], manifests["distilled"]
     assert (scratch["kind"], scratch["arm"], scratch["transfer"], scratch["embeddings"]) == (
@@ -73,7 +78,7 @@ def test_pretrained_factors_beat_scratch(runs):
     assert warm["log_loss"] < scratch["log_loss"] - 0.01
 
 
-def test_loaded_ranker_scores_as_the_trained_one_did_and_knows_no_teacher(runs, planted):
+def test_a_loaded_ranker_has_the_trained_scores_and_no_teacher(runs, planted):
     folder, _ = runs
     ranker = load_ranker(folder / "distilled", planted.dataset)
     assert ranker.inputs.columns == ("user", "item", "place", "price")
@@ -85,20 +90,21 @@ def test_loaded_ranker_scores_as_the_trained_one_did_and_knows_no_teacher(runs, 
                      "validation.parquet"]
 
 
-def test_same_seed_same_numbers_and_another_seed_others(runs, planted, planted_embeddings, config, tmp_path):
+def test_the_seed_determines_the_numbers(runs, planted, planted_embeddings, config, tmp_path):
     folder, manifests = runs
-    again = train_arm(config, planted.dataset, "distilled", tmp_path / "again", embeddings=planted_embeddings)
+    again = train_arm(config, planted.dataset, "distilled", tmp_path / "again", embeddings=planted_embeddings).to_json()
     assert again["metrics"] == manifests["distilled"]["metrics"]
     assert again["epochs"][0]["train"] == manifests["distilled"]["epochs"][0]["train"]
     np.testing.assert_array_equal(np.load(tmp_path / "again" / "tables" / "item.npy"),
                                   np.load(folder / "distilled" / "tables" / "item.npy"))
     other = Config.model_validate(config.resolved() | {"seed": 5})
-    moved = train_arm(other, planted.dataset, "distilled", tmp_path / "other", embeddings=planted_embeddings)
+    moved = train_arm(other, planted.dataset, "distilled", tmp_path / "other", embeddings=planted_embeddings).to_json()
     assert moved["metrics"]["test"] != again["metrics"]["test"]
 
 
-def test_every_epoch_is_recorded_and_shuffled_anew(planted, config, tmp_path):
-    manifest = train_arm(changed(config, epochs=2), planted.dataset, "scratch", tmp_path / "two", embeddings=None)
+def test_every_epoch_is_recorded_and_shuffled_differently(planted, config, tmp_path):
+    trained = train_arm(changed(config, epochs=2), planted.dataset, "scratch", tmp_path / "two", embeddings=None)
+    manifest = trained.to_json()
     assert [epoch["epoch"] for epoch in manifest["epochs"]] == [1, 2]
     assert manifest["epochs"][1]["train"]["loss"] < manifest["epochs"][0]["train"]["loss"]
     assert manifest["epochs"][1]["validation"] == manifest["metrics"]["validation"]
@@ -106,11 +112,11 @@ def test_every_epoch_is_recorded_and_shuffled_anew(planted, config, tmp_path):
 
 @pytest.mark.parametrize(("ranking", "arm", "message"), [
     ({}, "warm", r"arm 'warm' is not in ranking.arms: name one of \['distilled', 'scratch', 'warm_start'\]"),
-    ({}, "warm_start", "no embeddings came"),
+    ({}, "warm_start", "no embeddings were given"),
     ({"batch_size": 8001}, "scratch", "larger than the 8000 training impressions"),
     ({"learning_rate": 1e30}, "scratch", "loss is not finite at step"),
 ])
-def test_what_cannot_work_is_refused_and_leaves_nothing(planted, config, tmp_path, ranking, arm, message):
+def test_invalid_runs_are_refused_and_leave_no_files(planted, config, tmp_path, ranking, arm, message):
     with pytest.raises(UserError, match=message):
         train_arm(changed(config, **ranking), planted.dataset, arm, tmp_path / "out", embeddings=None)
     assert list(tmp_path.iterdir()) == []
@@ -120,7 +126,8 @@ def test_an_existing_output_is_kept_unless_overwriting(runs, planted, config):
     folder, manifests = runs
     with pytest.raises(UserError, match="not empty"):
         train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None)
-    manifest = train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None, overwrite=True)
+    trained = train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None, overwrite=True)
+    manifest = trained.to_json()
     assert manifest["metrics"] == manifests["scratch"]["metrics"]
 
 
@@ -135,7 +142,7 @@ def test_a_ranker_of_other_vocabularies_or_damaged_is_refused(runs, planted, con
         load_ranker(tmp_path / "ranker", planted.dataset)
 
 
-def test_a_damaged_record_in_the_middle_is_named_and_leaves_nothing(planted, config, tmp_path):
+def test_a_damaged_record_is_named_and_leaves_no_files(planted, config, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(planted.dataset.folder, folder)
     dataset = Dataset(folder, planted.dataset.info)

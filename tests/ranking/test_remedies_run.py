@@ -31,7 +31,8 @@ def rank(planted, planted_embeddings):
     tree = planted.dataset.info["config"]
     ranking = tree["ranking"] | {"batch_size": 512, "similarity": ["cosine", "norms"], "arms": ARMS}
     config = Config.model_validate(tree | {"ranking": ranking, "export": {"arm": "mixed"}})
-    return lambda arm, output: train_arm(config, planted.dataset, arm, output, embeddings=planted_embeddings)
+    return lambda arm, output: train_arm(
+        config, planted.dataset, arm, output, embeddings=planted_embeddings).to_json()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def tables(folder):
     return {path.name: np.load(path) for path in sorted((folder / "tables").iterdir())}
 
 
-def test_early_stopping_serves_and_judges_the_best_epoch(finished):
+def test_early_stopping_serves_and_evaluates_the_best_epoch(finished):
     folder, manifest = finished("stopping")
     losses = [epoch["validation"]["log_loss"] for epoch in manifest["epochs"]]
     best = manifest["best_epoch"]
@@ -73,7 +74,7 @@ def test_continual_meda_counts_rounds_over_chunks(finished):
 @pytest.mark.slow
 @pytest.mark.parametrize("arm", list(ARMS))
 def test_an_interrupted_run_ends_with_the_same_bits(arm, rank, finished, tmp_path, monkeypatch):
-    """Interrupted where the second epoch has begun: what begins it must be repeated, what was kept must be found."""
+    """Interrupted after the start of the second epoch: its start must be repeated, the best epoch must be found."""
     folder, manifest = finished(arm)
     begin = ArmTrainingTask.begin_epoch
 
@@ -94,7 +95,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(arm, rank, finished, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == [arm]
 
 
-def test_every_transfer_mode_survives_in_the_artifact_and_nothing_else(finished, planted):
+def test_the_artifact_has_the_tables_of_every_transfer_mode_and_nothing_else(finished, planted):
     folder, manifest = finished("mixed")
     assert manifest["transfer"] == {"user": "frozen_then_trainable", "item": "frozen"}
     assert set(manifest["epochs"][0]["train"]) == {"loss", "hard", "soft", "anchor", "teacher", "soft_weight"}
@@ -110,7 +111,7 @@ def test_every_transfer_mode_survives_in_the_artifact_and_nothing_else(finished,
     np.testing.assert_allclose(ranker.score(records)[:, 0], stored, atol=1e-7)
 
 
-def test_coverage_is_said_before_training(rank, tmp_path, monkeypatch, capsys):
+def test_coverage_is_printed_before_training(rank, tmp_path, monkeypatch, capsys):
     def stop(self, epoch):
         raise KeyboardInterrupt
 
@@ -146,7 +147,7 @@ class Twin:
     ("auc", [0.5, 0.5, 0.6, 0.55, 0.6], 3, [False, False, False, False, True]),
     ("gauc", [0.5, 0.4, 0.3, 0.2, 0.1], 1, [False, False, True, True, True]),
 ])
-def test_keeper_waits_for_its_patience_and_gives_the_best_epoch_back(metric, values, best, ends, tmp_path):
+def test_the_best_epoch_is_restored_after_patience_epochs_without_a_new_best(metric, values, best, ends, tmp_path):
     import tensorflow as tf
 
     ranker = Twin(tf)

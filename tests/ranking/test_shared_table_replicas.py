@@ -1,4 +1,4 @@
-"""Two replicas learn what one learns where tables feed several inputs, under XLA and in float16 too."""
+"""Two replicas equal one for tables that feed several inputs, also under XLA and in float16."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("way", "tolerance"), [("plain", 1e-4), ("xla", 1e-4), ("float16", 0.02)])
-def test_two_replicas_learn_what_one_learns(runs, way, tolerance):
+@pytest.mark.parametrize(("setting", "tolerance"), [("plain", 1e-4), ("xla", 1e-4), ("float16", 0.02)])
+def test_two_replicas_equal_one(runs, setting, tolerance):
     one, two = runs
-    names = [name for name in one if name.startswith(f"{way}/")]
+    names = [name for name in one if name.startswith(f"{setting}/")]
     assert len(names) > 20
     for name in names:
         np.testing.assert_allclose(two[name], one[name], rtol=0, atol=tolerance, err_msg=name)
@@ -34,5 +34,5 @@ def test_replicas_stay_bit_identical(runs):
 
 
 @pytest.mark.slow
-def test_an_overflow_halves_the_scale_at_every_step_alike(runs):
+def test_an_overflow_halves_the_scale_at_every_step_on_any_number_of_replicas(runs):
     assert [run["overflow/scale"] for run in runs] == [2.0**114, 2.0**114]

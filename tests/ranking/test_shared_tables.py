@@ -1,4 +1,4 @@
-"""Learning where a table feeds several inputs, some of them padded, and several heads share the network."""
+"""Training steps of a table that feeds several inputs, some padded, and of several heads on one network."""
 
 import functools
 
@@ -16,13 +16,13 @@ from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.ranker import Ranker
 
 BATCH, LENGTH, VALUES, DIM = 16, 5, 3, 4
-ROWS = {"user": 8, "item": 12, "tags": 6}
+NUM_ROWS = {"user": 8, "item": 12, "tags": 6}
 SCHEMA = {
     "user": {"column": "u"}, "item": {"column": "i"}, "time": "ts", "window": "day", "label": "clicked",
     "labels": ["follow", "share"], "history": {"length": LENGTH},
     "features": [{"name": "tags", "source": "items", "kind": "multi_valued", "dtype": "string", "max_values": VALUES}],
 }
-INFO = {"config": {"schema": SCHEMA}, "vocabularies": {name: {"rows": rows} for name, rows in ROWS.items()},
+INFO = {"config": {"schema": SCHEMA}, "vocabularies": {name: {"rows": rows} for name, rows in NUM_ROWS.items()},
         "numeric": {}, "splits": {"impressions/train": {}}}
 
 
@@ -50,13 +50,13 @@ def state(learner):
 
 
 def naive_gradients(learner, batch):
-    """Gradients with respect to whole tables, rows picked by a one-hot product, -1 giving zeros."""
+    """Gradients of whole tables; rows are selected by a one-hot product, in which -1 selects zeros."""
     tables = {name: tf.constant(table.numpy()) for name, table in learner.ranker.tables.items()}
     with tf.GradientTape() as tape:
         tape.watch(tables)
-        of = {"user": "user", "item": "item", "history": "item", "tags": "tags"}
-        rows = {name: tf.einsum("...r,rd->...d", tf.one_hot(batch[name], ROWS[table]), tables[table])
-                for name, table in of.items()}
+        table_of = {"user": "user", "item": "item", "history": "item", "tags": "tags"}
+        rows = {name: tf.einsum("...r,rd->...d", tf.one_hot(batch[name], NUM_ROWS[table]), tables[table])
+                for name, table in table_of.items()}
         logits = learner.ranker.logits_from_rows(rows, batch)
         losses = [tf.nn.sigmoid_cross_entropy_with_logits(labels=batch[name], logits=logits[:, head])
                   for head, name in enumerate(("label", "follow"))]
@@ -65,7 +65,7 @@ def naive_gradients(learner, batch):
 
 
 @pytest.mark.parametrize(("policy", "tolerance"), [(None, 1e-3), ("mixed_float16", 0.05), ("mixed_bfloat16", 0.2)])
-def test_a_table_gets_the_summed_gradient_of_all_its_inputs_in_one_update(tmp_path, batch, policy, tolerance):
+def test_one_update_applies_the_summed_gradient_of_all_inputs_of_a_table(tmp_path, batch, policy, tolerance):
     made = make(tmp_path, mixed_precision=policy).ranker
     tables = {name: EmbeddingTable(name, table.numpy(), Descent()) for name, table in made.tables.items()}
     learner = Learner(Ranker(made.inputs, tables, made.network, made.labels), learning_rate=0.1,
@@ -82,7 +82,7 @@ def test_a_table_gets_the_summed_gradient_of_all_its_inputs_in_one_update(tmp_pa
 
 
 def test_padding_never_moves_row_zero(tmp_path, batch):
-    """Adam would move it by old moments even where its gradient is zero."""
+    """Adam would move it by earlier moments even with a zero gradient."""
     learner = make(tmp_path)
     step = tf.function(label_step(learner))
     step(batch | {"item": tf.zeros(BATCH, tf.int64), "tags": tf.zeros((BATCH, VALUES), tf.int64)})
@@ -93,7 +93,7 @@ def test_padding_never_moves_row_zero(tmp_path, batch):
     np.testing.assert_array_equal(after["tags"], before["tags"])
 
 
-def test_lists_without_values_teach_nothing_and_break_nothing(tmp_path, batch):
+def test_empty_lists_update_no_row_and_keep_everything_finite(tmp_path, batch):
     learner = make(tmp_path)
     before = learner.ranker.tables["tags"].numpy()
     empty = batch | {name: tf.fill(batch[name].shape, tf.constant(-1, tf.int64)) for name in ("tags", "history")}
@@ -102,7 +102,7 @@ def test_lists_without_values_teach_nothing_and_break_nothing(tmp_path, batch):
     assert all(np.isfinite(values).all() for values in state(learner))
 
 
-def test_every_head_is_learnt_and_answered_for(tmp_path, batch):
+def test_every_head_is_trained_and_scored(tmp_path, batch):
     learner = make(tmp_path, head_hidden=[3])
     assert learner.ranker.labels == ("label", "follow")
     before = state(learner)
@@ -117,7 +117,7 @@ def test_every_head_is_learnt_and_answered_for(tmp_path, batch):
         assert scores[positive, head].mean() > scores[~positive, head].mean() + 0.3
 
 
-def test_xla_changes_nothing_but_rounding(tmp_path, batch):
+def test_xla_changes_only_rounding(tmp_path, batch):
     learners = [make(tmp_path, jit_compile=compiled) for compiled in (False, True)]
     for learner in learners:
         step = tf.function(label_step(learner))
@@ -128,7 +128,7 @@ def test_xla_changes_nothing_but_rounding(tmp_path, batch):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_xla_compiles_forward_and_backward_and_no_table(tmp_path, batch, compiled):
+def test_xla_compiles_forward_and_backward_pass_but_no_table(tmp_path, batch, compiled):
     step = tf.function(label_step(make(tmp_path, jit_compile=compiled)))
     graph = step.get_concrete_function(batch).graph.as_graph_def()
     functions = [function for function in graph.library.function if function.attr["_XlaMustCompile"].b]
@@ -138,7 +138,7 @@ def test_xla_compiles_forward_and_backward_and_no_table(tmp_path, batch, compile
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_learns_about_the_same(tmp_path, batch, policy):
+def test_mixed_precision_reaches_about_the_same_loss(tmp_path, batch, policy):
     losses = {}
     for mixed in (None, policy):
         step = tf.function(label_step(make(tmp_path, mixed_precision=mixed)))
@@ -147,7 +147,7 @@ def test_mixed_precision_learns_about_the_same(tmp_path, batch, policy):
     assert losses[policy] != losses[None]
 
 
-def test_a_step_that_overflows_float16_is_skipped_whole(tmp_path, batch):
+def test_a_step_that_overflows_float16_is_skipped_entirely(tmp_path, batch):
     learner = make(tmp_path, mixed_precision="mixed_float16")
     step = tf.function(label_step(learner))
     scale = learner.optimizer.dynamic_scale
@@ -162,24 +162,24 @@ def test_a_step_that_overflows_float16_is_skipped_whole(tmp_path, batch):
     step(batch)
     assert all(not np.array_equal(now, old) for now, old in zip(state(learner), before, strict=True))
     assert int(learner.ranker.tables["item"].step) == int(learner.steps) == 1
-    assert any(variable is scale.value for variable in learner.variables)  # a resumed run goes on with it
+    assert any(variable is scale.value for variable in learner.variables)  # a resumed run restores it
 
 
-def test_padding_takes_part_in_no_step(tmp_path, batch, monkeypatch):
-    """A longer column of the same values costs no row more, and changes nothing."""
+def test_padding_is_never_gathered_and_changes_nothing(tmp_path, batch, monkeypatch):
+    """A wider column with the same values gathers no further rows and has the same result."""
     gathered = []
     gather = EmbeddingTable.gather
     monkeypatch.setattr(EmbeddingTable, "gather", lambda table, ids: (gathered.append(len(ids)), gather(table, ids))[1])
-    learnt = []
+    states = []
     for padding in (0, 7):
         learner, columns = make(tmp_path), dict(batch)
         for name in ("history", "tags"):
             columns[name] = tf.pad(batch[name], [[0, 0], [0, padding]], constant_values=-1)
         learner.train_step(columns, functools.partial(learner.label_loss, batch))
-        learnt.append(state(learner))
+        states.append(state(learner))
     present = sum(int((batch[name].numpy() >= 0).sum()) for name in ("history", "tags"))
     half = len(gathered) // 2
     assert gathered[:half] == gathered[half:]
     assert sum(gathered[:4]) == present + 2 * BATCH
-    for one, other in zip(*learnt, strict=True):
+    for one, other in zip(*states, strict=True):
         np.testing.assert_array_equal(one, other)

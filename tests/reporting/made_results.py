@@ -54,7 +54,8 @@ def arm(auc, log_loss, kind="scratch", seeds=1, epochs=1, **changes):
                "auc": auc - 0.1 + 0.03 * place} for place, bucket in enumerate(BUCKETS)]
     return {
         "settings": {} if kind == "scratch" else {"arm.transfer": "warm_start"}, "seeds": list(SEEDS[:seeds]),
-        "test_looks": 1, "trials": [], "failures": [], "kind": kind, "transfer": {"user": transfer, "item": transfer},
+        "test_evaluations": 1, "trials": [], "failures": [], "kind": kind,
+        "transfer": {"user": transfer, "item": transfer},
         "remedies": [], "teacher": None, "test_auc": auc, "test_log_loss": log_loss, "test_gauc": auc - 0.02,
         "test": {name: metric(value, seeds) for name, value in values.items()},
         "slices": {"item_frequency": slices, "user_frequency": slices[1:3]},
@@ -122,7 +123,7 @@ def results(**changes):
     arms = {"scratch": arm(0.8775, 0.2723), "warm_start": arm(0.9041, 0.2501, "two-stage"),
             "warm_start_distilled": arm(0.9058, 0.2484, "two-stage", teacher=taught)}
     made = {
-        "format": 3, "title": "Contrastive ID pretraining, then ranking", "name": "completejourney_ranker",
+        "format": 4, "title": "Contrastive ID pretraining, then ranking", "name": "completejourney_ranker",
         "code_version": "0.1.0", "baseline": "scratch", "headline": "warm_start_distilled", "shown": list(arms),
         "seeds": [17], "test_impressions": 538_891, "test_positives": 59_000, "notes": [], "arms": arms,
         "comparisons": [comparison("warm_start", "scratch", 0.0266, -0.0222),
@@ -152,7 +153,7 @@ def many(count=30):
     arms["arm_01"]["trials"] = [{"settings": {"arm.interval_decay": rate, "arm.epochs": 2}, "seed": 17,
                                  "chosen": rate == 0.2,
                                  "validation": {"auc": 0.8, "log_loss": rate}} for rate in (0.2, 0.4)]
-    arms["lost"] = {"settings": {"arm.epochs": 9}, "seeds": [], "test_looks": None, "trials": [],
+    arms["lost"] = {"settings": {"arm.epochs": 9}, "seeds": [], "test_evaluations": None, "trials": [],
                     "failures": [{"seed": 18, "reason": "killed by signal 9"}]}
     longer = copy.deepcopy(STAGE_ONE["settings"][0]) | {"differs": {"pretraining.epochs": 12}, "seeds": 3}
     data = DATA | {"differs": {"windows.pretrain.end": 29}, "arms": ["arm_05"]}

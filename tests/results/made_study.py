@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifacts import DATASET_INFO, write_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.embeddings.artifact import save_embeddings
 from tfrs_pretrain.study import Failure, Run, StudiedArm, Study, Trial
@@ -105,4 +106,4 @@ def make_study(folder, **changes):
     arms.append(StudiedArm("broken", {"arm.table_learning_rate": 9.0}, [], (), [Failure(1, "the loss is not finite")]))
     return Study(**{"folder": folder, "title": "made up", "config": CONFIG, "baseline": "scratch", "arms": arms,
                     "seconds": {"stage_two": 40.0, "stage_one": 2.0}, "peak_rss_bytes": 10**9,
-                    "commands": ["tfrs-pretrain experiment x.yaml"], "test_looks": {"scratch": 2}, **changes})
+                    "commands": ["tfrs-pretrain experiment x.yaml"], "test_evaluations": {"scratch": 2}, **changes})

@@ -201,7 +201,7 @@ def test_results_are_json_with_the_promised_keys(study, results):
     read = json.loads(json.dumps(results, allow_nan=False))
     for arm in NOISE.keys() - {"copy"}:
         assert set(read["arms"][arm]) >= {"test_auc", "test_log_loss", "test_gauc"}
-    assert read["format"] == 3
+    assert read["format"] == 4
     assert read["seconds"] == {"stage_two": 40.0, "stage_one": 2.0, "total": 42.0}
     assert read["stage_one"]["heldout_loss"] == pytest.approx([9.0, 8.0, 7.0])  # mean over seeds 1, 2, 3
     assert read["stage_one"]["heldout_loss_before_training"] == pytest.approx(10.0)

@@ -4,15 +4,17 @@ import dataclasses
 import json
 
 import numpy as np
+import planted
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tfrs_pretrain.artifacts import DATASET_INFO, file_digest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
-from tfrs_pretrain.experiments.logs import planted
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -34,7 +36,7 @@ def shop(tmp_path_factory):
     from beam_pipelines.build_dataset import build
 
     folder = tmp_path_factory.mktemp("shop")
-    planted.write_planted_logs(folder / "raw", users=90, items=150, engagements=4000, impressions=1500, seed=3)
+    write_planted_logs(folder / "raw", users=90, items=150, engagements=4000, impressions=1500, seed=3)
     items = pq.read_table(folder / "raw" / "items.parquet")
     tags = [[f"täg {tag}" for tag in range(number % 4)] for number in range(len(items))]
     pq.write_table(items.append_column("tags", pa.array(tags, pa.list_(pa.string()))), folder / "raw" / "items.parquet")

@@ -124,7 +124,7 @@ def test_codes_need_enough_items_and_take_less_room(write_embeddings, tmp_path):
 
 def test_vectors_are_those_of_the_model_with_its_popularity_prior(shop, write_embeddings, tmp_path):
     from tfrs_pretrain.config import parse_config
-    from tfrs_pretrain.pretraining.run import build_model
+    from tfrs_pretrain.pretraining.build import build_model
 
     config = parse_config(shop.config.resolved(), ["pretraining.objective.popularity_prior=0.5"], origin="test")
     model = build_model(config, shop.dataset, 10)

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from live_servers import live_server
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.serving.exporting.export import export
@@ -95,8 +96,9 @@ def kinds_ranker(kinds_config, kinds_dataset, tmp_path_factory):
     """Folder of the distilled ranker on pretrained rows, and its manifest."""
     folder = tmp_path_factory.mktemp("every_kind_trained")
     pretrain(kinds_config, kinds_dataset, folder / "embeddings")
-    return folder / "ranker", train_arm(kinds_config, kinds_dataset, "warm_start_distilled", folder / "ranker",
-                                        embeddings=folder / "embeddings")
+    train_arm(kinds_config, kinds_dataset, "warm_start_distilled", folder / "ranker",
+              embeddings=folder / "embeddings")
+    return folder / "ranker", read_manifest(folder / "ranker", "ranker")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from beam_pipelines import build_impressions
-from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.features.raw_input import RawInput

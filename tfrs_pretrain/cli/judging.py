@@ -188,24 +188,24 @@ def experiment(
     with the same command. Exit code 1 if a run failed.
     """
     with quiet_imports():
+        from tfrs_pretrain.experiments import console_tables
         from tfrs_pretrain.experiments import prune as pruning
-        from tfrs_pretrain.experiments import show
-        from tfrs_pretrain.experiments.plan import Plan, Selection
+        from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
         from tfrs_pretrain.experiments.run import run_experiment
         from tfrs_pretrain.experiments.workers import default_jobs
         from tfrs_pretrain.reporting.study_report import write_study
     selection = Selection(data, arms or (), seeds or ())
     if prune:
-        agrees = functools.partial(show.agrees_to_remove, console=console, ask=not yes, dry_run=dry_run)
-        pruning.prune(file, output, selection, agrees)
+        confirm = functools.partial(console_tables.confirm_removal, console=console, ask=not yes, dry_run=dry_run)
+        pruning.prune(file, output, selection, confirm)
         return
     jobs = jobs or default_jobs()
     if dry_run:
-        show.show_plan(Plan(file, selection), output, jobs, console)
+        console_tables.show_plan(Plan(file, selection), output, jobs, console)
         return
     study = run_experiment(file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
     summarize(write_study(study), output)
-    if show.show_failures(study, console):
+    if console_tables.show_failures(study, console):
         raise typer.Exit(FAILED)
 
 

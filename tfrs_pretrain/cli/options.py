@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND
 from tfrs_pretrain.config import BUNDLED, Config, first_difference, load_config, parse_config
-from tfrs_pretrain.data.dataset import IMPRESSIONS_KIND, KIND, Dataset
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
@@ -46,7 +47,7 @@ def open_dataset(folder: Path, config: str | None, overrides: list[str] | None) 
     # Parsed again: keys added since the dataset was built get their defaults and are no difference.
     sections = {"schema": dataset.schema.model_dump(mode="json"), "windows": dataset.windows.model_dump(mode="json")}
     settings = load_config(config, overrides or ()) if config else parse_config(
-        built_with, overrides or (), origin=f"{folder}/dataset_info.json")
+        built_with, overrides or (), origin=f"{folder}/{DATASET_INFO}")
     for section, built in sections.items():
         difference = first_difference(built, settings.resolved()[section], section)
         if difference:
@@ -61,7 +62,7 @@ def reader(datasets: list[Path] | None) -> dict[str, Any]:
         return {}
     with quiet_imports():
         from tfrs_pretrain.ranking.rescore import scoring
-    return {"read": scoring([Dataset.open(folder, (KIND, IMPRESSIONS_KIND)) for folder in datasets])}
+    return {"read": scoring([Dataset.open(folder, (DATASET_KIND, IMPRESSIONS_KIND)) for folder in datasets])}
 
 
 def check_writable(path: Path | None) -> None:

@@ -120,7 +120,7 @@ def plan_memory(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
-        from tfrs_pretrain.ranking.plan import arm_plans
+        from tfrs_pretrain.ranking.arm_memory_plan import arm_plans
         from tfrs_pretrain.training.devices import Device, local_devices
         from tfrs_pretrain.training.memory_check import show_plan
     devices = local_devices(settings.training) if device_gb is None else (
@@ -146,8 +146,8 @@ def train_ranker(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.ranking.run import train_arm
-    manifest = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
-    for split, metrics in manifest["metrics"].items():
+    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
+    for split, metrics in trained.metrics.items():
         console.print(f"{split} " + " · ".join(f"{words} {number(metrics[name])}" for name, words in (
             ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))
     next_command(f"tfrs-pretrain export --dataset {dataset} --ranker {output}")

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from tfrs_pretrain.artifact_names import REPORT_HTML
 from tfrs_pretrain.cli.options import next_command, number
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.reporting.text.findings import verdict_words
@@ -29,7 +30,7 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
         console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
     console.print(f"{results['seconds']['total']:.0f} s in total, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
-    next_command(f"python3 -m webbrowser {workdir / 'report.html'}")
+    next_command(f"python3 -m webbrowser {workdir / REPORT_HTML}")
 
 
 def show_built(info: dict[str, Any]) -> None:

@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.artifacts import DATASET_INFO, read_manifest
+from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Moments
@@ -32,11 +33,6 @@ from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
-KIND = "dataset"
-IMPRESSIONS_KIND = "impressions"  # without pairs, of some splits: what trained models can be judged by
-VOCABULARY_FOLDER = "vocabulary"
-CANDIDATE_PROBABILITY = "pairs/candidate_probability.npy"
-GOLDEN = "golden.parquet"
 PAIR_SPLITS = ("pairs/train", "pairs/heldout")
 IMPRESSION_SPLITS = ("impressions/train", "impressions/validation", "impressions/test")
 
@@ -100,7 +96,7 @@ class Dataset:
     info: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path | str, kinds: tuple[str, ...] = (KIND,)) -> Dataset:
+    def open(cls, folder: Path | str, kinds: tuple[str, ...] = (DATASET_KIND,)) -> Dataset:
         """Opens a finished dataset; who needs neither pairs nor all splits accepts ``IMPRESSIONS_KIND`` too.
 
         Raises:

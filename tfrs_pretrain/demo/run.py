@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from beam_pipelines import build_dataset
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifact_names import (
+    DATASET_INFO,
+    DATASET_KIND,
+    EMBEDDINGS_KIND,
+    EXPORT_KIND,
+    LOGS_KIND,
+    MANIFEST,
+    RANKER_KIND,
+)
+from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import ArmConfig, Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
@@ -39,20 +48,20 @@ def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dic
     """
     config, folder = workdir.config, workdir.folder
     _check_logs(folder, logs)
-    workdir.stage("logs", LOGS, "logs", lambda output: completejourney.write_logs(
+    workdir.stage("logs", LOGS, LOGS_KIND, lambda output: completejourney.write_logs(
         logs, pretrain_end_week=config.windows.pretrain.bounds[1], seed=config.seed, output=output,
         overwrite=True))
-    workdir.stage("dataset", DATASET, "dataset", lambda output: build_dataset.build(
+    workdir.stage("dataset", DATASET, DATASET_KIND, lambda output: build_dataset.build(
         config, folder / LOGS, output, pipeline_args=[], overwrite=True), manifest=DATASET_INFO)
     dataset = Dataset.open(folder / DATASET)
-    workdir.stage("pretrain", EMBEDDINGS, "embeddings", lambda output: pretrain(
+    workdir.stage("pretrain", EMBEDDINGS, EMBEDDINGS_KIND, lambda output: pretrain(
         config, dataset, output, overwrite=True))
     for arm in config.ranking.arms:
-        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", "ranker", functools.partial(
+        workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", RANKER_KIND, functools.partial(
             _rank, config, dataset, folder / EMBEDDINGS, arm))
     if not _was_exported(folder, models):
         workdir.forget("export")
-    workdir.stage("export", EXPORT, "export", lambda output: _export(
+    workdir.stage("export", EXPORT, EXPORT_KIND, lambda output: _export(
         config, dataset, folder / RANKING / config.export.arm, output, models))
     study = study_of(workdir)
     study.save()
@@ -73,13 +82,13 @@ def study_of(workdir: Workdir) -> Study:
     seconds = {"data": workdir.seconds("logs", "dataset"), "stage_one": workdir.seconds("pretrain"),
                "stage_two": workdir.seconds(*(f"rank.{name}" for name in config.ranking.arms)),
                "export": workdir.seconds("export")}
-    logs = read_manifest(folder / LOGS, "logs")
+    logs = read_manifest(folder / LOGS, LOGS_KIND)
     return Study(
         folder=folder, title="Contrastive ID pretraining, then ranking", config=config,
         baseline=(plain or list(config.ranking.arms))[0], arms=arms, seconds=seconds,
         peak_rss_bytes=max(int(cost["peak_rss_bytes"]) for cost in workdir.costs.values()),
         commands=commands(folder, config, CompleteJourneyConfig.model_validate(logs[SECTION])), logs=logs,
-        exported=read_manifest(folder / EXPORT, "export"))
+        exported=read_manifest(folder / EXPORT, EXPORT_KIND))
 
 
 def _changed_settings(arm: ArmConfig) -> dict[str, Any]:
@@ -111,7 +120,7 @@ def commands(workdir: Path, config: Config, logs: CompleteJourneyConfig) -> list
 def _check_logs(folder: Path, settings: CompleteJourneyConfig) -> None:
     if not (folder / LOGS / MANIFEST).is_file():
         return
-    stored = read_manifest(folder / LOGS, "logs")[SECTION]
+    stored = read_manifest(folder / LOGS, LOGS_KIND)[SECTION]
     if difference := first_difference(stored, settings.model_dump(mode="json"), SECTION):
         raise UserError(f"workdir {str(folder)!r} contains a run with other settings of the logs, first in "
                         f"{difference}: name another --workdir, or remove this one")
@@ -125,7 +134,7 @@ def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models
     """Exports a version and notes in the workdir which one it was."""
     exported = export(config, dataset, ranker, models)
     with staged_folder(output, overwrite=True) as folder:
-        write_manifest(folder, "export", exported.to_json())
+        write_manifest(folder, EXPORT_KIND, exported.to_json())
 
 
 def _was_exported(folder: Path, models: Path) -> bool:

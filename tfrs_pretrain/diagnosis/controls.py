@@ -1,4 +1,4 @@
-"""The runs that a diagnosis compares: the ranker as it is, and the same with one thing changed about its ID tables."""
+"""Runs that a diagnosis compares: the configured ranker, and the same with one change to its ID tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfrs_pretrain.config import ArmConfig, Config, WarmStartTransfer
 BASE = "as configured"
 WITHOUT_USER, WITHOUT_ITEM, WITHOUT_IDS = "without user ids", "without item ids", "without ids"
 FROZEN, NEW_TABLES, PRETRAINED = "random rows, frozen", "new rows at the border", "pretrained rows"
-# Control without an ID space -> that space.
+# Control that omits an ID space -> that space.
 DROPPED = {WITHOUT_USER: "user", WITHOUT_ITEM: "item"}
 
 _ABSENT = "absent"
@@ -25,9 +25,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def with_arms(config: Config, epochs: int) -> Config:
-    """The configuration with one arm for each control, all from scratch but the pretrained one, without a teacher.
+    """Replace the arms by one for each control: all from scratch except the pretrained one, all without a teacher.
 
-    Pretrained rows learn as those of the configuration's first arm that starts at them.
+    Pretrained rows have the learning rate scale of the first configured arm with a warm start.
     """
     warm = next((arm.transfer for arm in config.ranking.arms.values() if isinstance(arm.transfer, WarmStartTransfer)),
                 WarmStartTransfer())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfrs_pretrain.artifacts import MANIFEST, json_digest, write_text
+from tfrs_pretrain.artifact_names import MANIFEST
+from tfrs_pretrain.artifacts import json_digest, write_text
 from tfrs_pretrain.config import Config, first_difference, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.causes import blamed_spaces

@@ -15,15 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, VOCABULARY_FILE
 from tfrs_pretrain.artifacts import file_digest, read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.vocabulary import Vocabulary
-
-KIND = "embeddings"
-MATRIX_FILE = "rows.npy"
-VOCABULARY_FILE = "vocabulary.parquet"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +57,7 @@ def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: d
     """
     with staged_folder(folder, overwrite=overwrite) as stage:
         entries = {name: _save_table(stage / name, matrix, vocabularies[name]) for name, matrix in tables.items()}
-        write_manifest(stage, KIND, {**manifest, "tables": {
+        write_manifest(stage, EMBEDDINGS_KIND, {**manifest, "tables": {
             name: dataclasses.asdict(entry) for name, entry in entries.items()}})
 
 
@@ -93,7 +90,7 @@ class Embeddings:
           UserError: the folder is missing or unfinished, or a file differs from the manifest's description.
         """
         folder = Path(folder)
-        embeddings = cls(folder, read_manifest(folder, KIND))
+        embeddings = cls(folder, read_manifest(folder, EMBEDDINGS_KIND))
         for name in embeddings.tables:
             embeddings._verify(name)
         return embeddings

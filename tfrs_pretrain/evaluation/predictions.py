@@ -19,7 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifacts import MANIFEST, json_digest, read_manifest
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, PREDICTIONS_FOLDER, RANKER_KIND, SAVED_MODEL_KIND
+from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
@@ -27,7 +28,6 @@ from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
 # Returns the predictions of a model folder for a split and a label: stored ones, or newly computed ones.
 Reader = Callable[[Path, str, str], "Predictions"]
-EXTRA = "assets.extra"  # folder in an exported version
 UNREAD = (ITEM_ID, ITEM_ROW, USER_ROW)  # columns that other readers of the file need
 SLICINGS = ("item_frequency", "items", "users")
 
@@ -76,7 +76,7 @@ class Predictions:
           UserError: there is no such artifact, it has no such predictions, or the ranker of a version is missing.
         """
         source, ranker = find_ranker(folder)
-        path = ranker / "predictions" / f"{split}.parquet"
+        path = ranker / PREDICTIONS_FOLDER / f"{split}.parquet"
         if not path.is_file():
             available = sorted(file.stem for file in path.parent.glob("*.parquet"))
             raise UserError(f"ranker {str(ranker)!r} has no predictions of split {split!r}, it has {available}: name "
@@ -212,14 +212,14 @@ def find_ranker(folder: Path) -> tuple[Source, Path]:
       UserError: the folder is neither a ranker nor an exported version, or the ranker of the version is missing or was
         replaced.
     """
-    versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and (path / EXTRA).is_dir()]
+    versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and (path / EXTRA_ASSETS).is_dir()]
     if versions:
         return find_ranker(folder / str(max(versions)))
-    if not (folder / EXTRA).is_dir():
-        manifest = read_manifest(folder, "ranker")
+    if not (folder / EXTRA_ASSETS).is_dir():
+        manifest = read_manifest(folder, RANKER_KIND)
         return {"path": str(folder), "arm": manifest["arm"], "ranker_digest": json_digest(manifest),
                 "dataset_digest": manifest["dataset_digest"]}, folder
-    exported = read_manifest(folder / EXTRA, "saved_model")
+    exported = read_manifest(folder / EXTRA_ASSETS, SAVED_MODEL_KIND)
     ranker = Path(exported.get("ranker", ""))
     what = f"version {str(folder)!r} was exported from ranker {str(ranker)!r} (arm {exported['arm']}, digest " \
            f"{exported['ranker_digest'][:12]})"

@@ -1,4 +1,4 @@
-"""From the arms of an experiment's file to arms with all their settings."""
+"""Expand the arm definitions of an experiment file into arms with complete settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tfrs_pretrain.experiments.definition import NAME, ArmDefinition, BestOf, Ex
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One way to train, its settings still to be chosen where there are several candidates.
+    """One way to train. With several candidates, the settings are still to be chosen.
 
     Attributes:
       name: unique in the experiment.
-      definition: name of the entry in the file that it comes from.
-      candidates: settings to choose from, each of them all of the arm's own: dotted key -> value.
-      teacher: arm whose ranker teaches this one.
+      definition: name of the file entry that defines the arm.
+      candidates: settings to choose from, each complete: dotted key -> value.
+      teacher: name of the arm whose ranker teaches this one. None: no other arm.
     """
 
     name: str
@@ -30,17 +30,17 @@ class Arm:
 
 
 def expand(experiment: Experiment) -> list[Arm]:
-    """All arms, in the order of the file.
+    """Return all arms in the order of the file.
 
     Raises:
-      UserError: two arms get one name, or a baseline or a teacher is not among the arms.
+      UserError: two arms have the same name, or a baseline or a teacher is not among the arms.
     """
     arms = [arm for name, definition in experiment.arms.items() for arm in _expanded(name, definition)]
     names = [arm.name for arm in arms]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise UserError(f"experiment: {repeated[0]!r} is the name of several arms: rename the entries that they come "
-                        "from")
+        raise UserError(f"experiment: {repeated[0]!r} is the name of several arms: rename the entries that define "
+                        "them")
     baselines(experiment, arms)
     known = {arm.name: arm for arm in arms}
     for arm in arms:
@@ -49,49 +49,49 @@ def expand(experiment: Experiment) -> list[Arm]:
 
 
 def baselines(experiment: Experiment, arms: Sequence[Arm]) -> list[str]:
-    """The arms that differences may be to.
+    """Return the names of the arms that may be the baseline of differences.
 
     Raises:
-      UserError: one is not there.
+      UserError: one is not among the arms.
     """
-    wanted = experiment.baseline.best_of if isinstance(experiment.baseline, BestOf) else [experiment.baseline]
-    return [arm.name for arm in _named(arms, wanted, "experiment: baseline")]
+    names = experiment.baseline.best_of if isinstance(experiment.baseline, BestOf) else [experiment.baseline]
+    return [arm.name for arm in _named(arms, names, "experiment: baseline")]
 
 
-def selected(arms: Sequence[Arm], wanted: Sequence[str], baseline: Sequence[str]) -> list[Arm]:
-    """The arms that are wanted, their teachers and, unless one of them is wanted too, the baselines.
+def selected(arms: Sequence[Arm], requested: Sequence[str], baseline: Sequence[str]) -> list[Arm]:
+    """Return the requested arms, their teachers and, unless a baseline is requested, all baselines.
 
     Args:
-      arms: all of the experiment.
-      wanted: names of arms, or of the entries that they come from; none: all arms.
-      baseline: arms that differences may be to.
+      arms: all arms of the experiment.
+      requested: names of arms or of the entries that define them. Empty: all arms.
+      baseline: names of the possible baselines.
 
     Raises:
-      UserError: a wanted one is not there.
+      UserError: a requested arm does not exist.
     """
-    if not wanted:
+    if not requested:
         return list(arms)
-    kept = {arm.name for arm in _named(arms, wanted, "--arm")}
-    kept |= set() if kept & set(baseline) else set(baseline)
-    kept |= {arm.teacher for arm in arms if arm.name in kept and arm.teacher}
-    return [arm for arm in arms if arm.name in kept]
+    names = {arm.name for arm in _named(arms, requested, "--arm")}
+    names |= set() if names & set(baseline) else set(baseline)
+    names |= {arm.teacher for arm in arms if arm.name in names and arm.teacher}
+    return [arm for arm in arms if arm.name in names]
 
 
-def _named(arms: Sequence[Arm], wanted: Sequence[str], what: str) -> list[Arm]:
-    """The arms that have one of these names, or whose entry has."""
+def _named(arms: Sequence[Arm], names: Sequence[str], where: str) -> list[Arm]:
+    """Return the arms whose name, or whose definition's name, is in ``names``."""
     known = {name for arm in arms for name in (arm.name, arm.definition)}
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise UserError(f"{what} {unknown[0]!r} is not one of the arms {[arm.name for arm in arms]}")
-    return [arm for arm in arms if {arm.name, arm.definition} & set(wanted)]
+        raise UserError(f"{where} {unknown[0]!r} is not one of the arms {[arm.name for arm in arms]}")
+    return [arm for arm in arms if {arm.name, arm.definition} & set(names)]
 
 
 def _expanded(name: str, definition: ArmDefinition) -> Iterator[Arm]:
     for settings in _products(definition.each):
-        words = [_word(value, definition.each[key]) for key, value in settings.items()]
-        full = "_".join([name, *words])
+        suffixes = [_name_part(value, definition.each[key]) for key, value in settings.items()]
+        full = "_".join([name, *suffixes])
         if not re.match(NAME, full):
-            raise UserError(f"experiment: arm {full!r} is no good name for a folder: use other values in each")
+            raise UserError(f"experiment: arm {full!r} is not a valid folder name: use other values in each")
         candidates = definition.choose if isinstance(definition.choose, list) else _products(definition.choose)
         yield Arm(full, name, tuple({**definition.set, **settings, **candidate} for candidate in candidates or [{}]),
                   definition.teacher)
@@ -101,8 +101,8 @@ def _products(choices: Mapping[str, Sequence[Any]]) -> list[Settings]:
     return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
 
 
-def _word(value: Any, values: Sequence[Any]) -> str:
-    """A value as part of a name; its place where it is no plain value."""
+def _name_part(value: Any, values: Sequence[Any]) -> str:
+    """Return the value as text; for a list or a mapping, its position among ``values``."""
     return str(values.index(value) + 1) if isinstance(value, dict | list) else str(value)
 
 

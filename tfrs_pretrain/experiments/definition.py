@@ -1,4 +1,4 @@
-"""An experiment's file: what is compared, on which logs, with which seeds."""
+"""Schema of an experiment file: arms, logs and seeds."""
 
 from __future__ import annotations
 
@@ -17,81 +17,81 @@ Settings = dict[str, Any]
 
 
 class CompleteJourneyLogs(CompleteJourneyConfig):
-    """The bundled purchases, with derived exposures."""
+    """The completejourney purchases with derived exposures."""
 
     source: Literal["completejourney"] = Field(description="which logs")
 
 
 class PlantedLogs(StrictModel):
-    """Synthetic logs of known factors."""
+    """Synthetic logs with known latent factors."""
 
     source: Literal["planted"] = Field(description="which logs")
-    users: int = Field(300, ge=1, description="number of them")
-    items: int = Field(400, ge=1, description="number of them")
-    engagements: int = Field(20000, ge=1, description="rows of the log")
-    impressions: int = Field(8000, ge=1, description="rows of the log")
+    users: int = Field(300, ge=1, description="number of users")
+    items: int = Field(400, ge=1, description="number of items")
+    engagements: int = Field(20000, ge=1, description="number of engagements")
+    impressions: int = Field(8000, ge=1, description="number of impressions")
 
 
-class GivenLogs(StrictModel):
-    """What ``--data`` names: KuaiRand-Pure's files, raw logs as the Beam jobs read them, or a finished dataset."""
+class ProvidedLogs(StrictModel):
+    """The folder of ``--data``: KuaiRand-Pure's files, raw logs for the Beam jobs, or a finished dataset."""
 
-    source: Literal["kuairand", "raw", "dataset"] = Field(description="what the folder holds")
+    source: Literal["kuairand", "raw", "dataset"] = Field(description="content of the folder")
 
 
-Logs = Annotated[CompleteJourneyLogs | PlantedLogs | GivenLogs, Field(discriminator="source")]
+Logs = Annotated[CompleteJourneyLogs | PlantedLogs | ProvidedLogs, Field(discriminator="source")]
 
 
 class BestOf(StrictModel):
-    """The arm with the lowest validation log loss, averaged over the seeds."""
+    """Baseline: the arm with the lowest validation log loss, averaged over seeds."""
 
     best_of: list[str] = Field(min_length=1, description="arms to choose from")
 
 
 class ArmDefinition(StrictModel):
-    """One way to train, or one for each value of ``each``. Keys are dotted; below ``arm.`` they are the arm's own."""
+    """One way to train, or one for each value of ``each``. Keys are dotted; keys below ``arm.`` belong to the arm."""
 
     set: Settings = Field({}, description="key -> value")
     each: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
-        {}, description="key -> values: an arm for every combination, its values behind the name")
+        {}, description="key -> values: one arm for each combination, with the values appended to its name")
     choose: dict[str, Annotated[list[Any], Field(min_length=1)]] | list[Settings] = Field(
-        {}, description="key -> values, all combinations of which are candidates; or the candidates themselves")
-    teacher: str | None = Field(None, description="arm whose trained ranker teaches this one, with the same seed")
+        {}, description="key -> values, whose combinations are the candidates; or a list of candidates")
+    teacher: str | None = Field(None, description="arm whose ranker of the same seed teaches this one (null: none)")
 
 
 class Experiment(StrictModel):
-    """The whole file."""
+    """An experiment file."""
 
-    title: str = Field(description="of the report, in a few words")
-    config: str | None = Field(None, description="configuration that all arms share: a bundled name, or a file "
-                                                 "relative to this one (null: what the dataset was built with)")
-    logs: Logs = Field(description="where the logs come from")
-    set: Settings = Field({}, description="key -> value, for all arms")
+    title: str = Field(description="title of the report")
+    config: str | None = Field(None, description="configuration of all arms: a bundled name, or a file relative "
+                                                 "to this one (null: the configuration of the dataset)")
+    logs: Logs = Field(description="source of the logs")
+    set: Settings = Field({}, description="key -> value, applied to all arms")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        [17, 18, 19], min_length=1, description="of Stage I and II; each arm has each. With one or two hardly any "
-                                                "difference can be shown; take five to compare many arms")
-    baseline: str | BestOf = Field(description="arm that differences are to")
+        [17, 18, 19], min_length=1, description="seeds of Stages I and II; each arm is trained with each. One or two "
+                                                "seeds show hardly any difference; use five to compare many arms")
+    baseline: str | BestOf = Field(description="arm that the others are compared with")
     arms: dict[Annotated[str, Field(pattern=NAME)], ArmDefinition] = Field(
-        min_length=1, description="name -> a way to train")
+        min_length=1, description="name -> definition of the arm")
 
     @field_validator("arms", mode="before")
     @classmethod
-    def _nothing_to_say_is_enough(cls, arms: Any) -> Any:
+    def _accept_empty_definitions(cls, arms: Any) -> Any:
         return {name: arm or {} for name, arm in arms.items()} if isinstance(arms, dict) else arms
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Experiment:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds {self.seeds} repeat: name each once")
+            raise ValueError(f"seeds {self.seeds} repeat: list each seed once")
         if self.config is None and self.logs.source != "dataset":
-            raise ValueError("config is missing: only a dataset brings its own")
+            raise ValueError("config is missing: only logs of source dataset have a configuration of their own")
         return self
 
 
 def load_experiment(path: Path) -> Experiment:
-    """Reads the file.
+    """Read and validate an experiment file.
 
     Raises:
-      UserError: it is missing or not YAML, a key is unknown, or a value is out of its range.
+      UserError: the file is missing or not YAML, a key is unknown, or a value is out of range.
     """
     tree = read_yaml(str(path), "experiment")
     try:

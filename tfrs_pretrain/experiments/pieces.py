@@ -1,11 +1,11 @@
-"""What an experiment is made of: logs, datasets, pretrained rows and rankers, each named after all that decides it.
+"""Pieces of an experiment: logs, datasets, pretrained rows and rankers, each named by a digest of its inputs.
 
-Arms and seeds that need the same piece share it, and a piece that lies there finished is never made again::
+Arms and seeds that need the same piece share it. A finished piece is never made again::
 
     <output>/pieces/<kind>/<readable prefix>-<digest>/
 
-Logs and datasets come from the configuration's own seed, so that arms and seeds are judged on the same impressions;
-the experiment's seeds vary both stages of training.
+Logs and datasets use the seed of the configuration, so all arms and seeds are evaluated on the same impressions. The
+experiment's seeds apply to both stages of training.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, json_digest
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, EMBEDDINGS_KIND, LOGS_KIND, MANIFEST, RANKER_KIND
+from tfrs_pretrain.artifacts import json_digest
 
-LOGS, DATASET, EMBEDDINGS, RANKER = KINDS = ("logs", "dataset", "embeddings", "ranker")
-PIECES, WORDS = "pieces", "words"  # folders: what was made, and what was said while making it
+LOGS, DATASET, EMBEDDINGS, RANKER = KINDS = (LOGS_KIND, DATASET_KIND, EMBEDDINGS_KIND, RANKER_KIND)
+PIECES, CONSOLE = "pieces", "console"  # folders of the pieces, and of the console output while they were made
 
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """One folder to make.
+    """One folder of an experiment's output.
 
     Attributes:
       kind: one of ``KINDS``.
       name: unique within the kind.
-      task: what ``perform`` is told, JSON values.
-      needs: pieces that must be there first.
-      work: relative to other pieces of the kind.
+      task: argument of ``make_piece``, JSON values.
+      needs: pieces that must be finished first.
+      work: amount of work relative to other pieces of the kind.
     """
 
     kind: str
@@ -40,26 +41,26 @@ class Piece:
     work: float = dataclasses.field(default=1.0, compare=False)
 
     @classmethod
-    def of(cls, kind: str, prefix: str, decides: Any, task: Mapping[str, Any], needs: tuple[Piece, ...] = (),
-           work: float = 1.0) -> Piece:
-        """A piece that ``decides``, a JSON value, names."""
-        return cls(kind, f"{prefix}-{json_digest(decides)[:12]}", task, needs, work)
+    def from_inputs(cls, kind: str, prefix: str, inputs: Any, task: Mapping[str, Any], needs: tuple[Piece, ...] = (),
+                    work: float = 1.0) -> Piece:
+        """Return a piece whose name ends in the digest of ``inputs``, a JSON value with all that determines it."""
+        return cls(kind, f"{prefix}-{json_digest(inputs)[:12]}", task, needs, work)
 
     @property
     def title(self) -> str:
         return f"{self.kind} {self.name}"
 
     def folder(self, root: Path) -> Path:
-        """Where it lies in an experiment's output."""
+        """Return its folder below the output folder of an experiment."""
         return root / PIECES / self.kind / self.name
 
-    def words(self, root: Path) -> Path:
-        """What was said while it was made."""
-        return root / WORDS / f"{self.kind}.{self.name}.log"
+    def console_log(self, root: Path) -> Path:
+        """Return the file with the console output of the processes that made it."""
+        return root / CONSOLE / f"{self.kind}.{self.name}.log"
 
     def is_finished(self, root: Path) -> bool:
         return (self.folder(root) / (DATASET_INFO if self.kind == DATASET else MANIFEST)).is_file()
 
-    def with_needs(self) -> list[Piece]:
-        """Itself behind all that it needs, directly or not; some may be there twice."""
-        return [*(piece for need in self.needs for piece in need.with_needs()), self]
+    def with_dependencies(self) -> list[Piece]:
+        """Return all direct and indirect dependencies, then the piece itself. May contain repetitions."""
+        return [*(piece for need in self.needs for piece in need.with_dependencies()), self]

@@ -1,4 +1,4 @@
-"""``tfrs-pretrain experiment``: settings are chosen on validation, then every arm is trained with every seed."""
+"""Run an experiment: choose settings on validation, then train every arm with every seed."""
 
 from __future__ import annotations
 
@@ -11,63 +11,64 @@ import numpy as np
 import pyarrow.parquet as pq
 from pydantic_core import to_jsonable_python
 
+from tfrs_pretrain.artifact_names import LOGS_KIND, PREDICTIONS_FOLDER, RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import Arm
-from tfrs_pretrain.experiments.costs import Costs
 from tfrs_pretrain.experiments.definition import Settings
-from tfrs_pretrain.experiments.ledger import Ledger
-from tfrs_pretrain.experiments.lock import working_in
+from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
+from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
+from tfrs_pretrain.experiments.output_lock import locked
+from tfrs_pretrain.experiments.piece_costs import PieceCosts
+from tfrs_pretrain.experiments.piece_planner import ARM_PREFIX
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER, Piece
-from tfrs_pretrain.experiments.plan import Plan, Selection
-from tfrs_pretrain.experiments.planner import OWN
 from tfrs_pretrain.experiments.scheduler import Scheduler
 from tfrs_pretrain.schema import KEY
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.study import Failure, Run, StudiedArm, Study, Trial
 
-CHOSEN_BY = "log_loss"  # of the validation impressions, the lowest
+SELECTION_METRIC = "log_loss"  # on the validation impressions; the lowest value wins
 
 
 def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int, threads: int) -> Study:
-    """Makes all pieces that are not there yet, and writes and returns what was found.
+    """Make all missing pieces, then write and return the study.
 
-    A killed run continues: finished pieces are kept, unfinished ones continue from their checkpoints. Validation
-    decides every choice; test is scored for chosen settings alone.
+    A killed run continues: finished pieces are kept, unfinished ones continue from their checkpoints. Settings are
+    chosen on validation; test is scored for the chosen settings only.
 
     Args:
-      path: of the experiment's file.
-      output: folder of the experiment, which one process at a time works in.
-      selection: what is asked for beside the file.
-      jobs: processes.
-      threads: of each.
+      path: experiment file.
+      output: output folder, locked while the experiment runs.
+      selection: command-line options.
+      jobs: number of worker processes.
+      threads: compute threads per process.
 
     Raises:
-      UserError: the file is not valid, another process works in the folder, or no run of the baseline ended well.
-      SystemExit: SIGTERM came (code 143).
+      UserError: the file is invalid, another process works in the folder, or no run of the baseline succeeded.
+      SystemExit: SIGTERM was received (code 143).
     """
     plan = Plan(path, selection)
-    with working_in(output):
+    with locked(output):
         write_text(output / "experiment.yaml", path.read_text())
-        costs, ledger = Costs(output), Ledger(output)
+        costs, ledger = PieceCosts(output), EvaluationLedger(output)
         with Scheduler(output, jobs, threads, costs) as scheduler:
-            chosen, failures = _work(plan, output, scheduler, ledger)
+            chosen, failures = _train(plan, output, scheduler, ledger)
         arms = [_studied(plan, arm, chosen.get(arm.name), failures, output) for arm in plan.arms]
-        arms = _on_the_same_impressions(arms, baseline := _baseline(plan, arms))
-        done = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
+        arms = _with_same_test_impressions(arms, baseline := _baseline(plan, arms))
+        used = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
         study = Study(
             folder=output, title=plan.experiment.title, config=plan.planner.config, baseline=baseline, arms=arms,
-            seconds=_seconds(costs, done), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
+            seconds=_seconds(costs, used), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
             commands=[_command(path, output, selection)],
-            logs=read_manifest(logs.folder(output), "logs") if (logs := plan.planner.logs) else None,
-            test_looks={arm.name: ledger.count(arm.name) for arm in plan.arms})
+            logs=read_manifest(logs.folder(output), LOGS_KIND) if (logs := plan.planner.logs) else None,
+            test_evaluations={arm.name: ledger.count(arm.name) for arm in plan.arms})
         study.save()
         return study
 
 
-def _work(plan: Plan, output: Path, scheduler: Scheduler, ledger: Ledger) -> tuple[
+def _train(plan: Plan, output: Path, scheduler: Scheduler, ledger: EvaluationLedger) -> tuple[
         dict[str, Settings], Mapping[Piece, str]]:
-    """Chooses, trains, and returns the chosen settings of the arms that have some, and what failed."""
+    """Choose settings and train. Return arm -> chosen settings, for the arms that have some, and the failures."""
     chosen = {arm.name: arm.candidates[0] for arm in plan.arms if len(arm.candidates) == 1}
     scheduler.run([*(piece for arm in plan.arms for piece in plan.trials(arm)), *_finals(plan, chosen, ledger)])
     for arm in plan.arms:
@@ -79,13 +80,13 @@ def _work(plan: Plan, output: Path, scheduler: Scheduler, ledger: Ledger) -> tup
 
 
 def choose(validations: Sequence[Mapping[str, float] | None]) -> int | None:
-    """Place of the candidate with the lowest validation log loss, the first of equals; None if none was judged."""
-    judged = [(found[CHOSEN_BY], place) for place, found in enumerate(validations) if found]
-    return min(judged)[1] if judged else None
+    """Return the index of the candidate with the lowest validation log loss, the first of equals; None without any."""
+    evaluated = [(metrics[SELECTION_METRIC], index) for index, metrics in enumerate(validations) if metrics]
+    return min(evaluated)[1] if evaluated else None
 
 
-def _finals(plan: Plan, chosen: Mapping[str, Settings], ledger: Ledger) -> list[Piece]:
-    """The rankers that test judges, noted as such."""
+def _finals(plan: Plan, chosen: Mapping[str, Settings], ledger: EvaluationLedger) -> list[Piece]:
+    """Return the rankers to evaluate on test, and record them in the ledger."""
     arms = [arm for arm in plan.arms if arm.name in chosen]
     for arm in arms:
         ledger.add(arm.name, plan.settings_digest(arm, chosen[arm.name]))
@@ -93,10 +94,10 @@ def _finals(plan: Plan, chosen: Mapping[str, Settings], ledger: Ledger) -> list[
 
 
 def _validation(piece: Piece, output: Path) -> dict[str, float] | None:
-    """Metrics of a ranker; None if it is not there."""
+    """Return the validation metrics of a ranker; None if it is not finished."""
     if not piece.is_finished(output):
         return None
-    metrics = read_manifest(piece.folder(output), "ranker")["metrics"]["validation"]
+    metrics = read_manifest(piece.folder(output), RANKER_KIND)["metrics"]["validation"]
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
@@ -117,28 +118,28 @@ def _studied(plan: Plan, arm: Arm, settings: Settings | None, failures: Mapping[
             continue
         rows = [need for need in piece.needs if need.kind == EMBEDDINGS]
         runs.append(Run(seed, piece.folder(output), rows[0].folder(output) if rows else None, dataset))
-    own = to_jsonable_python(settings) | ({f"{OWN}distillation.teacher": arm.teacher} if arm.teacher else {})
+    own = to_jsonable_python(settings) | ({f"{ARM_PREFIX}distillation.teacher": arm.teacher} if arm.teacher else {})
     return StudiedArm(arm.name, own, runs, trials, failed)
 
 
 def _baseline(plan: Plan, arms: Sequence[StudiedArm]) -> str:
-    """The arm that differences are to; of several, the one with the lowest validation log loss over its seeds.
+    """Return the baseline; of several, the one with the lowest mean validation log loss over its seeds.
 
     Raises:
       UserError: none of them has a run.
     """
-    wanted = plan.baselines
-    losses = {arm.name: float(np.mean([read_manifest(run.ranker, "ranker")["metrics"]["validation"][CHOSEN_BY]
-                                       for run in arm.runs])) for arm in arms if arm.name in wanted and arm.runs}
+    names = plan.baselines
+    losses = {arm.name: float(np.mean([read_manifest(run.ranker, RANKER_KIND)["metrics"]["validation"][SELECTION_METRIC]
+                                       for run in arm.runs])) for arm in arms if arm.name in names and arm.runs}
     if not losses:
-        reasons = [failure.reason for arm in arms if arm.name in wanted for failure in arm.failures]
-        raise UserError(f"no run of the baseline {' or '.join(wanted)} ended well, so there is nothing to compare "
+        reasons = [failure.reason for arm in arms if arm.name in names for failure in arm.failures]
+        raise UserError(f"no run of the baseline {' or '.join(names)} succeeded, so there is nothing to compare "
                         f"with; first reason: {reasons[0]}")
     return min(losses, key=losses.__getitem__)
 
 
-def _on_the_same_impressions(arms: Sequence[StudiedArm], baseline: str) -> list[StudiedArm]:
-    """The arms, without the runs whose test impressions are not the baseline's: their differences mean nothing."""
+def _with_same_test_impressions(arms: Sequence[StudiedArm], baseline: str) -> list[StudiedArm]:
+    """Drop runs whose test impressions are not the baseline's: differences between them would mean nothing."""
     first = next(arm.runs[0] for arm in arms if arm.name == baseline)
     expected, keys = _test_keys(first), {first.dataset: _test_keys(first)}
     checked = []
@@ -156,17 +157,17 @@ def _on_the_same_impressions(arms: Sequence[StudiedArm], baseline: str) -> list[
 
 def _test_keys(run: Run) -> np.ndarray:
     """int64 [n], sorted."""
-    return np.sort(pq.read_table(run.ranker / "predictions" / "test.parquet", columns=[KEY])[KEY].to_numpy())
+    return np.sort(pq.read_table(run.ranker / PREDICTIONS_FOLDER / "test.parquet", columns=[KEY])[KEY].to_numpy())
 
 
 def _pieces(plan: Plan, arm: Arm, settings: Settings | None) -> list[Piece]:
-    """All that an arm needs, its trials included."""
+    """Return all pieces of an arm, its trials included."""
     finals = [plan.ranker(arm, settings, seed) for seed in plan.seeds] if settings is not None else []
-    return [need for piece in (*plan.trials(arm), *finals) for need in piece.with_needs()]
+    return [need for piece in (*plan.trials(arm), *finals) for need in piece.with_dependencies()]
 
 
-def _seconds(costs: Costs, pieces: Collection[Piece]) -> dict[str, float]:
-    """By part: sums over pieces, which ran side by side; ``total`` is by the clock, over all commands."""
+def _seconds(costs: PieceCosts, pieces: Collection[Piece]) -> dict[str, float]:
+    """Return seconds by part, summed over pieces that ran in parallel; ``total`` is wall-clock time of all commands."""
     parts = {"data": (LOGS, DATASET), "stage_one": (EMBEDDINGS,), "stage_two": (RANKER,)}
     seconds = {name: costs.seconds(piece for piece in set(pieces) if piece.kind in kinds)
                for name, kinds in parts.items()}

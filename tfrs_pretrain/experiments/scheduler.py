@@ -1,4 +1,4 @@
-"""Makes pieces in the order in which they need each other, several at a time, and outlives workers that die."""
+"""Make pieces in dependency order, several at a time, and survive workers that die."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Self
 
 from rich.text import Text
 
-from tfrs_pretrain.experiments.board import Board, watching
-from tfrs_pretrain.experiments.costs import Costs
+from tfrs_pretrain.experiments.piece_costs import PieceCosts
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
-from tfrs_pretrain.experiments.workers import Answer, Worker
+from tfrs_pretrain.experiments.progress_board import ProgressBoard, progress_board
+from tfrs_pretrain.experiments.workers import PieceResult, Worker
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.training.termination import EXIT_CODE, Termination, graceful_sigterm
 
-ATTEMPTS = 2  # for a piece whose worker dies; one that says why it failed is not tried again
-GLANCE = 0.5  # seconds between looks for a wish to stop
+ATTEMPTS = 2  # for a piece whose worker dies; a piece that fails with a reason is not tried again
+POLL_SECONDS = 0.5  # between checks for SIGTERM
 
 
 class Scheduler:
-    """Workers and what they have made; a context manager that ends them.
+    """A pool of workers; a context manager that ends them.
 
     Args:
-      root: the experiment's output.
-      jobs: most workers.
-      threads: of each.
-      costs: where the pieces' are noted.
+      root: output folder of the experiment.
+      jobs: maximum number of workers.
+      threads: compute threads per worker.
+      costs: records the time and memory of pieces.
 
     Attributes:
-      failures: piece -> reason, of those that could not be made.
+      failures: failed piece -> reason.
     """
 
-    def __init__(self, root: Path, jobs: int, threads: int, costs: Costs):
+    def __init__(self, root: Path, jobs: int, threads: int, costs: PieceCosts):
         self._root, self._jobs, self._threads, self._costs = root, jobs, threads, costs
         self._workers: list[Worker] = []
         self._started: dict[Piece, float] = {}
@@ -58,29 +58,29 @@ class Scheduler:
             console.print(Text("stopped; the same command continues", style="dim"))
 
     def run(self, pieces: Iterable[Piece]) -> None:
-        """Makes these pieces and all that they need, but for those that are there or have failed before.
+        """Make these pieces and their dependencies, except those that are finished or have failed before.
 
         Raises:
-          SystemExit: SIGTERM came (code 143).
+          SystemExit: SIGTERM was received (code 143).
         """
-        wanted = dict.fromkeys(need for piece in pieces for need in piece.with_needs())
+        wanted = dict.fromkeys(need for piece in pieces for need in piece.with_dependencies())
         waiting = sorted((piece for piece in wanted if piece not in self.failures
                           and not piece.is_finished(self._root)), key=_urgency)
-        with graceful_sigterm() as termination, watching(len(waiting)) as board:
+        with graceful_sigterm() as termination, progress_board(len(waiting)) as board:
             while waiting or self._started:
                 self._give_up_blocked(waiting, board)
                 self._start_ready(waiting, board)
                 self._collect(waiting, board)
                 _stop_if(termination)
 
-    def _give_up_blocked(self, waiting: list[Piece], board: Board) -> None:
+    def _give_up_blocked(self, waiting: list[Piece], board: ProgressBoard) -> None:
         for piece in [*waiting]:
             blocking = [need for need in piece.needs if need in self.failures]
             if blocking:
                 waiting.remove(piece)
                 self._fail(piece, f"needs {blocking[0].title}, which failed: {self.failures[blocking[0]]}", board)
 
-    def _start_ready(self, waiting: list[Piece], board: Board) -> None:
+    def _start_ready(self, waiting: list[Piece], board: ProgressBoard) -> None:
         for piece in [*waiting]:
             if len(self._started) == self._jobs:
                 return
@@ -101,47 +101,49 @@ class Scheduler:
         self._workers.append(Worker(self._root, self._threads))
         return self._workers[-1]
 
-    def _collect(self, waiting: list[Piece], board: Board) -> None:
-        """Waits for a moment or an answer, and takes what came."""
+    def _collect(self, waiting: list[Piece], board: ProgressBoard) -> None:
+        """Wait for a result, at most ``POLL_SECONDS``, and handle the results that arrived."""
         busy = {worker.connection: worker for worker in self._workers if worker.piece}
-        for connection in wait(list(busy), GLANCE):
+        for connection in wait(list(busy), POLL_SECONDS):
             worker = busy[connection]  # type: ignore[index]
             piece = worker.piece
             assert piece is not None
-            answer, seconds = worker.answer(), time.monotonic() - self._started.pop(piece)
-            if answer is None:
+            result, seconds = worker.receive(), time.monotonic() - self._started.pop(piece)
+            if result is None:
                 self._workers.remove(worker)
-                self._retry(piece, worker.ended_how(), waiting, board)
-            elif answer.reason or not piece.is_finished(self._root):
-                self._fail(piece, answer.reason or "it was made, and is not there", board)
+                self._retry(piece, worker.exit_description(), waiting, board)
+            elif result.reason or not piece.is_finished(self._root):
+                self._fail(piece, result.reason or "the worker reported success, but the folder is missing", board)
             else:
-                self._finish(piece, seconds, answer, waiting, board)
+                self._finish(piece, seconds, result, waiting, board)
 
-    def _finish(self, piece: Piece, seconds: float, answer: Answer, waiting: list[Piece], board: Board) -> None:
-        self._costs.add(piece, seconds, answer.peak_rss_bytes)
+    def _finish(self, piece: Piece, seconds: float, result: PieceResult, waiting: list[Piece],
+                board: ProgressBoard) -> None:
+        self._costs.add(piece, seconds, result.peak_rss_bytes)
         left = self._costs.estimate([*waiting, *self._started])
         board.finished(piece, seconds, None if left is None else left / self._jobs)
 
-    def _retry(self, piece: Piece, how: str, waiting: list[Piece], board: Board) -> None:
+    def _retry(self, piece: Piece, how: str, waiting: list[Piece], board: ProgressBoard) -> None:
         self._deaths[piece] = self._deaths.get(piece, 0) + 1
         if self._deaths[piece] == ATTEMPTS:
-            self._fail(piece, f"{how}, {ATTEMPTS} times; it said last: {_last_words(piece.words(self._root))}", board)
+            last_line = _last_line(piece.console_log(self._root))
+            self._fail(piece, f"{how}, {ATTEMPTS} times; last output: {last_line}", board)
         else:
             board.failed(piece, f"{how}; it is tried again")
             waiting.insert(0, piece)
 
-    def _fail(self, piece: Piece, reason: str, board: Board) -> None:
+    def _fail(self, piece: Piece, reason: str, board: ProgressBoard) -> None:
         self.failures[piece] = reason
         board.failed(piece, reason)
 
 
 def _urgency(piece: Piece) -> tuple[int, float]:
-    """What others need first, the longest of it first; rankers stay in the order of the arms."""
-    last = piece.kind == KINDS[-1]
-    return KINDS.index(piece.kind), 0.0 if last else -piece.work
+    """Sort key: by kind, the longest first; rankers stay in the order of the arms."""
+    is_ranker = piece.kind == KINDS[-1]
+    return KINDS.index(piece.kind), 0.0 if is_ranker else -piece.work
 
 
-def _last_words(path: Path) -> str:
+def _last_line(path: Path) -> str:
     lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "nothing") + f" ({path})"
 

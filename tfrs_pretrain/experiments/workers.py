@@ -1,4 +1,4 @@
-"""Processes that make pieces, one after another: TensorFlow's start is paid once a process, not once a piece."""
+"""Worker processes, each making one piece after another, so that TensorFlow starts once per process, not per piece."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.stages import peak_rss_bytes
 
-PIECES_PER_WORKER = 16  # what TensorFlow keeps of finished models goes with the process
-MEMORY_PER_WORKER = 4 << 30  # bytes, to be on the safe side: the project's own studies take 2.5 GB
-STOPPED_AFTER = 120  # seconds that a worker has to write its checkpoint
+PIECES_PER_WORKER = 16  # TensorFlow keeps memory of finished models until the process ends
+MEMORY_PER_WORKER = 4 << 30  # bytes, with a margin: the project's own studies peak at 2.5 GB
+STOPPED_AFTER = 120  # seconds that a worker has to write its checkpoint after SIGTERM
 
 
 def default_jobs() -> int:
-    """Workers that this machine has cores and memory for."""
+    """Return the number of workers that fit the cores and memory of this machine."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_WORKER))
 
 
-class Answer(NamedTuple):
-    """How a piece went.
+class PieceResult(NamedTuple):
+    """Result of one piece.
 
     Attributes:
-      reason: why it failed, in a line; None if it is there.
-      peak_rss_bytes: of the process so far.
+      reason: one-line reason of a failure. None: the piece is finished.
+      peak_rss_bytes: peak memory of the process so far.
     """
 
     reason: str | None
@@ -42,15 +42,15 @@ class Answer(NamedTuple):
 
 
 class Worker:
-    """One process.
+    """One worker process.
 
     Args:
-      root: the experiment's output.
-      threads: that TensorFlow computes with.
+      root: output folder of the experiment.
+      threads: number of TensorFlow's compute threads.
 
     Attributes:
-      piece: that it makes now, None while idle.
-      connection: becomes readable when there is an answer, or when the process died.
+      piece: the piece in progress. None while idle.
+      connection: readable when a result has arrived or the process has died.
     """
 
     def __init__(self, root: Path, threads: int):
@@ -68,46 +68,46 @@ class Worker:
 
     @property
     def is_spent(self) -> bool:
-        """Whether another process should take over."""
+        """Whether the process has made its maximum number of pieces."""
         return self._done >= PIECES_PER_WORKER
 
     def start(self, piece: Piece) -> None:
-        """Hands a piece to the idle process."""
+        """Send a piece to the idle process."""
         self.piece = piece
-        with contextlib.suppress(OSError):  # it died while idle, which ``answer`` will tell
+        with contextlib.suppress(OSError):  # it died while idle; ``receive`` reports it
             self.connection.send((piece.kind, dict(piece.task), str(piece.folder(self._root)),
-                                  str(piece.words(self._root))))
+                                  str(piece.console_log(self._root))))
 
-    def answer(self) -> Answer | None:
-        """What became of the piece once ``connection`` is readable; None if the process died."""
+    def receive(self) -> PieceResult | None:
+        """Return the result once ``connection`` is readable; None if the process died."""
         try:
-            answer = Answer(*self.connection.recv())
+            result = PieceResult(*self.connection.recv())
         except (EOFError, OSError):
             return None
         self.piece, self._done = None, self._done + 1
-        return answer
+        return result
 
-    def ended_how(self) -> str:
-        """Words for the end of a process that died."""
+    def exit_description(self) -> str:
+        """Describe how the dead process ended."""
         self._process.join(STOPPED_AFTER)
         code = self._process.exitcode
         if code is not None and code < 0:
-            more = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
+            more = ", which the operating system sends when memory runs out" if -code == signal.SIGKILL else ""
             return f"its process was ended by {signal.Signals(-code).name}{more}"
         return f"its process ended with code {code}"
 
     def end(self) -> None:
-        """Lets an idle process end."""
+        """Let an idle process exit."""
         with contextlib.suppress(OSError):
             self.connection.send(None)
         self.connection.close()
 
     def terminate(self) -> None:
-        """Asks the process to write a checkpoint and to end."""
+        """Ask the process to write a checkpoint and exit."""
         self._process.terminate()
 
     def join(self) -> None:
-        """Waits for the end, and enforces it."""
+        """Wait for the process to exit; kill it after ``STOPPED_AFTER`` seconds."""
         self._process.join(STOPPED_AFTER)
         if self._process.is_alive():
             self._process.kill()
@@ -115,31 +115,31 @@ class Worker:
 
 
 def _serve(connection: Any, root: str, threads: int) -> None:
-    """Makes pieces until the other side lets go."""
+    """Make pieces until the parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-    while (asked := _received(connection)) is not None:
-        kind, task, output, words = asked
-        with _saying_into(Path(words)):
+    while (request := _receive_request(connection)) is not None:
+        kind, task, output, console_log = request
+        with _output_appended_to(Path(console_log)):
             reason = _attempt(kind, task, Path(output), Path(root))
         connection.send((reason, peak_rss_bytes()))
         gc.collect()
 
 
-def _received(connection: Any) -> tuple[str, Mapping[str, Any], str, str] | None:
+def _receive_request(connection: Any) -> tuple[str, Mapping[str, Any], str, str] | None:
     try:
-        asked: tuple[str, Mapping[str, Any], str, str] | None = connection.recv()
+        request: tuple[str, Mapping[str, Any], str, str] | None = connection.recv()
     except EOFError:
         return None
-    return asked
+    return request
 
 
 def _attempt(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> str | None:
-    """Why the piece failed; SystemExit, after SIGTERM, ends the process."""
+    """Return why the piece failed, None on success. SystemExit, after SIGTERM, ends the process."""
     try:
-        importlib.import_module("tfrs_pretrain.experiments.perform").perform(kind, task, output, root)
+        importlib.import_module("tfrs_pretrain.experiments.make_piece").make_piece(kind, task, output, root)
     except UserError as error:
         return str(error)
     except Exception as error:
@@ -149,8 +149,8 @@ def _attempt(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> st
 
 
 @contextlib.contextmanager
-def _saying_into(path: Path) -> Iterator[None]:
-    """Appends what Python and C++ write to a file."""
+def _output_appended_to(path: Path) -> Iterator[None]:
+    """Append the output of Python and C++ code to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 1)
@@ -159,7 +159,7 @@ def _saying_into(path: Path) -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """A piece must not go on when the process that would count it is gone: another one may start it again."""
+    """Exit with the parent process: another one may start the same piece again."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""What Stage I brings to the loop: pairs, the contrastive step, and the judge of held-out pairs."""
+"""Stage I as a task of the trainer: pairs, the contrastive step, and the evaluation on held-out pairs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tfrs_pretrain.data.batch_ids import first_ids
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
 from tfrs_pretrain.pretraining.evaluate import Evaluator
-from tfrs_pretrain.pretraining.model import TwoTower
+from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
 
 
 class TwoTowerTrainingTask(TrainingTask):
-    """The two towers of one run.
+    """The training of one two-tower model.
 
     Args:
-      config: of the run.
-      dataset: pairs to train on and to judge with.
+      config: configuration of the run.
+      dataset: pairs for training and evaluation.
       model: changed in place.
-      steps: in an epoch.
+      steps: steps per epoch.
     """
 
     name, title, unit = "pretraining", "Stage I: contrastive pretraining", "pairs"

@@ -1,4 +1,4 @@
-"""What trains in one arm: the student, its teacher, the step that updates them, the way through the data."""
+"""Construction of everything that an arm trains: student, teacher, training step and the order of the data."""
 
 from __future__ import annotations
 
@@ -23,29 +23,25 @@ from tfrs_pretrain.ranking.learning.losses import LabelLoss
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import make_network
 from tfrs_pretrain.ranking.model.ranker import build_ranker
+from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.anchor import make_anchor
+from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_fresh_tables
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
-from tfrs_pretrain.ranking.transfer.tables import (
-    initial_rows,
-    seed_of,
-    table_policies,
-    table_rules,
-    with_fresh_tables,
-)
+from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules
 
 _TRAIN = IMPRESSION_SPLITS[0]
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What trains in one arm.
+    """Everything that an arm trains.
 
     Attributes:
-      step: updates all learners.
-      student: the model that is judged and served.
-      teacher: a learner that the step updates too, if there is one.
-      fixed: a teacher that does not learn, if there is one.
-      rounds: the way through the data.
+      step: training step that updates all learners.
+      student: the model that is evaluated and served.
+      teacher: online teacher, which the step updates too; None without one.
+      fixed: fixed teacher; None without one.
+      rounds: order in which the data is read.
     """
 
     step: Step
@@ -56,19 +52,20 @@ class Parts:
 
     @property
     def learners(self) -> tuple[Learner, ...]:
+        """The student and, if there is one, the online teacher."""
         return (self.student, self.teacher) if self.teacher else (self.student,)
 
     def batches(self, dataset: Dataset, number: int, start: int, *, batch_size: int, seed: int) -> tf.data.Dataset:
-        """Batches of a round, counted from 1, without the first ``start``."""
+        """Return the batches of a round, from 1, without the first ``start``."""
         epoch, first = self.rounds.data(number)
-        read = self.fixed.columns if self.fixed else ()
+        teacher_columns = self.fixed.columns if self.fixed else ()
         batches = training_batches(dataset, batch_size=batch_size, seed=seed, epoch=epoch, start=first + start,
-                                   identifying=read)
-        return self.fixed.beside(batches) if self.fixed else batches
+                                   identifying=teacher_columns)
+        return self.fixed.add_logits(batches) if self.fixed else batches
 
 
 def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
-    """Batches in one pass over the training impressions; the incomplete last one is left out.
+    """Return the number of whole batches in one pass over the training impressions.
 
     Raises:
       UserError: the batch does not fit the data or the replicas.
@@ -86,7 +83,7 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
 
 def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                 steps: int) -> Parts:
-    """Everything at its initial values; call it inside the strategy's scope.
+    """Build an arm at its initial values; call it inside the strategy's scope.
 
     Args:
       config: of the run.
@@ -99,10 +96,10 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
       UserError: the embeddings or a fixed teacher do not fit.
     """
     ranking, distillation = config.ranking.for_arm(arm), arm.distillation
-    rounds = Rounds.of(arm.meda, ranking.epochs, steps)
+    rounds = Rounds.from_config(arm.meda, ranking.epochs, steps)
     total = rounds.count * rounds.steps
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
-                            seed=seed_of(config.seed, "student"), steps=total, anchored=True)
+                            seed=derive_seed(config.seed, "student"), steps=total, anchored=True)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds)
     if isinstance(distillation.teacher, FixedTeacherConfig):
@@ -110,7 +107,7 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
     teacher = build_learner(teacher_settings(ranking, distillation.teacher), dataset, arm, embeddings, steps=total,
                             hidden=distillation.teacher.hidden, privileged=distillation.teacher.privileged,
-                            seed=seed_of(config.seed, "teacher"))
+                            seed=derive_seed(config.seed, "teacher"))
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
 
 
@@ -122,32 +119,32 @@ def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingC
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                   hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1,
                   anchored: bool = False) -> Learner:
-    """A ranker with its optimizers at its initial values; call it inside the strategy's scope.
+    """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
-      config: dimensions and learning rates, where the arm has none of its own.
-      dataset: gives sizes, features and statistics.
-      arm: gives transfer and remedies.
+      config: dimensions and learning rates, unless the arm overrides them.
+      dataset: provides sizes, features and statistics.
+      arm: provides transfer and remedies.
       embeddings: pretrained rows; None if the arm transfers no table.
-      hidden: layers of its network.
+      hidden: units of the network's hidden layers.
       seed: of its random values.
-      privileged: whether it sees features that serving lacks.
+      privileged: read features that are not available in serving.
       steps: of the whole run, for learning-rate schedules.
-      anchored: whether the arm's anchor holds its rows.
+      anchored: apply the arm's anchor.
     """
     config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
     label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, seed=seed)
 
-    def rows_of(number: int) -> dict[str, np.ndarray]:
-        drawn = seed if number == 1 else seed_of(seed, f"epoch {number}")
-        return initial_rows(inputs, dataset, config, arm, seed=drawn, embeddings=embeddings)
+    def make_tables(number: int) -> dict[str, np.ndarray]:
+        table_seed = seed if number == 1 else derive_seed(seed, f"epoch {number}")
+        return initial_tables(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings)
 
-    rows = rows_of(1)
-    network = make_network(config, hidden=hidden, seed=seed_of(seed, "network"), attention=inputs.attention)
-    ranker = build_ranker(inputs, rows, network, rules=table_rules(config, inputs, policies), labels=label_loss.labels)
+    rows = make_tables(1)
+    network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
+    ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels)
     return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),
                    anchor=make_anchor(arm, dataset, rows) if anchored else None,
-                   meda=make_meda(arm.meda, ranker.tables, rows_of, epochs=config.epochs))
+                   meda=make_meda(arm.meda, ranker.tables, make_tables, epochs=config.epochs))

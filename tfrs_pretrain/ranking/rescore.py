@@ -1,4 +1,4 @@
-"""Predictions of a trained ranker on another dataset than its own, such as last week's model on this week's log."""
+"""Predictions of a trained ranker on another dataset, such as last week's model on this week's log."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.data.dataset import Dataset, impression_columns, list_columns
 from tfrs_pretrain.data.impressions import reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.model.artifact import KIND, load_ranker
+from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.predict import predict
 
 
 def scoring(datasets: Sequence[Dataset]) -> Reader:
-    """A reader that lets each ranker score impressions.
+    """Return a reader that computes predictions instead of reading stored ones.
 
-    Rows mean ids only by the vocabularies that a ranker was trained with (``build_impressions --vocabulary``), so a
-    ranker scores the first dataset that was built with them. Those of two rankers may be the same impressions with the
-    vocabularies of each. The reader raises UserError where no dataset fits, or its records are damaged.
+    Table rows have a meaning only with the vocabularies that a ranker was trained with (``build_impressions
+    --vocabulary``), so each ranker scores the first dataset built with its vocabularies. To compare two rankers, give
+    the same impressions built with the vocabularies of each. The reader raises UserError if no dataset fits or its
+    records are damaged.
     """
 
     def read(folder: Path, split: str, label: str) -> Predictions:
@@ -30,9 +32,9 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
         dataset = _fitting(ranker, datasets)
         name = f"impressions/{split}"
         if name not in dataset.info["splits"]:
-            there = [split.rpartition("/")[2] for split in dataset.info["splits"]]
-            raise UserError(f"dataset {str(dataset.folder)!r} has no impressions of split {split!r}, it has {there}: "
-                            "name one of these, or build it with more --splits")
+            available = [split.rpartition("/")[2] for split in dataset.info["splits"]]
+            raise UserError(f"dataset {str(dataset.folder)!r} has no impressions of split {split!r}, it has "
+                            f"{available}: name one of these, or build it with more --splits")
         loaded = load_ranker(ranker, dataset)
         title = f"score {split}: {source['arm']}"
         with reading(dataset, name), progress(title, total=dataset.examples(name), unit="impressions") as meter:
@@ -44,8 +46,8 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
 
 
 def _fitting(ranker: Path, datasets: Sequence[Dataset]) -> Dataset:
-    """The first dataset that the ranker can read."""
-    manifest = read_manifest(ranker, KIND)
+    """Return the first dataset that the ranker can read."""
+    manifest = read_manifest(ranker, RANKER_KIND)
     problems = []
     for dataset in datasets:
         problem = _misfit(manifest, dataset)
@@ -58,8 +60,9 @@ def _fitting(ranker: Path, datasets: Sequence[Dataset]) -> Dataset:
 
 
 def _misfit(manifest: dict[str, Any], dataset: Dataset) -> str | None:
-    inputs, learnt = Inputs.from_json(manifest["inputs"]), manifest["vocabularies"]
-    other = [name for name in inputs.tables.values() if learnt[name] != dataset.digests.get(name)]
+    """Explain why the ranker cannot read the dataset; None if it can."""
+    inputs, digests = Inputs.from_json(manifest["inputs"]), manifest["vocabularies"]
+    other = [name for name in inputs.tables.values() if digests[name] != dataset.digests.get(name)]
     if other:
         return f"(another vocabulary {other[0]!r} than it was trained with)"
     lists = list_columns(dataset.schema)

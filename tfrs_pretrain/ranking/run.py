@@ -1,4 +1,4 @@
-"""Stage II, one arm: learn, score validation and test, write the ranker artifact."""
+"""Stage II, one arm: train, evaluate on validation and test, write the ranker artifact."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfrs_pretrain.artifacts import DATASET_INFO, MANIFEST, file_digest, json_digest, read_manifest, refuse_existing
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifacts import file_digest, json_digest, refuse_existing
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import reading
@@ -15,15 +16,17 @@ from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.ranking.model.artifact import KIND, save_ranker
-from tfrs_pretrain.ranking.plan import ArmPlan
-from tfrs_pretrain.ranking.predict import judge, predict
+from tfrs_pretrain.ranking.model.artifact import save_ranker
+from tfrs_pretrain.ranking.predict import predict
+from tfrs_pretrain.ranking.split_metrics import split_metrics
+from tfrs_pretrain.ranking.trained_arm import TrainedArm
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
-from tfrs_pretrain.ranking.transfer.tables import coverage, print_coverage
+from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -31,40 +34,37 @@ from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.memory_check import show_plan
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds, total_over_workers
 from tfrs_pretrain.training.trainer import Trainer
+from tfrs_pretrain.training.training_progress import TrainingProgress
 
 TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
 
 def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embeddings: Path | None,
-              overwrite: bool = False, test: bool = True) -> dict[str, Any]:
-    """Trains and judges one arm of ``ranking.arms`` and writes its artifact.
+              overwrite: bool = False, test: bool = True) -> TrainedArm:
+    """Train and evaluate one arm of ``ranking.arms`` and write its artifact.
 
-    Arms of one configuration see the same batches in the same order and, where they do not differ by design, the same
-    initial values. Validation is scored after every epoch, test once, at the end. Checkpoints and workers are as in
-    ``pretrain``: the same call after a kill continues and, on one device with ``training.deterministic``, ends with the
-    same bits.
+    All arms of a configuration see the same batches in the same order and have the same initial values, except where
+    they differ by design. Validation is scored after every epoch, test once at the end. Checkpoints and workers are as
+    in ``pretrain``: the same call after a kill continues and, on one device with ``training.deterministic``, results in
+    the same bits.
 
     Args:
       config: the run's configuration.
       dataset: impressions and vocabularies.
       arm: name in ``config.ranking.arms``.
       output: folder of the artifact.
-      embeddings: folder of the pretrained rows; an arm from scratch ignores it.
-      overwrite: replace a folder that is there.
-      test: whether to score the test impressions; leave them out while settings are being chosen.
+      embeddings: folder of the pretrained rows; ignored by an arm that transfers no table.
+      overwrite: replace an existing folder.
+      test: score the test impressions; pass False while settings are being chosen.
 
     Returns:
-      the artifact's manifest. ``curve`` has the looks within epochs (``ranking.evals_per_epoch``): ``epoch`` and
-      ``examples`` so far, ``train_loss`` since the look before, and ``log_loss`` and ``auc`` (None where undefined) of
-      a sample of the validation impressions. ``seconds`` counts training and judging, over all processes that worked on
-      it; ``seconds`` of an epoch training only, ``evaluation_seconds`` the rest.
+      what the artifact's manifest records.
 
     Raises:
-      UserError: the output exists, another process trains into it, checkpoints of another run lie beside it, the arm is
-        unknown, lacks its embeddings
-        or gets foreign ones, the batch does not fit the data or the devices, the data is damaged, or a loss is not
-        finite.
-      SystemExit: SIGTERM came (code 143); a checkpoint was written.
+      UserError: the output exists, another process trains into it, checkpoints of another run are beside it, the arm is
+        unknown, its embeddings are missing or do not fit, the batch does not fit the data or the devices, the data is
+        damaged, or a loss is not finite.
+      SystemExit: SIGTERM was received (code 143) and a checkpoint was written.
     """
     refuse_existing(output, overwrite=overwrite)
     settings = _settings(config, arm)
@@ -78,44 +78,38 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     with checkpoints.exclusive(), reading(dataset, *IMPRESSION_SPLITS):
-        covered = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
+        coverages = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
         if is_chief(strategy):
-            print_coverage(covered)
+            print_coverage(coverages)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
-            best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker, settings.early_stopping,
-                                 writes=is_chief(strategy))
+            best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
+                                                   settings.early_stopping, writes=is_chief(strategy))
         task = ArmTrainingTask(config, dataset, arm, parts, best_checkpoint)
         trained = Trainer(config.training, strategy, task, checkpoints).run()
         student = task.best()
-        total_over_workers(strategy, 0)  # all have read the best epoch before the first worker removes it
+        total_over_workers(strategy, 0)  # barrier: every worker has read the best epoch before it is removed
         scored = {"validation": task.validation or _score(student, dataset, arm, VALIDATION)}
         if test:
             scored["test"] = _score(student, dataset, arm, TEST)
-        judged = {split: judge(table, dataset) for split, table in scored.items()}
-    epochs = trained.epochs
-    manifest = {
-        "arm": arm, "transfer": _transfer(settings), "embeddings": _summary(pretrained), "coverage": covered,
-        "epochs": epochs, "curve": trained.curve,
-        "best_epoch": best_checkpoint.best_epoch if best_checkpoint else epochs[-1]["epoch"],
-        "metrics": {split: result["metrics"] for split, result in judged.items()},
-        "slices": {split: result["slices"] for split, result in judged.items()},
-        "seconds": trained.seconds, "replicas": strategy.num_replicas_in_sync,
-        "examples_per_second": sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
-        "machine": machine(), "peak_rss_bytes": peak_rss_bytes(), **_provenance(config, dataset),
-    }
-    if not is_chief(strategy):
-        return manifest
-    save_ranker(output, student.ranker, scored, manifest, overwrite=overwrite)
-    checkpoints.remove()
-    if best_checkpoint:
-        best_checkpoint.remove()
-    return read_manifest(output, KIND)
+        evaluated = {split: split_metrics(table, dataset) for split, table in scored.items()}
+    best_epoch = best_checkpoint.best_epoch if best_checkpoint else trained.epochs[-1]["epoch"]
+    result = TrainedArm(
+        arm=arm, transfer=_transfer(settings), embeddings=_summary(pretrained), coverage=coverages,
+        best_epoch=best_epoch, replicas=strategy.num_replicas_in_sync, **_training_record(trained),
+        metrics={split: found.metrics for split, found in evaluated.items()},
+        slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
+    if is_chief(strategy):
+        save_ranker(output, student.ranker, scored, result.to_json(), overwrite=overwrite)
+        checkpoints.remove()
+        if best_checkpoint:
+            best_checkpoint.remove()
+    return result
 
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
                  replicas: int) -> dict[str, Any]:
-    """All that decides the trained ranker, as JSON: checkpoints of another run must not be continued."""
+    """Return as JSON everything that determines the trained ranker; a run continues only its own checkpoints."""
     ranking = config.ranking.model_dump(mode="json")
     return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
             "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
@@ -135,13 +129,13 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
         return None
     if folder is None:
         names = {table.kind for table in settings.pretrained_tables.values()}
-        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings came: "
-                        "run `tfrs-pretrain pretrain` first and name its output")
+        raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings were "
+                        "given: run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
 
 
 def _transfer(settings: ArmConfig) -> str | dict[str, str]:
-    """One word where both ID tables are transferred alike, otherwise a word for each."""
+    """Return the kind of transfer, one word if both ID tables have the same, otherwise ID space -> kind."""
     words: dict[str, str] = {space: settings.table_transfer(space).kind for space in (USER_ROW, ITEM_ROW)}
     return words[USER_ROW] if len(set(words.values())) == 1 else words
 
@@ -158,6 +152,15 @@ def _summary(embeddings: Embeddings | None) -> dict[str, Any] | None:
     return {key: embeddings.manifest[key] for key in ("code_version", "window", "tables")}
 
 
+def _training_record(trained: TrainingProgress) -> dict[str, Any]:
+    """Return the fields of ``TrainedArm`` about the course of the training."""
+    epochs = trained.epochs
+    return {"epochs": epochs, "curve": trained.curve, "seconds": trained.seconds,
+            "examples_per_second": sum(e["examples"] for e in epochs) / sum(e["seconds"] for e in epochs),
+            "machine": machine(), "peak_rss_bytes": peak_rss_bytes()}
+
+
 def _provenance(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """Return the fields of ``TrainedArm`` about configuration and dataset."""
     return {"config": config.resolved(), "windows": dataset.windows.model_dump(mode="json"),
             "vocabularies": dataset.digests, "dataset_digest": json_digest(dataset.info)}

@@ -1,4 +1,4 @@
-"""What Stage II brings to the loop: impressions, the step of one arm, and the judge of validation."""
+"""Stage II as a training task: impressions, the step of one arm, and the evaluation on validation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tfrs_pretrain.ranking.build import Parts
 from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint
 from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.ranking.predict import judge, predict
+from tfrs_pretrain.ranking.predict import predict
+from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.training.epoch_state import EpochState
 from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
@@ -27,17 +28,17 @@ HELDOUT_IMPRESSIONS = 1 << 15  # a mid-epoch evaluation then takes a fraction of
 
 
 class ArmTrainingTask(TrainingTask):
-    """One arm: a student and what it learns from.
+    """Training of one arm.
 
     Args:
       config: of the run.
-      dataset: impressions to train on and to judge with.
+      dataset: impressions for training and evaluation.
       arm: its name.
       parts: the student, its teacher and their step.
-      keeper: keeps the best epoch and ends the training; None trains all epochs and keeps the last.
+      best_checkpoint: early stopping; None trains all epochs and uses the last.
 
     Attributes:
-      validation: predictions of the last epoch that this process judged, None before.
+      validation: predictions of the last epoch that this process evaluated; None before.
     """
 
     unit = "impressions"
@@ -55,8 +56,8 @@ class ArmTrainingTask(TrainingTask):
 
     @property
     def variables(self) -> Sequence[tf.Variable]:
-        kept = self._best_checkpoint.state if self._best_checkpoint else ()
-        return [*(variable for learner in self._parts.learners for variable in learner.variables), *kept]
+        best = self._best_checkpoint.state if self._best_checkpoint else ()
+        return [*(variable for learner in self._parts.learners for variable in learner.variables), *best]
 
     def begin_epoch(self, epoch: int) -> None:
         for learner in self._parts.learners:
@@ -70,7 +71,7 @@ class ArmTrainingTask(TrainingTask):
 
     def evaluate(self, epoch: int, means: Mapping[str, float]) -> EvalResult:
         self.validation = predict(self._parts.student.ranker, self._dataset, VALIDATION)
-        metrics = judge(self.validation, self._dataset)["metrics"]
+        metrics = split_metrics(self.validation, self._dataset).metrics
         if self._best_checkpoint:
             self._best_checkpoint.update(epoch, metrics)
         record = {"train": dict(means), "examples": self.steps * self.batch_size, "validation": metrics}
@@ -89,10 +90,10 @@ class ArmTrainingTask(TrainingTask):
                 and self._best_checkpoint.is_exhausted(records[-1]["epoch"]))
 
     def best(self) -> Learner:
-        """The student to serve, after the training: as it is, or as it was after the best epoch."""
+        """Return the trained student, restored to the best epoch under early stopping."""
         if self._best_checkpoint:
             self._best_checkpoint.restore()
-            self.validation = None  # of another epoch, perhaps
+            self.validation = None  # may be of another epoch
         return self._parts.student
 
     def progress_text(self, record: Mapping[str, Any]) -> str:

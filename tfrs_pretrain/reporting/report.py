@@ -12,6 +12,7 @@ import markupsafe
 import yaml
 from plotly.offline import get_plotlyjs
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, GOLDEN_REQUESTS, REPORT_HTML, REPORT_MARKDOWN
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.reporting.figures import figures
 from tfrs_pretrain.reporting.figures.embedding_map import categories
@@ -30,8 +31,6 @@ from tfrs_pretrain.reporting.text.formats import FILTERS, duration, number, sign
 from tfrs_pretrain.reporting.text.method import method
 from tfrs_pretrain.reporting.text.timeline import timeline
 
-HTML, MARKDOWN = "report.html", "report.md"
-
 
 def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     """Writes ``report.html`` and ``report.md`` by temporary name and rename.
@@ -47,8 +46,8 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
         map_categories=categories(results), serving_commands=serving_commands(results["exported"]),
         # Trusted text of an installed package: escaping would break it.
         plotly_js=markupsafe.Markup(get_plotlyjs()))
-    write_text(folder / MARKDOWN, markdown)
-    write_text(folder / HTML, page)
+    write_text(folder / REPORT_MARKDOWN, markdown)
+    write_text(folder / REPORT_HTML, page)
 
 
 def _content(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +97,6 @@ def serving_commands(exported: Mapping[str, Any] | None) -> list[str]:
         f"  -v {shlex.quote(str(version.parent.resolve()))}:/models/{name} tensorflow/serving",
         "",
         "# in another shell: the answer holds the scores that the same file ends with",
-        f"curl -d @{shlex.quote(str(version / 'assets.extra' / 'golden_requests.json'))} "
+        f"curl -d @{shlex.quote(str(version / EXTRA_ASSETS / GOLDEN_REQUESTS))} "
         f"http://localhost:8501/v1/models/{name}:predict",
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfrs_pretrain.artifact_names import RESULTS
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.reporting.report import write_report
-from tfrs_pretrain.results.collect import RESULTS, as_text, collect
+from tfrs_pretrain.results.collect import as_text, collect
 from tfrs_pretrain.study import Study
 
 

@@ -1,6 +1,6 @@
 """The evidence of a finished study: ``results.json``, ``report.html`` and ``report.md``, all with the same numbers.
 
-``results.json``, format 3 (lists are in the order of the study unless said otherwise; null stands for undefined):
+``results.json``, format 4 (lists are in the order of the study unless said otherwise; null stands for undefined):
 
 ::
 

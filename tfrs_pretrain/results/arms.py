@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config.migration import migrate_arm
 from tfrs_pretrain.evaluation.comparison import Comparison, Estimate
@@ -22,21 +23,22 @@ ID_SPACES = ("user", "item")
 TAUGHT_BY = "arm.distillation.teacher"  # names an arm of the study, where the ranker's configuration has its folder
 
 
-def described(arm: StudiedArm, found: Comparison, folder: Path, test_looks: int | None) -> dict[str, Any]:
+def described(arm: StudiedArm, found: Comparison, folder: Path, test_evaluations: int | None) -> dict[str, Any]:
     """The arm as JSON; without ``test`` and the like where none of its runs finished.
 
     Args:
       arm: as it was studied.
       found: its runs on the test window.
       folder: of the study, for relative paths.
-      test_looks: how many of its settings were ever scored on test; None where nobody counted.
+      test_evaluations: how many of its settings were ever scored on test; None where nobody counted.
     """
-    head = {"settings": dict(arm.settings), "seeds": [run.seed for run in arm.runs], "test_looks": test_looks,
+    head = {"settings": dict(arm.settings), "seeds": [run.seed for run in arm.runs],
+            "test_evaluations": test_evaluations,
             "trials": _trials(arm.trials),
             "failures": [{"seed": failure.seed, "reason": failure.reason} for failure in arm.failures]}
     if not arm.runs:
         return head
-    manifests = [read_manifest(run.ranker, "ranker") for run in arm.runs]
+    manifests = [read_manifest(run.ranker, RANKER_KIND) for run in arm.runs]
     names = [run_name(arm, run.seed) for run in arm.runs]
     test = {metric: _over_seeds([found.value(name, 0, metric) for name in names]) | {
         "users": _ends(found.mean_metrics(names)[metric])} for metric in METRICS}

@@ -20,14 +20,13 @@ from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 from tfrs_pretrain.study import Study
 
-FORMAT = 3
-RESULTS = "results.json"
+FORMAT = 4
 
 
 def collect(study: Study) -> dict[str, Any]:
     """The results as JSON, in the format of the package's docstring."""
     judged = judge(study)
-    described = {arm.name: arms.described(arm, judged.comparison, study.folder, study.test_looks.get(arm.name))
+    described = {arm.name: arms.described(arm, judged.comparison, study.folder, study.test_evaluations.get(arm.name))
                  for arm in study.arms}
     compared = comparisons(study, judged.comparison)
     seconds = dict(study.seconds)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT
@@ -41,7 +42,7 @@ def embedding_map(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[s
     first = {arm.name: arm.runs[0] for arm in study.arms if arm.runs}
     run = first[study.baseline]
     # Rows mean the same items only where the dataset is the same.
-    dataset = {name: read_manifest(one.ranker, "ranker")["dataset_digest"] for name, one in first.items()}
+    dataset = {name: read_manifest(one.ranker, RANKER_KIND)["dataset_digest"] for name, one in first.items()}
     first = {name: one for name, one in first.items() if dataset[name] == dataset[study.baseline]}
     features = [feature.name for feature in study.config.schema_.features
                 if feature.source == "items" and feature.record_column.is_category]
@@ -67,7 +68,7 @@ def embedding_map(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[s
 
 def item_categories(run: Run, features: Sequence[str]) -> tuple[str, np.ndarray, np.ndarray] | None:
     """The feature to colour by, int64 [n] item rows and [n] their values, from a run's scored impressions."""
-    paths = sorted((run.ranker / "predictions").glob("*.parquet"))
+    paths = sorted((run.ranker / PREDICTIONS_FOLDER).glob("*.parquet"))
     there = set(pq.read_schema(paths[0]).names) if paths else set()
     names = [name for name in features if FEATURE + name in there]
     if not names or ITEM_COUNT not in there:
@@ -104,7 +105,7 @@ def _tables(first: Mapping[str, Run], arms: Mapping[str, Mapping[str, Any]],
     if start is not None:
         tables.append(("Stage I", np.asarray(Embeddings.open(start).matrix("item"))))
     for name in filter(None, (warm, scratch[0] if scratch else None)):
-        path = first[name].ranker / "tables" / f"{_item_table(first[name].ranker)}.npy"
+        path = first[name].ranker / TABLES_FOLDER / f"{_item_table(first[name].ranker)}.npy"
         if path.is_file():
             tables.append((name, np.load(path)))
     return tables
@@ -112,5 +113,5 @@ def _tables(first: Mapping[str, Run], arms: Mapping[str, Mapping[str, Any]],
 
 def _item_table(ranker: Path) -> str:
     """Name of the table that the item's rows are in."""
-    inputs = read_manifest(ranker, "ranker")["inputs"]["rows"]
+    inputs = read_manifest(ranker, RANKER_KIND)["inputs"]["rows"]
     return next((str(entry["table"]) for entry in inputs if entry["column"] == ITEM_ROW), ITEM_ROW)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfrs_pretrain.artifacts import DATASET_INFO, json_digest, read_manifest
+from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, EMBEDDINGS_KIND, RANKER_KIND
+from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.config import parse_config
 from tfrs_pretrain.results.stage_one import differences
 from tfrs_pretrain.study import Study
@@ -18,7 +19,7 @@ def datasets(study: Study) -> list[dict[str, Any]]:
     asked = study.config.resolved()
     for arm in sorted(study.arms, key=lambda arm: arm.name != study.baseline):
         for folder in dict.fromkeys(run.dataset for run in arm.runs):
-            info = read_manifest(folder, "dataset", name=DATASET_INFO)
+            info = read_manifest(folder, DATASET_KIND, name=DATASET_INFO)
             # As read today: keys that have come since, with their defaults, are no difference.
             config = parse_config(info["config"], origin=str(folder / DATASET_INFO)).resolved()
             differs = {key: value for section in SHOWN
@@ -36,7 +37,8 @@ def machines(study: Study) -> list[dict[str, Any]]:
     """Where the runs were trained: each distinct machine, as the manifests of rankers and rows name it, with the number
     of folders that say so; none for those of before machines were noted."""
     runs = [run for arm in study.arms for run in arm.runs]
-    folders = {run.ranker: "ranker" for run in runs} | {run.embeddings: "embeddings" for run in runs if run.embeddings}
+    folders = {run.ranker: RANKER_KIND for run in runs}
+    folders |= {run.embeddings: EMBEDDINGS_KIND for run in runs if run.embeddings}
     found: dict[str, dict[str, Any]] = {}
     for folder, kind in folders.items():
         machine = read_manifest(folder, kind).get("machine")

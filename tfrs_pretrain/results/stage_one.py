@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.config import parse_pretraining
 from tfrs_pretrain.study import Study
@@ -26,7 +27,7 @@ def stage_one(study: Study) -> dict[str, Any]:
     grouped: dict[str, dict[str, Any]] = {}
     for arm in study.arms:
         for folder in filter(None, (run.embeddings for run in arm.runs)):
-            manifest = read_manifest(folder, "embeddings")
+            manifest = read_manifest(folder, EMBEDDINGS_KIND)
             learnt = {"pretraining": _pretraining(manifest), "windows": manifest["window"]}
             entry = grouped.setdefault(json_digest(learnt), {"manifests": {}, "arms": []})
             entry["manifests"].setdefault(Path(folder), manifest)

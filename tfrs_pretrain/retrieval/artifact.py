@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, VOCABULARY_FILE
 from tfrs_pretrain.artifacts import file_digest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.retrieval.library import load_faiss
 from tfrs_pretrain.vocabulary import Vocabulary
 
-KIND = "item_index"
-EXACT, APPROXIMATE, VOCABULARY = "exact", "approximate", "vocabulary.parquet"
+EXACT, APPROXIMATE = "exact", "approximate"
 
 
 def index_file(name: str) -> str:
@@ -43,7 +43,7 @@ class ItemIndex:
         Raises:
           UserError: the folder is missing or unfinished, or a file is not the one that the manifest describes.
         """
-        index = cls(folder, read_manifest(folder, KIND))
+        index = cls(folder, read_manifest(folder, ITEM_INDEX_KIND))
         for name, entry in index.manifest["indexes"].items():
             path = folder / index_file(name)
             came = file_digest(path) if path.is_file() else "no file"
@@ -59,7 +59,7 @@ class ItemIndex:
 
     def vocabulary(self) -> Vocabulary:
         """The id at each row of the item table."""
-        return Vocabulary.load(self.folder / VOCABULARY)
+        return Vocabulary.load(self.folder / VOCABULARY_FILE)
 
     def load(self, name: str) -> Any:
         """The Faiss index itself.

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, VOCABULARY_FILE
 from tfrs_pretrain.artifacts import file_digest, staged_folder, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, KIND, VOCABULARY, index_file
+from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, index_file
 from tfrs_pretrain.retrieval.library import load_faiss
 from tfrs_pretrain.retrieval.measure import measure, sample_users
 from tfrs_pretrain.retrieval.vectors import StageOneVectors
@@ -72,7 +73,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
         users = vectors.users(sample_users(embeddings.vocabulary("user"), queries))
         for name, measured in measure(built, users, cutoffs).items():
             entries[name] |= measured
-        vocabulary.save(stage / VOCABULARY)
+        vocabulary.save(stage / VOCABULARY_FILE)
         manifest = {
             "items": len(rows), "columns": vectors.columns, "approximate": approximate,
             "normalized": vectors.normalized, "popularity_prior": vectors.prior,
@@ -80,7 +81,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
             "rows_digests": {name: embeddings.manifest["tables"][name]["rows_digest"] for name in embeddings.tables},
             "window": embeddings.manifest["window"], "measured_users": len(users), "indexes": entries,
         }
-        write_manifest(stage, KIND, manifest)
+        write_manifest(stage, ITEM_INDEX_KIND, manifest)
     return manifest
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.model.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, ItemIndex, search
 from tfrs_pretrain.retrieval.features import Found, find_features

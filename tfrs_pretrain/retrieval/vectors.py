@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrs_pretrain.artifacts import DATASET_INFO, file_digest
+from tfrs_pretrain.artifact_names import DATASET_INFO
+from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import parse_pretraining
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings

@@ -1,10 +1,10 @@
 """Paths and inputs of a job."""
 
 import pytest
+from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 SOURCES = {"engagements": {"format": "bigquery", "path": "p:d.t"}, "impressions": "gs://logs/*.csv",
            "items": "/absolute/items.avro", "users": "users.jsonl"}

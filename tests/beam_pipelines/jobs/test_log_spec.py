@@ -4,11 +4,11 @@ import dataclasses
 import datetime
 
 import pytest
+from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from tfrs_pretrain.config import Config, Window
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 RELATIONS = {"hide": 0.0, "save": 3.0}
 FEATURES = [{"name": "codes", "source": "impressions", "kind": "multi_valued", "dtype": "int64", "max_values": 2,

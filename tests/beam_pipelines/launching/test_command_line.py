@@ -5,12 +5,12 @@ import json
 import pytest
 import yaml
 from bucket_file_system import BucketFileSystem
+from planted import planted_config
 
 from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.command_line import parse_job
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config
 
 PATHS = ["--raw=logs", "--output=runs/out/"]
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.runner import pipeline_options
@@ -19,7 +20,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 from tfrs_pretrain.features.multi_valued import MultiValuedFeature
 
 TAGS = ("rock", "日本", "jazz", "punk", "ska")

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.records.record_buffer import RecordBuffer
@@ -18,7 +19,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 
 def _hundred_bytes_each(rows: pa.Table):

@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.sources import open_source
 from beam_pipelines.sources.base import MalformedRow
 from tfrs_pretrain.config import Config, Source, Sources
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 
 def _has_client() -> bool:

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.transforms.history import ENGAGED, Histories, _look_back
@@ -18,7 +19,6 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_columns
 from tfrs_pretrain.data.impressions import reading, training_batches
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.logs.planted import planted_config as planted_tree
 
 KINDS = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
 LENGTH = 4

@@ -13,6 +13,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
@@ -27,7 +28,6 @@ from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from tfrs_pretrain.config import Config, DatasetConfig, Window
-from tfrs_pretrain.experiments.logs.planted import planted_config
 from tfrs_pretrain.schema import IdSpace, Schema
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)

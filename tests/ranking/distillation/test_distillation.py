@@ -30,7 +30,7 @@ def test_soft_losses_equal_the_naive_twin(temperature):
     np.testing.assert_allclose(soft_losses(TEACHER, STUDENT, temperature), expected, rtol=1e-5)
 
 
-def test_soft_gradient_is_the_difference_of_softened_probabilities_and_spares_the_teacher():
+def test_the_soft_gradient_is_the_difference_of_softened_probabilities_and_zero_for_the_teacher():
     teacher, student = tf.constant(TEACHER), tf.constant(STUDENT)
     with tf.GradientTape() as tape:
         tape.watch((teacher, student))
@@ -58,7 +58,7 @@ def batches(count=6):
 
 
 def train(build, make_step):
-    """Learners by role and the metrics of each step."""
+    """Role -> learner, and the metrics of each step."""
     learners = {role: build(role) for role in ("student", "teacher")}
     step = tf.function(make_step(learners["student"], learners["teacher"]))
     return learners, [{name: float(value) for name, value in step(batch).items()} for batch in batches()]
@@ -77,8 +77,8 @@ def test_weight_zero_is_bit_identical_to_no_distillation(build):
     assert [values["loss"] for values in history] == [values["loss"] for values in plain_history]
 
 
-def test_the_teacher_never_notices_its_student(build):
-    """Its course is the same for any weight and temperature, and that of a model which learns from labels alone."""
+def test_the_teacher_is_independent_of_its_student(build):
+    """It trains identically for any weight and temperature, and as a model trained on labels alone."""
     settings = (DistillationConfig(weight=0.0), DistillationConfig(weight=1.0, temperature=5.0))
     runs = [train(build, lambda student, teacher, s=s: distillation_step(student, teacher, s))[0]
             for s in settings]
@@ -89,7 +89,7 @@ def test_the_teacher_never_notices_its_student(build):
     assert any(not np.array_equal(a, b) for a, b in zip(*(state(run["student"]) for run in runs), strict=True))
 
 
-def test_terms_are_reported_apart_and_mix_to_the_loss(build):
+def test_reported_terms_add_up_to_the_loss(build):
     settings = DistillationConfig(weight=0.4, temperature=2.0, warmup_steps=2)
     _, history = train(build, lambda student, teacher: distillation_step(student, teacher, settings))
     assert [values["soft_weight"] for values in history] == pytest.approx([0.0, 0.2, 0.4, 0.4, 0.4, 0.4])
@@ -99,7 +99,7 @@ def test_terms_are_reported_apart_and_mix_to_the_loss(build):
         assert values["teacher"] != values["hard"]
 
 
-def test_each_head_learns_from_the_teachers_head_with_its_own_weight(planted, config):
+def test_each_head_is_distilled_from_the_teachers_head_with_its_own_weight(planted, config):
     ranking = config.ranking.model_copy(update={"labels": {"liked": 0.25}})
     student = build_learner(ranking, planted.dataset, config.ranking.arms["scratch"], None, hidden=(16, 8), seed=11,
                             privileged=False)

@@ -16,7 +16,7 @@ def sigmoid(values):
 
 
 def draw(seed, count, users, items):
-    """Impressions whose privileged column ``dwell`` tells how likely a click was; the label is one noisy draw."""
+    """Impressions whose privileged column ``dwell`` determines the click probability; the label is one draw."""
     random = np.random.default_rng(seed)
     user, item = random.integers(0, len(users), count), random.integers(0, len(items), count)
     logits = 3 * (users[user] * items[item]).sum(1) - 1
@@ -27,7 +27,7 @@ def draw(seed, count, users, items):
 
 
 def expected_loss(planted, config, seed, *, distilled):
-    """Expected log loss of a student on new impressions, in nats: 0 noise from the labels that happen to be drawn."""
+    """Expected log loss in nats of a student on new impressions, under the true probabilities."""
     random = np.random.default_rng(100 + seed)
     users, items = (random.standard_normal((rows, DIM)) / DIM**0.25 for rows in (152, 253))
     train, _ = draw(seed, IMPRESSIONS, users, items)

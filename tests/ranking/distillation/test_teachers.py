@@ -1,4 +1,4 @@
-"""Teachers that do not learn: stored logits and trained rankers."""
+"""Fixed teachers: stored logits and trained rankers."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def train_keys(planted):
 
 @pytest.fixture
 def stored(tmp_path, train_keys):
-    """Writes a teacher's file: ``stored(**columns)``, by default logits that follow from the key, in random order."""
+    """Writes a teacher's file: ``stored(**columns)``, by default logits computed from the key, in random order."""
 
     def write(**columns):
         order = np.random.default_rng(0).permutation(len(train_keys))
@@ -87,12 +87,12 @@ def test_further_heads_have_columns_of_their_own(planted, stored, train_keys):
     (lambda keys: {"key": np.append(keys, keys[0]), "logit": np.append(logit_of(keys), 9.0)}, r"key {first} twice"),
     (lambda keys: {"key": keys, "logit": np.where(np.arange(8000) == 0, np.nan, 1.0)}, r"key {first} is not finite"),
 ])
-def test_stored_logits_that_do_not_fit_are_refused(planted, stored, train_keys, columns, words):
+def test_invalid_stored_logits_are_refused(planted, stored, train_keys, columns, words):
     with pytest.raises(UserError, match=words.format(first=train_keys[0])):
         StoredLogits(stored(**columns(train_keys)), planted.dataset, LABELS)
 
 
-def test_what_is_no_teacher_is_refused(planted, tmp_path):
+def test_a_path_without_a_teacher_is_refused(planted, tmp_path):
     (tmp_path / "notes.txt").write_text("no Parquet")
     with pytest.raises(UserError, match="cannot be read as Parquet"):
         open_teacher(tmp_path / "notes.txt", planted.dataset, LABELS)
@@ -100,28 +100,28 @@ def test_what_is_no_teacher_is_refused(planted, tmp_path):
         open_teacher(tmp_path, planted.dataset, LABELS)
 
 
-def test_a_trained_ranker_teaches_its_logits(planted, trained):
+def test_a_trained_rankers_logits_are_the_targets(planted, trained):
     teacher = open_teacher(trained, planted.dataset, LABELS)
     batch = some_batch(planted.dataset, teacher)
-    beside = next(iter(teacher.beside(tf.data.Dataset.from_tensors(batch))))
+    taught = next(iter(teacher.add_logits(tf.data.Dataset.from_tensors(batch))))
     expected = load_ranker(trained, planted.dataset).logits(batch)
-    np.testing.assert_allclose(beside[TEACHER_LOGITS], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(taught[TEACHER_LOGITS], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(UserError, match="has no head for label 'liked'"):
         open_teacher(trained, planted.dataset, ("label", "liked"))
 
 
-def test_a_teacher_of_the_time_that_judges_is_refused(planted, trained, tmp_path):
+def test_a_teacher_trained_on_the_evaluation_window_is_refused(planted, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "late")
     manifest = json.loads((trained / "manifest.json").read_text())
     manifest["windows"]["train"]["end"] = 21
     manifest["windows"]["validation"]["start"] = 21
     (tmp_path / "late" / "manifest.json").write_text(json.dumps(manifest))
-    words = r"learnt from window \[10, 21\), which must end before the validation window \[20, 22\) starts"
+    words = r"was trained on window \[10, 21\), which must end before the validation window \[20, 22\) starts"
     with pytest.raises(UserError, match=words):
         open_teacher(tmp_path / "late", planted.dataset, LABELS)
 
 
-def test_another_teacher_is_another_run(planted, config, stored, train_keys):
+def test_the_teacher_is_part_of_the_runs_identity(planted, config, stored, train_keys):
     path = stored()
     identity = run_identity(with_teacher(config, path), planted.dataset, "taught", None, 1)
     again = run_identity(with_teacher(config, path), planted.dataset, "taught", None, 1)
@@ -155,8 +155,8 @@ def test_weight_zero_is_bit_identical_to_no_teacher(planted, config, stored):
     assert students[0][1] == students[1][1]
 
 
-def test_stored_logits_teach_what_the_same_logits_in_the_batch_teach(planted, config, build):
-    """The column is all that a fixed teacher is: against a student that is handed the logits."""
+def test_stored_logits_equal_the_same_logits_in_the_batch(planted, config, build):
+    """The column is the only effect of a fixed teacher: compared with a student that is given the logits directly."""
     settings = DistillationConfig(weight=0.6, temperature=2.0)
     random = np.random.default_rng(3)
     batch = {name: tf.constant(random.integers(0, most, 64)) for name, most in
@@ -172,9 +172,9 @@ def test_stored_logits_teach_what_the_same_logits_in_the_batch_teach(planted, co
     assert float(values["loss"]) == pytest.approx(0.4 * hard + 0.6 * soft, rel=1e-5)
 
 
-def test_an_arm_with_a_fixed_teacher_trains_and_leaves_it_behind(planted, config, stored, tmp_path):
+def test_an_arm_with_a_fixed_teacher_trains_and_its_artifact_has_no_teacher(planted, config, stored, tmp_path):
     config = with_teacher(config, stored())
-    manifest = train_arm(config, planted.dataset, "taught", tmp_path / "ranker", embeddings=None)
+    manifest = train_arm(config, planted.dataset, "taught", tmp_path / "ranker", embeddings=None).to_json()
     assert set(manifest["epochs"][0]["train"]) == {"loss", "hard", "soft", "teacher", "soft_weight"}
     files = sorted(path.name for path in (tmp_path / "ranker").rglob("*") if path.is_file())
     assert files == ["item.npy", "manifest.json", "network.keras", "place.npy", "test.parquet", "user.npy",

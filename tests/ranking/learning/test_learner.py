@@ -24,7 +24,7 @@ def state(learner):
 
 
 class Adam:
-    """Adam of one array in float64; Keras adds epsilon before the bias correction of the second moment, we after."""
+    """Adam of one array in float64; Keras adds epsilon before the second moment's bias correction, lazy Adam after."""
 
     def __init__(self, value, epsilon, *, keras_form, lazy):
         self.value, self.epsilon, self.keras_form, self.lazy = value.astype(np.float64), epsilon, keras_form, lazy
@@ -41,7 +41,7 @@ class Adam:
 
 
 def naive_logits(batch, tables, weights):
-    """The ranker over whole tables, rows picked by a one-hot product."""
+    """The ranker over whole tables; rows are selected by a one-hot product."""
     price = ((batch["price"] - 3.0) / 2.0)[:, None]
     rows = {name: tf.matmul(tf.one_hot(batch[name], len(table)), table) for name, table in tables.items()}
     cosine = -keras.losses.cosine_similarity(rows["user"], rows["item"])[:, None]
@@ -73,12 +73,12 @@ def test_steps_equal_a_naive_twin_with_lazy_adam_rows_and_dense_adam_weights(bui
         np.testing.assert_allclose(now, twin.value, atol=1e-4)
 
 
-def test_every_trainable_weight_and_touched_row_learns(build, batch):
-    pupil, guide = build("student"), build("teacher")
-    before = {id(learner): state(learner) for learner in (pupil, guide)}
-    step = distillation_step(pupil, guide, DistillationConfig())
+def test_every_trainable_weight_and_touched_row_changes(build, batch):
+    student, teacher = build("student"), build("teacher")
+    before = {id(learner): state(learner) for learner in (student, teacher)}
+    step = distillation_step(student, teacher, DistillationConfig())
     tf.function(step)(batch)
-    for learner in (pupil, guide):
+    for learner in (student, teacher):
         for now, old in zip(state(learner), before[id(learner)], strict=True):
             assert not np.array_equal(now, old)
         for name, table in learner.ranker.tables.items():
@@ -88,7 +88,7 @@ def test_every_trainable_weight_and_touched_row_learns(build, batch):
             np.testing.assert_array_equal(changed, touched)
 
 
-def test_learning_lowers_the_loss_and_counts_steps(build, batch):
+def test_training_lowers_the_loss_and_counts_steps(build, batch):
     learner = build("student")
     step = tf.function(label_step(learner))
     losses = [float(step(batch)["loss"]) for _ in range(40)]
@@ -96,8 +96,8 @@ def test_learning_lowers_the_loss_and_counts_steps(build, batch):
     assert int(learner.steps) == 40
 
 
-def test_pretrained_tables_learn_at_their_own_rate(planted, planted_embeddings, config, batch):
-    """Under Adagrad the first step is the learning rate, in the direction of the gradient."""
+def test_pretrained_tables_have_their_own_learning_rate(planted, planted_embeddings, config, batch):
+    """The first step of Adagrad has the size of the learning rate."""
     ranking = config.ranking.model_copy(update={"table_optimizer": "adagrad"})
     arm = ArmConfig(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 0.2}, tables={"item": "scratch"})
     learner = build_learner(ranking, planted.dataset, arm, Embeddings.open(planted_embeddings), hidden=(4,), seed=1,

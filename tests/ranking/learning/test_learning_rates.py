@@ -1,4 +1,4 @@
-"""Learning-rate schedules and update rules of an arm reach the tables and the network."""
+"""Learning-rate schedules and update rules of an arm apply to its tables and its network."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tfrs_pretrain.ranking.learning.learning_rates import make_rate, rate_at
 from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS
 
 ARM = {"schedule": "linear", "warmup_steps": 2, "learning_rate": 0.4, "table_learning_rate": 0.8}
-# Two steps of warm-up, (step + 1) / 3 of the rate, then a line that ends at 0 after step 10.
+# Two warm-up steps with (step + 1) / 3 of the rate, then a linear decay to 0 after step 10.
 SHARES = {0: 1 / 3, 1: 2 / 3, 2: 1.0, 4: 0.75, 9: 0.125}
 
 
@@ -26,7 +26,7 @@ def batch():
 
 @pytest.mark.parametrize("step", list(SHARES))
 def test_tables_and_network_follow_one_schedule(step, planted, config, batch):
-    """Adagrad's first step is the learning rate, in the direction of the gradient; Keras says what its Adam uses."""
+    """The first step of Adagrad has the size of the learning rate; Keras reports the rate of its Adam."""
     ranking = config.ranking.model_copy(update={"table_optimizer": "adagrad"})
     learner = build_learner(ranking, planted.dataset, ArmConfig(**ARM), None, hidden=(4,), seed=1, privileged=False,
                             steps=10)
@@ -48,13 +48,13 @@ def test_a_warm_up_that_takes_the_whole_run_is_refused(planted, config):
 @pytest.mark.parametrize(("arm", "rule"), [
     ({}, LazyAdam()), ({"embedding_l2": 0.1}, L2Regularized(LazyAdam(), 0.1)),
     ({"interval_decay": 0.2}, IntervalDecay(LazyAdam(), 0.2))])
-def test_every_table_takes_the_arms_rule(arm, rule, planted, config):
+def test_every_table_has_the_arms_update_rule(arm, rule, planted, config):
     learner = build_learner(config.ranking, planted.dataset, ArmConfig(**arm), None, hidden=(4,), seed=1,
                             privileged=False)
     assert {table.optimizer for table in learner.ranker.tables.values()} == {rule}
 
 
-def test_a_constant_rate_stays_a_number_and_a_line_needs_no_warm_up(config):
+def test_a_constant_rate_is_a_number_and_linear_decay_needs_no_warm_up(config):
     assert make_rate(config.ranking, 0.3, 10) == 0.3
     falling = make_rate(config.ranking.model_copy(update={"schedule": "linear"}), 0.4, 10)
     rates = [float(rate_at(falling, tf.constant(step, tf.int64))) for step in (0, 5, 10)]

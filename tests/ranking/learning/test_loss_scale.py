@@ -1,4 +1,4 @@
-"""Loss scaling in float16: gradients are unscaled exactly, and a step that overflows changes nothing but the scale."""
+"""Loss scaling in float16: row gradients are unscaled exactly, and all replicas agree on a step to skip."""
 
 import numpy as np
 import pytest
@@ -19,30 +19,10 @@ def learner(planted, config):
                          privileged=False)
 
 
-def batch(price=0.5):
+def batch():
     random = np.random.default_rng(5)
     columns = {name: random.integers(0, most, 32) for name, most in (("user", 152), ("item", 253), ("place", 3))}
-    return columns | {"price": np.full(32, price, np.float32), "label": random.integers(0, 2, 32).astype(np.float32)}
-
-
-def state(learner):
-    tables = {name: table.numpy() for name, table in learner.ranker.tables.items()}
-    return tables | dict(enumerate(learner.ranker.network.get_weights()))
-
-
-def test_an_overflow_skips_tables_and_weights_and_halves_the_scale(learner):
-    step = tf.function(label_step(learner))
-    learner.optimizer.dynamic_scale.assign(2.0**120)
-    before = state(learner)
-    step(batch())
-    for name, values in state(learner).items():
-        np.testing.assert_array_equal(values, before[name])
-    assert float(learner.optimizer.dynamic_scale.numpy()) == 2.0**119
-    learner.optimizer.dynamic_scale.assign(2.0**10)
-    step(batch())
-    for name, values in state(learner).items():
-        assert not np.array_equal(values, before[name]), name
-    assert float(learner.optimizer.dynamic_scale.numpy()) == 2.0**10
+    return columns | {"price": np.full(32, 0.5, np.float32), "label": random.integers(0, 2, 32).astype(np.float32)}
 
 
 def test_the_scale_is_not_part_of_the_update(learner):

@@ -29,8 +29,7 @@ def test_hard_losses_equal_the_naive_twin():
     np.testing.assert_allclose(gradient, expected, rtol=1e-5)
 
 
-
-def test_heads_are_weighed_into_one_loss(planted):
+def test_head_losses_are_summed_with_weights(planted):
     loss = LabelLoss.from_config(RankingConfig(labels={"long_view": 0.5, "follow": 3.0}, arms={}), planted.dataset)
     assert loss.labels == ("label", "follow", "long_view")
     logits = np.stack([STUDENT, STUDENT[::-1], -STUDENT], axis=1)
@@ -40,23 +39,23 @@ def test_heads_are_weighed_into_one_loss(planted):
     np.testing.assert_allclose(loss(batch, logits), expected, rtol=1e-5)
 
 
-def test_one_label_is_the_plain_cross_entropy_bit_by_bit():
+def test_one_label_is_bit_identical_to_the_plain_cross_entropy():
     logits = tf.constant(STUDENT[:, None])
     np.testing.assert_array_equal(MAIN_LABEL_LOSS({"label": LABELS}, logits), hard_losses(LABELS, STUDENT))
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
-def test_weights_that_teach_nothing_are_refused(weight):
+def test_weights_without_effect_are_refused(weight):
     with pytest.raises(ValueError, match="finite and above 0"):
         RankingConfig(labels={"follow": weight}, arms={})
 
 
-def test_sampled_negatives_shift_the_main_head_and_weigh_the_others():
+def test_negative_sampling_shifts_the_main_head_and_weights_the_others():
     loss = LabelLoss({"label": 1.0, "follow": 2.0}, NegativeSampling(rate=0.2, positives=0.4))
     logits = np.stack([STUDENT, STUDENT[::-1]], axis=1)
     follow = np.array([1, 1, 0, 0], np.float32)
-    stands_for = np.where(LABELS == 1, 1.0, 5.0) / (0.4 * 1 + 0.6 * 5)
-    expected = cross_entropy(LABELS, STUDENT + np.log(5)) + 2.0 * stands_for * cross_entropy(follow, logits[:, 1])
+    importance = np.where(LABELS == 1, 1.0, 5.0) / (0.4 * 1 + 0.6 * 5)
+    expected = cross_entropy(LABELS, STUDENT + np.log(5)) + 2.0 * importance * cross_entropy(follow, logits[:, 1])
     np.testing.assert_allclose(loss({"label": LABELS, "follow": follow}, logits), expected, rtol=1e-5)
 
 
@@ -65,12 +64,12 @@ def test_the_loss_over_a_sample_has_its_minimum_at_the_rates_of_all_impressions(
     random = np.random.default_rng(0)
     clicked = (random.random(200_000) < 0.1).astype(np.float32)
     followed = (random.random(200_000) < np.where(clicked == 1, 0.5, 0.05)).astype(np.float32)
-    kept = (clicked == 1) | (random.random(200_000) < 0.1)
-    batch = {"label": clicked[kept], "follow": followed[kept]}
-    loss = LabelLoss({"label": 1.0, "follow": 1.0}, NegativeSampling(0.1, float(clicked[kept].mean())))
+    retained = (clicked == 1) | (random.random(200_000) < 0.1)
+    batch = {"label": clicked[retained], "follow": followed[retained]}
+    loss = LabelLoss({"label": 1.0, "follow": 1.0}, NegativeSampling(0.1, float(clicked[retained].mean())))
     bias = tf.Variable(np.zeros((1, 2), np.float32))
     for _ in range(200):
         with tf.GradientTape() as tape:
-            value = tf.reduce_mean(loss(batch, tf.tile(bias, [kept.sum(), 1])))
+            value = tf.reduce_mean(loss(batch, tf.tile(bias, [retained.sum(), 1])))
         bias.assign_sub(4.0 * tape.gradient(value, bias))
     np.testing.assert_allclose(sigmoid(bias[0]), [0.1, 0.1 * 0.5 + 0.9 * 0.05], rtol=0.03)

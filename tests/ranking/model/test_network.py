@@ -68,7 +68,7 @@ def test_no_hidden_layers_is_logistic_regression(inputs):
 
 
 def full(**changes):
-    """Everything at once: cross layers, towers, three heads, a mean and an attention."""
+    """A network with every option: cross layers, towers, three heads, mean and attention pooling."""
     settings = {"kind": "dcn_v2", "rank": 2} | changes.pop("backbone", {})
     config = RankingConfig.model_validate({
         "backbone": settings, "labels": {"follow": 1.0, "share": 0.5}, "head_hidden": [3], "attention_hidden": [5],
@@ -98,7 +98,7 @@ def test_padding_of_any_content_changes_nothing(everything):
         assert not np.array_equal(network(moved, masks), expected), name
 
 
-def test_attention_looks_at_the_candidate_item(everything):
+def test_attention_depends_on_the_candidate_item(everything):
     inputs, masks = everything
     network = full()
     layer = network.attention["history"]
@@ -109,7 +109,7 @@ def test_attention_looks_at_the_candidate_item(everything):
     np.testing.assert_array_equal(seen[0], inputs["item"])
 
 
-def test_heads_share_the_backbone_and_nothing_else(everything):
+def test_heads_share_only_the_backbone(everything):
     network = full()
     before = np.array(network(*everything))
     assert before.shape == (5, 3)
@@ -121,17 +121,17 @@ def test_heads_share_the_backbone_and_nothing_else(everything):
     assert (np.array(network(*everything)) != after).any(axis=0).all()
 
 
-def test_a_network_with_everything_survives_saving(tmp_path, everything):
+def test_a_network_with_every_option_is_saved_and_loaded(tmp_path, everything):
     network = full()
     network.set_weights([weight + 0.1 for weight in network.get_weights()])
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")
-    assert json.dumps(loaded.get_config()) == json.dumps(network.get_config())  # JSON knows no tuples
+    assert json.dumps(loaded.get_config()) == json.dumps(network.get_config())  # JSON has no tuples
     np.testing.assert_array_equal(network(*everything), loaded(*everything))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_computes_in_half_and_answers_in_float32(everything, policy, tmp_path):
+def test_mixed_precision_computes_in_half_and_returns_float32(everything, policy, tmp_path):
     network, reference = full(mixed_precision=policy), full()
     half = policy.removeprefix("mixed_")
     assert {layer.compute_dtype for layer in (network.backbone, *network.towers, *network.attention.values())} == {half}
@@ -159,7 +159,7 @@ def test_every_weight_gets_a_gradient(everything):
     {}, {"backbone": {"structure": "stacked", "rank": None}}, {"backbone": {"kind": "mlp"}},
     {"mixed_precision": "mixed_bfloat16"}])
 @pytest.mark.parametrize("candidates", [0, 1, 5])
-def test_one_user_for_all_candidates_gives_what_repeated_users_do(everything, changes, candidates):
+def test_one_user_row_equals_the_same_row_repeated_for_every_candidate(everything, changes, candidates):
     inputs, masks = everything
     if changes.get("backbone", {}).get("kind") == "mlp":
         config = RankingConfig.model_validate({"backbone": {"kind": "mlp"}, "attention_hidden": [5], "arms": {}})

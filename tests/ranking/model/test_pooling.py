@@ -41,7 +41,7 @@ def naive_attention(rows, query, layer):
     return pooled
 
 
-def test_mean_is_over_the_rows_that_are_there(rows):
+def test_the_mean_is_over_unmasked_rows(rows):
     expected = np.zeros((BATCH, DIM))
     for b in (0, 1, 3):
         expected[b] = np.mean([rows[b, j] for j in range(LENGTH) if MASK[b, j]], axis=0)
@@ -59,7 +59,7 @@ def test_attention_equals_the_naive_twin(rows, query, hidden):
 
 
 def test_attention_is_not_normalised(rows, query):
-    """The same interest twice weighs twice, which a softmax would hide."""
+    """The same row twice counts twice; a softmax would normalise that away."""
     layer = attention()
     one, two = np.zeros((2, BATCH, LENGTH, DIM), np.float32)
     one[:, 0] = two[:, 0] = two[:, 1] = rows[:, 0] + 1
@@ -68,7 +68,7 @@ def test_attention_is_not_normalised(rows, query):
     np.testing.assert_allclose(layer(two, query, mask[1]), 2 * np.array(layer(one, query, mask[0])), rtol=1e-5)
 
 
-def test_attention_survives_serialization_and_passes_gradients_to_every_weight(rows, query):
+def test_attention_is_serialized_and_every_weight_has_a_gradient(rows, query):
     layer = attention()
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert again.get_config() == layer.get_config()

@@ -42,7 +42,7 @@ def test_score_refuses_a_batch_without_its_columns(planted):
         ranker.score({name: values for name, values in BATCH.items() if name != "place"})
 
 
-def test_a_row_of_zeros_has_no_similarity_rather_than_nan(planted):
+def test_a_row_of_zeros_has_similarity_zero_instead_of_nan(planted):
     rows, ranker = built(planted, "cosine")
     rows["user"][:] = 0
     zero = build_ranker(ranker.inputs, rows, ranker.network)

@@ -11,7 +11,7 @@ NOW = np.array([[1.0, 4.0], [3.0, 4.0], [3.0, -1.0], [2.0, 2.0]], np.float32)
 IDS = np.array([0, 1, 2, 0])
 
 
-def test_losses_and_gradients_equal_the_naive_twin_and_spare_rows_that_were_not_pretrained():
+def test_losses_and_gradients_equal_the_naive_twin_and_are_zero_for_rows_that_were_not_pretrained():
     anchor = Anchor(0.5, {"user": INITIAL}, {"user": np.array([True, False, True])})
     rows = tf.constant(NOW)
     with tf.GradientTape() as tape:
@@ -31,8 +31,8 @@ def test_tables_add_up():
 
 
 @pytest.fixture
-def anchored(of_arm):
-    return lambda weight: of_arm(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 1.0},
+def anchored(build_arm):
+    return lambda weight: build_arm(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 1.0},
                                  anchor=None if weight is None else {"weight": weight})
 
 
@@ -50,7 +50,7 @@ def test_weight_zero_is_bit_identical_to_no_anchor(anchored):
     assert [values["loss"] for values in free_history] == [values["loss"] for values in zero_history]
 
 
-def test_it_holds_pretrained_rows_and_is_reported_apart(anchored, planted):
+def test_it_keeps_pretrained_rows_close_and_is_reported_separately(anchored, planted):
     (free_user, *_), _ = train(anchored(None))
     (held_user, *_), history = train(anchored(50.0))
     free, held = (np.linalg.norm(user - planted.users, axis=1)[2:].mean() for user in (free_user, held_user))
@@ -62,6 +62,6 @@ def test_it_holds_pretrained_rows_and_is_reported_apart(anchored, planted):
         assert values["loss"] == pytest.approx(values["hard"] + values["anchor"], rel=1e-6)
 
 
-def test_it_is_no_part_of_the_checkpoint(anchored):
+def test_it_is_not_part_of_the_checkpoint(anchored):
     assert ([variable.shape for variable in anchored(1.0).variables]
             == [variable.shape for variable in anchored(None).variables])

@@ -15,8 +15,8 @@ def slots(learner):
     return [slot.numpy() for table in learner.ranker.tables.values() for slot in (table.step, *table.slots.values())]
 
 
-def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(of_arm):
-    learner, plain = of_arm(epochs=3, meda={}), of_arm()
+def test_each_epoch_has_new_tables_and_optimizer_state_and_the_same_network(build_arm):
+    learner, plain = build_arm(epochs=3, meda={}), build_arm()
     step = tf.function(label_step(learner))
     starts = []
     for epoch in (1, 2, 3):
@@ -37,8 +37,8 @@ def test_each_epoch_starts_with_new_tables_and_state_and_keeps_the_network(of_ar
     assert int(learner.steps) == 12
 
 
-def test_pretrained_rows_return_and_the_rest_is_new(of_arm, planted):
-    learner = of_arm(transfer="warm_start", epochs=2, meda={})
+def test_pretrained_rows_are_restored_and_other_rows_are_new(build_arm, planted):
+    learner = build_arm(transfer="warm_start", epochs=2, meda={})
     step = tf.function(label_step(learner))
     first = tables(learner)
     for batch in batches(3):
@@ -50,9 +50,9 @@ def test_pretrained_rows_return_and_the_rest_is_new(of_arm, planted):
     assert not np.array_equal(again["place"], first["place"])
 
 
-def test_groups_take_turns_each_from_where_it_stopped(of_arm):
-    """Three groups over two chunks: a group's rows and state wait while the others learn."""
-    learner = of_arm(epochs=3, meda=CONTINUAL)
+def test_groups_take_turns_and_each_continues_where_it_stopped(build_arm):
+    """Three groups over two chunks: a group's rows and state do not change while the others train."""
+    learner = build_arm(epochs=3, meda=CONTINUAL)
     step = tf.function(label_step(learner))
     begun, ended = {}, {}
     for number in range(1, 7):
@@ -68,26 +68,26 @@ def test_groups_take_turns_each_from_where_it_stopped(of_arm):
     assert not np.array_equal(begun[2][0], begun[3][0])
 
 
-def test_parked_groups_are_part_of_the_checkpoint(of_arm):
-    plain, grouped = of_arm(), of_arm(epochs=3, meda=CONTINUAL)
+def test_parked_groups_are_part_of_the_checkpoint(build_arm):
+    plain, grouped = build_arm(), build_arm(epochs=3, meda=CONTINUAL)
     own = sum(int(tf.size(variable)) for table in plain.ranker.tables.values()
               for variable in (table.weights, *table.slots.values(), table.step))
     sizes = [sum(int(tf.size(variable)) for variable in learner.variables) for learner in (plain, grouped)]
     assert sizes[1] - sizes[0] == 2 * own
 
 
-def test_rounds_go_through_the_data_epoch_by_epoch_or_chunk_by_chunk():
-    plain = Rounds.of(None, epochs=3, steps=10)
+def test_rounds_read_the_data_by_epoch_or_by_chunk():
+    plain = Rounds.from_config(None, epochs=3, steps=10)
     assert (plain.count, plain.steps) == (3, 10)
     assert [plain.data(number) for number in (1, 2, 3)] == [(0, 0), (1, 0), (2, 0)]
-    assert Rounds.of(NonContinualMeda(), epochs=3, steps=10) == plain
-    chunked = Rounds.of(ContinualMeda(**CONTINUAL), epochs=2, steps=11)
+    assert Rounds.from_config(NonContinualMeda(), epochs=3, steps=10) == plain
+    chunked = Rounds.from_config(ContinualMeda(**CONTINUAL), epochs=2, steps=11)
     assert (chunked.count, chunked.steps) == (8, 2)
     assert [chunked.data(number) for number in range(1, 9)] == [
         (0, 0), (0, 0), (0, 2), (0, 2), (0, 4), (0, 4), (0, 6), (0, 6)]
 
 
-def test_all_groups_see_a_chunk_before_the_next_comes(planted, config):
+def test_all_groups_see_a_chunk_before_the_next_chunk(planted, config):
     tree = config.resolved()
     tree["ranking"]["arms"]["meda"] = {"epochs": 2, "meda": CONTINUAL}
     config = Config.model_validate(tree)

@@ -1,4 +1,4 @@
-"""Frozen, thawing, hidden and doubled tables, in a learning step."""
+"""Frozen, unfreezing, dropped-out and doubled tables in a training step."""
 
 import dataclasses
 import itertools
@@ -14,13 +14,13 @@ from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.transfer.tables import with_fresh_tables
+from tfrs_pretrain.ranking.transfer.initial_tables import with_fresh_tables
 
 ROWS = tf.ones([400, 6])
 
 
 def train(learner, count):
-    """Tables after each step, the first entry before all."""
+    """Tables before the first step and after each step."""
     step = tf.function(label_step(learner))
     states = [tables(learner)]
     for batch in batches(count):
@@ -29,8 +29,8 @@ def train(learner, count):
     return states
 
 
-def test_a_frozen_table_keeps_every_bit_and_has_no_state(of_arm):
-    learner = of_arm(tables={"user": "frozen"})
+def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(build_arm):
+    learner = build_arm(tables={"user": "frozen"})
     states = train(learner, 6)
     np.testing.assert_array_equal(states[0]["user"], states[-1]["user"])
     assert not np.array_equal(states[0]["item"], states[-1]["item"])
@@ -39,8 +39,8 @@ def test_a_frozen_table_keeps_every_bit_and_has_no_state(of_arm):
     assert set(learner.ranker.tables["item"].slots) == {"mean", "square"}
 
 
-def test_a_frozen_table_still_teaches_the_network(of_arm):
-    frozen, scratch = of_arm(transfer="frozen"), of_arm()
+def test_a_frozen_table_still_trains_the_network(build_arm):
+    frozen, scratch = build_arm(transfer="frozen"), build_arm()
     before = frozen.ranker.network.get_weights()
     step = tf.function(label_step(frozen))
     for batch in batches(3):
@@ -50,14 +50,14 @@ def test_a_frozen_table_still_teaches_the_network(of_arm):
     assert not np.array_equal(frozen.ranker.score(batch), scratch.ranker.score(batch))
 
 
-def test_a_thawing_table_moves_from_its_step_on(of_arm):
-    states = train(of_arm(transfer={"kind": "frozen_then_trainable", "trainable_from_step": 3}), 5)
+def test_an_unfreezing_table_is_trained_from_its_step_on(build_arm):
+    states = train(build_arm(transfer={"kind": "frozen_then_trainable", "trainable_from_step": 3}), 5)
     moved = [not np.array_equal(one["user"], other["user"]) for one, other in itertools.pairwise(states)]
     assert moved == [False, False, False, True, True]
 
 
-def test_fresh_rows_learn_beside_pretrained_ones(of_arm, planted):
-    learner = of_arm(transfer={"kind": "frozen", "fresh_dim": 3})
+def test_fresh_rows_are_trained_beside_pretrained_ones(build_arm, planted):
+    learner = build_arm(transfer={"kind": "frozen", "fresh_dim": 3})
     assert [row.name for row in learner.ranker.inputs.rows] == ["user", "item", "place", "fresh_user", "fresh_item"]
     states = train(learner, 4)
     assert states[0]["fresh_item"].shape == (253, 3)
@@ -69,7 +69,7 @@ def test_fresh_rows_learn_beside_pretrained_ones(of_arm, planted):
     assert set(changed) == touched
 
 
-def test_dropout_hides_a_share_and_scales_the_rest():
+def test_dropout_drops_a_share_and_scales_the_rest():
     for whole, rows in ((False, ROWS), (True, ROWS), (False, tf.ones([40, 10, 6]))):
         shown = RowDropout(0.4, whole, seed=5)(rows, tf.constant(7, tf.int64)).numpy()
         assert set(np.unique(shown)) == {np.float32(0), np.float32(1) / np.float32(0.6)}
@@ -77,7 +77,7 @@ def test_dropout_hides_a_share_and_scales_the_rest():
         assert np.all((shown == 0).all(axis=-1) | (shown > 0).all(axis=-1)) == whole
 
 
-def test_dropout_follows_from_seed_step_and_place_alone():
+def test_dropout_depends_only_on_seed_step_and_position():
     dropout = RowDropout(0.5, whole_rows=False, seed=5)
     first = dropout(ROWS, tf.constant(7, tf.int64))
     np.testing.assert_array_equal(first, dropout(ROWS, tf.constant(7, tf.int64)))
@@ -85,22 +85,22 @@ def test_dropout_follows_from_seed_step_and_place_alone():
     assert not np.array_equal(first, RowDropout(0.5, whole_rows=False, seed=6)(ROWS, tf.constant(7, tf.int64)))
 
 
-def test_dropout_is_for_training_only_and_spares_other_tables(of_arm):
-    plain, dropping = of_arm(transfer="frozen"), of_arm(transfer={"kind": "frozen", "pretrained_dropout": 0.5})
+def test_dropout_applies_only_to_training_and_its_own_table(build_arm):
+    plain, dropping = build_arm(transfer="frozen"), build_arm(transfer={"kind": "frozen", "pretrained_dropout": 0.5})
     batch = next(batches(1))
     np.testing.assert_array_equal(plain.ranker.score(batch), dropping.ranker.score(batch))
     rows = dropping.ranker.gather(batch)
-    shown = dropping._shown(rows)
+    shown = dropping._with_dropout(rows)
     np.testing.assert_array_equal(shown["place"], rows["place"])
     hidden = shown["user"].numpy() == 0
     assert 0.4 < hidden.mean() < 0.6
     np.testing.assert_allclose(shown["user"].numpy()[~hidden], 2 * rows["user"].numpy()[~hidden])
 
 
-def test_a_hidden_row_gets_no_gradient(of_arm):
-    learner = of_arm(transfer={"kind": "warm_start", "pretrained_dropout": 0.9, "pretrained_dropout_of": "rows"})
+def test_a_dropped_row_has_no_gradient(build_arm):
+    learner = build_arm(transfer={"kind": "warm_start", "pretrained_dropout": 0.9, "pretrained_dropout_of": "rows"})
     batch = next(batches(1))
-    shown = learner._shown(learner.ranker.gather(batch))["user"].numpy()
+    shown = learner._with_dropout(learner.ranker.gather(batch))["user"].numpy()
     states = train(learner, 1)
     moved = (states[0]["user"] != states[1]["user"]).any(axis=1)
     seen = {row for row, values in zip(batch["user"], shown, strict=True) if values.any()}

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.errors import UserError
 
-KIND = "logs"
 FILES = ("history.parquet", "impressions.parquet", "items.parquet", "users.parquet")
 BEFORE = 20220424  # a day for all of the history, whose own times only keep the order within a user
 
@@ -38,7 +38,7 @@ def write_logs(data: Path, output: Path, overwrite: bool = False) -> None:
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
-        write_manifest(folder, KIND, {"rows": {name: len(table) for name, table in tables.items()}})
+        write_manifest(folder, LOGS_KIND, {"rows": {name: len(table) for name, table in tables.items()}})
 
 
 def _engagements(data: Path) -> pd.DataFrame:

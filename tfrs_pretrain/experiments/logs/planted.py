@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.metrics.auc import auc
 
-KIND = "logs"
 PRETRAIN_DAYS, TRAIN_DAYS, VALIDATION_DAYS, DAYS = 20, 28, 30, 34
 EPOCH = datetime.datetime(2024, 3, 1)
 SURFACES = ("home", "search", "related")
@@ -71,46 +71,8 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet", row_group_size=4096)
-        write_manifest(folder, KIND, {"rows": {name: table.num_rows for name, table in tables.items()}, "seed": seed,
-                                       "best_auc": best})
-
-
-def planted_config(**sections: Any) -> dict[str, Any]:
-    """A configuration tree for these logs, sized for tests; ``sections`` replace whole sections."""
-    return {
-        "name": "planted_ranker",
-        "seed": 7,
-        "schema": {
-            "user": {"column": "member", "dtype": "int64", "oov_rows": 2},
-            "item": {"column": "item", "dtype": "string", "oov_rows": 8},
-            "time": "ts", "window": "day", "label": "clicked",
-            "features": [
-                {"name": "surface", "source": "impressions", "kind": "categorical", "dtype": "string"},
-                {"name": "dwell", "source": "impressions", "kind": "numeric", "dtype": "float32", "privileged": True},
-                {"name": "topic", "source": "items", "column": "topic_id", "kind": "categorical", "dtype": "int64"},
-                {"name": "quality", "source": "items", "kind": "numeric", "dtype": "float32"},
-                {"name": "country", "source": "users", "kind": "categorical", "dtype": "string"},
-            ],
-        },
-        "windows": {
-            "pretrain": {"start": 0, "end": PRETRAIN_DAYS}, "train": {"start": PRETRAIN_DAYS, "end": TRAIN_DAYS},
-            "validation": {"start": TRAIN_DAYS, "end": VALIDATION_DAYS},
-            "test": {"start": VALIDATION_DAYS, "end": DAYS},
-        },
-        "dataset": {"shards": 2, "heldout_fraction": 0.05, "pairs_per_block": 256, "golden_examples": 32},
-        "pretraining": {"dim": 8, "epochs": 3, "batch_size": 256, "learning_rate": 0.02,
-                        "objective": {"kind": "softmax", "temperature": 0.2}},
-        "ranking": {
-            "hidden": [16], "feature_dim": 4, "id_dim": 8, "batch_size": 128, "learning_rate": 0.01,
-            "table_learning_rate": 0.01,
-            "arms": {
-                "scratch": {"transfer": "scratch"},
-                "warm_start": {"transfer": "warm_start"},
-                "warm_start_distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32]}}},
-            },
-        },
-        "export": {"arm": "warm_start_distilled"},
-    } | sections
+        num_rows = {name: table.num_rows for name, table in tables.items()}
+        write_manifest(folder, LOGS_KIND, {"rows": num_rows, "seed": seed, "best_auc": best})
 
 
 def _engagements(truth: _Truth, rows: int, generator: np.random.Generator) -> pa.Table:

@@ -1,1 +1,1 @@
-"""Teachers, and the training step that learns from one."""
+"""Teachers, and the training step that distills them into the student."""

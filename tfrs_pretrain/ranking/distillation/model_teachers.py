@@ -1,4 +1,4 @@
-"""Teachers that are models: a trained ranker, or an exported one."""
+"""Fixed teachers that are models: a trained ranker, or an exported SavedModel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher, logits_of
+from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher, logits_from_scores
 from tfrs_pretrain.ranking.distillation.raw_values import RawValues
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import score_names
@@ -18,7 +18,7 @@ SIGNATURE = "serving_default"
 
 
 class TrainedTeacher(FixedTeacher):
-    """A ranker artifact, trained on the same vocabularies."""
+    """A ranker artifact that was trained with the dataset's vocabularies."""
 
     def __init__(self, folder: Path, dataset: Dataset, labels: Sequence[str]):
         with tf.device("CPU"):
@@ -35,7 +35,7 @@ class TrainedTeacher(FixedTeacher):
 
 
 class ServedTeacher(FixedTeacher):
-    """A SavedModel, asked through its signature ``serving_default`` for probabilities of raw values."""
+    """A SavedModel whose signature ``serving_default`` maps raw values to probabilities."""
 
     def __init__(self, folder: Path, dataset: Dataset, labels: Sequence[str]):
         try:
@@ -50,8 +50,9 @@ class ServedTeacher(FixedTeacher):
         self.columns = self._raw.names
         missing = sorted(set(specs) - set(self._raw.names))
         if missing:
-            raise UserError(f"teacher {str(folder)!r} takes input {missing[0]!r}, which the impressions do not hold as "
-                            f"a raw value (they hold {sorted(self._raw.names)}): store its logits in a Parquet file")
+            raise UserError(f"teacher {str(folder)!r} requires input {missing[0]!r}, which the impressions do not "
+                            f"contain as a raw value (they contain {sorted(self._raw.names)}): store its logits in a "
+                            "Parquet file")
         self._outputs = score_names(labels)
         absent = sorted(set(self._outputs) - set(self._signature.structured_outputs))
         if absent:
@@ -60,4 +61,4 @@ class ServedTeacher(FixedTeacher):
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         scores = self._signature(**self._raw(batch))
-        return tf.stack([logits_of(tf.reshape(scores[name], [-1])) for name in self._outputs], axis=1)
+        return tf.stack([logits_from_scores(tf.reshape(scores[name], [-1])) for name in self._outputs], axis=1)

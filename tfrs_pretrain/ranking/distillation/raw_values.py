@@ -1,4 +1,4 @@
-"""Raw values of an impression from its record, as a served model takes them."""
+"""Reconstruction of an impression's raw values, the inputs of a served model, from its record."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from tfrs_pretrain.value_types import MISSING
 class RawValues:
     """Raw ids and features by the name of a served model's input.
 
-    The two ids and the numeric features lie in the record as they came. Of other values, also those of lists, the
-    record has the row: an admitted value is found again; a value that shares its row with others is replaced by one
-    that shares it too, which the same vocabulary cannot tell apart. Padding becomes the missing value.
+    The record contains the two ids and the numeric features unchanged. For other values, including those of lists, it
+    contains table rows. The row of an admitted value maps back to that value. A row shared by several values maps to
+    one of them, which the vocabulary cannot distinguish from the others. Padding becomes the missing value.
 
     Args:
       dataset: the records' schema and vocabularies.
-      names: inputs to make; those that the records do not hold are left out of ``names``.
+      names: requested inputs.
+
+    Attributes:
+      names: those of the requested inputs that the records contain.
     """
 
     def __init__(self, dataset: Dataset, names: list[str]):
@@ -32,7 +35,7 @@ class RawValues:
         self._values = {name: _as_tensor(found) for name, found in values.items() if found is not None}
 
     def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """``{name: [batch] or [batch, length]}`` of a batch with the columns ``names``."""
+        """Return name -> [batch] or [batch, length] raw values for a batch with the columns ``names``."""
         return {name: _raw(self._values[name], batch[name]) if name in self._values else batch[name]
                 for name in self.names}
 

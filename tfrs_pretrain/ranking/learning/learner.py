@@ -15,7 +15,7 @@ from tfrs_pretrain.ranking.learning.ragged_ids import RaggedIds
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
 from tfrs_pretrain.ranking.transfer.meda import NewTables, TableGroups
-from tfrs_pretrain.ranking.transfer.tables import DEFAULT_POLICY, TablePolicy
+from tfrs_pretrain.ranking.transfer.table_policies import DEFAULT_POLICY, TablePolicy
 
 
 class StepOutput(NamedTuple):

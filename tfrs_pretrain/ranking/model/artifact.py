@@ -19,14 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.artifact_names import NETWORK_FILE, PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
 from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
-
-KIND = "ranker"
-NETWORK = "network.keras"
 
 
 def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], manifest: dict[str, Any], *,
@@ -44,14 +42,14 @@ def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], 
       UserError: the folder is not empty and ``overwrite`` is false.
     """
     with staged_folder(folder, overwrite=overwrite) as stage:
-        (stage / "tables").mkdir()
-        (stage / "predictions").mkdir()
+        (stage / TABLES_FOLDER).mkdir()
+        (stage / PREDICTIONS_FOLDER).mkdir()
         for name, table in ranker.tables.items():
-            np.save(stage / "tables" / f"{name}.npy", table.numpy())
-        ranker.network.save(stage / NETWORK)
+            np.save(stage / TABLES_FOLDER / f"{name}.npy", table.numpy())
+        ranker.network.save(stage / NETWORK_FILE)
         for split, scored in predictions.items():
-            pq.write_table(scored, stage / "predictions" / f"{split}.parquet")
-        write_manifest(stage, KIND, {**manifest, "labels": list(ranker.labels),
+            pq.write_table(scored, stage / PREDICTIONS_FOLDER / f"{split}.parquet")
+        write_manifest(stage, RANKER_KIND, {**manifest, "labels": list(ranker.labels),
                                      "inputs": dataclasses.asdict(ranker.inputs)})
 
 
@@ -61,7 +59,7 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     Raises:
       UserError: the artifact is unfinished or unreadable, or was trained with other vocabularies.
     """
-    manifest = read_manifest(folder, KIND)
+    manifest = read_manifest(folder, RANKER_KIND)
     inputs = Inputs.from_json(manifest["inputs"])
     for name in inputs.tables.values():
         expected, received = manifest["vocabularies"][name], dataset.digests.get(name, "none")
@@ -69,8 +67,8 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
             raise UserError(f"ranker {str(folder)!r} was trained with another vocabulary {name!r} (digest "
                             f"{expected[:12]}, the dataset's is {received[:12]}): train on this dataset")
     try:
-        matrices = {name: np.load(folder / "tables" / f"{name}.npy") for name in inputs.tables}
-        network = keras.saving.load_model(folder / NETWORK)
+        matrices = {name: np.load(folder / TABLES_FOLDER / f"{name}.npy") for name in inputs.tables}
+        network = keras.saving.load_model(folder / NETWORK_FILE)
     except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error

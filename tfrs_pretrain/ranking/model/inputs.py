@@ -12,12 +12,12 @@ from tfrs_pretrain.features.ranker_input import NumericStatistics, RowInput
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Columns of a ranker.
+    """Inputs of a ranker.
 
     Attributes:
-      rows: the ID spaces, the features of one row, then the inputs of several rows.
+      rows: inputs gathered from tables: the ID spaces, the features of one row, then the inputs of several rows.
       numeric: numeric feature -> its training statistics.
-      similarity: of the user and item rows: "dot", "cosine", "norms", as many as wanted.
+      similarity: similarity features of the user and item rows, any of "dot", "cosine" and "norms".
     """
 
     rows: tuple[RowInput, ...]
@@ -26,12 +26,12 @@ class Inputs:
 
     @property
     def tables(self) -> dict[str, str]:
-        """Table -> the vocabulary that its rows belong to."""
+        """Table -> the vocabulary whose ids its rows represent."""
         return {row.table: row.vocabulary for row in self.rows}
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Everything that is read from a batch, each once."""
+        """Columns that are read from a batch, without repetitions."""
         return tuple(dict.fromkeys((*(row.column for row in self.rows), *self.numeric)))
 
     @property
@@ -41,7 +41,7 @@ class Inputs:
 
     @classmethod
     def of(cls, dataset: Dataset, config: RankingConfig, *, privileged: bool) -> Inputs:
-        """Inputs of a ranker on this dataset; privileged features only for a teacher."""
+        """Create the configured inputs; ``privileged`` includes features that are not available in serving."""
         inputs = {name: kind.ranker_input(config, dataset.moments) for name, kind in dataset.schema.inputs.items()
                   if privileged or not kind.privileged}
         rows = [found for found in inputs.values() if isinstance(found, RowInput)]
@@ -50,7 +50,7 @@ class Inputs:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Inputs:
-        """The inverse of ``dataclasses.asdict``, through JSON."""
+        """Inverse of ``dataclasses.asdict`` and JSON."""
         return cls(tuple(RowInput(**row) for row in content["rows"]),
                    {name: NumericStatistics(**values) for name, values in content["numeric"].items()},
                    tuple(content["similarity"]))

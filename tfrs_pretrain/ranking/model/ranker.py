@@ -1,4 +1,4 @@
-"""The ranking model: embedding tables, numeric features and the network above them. Holds no loss and no teacher."""
+"""The ranking model: embedding tables, numeric features and the network. It has no loss and no teacher."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.schema import ITEM_ROW, LABEL, PADDING, USER_ROW
 
-NUMERIC, SIMILARITY = "numeric", "similarity"  # inputs of the network beside the rows
+NUMERIC, SIMILARITY = "numeric", "similarity"  # network inputs in addition to the rows
 SCORE = "score"
 
 
 class Ranker(tf.Module):
-    """Scores impressions.
+    """Model that maps impressions to one probability for each label.
 
     Args:
       inputs: columns that it reads.
-      tables: table by name.
+      tables: name -> table.
       network: built for these inputs, see ``build_ranker``.
-      labels: label column that each head predicts, the main one first.
+      labels: label column of each head, the main one first.
     """
 
     def __init__(self, inputs: Inputs, tables: Mapping[str, EmbeddingTable], network: RankingNetwork,
@@ -42,22 +42,30 @@ class Ranker(tf.Module):
 
     def gather(self, batch: Mapping[str, tf.Tensor], ids: Mapping[str, tf.Tensor] | None = None
                ) -> dict[str, tf.Tensor]:
-        """Rows of each input: ``{name: float32 [batch, dim]}``, or [batch, length, dim] of a padded column.
+        """Gather the rows of each input.
 
-        Padding is shown row 0, which a mask must hide. Of inputs that have ``ids``, the rows of these: [n, dim].
+        Args:
+          batch: columns [batch] or [batch, length]. Padding gathers row 0, which must be masked.
+          ids: input -> int64 [n], gathered instead of the input's column.
+
+        Returns:
+          input -> float32 [batch, dim], [batch, length, dim] for a padded column, or [n, dim] for given ids.
         """
-        shown = {row.name: tf.maximum(batch[row.column], 0) if row.length else batch[row.column]
+        gathered = {row.name: tf.maximum(batch[row.column], 0) if row.length else batch[row.column]
                  for row in self.inputs.rows} | dict(ids or {})
-        return {row.name: self.tables[row.table].gather(shown[row.name]) for row in self.inputs.rows}
+        return {row.name: self.tables[row.table].gather(gathered[row.name]) for row in self.inputs.rows}
 
     def logits_from_rows(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
                          training: bool = False, sides: Sequence[Sequence[str]] | None = None,
                          owners: Mapping[str, tf.Tensor] | None = None) -> tf.Tensor:
-        """float32 [batch, heads] logits of gathered rows and the batch's other columns.
+        """Return float32 [batch, heads] logits.
 
-        Inputs with ``owners``, see ``RankingNetwork.call``, come without padding.
-
-        With ``sides``, see ``RankingNetwork.call``, rows may be those of one user for all items.
+        Args:
+          rows: input -> gathered rows, see ``gather``; an input in a side of one row has a single row.
+          batch: numeric columns, and padded columns for their masks.
+          training: passed to the network.
+          sides: see ``RankingNetwork.call``.
+          owners: inputs without padding, see ``RankingNetwork.call``.
         """
         features = dict(rows)
         if self.inputs.similarity:
@@ -70,24 +78,29 @@ class Ranker(tf.Module):
         return self.network(features, masks, training=training, sides=sides, owners=owners)
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32 [batch, heads] logits."""
+        """Return float32 [batch, heads] logits of a batch of columns."""
         return self.logits_from_rows(self.gather(batch), batch)
 
     def score(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32 [batch, heads] probabilities, compiled; columns that the ranker does not read are ignored."""
+        """Return float32 [batch, heads] probabilities, in a compiled graph; columns that are not inputs are ignored."""
         return self._probabilities({name: batch[name] for name in self.inputs.columns})
 
 
 def score_names(labels: Sequence[str]) -> list[str]:
-    """Name of each head's probability: "score" of the main label, "score_<label>" of the others."""
+    """Return the name of each head's probability: "score" for the main label, "score_<label>" for the others."""
     return [SCORE, *(f"{SCORE}_{name}" for name in labels[1:])]
 
 
 def _similarity(users: tf.Tensor, items: tf.Tensor, kinds: Sequence[str]) -> tf.Tensor:
-    """float32 [batch, columns] of rows [batch, dim]: what pretraining taught about the pair; an MLP learns it slowly.
+    """Compute similarity features of user and item rows, which an MLP learns only slowly by itself.
 
-    There may be one user for all items.
-    "dot" and "cosine" are a column each, "norms" are two, of the user's and of the item's row.
+    Args:
+      users: float32 [batch, dim], or [1, dim] for one user.
+      items: float32 [batch, dim].
+      kinds: "dot" and "cosine" are one column each; "norms" is two columns, of the user's and of the item's row.
+
+    Returns:
+      float32 [batch, columns].
     """
     columns = []
     for kind in kinds:
@@ -102,25 +115,25 @@ def _similarity(users: tf.Tensor, items: tf.Tensor, kinds: Sequence[str]) -> tf.
 
 
 def _dot(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """float32 [batch, 1]."""
+    """Return float32 [batch, 1], the inner product of rows [batch, dim]."""
     return tf.reduce_sum(users * items, axis=1, keepdims=True)
 
 
 def _norm(rows: tf.Tensor) -> tf.Tensor:
-    """float32 [batch, 1]; a row of zeros has norm 1e-6, where the square root's slope is finite."""
+    """Return float32 [batch, 1]; a row of zeros has norm 1e-6, so that the gradient of the square root is finite."""
     return tf.sqrt(tf.maximum(_dot(rows, rows), 1e-12))
 
 
 def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: RankingNetwork, *,
                  rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,)) -> Ranker:
-    """A ranker whose tables start at ``rows``; call it inside the strategy's scope.
+    """Create a ranker; call it inside the strategy's scope.
 
     Args:
       inputs: columns that it reads.
-      rows: float32 [rows, dim] of each table.
-      network: built here for these inputs, unless it already is.
-      rules: how each table is updated; the others have no optimizer state and are not to be trained.
-      labels: label column that each head predicts.
+      rows: table -> float32 [num_rows, dim], its initial rows.
+      network: built here for these inputs if it is not built yet.
+      rules: table -> its update rule; tables without one have no optimizer state and cannot be trained.
+      labels: label column of each head, the main one first.
     """
     tables = {name: EmbeddingTable(name, rows[name], (rules or {}).get(name, NoUpdate())) for name in inputs.tables}
     if not network.built:

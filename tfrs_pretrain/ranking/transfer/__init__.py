@@ -1,1 +1,1 @@
-"""Start ID tables from pretrained rows, and hold them there."""
+"""Transfer of pretrained rows into the ID tables of a ranker, and remedies against overfitting them."""

@@ -1,8 +1,8 @@
-"""Holds fine-tuned rows near the pretrained ones, whose geometry the contrastive loss made.
+"""Regularization of fine-tuned rows towards the pretrained rows.
 
 L2-SP of Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks" (ICML
-2018, arXiv 1802.01483): half the squared distance to the starting point. Here it is taken of the rows of
-the batch, so its cost does not grow with the table, and frequent rows are held as often as they are pulled away.
+2018, arXiv 1802.01483): half the squared distance to the starting point. Here the distance is that of the rows in the
+batch, so its cost does not grow with the table, and a row is regularized as often as it is trained.
 """
 
 from __future__ import annotations
@@ -15,44 +15,53 @@ import tensorflow as tf
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.replicas import local_copy
-from tfrs_pretrain.ranking.transfer.tables import pretrained_rows
+from tfrs_pretrain.ranking.transfer.initial_tables import is_pretrained
 
 
 class Anchor(tf.Module):
-    """Make it inside the strategy's scope. It costs a second copy of the rows, which no checkpoint needs.
+    """L2 regularizer towards the initial rows; create it inside the strategy's scope.
+
+    It has a second copy of the rows in memory, which is not part of a checkpoint.
 
     Args:
       weight: of the term in the loss.
-      initial: table -> float32 [rows, dim], where it starts.
-      held: table -> bool [rows]: rows that were pretrained; the others are free.
+      initial: table -> float32 [num_rows, dim], its initial rows.
+      pretrained: table -> bool [num_rows], the rows to regularize; the others are free.
     """
 
-    def __init__(self, weight: float, initial: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]):
+    def __init__(self, weight: float, initial: Mapping[str, np.ndarray], pretrained: Mapping[str, np.ndarray]):
         super().__init__(name="anchor")
         self.weight = weight
         self._initial = {name: tf.Variable(rows, trainable=False, dtype=tf.float32, name=f"{name}_anchor")
                          for name, rows in initial.items()}
-        self._held = {name: tf.Variable(held[name], trainable=False, name=f"{name}_held") for name in initial}
+        self._pretrained = {name: tf.Variable(pretrained[name], trainable=False, name=f"{name}_pretrained")
+                            for name in initial}
 
     def losses(self, batch: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32 [batch]: weighted half squared distance of an impression's rows to where they started.
+        """Return float32 [batch], half the squared distance of an impression's rows to their initial values, weighted.
 
         Args:
           batch: table -> int64 [batch] ids, among others.
           rows: table -> float32 [batch, dim] rows of these ids, among others.
         """
-        return self.weight * tf.add_n([self._of_table(name, batch[name], rows[name]) for name in self._initial])
+        return self.weight * tf.add_n([self._table_losses(name, batch[name], rows[name]) for name in self._initial])
 
-    def _of_table(self, name: str, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def _table_losses(self, name: str, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         distance = rows - tf.gather(local_copy(self._initial[name]), ids)
         half = 0.5 * tf.reduce_sum(tf.square(distance), axis=1)
-        return tf.where(tf.gather(local_copy(self._held[name]), ids), half, tf.zeros_like(half))
+        return tf.where(tf.gather(local_copy(self._pretrained[name]), ids), half, tf.zeros_like(half))
 
 
 def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray]) -> Anchor | None:
-    """The arm's anchor at the rows [rows, dim] that its pretrained, trainable tables start at; None if it has none."""
+    """Create the arm's anchor for its pretrained, trainable tables; None without one.
+
+    Args:
+      arm: provides the weight and the transferred tables.
+      dataset: provides the vocabularies.
+      rows: table -> float32 [num_rows, dim], its initial rows.
+    """
     if arm.anchor is None:
         return None
     tables = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
     return Anchor(arm.anchor.weight, {name: rows[name] for name in tables},
-                  {name: pretrained_rows(dataset, name) for name in tables})
+                  {name: is_pretrained(dataset, name) for name in tables})

@@ -68,7 +68,7 @@ def training(results: Mapping[str, Any]) -> Table:
             rows.append([arm_cell(results, name), starts_from(arm), teacher(arm),
                          ", ".join(map(words, arm["remedies"])) or DASH, f"{run['epochs']}{best}",
                          number(run["training_loss"]), number(arm["validation"]["auc"]["mean"]),
-                         number(arm["validation"]["log_loss"]["mean"]), count(arm["test_looks"]),
+                         number(arm["validation"]["log_loss"]["mean"]), count(arm["test_evaluations"]),
                          count(arm["examples_per_second"]), duration(arm["seconds"])])
     return table(["arm", "starts from", "teacher", "remedies", "#epochs", "#training loss", "#validation AUC",
                   "#validation log loss", "#settings tested", "#impressions/s", "#time a run"], rows)

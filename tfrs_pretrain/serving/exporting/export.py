@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest, unfinished_folder, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.progress import progress
-from tfrs_pretrain.ranking.model.artifact import KIND as RANKER_KIND
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.serving.exporting.export_checks import check_answers, check_operations
@@ -25,7 +25,6 @@ from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport, GoldenCheck
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
-from tfrs_pretrain.serving.version_folder import EXTRA, KIND
 
 
 def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> ExportedVersion:
@@ -98,8 +97,8 @@ def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard) -
     """Writes the files that contain the version number, the manifest last, and renames the stage to the number."""
     while True:
         version = next_version(folder)
-        card.write(stage / EXTRA, version)
-        write_manifest(stage / EXTRA, KIND, report.to_json() | {"version": version})
+        card.write(stage / EXTRA_ASSETS, version)
+        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {"version": version})
         try:
             return stage.rename(folder / str(version))
         except OSError as error:

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.memory import MemoryUse, memory_growth
 from tfrs_pretrain.serving.exporting.report import SignatureCheck
 from tfrs_pretrain.serving.session import LoadedModel
-from tfrs_pretrain.serving.version_folder import GRAPH
 
 # Operations of TensorFlow's Python package that call Python, which a server does not have.
 PYTHON_OPERATIONS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
@@ -112,7 +112,7 @@ def check_operations(model: Path) -> list[str]:
     Raises:
       UserError: the graph uses other operations, or operations that call Python.
     """
-    used = _operations(saved_model_pb2.SavedModel.FromString((model / GRAPH).read_bytes()))
+    used = _operations(saved_model_pb2.SavedModel.FromString((model / SAVED_MODEL_FILE).read_bytes()))
     foreign = sorted((used - set(dir(tf.raw_ops))) | (used & PYTHON_OPERATIONS))
     if foreign:
         raise UserError(f"exported model uses {foreign}, which TensorFlow Serving does not have, nothing was exported: "

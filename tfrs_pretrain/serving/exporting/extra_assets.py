@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, GOLDEN_REQUESTS, RANKER_KIND, SERVED_TABLES_KIND
 from tfrs_pretrain.artifacts import write_manifest, write_text
 from tfrs_pretrain.serving.exporting.golden_impressions import GoldenImpressions
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log, write_prediction_logs
 from tfrs_pretrain.serving.exporting.warmup import warmup_logs
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents
-from tfrs_pretrain.serving.version_folder import EXTRA, GOLDEN_JSON, GOLDEN_LOGS, WARMUP
+from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
 
 TABLE_MANIFEST, RANKER_MANIFEST = "table_manifest.json", "ranker_manifest.json"
 
@@ -29,12 +30,12 @@ def write_extra_assets(folder: Path, name: str, golden: GoldenImpressions, reque
       contents: contents of the SavedModel.
       ranker: manifest of the ranker.
     """
-    extra = folder / EXTRA
+    extra = folder / EXTRA_ASSETS
     extra.mkdir()
     write_prediction_logs(extra / WARMUP, warmup_logs(name, golden.inputs, contents.inputs))
-    write_text(extra / GOLDEN_JSON, golden.as_rest())
+    write_text(extra / GOLDEN_REQUESTS, golden.as_rest())
     write_prediction_logs(extra / GOLDEN_LOGS, (
         prediction_log(name, request.signature, request.inputs, request.outputs) for request in requests))
-    write_manifest(extra, "ranker", ranker, name=RANKER_MANIFEST)
-    write_manifest(extra, "served_tables", {"tables": contents.tables, "pretrained": ranker["embeddings"]},
+    write_manifest(extra, RANKER_KIND, ranker, name=RANKER_MANIFEST)
+    write_manifest(extra, SERVED_TABLES_KIND, {"tables": contents.tables, "pretrained": ranker["embeddings"]},
                    name=TABLE_MANIFEST)

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.data.dataset import GOLDEN, Dataset
+from tfrs_pretrain.artifact_names import GOLDEN_IMPRESSIONS
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches, reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.raw_input import RawInput
@@ -63,7 +64,7 @@ def read_golden_impressions(dataset: Dataset, ranker: Ranker) -> GoldenImpressio
     Raises:
       UserError: the raw copy cannot be read or lacks a column, or its impressions are not among the records.
     """
-    path = dataset.folder / GOLDEN
+    path = dataset.folder / GOLDEN_IMPRESSIONS
     expected = raw_inputs(dataset.schema, ranker.inputs.columns)
     try:
         table = pq.read_table(path)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from google.protobuf import text_encoding, text_format
 
+from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import (
@@ -22,7 +23,6 @@ from tfrs_pretrain.serving.labels.models_config import (
 )
 from tfrs_pretrain.serving.labels.text_edit import fields, replace_fields
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig
-from tfrs_pretrain.serving.version_folder import GRAPH
 
 PREVIOUS = "_previous"
 _EDITED_FIELDS = ("model_version_policy", "version_labels")
@@ -86,7 +86,7 @@ def roll_back(path: Path, name: str, label: str) -> LabelChange:
 def _check_exists(model: ModelConfig, path: Path, version: int) -> None:
     """Checks that the version's folder exists: a server silently keeps the old version if the new one is missing."""
     folder = folder_of(model, path)
-    if not (folder / str(version) / GRAPH).is_file():
+    if not (folder / str(version) / SAVED_MODEL_FILE).is_file():
         raise UserError(f"version {version} of model {model.name!r} is not in {str(folder)!r}: export it there, or "
                         "choose another version")
 

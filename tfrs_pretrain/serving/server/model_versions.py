@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_FILE
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelVersionStatus
 from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
 from tfrs_pretrain.serving.server.checked_model import CheckedModel
 from tfrs_pretrain.serving.server.errors import StatusError, translated_errors
 from tfrs_pretrain.serving.server.inference import replay
 from tfrs_pretrain.serving.server.request_limits import RequestLimits
-from tfrs_pretrain.serving.version_folder import EXTRA, GRAPH, WARMUP
+from tfrs_pretrain.serving.version_folder import WARMUP
 
 LOGGER = logging.getLogger(__name__)
 State = ModelVersionStatus.State
@@ -150,7 +151,7 @@ class ModelVersions:
     def _selected(self, config: ModelConfig) -> list[int]:
         """Numbers of the versions in the folder that the policy selects, ascending."""
         present = sorted(int(path.name) for path in self.folder.glob("*")
-                         if path.name.isdecimal() and (path / GRAPH).is_file())
+                         if path.name.isdecimal() and (path / SAVED_MODEL_FILE).is_file())
         policy = config.model_version_policy
         kind = policy.WhichOneof("policy_choice")
         if kind == "specific":
@@ -160,7 +161,7 @@ class ModelVersions:
     def _load(self, number: int) -> None:
         folder = self.folder / str(number)
         with contextlib.suppress(FileNotFoundError):  # the folder was deleted since it was listed
-            written = (folder / GRAPH).stat().st_mtime_ns
+            written = (folder / SAVED_MODEL_FILE).stat().st_mtime_ns
             failed = self._failed.get(number)
             if number in self._loaded or (failed and failed.graph_written == written):
                 return
@@ -181,7 +182,7 @@ class ModelVersions:
 
 def _warmed_up(model: CheckedModel, folder: Path) -> CheckedModel:
     """Returns the model after its warm-up requests; a failing request stops the load, as in TensorFlow Serving."""
-    if (folder / EXTRA / WARMUP).is_file():
-        for log in read_prediction_logs(folder / EXTRA / WARMUP):
+    if (folder / EXTRA_ASSETS / WARMUP).is_file():
+        for log in read_prediction_logs(folder / EXTRA_ASSETS / WARMUP):
             replay(model, log)
     return model

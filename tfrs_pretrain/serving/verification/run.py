@@ -9,6 +9,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_FILE
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, RetryPolicy
 from tfrs_pretrain.serving.labels.models_config import model_entry
@@ -22,7 +23,7 @@ from tfrs_pretrain.serving.verification.server_checks import (
     check_metadata,
     check_version,
 )
-from tfrs_pretrain.serving.version_folder import EXTRA, GOLDEN_LOGS, GRAPH, read_version
+from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, read_version
 
 TRANSPORTS: dict[str, type[Client]] = {"gRPC": GrpcClient, "REST": RestClient}
 
@@ -103,7 +104,7 @@ def exported_metadata(folder: Path, version: int) -> Metadata:
     Raises:
       UserError: the graph cannot be read.
     """
-    path = folder / GRAPH
+    path = folder / SAVED_MODEL_FILE
     try:
         graphs = SavedModel.FromString(path.read_bytes()).meta_graphs
     except (OSError, DecodeError) as error:
@@ -117,7 +118,7 @@ def _read_expected(folder: Path, models_config: Path | None) -> _Expected:
     model = Model(manifest["name"], version=manifest["version"])
     return _Expected(
         model=model, metadata=exported_metadata(folder, manifest["version"]),
-        golden=read_golden_requests(folder / EXTRA / GOLDEN_LOGS),
+        golden=read_golden_requests(folder / EXTRA_ASSETS / GOLDEN_LOGS),
         labels=dict(model_entry(models_config, model.name).version_labels) if models_config else {},
         tolerance=manifest["check"]["tolerance"])
 

@@ -15,7 +15,7 @@ def inputs():
 
 
 def randomized(layer, seed=1):
-    """Weights without zeros, so that no term can be left out unseen."""
+    """Sets weights without zeros, so that a missing term changes the result."""
     random = np.random.default_rng(seed)
     layer.set_weights([random.standard_normal(weight.shape) * 0.3 for weight in layer.get_weights()])
     return layer.get_weights()
@@ -34,7 +34,7 @@ def perceptron(values, weights):
 
 
 def crossed(inputs, weights, rank):
-    """Equation (1), or (2) with a rank, an impression and a feature at a time."""
+    """Equation (1), or (2) with a rank, for one impression and feature at a time."""
     features = inputs
     step = 3 if rank else 2
     for first in range(0, len(weights), step):
@@ -54,7 +54,7 @@ def test_a_cross_layer_equals_stock_tfrs(inputs, rank):
     weights = randomized(layer)
     with keras_2():
         stock = tfrs.layers.dcn.Cross(projection_dim=rank)
-        stock(inputs, inputs)  # creates its weights
+        stock(inputs, inputs)  # builds its weights
     stock.set_weights(weights)
     features = inputs[::-1].copy()
     np.testing.assert_allclose(layer(features, inputs), stock(inputs, features), rtol=1e-5, atol=1e-6)
@@ -84,7 +84,7 @@ def test_initial_weights_follow_from_the_seed_and_differ_between_layers():
 
 @pytest.mark.parametrize("settings", [MlpBackbone(), DcnV2Backbone(kind="dcn_v2"), DcnV2Backbone(
     kind="dcn_v2", cross_layers=3, rank=2, structure="stacked")])
-def test_every_backbone_survives_serialization_and_passes_gradients_to_every_weight(settings, inputs):
+def test_every_backbone_is_serialized_and_every_weight_has_a_gradient(settings, inputs):
     import tensorflow as tf
 
     layer = make_backbone(settings, (6, 3), seed=4)

@@ -1,0 +1,71 @@
+"""Print an experiment's plan, failures and unneeded folders on the console."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tfrs_pretrain.experiments.experiment_plan import Plan
+from tfrs_pretrain.experiments.piece_costs import PieceCosts
+from tfrs_pretrain.experiments.pieces import KINDS, Piece
+from tfrs_pretrain.experiments.progress_board import duration
+from tfrs_pretrain.experiments.prune import UnneededFolder
+from tfrs_pretrain.reporting.text.formats import size
+from tfrs_pretrain.study import Study
+
+
+def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
+    """Print the pieces to make, those that are finished and those that arms share."""
+    arms = Table("arm", "candidates", "pieces", "not shared", box=None)
+    uses = {arm.name: dict.fromkeys(need for piece in _rankers(plan, arm.name) for need in piece.with_dependencies())
+            for arm in plan.arms}
+    users = Counter(piece for needed in uses.values() for piece in needed)
+    for arm in plan.arms:
+        own = sum(users[piece] == 1 for piece in uses[arm.name])
+        arms.add_row(arm.name, str(len(arm.candidates)), str(len(uses[arm.name])), str(own))
+    console.print(arms)
+    kinds = Table("pieces", "needed", "finished", "to make", box=None)
+    for kind in KINDS:
+        pieces = [piece for piece in users if piece.kind == kind]
+        num_finished = sum(piece.is_finished(output) for piece in pieces)
+        kinds.add_row(kind, str(len(pieces)), str(num_finished), str(len(pieces) - num_finished))
+    console.print(kinds)
+    left = PieceCosts(output).estimate(piece for piece in users if not piece.is_finished(output))
+    if left is not None:
+        console.print(f"about {duration(left / jobs)} of work left with {jobs} jobs", highlight=False)
+    if any(len(arm.candidates) > 1 for arm in plan.arms):
+        console.print("an arm with several candidates is counted with its first one", style="dim")
+
+
+def show_failures(study: Study, console: Console) -> bool:
+    """Print the failed runs with their reasons. Return whether there are any."""
+    failures = [(arm.name, failure) for arm in study.arms for failure in arm.failures]
+    for arm, failure in failures:
+        console.print(Text("failed: ", style="red").append(f"{arm}, seed {failure.seed}: {failure.reason}",
+                                                           style="not red"), soft_wrap=True)
+    return bool(failures)
+
+
+def confirm_removal(found: Sequence[UnneededFolder], console: Console, *, ask: bool, dry_run: bool) -> bool:
+    """Print the folders to remove with their sizes. Return whether to remove them."""
+    if not found:
+        console.print("nothing to remove")
+        return False
+    table = Table("to remove", "size", box=None)
+    for leftover in found:
+        table.add_row(f"{leftover.folder.parent.name}/{leftover.folder.name}", size(leftover.size))
+    console.print(table)
+    console.print(f"{len(found)} folders, {size(sum(leftover.size for leftover in found))}", highlight=False)
+    return not dry_run and (not ask or typer.confirm("remove them?"))
+
+
+def _rankers(plan: Plan, name: str) -> list[Piece]:
+    [arm] = [arm for arm in plan.arms if arm.name == name]
+    return [*plan.trials(arm), *(plan.ranker(arm, arm.candidates[0], seed) for seed in plan.seeds)]
+

@@ -1,0 +1,71 @@
+"""Make one piece of an experiment; called in a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from beam_pipelines.build_dataset import build
+from tfrs_pretrain.config import Config, FixedTeacherConfig, parse_config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.demo import completejourney
+from tfrs_pretrain.demo.config import CompleteJourneyConfig
+from tfrs_pretrain.experiments.logs import kuairand
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
+from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, PIECES
+from tfrs_pretrain.pretraining.run import pretrain
+from tfrs_pretrain.ranking.run import train_arm
+
+
+def make_piece(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> None:
+    """Make a piece, or continue it from the checkpoint of an earlier process.
+
+    Args:
+      kind: kind of the piece, one of ``pieces.KINDS``.
+      task: the piece's task, JSON values.
+      output: folder to write.
+      root: output folder of the experiment, which contains the other pieces.
+
+    Raises:
+      UserError: a stage refuses its input.
+    """
+    if kind == LOGS:
+        _write_logs(task, output)
+        return
+    config = parse_config(task["config"], origin=str(output))
+    if kind == DATASET:
+        build(config, _folder(task["logs"], root), output, overwrite=True)
+        return
+    dataset = Dataset.open(_folder(task["dataset"], root))
+    if kind == EMBEDDINGS:
+        pretrain(config, dataset, output, overwrite=True)
+        return
+    rows = _folder(task["embeddings"], root) if task["embeddings"] else None
+    if task["teacher"]:
+        config = _taught(config, task["arm"], _folder(task["teacher"], root))
+    train_arm(config, dataset, task["arm"], output, embeddings=rows, overwrite=True,
+              test=task["test"])
+
+
+def _write_logs(task: Mapping[str, Any], output: Path) -> None:
+    if task["source"] == "completejourney":
+        settings = CompleteJourneyConfig.model_validate(task["completejourney"])
+        completejourney.write_logs(settings, task["pretrain_end_week"], task["seed"], output, overwrite=True)
+    elif task["source"] == "planted":
+        write_planted_logs(output, **task["sizes"], seed=task["seed"], overwrite=True)
+    else:
+        kuairand.write_logs(Path(task["data"]), output, overwrite=True)
+
+
+def _folder(place: Mapping[str, str], root: Path) -> Path:
+    """Return the folder of a piece, or the folder that the user provided."""
+    return Path(place["folder"]) if "folder" in place else root / PIECES / place["kind"] / place["name"]
+
+
+def _taught(config: Config, arm: str, teacher: Path) -> Config:
+    settings = config.ranking.arms[arm]
+    assert settings.distillation is not None  # the planner made it
+    distillation = settings.distillation.model_copy(update={"teacher": FixedTeacherConfig(path=str(teacher))})
+    arms = {arm: settings.model_copy(update={"distillation": distillation})}
+    return config.model_copy(update={"ranking": config.ranking.model_copy(update={"arms": arms})})

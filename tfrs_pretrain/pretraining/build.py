@@ -1,0 +1,59 @@
+"""Construct the two-tower model from configuration, dataset and earlier rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.text import Text
+
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
+from tfrs_pretrain.pretraining.known_positives import load_known_positives
+from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
+from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, popularity_prior
+from tfrs_pretrain.pretraining.two_tower import TwoTower
+from tfrs_pretrain.progress import console
+from tfrs_pretrain.training.schedules import make_schedule
+
+
+def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embeddings | None = None) -> TwoTower:
+    """Create the tables, the loss and the model; call it inside ``strategy.scope()``.
+
+    Args:
+      config: settings of Stage I and the seed.
+      dataset: gives sizes, vocabularies and the items' shares.
+      steps: steps per epoch.
+      earlier: embeddings to start from; None for random rows.
+    """
+    settings = config.pretraining
+    users, items = (EmbeddingTable(name, matrix, make_optimizer(settings.optimizer, l2=settings.embedding_l2,
+                                                                interval_decay=settings.interval_decay))
+                    for name, matrix in _initial_matrices(config, dataset, earlier))
+    learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
+                                  warmup_steps=settings.warmup_steps)
+    negatives = settings.objective.negatives
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.rows("item"), config.seed)
+    share = dataset.sampling_probability
+    probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
+    return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
+                    sampling=sampling, prior=popularity_prior(settings, share),
+                    known=load_known_positives(dataset) if negatives.mask_known_positives else None,
+                    log_temperature=build_log_temperature(settings))
+
+
+def _initial_matrices(config: Config, dataset: Dataset,
+                      earlier: Embeddings | None) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and float32 [num_rows, dim] initial values of the user and the item table."""
+    settings = config.pretraining
+    seeds = np.random.SeedSequence(config.seed).generate_state(2)
+    for name, seed in zip(("user", "item"), seeds, strict=True):
+        matrix = normal_matrix(dataset.rows(name), settings.dim, settings.initial_scale, seed)
+        if earlier:
+            copied, ids = earlier.copy_known_rows(matrix, name, dataset), len(dataset.vocabulary(name).ids)
+            text = f"{name}: {copied:,} of {ids:,} ids start from their rows in {earlier.folder}"
+            console.print(Text(text, style="dim"), soft_wrap=True)
+        yield name, matrix

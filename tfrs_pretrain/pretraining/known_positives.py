@@ -1,0 +1,48 @@
+"""The items that each user engaged with in training, to remove them from the user's negatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.pairs import pair_blocks
+from tfrs_pretrain.metrics.interactions import Interactions
+from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates
+from tfrs_pretrain.pretraining.logit_positions import LogitPositions
+
+
+class KnownPositives:
+    """The known positive candidates of every query row.
+
+    A lookup costs O(known positives of the batch's queries * log negatives), at any table size.
+
+    Args:
+      known: candidates of every query row.
+    """
+
+    def __init__(self, known: Interactions):
+        self._offsets = tf.constant(known.offsets, tf.int64)
+        self._items = tf.constant(known.items, tf.int32)
+
+    def positions(self, queries: tf.Tensor, candidates: BatchCandidates) -> LogitPositions:
+        """The known positives of int32 [batch] queries among the negatives, without the pairs' own positives."""
+        start = tf.gather(self._offsets, queries)
+        lengths = tf.gather(self._offsets, queries + 1) - start
+        query = tf.repeat(tf.range(tf.size(queries)), lengths)
+        before = tf.cumsum(lengths, exclusive=True)
+        items = tf.gather(self._items, tf.range(tf.reduce_sum(lengths)) + tf.repeat(start - before, lengths))
+        order = tf.argsort(candidates.ids[:candidates.num_negatives])
+        sorted_ids = tf.gather(candidates.ids, order)
+        place = tf.minimum(tf.searchsorted(sorted_ids, items), tf.size(order) - 1)
+        negative = tf.gather(order, place)
+        is_other_positive = ((tf.gather(sorted_ids, place) == items)
+                             & (negative != tf.gather(candidates.positive, query)))
+        return LogitPositions(tf.boolean_mask(query, is_other_positive), tf.boolean_mask(negative, is_other_positive))
+
+
+def load_known_positives(dataset: Dataset) -> KnownPositives:
+    """Read the training pairs into memory: 4 bytes per distinct pair and 8 per user."""
+    blocks = list(pair_blocks(dataset.files("pairs/train")).as_numpy_iterator())
+    users, items = (np.concatenate([block[name] for block in blocks]) for name in ("query", "candidate"))
+    return KnownPositives(Interactions.from_pairs(users, items, dataset.rows("user")))

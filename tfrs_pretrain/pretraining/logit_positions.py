@@ -1,0 +1,31 @@
+"""Positions in a [batch, negatives] block of logits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class LogitPositions(NamedTuple):
+    """Positions in a [batch, negatives] block.
+
+    Attributes:
+      queries: int32 [n], row of each position, ascending.
+      negatives: int32 [n], column of each position.
+    """
+
+    queries: tf.Tensor
+    negatives: tf.Tensor
+
+    def within(self, chunk: slice) -> tf.Tensor:
+        """int32 [m, 2]: the positions in a chunk of the queries, with rows counted from the chunk's first query."""
+        first, last = tf.unstack(tf.searchsorted(self.queries, tf.stack([chunk.start, chunk.stop])))
+        return tf.stack([self.queries[first:last] - chunk.start, self.negatives[first:last]], axis=1)
+
+    def merged(self, other: LogitPositions) -> LogitPositions:
+        """These positions and the others, ordered by query."""
+        queries = tf.concat([self.queries, other.queries], 0)
+        negatives = tf.concat([self.negatives, other.negatives], 0)
+        order = tf.argsort(queries, stable=True)
+        return LogitPositions(tf.gather(queries, order), tf.gather(negatives, order))

@@ -1,0 +1,46 @@
+"""Share of impressions and ids whose table row is pretrained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from rich.text import Text
+
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.progress import console
+from tfrs_pretrain.ranking.transfer.initial_tables import is_pretrained
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
+
+BATCH_SIZE = 8192  # larger batches exceed the cache and take twice as long
+
+
+def coverage(dataset: Dataset, split: str) -> dict[str, float]:
+    """Compute the shares of a split that start at a pretrained row.
+
+    Returns:
+      for each ID space ``<space>_impressions``, the share of impressions, and ``<space>_ids``, the share of distinct
+      ids, whose row is pretrained; ``impressions``, the share of impressions with both rows pretrained.
+    """
+    spaces = {USER_ROW: USER_ID, ITEM_ROW: ITEM_ID}
+    columns = (*spaces, *spaces.values())
+    batches = list(evaluation_batches(dataset, split, batch_size=BATCH_SIZE, columns=columns).as_numpy_iterator())
+    shares: dict[str, float] = {}
+    both = np.ones(dataset.examples(split), bool)
+    for space, ids in spaces.items():
+        pretrained = is_pretrained(dataset, space)[np.concatenate([batch[space] for batch in batches])]
+        first = ~pd.Series(np.concatenate([batch[ids] for batch in batches])).duplicated().to_numpy()
+        shares |= {f"{space}_impressions": float(pretrained.mean()), f"{space}_ids": float(pretrained[first].mean())}
+        both &= pretrained
+    return shares | {"impressions": float(both.mean())}
+
+
+def print_coverage(coverages: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the coverage of each split: split -> ``coverage``."""
+    for split, shares in coverages.items():
+        text = (f"{split}: pretrained rows for {shares['user_ids']:.1%} of users, {shares['item_ids']:.1%} of items; "
+                f"{shares['user_impressions']:.1%} of impressions have a pretrained user, "
+                f"{shares['item_impressions']:.1%} a pretrained item, {shares['impressions']:.1%} both")
+        console.print(Text(text, style="dim"), soft_wrap=True)

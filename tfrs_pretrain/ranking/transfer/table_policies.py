@@ -1,0 +1,64 @@
+"""How each table of an arm is trained: learning rate, freezing, dropout, update rule."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from tfrs_pretrain.config import (
+    ArmConfig,
+    FrozenThenTrainableTransfer,
+    FrozenTransfer,
+    PretrainedTransfer,
+    RankingConfig,
+    TrainablePretrainedTransfer,
+)
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
+from tfrs_pretrain.ranking.model.dropout import RowDropout
+from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.seeds import derive_seed
+from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+
+
+@dataclasses.dataclass(frozen=True)
+class TablePolicy:
+    """Training of one table.
+
+    Attributes:
+      learning_rate_scale: factor of the tables' learning rate.
+      trainable_from: number of steps for which the table is frozen; None: it is never trained.
+      dropout: of the gathered rows in training; None for no dropout.
+    """
+
+    learning_rate_scale: float = 1.0
+    trainable_from: int | None = 0
+    dropout: RowDropout | None = None
+
+    @classmethod
+    def from_config(cls, transfer: PretrainedTransfer, seed: int) -> TablePolicy:
+        """Create the policy of a table that starts at pretrained rows."""
+        start = transfer.trainable_from_step if isinstance(transfer, FrozenThenTrainableTransfer) else 0
+        scale = transfer.pretrained_learning_rate_scale if isinstance(transfer, TrainablePretrainedTransfer) else 1.0
+        dropout = RowDropout(transfer.pretrained_dropout, transfer.pretrained_dropout_of == "rows", seed)
+        return cls(scale, None if isinstance(transfer, FrozenTransfer) else start,
+                   dropout if transfer.pretrained_dropout else None)
+
+
+DEFAULT_POLICY = TablePolicy()
+
+
+def table_policies(arm: ArmConfig, *, seed: int) -> dict[str, TablePolicy]:
+    """Return table -> its policy, if it differs from DEFAULT_POLICY."""
+    pretrained = {space: TablePolicy.from_config(transfer, derive_seed(seed, "dropout", space))
+                  for space, transfer in arm.pretrained_tables.items()}
+    untrained = {space: TablePolicy(trainable_from=None) for space in (USER_ROW, ITEM_ROW)
+                 if arm.table_transfer(space).kind in ("random", "absent")}
+    return pretrained | untrained
+
+
+def update_rules(config: RankingConfig, inputs: Inputs,
+                 policies: Mapping[str, TablePolicy]) -> dict[str, SparseOptimizer]:
+    """Return table -> its update rule, for the tables that are trained."""
+    rule = make_optimizer(config.table_optimizer, l2=config.embedding_l2, interval_decay=config.interval_decay)
+    return {name: rule for name in inputs.tables if policies.get(name, DEFAULT_POLICY).trainable_from is not None}
