@@ -76,20 +76,20 @@ def test_any_integer_maps_as_in_the_vocabulary(ids):
 
 
 @pytest.mark.parametrize("lookup", ["hashed", "sorted"])
-def test_one_shared_row_takes_all_that_is_unknown(lookup, tmp_path):
+def test_one_shared_row_takes_all_unknown_ids(lookup, tmp_path):
     words = vocabulary("string", oov_rows=1)
     rows = made(lookup, words, tmp_path).lookup(tf.constant(["milk", "never", "日本語", ""]))
     assert rows.numpy().tolist() == [1, 0, 4, 2]
 
 
-def test_large_vocabularies_are_sorted(tmp_path, monkeypatch):
+def test_large_vocabularies_use_the_sorted_lookup(tmp_path, monkeypatch):
     words = vocabulary("int64")
     assert isinstance(make_lookup(words, tmp_path / "ids"), HashedLookup)
     monkeypatch.setattr(module, "SORTED_FROM", len(INTEGERS))
     assert isinstance(make_lookup(words, tmp_path / "ids"), SortedLookup)
 
 
-def test_ids_whose_hashes_collide_are_told_apart_by_another_hash(monkeypatch):
+def test_colliding_hashes_lead_to_another_hash_key(monkeypatch):
     words = vocabulary("string")
     monkeypatch.setattr(module, "NUM_HASHES", 16)
     rows = SortedLookup(words).lookup(tf.constant(words.ids.to_pylist(), tf.string)).numpy()

@@ -1,4 +1,4 @@
-"""Tables of every type against a naive twin, and what they cost."""
+"""Tables of every dtype against a naive implementation, and the cost of quantization."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def naive_int8(row):
 
 @pytest.mark.parametrize(("dtype", "expected", "size"), [
     ("float32", ROWS, 48), ("int8", np.array([naive_int8(row) for row in ROWS]), 12 + 16)])
-def test_rows_come_back_as_wide_as_their_type_allows(dtype, expected, size):
+def test_gathered_rows_have_the_precision_of_their_dtype(dtype, expected, size):
     table = ServedTable("t", ROWS, dtype)
     found = table.gather(tf.constant([[3, 0], [1, 2]])).numpy()
     assert found.dtype == np.float32
@@ -30,13 +30,13 @@ def test_rows_come_back_as_wide_as_their_type_allows(dtype, expected, size):
     assert table.described() == {"rows": 4, "dim": 3, "dtype": dtype, "bytes": size}
 
 
-def test_half_rows_are_rounded_to_eleven_bits():
+def test_float16_rows_are_rounded_to_eleven_bits():
     found = ServedTable("t", np.array([[1.0, 1 + 2**-12, 1 + 2**-9]], np.float32), "float16").gather(tf.constant([0]))
     np.testing.assert_array_equal(found, [[1.0, 1.0, 1 + 2**-9]])
 
 
 @pytest.mark.parametrize(("dtype", "bytes_of_a_row"), [("float16", 2 * 8), ("int8", 8 + 4)])
-def test_a_narrow_export_answers_as_the_narrowed_ranker_and_says_what_it_costs(
+def test_a_quantized_export_answers_as_the_quantized_ranker_and_reports_the_cost(
         dtype, bytes_of_a_row, tmp_path, planted_config, tiny_dataset, ranker_folder):
     config = planted_config.resolved()
     config["export"] |= {"table_dtype": dtype}

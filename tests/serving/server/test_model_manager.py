@@ -73,7 +73,7 @@ def test_models_versions_and_labels(make):
     (ModelSpec(), "INVALID_ARGUMENT", "missing ModelSpec.name"), (spec("c"), "NOT_FOUND", "model 'c'"),
     (spec(version=7), "NOT_FOUND", "version 7"), (spec(version=0), "NOT_FOUND", "version 0"),
     (spec(label="x"), "INVALID_ARGUMENT", "unrecognized servable version label: 'x'")])
-def test_what_is_not_served(make, requested, code, message):
+def test_unknown_models_versions_and_labels(make, requested, code, message):
     manager = make(config({"stable": 1}))
     with pytest.raises(StatusError, match=message) as caught, manager.used(requested):
         pass
@@ -136,7 +136,7 @@ def test_a_changed_configuration_waits_for_its_versions(make, models, caplog):
         shutil.rmtree(models / "a" / "3")
 
 
-def test_a_configuration_that_cannot_be_read_changes_nothing(make, caplog):
+def test_an_unreadable_configuration_changes_nothing(make, caplog):
     def broken():
         raise UserError("cannot be parsed")
 

@@ -1,35 +1,35 @@
-"""A client that needs no server: it answers what it was told."""
+"""A client with predefined answers, which needs no server."""
 
 from tfrs_pretrain.serving.client import Client, Metadata, Model, RequestError
 
 
 class FakeClient(Client):
-    """Answers with fixed outputs, statuses and metadata; an exception among them is raised."""
+    """Returns predefined outputs, statuses and metadata; raises exceptions among them, and calls functions."""
 
     def __init__(self, outputs=None, statuses=(), metadata=None):
         super().__init__("host:1", Model("m"))
         self.outputs, self.statuses, self.known = outputs, statuses, metadata or Metadata(1, {})
 
     def predict(self, request):
-        return told(self.outputs)
+        return predefined(self.outputs)
 
     def classify(self, request):
-        return told(self.outputs)
+        return predefined(self.outputs)
 
     def regress(self, request):
-        return told(self.outputs)
+        return predefined(self.outputs)
 
     def status(self):
-        return list(told(self.statuses))
+        return list(predefined(self.statuses))
 
     def metadata(self):
-        return told(self.known)
+        return predefined(self.known)
 
     def close(self):
         pass
 
 
-def told(answer):
+def predefined(answer):
     if callable(answer):
         answer = answer()
     if isinstance(answer, Exception):
@@ -38,4 +38,4 @@ def told(answer):
 
 
 def refused(code):
-    return RequestError(code, "told so", "host:1")
+    return RequestError(code, "failed", "host:1")

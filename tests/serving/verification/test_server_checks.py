@@ -1,4 +1,4 @@
-"""Each check on a client that answers what it was told."""
+"""Each check, with a client that returns predefined answers."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tfrs_pretrain.serving.verification.server_checks import check_golden, check
     ([VersionStatus(2, "AVAILABLE"), VersionStatus(1, "END")], "AVAILABLE", True),
     ([VersionStatus(2, "LOADING")], "LOADING", False), ([VersionStatus(2, "END", "no memory")], "END no memory", False),
     ([VersionStatus(1, "AVAILABLE"), VersionStatus(3, "AVAILABLE")], "versions [1, 3]", False),
-    (refused("NOT_FOUND"), "server host:1 answers NOT_FOUND: told so", False)])
+    (refused("NOT_FOUND"), "server host:1 answers NOT_FOUND: failed", False)])
 def test_the_version_must_be_available(statuses, received, passed):
     check = check_version("gRPC", FakeClient(statuses=statuses), 2)
     assert (check.transport, check.what, check.expected) == ("gRPC", "version 2", "AVAILABLE")
@@ -22,7 +22,7 @@ def test_the_version_must_be_available(statuses, received, passed):
 
 @pytest.mark.parametrize(("metadata", "received", "passed"), [
     (Metadata(2, {}), "version 2", True), (Metadata(1, {}), "version 1", False),
-    (refused("INVALID_ARGUMENT"), "server host:1 answers INVALID_ARGUMENT: told so", False)])
+    (refused("INVALID_ARGUMENT"), "server host:1 answers INVALID_ARGUMENT: failed", False)])
 def test_the_label_must_lead_to_the_version(metadata, received, passed):
     check = check_label("REST", FakeClient(metadata=metadata), "stable", 2)
     assert (check.what, check.expected) == ("label 'stable'", "version 2")
@@ -54,7 +54,7 @@ def test_missing_and_changed_signatures_are_seen():
     assert found["inputs and outputs of b"] == ("output y: float32[?]", "output y: int64[?]", False)
     assert len(found) == 2
     assert checks(refused("UNAVAILABLE")) == {
-        "signatures": ("['a', 'b']", "server host:1 answers UNAVAILABLE: told so", False)}
+        "signatures": ("['a', 'b']", "server host:1 answers UNAVAILABLE: failed", False)}
 
 
 @pytest.mark.parametrize(("outputs", "received", "passed"), [
@@ -63,7 +63,7 @@ def test_missing_and_changed_signatures_are_seen():
     ({"y": np.array([1.0, 2.2])}, "2 rows, largest difference 2.0e-01", False),
     ({"y": np.array([1.0, np.nan])}, "2 rows, largest difference inf", False),
     ({"z": np.array([1.0, 2.0])}, "outputs ['z'] instead of ['y']", False),
-    (refused("INTERNAL"), "server host:1 answers INTERNAL: told so", False)])
+    (refused("INTERNAL"), "server host:1 answers INTERNAL: failed", False)])
 def test_golden_answers_are_compared_with_the_tolerance(outputs, received, passed):
     golden = GoldenReplay("rank", lambda client: client.predict(Predict({})), {"y": np.array([1.0, 2.0])})
     check = check_golden("gRPC", FakeClient(outputs), golden, 0.10001)
