@@ -43,4 +43,4 @@ class ReferenceScorer:
         return np.asarray(self.ranker.tables[space].numpy()[self.schema.inputs[space].batch_column(ids, self._lookup)])
 
     def _lookup(self, vocabulary: str, values: pa.Array) -> np.ndarray:
-        return self._vocabularies[vocabulary].rows(values)
+        return self._vocabularies[vocabulary].lookup(values)

@@ -1,4 +1,4 @@
-"""Vocabulary lookups inside the served graph; they return the rows that ``Vocabulary.rows`` returns."""
+"""Vocabulary lookups inside the served graph; they return the rows that ``Vocabulary.lookup`` returns."""
 
 from __future__ import annotations
 
