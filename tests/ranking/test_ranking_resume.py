@@ -70,7 +70,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
     for again, whole in zip(*losses, strict=True):
         assert again == pytest.approx(whole, rel=1e-12)
     curves = manifest["curve"], uninterrupted[1]["curve"]
-    assert [look["examples"] for look in curves[0]] == [512 * step for step in (5, 10, 15, 20, 25, 30)]
+    assert [point["examples"] for point in curves[0]] == [512 * step for step in (5, 10, 15, 20, 25, 30)]
     for again, whole in zip(*curves, strict=True):
         assert again.pop("train_loss") == pytest.approx(whole.pop("train_loss"), rel=1e-12)
         assert again == whole
