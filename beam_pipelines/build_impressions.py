@@ -1,15 +1,15 @@
-"""Job: impressions joined with side features, mapped to rows, one tf.Example each, for Stage II.
+"""Builds the impressions for Stage II, joined with side features and mapped to rows, as tf.Example records.
 
     python -m beam_pipelines.build_impressions --config CONFIG --raw FOLDER --vocabulary FOLDER --output FOLDER
 
 Reads the impression log, the side tables and the vocabularies of an earlier job; with schema.history also the
-engagement log, for the items that a user engaged with strictly before each impression. With dataset.negative_sampling
-the training window keeps a share of its negatives, which dataset_info.json records as negative_rate. Writes
-impressions/{train,validation,test}-*.tfrecord, golden.parquet (some validation rows with raw values), a copy of the
-vocabularies, rejected/impressions-*.parquet where rows are bad, and dataset_info.json, last.
+engagement log, for the items that a user engaged with strictly before each impression. With dataset.negative_sampling,
+a share of the training window's negatives is kept; dataset_info.json records it as negative_rate. Writes
+impressions/{train,validation,test}-*.tfrecord, golden.parquet (validation impressions with raw values), a copy of the
+vocabularies, rejected/impressions-*.parquet if there are bad rows, and finally dataset_info.json.
 
-A later log becomes what a trained model can be judged by (`tfrs-pretrain evaluate RANKER --dataset FOLDER`) with the
-vocabularies of the dataset that the model was trained on, and a test window that begins later:
+To evaluate a trained model on a later log (`tfrs-pretrain evaluate RANKER --dataset FOLDER`), use the vocabularies of
+the dataset that the model was trained on and a later test window:
 
     python -m beam_pipelines.build_impressions --vocabulary DATASET --raw FOLDER --output FOLDER --splits test \\
         --set windows.test.start=2024-06-17 --set windows.test.end=2024-06-24
@@ -31,7 +31,7 @@ from beam_pipelines.jobs.options import DatasetOptions, SplitOptions, Vocabulary
 from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import impressions_info
 from beam_pipelines.launching.launch import Step, main, run_steps
-from beam_pipelines.logs.keys import TIME, event_hash, keys
+from beam_pipelines.logs.keys import TIME, event_hash, unique_keys
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.blocks import encode_block
 from beam_pipelines.records.example_encoder import encode_examples
@@ -52,46 +52,47 @@ CHUNK_ROWS = 1 << 16
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
-    """Adds the job to a pipeline; the vocabularies must have been written."""
-    joined = (
+    """Adds the job to a pipeline. The vocabularies must exist when the pipeline runs."""
+    split_to_joined = (
         pipeline
-        | "Impressions" >> ReadLog(job, job.impressions)
+        | "ReadImpressions" >> ReadLog(job, job.impressions)
         | "AddHash" >> beam.MapTuple(functools.partial(add_hash, log=job.impressions)).with_output_types(
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
-    mapped = joined | "MapToRows" >> beam.ParDo(_MapToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+    split_to_rows = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job)).with_output_types(
+        tuple[str, pa.RecordBatch])
     golden = (
-        joined
-        | "Validation" >> beam.Filter(lambda element: element[0] == "validation")
-        | "WithoutSplit" >> beam.Values().with_output_types(pa.RecordBatch)
-        | "SmallestHashes" >> beam.CombineGlobally(
+        split_to_joined
+        | "SelectValidation" >> beam.Filter(lambda element: element[0] == "validation")
+        | "DropSplit" >> beam.Values().with_output_types(pa.RecordBatch)
+        | "SelectSmallestHashes" >> beam.CombineGlobally(
             SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
     )
     if job.schema.history:
-        engagements = pipeline | "History" >> ReadLog(job, job.history)
-        mapped |= "JoinHistory" >> JoinHistory(job, engagements)
+        engagements = pipeline | "ReadHistory" >> ReadLog(job, job.history)
+        split_to_rows |= "JoinHistory" >> JoinHistory(job, engagements)
         golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements)
     _ = (
-        mapped
+        split_to_rows
         | "WriteImpressions" >> WriteShards(
             job.folder, tuple(f"impressions/{split}" for split in job.splits), job.config.dataset,
             encode=functools.partial(encode_impressions, config=job.config),
-            measure=functools.partial(measure, schema=job.schema))
+            measure=functools.partial(measure_impressions, schema=job.schema))
         | "GatherFiles" >> beam.combiners.ToList()
-        | "WriteFiles" >> WriteJson(job.path(RESULTS_FOLDER, "impressions.json"))
+        | "WriteFileList" >> WriteJson(job.path(RESULTS_FOLDER, "impressions.json"))
     )
     _ = golden | "WriteGolden" >> beam.Map(write_golden, job)
     if job.vocabulary:
         _ = (
             pipeline
-            | "Vocabularies" >> beam.Create(list(job.schema.vocabularies))
+            | "CreateVocabularyNames" >> beam.Create(list(job.schema.vocabularies))
             | "CopyVocabulary" >> beam.Map(copy_vocabulary, job)
         )
 
 
 def run(argv: list[str]) -> PipelineResult:
-    """Runs the job alone, from command-line arguments.
+    """Runs the job from command-line arguments.
 
     Raises:
       UserError: see ``run_steps`` and ``parse_job``.
@@ -103,46 +104,52 @@ def run(argv: list[str]) -> PipelineResult:
 
 
 def add_hash(split: str, batch: pa.RecordBatch, log: LogSpec) -> tuple[str, pa.RecordBatch]:
-    """Adds the hash of the columns that identify an impression: user, item, time and context."""
+    """Adds a column @hash, see ``event_hash``, to a cleaned batch."""
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context_features)})
 
 
-class _MapToRows(VocabularyDoFn):
+class _MapIdsToRows(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
-        rows = self._vocabularies.rows
+        lookup = self._vocabularies.lookup
         columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
-                   USER_ROW: rows("user", batch[USER_ID]), ITEM_ROW: rows("item", batch[ITEM_ID]), LABEL: batch[LABEL]}
+                   USER_ROW: lookup("user", batch[USER_ID]), ITEM_ROW: lookup("item", batch[ITEM_ID]),
+                   LABEL: batch[LABEL]}
         columns |= {name: batch[name] for name in self._job.schema.labels}
         if self._job.schema.request:
             columns[REQUEST] = batch[REQUEST]
         if self._job.schema.history:
             columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:
-            columns[feature.name] = feature.record_values(batch[feature.name], rows)
+            columns[feature.name] = feature.record_values(batch[feature.name], lookup)
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
 
 
-def encode_impressions(rows: pa.Table, *, config: Config) -> Iterator[RecordBuffer]:
-    """The records of a shard, in the order of its rows."""
-    schema, columnar = config.schema_, config.dataset.impressions_format == "columnar"
-    types = {name: column.arrow_type for name, column in record_columns(schema).items()}
-    rows = rows.append_column(KEY, pa.array(keys(rows[HASH].to_numpy())))
+def encode_impressions(table: pa.Table, *, config: Config) -> Iterator[RecordBuffer]:
+    """Yields the records of a shard: one per impression, or one per block of impressions, in the order of the rows.
+
+    Args:
+      table: rows of a shard, sorted, with the columns of the schema and @hash.
+      config: schema, format and size of blocks.
+    """
+    columnar = config.dataset.impressions_format == "columnar"
+    types = {name: column.arrow_type for name, column in record_columns(config.schema_).items()}
+    table = table.append_column(KEY, pa.array(unique_keys(table[HASH].to_numpy())))
     step = config.dataset.impressions_per_block if columnar else CHUNK_ROWS
-    for start in range(0, rows.num_rows, step):
-        chunk = rows.slice(start, step).combine_chunks()
-        columns = {name: chunk[name].combine_chunks().cast(kind) for name, kind in types.items()}
+    for start in range(0, table.num_rows, step):
+        chunk = table.slice(start, step).combine_chunks()
+        columns = {name: chunk[name].combine_chunks().cast(dtype) for name, dtype in types.items()}
         yield encode_block(columns) if columnar else encode_examples(columns)
 
 
-def measure(rows: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Impressions by label that is set, values of lists, and impressions with an id outside the vocabulary."""
-    labels = {f"{name}_rate": int(rows[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
-    lists = {f"{name}_length": pc.sum(pc.list_value_length(rows[name])).as_py() for name in list_columns(schema)}
-    return {"positives": int(rows[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **lists,
-            "oov_users": int((rows[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
-            "oov_items": int((rows[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
+def measure_impressions(table: pa.Table, *, schema: Schema) -> dict[str, int]:
+    """Counts positives of each label, values of each list column, and impressions with an id outside the vocabulary."""
+    labels = {f"{name}_rate": int(table[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
+    lists = {f"{name}_length": pc.sum(pc.list_value_length(table[name])).as_py() for name in list_columns(schema)}
+    return {"positives": int(table[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **lists,
+            "oov_users": int((table[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
+            "oov_items": int((table[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
 
 
 if __name__ == "__main__":

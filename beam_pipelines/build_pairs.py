@@ -82,8 +82,8 @@ def run(argv: list[str]) -> PipelineResult:
 class _MapIdsToRows(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
-        columns = {HASH: event_hash(batch), "query": self._vocabularies.rows("user", batch[USER_ID]),
-                   "candidate": self._vocabularies.rows("item", batch[ITEM_ID])}
+        columns = {HASH: event_hash(batch), "query": self._vocabularies.lookup("user", batch[USER_ID]),
+                   "candidate": self._vocabularies.lookup("item", batch[ITEM_ID])}
         if self._job.engagements.relations:
             relation = batch[RELATION].to_numpy()
             weights = np.array(list(self._job.engagements.relations.values()), np.float32)
@@ -128,7 +128,7 @@ def measure_pairs(pairs: pa.Table, *, user_oov_rows: int, item_oov_rows: int) ->
 def write_probability(row_counts: SparseCounts, job: Job) -> str:
     """Writes the share of each item row among training pairs, float64 [item rows]; returns the path."""
     rows, counts = row_counts
-    totals = np.zeros(Vocabularies.load(job).by_name["item"].size, np.int64)
+    totals = np.zeros(Vocabularies.load(job).by_name["item"].num_rows, np.int64)
     totals[rows] = counts
     path = job.path(CANDIDATE_PROBABILITY)
     with atomic_write(path) as file:

@@ -1,14 +1,14 @@
-"""Job: vocabularies of ID spaces and categorical features, statistics of numeric features.
+"""Builds the vocabularies of id spaces and categorical features, and the statistics of numeric features.
 
     python -m beam_pipelines.build_vocabulary --config CONFIG --raw FOLDER --output FOLDER [--extend FOLDER]
 
-Reads the engagement and impression logs and the side tables. ID spaces are counted over the engagements of the
-pretraining window, features over the impressions of the ranking training window, so that nothing is learnt from
-validation or test. Ids are admitted by minimum count and maximum size and take rows in the order (-count, id); with
---extend every id of an earlier vocabulary keeps its row, takes its new count, and new ids follow.
+Reads the engagement log, the impression log and the side tables. Ids are counted over the engagements of the
+pretraining window, features over the impressions of the ranking training window: nothing is learned from validation or
+test. Ids are admitted by minimum count and maximum size, and their rows have the order (-count, id). With --extend,
+every id of an earlier vocabulary keeps its row and gets its new count; new ids are appended.
 
-Writes vocabulary/<name>.parquet (id, count; in row order), rejected/<log>-*.parquet where rows are bad, and
-dataset_info.json (numeric statistics, counts of rows, digests), last.
+Writes vocabulary/<name>.parquet (id and count, in row order), rejected/<log>-*.parquet if there are bad rows, and
+finally dataset_info.json (numeric statistics, row counts, digests).
 """
 
 import functools
@@ -43,33 +43,33 @@ ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
-    engagements = pipeline | "Engagements" >> ReadLog(job, job.engagements)
-    impressions = pipeline | "Impressions" >> ReadLog(job, job.impressions)
+    engagements = pipeline | "ReadEngagements" >> ReadLog(job, job.engagements)
+    impressions = pipeline | "ReadImpressions" >> ReadLog(job, job.impressions)
     training = (
         impressions
-        | "TrainingWindow" >> beam.Filter(lambda element: element[0] == "train")
+        | "SelectTrainingWindow" >> beam.Filter(lambda element: element[0] == "train")
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
-    ids = engagements | "IdColumns" >> beam.FlatMapTuple(id_columns).with_output_types(tuple[str, pa.Array])
-    features = training | "CountedColumns" >> beam.FlatMapTuple(
-        functools.partial(counted_columns, schema=job.schema)).with_output_types(tuple[str, pa.Array])
+    space_to_ids = engagements | "SelectIds" >> beam.FlatMapTuple(select_ids).with_output_types(tuple[str, pa.Array])
+    feature_to_values = training | "SelectCountedValues" >> beam.FlatMapTuple(
+        functools.partial(select_counted_values, schema=job.schema)).with_output_types(tuple[str, pa.Array])
     _ = (
-        (ids, features)
-        | "AllColumns" >> beam.Flatten()
+        (space_to_ids, feature_to_values)
+        | "MergeIdsAndFeatures" >> beam.Flatten()
         | "CountValues" >> CountValues()
         | "WriteVocabulary" >> beam.MapTuple(functools.partial(write_vocabulary, job=job))
     )
     for feature in job.schema.moment_features:
         _ = (
             training
-            | f"Values/{feature.name}" >> beam.MapTuple(functools.partial(moment_values, feature=feature))
-            | f"Moments/{feature.name}" >> beam.CombineGlobally(ExactMoments())
+            | f"SelectValues/{feature.name}" >> beam.MapTuple(functools.partial(select_moment_values, feature=feature))
+            | f"ComputeMoments/{feature.name}" >> beam.CombineGlobally(ExactMoments())
             | f"WriteMoments/{feature.name}" >> WriteJson(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
         )
 
 
 def run(argv: list[str]) -> PipelineResult:
-    """Runs the job alone, from command-line arguments.
+    """Runs the job from command-line arguments.
 
     Raises:
       UserError: see ``run_steps`` and ``parse_job``.
@@ -77,39 +77,48 @@ def run(argv: list[str]) -> PipelineResult:
     job, options = parse_job(argv, ExtendOptions)
     steps = [Step("vocabularies", build, (job.engagements, job.impressions))]
     return run_steps(job, VOCABULARY_KIND, steps, vocabularies_info, options,
-                   overwrite=options.view_as(DatasetOptions).overwrite)[0]
+                     overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
-def id_columns(_: str, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
-    """ID space -> raw ids of a cleaned batch."""
+def select_ids(_: str, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+    """Yields id space -> raw ids [n] of a cleaned batch."""
     for name, column in ID_COLUMNS.items():
         yield name, batch[column]
 
 
-def counted_columns(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterator[tuple[str, pa.Array]]:
-    """Vocabulary -> values of a joined batch to count for it."""
+def select_counted_values(_: str, batch: pa.RecordBatch, schema: Schema) -> Iterator[tuple[str, pa.Array]]:
+    """Yields vocabulary -> the values of a joined batch that it counts."""
     for feature in schema.features:
         if feature.vocabulary:
             yield feature.name, feature.counted_values(batch[feature.name])
 
 
-def moment_values(_: str, batch: pa.RecordBatch, feature: Feature) -> np.ndarray:
-    """float32 values of one feature of a joined batch, NaN where missing."""
+def select_moment_values(_: str, batch: pa.RecordBatch, feature: Feature) -> np.ndarray:
+    """Returns float32 [n] values of one feature of a joined batch, NaN if missing."""
     return feature.moment_values(batch[feature.name])
 
 
 def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
-    """Admits, orders and writes one vocabulary; returns its name."""
+    """Selects, orders and writes the ids of one vocabulary; returns its name.
+
+    Args:
+      name: id space or feature.
+      counts: columns value and count, each value once.
+      job: schema, output folder and, optionally, the folder to extend.
+
+    Raises:
+      UserError: the vocabulary to extend exceeds ``max_size``.
+    """
     rules = job.schema.vocabularies[name]
-    ids, numbers = counts["value"].combine_chunks().cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
+    ids, id_counts = counts["value"].combine_chunks().cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
     if job.extend and name in vocabulary_info(job.extend)["vocabularies"]:
         earlier = load_vocabulary(vocabulary_path(job.extend, name))
         if rules.max_size is not None and len(earlier.ids) > rules.max_size:
-            raise UserError(f"vocabulary {name!r} of {job.extend!r} holds {len(earlier.ids)} ids, more than max_size "
+            raise UserError(f"vocabulary {name!r} of {job.extend!r} has {len(earlier.ids)} ids, more than max_size "
                             f"{rules.max_size}, and each would keep its row: raise max_size, or build without --extend")
-        vocabulary = earlier.extended(ids, numbers, min_count=rules.min_count, max_size=rules.max_size)
+        vocabulary = earlier.extended(ids, id_counts, min_count=rules.min_count, max_size=rules.max_size)
     else:
-        vocabulary = Vocabulary.from_counts(ids, numbers, oov_rows=rules.oov_rows, min_count=rules.min_count,
+        vocabulary = Vocabulary.from_counts(ids, id_counts, oov_rows=rules.oov_rows, min_count=rules.min_count,
                                             max_size=rules.max_size)
     save_vocabulary(vocabulary, vocabulary_path(job.folder, name))
     return name

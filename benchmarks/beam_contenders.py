@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from beam_pipelines import build_impressions, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.runner import pipeline_options, run_pipeline
-from beam_pipelines.logs.keys import keys
+from beam_pipelines.logs.keys import unique_keys
 from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -29,7 +29,7 @@ from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, S
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.value_types import MISSING
-from tfrs_pretrain.vocabulary import oov_row
+from tfrs_pretrain.vocabulary import hash_to_oov_row
 
 CONFIG = Path(__file__).parents[1] / "experiments" / "configs" / "planted.yaml"
 COLUMNS = ["member", "item", "ts", "day", "clicked", "surface", "dwell"]
@@ -57,7 +57,7 @@ def write_logs(folder: Path, rows: int, seed: int = 0) -> None:
                 "member": generator.integers(0, USERS, count) * 17 + 1000}
 
     impressions = events(rows) | {
-        # Every impression lies in one of the three ranking windows.
+        # Every impression is in one of the three ranking windows.
         "day": generator.integers(PRETRAIN_DAYS, DAYS, rows).astype(np.int32),
         "surface": pa.array(SURFACES).take(pa.array(generator.integers(0, len(SURFACES), rows))),
         "dwell": generator.normal(size=rows).astype(np.float32),
@@ -78,7 +78,7 @@ def job(raw: Path, output: Path) -> Job:
 
 
 def prepare(raw: Path, output: Path) -> None:
-    """Builds the vocabularies that every contender maps ids with."""
+    """Builds the vocabularies that every contender uses."""
     run_pipeline(functools.partial(build_vocabulary.build, job=job(raw, output)), pipeline_options([]))
 
 
@@ -87,7 +87,7 @@ def _path(job: Job, table: str) -> str:
 
 
 def start_engine() -> None:
-    """Runs a pipeline of one element: Beam loads much of itself with the first one."""
+    """Runs a pipeline of one element, because Beam loads many of its modules with the first pipeline."""
     def build(pipeline: beam.Pipeline) -> None:
         _ = pipeline | beam.Create([(0, 1)]) | beam.GroupByKey() | beam.Map(str)
 
@@ -95,12 +95,12 @@ def start_engine() -> None:
 
 
 def job_of_this_project(job: Job) -> None:
-    """The measured job as it is."""
+    """Runs the measured job."""
     run_pipeline(functools.partial(build_impressions.build, job=job), pipeline_options([]))
 
 
 def rows_through_beam(job: Job) -> None:
-    """What Beam's own examples do: one dict, one protobuf and one element a row, ``WriteToTFRecord`` at the end."""
+    """Runs the job as in Beam's own examples: one dict, protobuf and element per row, then ``WriteToTFRecord``."""
     def build(pipeline: beam.Pipeline) -> None:
         splits = list(job.impressions.windows)
         parts = (
@@ -128,7 +128,7 @@ class _ToExample(beam.DoFn):
         self._tf = tf
         schema = self._job.schema
         self._vocabularies = Vocabularies.load(self._job).by_name
-        self._rows = {name: dict(zip(vocabulary.ids.to_pylist(), range(vocabulary.oov_rows, vocabulary.size),
+        self._rows = {name: dict(zip(vocabulary.ids.to_pylist(), range(vocabulary.oov_rows, vocabulary.num_rows),
                                      strict=True)) for name, vocabulary in self._vocabularies.items()}
         self._side = {}
         for table, space in (("items", schema.item), ("users", schema.user)):
@@ -140,7 +140,7 @@ class _ToExample(beam.DoFn):
         if value is None:
             value = MISSING[self._vocabularies[name].dtype]
         if value not in rows:
-            rows[value] = int(oov_row(pa.array([value]), self._vocabularies[name].oov_rows)[0])
+            rows[value] = int(hash_to_oov_row(pa.array([value]), self._vocabularies[name].oov_rows)[0])
         return rows[value]
 
     def process(self, row: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
@@ -175,7 +175,7 @@ class _ToExample(beam.DoFn):
 
 
 def pyarrow_alone(job: Job) -> None:
-    """No Beam: whole columns through pyarrow and numpy, this project's encoder, ``tf.io.TFRecordWriter``.
+    """Runs the job without Beam: whole columns in pyarrow and numpy, this encoder, ``tf.io.TFRecordWriter``.
 
     Byte for byte the files of the job. It holds the whole log in memory and uses one machine.
     """
@@ -207,15 +207,15 @@ def _write_split(job: Job, split: str, log: pa.Table, side: dict[str, pa.Table],
     place = {"users": pc.index_in(user, side["users"][schema.user.column]),
              "items": pc.index_in(item.dictionary, side["items"][schema.item.column]).take(item.indices)}
     hashes = combine(combine(hash_ids(user), _of_distinct(hash_ids, item)), hash_ids(log[schema.time].chunk(0)))
-    rows = {"user_id": user, "item_id": item.cast(pa.string()), "user": vocabularies.rows("user", user),
-            "item": vocabularies.rows("item", item), "label": log[schema.label].cast(pa.float32()).chunk(0)}
+    rows = {"user_id": user, "item_id": item.cast(pa.string()), "user": vocabularies.lookup("user", user),
+            "item": vocabularies.lookup("item", item), "label": log[schema.label].cast(pa.float32()).chunk(0)}
     for feature in schema.features:
         if feature.source == "impressions":
             values = log[feature.source_column].chunk(0)
             hashes = combine(hashes, _feature_hash(values, feature))
         else:
             values = side[feature.source][feature.source_column].chunk(0).take(place[feature.source])
-        rows[feature.name] = (vocabularies.rows(feature.name, values) if feature.record_column.is_category
+        rows[feature.name] = (vocabularies.lookup(feature.name, values) if feature.record_column.is_category
                               else values.fill_null(float("nan")))
     _write_shards(job, split, hashes, rows)
 
@@ -240,7 +240,7 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
     for shard in range(SHARDS):
         chosen = order[ends[shard]:ends[shard + 1]]
         columns = {name: pa.array(values).take(pa.array(chosen)) for name, values in rows.items()}
-        columns["key"] = pa.array(keys(hashes[chosen]))
+        columns["key"] = pa.array(unique_keys(hashes[chosen]))
         records = encode_examples({name: columns[name].cast(types[dtype])
                                    for name, dtype in impression_columns(job.schema).items()})
         path = Path(job.path(shard_path(f"impressions/{split}", shard, SHARDS)))
@@ -252,7 +252,7 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
 
 
 def count_arrow(job: Job) -> None:
-    """Occurrences of each item id with this project's transform."""
+    """Counts each item id with this project's transform."""
     path = _path(job, "impressions")
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -274,7 +274,7 @@ def _row_group(group: int, path: str, column: str) -> Iterator[tuple[str, pa.Arr
 
 
 def count_rows(job: Job) -> None:
-    """The same with ``CombinePerKey`` over rows."""
+    """Counts each item id with ``CombinePerKey`` over rows."""
     column = job.schema.item.column
 
     def build(pipeline: beam.Pipeline) -> None:

@@ -90,7 +90,7 @@ def test_reading_tells_missing_unfinished_broken_and_foreign_apart(tmp_path):
     with pytest.raises(UserError, match="not readable JSON"):
         read_manifest(tmp_path, "thing")
     write_manifest(tmp_path, "other", {})
-    with pytest.raises(UserError, match="holds 'other', expected 'thing'"):
+    with pytest.raises(UserError, match="contains 'other', expected 'thing'"):
         read_manifest(tmp_path, "thing")
 
 

@@ -18,9 +18,9 @@ def make(ids, counts, **options):
 def test_rows_go_by_count_then_id():
     vocabulary = make(["b", "a", "ü", "rare"], [3, 3, 9, 1], min_count=2)
     assert vocabulary.ids.to_pylist() == ["ü", "a", "b"]
-    assert vocabulary.rows(pa.array(["a", "b", "ü"])).tolist() == [3, 4, 2]
+    assert vocabulary.lookup(pa.array(["a", "b", "ü"])).tolist() == [3, 4, 2]
     assert vocabulary.row_counts.tolist() == [0, 0, 9, 3, 3]
-    assert vocabulary.size == 5
+    assert vocabulary.num_rows == 5
 
 
 def test_max_size_keeps_the_most_frequent():
@@ -30,17 +30,17 @@ def test_max_size_keeps_the_most_frequent():
 def test_unknown_and_missing_values_share_rows_by_hash():
     vocabulary = make([7, 8], [1, 1], oov_rows=5)
     unknown = np.array([-3, 0, 12, 2**62])
-    assert vocabulary.rows(pa.array(unknown)).tolist() == [int(value % np.uint64(5)) for value in hash_ids(unknown)]
-    assert vocabulary.rows(pa.array([None], pa.int64())) == vocabulary.rows(pa.array([-1]))
+    assert vocabulary.lookup(pa.array(unknown)).tolist() == [int(value % np.uint64(5)) for value in hash_ids(unknown)]
+    assert vocabulary.lookup(pa.array([None], pa.int64())) == vocabulary.lookup(pa.array([-1]))
     strings = make(["", "x"], [4, 1])
-    assert strings.rows(pa.array([None], pa.string())).tolist() == [2]
+    assert strings.lookup(pa.array([None], pa.string())).tolist() == [2]
 
 
 @given(st.sets(st.text(), min_size=1), st.integers(1, 4))
 def test_every_known_id_has_its_own_row(ids, oov_rows):
     ordered = sorted(ids, key=lambda value: value.encode())
     vocabulary = make(ordered, [1] * len(ordered), oov_rows=oov_rows)
-    assert sorted(vocabulary.rows(pa.array(ordered, pa.string()))) == list(range(oov_rows, oov_rows + len(ordered)))
+    assert sorted(vocabulary.lookup(pa.array(ordered, pa.string()))) == list(range(oov_rows, oov_rows + len(ordered)))
 
 
 def test_digest_follows_the_meaning_of_rows():
@@ -66,4 +66,4 @@ def test_foreign_file_is_named(tmp_path):
 
 def test_values_of_another_type_are_refused():
     with pytest.raises(TypeError, match="string"):
-        make([1], [1]).rows(pa.array(["1"]))
+        make([1], [1]).lookup(pa.array(["1"]))

@@ -1,7 +1,7 @@
-"""Folders with a manifest: how each stage hands its result to the next.
+"""Artifacts: folders with a manifest, by which each stage passes its result to the next.
 
-A writer fills a temporary folder, writes the manifest there last and renames the folder into place, so that a killed
-job leaves nothing that looks finished. A reader goes through ``read_manifest`` only.
+A writer fills a temporary folder, writes the manifest last and renames the folder into place, so that a killed job
+leaves nothing that looks finished. Readers call ``read_manifest``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import MANIFEST
 from tfrs_pretrain.errors import UserError
 
-REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a Path has lost the other
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: Path removes the other
 
 
 @contextlib.contextmanager
@@ -44,8 +44,7 @@ def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
     """Yields an empty folder ``.<name>.unfinished-<token>`` and removes it, unless the body renamed it.
 
-    While its writer lives, it holds a lock on the folder. Folders without, of writers that were killed, are removed
-    here; those of others that are at work stay.
+    A writer locks its folder while it runs. Unlocked folders, left by killed writers, are removed first.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for leftover in parent.glob(f".{name}.unfinished-*"):
@@ -66,9 +65,9 @@ def _locked_folder(parent: Path, name: str) -> tuple[Path, int]:
             lock = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:
             continue
-        with contextlib.suppress(OSError):  # where a file system has no locks, nobody removes what others left
+        with contextlib.suppress(OSError):  # a file system without locks: leftovers stay
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # Another writer may have found the folder before it was locked, and taken it for abandoned.
+        # Another writer may have removed the folder as abandoned before it was locked.
         if folder.exists():
             return folder, lock
         os.close(lock)
@@ -78,9 +77,9 @@ def _remove_if_abandoned(folder: Path) -> None:
     try:
         lock = os.open(folder, os.O_RDONLY)
     except OSError:
-        return  # its writer finished meanwhile
+        return  # the writer has finished
     try:
-        with contextlib.suppress(OSError):  # its writer lives
+        with contextlib.suppress(OSError):  # the writer is running
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
     finally:
@@ -88,7 +87,7 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
-    """Raises UserError where writing to ``target`` would replace something that nobody offered for replacement."""
+    """Raises UserError if ``target`` is a file, or a folder with content that must not be replaced."""
     refuse_remote(target)
     if target.exists() and not target.is_dir():
         raise UserError(f"output {str(target)!r} is a file: name a folder")
@@ -97,7 +96,7 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
 
 
 def refuse_remote(folder: Path) -> None:
-    """Raises UserError for a URL, which as a path would be a local folder of that name."""
+    """Raises UserError for a URL, which would otherwise become a local folder of that name."""
     if REMOTE.match(str(folder)):
         url = str(folder).replace(":/", "://", 1)
         raise UserError(f"{url!r} is on a remote file system, which only the Beam jobs read and write: copy or mount "
@@ -105,12 +104,12 @@ def refuse_remote(folder: Path) -> None:
 
 
 def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: str = MANIFEST) -> None:
-    """Writes ``folder/name`` by temporary name and rename; call it after everything else in the folder is in place."""
+    """Writes ``folder/name`` by temporary name and rename; call it after all other files are written."""
     write_text(folder / name, manifest_text(kind, content))
 
 
 def manifest_text(kind: str, content: dict[str, Any]) -> str:
-    """The text of a manifest, for writers on other file systems."""
+    """Returns the text of a manifest, for writers to other file systems."""
     return json.dumps({"kind": kind, "code_version": __version__, **content}, indent=2, sort_keys=True) + "\n"
 
 
@@ -125,34 +124,40 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def read_notes(path: Path) -> dict[str, Any]:
-    """What an earlier command wrote with ``write_text`` as a JSON object; empty where there is no file.
+def read_optional_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object; empty if there is no file.
 
     Raises:
-      UserError: the file holds something else.
+      UserError: the file is not readable or not JSON.
     """
     if not path.is_file():
         return {}
     try:
-        notes = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{str(path)!r} is not readable JSON ({error}): put a copy of it back, or remove it and lose "
-                        "what it counts") from error
-    if not isinstance(notes, dict):
-        raise UserError(f"{str(path)!r} holds a {type(notes).__name__}, not an object: remove it")
-    return notes
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{str(path)!r} is not readable JSON ({error}): restore a copy, or remove it and lose its "
+                        "content") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{str(path)!r} contains a {type(content).__name__}, not an object: remove it")
+    return content
 
 
 def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
-    """The manifest of a finished artifact of one of the kinds, the usual one first.
+    """Reads the manifest of a finished artifact.
+
+    Args:
+      folder: folder of the artifact.
+      kinds: accepted kinds, the usual one first, which messages name.
+      name: file name of the manifest.
 
     Raises:
-      UserError: the folder is missing, has no manifest (its writer did not finish), or holds another kind.
+      UserError: the folder is missing, has no manifest (its writer did not finish), or is of another kind.
     """
     kind = kinds[0]
     refuse_remote(folder)
     if not folder.is_dir():
-        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or mend the path")
+        raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or "
+                        "correct the path")
     path = folder / name
     if not path.is_file():
         raise UserError(f"{str(folder)!r} has no {name}, so it is no finished {kind}: the run that wrote it did not "
@@ -161,19 +166,19 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
         manifest = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{str(path)!r} is not readable JSON ({error}): run the stage that writes it again") from error
-    came = manifest.get("kind") if isinstance(manifest, dict) else None
-    if came not in kinds:
+    found = manifest.get("kind") if isinstance(manifest, dict) else None
+    if found not in kinds:
         expected = " or ".join(map(repr, kinds))
-        raise UserError(f"{str(folder)!r} holds {came!r}, expected {expected}: name the right folder")
+        raise UserError(f"{str(folder)!r} contains {found!r}, expected {expected}: name another folder")
     return dict(manifest)
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Returns the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_digest(content: Any) -> str:
-    """SHA-256 of a JSON value, independent of key order."""
+    """Returns the SHA-256 of a JSON value, independent of key order."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

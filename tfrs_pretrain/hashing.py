@@ -1,8 +1,9 @@
-"""One 64-bit hash of ids for every purpose: out-of-vocabulary rows, shards, samples, hold-out.
+"""The 64-bit hash of ids that decides out-of-vocabulary rows, shards, samples and the held-out split.
 
-It must give the same value in numpy (Beam, training) and in TensorFlow's stock integer ops (the served graph), which
-rules out library hashes. Integers go through the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014); strings
-become a polynomial in their UTF-8 bytes modulo 2^64 first. It spreads ids; it is no defence against chosen ids.
+numpy (Beam, training) and TensorFlow's stock integer operations (the served graph) must compute the same value, which
+rules out library hashes. Integers go through the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014); strings
+are first reduced to a polynomial in their UTF-8 bytes modulo 2^64. The hash spreads ids evenly; it does not protect
+against ids chosen to collide.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ STRING_BASE = 0x100000001B3
 
 
 def hash_ids(ids: np.ndarray | pa.Array, salt: int = 0) -> np.ndarray:
-    """uint64 [n] hashes of integer ids (any integer array) or strings (Arrow array or numpy array of str).
+    """Hashes ids.
+
+    Args:
+      ids: integers [n] of any width or booleans, or strings [n], as a numpy or Arrow array.
+      salt: selects one of many independent hashes.
+
+    Returns:
+      uint64 [n].
 
     Raises:
       TypeError: ids are neither integers nor strings.
@@ -37,17 +45,17 @@ def hash_ids(ids: np.ndarray | pa.Array, salt: int = 0) -> np.ndarray:
 
 
 def combine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """uint64 [n] hash of a pair of hashes; order matters."""
+    """Hashes pairs of hashes to uint64 [n]; the order of the two matters."""
     return mix(first * np.uint64(GOLDEN) + second)
 
 
 def fraction(hashes: np.ndarray) -> np.ndarray:
-    """float64 [n] in [0, 1): the top 53 bits of each hash."""
+    """Converts hashes to float64 [n] in [0, 1) by their top 53 bits."""
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def mix(values: np.ndarray) -> np.ndarray:
-    """SplitMix64: a bijection of uint64 in which every input bit moves every output bit."""
+    """Applies SplitMix64, a bijection of uint64 in which every input bit affects every output bit."""
     mixed = values + np.uint64(GOLDEN)
     for shift, factor in MIX:
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

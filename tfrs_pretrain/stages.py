@@ -1,4 +1,4 @@
-"""What the stages of a run share: the working folder, its configuration, what each stage took."""
+"""The working folder of a run: its configuration, its stages and their cost."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 
-# Files and folders of a workdir.
+# Files and folders of a workdir
 CONFIG, COSTS = "config.yaml", "stages.json"
 LOGS, DATASET, EMBEDDINGS, RANKING, EXPORT = "logs", "dataset", "embeddings", "ranking", "export"
 
 
 class Workdir:
-    """Folder of one run: one configuration, one subfolder a stage, ``stages.json`` with the cost of each.
+    """Folder of one run: its configuration, a subfolder for each stage, and ``stages.json`` with the cost of each.
 
-    A stage whose artifact is finished is kept, so an interrupted run continues where it stopped; once a stage has run,
-    every stage after it runs too.
+    A stage whose artifact is finished is skipped, so an interrupted run continues where it stopped. Once a stage has
+    run, every later stage runs too.
+
+    Args:
+      folder: path of the folder; created if it is missing.
+      config: configuration of the run.
 
     Raises:
-      UserError: the folder belongs to a run with another configuration, or is something else.
+      UserError: the folder belongs to a run with another configuration, or is not a workdir.
     """
 
     def __init__(self, folder: Path, config: Config):
@@ -43,10 +47,10 @@ class Workdir:
 
     @classmethod
     def reopen(cls, folder: Path) -> Workdir:
-        """The workdir of an earlier run, with the configuration that it was started with.
+        """Opens the workdir of an earlier run with the configuration of that run.
 
         Raises:
-          UserError: there is none.
+          UserError: the folder is not a workdir.
         """
         path = folder / CONFIG
         if not path.is_file():
@@ -61,8 +65,8 @@ class Workdir:
         if path.is_file():
             difference = first_difference(load_config(str(path)).resolved(), self.config.resolved())
             if difference:
-                raise UserError(f"workdir {str(self.folder)!r} holds a run with another configuration, first in "
-                                f"{difference}: name another --workdir, or remove this one")
+                raise UserError(f"workdir {str(self.folder)!r} contains a run with another configuration, "
+                                f"first in {difference}: name another --workdir, or remove this one")
             return
         if self.folder.exists() and any(self.folder.iterdir()):
             raise UserError(f"workdir {str(self.folder)!r} is not empty and has no {CONFIG} of an earlier run: "
@@ -72,19 +76,19 @@ class Workdir:
 
     def stage(self, name: str, artifact: str, kind: str, run: Callable[[Path], Any], *,
               manifest: str = MANIFEST) -> dict[str, Any]:
-        """Runs one stage unless its finished artifact is there, and returns its manifest.
+        """Runs one stage unless its artifact is finished, and returns its manifest.
 
         Args:
           name: key in ``stages.json``.
           artifact: subfolder that the stage writes.
           kind: kind of its manifest.
-          run: writes the artifact into the folder that it is given.
+          run: writes the artifact into the folder that it receives.
           manifest: file name of the manifest.
         """
         folder = self.folder / artifact
         if (folder / manifest).is_file() and name in self.costs and not self._renewed:
-            kept = Text(f"{artifact}  kept from an earlier run", style="dim not green")
-            console.print(Text("✓ ", style="green").append_text(kept))
+            finished = Text(f"{artifact}  kept from an earlier run", style="dim not green")
+            console.print(Text("✓ ", style="green").append_text(finished))
         else:
             self._renewed = True
             self.forget(name)
@@ -95,12 +99,12 @@ class Workdir:
         return read_manifest(folder, kind, name=manifest)
 
     def forget(self, name: str) -> None:
-        """Makes a stage run again."""
+        """Removes the cost of a stage, so that the stage runs again."""
         if self.costs.pop(name, None):
             self._save_costs()
 
     def seconds(self, *names: str) -> float:
-        """Wall-clock seconds that the named stages took together.
+        """Sum of the wall-clock seconds of the named stages.
 
         Raises:
           UserError: one of them has not finished.
@@ -116,6 +120,6 @@ class Workdir:
 
 
 def peak_rss_bytes() -> int:
-    """Largest resident memory of this process or of one of its finished children so far, in bytes."""
+    """Returns the peak resident memory, in bytes, of this process or of any of its finished children."""
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, KiB elsewhere
     return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

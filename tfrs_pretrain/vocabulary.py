@@ -1,8 +1,8 @@
-"""Id -> row of an embedding table.
+"""Vocabularies, which map ids to rows of an embedding table.
 
-Rows ``0 .. oov_rows - 1`` are shared, by hash, by every id that was not admitted; admitted ids follow in the order
-(-count, id). Parquet on disk: columns ``id`` and ``count``, in row order, so that rows can be appended later without
-moving one.
+Ids that are not in the vocabulary share rows ``0 .. oov_rows - 1`` by hash; the ids of the vocabulary follow in the
+order (-count, id). The Parquet file has the columns ``id`` and ``count`` in row order, so that new ids can be appended
+without moving a row.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from tfrs_pretrain.value_types import MISSING
 
 
 class Vocabulary:
-    """Admitted ids of one space, in row order.
+    """Ids of one space, in row order.
 
     Args:
       ids: Arrow int64 or string array [n], unique, without nulls.
-      counts: int64 [n], occurrences in the window that built the vocabulary.
-      oov_rows: rows shared by all other ids, at least 1.
+      counts: int64 [n], occurrences in the window from which the vocabulary was built.
+      oov_rows: number of rows shared by all other ids, at least 1.
+
+    Raises:
+      ValueError: ids contain nulls, ids and counts differ in length, or there is no shared row.
     """
 
     def __init__(self, ids: pa.Array, counts: np.ndarray, oov_rows: int):
         if oov_rows < 1 or len(ids) != len(counts) or ids.null_count:
-            raise ValueError(f"a vocabulary needs ids without nulls ({ids.null_count} came), a count for each "
-                             f"({len(counts)} for {len(ids)}) and at least one shared row ({oov_rows})")
+            raise ValueError(f"a vocabulary needs ids without nulls (received {ids.null_count} nulls), a count for "
+                             f"each id ({len(counts)} for {len(ids)}) and at least one shared row ({oov_rows})")
         self.ids = ids
         self.counts = np.asarray(counts, np.int64)
         self.oov_rows = oov_rows
@@ -41,7 +44,15 @@ class Vocabulary:
     @classmethod
     def from_counts(cls, ids: pa.Array, counts: np.ndarray, *, oov_rows: int, min_count: int = 1,
                     max_size: int | None = None) -> Vocabulary:
-        """Admits ids by count and orders them by (-count, id); ids must be unique."""
+        """Builds a vocabulary from counts.
+
+        Args:
+          ids: Arrow array [n], unique.
+          counts: int64 [n], occurrences of each id.
+          oov_rows: number of shared rows.
+          min_count: occurrences that admit an id.
+          max_size: maximum number of ids, most frequent first (None: no limit).
+        """
         table = pa.table({"id": ids, "count": np.asarray(counts, np.int64)})
         table = table.filter(pa.compute.greater_equal(table["count"], min_count))
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
@@ -49,10 +60,15 @@ class Vocabulary:
 
     def extended(self, ids: pa.Array, counts: np.ndarray, *, min_count: int = 1, max_size: int | None = None
                  ) -> Vocabulary:
-        """The vocabulary of a later window in which every id of this one keeps its row.
+        """Builds the vocabulary of a later window, in which every id of this one keeps its row.
 
-        Known ids take their new count (0 where they did not occur); new ids that are admitted follow in the order
-        (-count, id) while there is room below ``max_size``. ``ids`` must be unique and of this vocabulary's type.
+        Known ids take their new count (0 if they did not occur). New ids follow in the order (-count, id).
+
+        Args:
+          ids: Arrow array [n] of this vocabulary's type, unique.
+          counts: int64 [n], occurrences in the later window.
+          min_count: occurrences that admit a new id.
+          max_size: maximum number of ids, known ones included (None: no limit).
         """
         known = self._index.get_indexer(_as_index(ids))
         counts = np.asarray(counts, np.int64)
@@ -65,21 +81,22 @@ class Vocabulary:
 
     @property
     def dtype(self) -> str:
+        """Type of the raw ids: "int64" or "string"."""
         return "int64" if pa.types.is_int64(self.ids.type) else "string"
 
     @property
-    def size(self) -> int:
-        """Rows of a table for this vocabulary, shared ones included."""
+    def num_rows(self) -> int:
+        """Number of rows of a table for this vocabulary, including shared rows."""
         return self.oov_rows + len(self.ids)
 
     @property
     def row_counts(self) -> np.ndarray:
-        """int64 [size]: count of the id at each row, 0 at shared rows."""
+        """int64 [num_rows]: count of the id at each row, 0 at shared rows."""
         return np.concatenate([np.zeros(self.oov_rows, np.int64), self.counts])
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 over the id at every row: equal digests mean that rows mean the same ids."""
+        """SHA-256 over the id at every row: tables with equal digests have the same id at each row."""
         state = hashlib.sha256(f"{self.dtype}:{self.oov_rows}:{len(self.ids)}:".encode())
         if self.dtype == "int64":
             state.update(self.ids.to_numpy().astype("<i8").tobytes())
@@ -93,8 +110,14 @@ class Vocabulary:
     def _index(self) -> pd.Index:
         return _as_index(self.ids)
 
-    def rows(self, values: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """int64 [n] rows of raw values; null stands for the missing value ("" or -1).
+    def lookup(self, values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Maps raw values to rows.
+
+        Args:
+          values: Arrow array [n] of the vocabulary's type; null stands for the missing value ("" or -1).
+
+        Returns:
+          int64 [n] rows.
 
         Raises:
           TypeError: values are of another type than the vocabulary.
@@ -104,23 +127,23 @@ class Vocabulary:
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         if values.type != self.ids.type:
-            raise TypeError(f"this vocabulary holds {self.ids.type}, asked for {values.type}")
+            raise TypeError(f"expected values of type {self.ids.type}, as in this vocabulary, received {values.type}")
         values = values.fill_null(MISSING[self.dtype])
-        found = self._index.get_indexer(_as_index(values))
-        rows = found + self.oov_rows
-        unknown = found < 0
+        positions = self._index.get_indexer(_as_index(values))
+        rows = positions + self.oov_rows
+        unknown = positions < 0
         if unknown.any():
-            rows[unknown] = oov_row(values.filter(pa.array(unknown)), self.oov_rows)
+            rows[unknown] = hash_to_oov_row(values.filter(pa.array(unknown)), self.oov_rows)
         return rows.astype(np.int64)
 
     def save(self, path: Path) -> None:
-        """Writes Parquet; the number of shared rows travels in the file's metadata."""
+        """Writes a Parquet file; its metadata contains the number of shared rows."""
         table = pa.table({"id": self.ids, "count": self.counts})
         pq.write_table(table.replace_schema_metadata({"oov_rows": str(self.oov_rows)}), path)
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Reads what ``save`` wrote.
+        """Reads a file that ``save`` wrote.
 
         Raises:
           UserError: the file is missing or not a vocabulary.
@@ -133,8 +156,8 @@ class Vocabulary:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error
 
 
-def oov_row(values: pa.Array, oov_rows: int) -> np.ndarray:
-    """int64 [n]: the shared row of each value, by hash."""
+def hash_to_oov_row(values: pa.Array, oov_rows: int) -> np.ndarray:
+    """Returns the shared row of each value, int64 [n], by hash."""
     return (hash_ids(values) % np.uint64(oov_rows)).astype(np.int64)
 
 

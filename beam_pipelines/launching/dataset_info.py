@@ -1,4 +1,4 @@
-"""dataset_info.json: what was built, from the results that the jobs left in the folder."""
+"""Content of dataset_info.json, from the results that the pipelines wrote."""
 
 from typing import Any
 
@@ -14,44 +14,45 @@ from tfrs_pretrain.errors import UserError
 
 
 def num_rows_read(job: Job, log: LogSpec) -> int:
-    """Rows of a log, once its account is written."""
-    return int(read_json(job.path(RESULTS_FOLDER, f"account-{log.name}.json"))["read"])
+    """Number of rows of a log, after the pipeline has run."""
+    return int(_account(job, log)["read"])
 
 
 def check_windows(job: Job, log: LogSpec) -> None:
-    """Checks that each window holds rows, once the account is written.
+    """Checks that each window has rows, after the pipeline has run.
 
     Raises:
-      UserError: names the window, its bounds and the range found in the data.
+      UserError: names the empty window, its bounds and the range of the data.
     """
     account = _account(job, log)
     for split, window in log.windows.items():
         if not account["kept"].get(split):
-            raise UserError(f"window {split} {window} of column {job.schema.window!r} holds no usable row of table "
-                            f"{log.table}: {_found(account, window.temporal)}. Correct windows.{split} or the table")
+            raise UserError(f"window {split} {window} of column {job.schema.window!r} has no usable row of table "
+                            f"{log.table}: {_describe_range(account, window.temporal)}. Correct windows.{split} or the "
+                            "table")
 
 
-def _found(account: dict[str, Any], temporal: bool) -> str:
+def _describe_range(account: dict[str, Any], temporal: bool) -> str:
     if account["low"] is None:
         return f"{account['read']} rows were read, none with a value in that column"
     low, high = (f"{np.datetime64(account[end], 'us') if temporal else account[end]}" for end in ("low", "high"))
-    return f"the values found range from {low} to {high}; {sum(account['rejected'].values())} rows were rejected"
+    return f"the values range from {low} to {high}; {sum(account['rejected'].values())} rows were rejected"
 
 
 def dataset_info(job: Job) -> dict[str, Any]:
-    """Everything the manifest of a dataset says; equal inputs and configuration give equal content."""
+    """Content for a complete dataset; equal inputs and configuration give equal content."""
     return merge_infos(vocabularies_info(job), pairs_info(job), impressions_info(job))
 
 
 def merge_infos(*parts: dict[str, Any]) -> dict[str, Any]:
-    """What the manifest of a dataset says, from those of its parts."""
+    """Merges the contents of a dataset's parts."""
     sections: dict[str, Any] = {name: {key: value for part in parts for key, value in part.get(name, {}).items()}
                                 for name in ("counts", "splits")}
     return {key: value for part in parts for key, value in part.items()} | sections
 
 
 def vocabularies_info(job: Job) -> dict[str, Any]:
-    """What the vocabularies and statistics were learnt from; ``kept`` rows of each log by window."""
+    """Content for vocabularies and numeric statistics: ``kept`` is the number of rows of each log by window."""
     numeric = {feature.name: read_json(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
                for feature in job.schema.moment_features}
     counts = {log.name: _counts(job, log) | {"kept": _account(job, log)["kept"]}
@@ -62,30 +63,30 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
 
 
 def pairs_info(job: Job) -> dict[str, Any]:
-    """Splits of pairs and the columns of their blocks."""
+    """Content for pairs: their splits and the columns of their blocks."""
     splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "pairs.json")))
-    return _common(job) | {
+    return _common_info(job) | {
         "counts": {"engagements": _counts(job, job.engagements, splits)},
         "pair_columns": pair_columns(job.schema), "relations": list(job.config.dataset.relations),
-        "splits": {name: _rates(split) for name, split in splits.items()},
+        "splits": {name: _add_rates(split) for name, split in splits.items()},
     }
 
 
 def impressions_info(job: Job) -> dict[str, Any]:
-    """Splits of impressions and the columns of their records; with histories, what became of the engagements."""
+    """Content for impressions: their splits and format; with histories also the counts of the engagements."""
     splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "impressions.json")))
     history = {"history": _counts(job, job.history)} if job.schema.history else {}
     rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
-    return _common(job) | {
+    return _common_info(job) | {
         "counts": {"impressions": _counts(job, job.impressions, splits), **history},
         "impressions_format": job.config.dataset.impressions_format,
-        "splits": {name: _rates(split) | rates.get(name, {}) for name, split in splits.items()},
+        "splits": {name: _add_rates(split) | rates.get(name, {}) for name, split in splits.items()},
     }
 
 
-def _common(job: Job) -> dict[str, Any]:
-    learnt = vocabulary_info(job.vocabulary) if job.vocabulary else {}
-    numeric = {"numeric": learnt["numeric"]} if "numeric" in learnt else {}
+def _common_info(job: Job) -> dict[str, Any]:
+    source = vocabulary_info(job.vocabulary) if job.vocabulary else {}
+    numeric = {"numeric": source["numeric"]} if "numeric" in source else {}
     return {"config": job.config.resolved(), "vocabularies": Vocabularies.load(job).describe(), **numeric}
 
 
@@ -94,7 +95,7 @@ def _account(job: Job, log: LogSpec) -> dict[str, Any]:
 
 
 def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Rows read, written (without splits: kept), rejected and filtered.
+    """Returns the numbers of rows read, written (without ``splits``: kept), rejected and filtered.
 
     Raises:
       UserError: they do not add up.
@@ -103,15 +104,15 @@ def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dic
     written = sum(split["examples"] for split in splits.values()) if splits else sum(account["kept"].values())
     rejected, filtered = sum(account["rejected"].values()), sum(account["filtered"].values())
     if account["read"] != written + rejected + filtered:
-        raise UserError(f"table {log.table}: {account['read']} rows were counted but {written} written, "
-                        f"{rejected} rejected and {filtered} filtered: the files changed while the job ran; run it "
-                        "again")
+        raise UserError(f"table {log.table}: {account['read']} rows were read but {written} written, {rejected} "
+                        f"rejected and {filtered} filtered: the files changed during the job; run it again")
     return {"read": account["read"], "written": written, "rejected": account["rejected"], "filtered": filtered,
             "filtered_by": account["filtered"],
             "dead_letter": sorted(read_json(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json")))}
 
 
-def _rates(split: dict[str, Any]) -> dict[str, Any]:
+def _add_rates(split: dict[str, Any]) -> dict[str, Any]:
+    """Replaces the measures of a split, which are sums, with means over its examples."""
     measures, examples = split["measures"], max(split["examples"], 1)
     names = {"positives": "label_rate", "oov_users": "oov_user_share", "oov_items": "oov_item_share"}
     rates = {names.get(name, name): count / examples for name, count in measures.items()}

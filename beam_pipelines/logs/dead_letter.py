@@ -25,7 +25,7 @@ ROWS_PER_FILE = 1 << 18  # approximate: rows are assigned to files by hash
 
 
 class WriteDeadLetter(beam.PTransform):
-    """Writes batches of ``cleaning.REJECTED_SCHEMA``; returns the paths inside the output folder.
+    """Writes batches of ``rejected_rows.REJECTED_SCHEMA``; returns the paths inside the output folder.
 
     Without rows there are no files.
     """

@@ -1,4 +1,4 @@
-"""Hashes of events, and keys that tell apart even impressions that are alike in every column."""
+"""Hashes of events, and unique keys of impressions."""
 
 from collections.abc import Iterable
 
@@ -13,22 +13,32 @@ from tfrs_pretrain.schema import ITEM_ID, USER_ID
 TIME = "@time"
 
 
-def event_hash(batch: pa.RecordBatch, context: Iterable[Feature] = ()) -> np.ndarray:
-    """uint64 [rows] of the columns that identify an event in a cleaned batch: user, item, time and context."""
+def event_hash(batch: pa.RecordBatch, context_features: Iterable[Feature] = ()) -> np.ndarray:
+    """Hashes the columns that identify an event in a cleaned batch: user, item, time and context features.
+
+    Returns:
+      uint64 [n].
+    """
     hashes = combine(combine(hash_ids(batch[USER_ID]), hash_ids(batch[ITEM_ID])), hash_ids(batch[TIME]))
-    for feature in context:
+    for feature in context_features:
         hashes = combine(hashes, feature.hash_values(batch[feature.name]))
     return hashes
 
 
 def request_hash(users: pa.Array, requests: pa.Array) -> np.ndarray:
-    """int64 [rows]: equal for the rows of one user and request, whatever column names the request."""
-    return combine(hash_ids(users), hash_ids(pc.cast(requests, pa.string()))).view(np.int64)
+    """Hashes user and request, whatever the type of the request column.
+
+    Returns:
+      int64 [n], equal for the rows of one user and request.
+    """
+    hashes: np.ndarray = combine(hash_ids(users), hash_ids(pc.cast(requests, pa.string()))).view(np.int64)
+    return hashes
 
 
-def keys(hashes: np.ndarray) -> np.ndarray:
-    """int64 [n] unique keys of ascending uint64 hashes: the n-th row of equal hash gets the n-th key of that hash."""
+def unique_keys(hashes: np.ndarray) -> np.ndarray:
+    """Converts uint64 [n] hashes, ascending, to int64 [n] unique keys: also rows of equal hash get different keys."""
     number = np.arange(len(hashes))
     first = np.flatnonzero(np.diff(hashes.view(np.int64), prepend=~hashes[:1].view(np.int64)))
     occurrence = number - np.repeat(first, np.diff(np.append(first, len(hashes))))
-    return combine(hashes, occurrence.astype(np.uint64)).view(np.int64)
+    keys: np.ndarray = combine(hashes, occurrence.astype(np.uint64)).view(np.int64)
+    return keys

@@ -1,6 +1,6 @@
-"""Point-in-time history: the rows of the last N items that a user engaged with strictly before an impression.
+"""Point-in-time history: the last N items that a user engaged with strictly before an impression.
 
-Engagements of the same time as the impression are never part of it: the engagement may be the impression's own outcome.
+Engagements at the same time as the impression are excluded: they may be its outcome.
 """
 
 import functools
@@ -21,17 +21,18 @@ from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
 from tfrs_pretrain.value_types import ARROW_TYPES
 
 ROW = "row"
-ENGAGED, RAW = "@engaged", "@raw"  # instead of a split
+ENGAGED, RAW = "@engaged", "@raw"  # replace the split of engagements
 
 
 class JoinHistory(beam.PTransform):
     """Adds a column ``history`` (list of int64 item rows, the latest last) to batches with user_id and @time.
 
-    Users meet their engagements in one of ``buckets`` parts. A worker holds a part's engagements (about 100 bytes each
-    while they are sorted, 12 afterwards) and takes its impressions batch by batch, however many there are of one user.
+    Users and their engagements are grouped in ``buckets`` hash buckets. A worker loads the engagements of one bucket
+    (about 100 bytes each during sorting, 12 afterwards) and processes its impressions batch by batch: the memory does
+    not depend on their number.
 
     Args:
-      job: names the length of a history and the number of parts.
+      job: length of a history and number of buckets.
       engagements: cleaned engagements of all times, ``(split, batch)``.
     """
 
@@ -40,7 +41,7 @@ class JoinHistory(beam.PTransform):
         self._job, self._engagements = job, engagements
 
     def expand(
-        self, impressions: beam.PCollection[tuple[str, pa.RecordBatch]]
+        self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]
     ) -> beam.PCollection[tuple[str, pa.RecordBatch]]:
         assert self._job.schema.history is not None
         events = (
@@ -48,20 +49,20 @@ class JoinHistory(beam.PTransform):
             | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return (
-            (events, impressions)
-            | "Both" >> beam.Flatten()
-            | "AssignBuckets" >> beam.FlatMapTuple(functools.partial(_assign, buckets=self._job.buckets))
+            (events, split_to_batch)
+            | "MergeEventsAndImpressions" >> beam.Flatten()
+            | "AssignBuckets" >> beam.FlatMapTuple(functools.partial(_assign_buckets, buckets=self._job.buckets))
             .with_output_types(tuple[int, tuple[str, pa.RecordBatch]])
-            | "GroupBuckets" >> beam.GroupByKey()
-            | "LookBack" >> beam.FlatMap(_look_back, self._job.schema.history.length).with_output_types(
+            | "GroupByBucket" >> beam.GroupByKey()
+            | "AddHistories" >> beam.FlatMap(_add_histories, self._job.schema.history.length).with_output_types(
                 tuple[str, pa.RecordBatch])
         )
 
 
 class JoinRawHistory(beam.PTransform):
-    """Adds to tables of a few impressions the column ``history`` as ``JoinHistory`` does, with raw ids instead of rows.
+    """Adds the column ``history`` to tables of a few impressions as ``JoinHistory`` does, with raw ids instead of rows.
 
-    Only the engagements of their users are gathered, in one place.
+    Gathers the engagements of their users in one place.
     """
 
     def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]]):
@@ -72,29 +73,30 @@ class JoinRawHistory(beam.PTransform):
         assert self._job.schema.history is not None
         events = (
             self._engagements
-            | "OfTheirUsers" >> beam.FlatMap(_of_users, beam.pvalue.AsList(tables)).with_output_types(
+            | "SelectUsers" >> beam.FlatMap(_select_users, beam.pvalue.AsList(tables)).with_output_types(
                 tuple[str, pa.RecordBatch])
             | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
         )
-        return tables | "LookBack" >> beam.Map(
-            _raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length, self._job.schema.item.dtype)
+        return tables | "AddRawHistories" >> beam.Map(
+            _add_raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length,
+            self._job.schema.item.dtype)
 
 
 class _MapItems(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
-        columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.rows("item", batch[ITEM_ID])}
+        columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.lookup("item", batch[ITEM_ID])}
         raw = {ITEM_ID: batch[ITEM_ID]} if split == RAW else {}
         yield ENGAGED, pa.RecordBatch.from_pydict(columns | raw)
 
 
-def _of_users(element: tuple[str, pa.RecordBatch], tables: list[pa.Table]) -> Iterator[tuple[str, pa.RecordBatch]]:
+def _select_users(element: tuple[str, pa.RecordBatch], tables: list[pa.Table]) -> Iterator[tuple[str, pa.RecordBatch]]:
     _, batch = element
     for table in tables:
         yield RAW, batch.filter(pc.is_in(batch[USER_ID], table[USER_ID].combine_chunks()))
 
 
-def _raw_histories(table: pa.Table, events: list[tuple[str, pa.RecordBatch]], length: int, dtype: str) -> pa.Table:
+def _add_raw_histories(table: pa.Table, events: list[tuple[str, pa.RecordBatch]], length: int, dtype: str) -> pa.Table:
     batches = [batch for _, batch in events]
     empty = pa.array([[]] * table.num_rows, pa.list_(ARROW_TYPES[dtype]))
     lists = Histories(pa.Table.from_batches(batches), length, ITEM_ID).before(
@@ -102,15 +104,16 @@ def _raw_histories(table: pa.Table, events: list[tuple[str, pa.RecordBatch]], le
     return table.append_column(HISTORY, lists)
 
 
-def _assign(split: str, batch: pa.RecordBatch, buckets: int) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
+def _assign_buckets(split: str, batch: pa.RecordBatch, buckets: int
+                    ) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
     numbers = hash_ids(batch[USER_ID]) % np.uint64(buckets)
     for bucket in np.unique(numbers):
         yield int(bucket), (split, batch.filter(pa.array(numbers == bucket)))
 
 
-def _look_back(bucket: tuple[int, Iterable[tuple[str, pa.RecordBatch]]], length: int
-               ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    # Two passes: the values of a key may be more than fit into memory and are read again from where they lie.
+def _add_histories(bucket: tuple[int, Iterable[tuple[str, pa.RecordBatch]]], length: int
+                   ) -> Iterator[tuple[str, pa.RecordBatch]]:
+    # Two passes: the values of a key may exceed the memory; the runner reads them again from its storage.
     events = [batch for split, batch in bucket[1] if split == ENGAGED]
     histories = Histories(pa.Table.from_batches(events), length) if events else None
     for split, batch in bucket[1]:
@@ -123,37 +126,42 @@ def _look_back(bucket: tuple[int, Iterable[tuple[str, pa.RecordBatch]]], length:
 
 
 class Histories:
-    """Engagements by user and time.
+    """Engagements sorted by user and time.
 
     Args:
       events: columns user_id, @time (int64), row (int32) and ``content``.
-      length: most engagements of a history.
-      content: column that histories are made of.
+      length: maximum length of a history.
+      content: name of the column that histories contain.
     """
 
     def __init__(self, events: pa.Table, length: int, content: str = ROW):
         codes, users = pd.factorize(events[USER_ID].to_numpy())
         times, rows = events[TIME].to_numpy(), events[ROW].to_numpy()
-        # Engagements of one user and time have no order but this.
+        # Engagements of one user at one time are ordered by row, to be deterministic.
         order = np.lexsort((rows, times, codes))
         self._length, self._users = length, pd.Index(users)
         self._content = events[content].combine_chunks().take(pa.array(order))
         self._times, ranks = np.unique(times[order], return_inverse=True)
-        self._keys = codes[order] * self._stride + ranks
-
-    @property
-    def _stride(self) -> int:
-        return len(self._times) + 1
+        # Sort key of an engagement: user, then rank of its time.
+        self._keys = codes[order] * len(self._times) + ranks
 
     def before(self, users: pa.Array, times: np.ndarray) -> pa.ListArray:
-        """Lists [n], of int64 where they are of rows: each user's last engagements before a time, the latest last."""
+        """Returns the last engagements of each user strictly before a time, the latest last.
+
+        Args:
+          users: raw user ids [n].
+          times: int64 [n].
+
+        Returns:
+          Lists [n] of ``content``; of int64 if it is an integer column.
+        """
         codes = self._users.get_indexer(pd.Index(users.to_numpy(zero_copy_only=False)))
-        first = np.searchsorted(self._keys, codes * self._stride)
-        end = np.searchsorted(self._keys, codes * self._stride + np.searchsorted(self._times, times))
+        first = np.searchsorted(self._keys, codes * len(self._times))
+        end = np.searchsorted(self._keys, codes * len(self._times) + np.searchsorted(self._times, times))
         start = np.maximum(first, end - self._length)
         lengths = np.where(codes < 0, 0, end - start)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         places = np.repeat(start - offsets[:-1], lengths) + np.arange(offsets[-1])
         content = self._content.take(pa.array(places))
-        kind = pa.int64() if pa.types.is_integer(content.type) else content.type
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), content.cast(kind))
+        dtype = pa.int64() if pa.types.is_integer(content.type) else content.type
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), content.cast(dtype))

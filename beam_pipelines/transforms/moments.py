@@ -27,7 +27,8 @@ class ExactMoments(beam.CombineFn):
         return np.zeros((5, NUM_EXPONENTS), np.int64)
 
     def add_input(self, accumulator: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return accumulator + sums_by_exponent(values[~np.isnan(values)])
+        total: np.ndarray = accumulator + sums_by_exponent(values[~np.isnan(values)])
+        return total
 
     def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
         total: np.ndarray = sum(accumulators, self.create_accumulator())

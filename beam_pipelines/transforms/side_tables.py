@@ -1,4 +1,4 @@
-"""Item and user features: loaded once per worker, joined by position."""
+"""Item and user features: side tables that each worker loads once and joins by id."""
 
 from collections.abc import Iterator
 
@@ -34,17 +34,22 @@ class SideTable:
 
     @classmethod
     def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
-        """Reads the needed columns of a table."""
-        kinds = {feature.source_column: feature.value_type for feature in features}
-        kinds[space.column] = space.dtype
-        content = read_side_table(table, source, kinds).combine_chunks()
+        """Reads the id and the features of a table.
+
+        Raises:
+          UserError: see ``read_side_table``.
+        """
+        value_types = {feature.source_column: feature.value_type for feature in features}
+        value_types[space.column] = space.dtype
+        content = read_side_table(table, source, value_types).combine_chunks()
         ids = content[space.column].cast(ARROW_TYPES[space.dtype]).combine_chunks()
-        return cls(ids, {feature.name: feature.clean(_whole(content[feature.source_column])) for feature in features})
+        return cls(ids, {feature.name: feature.clean(_to_array(content[feature.source_column]))
+                         for feature in features})
 
     def lookup(self, ids: pa.Array) -> dict[str, pa.Array]:
-        """Feature name -> values [m] of the given ids, null (of lists: empty) where an id is not in the table."""
-        found = self._index.get_indexer(pd.Index(ids.to_numpy(zero_copy_only=False)))
-        indices = pa.array(found, pa.int64(), mask=found < 0)
+        """Returns feature name -> values [m] for m ids; null (an empty list) for an id that is not in the table."""
+        places = self._index.get_indexer(pd.Index(ids.to_numpy(zero_copy_only=False)))
+        indices = pa.array(places, pa.int64(), mask=places < 0)
         taken = {name: column.take(indices) for name, column in self._columns.items()}
         return {name: filled(column) if pa.types.is_list(column.type) else column for name, column in taken.items()}
 
@@ -57,17 +62,18 @@ class JoinSideFeatures(beam.PTransform):
         self._job = job
 
     def expand(
-        self, batches: beam.PCollection[tuple[str, pa.RecordBatch]]
+        self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]
     ) -> beam.PCollection[tuple[str, pa.RecordBatch]]:
-        return batches | "Join" >> beam.ParDo(_Join(self._job)).with_output_types(tuple[str, pa.RecordBatch])
+        return split_to_batch | "JoinBatch" >> beam.ParDo(_JoinBatch(self._job)).with_output_types(
+            tuple[str, pa.RecordBatch])
 
 
-class _Join(beam.DoFn):
+class _JoinBatch(beam.DoFn):
     def __init__(self, job: Job):
         self._job, self._shared = job, Shared()
 
     def setup(self) -> None:
-        self._tables = self._shared.acquire(lambda: _Tables(self._job)).by_id
+        self._tables = self._shared.acquire(lambda: _SideTables(self._job)).by_id
 
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
@@ -77,8 +83,8 @@ class _Join(beam.DoFn):
         yield split, pa.RecordBatch.from_pydict(columns)
 
 
-class _Tables:
-    """The side tables that the schema uses, by the id column that they are joined on."""
+class _SideTables:
+    """The side tables that the schema uses, by the id column for the join. Shared among the threads of a worker."""
 
     def __init__(self, job: Job):
         spaces = {"items": job.schema.item, "users": job.schema.user}
@@ -86,31 +92,37 @@ class _Tables:
                       for table, id_column in SIDE_TABLES.items() if job.features(table)}
 
 
-def read_side_table(table: str, source: TableSource, kinds: dict[str, str]) -> pa.Table:
-    """Some columns of a whole table; text values as their kinds (see ``text_values.parse``).
+def read_side_table(table: str, source: TableSource, value_types: dict[str, str]) -> pa.Table:
+    """Reads columns of a whole table; parses text values.
+
+    Args:
+      table: name for messages.
+      source: where to read it.
+      value_types: column -> value type, see ``text_values.parse``.
 
     Raises:
-      UserError: a part is missing or unreadable, or a row is malformed: a side table is too small to lose one.
+      UserError: a part is missing or unreadable, or a row is malformed: rows of side tables are never skipped.
     """
-    parts = [_typed(table, raw, kinds) for raw in source.read_all(list(kinds))]
+    parts = [_parse(table, raw, value_types) for raw in source.read_all(list(value_types))]
     if not parts:
-        raise UserError(f"table {table}: {source} holds no row, expected one for each id")
+        raise UserError(f"table {table}: {source} has no rows, expected one for each id")
     return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
 
 
-def _typed(table: str, raw: RawBatch, kinds: dict[str, str]) -> pa.RecordBatch:
-    for bad in raw.malformed:
-        raise UserError(f"table {table}: {raw.path!r}, line {bad.position}: {bad.reason} ({bad.text[:80]!r}); mend it")
+def _parse(table: str, raw: RawBatch, value_types: dict[str, str]) -> pa.RecordBatch:
+    for row in raw.malformed:
+        raise UserError(f"table {table}: {raw.path!r}, line {row.position}: {row.reason} ({row.text[:80]!r}); "
+                        "correct it")
     columns = {}
-    for name, kind in kinds.items():
+    for name, value_type in value_types.items():
         columns[name] = raw.columns[name]
-        if needs_parsing(columns[name].type, kind):
-            columns[name], unparsable = parse(raw.columns[name], kind)
+        if needs_parsing(columns[name].type, value_type):
+            columns[name], unparsable = parse(raw.columns[name], value_type)
             for place in np.flatnonzero(unparsable)[:1].tolist():
                 raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "
-                                f"{raw.columns[name][place].as_py()!r}, expected {kind}; mend it")
+                                f"{raw.columns[name][place].as_py()!r}, expected {value_type}; correct it")
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def _to_array(column: pa.ChunkedArray) -> pa.Array:
     return column.unify_dictionaries().combine_chunks()

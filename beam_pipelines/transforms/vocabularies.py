@@ -1,4 +1,4 @@
-"""Vocabulary files on any file system, and raw values to rows; each worker loads them once."""
+"""Vocabulary files on any file system, and lookup of rows; each worker loads the vocabularies once."""
 
 import dataclasses
 import posixpath
@@ -24,37 +24,41 @@ from tfrs_pretrain.vocabulary import Vocabulary
 
 @dataclasses.dataclass(frozen=True)
 class Vocabularies:
-    """All vocabularies of a schema, by name of the ID space or feature."""
+    """All vocabularies of a schema.
+
+    Attributes:
+      by_name: name of the id space or feature -> vocabulary.
+    """
 
     by_name: dict[str, Vocabulary]
 
     @classmethod
     def load(cls, job: Job) -> "Vocabularies":
-        """Those that the job maps ids with."""
+        """Loads the vocabularies that a job maps ids with."""
         folder = job.vocabulary or job.folder
         return cls({name: load_vocabulary(vocabulary_path(folder, name)) for name in job.schema.vocabularies})
 
-    def rows(self, name: str, column: pa.Array) -> np.ndarray:
-        """int32 [n] rows of plain or dictionary-encoded raw values, null where missing."""
+    def lookup(self, name: str, column: pa.Array) -> np.ndarray:
+        """Returns int32 [n] rows of raw values [n], plain or dictionary-encoded; null is the missing value."""
         vocabulary = self.by_name[name]
         if pa.types.is_int64(column.type):
-            return vocabulary.rows(column).astype(np.int32)
-        # Looking up each distinct string once is several times faster than each occurrence.
+            return vocabulary.lookup(column).astype(np.int32)
+        # Looking up each distinct string once is several times faster than looking up each occurrence.
         column = compact_dictionary(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        missing = pa.scalar(MISSING[vocabulary.dtype], column.type.value_type)
-        dictionary = pa.concat_arrays([column.dictionary, pa.array([missing.as_py()], column.type.value_type)])
+        missing = pa.array([MISSING[vocabulary.dtype]], column.type.value_type)
         indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
-        return vocabulary.rows(dictionary).astype(np.int32)[indices]
+        rows: np.ndarray = vocabulary.lookup(pa.concat_arrays([column.dictionary, missing])).astype(np.int32)[indices]
+        return rows
 
     def describe(self) -> dict[str, Any]:
-        """What dataset_info.json says about each vocabulary."""
-        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.size,
+        """Returns the section ``vocabularies`` of dataset_info.json."""
+        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.num_rows,
                        "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(vocabulary.counts.sum())}
                 for name, vocabulary in self.by_name.items()}
 
 
 class VocabularyDoFn(beam.DoFn):
-    """A step that needs the vocabularies; each worker process loads them once."""
+    """A DoFn with vocabularies, which each worker process loads once."""
 
     def __init__(self, job: Job):
         self._job, self._shared = job, Shared()
@@ -64,14 +68,15 @@ class VocabularyDoFn(beam.DoFn):
 
 
 def vocabulary_path(folder: str, name: str) -> str:
+    """Path of a vocabulary in a dataset or vocabulary folder."""
     return posixpath.join(folder, VOCABULARY_FOLDER, f"{name}.parquet")
 
 
 def vocabulary_info(folder: str) -> dict[str, Any]:
-    """The manifest of a dataset or vocabulary folder.
+    """Reads the manifest of a dataset or vocabulary folder.
 
     Raises:
-      UserError: there is none, or it is one of something else.
+      UserError: the manifest is missing or has another kind.
     """
     try:
         info = read_json(posixpath.join(folder, DATASET_INFO))
@@ -79,8 +84,8 @@ def vocabulary_info(folder: str) -> dict[str, Any]:
         raise UserError(f"vocabulary folder {folder!r} has no readable {DATASET_INFO}: name a folder that "
                         "build_vocabulary or build_dataset finished") from error
     if info.get("kind") not in (DATASET_KIND, VOCABULARY_KIND):
-        raise UserError(f"vocabulary folder {folder!r} holds {info.get('kind')!r}, expected {VOCABULARY_KIND!r} or "
-                        f"{DATASET_KIND!r}: name the right folder")
+        raise UserError(f"vocabulary folder {folder!r} has kind {info.get('kind')!r}, expected {VOCABULARY_KIND!r} or "
+                        f"{DATASET_KIND!r}: name another folder")
     return dict(info)
 
 
@@ -88,29 +93,29 @@ def check_vocabularies(job: Job, folder: str) -> None:
     """Checks that the vocabularies of a folder fit a job.
 
     Raises:
-      UserError: one has another type or another number of shared rows, or was learnt from the job's validation or
-        test window; without --extend, also where one is missing.
+      UserError: a vocabulary is missing (accepted in the folder of --extend), has another dtype or another number of
+        out-of-vocabulary rows, or was built from data of the job's validation or test window.
     """
     info = vocabulary_info(folder)
     for name, rules in job.schema.vocabularies.items():
         entry = info["vocabularies"].get(name)
         if entry is None and folder == job.extend:
             continue
-        came = entry and (entry["dtype"], entry["oov_rows"])
-        if came != (rules.dtype, rules.oov_rows):
-            raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {came}, the configuration "
+        found = entry and (entry["dtype"], entry["oov_rows"])
+        if found != (rules.dtype, rules.oov_rows):
+            raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {found}, the configuration "
                             f"declares {(rules.dtype, rules.oov_rows)}: rows would move; use a vocabulary of the same "
                             "schema")
     first = next((split for split in job.splits if split != "train"), "validation")
-    learnt, evaluated = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
-    latest = max((learnt.pretrain, learnt.train), key=lambda window: window.bounds[1])
-    if latest.temporal == evaluated.temporal and latest.bounds[1] > evaluated.bounds[0]:
-        raise UserError(f"vocabularies of {folder!r} were learnt from {latest}, which reaches into the {first} "
-                        f"window {evaluated}: nothing may be learnt from it; use an earlier vocabulary")
+    windows, evaluation = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
+    latest = max((windows.pretrain, windows.train), key=lambda window: window.bounds[1])
+    if latest.temporal == evaluation.temporal and latest.bounds[1] > evaluation.bounds[0]:
+        raise UserError(f"vocabularies of {folder!r} were built from {latest}, which overlaps the {first} window "
+                        f"{evaluation}: nothing may be learned from it; use an earlier vocabulary")
 
 
 def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:
-    """Writes to any file system; the class itself knows local files."""
+    """Writes a vocabulary to any file system; ``Vocabulary.save`` supports local files only."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "vocabulary.parquet"
         vocabulary.save(local)
@@ -119,7 +124,7 @@ def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:
 
 
 def load_vocabulary(path: str) -> Vocabulary:
-    """Reads what ``save_vocabulary`` wrote."""
+    """Reads a vocabulary from any file system."""
     with tempfile.TemporaryDirectory() as folder, open_file(path) as file:
         local = Path(folder) / "vocabulary.parquet"
         local.write_bytes(file.read())
@@ -127,7 +132,7 @@ def load_vocabulary(path: str) -> Vocabulary:
 
 
 def copy_vocabulary(name: str, job: Job) -> str:
-    """Brings a vocabulary that the job maps ids with into its folder, so that who reads the rows knows the ids."""
+    """Copies a vocabulary of ``job.vocabulary`` to the output folder, so readers can map rows back to ids."""
     assert job.vocabulary is not None
     with open_file(vocabulary_path(job.vocabulary, name)) as source, \
             atomic_write(vocabulary_path(job.folder, name)) as file:

@@ -106,7 +106,7 @@ def test_exact_duplicates_are_kept_with_keys_of_their_own(planted_config, logs, 
     build(planted_config, logs, tmp_path / "twice")
     dataset = Dataset.open(tmp_path / "twice")
     golden = pq.read_table(dataset.folder / "golden.parquet")
-    assert dataset.examples("impressions/train") == 2 * 1908
+    assert dataset.num_examples("impressions/train") == 2 * 1908
     train, validation = (_keys(dataset, f"impressions/{split}") for split in ("train", "validation"))
     assert len(set(train)) == len(train)
     assert len(set(validation)) == len(validation)
@@ -151,10 +151,10 @@ MISTAKES = {
                     r"table users: id 1051 in column 'member' occurs 2 times \(1 ids repeat\)"),
     "no engagements": (lambda logs: _rewrite(logs / "engagements.parquet", lambda t: t.filter(
         pc.greater_equal(t["day"], 20))),
-        r"window pretrain \[0, 20\) of column 'day' holds no usable row of table engagements: the values found range "
+        r"window pretrain \[0, 20\) of column 'day' has no usable row of table engagements: the values range "
         "from 20 to 33; 0 rows were rejected"),
     "no test": (lambda logs: _rewrite(logs / "impressions.parquet", lambda t: t.filter(pc.less(t["day"], 30))),
-                r"window test \[30, 34\) of column 'day' holds no usable row of table impressions: .* from 0 to 29"),
+                r"window test \[30, 34\) of column 'day' has no usable row of table impressions: .* from 0 to 29"),
     "no rows": (lambda logs: _rewrite(logs / "engagements.parquet", lambda t: t.slice(0, 0)),
                 "window pretrain .* 0 rows were read, none with a value in that column"),
 }

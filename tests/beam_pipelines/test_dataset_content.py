@@ -88,7 +88,7 @@ def test_pairs_are_the_pretraining_engagements(tiny_dataset, tables):
     share = heldout.total() / expected.total()
     # 0.05 of at least 8,000 engagements: five standard deviations are below 0.013.
     assert 0.035 < share < 0.065
-    assert [tiny_dataset.examples(split) for split in PAIR_SPLITS] == [train.total(), heldout.total()]
+    assert [tiny_dataset.num_examples(split) for split in PAIR_SPLITS] == [train.total(), heldout.total()]
 
 
 def test_blocks_hold_as_many_pairs_as_configured(tiny_dataset):
@@ -98,7 +98,7 @@ def test_blocks_hold_as_many_pairs_as_configured(tiny_dataset):
 
 def test_candidate_probability_is_the_share_of_training_pairs(tiny_dataset):
     counts = Counter(candidate for _, candidate in _pairs(tiny_dataset, "pairs/train"))
-    expected = np.zeros(tiny_dataset.rows("item"))
+    expected = np.zeros(tiny_dataset.num_rows("item"))
     for row, count in counts.items():
         expected[row] = count / counts.total()
     came = np.load(tiny_dataset.folder / CANDIDATE_PROBABILITY)

@@ -97,7 +97,7 @@ def test_a_later_log_to_judge_by_needs_only_its_own_window(vocabulary, planted_l
     info = Dataset.open(tmp_path / "out", ("dataset", "impressions")).info
     assert list(info["splits"]) == ["impressions/test"]
     assert info["config"]["windows"]["test"] == {"start": 30, "end": 40}
-    with pytest.raises(UserError, match="holds 'impressions', expected 'dataset'"):
+    with pytest.raises(UserError, match="contains 'impressions', expected 'dataset'"):
         Dataset.open(tmp_path / "out")
 
 
@@ -193,7 +193,7 @@ def test_no_chain_of_extensions_ever_moves_a_row(windows, min_count, max_size):
     for counts in windows[1:]:
         before = vocabulary
         vocabulary = before.extended(*table(counts), min_count=min_count, max_size=max_size)
-        assert vocabulary.rows(before.ids).tolist() == before.rows(before.ids).tolist()
+        assert vocabulary.lookup(before.ids).tolist() == before.lookup(before.ids).tolist()
         assert vocabulary.counts.tolist() == [counts.get(number, 0) for number in vocabulary.ids.to_pylist()]
         known = set(before.ids.to_pylist())
         admitted = sorted((number for number, count in counts.items() if count >= min_count and number not in known),
@@ -214,12 +214,12 @@ MISTAKES = {
     "leak": (build_impressions, ["--vocabulary={v}"], {"windows": {
         "pretrain": {"start": 0, "end": 10}, "train": {"start": 10, "end": 20},
         "validation": {"start": 20, "end": 24}, "test": {"start": 24, "end": 30}}},
-        r"were learnt from \[20, 28\), which reaches into the validation window \[20, 24\)"),
+        r"were built from \[20, 28\), which overlaps the validation window \[20, 24\)"),
     "no such split": (build_impressions, ["--vocabulary={v}", "--splits=all"], {},
                       "--splits 'all': expected one or more of"),
     "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
         "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
-        r"vocabulary 'item' of .* holds \d+ ids, more than max_size 5"),
+        r"vocabulary 'item' of .* has \d+ ids, more than max_size 5"),
 }
 
 
@@ -233,7 +233,7 @@ def test_mistakes_get_one_line_and_leave_nothing(mistake, vocabulary, arguments,
 
 
 def test_a_partial_folder_is_not_taken_for_a_dataset(vocabulary):
-    with pytest.raises(UserError, match="holds 'vocabulary', expected 'dataset'"):
+    with pytest.raises(UserError, match="contains 'vocabulary', expected 'dataset'"):
         Dataset.open(vocabulary)
 
 

@@ -58,8 +58,8 @@ def test_each_pair_carries_its_relation_and_weight(surfaces):
     assert dataset.info["relations"] == ["click", "hide", "save", "view"]
     users, items = (dataset.vocabulary(name) for name in ("user", "item"))
     used = engagements[(engagements.day < 20) & engagements.surface.isin(["click", "save", "view"])].drop_duplicates()
-    expected = Counter(zip(users.rows(pa.array(used.member)).tolist(),
-                           items.rows(pa.array(used.item.tolist(), pa.string())).tolist(),
+    expected = Counter(zip(users.lookup(pa.array(used.member)).tolist(),
+                           items.lookup(pa.array(used.item.tolist(), pa.string())).tolist(),
                            used.surface.map({"click": 0, "save": 2, "view": 3}), used.surface.map(WEIGHTS),
                            strict=True))
     pairs = _pairs(dataset)
@@ -85,7 +85,7 @@ def test_ignored_relations_teach_nothing(surfaces):
 def test_readers_that_know_no_relation_read_on(surfaces):
     _, dataset = surfaces
     rows = sum(int(tf.size(block["query"])) for block in pair_blocks(dataset.files("pairs/train")))
-    assert rows == dataset.examples("pairs/train")
+    assert rows == dataset.num_examples("pairs/train")
 
 
 @pytest.mark.parametrize(("schema", "dataset"), [

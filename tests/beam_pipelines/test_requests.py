@@ -12,7 +12,7 @@ from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.log_spec import LogSpec
-from beam_pipelines.logs.cleaning import clean
+from beam_pipelines.logs.cleaning import clean_batch
 from beam_pipelines.sources.base import RawBatch
 from tfrs_pretrain.config import Config, Window
 from tfrs_pretrain.data.dataset import Dataset, impression_columns
@@ -28,8 +28,8 @@ LOG = LogSpec("impressions", "impressions", SCHEMA, {"train": Window(start=0, en
 def requests(pages, users, schema=SCHEMA, log=LOG, **columns):
     rows = len(users)
     data = {"u": users, "i": [1] * rows, "t": [5] * rows, "w": [1] * rows, "y": [0] * rows, "page": pages} | columns
-    cleaned = clean(RawBatch("log", np.arange(rows), pa.RecordBatch.from_pydict(data), ()), log)
-    return cleaned.parts["train"]["request"].to_pylist(), cleaned.account.rejected
+    cleaned = clean_batch(RawBatch("log", np.arange(rows), pa.RecordBatch.from_pydict(data), ()), log)
+    return cleaned.by_split["train"]["request"].to_pylist(), cleaned.account.rejected
 
 
 def test_rows_of_one_user_and_page_share_a_request():

@@ -49,7 +49,7 @@ def test_the_schema_names_columns_and_lengths():
 
 def test_lists_are_padded_at_the_end_to_their_length(write):
     dataset = write(LISTS)
-    with impressions.reading(dataset, "impressions/train"):
+    with impressions.checked_reading(dataset, "impressions/train"):
         [batch] = impressions.evaluation_batches(dataset, "impressions/train", batch_size=3).as_numpy_iterator()
         [shuffled] = impressions.training_batches(dataset, batch_size=3, seed=0, epoch=0)
     for name, expected in PADDED.items():
@@ -66,10 +66,10 @@ def test_training_shapes_are_static_for_xla(write):
 
 @pytest.mark.parametrize(("tags", "message"), [
     (None, r"expected column 'tags' \(int64\), found none among \['history', 'item'"),
-    ([1, 2, 3, 4], "expected column 'tags' to hold at most 3 values of int64, found 4 of int64")])
+    ([1, 2, 3, 4], "expected column 'tags' to contain at most 3 values of int64, found 4 of int64")])
 def test_a_wrong_list_is_named(write, tags, message):
     columns = {name: rows for name, rows in LISTS[0].items() if name != "tags"} | ({"tags": tags} if tags else {})
-    with pytest.raises(UserError, match=message), impressions.reading(write([columns]), "impressions/train"):
+    with pytest.raises(UserError, match=message), impressions.checked_reading(write([columns]), "impressions/train"):
         pass
 
 

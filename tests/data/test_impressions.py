@@ -118,14 +118,14 @@ def test_evaluation_keeps_every_row_and_column_in_file_order(dataset):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"place": None}, r"expected column 'place' \(int64\), found none among \['item'"),
-    ({"price": 3}, "expected column 'price' to hold 1 value of float32, found 1 of int64"),
-    ({"item_id": 3}, "expected column 'item_id' to hold 1 value of string, found 1 of int64"),
-    ({"user": [1, 2]}, "expected column 'user' to hold 1 value of int64, found 2 of int64"),
+    ({"price": 3}, "expected column 'price' to contain 1 value of float32, found 1 of int64"),
+    ({"item_id": 3}, "expected column 'item_id' to contain 1 value of string, found 1 of int64"),
+    ({"user": [1, 2]}, "expected column 'user' to contain 1 value of int64, found 2 of int64"),
 ])
 def test_a_wrong_record_is_named_whether_first_or_later(dataset, changes, message):
     for records, number in (([example(1, **changes)], 0), ([example(1), example(2, **changes)], 1)):
         path = rewrite(dataset, records)
-        with pytest.raises(UserError, match=message) as error, impressions.reading(dataset, "impressions/test"):
+        with pytest.raises(UserError, match=message) as error, impressions.checked_reading(dataset, "impressions/test"):
             list(impressions.evaluation_batches(dataset, "impressions/test", batch_size=4))
         assert f"{path!r}, record {number}, which starts at byte " in str(error.value)
         assert "\n" not in str(error.value)
@@ -134,7 +134,7 @@ def test_a_wrong_record_is_named_whether_first_or_later(dataset, changes, messag
 def test_a_record_that_is_no_example_is_named(dataset):
     rewrite(dataset, [b"\xff\xff"])
     with pytest.raises(UserError, match="found 2 bytes of something else"), \
-            impressions.reading(dataset, "impressions/test"):
+            impressions.checked_reading(dataset, "impressions/test"):
         pass
 
 
@@ -144,11 +144,12 @@ def test_a_corrupt_file_is_named(dataset):
         file.seek(-20, 2)
         file.write(b"\x00\x01\x02")
     message = f"cannot be read at record 1, which starts at byte {len(example(1)) + 16} "
-    with pytest.raises(UserError, match=message) as error, impressions.reading(dataset, "impressions/test"):
+    with pytest.raises(UserError, match=message) as error, impressions.checked_reading(dataset, "impressions/test"):
         list(impressions.evaluation_batches(dataset, "impressions/test", batch_size=4))
     assert path in str(error.value)
 
 
 def test_other_errors_pass_through(dataset):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), impressions.reading(dataset, "impressions/test"):
+    with (pytest.raises(tf.errors.InvalidArgumentError, match="mine"),
+          impressions.checked_reading(dataset, "impressions/test")):
         raise tf.errors.InvalidArgumentError(None, None, "mine")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrs_pretrain.data.pairs import naming_corrupt_files, pair_blocks, shuffled_batches
+from tfrs_pretrain.data.pairs import pair_blocks, report_corrupt_files, shuffled_batches
 from tfrs_pretrain.errors import UserError
 
 PAIRS = 3000
@@ -74,7 +74,7 @@ def test_corrupt_file_is_named_with_its_record(files):
     # The first record: its length, a CRC of it, the data, a CRC of that.
     second = 8 + 4 + len(block(np.arange(1000, 1143), np.arange(11000, 11143))) + 4
     with (pytest.raises(UserError, match=rf"train-1\.tfrecord' cannot be read at record 1, .* at byte {second}:"),
-          naming_corrupt_files(files)):
+          report_corrupt_files(files)):
         queries(shuffled_batches(files, 100, seed=1, epoch=1))
 
 
@@ -83,7 +83,7 @@ def test_truncated_file_is_named_with_the_offset_of_its_last_record(files):
     with open(files[2], "r+b") as file:  # noqa: PTH123
         file.truncate(sum(whole) - 5)
     with (pytest.raises(UserError, match=rf"train-2\.tfrecord' .* record 6, .* byte {sum(whole[:6])}:"),
-          naming_corrupt_files(files)):
+          report_corrupt_files(files)):
         queries(shuffled_batches(files, 100, seed=1, epoch=1))
 
 
@@ -101,7 +101,7 @@ def test_record_of_another_kind_is_named(tmp_path):
     path = str(tmp_path / "odd.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(block([1, 2], [3]))
-    with pytest.raises(UserError, match=r"odd\.tfrecord' cannot be read at record 0"), naming_corrupt_files([path]):
+    with pytest.raises(UserError, match=r"odd\.tfrecord' cannot be read at record 0"), report_corrupt_files([path]):
         list(pair_blocks([path]))
 
 
@@ -110,13 +110,13 @@ def test_place_in_a_compressed_file_is_that_of_its_content(tmp_path):
     with tf.io.TFRecordWriter(path, "GZIP") as writer:
         for record in (sound, block([1, 2], [3])):
             writer.write(record)
-    message = f"at record 1, which starts at byte {len(sound) + 16} of its uncompressed content: the file is damaged"
-    with pytest.raises(UserError, match=message), naming_corrupt_files([path]):
+    message = f"at record 1, which starts at byte {len(sound) + 16} of its uncompressed content: the file is corrupt"
+    with pytest.raises(UserError, match=message), report_corrupt_files([path]):
         list(pair_blocks([path]))
 
 
 def test_an_error_elsewhere_passes_unchanged(files):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), naming_corrupt_files(files):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), report_corrupt_files(files):
         raise tf.errors.InvalidArgumentError(None, None, "mine")
 
 

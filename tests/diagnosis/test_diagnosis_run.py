@@ -76,7 +76,7 @@ def test_every_control_runs_and_the_file_contains_the_result(long_tail, tmp_path
     assert found["controls"][PRETRAINED]["border"] < found["border"]
     base = found["controls"][BASE]
     assert base["epoch"][7] == 1
-    assert base["examples"][-1] == 2 * (dataset.examples("impressions/train") // 256) * 256
+    assert base["examples"][-1] == 2 * (dataset.num_examples("impressions/train") // 256) * 256
     best = json.loads((dataset.folder.parent / "logs" / "manifest.json").read_text())["best_auc"]
     assert 0.6 < max(base["auc"]) < best + 0.02
     gaps = {(row["epoch"], row["ids"], row["training_impressions"]): row["gap"] for row in found["gap"]}

@@ -148,7 +148,7 @@ def test_a_version_whose_ranker_is_gone_or_changed_is_refused(exported, rankers)
 
 @pytest.mark.parametrize(("damage", "message"), [
     ("split", r"has no predictions of split 'validation', it has \['test'\]"), ("text", "cannot be read"),
-    ("folder", "ranker folder .* does not exist"), ("kind", "holds 'dataset', expected 'ranker'")])
+    ("folder", "ranker folder .* does not exist"), ("kind", "contains 'dataset', expected 'ranker'")])
 def test_folders_without_a_ranker_are_refused_in_one_line(rankers, damage, message):
     folder, split = rankers["good"], "test"
     if damage == "split":

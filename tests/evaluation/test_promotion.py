@@ -181,14 +181,14 @@ def test_the_first_promotion_is_asked_for_by_name(rankers, gate_file, monkeypatc
 
 
 @pytest.mark.parametrize(("required", "message"), [
-    ({}, "a gate without thresholds and non_inferior lets everything through"),
+    ({}, "a gate without thresholds and non_inferior accepts everything"),
     ({"thresholds": {"acc": {"min": 1}}}, "thresholds: unknown metric 'acc', choose from ['auc'"),
     ({"thresholds": {"auc": {}}}, "thresholds.auc: a threshold needs min, max or both"),
     ({"thresholds": {"auc": {"min": 1, "max": 0.5}}}, "min 1 is above max 0.5"),
     ({"thresholds": {"auc": {"mim": 1}}}, "unknown key 'thresholds.auc.mim'; the keys are"),
-    ({"non_inferior": {"calibration": 0.1}}, "calibration has no better side"),
+    ({"non_inferior": {"calibration": 0.1}}, "calibration has no better direction"),
     ({"non_inferior": {"auc": -0.1}}, "the margin of auc must be finite and at least 0"),
-    ({"slices": {"new": {"thresholds": {"auc": {"min": 0.5}}}}}, "slice 'new' must be written as <what>=<which>"),
+    ({"slices": {"new": {"thresholds": {"auc": {"min": 0.5}}}}}, "slice 'new' must be written as <name>=<value>"),
     ({"thresholds": {"auc": {"min": 0.5}}, "replicates": 10}, "replicates: Input should be greater"),
 ])
 def test_gates_that_make_no_sense_are_refused_in_one_line(tmp_path, required, message):

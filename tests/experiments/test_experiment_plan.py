@@ -178,5 +178,5 @@ def test_a_seed_counts_once(plan):
 def test_an_arm_that_is_written_twice_is_refused(tmp_path):
     path = tmp_path / "experiment.yaml"
     path.write_text("title: test\narms:\n  warm: {}\n  warm: {set: {arm.transfer: warm_start}}\n")
-    with pytest.raises(UserError, match=r"key 'warm' stands twice in .* line 4, column 3"):
+    with pytest.raises(UserError, match=r"key 'warm' occurs twice in .* line 4, column 3"):
         Plan(path, Selection())

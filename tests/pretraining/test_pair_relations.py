@@ -51,7 +51,7 @@ def naive_losses(dataset, embeddings, pairs):
     """Each held-out pair's loss against all others, logQ and accidental hits, in float64."""
     users, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
                     for rows in (embeddings.matrix(name).astype(np.float64) for name in ("user", "item")))
-    share = np.maximum(dataset.candidate_probability, 1 / dataset.examples("pairs/train"))
+    share = np.maximum(dataset.candidate_probability, 1 / dataset.num_examples("pairs/train"))
     losses = []
     for query, own in zip(pairs["query"], pairs["candidate"], strict=True):
         logits = items @ users[query] / 0.2 - np.log(share)

@@ -22,7 +22,7 @@ def configured(**pretraining):
 def test_the_plan_is_what_the_model_takes(tiny_dataset, settings, columns):
     config = configured(**settings)
     plan = PretrainingMemoryPlan(config, tiny_dataset)
-    rows = sum(tiny_dataset.rows(name) for name in ("user", "item"))
+    rows = sum(tiny_dataset.num_rows(name) for name in ("user", "item"))
     assert plan.layout(plan.settings).bytes_on(Device("GPU:0", 0, 1, host=False)) == rows * columns * 4
     model = build_model(config, tiny_dataset, 10)
     tables = [variable for table in (model.users, model.items) for variable in (table.weights, *table.slots.values())]

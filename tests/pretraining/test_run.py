@@ -46,7 +46,7 @@ def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
     embeddings = Embeddings.open(folder)
     embeddings.check_compatible(tiny_dataset)
     for name in ("user", "item"):
-        assert embeddings.matrix(name).shape == (tiny_dataset.rows(name), 8)
+        assert embeddings.matrix(name).shape == (tiny_dataset.num_rows(name), 8)
     assert embeddings.window == tiny_dataset.windows.pretrain
     assert embeddings.manifest["kept_epoch"] == len(result.epochs) - 1
     assert result.to_json().items() <= embeddings.manifest.items()
@@ -70,7 +70,7 @@ def test_no_epochs_keeps_the_random_rows(tiny_dataset, tmp_path):
 
 
 def test_batch_larger_than_the_data_is_refused(tiny_dataset, tmp_path):
-    pairs = tiny_dataset.examples("pairs/train")
+    pairs = tiny_dataset.num_examples("pairs/train")
     with pytest.raises(UserError, match=f"has only {pairs} training pairs: lower it"):
         pretrain(configured(batch_size=pairs + 1), tiny_dataset, tmp_path / "e")
     assert not (tmp_path / "e").exists()
@@ -90,7 +90,7 @@ def test_diverging_run_names_the_step_and_leaves_nothing(tiny_dataset, tmp_path)
 
 def test_probability_is_positive_everywhere(tiny_dataset):
     given, used = tiny_dataset.candidate_probability, tiny_dataset.sampling_probability
-    assert used.min() == 1 / tiny_dataset.examples("pairs/train")
+    assert used.min() == 1 / tiny_dataset.num_examples("pairs/train")
     np.testing.assert_array_equal(used[given > 0], given[given > 0])
 
 
@@ -119,7 +119,7 @@ def test_queries_are_the_users_of_the_smallest_hash(tiny_dataset):
 
 
 def test_held_out_repeats_of_training_pairs_are_not_relevant(tiny_dataset):
-    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, rows=tiny_dataset.rows, relations=(),
+    repeats = types.SimpleNamespace(schema=tiny_dataset.schema, num_rows=tiny_dataset.num_rows, relations=(),
                                     files=lambda split: tiny_dataset.files("pairs/train"))
     queries = select_queries(repeats, 20)
     assert queries.seen.counts.min() > 0

@@ -97,7 +97,7 @@ def write_planted(folder, seed=0):
     entries, splits = {}, {}
     for name, vocabulary in vocabularies().items():
         vocabulary.save(folder / "vocabulary" / f"{name}.parquet")
-        entries[name] = {"rows": vocabulary.size, "digest": vocabulary.digest}
+        entries[name] = {"rows": vocabulary.num_rows, "digest": vocabulary.digest}
     for split, count in EXAMPLES.items():
         path = shard_path(f"impressions/{split}", 0, 1)
         write_records(folder / path, draw(random, users, items, count), impression_columns(config.schema_))

@@ -34,7 +34,7 @@ def test_the_plan_equals_the_size_of_the_arms_variables(planted, planted_embeddi
     parts = build_parts(config, dataset, config.ranking.arms[arm], Embeddings.open(planted_embeddings), steps=10)
     held = sum(variable.shape.num_elements() * variable.dtype.size
                for learner in parts.learners for variable in learner.variables)
-    anchors = 8 * 4 * (dataset.rows("user") + dataset.rows("item")) if arm == "anchored" else 0
+    anchors = 8 * 4 * (dataset.num_rows("user") + dataset.num_rows("item")) if arm == "anchored" else 0
     steps = 8 * sum(variable.name.endswith("_step:0") and variable.shape.rank == 0  # counters of the tables
                     for learner in parts.learners for variable in learner.variables)
     assert plan.layout(plan.settings).bytes_on(DEVICE) == held + anchors - steps

@@ -69,7 +69,7 @@ def write_embeddings(tmp_path):
     def write(users: Vocabulary, items: Vocabulary, rows=None, *, dataset=None, temperature=0.2, name="embeddings",
               **pretraining):
         random = np.random.default_rng(5)
-        rows = rows or {table: random.normal(size=(vocabulary.size, DIM)).astype(np.float32)
+        rows = rows or {table: random.normal(size=(vocabulary.num_rows, DIM)).astype(np.float32)
                         for table, vocabulary in (("user", users), ("item", items))}
         manifest = {"window": {"start": 0, "end": 20}, "temperature": temperature,
                     "config": {"pretraining": {"dim": DIM, **pretraining}}}

@@ -40,7 +40,7 @@ def shown(shop):
 
 def rows_of(shop, name, value):
     dtype = pa.string() if isinstance(value, str) else pa.int64()
-    return int(shop.dataset.vocabulary(name).rows(pa.array([value], dtype))[0])
+    return int(shop.dataset.vocabulary(name).lookup(pa.array([value], dtype))[0])
 
 
 def popular(shop):
@@ -143,7 +143,7 @@ def test_more_candidates_than_items_is_every_item(shop, ask):
 
 
 def test_who_has_seen_everything_gets_nothing(shop, ask, monkeypatch):
-    every = np.arange(8, shop.dataset.rows("item"))
+    every = np.arange(8, shop.dataset.num_rows("item"))
     monkeypatch.setattr("tfrs_pretrain.retrieval.recommend._engaged_with", lambda *_: every)
     answer = ask(str(popular(shop)[0]))
     assert (answer["items"], answer["candidates"], answer["seen_left_out"]) == ([], 0, len(every))
@@ -205,7 +205,7 @@ def test_parts_that_do_not_belong_together_are_refused(shop, shop_embeddings, ti
     build_index(shop_embeddings, tmp_path / "index", approximate="none")
     index = ItemIndex.open(tmp_path / "index")
     vocabularies = shop.dataset.vocabulary("user"), shop.dataset.vocabulary("item")
-    zeros = {"user": np.zeros((vocabularies[0].size, 8)), "item": np.zeros((vocabularies[1].size, 8))}
+    zeros = {"user": np.zeros((vocabularies[0].num_rows, 8)), "item": np.zeros((vocabularies[1].num_rows, 8))}
     others = write_embeddings(*vocabularies, zeros, name="others")
     with pytest.raises(UserError, match=r"index .* was made from other embeddings"):
         recommend(Question("1000"), shop.dataset, others, index, shop.ranker)

@@ -44,13 +44,13 @@ def trained_scores(ranker, dataset, requests):
         vocabulary = dataset.vocabulary(row.vocabulary)
         kind = pa.int64() if vocabulary.dtype == "int64" else pa.string()
         if row.length is None:
-            batch[row.column] = vocabulary.rows(pa.array([request[name] for request in requests], kind))
+            batch[row.column] = vocabulary.lookup(pa.array([request[name] for request in requests], kind))
             continue
         padded = np.full((len(requests), row.length), -1)
         for place, request in enumerate(requests):
             values = [value for value in request[name] if value != MISSING[name]]
             values = values[-LENGTHS[name]:] if name == "history" else values[:LENGTHS[name]]
-            padded[place, :len(values)] = vocabulary.rows(pa.array(values, kind))
+            padded[place, :len(values)] = vocabulary.lookup(pa.array(values, kind))
         batch[row.column] = padded
     quality = np.array([request["quality"] for request in requests], np.float32)
     batch["quality"] = np.where(np.isinf(quality), np.float32("nan"), quality)
@@ -118,6 +118,6 @@ def test_embeddings_are_the_rankers_own_rows(served, ranker, kinds_dataset, ids,
     for signature, name, values, kind in (("item_embedding", "item_id", ids, pa.string()),
                                           ("user_embedding", "user_id", users, pa.int64())):
         space = name.removesuffix("_id")
-        rows = kinds_dataset.vocabulary(space).rows(pa.array(values, kind))
+        rows = kinds_dataset.vocabulary(space).lookup(pa.array(values, kind))
         found = served.run(signature, {name: np.array(values, object if space == "item" else np.int64)})
         np.testing.assert_array_equal(found["embedding"], ranker.tables[space].numpy()[rows])

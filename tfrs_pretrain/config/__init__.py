@@ -1,4 +1,4 @@
-"""Typed configuration: one YAML file, ``--set a.b=c`` overrides, unknown keys refused; one file a section.
+"""Typed configuration: one YAML file, ``--set a.b=c`` overrides, unknown keys refused. Each section has its file.
 
 The resolved configuration is stored with every artifact. Values that the paper (Hsu et al., RecSys 2024) does not
 publish, such as temperature and learning rates, are this project's own choice.

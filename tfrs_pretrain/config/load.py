@@ -1,4 +1,4 @@
-"""A configuration from YAML and ``--set a.b=c`` overrides; every refusal is one line."""
+"""Configurations from YAML and ``--set a.b=c`` overrides; every error is one line."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def validate_config(tree: Mapping[str, Any], *, origin: str) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise UserError(one_line(f"configuration {origin!r}", error, "`tfrs-pretrain config` prints every key", tree)
-                        ) from error
+        keys = "`tfrs-pretrain config` prints every key"
+        raise UserError(validation_message(f"configuration {origin!r}", error, keys, tree)) from error
 
 
 def parse_pretraining(section: Mapping[str, Any]) -> PretrainingConfig:
@@ -72,10 +72,14 @@ def parse_pretraining(section: Mapping[str, Any]) -> PretrainingConfig:
 
 
 def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
-    """The mapping in a YAML file, or a bundled configuration by name; ``what`` it is appears in messages.
+    """Reads the mapping in a YAML file, or a bundled configuration by name.
+
+    Args:
+      source: path or bundled name.
+      what: noun for messages; only a "configuration" can be a bundled one.
 
     Raises:
-      UserError: the file is missing, holds no mapping, or a key of it stands twice.
+      UserError: the file is missing, contains no mapping, or a key occurs twice.
     """
     if source in BUNDLED and what == "configuration":
         text = resources.files("tfrs_pretrain.configs").joinpath(f"{source}.yaml").read_text()
@@ -95,14 +99,14 @@ def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
 
 
 class _UniqueKeysLoader(yaml.SafeLoader):
-    """YAML in which a key stands once: of two, YAML's own loader silently keeps the last."""
+    """YAML loader that refuses repeated keys, of which YAML's own loader silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"key {key.value!r} stands twice", problem_mark=key.start_mark)
+                    raise yaml.MarkedYAMLError(problem=f"key {key.value!r} occurs twice", problem_mark=key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -145,17 +149,17 @@ def set_key(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:
-    """Dotted key of the first value in which two resolved configurations differ, with both values; None if equal."""
+    """Returns the first dotted key in which two resolved configurations differ, with both values; None if equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
-            found = first_difference(one.get(key), other.get(key), f"{path}.{key}" if path else key)
-            if found:
-                return found
+            difference = first_difference(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+            if difference:
+                return difference
         return None
     return None if one == other else f"{path} ({one!r} there, {other!r} here)"
 
 
-def one_line(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
+def validation_message(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
     """Describes the first problem of a refused ``tree`` in one line.
 
     Args:

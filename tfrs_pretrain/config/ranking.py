@@ -1,4 +1,4 @@
-"""Stage II: the ranking model and the arms that are compared."""
+"""Configuration of Stage II: the ranking model and its arms."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class RankingConfig(StrictModel):
     """Stage II: the ranking model and the arms that are compared."""
 
     hidden: tuple[int, ...] = Field((128, 64), description="layers of the served network")
-    backbone: Backbone = Field(MlpBackbone(), description="what ``hidden`` layers are part of")
+    backbone: Backbone = Field(MlpBackbone(), description="network that contains the ``hidden`` layers")
     feature_dim: int = Field(16, ge=1, description="columns of a categorical feature's table")
-    id_dim: int = Field(64, ge=1, description="columns of the ID tables; a warm start needs the pretraining's")
+    id_dim: int = Field(64, ge=1, description="columns of the ID tables; pretrained rows need pretraining.dim")
     epochs: int = Field(1, ge=1, description="passes over the training impressions")
     batch_size: int = Field(1024, ge=1, description="impressions per step over all replicas")
     learning_rate: float = Field(3e-3, gt=0, description="of the dense layers (Adam)")
@@ -30,19 +30,19 @@ class RankingConfig(StrictModel):
     embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the table rows of a batch")
     interval_decay: float = Field(
         0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
-    initial_scale: float = Field(0.05, gt=0, description="standard deviation of rows that start at random")
+    initial_scale: float = Field(0.05, gt=0, description="standard deviation of random initial rows")
     similarity: tuple[Literal["dot", "cosine", "norms"], ...] = Field(
-        ("cosine",), description="of the user and item rows, given to the network beside the rows")
+        ("cosine",), description="of the user and item rows, an input of the network beside the rows")
     labels: dict[str, float] = Field(
         {}, description="further labels of the schema to predict -> weight of their loss; schema.label weighs 1")
-    head_hidden: tuple[int, ...] = Field((), description="layers that each head has of its own")
+    head_hidden: tuple[int, ...] = Field((), description="layers of each head")
     history: Literal["none", "mean", "attention"] = Field(
         "mean", description="pooling of schema.history; attention to the candidate item as in DIN")
     attention_hidden: tuple[int, ...] = Field((32,), min_length=1, description="layers of the attention's network")
     mixed_precision: Literal["mixed_float16", "mixed_bfloat16"] | None = Field(
         None, description="dtype policy of the dense network (null: float32); tables and logits stay float32")
     evals_per_epoch: int = Field(
-        0, ge=0, description="looks at a sample of the validation impressions while an epoch is under way (0: none)")
+        0, ge=0, description="evaluations on a sample of the validation impressions within an epoch (0: none)")
     jit_compile: bool = Field(False, description="compile the dense network's training with XLA")
     arms: dict[str, ArmConfig] = Field(description="name -> a way to train the ranker")
 
@@ -51,13 +51,13 @@ class RankingConfig(StrictModel):
     def _weights_are_positive(cls, labels: dict[str, float]) -> dict[str, float]:
         bad = {name: weight for name, weight in labels.items() if not 0 < weight < float("inf")}
         if bad:
-            raise ValueError(f"weights of labels must be finite and above 0; leave out what is not to be learnt: {bad}")
-        # The order of the heads must not depend on the order in a file, which JSON does not keep.
+            raise ValueError(f"weights of labels must be finite and above 0; leave out the others: {bad}")
+        # The order of the heads must not depend on the order in a file: JSON does not keep it.
         return dict(sorted(labels.items()))
 
     @field_validator("similarity", mode="before")
     @classmethod
-    def _one_word_will_do(cls, similarity: Any) -> Any:
+    def _accepts_one_name(cls, similarity: Any) -> Any:
         return ([] if similarity == "none" else [similarity]) if isinstance(similarity, str) else similarity
 
     @model_validator(mode="after")
@@ -69,6 +69,6 @@ class RankingConfig(StrictModel):
         return self
 
     def for_arm(self, arm: ArmConfig) -> RankingConfig:
-        """These settings with the arm's own in their place."""
+        """Returns these settings with those of the arm in their place."""
         own = {name: value for name in Overrides.model_fields if (value := getattr(arm, name)) is not None}
         return self.model_copy(update=own)

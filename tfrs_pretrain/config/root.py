@@ -1,4 +1,4 @@
-"""The whole configuration and what must fit between its sections."""
+"""The whole configuration, and the checks across its sections."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tfrs_pretrain.strict_model import StrictModel
 
 
 class Config(StrictModel):
-    """Everything that decides a run."""
+    """All settings of a run."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="model name: the folder under saved_models/")
     seed: int = Field(17, ge=0, description="of everything random: tables, order, dropout, exposures of the demo")
     schema_: Schema = Field(alias="schema", description="columns of the logs and features of the ranker")
-    windows: Windows = Field(description="which time teaches, validates and tests what")
-    dataset: DatasetConfig = Field(DatasetConfig(), description="what the Beam jobs read and build")
+    windows: Windows = Field(description="time windows of pretraining, training, validation and test")
+    dataset: DatasetConfig = Field(DatasetConfig(), description="the Beam jobs")
     training: TrainingConfig = Field(TrainingConfig(), description="devices and checkpoints of both stages")
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="Stage I")
     ranking: RankingConfig = Field(description="Stage II")
-    export: ExportConfig = Field(description="what is served")
+    export: ExportConfig = Field(description="the served model")
 
     @field_validator("ranking")
     @classmethod
@@ -41,8 +41,8 @@ class Config(StrictModel):
         if self.export.arm not in self.ranking.arms:
             raise ValueError(f"export.arm {self.export.arm!r} is not one of ranking.arms {sorted(self.ranking.arms)}")
         if bool(self.schema_.relation) != bool(self.dataset.relations):
-            raise ValueError("schema.relation and dataset.relations go together: name the column and weigh its values, "
-                             "or neither")
+            raise ValueError("schema.relation and dataset.relations go together: set the column and the weights of its "
+                             "values, or neither")
         unknown = sorted(set(self.ranking.labels) - set(self.schema_.labels))
         if unknown:
             raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
@@ -50,7 +50,7 @@ class Config(StrictModel):
         warm = [name for name, arm in self.ranking.arms.items() if arm.pretrained_tables]
         if warm and self.ranking.id_dim != self.pretraining.dim:
             raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "
-                             f"because {warm} start from the pretrained rows")
+                             f"because {warm} start at pretrained rows")
         return self
 
     def resolved(self) -> dict[str, Any]:

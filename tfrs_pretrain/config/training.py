@@ -1,4 +1,4 @@
-"""Devices, reproducibility and checkpoints, for both stages."""
+"""Devices, reproducibility and checkpoints of both stages."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from tfrs_pretrain.strict_model import StrictModel
 
 
 class TrainingConfig(StrictModel):
-    """Devices and reproducibility, for both stages."""
+    """Devices, reproducibility and checkpoints of both stages."""
 
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto", description="auto: a replica on each GPU of this machine; multi_worker: on the machines of TF_CONFIG")
     logical_cpus: int = Field(1, ge=1, description="devices to split the CPU into, to try replicas without GPUs")
-    deterministic: bool = Field(True, description="same numbers from the same seed on one device")
+    deterministic: bool = Field(True, description="identical results from the same seed on one device")
     checkpoint_every_steps: int | None = Field(
-        None, ge=1, description="steps between checkpoints, beside the one after each epoch (null: none)")
+        None, ge=1, description="steps between checkpoints, in addition to one after each epoch (null: none)")
     checkpoint_every_seconds: float | None = Field(
         600, gt=0, description="seconds between checkpoints within an epoch (null: none)")
-    keep_checkpoints: int = Field(2, ge=1, description="how many of the newest checkpoints to keep while training")
+    keep_checkpoints: int = Field(2, ge=1, description="number of the newest checkpoints to keep while training")
     tensorboard: str | None = Field(None, description="folder for TensorBoard's event files (null: none)")
 
     @model_validator(mode="after")
     def _strategy_uses_the_cpus(self) -> TrainingConfig:
         if self.logical_cpus > 1 and self.strategy in ("one_device", "multi_worker"):
-            raise ValueError(f"strategy {self.strategy!r} takes one CPU a process, not logical_cpus "
+            raise ValueError(f"strategy {self.strategy!r} uses one CPU per process, not logical_cpus "
                              f"{self.logical_cpus}: set logical_cpus to 1, or strategy to mirrored")
         return self

@@ -1,4 +1,4 @@
-"""Time windows: which part of the logs teaches, validates and tests what."""
+"""Time windows of pretraining, training, validation and test."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tfrs_pretrain.strict_model import StrictModel
 
 
 class Window(StrictModel):
-    """Half-open interval [start, end) of the schema's window column.
+    """Half-open interval [start, end) of the window column.
 
     Integers are compared with an integer column; dates and date-times (UTC) with a date or timestamp column.
     """
 
-    start: int | datetime.datetime | datetime.date = Field(description="first value inside")
+    start: int | datetime.datetime | datetime.date = Field(description="first value inside the window")
     end: int | datetime.datetime | datetime.date = Field(description="first value after it")
 
     @model_validator(mode="after")
@@ -29,12 +29,12 @@ class Window(StrictModel):
 
     @property
     def temporal(self) -> bool:
-        """Whether the bounds are dates (compared in microseconds) rather than integers."""
+        """Whether the bounds are dates, which are compared in microseconds, rather than integers."""
         return not isinstance(self.start, int)
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Start and end as integers: as given, or microseconds since 1970-01-01 UTC."""
+        """Start and end as integers: as declared, or microseconds since 1970-01-01 UTC."""
         return _as_integer(self.start), _as_integer(self.end)
 
     def __str__(self) -> str:
@@ -52,13 +52,13 @@ def _as_integer(value: int | datetime.datetime | datetime.date) -> int:
 
 
 class Windows(StrictModel):
-    """Which time teaches what. Pretraining ends where ranking begins: overlap leaks ranking labels into the rows."""
+    """The four windows. Pretraining ends before ranking begins: overlap leaks ranking labels into the rows."""
 
-    pretrain: Window = Field(description="engagements that Stage I learns from")
-    train: Window = Field(description="impressions that the ranker learns from")
-    validation: Window = Field(description="impressions by which settings are chosen")
-    test: Window = Field(description="impressions by which the result is judged")
-    allow_overlap: bool = Field(False, description="accept a pretraining window that reaches into the ranking windows")
+    pretrain: Window = Field(description="engagements that Stage I is trained on")
+    train: Window = Field(description="impressions that the ranker is trained on")
+    validation: Window = Field(description="impressions on which settings are chosen")
+    test: Window = Field(description="impressions on which the result is measured")
+    allow_overlap: bool = Field(False, description="accept a pretraining window that overlaps the ranking windows")
 
     @model_validator(mode="after")
     def _in_order(self) -> Windows:
@@ -66,8 +66,8 @@ class Windows(StrictModel):
         if len({getattr(self, name).temporal for name in names}) > 1:
             raise ValueError("all windows must be integers or all must be dates")
         for before, after in itertools.pairwise(names):
-            ends, starts = getattr(self, before), getattr(self, after)
-            if ends.bounds[1] > starts.bounds[0] and not (before == "pretrain" and self.allow_overlap):
+            earlier, later = getattr(self, before), getattr(self, after)
+            if earlier.bounds[1] > later.bounds[0] and not (before == "pretrain" and self.allow_overlap):
                 hint = "; set windows.allow_overlap=true to accept it" if before == "pretrain" else ""
-                raise ValueError(f"window {before} {ends} must end before window {after} {starts} starts{hint}")
+                raise ValueError(f"window {before} {earlier} must end before window {after} {later} starts{hint}")
         return self

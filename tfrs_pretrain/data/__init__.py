@@ -1,1 +1,1 @@
-"""From files to batches: the dataset's layout, its TFRecord readers, and the logs of demo and tests."""
+"""Layout of the dataset folder, and readers from its TFRecord files to batches."""

@@ -1,4 +1,4 @@
-"""Rows of a batch as the ids that people know."""
+"""Raw ids of the rows in a batch, for error messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 _NAMED_PAIRS = 5  # enough to find the batch in the logs
 
 
-def first_ids(dataset: Dataset, users: Sequence[int], items: Sequence[int]) -> str:
-    """The first (user, item) pairs of a batch, from their rows."""
+def format_id_pairs(dataset: Dataset, users: Sequence[int], items: Sequence[int]) -> str:
+    """Formats the first (user, item) pairs of a batch as raw ids.
+
+    Args:
+      dataset: the dataset that the batch was read from.
+      users: rows of the user table.
+      items: rows of the item table, one for each user.
+    """
     sides = (_ids(dataset, space, rows) for space, rows in ((USER_ROW, users), (ITEM_ROW, items)))
     return ", ".join(f"({user}, {item})" for user, item in zip(*sides, strict=True))
 

@@ -1,4 +1,4 @@
-"""The dataset folder that the Beam jobs write and both stages read.
+"""The dataset folder, which the Beam jobs write and both stages read.
 
 ::
 
@@ -6,13 +6,13 @@
     pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I (.tfrecord.gz where compressed)
     pairs/candidate_probability.npy                  float64 [item rows]: share of each item row in pairs/train
     impressions/{train,validation,test}-SSSSS-of-NNNNN.tfrecord   one tf.Example per impression for Stage II
-    golden.parquet                                   some validation impressions with raw values, to check exports
+    golden.parquet                                   validation impressions with raw values, to check exports
     dataset_info.json                                schema, windows, counts, digests, checksums; written last
 
-Columns of the records: ``schema.RESERVED_COLUMNS`` and the features, see ``record_columns``; a pair block holds
-little-endian arrays in one bytes value each, see ``pair_columns``. Impressions may be blocks too
-(``impressions_format`` in dataset_info.json): a column without a fixed width is then two, ``name`` with all values and
-``name.lengths`` with the int32 number of them in each row.
+Impression records have the columns of ``record_columns``. A pair block has the columns of ``pair_columns``, each a
+little-endian array in one bytes value. Impressions may be blocks too (``impressions_format`` in dataset_info.json): a
+column without a fixed width is then two, ``name`` with all values and ``name.lengths`` with the int32 number of values
+in each row.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ IMPRESSION_SPLITS = ("impressions/train", "impressions/validation", "impressions
 
 
 def shard_path(split: str, shard: int, shards: int, *, compressed: bool = False) -> str:
-    """Path of a TFRecord file inside the dataset folder."""
+    """Path of a TFRecord file relative to the dataset folder."""
     return f"{split}-{shard:05d}-of-{shards:05d}.tfrecord{'.gz' if compressed else ''}"
 
 
-def compression(path: str) -> str:
-    """What ``tf.data.TFRecordDataset`` calls the compression of a file with this name."""
+def compression_type(path: str) -> str:
+    """Compression of a file, by its name, as an argument of ``tf.data.TFRecordDataset``."""
     return "GZIP" if path.endswith(".gz") else ""
 
 
 def pair_columns(schema: Schema) -> dict[str, str]:
     """Column -> dtype ("int32" or "float32") of a block of pairs.
 
-    ``query`` and ``candidate`` are rows. Where the schema has a relation, ``relation`` is a place in the ``relations``
-    that dataset_info.json lists and ``weight`` is that relation's.
+    ``query`` and ``candidate`` are rows. If the schema has a relation, ``relation`` is an index into ``relations`` of
+    dataset_info.json, and ``weight`` is the weight of that relation.
     """
     columns = {"query": "int32", "candidate": "int32"}
     return columns | ({"relation": "int32", "weight": "float32"} if schema.relation else {})
 
 
 def record_columns(schema: Schema) -> dict[str, RecordColumn]:
-    """Columns of one impression's record, those of one value first.
+    """Columns of an impression record, those of one value first.
 
-    Every feature has one, privileged features too. ``key`` is a 64-bit hash that identifies the impression;
-    ``request``, if the schema has a request column, is a hash that the impressions of a request share.
+    Every feature has a column, privileged features too. ``key`` is a 64-bit hash that identifies the impression;
+    ``request``, if the schema has a request column, is a hash that all impressions of a request share.
     """
     columns = {KEY: RecordColumn("int64"), USER_ID: RecordColumn(schema.user.dtype),
                ITEM_ID: RecordColumn(schema.item.dtype), USER_ROW: schema.inputs[USER_ROW].record_column,
@@ -74,21 +74,21 @@ def record_columns(schema: Schema) -> dict[str, RecordColumn]:
 
 
 def impression_columns(schema: Schema) -> dict[str, str]:
-    """Column -> dtype ("int64", "float32" or "string") of the record columns of one value."""
+    """Column -> dtype ("int64", "float32" or "string") of the record columns with one value."""
     return {name: column.dtype for name, column in record_columns(schema).items() if column.length is None}
 
 
 def list_columns(schema: Schema) -> dict[str, int]:
-    """Column -> maximum length of the record columns of several rows."""
+    """Column -> maximum length of the record columns with several rows."""
     return {name: column.length for name, column in record_columns(schema).items() if column.length is not None}
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A finished dataset folder. Make it with ``Dataset.open``.
+    """A finished dataset folder, see ``Dataset.open``.
 
     Attributes:
-      folder: where it lies.
+      folder: path of the folder.
       info: content of dataset_info.json.
     """
 
@@ -97,7 +97,11 @@ class Dataset:
 
     @classmethod
     def open(cls, folder: Path | str, kinds: tuple[str, ...] = (DATASET_KIND,)) -> Dataset:
-        """Opens a finished dataset; who needs neither pairs nor all splits accepts ``IMPRESSIONS_KIND`` too.
+        """Opens a finished dataset.
+
+        Args:
+          folder: path of the folder.
+          kinds: accepted kinds of its manifest. Add ``IMPRESSIONS_KIND`` if neither pairs nor all splits are needed.
 
         Raises:
           UserError: the folder is missing, unfinished or of another kind, or a file that it lists is missing or has
@@ -109,8 +113,8 @@ class Dataset:
             for shard in split["shards"]:
                 path = folder / shard["path"]
                 if not path.is_file() or path.stat().st_size != shard["bytes"]:
-                    came = f"{path.stat().st_size} bytes" if path.is_file() else "no file"
-                    raise UserError(f"dataset shard {str(path)!r}: expected {shard['bytes']} bytes, found {came}; "
+                    found = f"{path.stat().st_size} bytes" if path.is_file() else "no file"
+                    raise UserError(f"dataset shard {str(path)!r}: expected {shard['bytes']} bytes, found {found}; "
                                     "copy the folder again, or rebuild it with `tfrs-pretrain dataset --overwrite`")
         return cls(folder, info)
 
@@ -124,7 +128,7 @@ class Dataset:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Vocabulary digest by name."""
+        """Name of a vocabulary -> its digest."""
         return {name: entry["digest"] for name, entry in self.info["vocabularies"].items()}
 
     def vocabulary(self, name: str) -> Vocabulary:
@@ -140,8 +144,8 @@ class Dataset:
                             f"{vocabulary.digest[:12]}, expected {self.digests[name][:12]}): rebuild the dataset")
         return vocabulary
 
-    def rows(self, name: str) -> int:
-        """Rows of the embedding table of an ID space or categorical feature."""
+    def num_rows(self, name: str) -> int:
+        """Number of rows of the embedding table of an ID space or categorical feature."""
         return int(self.info["vocabularies"][name]["rows"])
 
     @property
@@ -150,15 +154,16 @@ class Dataset:
         return dict(self.info["numeric"])
 
     def files(self, split: str) -> list[str]:
+        """Paths of the TFRecord files of a split."""
         return [str(self.folder / shard["path"]) for shard in self.info["splits"][split]["shards"]]
 
-    def examples(self, split: str) -> int:
-        """Pairs or impressions in a split."""
+    def num_examples(self, split: str) -> int:
+        """Number of pairs or impressions in a split."""
         return int(self.info["splits"][split]["examples"])
 
     @property
     def relations(self) -> tuple[str, ...]:
-        """Names of the relations that the pairs' ``relation`` counts, none where the schema has no relation."""
+        """Names that the column ``relation`` of the pairs is an index into; empty if the schema has no relation."""
         return tuple(self.info["relations"])
 
     @property
@@ -168,8 +173,9 @@ class Dataset:
 
     @property
     def sampling_probability(self) -> np.ndarray:
-        """float64 [item rows]: the same, at least one pair's worth.
+        """float64 [item rows]: ``candidate_probability`` with a floor of one pair.
 
-        The floor only serves rows that are held out but never trained on, where the held-out loss needs a finite value.
+        The floor matters only for rows that are held out but never trained on, for which the held-out loss needs a
+        finite value.
         """
-        return np.maximum(self.candidate_probability, 1.0 / self.examples("pairs/train"))
+        return np.maximum(self.candidate_probability, 1.0 / self.num_examples("pairs/train"))

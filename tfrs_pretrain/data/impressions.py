@@ -1,7 +1,7 @@
-"""Impressions as batches: TFRecord -> many records at once -> one parse -> shuffle by gather -> batches.
+"""Batches of impressions: TFRecord -> many records at once -> one parse -> shuffle by gather -> batches.
 
-One parse of many records reads several times faster than a parse of each, and permuting parsed columns with a
-gather is far cheaper than a shuffle buffer of single examples.
+Parsing many records at once is several times faster than parsing each, and permuting parsed columns with a gather is
+far cheaper than a shuffle buffer of single examples.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tfrs_pretrain.data.dataset import Dataset, compression, record_columns
-from tfrs_pretrain.data.records import DamagedRecordError, placed_records, without_autotune
+from tfrs_pretrain.data.dataset import Dataset, compression_type, record_columns
+from tfrs_pretrain.data.records import CorruptRecordError, positioned_records, without_autotune
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.schema import ITEM_ID, KEY, REQUEST, USER_ID
 
 SHUFFLE_WINDOW = 2**18
 INTERLEAVED_FILES = 16
-PARSED_TOGETHER = 4096
+IDENTIFYING = (KEY, USER_ID, ITEM_ID, REQUEST)
+PARSE_BATCH_SIZE = 4096
 FIELDS = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"}
 
 Batch = dict[str, tf.Tensor]
@@ -29,16 +30,25 @@ Batch = dict[str, tf.Tensor]
 
 def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int, start: int = 0,
                      identifying: Iterable[str] = (), window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
-    """Shuffled training impressions: per column a tensor [batch_size], the incomplete last batch dropped.
+    """Reads the training impressions in an order that depends on ``seed`` and ``epoch`` only.
 
-    Columns of several rows are [batch_size, length], padded at the end with -1, see ``RecordColumn``.
+    Files are read in random order and in turns, then each ``window`` of impressions is permuted, which bounds the
+    memory. The incomplete last batch is dropped.
 
-    The order depends on seed and epoch alone: files in random order, read in turns, then a random permutation of each
-    ``window`` of impressions, which bounds the memory. Of the key and the raw ids, only ``identifying`` ones are read.
-    The first ``start`` batches are left out: of those a whole window back, records are read but not parsed.
+    Args:
+      dataset: the dataset.
+      batch_size: impressions in a batch.
+      seed: seed of the run.
+      epoch: number of the epoch.
+      start: number of batches to skip; records of skipped windows are read but not parsed.
+      identifying: columns to read among the key, the raw ids and the request, which are otherwise left out.
+      window: number of impressions permuted together.
+
+    Returns:
+      {column: [batch_size]}; columns of several rows are [batch_size, length], padded at the end with -1, see
+      ``RecordColumn``.
     """
-    hidden = (KEY, USER_ID, ITEM_ID, REQUEST)
-    names = [name for name in _columns(dataset) if name not in hidden or name in identifying]
+    names = [name for name in _columns(dataset) if name not in IDENTIFYING or name in identifying]
     shuffle_seed = [seed, epoch]
     windows_done, impressions_done = divmod(start * batch_size, window)
     files = tf.random.experimental.stateless_shuffle(dataset.files("impressions/train"), shuffle_seed)
@@ -53,19 +63,26 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
         order = order[tf.where(index == windows_done, impressions_done, 0):]
         return {name: tf.gather(values, order) for name, values in columns.items()}
 
-    # Parsed in parts that stay in the cache: in one part, a window takes three times as long.
-    parts = records.skip(windows_done * window).batch(PARSED_TOGETHER).map(
+    # Parts fit into the cache: parsing a window in one part takes three times as long.
+    parts = records.skip(windows_done * window).batch(PARSE_BATCH_SIZE).map(
         lambda serialized: _parsed(serialized, dataset, names), num_parallel_calls=2, deterministic=True)
     windows = parts.rebatch(window).enumerate(start=windows_done).map(permuted, num_parallel_calls=1)
-    # One window ahead: the next is parsed while batches of this one train.
+    # One window ahead: the next is parsed while the model trains on this one.
     return without_autotune(windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8))
 
 
 def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
                        columns: Iterable[str] | None = None) -> tf.data.Dataset:
-    """All impressions of a split in the order of its files: tensors as in training, the last batch shorter.
+    """Reads all impressions of a split in the order of its files.
 
-    ``columns`` limits what is parsed (None: every column).
+    Args:
+      dataset: the dataset.
+      split: one of ``IMPRESSION_SPLITS``.
+      batch_size: impressions in a batch; the last batch may be shorter.
+      columns: columns to parse (None: all).
+
+    Returns:
+      tensors as in ``training_batches``.
     """
     records = tf.data.TFRecordDataset(dataset.files(split), compression_type=_compression(dataset, split))
     names = list(columns or _columns(dataset))
@@ -75,7 +92,7 @@ def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
 
 def _compression(dataset: Dataset, split: str) -> str:
     files = dataset.files(split)
-    return compression(files[0]) if files else ""
+    return compression_type(files[0]) if files else ""
 
 
 def _columns(dataset: Dataset) -> list[str]:
@@ -83,18 +100,18 @@ def _columns(dataset: Dataset) -> list[str]:
 
 
 def _parsed(serialized: tf.Tensor, dataset: Dataset, names: Iterable[str]) -> Batch:
-    """Columns of serialized records [n]: [n], or [n, length] padded at the end."""
+    """Parses serialized records [n] to columns [n], or [n, length] padded at the end."""
     columns = record_columns(dataset.schema)
     parsed = tf.io.parse_example(serialized, {name: columns[name].parsing_spec() for name in names})
     return {name: columns[name].dense_tensor(values) for name, values in parsed.items()}
 
 
 @contextlib.contextmanager
-def reading(dataset: Dataset, *splits: str) -> Iterator[None]:
-    """Checks the first record of each file of the splits, and names the file at fault if reading fails in the body.
+def checked_reading(dataset: Dataset, *splits: str) -> Iterator[None]:
+    """Checks the first record of each file of the splits, and names the corrupt file if reading fails in the body.
 
     Raises:
-      UserError: a file is corrupt, or a record lacks a column or has it in another type than the schema says.
+      UserError: a file is corrupt, or a record lacks a column or has it in another type than the schema declares.
     """
     files = [path for split in splits for path in dataset.files(split)]
     expected = record_columns(dataset.schema)
@@ -109,24 +126,25 @@ def reading(dataset: Dataset, *splits: str) -> Iterator[None]:
 
 
 def check_records(path: str, columns: Mapping[str, RecordColumn], *, limit: int = -1) -> None:
-    """Checks records of a TFRecord file against columns and what they hold.
+    """Checks that records of a TFRecord file have the expected columns.
 
     Args:
       path: the file.
       columns: expected columns by name, as from ``record_columns``.
-      limit: first records to check (-1: all).
+      limit: number of records to check (-1: all).
 
     Raises:
-      UserError: names the file, the record, the column, what was expected and what was found.
+      UserError: the file is corrupt, or a record does not have these columns.
     """
     try:
-        for place, record in placed_records(path, limit=limit):
+        for position, record in positioned_records(path, limit=limit):
             problem = _problem(record, columns)
             if problem:
-                raise UserError(f"impressions {path!r}, {place}: {problem}; build the dataset again with this schema")
-    except DamagedRecordError as error:
-        raise UserError(f"impressions {path!r} cannot be read at {error.place} ({error.reason}): copy the file again, "
-                        "or rebuild the dataset") from error
+                raise UserError(f"impressions {path!r}, {position}: {problem}; build the dataset again with "
+                                "this schema")
+    except CorruptRecordError as error:
+        raise UserError(f"impressions {path!r} cannot be read at {error.position} ({error.reason}): copy the file "
+                        "again, or rebuild the dataset") from error
 
 
 def _problem(record: bytes, columns: Mapping[str, RecordColumn]) -> str | None:
@@ -140,7 +158,7 @@ def _problem(record: bytes, columns: Mapping[str, RecordColumn]) -> str | None:
             return f"expected column {name!r} ({column.dtype}), found none among {sorted(found)}"
         values = len(getattr(found[name], kind).value)
         if kind != FIELDS[column.dtype] or (values > column.length if column.length else values != 1):
-            came = next(key for key, value in FIELDS.items() if value == kind)
-            wanted = f"at most {column.length} values" if column.length else "1 value"
-            return f"expected column {name!r} to hold {wanted} of {column.dtype}, found {values} of {came}"
+            dtype = next(key for key, value in FIELDS.items() if value == kind)
+            expected = f"at most {column.length} values" if column.length else "1 value"
+            return f"expected column {name!r} to contain {expected} of {column.dtype}, found {values} of {dtype}"
     return None

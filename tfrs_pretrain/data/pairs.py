@@ -1,4 +1,4 @@
-"""Reading (query, candidate) pairs: columnar blocks in, batches out, without ever handling a single pair."""
+"""Batches of (query, candidate) pairs from columnar blocks; no step handles single pairs."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.data.dataset import compression, pair_columns
-from tfrs_pretrain.data.records import DamagedRecordError, Place, placed_records, without_autotune
+from tfrs_pretrain.data.dataset import compression_type, pair_columns
+from tfrs_pretrain.data.records import CorruptRecordError, RecordPosition, positioned_records, without_autotune
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Schema
 
-SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, twice while the next window is prepared
+SHUFFLE_WINDOW = 1 << 20  # pairs: 8 MB, and as much again while the next window is prepared
 
-ROWS: Mapping[str, str] = {"query": "int32", "candidate": "int32"}
+ROW_COLUMNS: Mapping[str, str] = {"query": "int32", "candidate": "int32"}
 
 
 def training_columns(schema: Schema) -> dict[str, str]:
-    """Column -> dtype of what a training step reads: the rows and, where the schema has a relation, the weight."""
+    """Column -> dtype of the columns that training reads: rows and, if the schema has a relation, weights."""
     return {name: dtype for name, dtype in pair_columns(schema).items() if name != "relation"}
 
 
-def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int, columns: Mapping[str, str] = ROWS,
-                     start: int = 0, window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
-    """All pairs of an epoch in an order that depends on (seed, epoch) only.
+def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int,
+                     columns: Mapping[str, str] = ROW_COLUMNS, start: int = 0,
+                     window: int = SHUFFLE_WINDOW) -> tf.data.Dataset:
+    """Reads all pairs of an epoch in an order that depends on ``seed`` and ``epoch`` only.
 
-    Files come in random order and pairs are permuted within windows, so that memory stays bounded. Pairs that do not
-    fill the last batch are left out.
+    Files are read in random order and pairs are permuted within windows, which bounds the memory. Pairs that do not
+    fill the last batch are dropped.
 
     Args:
       files: TFRecord files of columnar blocks.
       batch_size: pairs in a batch.
-      seed: of the run.
-      epoch: another epoch, another order.
-      columns: column -> dtype of what to read, see ``pair_columns``.
-      start: batches to leave out at the beginning; they are read, but neither permuted nor batched.
-      window: pairs permuted together.
+      seed: seed of the run.
+      epoch: number of the epoch.
+      columns: column -> dtype of the columns to read, see ``pair_columns``.
+      start: number of batches to skip; they are read, but neither permuted nor batched.
+      window: number of pairs permuted together.
 
     Returns:
-      {"query": int32 [batch_size], "candidate": int32 [batch_size]}, rows of the tables, and so each column.
+      {"query": int32 [batch_size], "candidate": int32 [batch_size]}, rows of the tables, and any further columns.
     """
     windows_done, pairs_done = divmod(start * batch_size, window)
     order = np.random.default_rng([seed, epoch]).permutation(len(files))
@@ -56,9 +57,9 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
     return windows.rebatch(batch_size, drop_remainder=True).prefetch(8)
 
 
-def pair_blocks(files: list[str], columns: Mapping[str, str] = ROWS) -> tf.data.Dataset:
-    """Blocks as they were written: {column: [n] of its dtype}."""
-    records = tf.data.TFRecordDataset(files, compression_type=compression(files[0]) if files else None)
+def pair_blocks(files: list[str], columns: Mapping[str, str] = ROW_COLUMNS) -> tf.data.Dataset:
+    """Reads blocks in the order of the files: {column: [n] of its dtype}."""
+    records = tf.data.TFRecordDataset(files, compression_type=compression_type(files[0]) if files else None)
     decoded = records.map(lambda record: _decode(record, columns), num_parallel_calls=2, deterministic=True)
     return without_autotune(decoded)
 
@@ -72,31 +73,31 @@ def _decode(record: tf.Tensor, columns: Mapping[str, str]) -> dict[str, tf.Tenso
 
 
 @contextlib.contextmanager
-def naming_corrupt_files(files: list[str], columns: Mapping[str, str] = ROWS) -> Iterator[None]:
-    """Turns TensorFlow's complaint about unreadable data into one that names the file and the record.
+def report_corrupt_files(files: list[str], columns: Mapping[str, str] = ROW_COLUMNS) -> Iterator[None]:
+    """Replaces TensorFlow's error about unreadable data by one that names the file and the record.
 
     Raises:
-      UserError: the body failed on data, and one of the files cannot be read.
+      UserError: the body failed on data, and one of the files is corrupt.
     """
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         for path in files:
-            bad = _first_bad_record(path, columns)
-            if bad is not None:
-                raise UserError(f"pairs {path!r} cannot be read at {bad}: the file is damaged; copy the dataset again, "
-                                "or rebuild it") from error
+            position = _first_corrupt_record(path, columns)
+            if position is not None:
+                raise UserError(f"pairs {path!r} cannot be read at {position}: the file is corrupt; copy the dataset "
+                                "again, or rebuild it") from error
         raise
 
 
-def _first_bad_record(path: str, columns: Mapping[str, str]) -> Place | None:
-    """Place of the first record that is not a block of pairs, if any."""
+def _first_corrupt_record(path: str, columns: Mapping[str, str]) -> RecordPosition | None:
+    """Position of the first record that is not a block of pairs, None if there is none."""
     try:
-        for place, data in placed_records(path):
+        for position, data in positioned_records(path):
             try:
                 _decode(tf.constant(data), columns)
             except tf.errors.InvalidArgumentError:
-                return place
-    except DamagedRecordError as error:
-        return error.place
+                return position
+    except CorruptRecordError as error:
+        return error.position
     return None

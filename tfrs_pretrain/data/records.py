@@ -1,4 +1,4 @@
-"""TFRecord files record by record, with the place of each: what it takes to say where one is damaged."""
+"""TFRecord files record by record, with the position of each, to report where a file is corrupt."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from tfrs_pretrain.data.dataset import compression
+from tfrs_pretrain.data.dataset import compression_type
 
-_FRAME_BYTES = 16  # of a TFRecord beside its data: uint64 length, and a CRC-32C of the length and of the data
+_FRAME_BYTES = 16  # added by TFRecord: uint64 length, and CRC-32C checksums of the length and of the data
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a record starts.
+class RecordPosition:
+    """Position of a record.
 
     Attributes:
       path: the file.
-      number: of the record, from 0.
-      offset: bytes before it, in the uncompressed content.
+      number: index of the record, from 0.
+      offset: bytes before the record in the uncompressed content.
     """
 
     path: str
@@ -27,45 +27,49 @@ class Place:
     offset: int
 
     def __str__(self) -> str:
-        content = " of its uncompressed content" if compression(self.path) else ""
+        content = " of its uncompressed content" if compression_type(self.path) else ""
         return f"record {self.number}, which starts at byte {self.offset}{content}"
 
 
-class DamagedRecordError(Exception):
+class CorruptRecordError(Exception):
     """A record cannot be read.
 
     Attributes:
-      place: of the record.
-      reason: TensorFlow's, in a few words.
+      position: position of the record.
+      reason: reason of TensorFlow, in a few words.
     """
 
-    def __init__(self, place: Place, reason: str):
-        super().__init__(f"{place}: {reason}")
-        self.place, self.reason = place, reason
+    def __init__(self, position: RecordPosition, reason: str):
+        super().__init__(f"{position}: {reason}")
+        self.position, self.reason = position, reason
 
 
 def without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same without TensorFlow's tuner, which has nothing to choose where every buffer has its size.
+    """Disables TensorFlow's autotuning of a dataset whose buffers all have fixed sizes.
 
-    Where it is at work as the data ends, it holds up whoever reads for seconds.
+    A tuner that is running when the data ends blocks the reader for seconds.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
 
 
-def placed_records(path: str, *, limit: int = -1) -> Iterator[tuple[Place, bytes]]:
-    """The first records of a file (-1: all), each with its place.
+def positioned_records(path: str, *, limit: int = -1) -> Iterator[tuple[RecordPosition, bytes]]:
+    """Reads records of a file, each with its position.
+
+    Args:
+      path: the file.
+      limit: number of records to read (-1: all).
 
     Raises:
-      DamagedRecordError: the file is missing, or cannot be read from some record on.
+      CorruptRecordError: the file is missing, or a record cannot be read.
     """
-    place = Place(path, 0, 0)
-    records = tf.data.TFRecordDataset(path, compression_type=compression(path)).take(limit)
+    position = RecordPosition(path, 0, 0)
+    records = tf.data.TFRecordDataset(path, compression_type=compression_type(path)).take(limit)
     try:
         for data in records.as_numpy_iterator():
-            yield place, data
-            place = Place(path, place.number + 1, place.offset + _FRAME_BYTES + len(data))
+            yield position, data
+            position = RecordPosition(path, position.number + 1, position.offset + _FRAME_BYTES + len(data))
     except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
         reason = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
-        raise DamagedRecordError(place, reason) from error
+        raise CorruptRecordError(position, reason) from error

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import Field, ValidationError
 
 from tfrs_pretrain.config import Config, parse_config
-from tfrs_pretrain.config.load import apply_override, one_line, read_yaml
+from tfrs_pretrain.config.load import apply_override, read_yaml, validation_message
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -38,4 +38,5 @@ def load_demo_config(source: str, overrides: Sequence[str] = ()) -> tuple[Config
         return config, CompleteJourneyConfig.model_validate(section[SECTION])
     except ValidationError as error:
         keys = f"the keys are {sorted(CompleteJourneyConfig.model_fields)}"
-        raise UserError(one_line(f"configuration {source!r}: {SECTION}", error, keys, section[SECTION])) from error
+        where = f"configuration {source!r}: {SECTION}"
+        raise UserError(validation_message(where, error, keys, section[SECTION])) from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
@@ -90,7 +90,7 @@ def record_loss_curve(config: Config, dataset: Dataset, arm: str, embeddings: Em
             points.append(EvalPoint(**dataclasses.asdict(passed), auc=auc, losses=losses))
             last_eval = state
 
-    with reading(dataset, "impressions/train"):
+    with checked_reading(dataset, "impressions/train"):
         for epoch in range(1, parts.rounds.count + 1):
             last_eval = EpochState()
             for learner in parts.learners:

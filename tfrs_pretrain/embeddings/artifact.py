@@ -62,8 +62,8 @@ def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: d
 
 
 def _save_table(folder: Path, matrix: np.ndarray, vocabulary: Vocabulary) -> TableEntry:
-    if len(matrix) != vocabulary.size:
-        raise ValueError(f"table {folder.name!r} has {len(matrix)} rows, its vocabulary {vocabulary.size}")
+    if len(matrix) != vocabulary.num_rows:
+        raise ValueError(f"table {folder.name!r} has {len(matrix)} rows, its vocabulary {vocabulary.num_rows}")
     folder.mkdir()
     np.save(folder / MATRIX_FILE, np.ascontiguousarray(matrix, np.float32))
     vocabulary.save(folder / VOCABULARY_FILE)
@@ -174,7 +174,7 @@ class Embeddings:
             raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} has {source.shape[1]} columns and ids of "
                             f"type {known.dtype}, here it has {table.shape[1]} and {current.dtype}: set "
                             "pretraining.dim to that, or pretrain from random rows")
-        rows = known.rows(current.ids)
+        rows = known.lookup(current.ids)
         is_known = rows >= known.oov_rows
         table[current.oov_rows:][is_known] = source[rows[is_known]]
         if known.oov_rows == current.oov_rows:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from tfrs_pretrain.config.load import one_line, read_yaml
+from tfrs_pretrain.config.load import read_yaml, validation_message
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.strict_model import StrictModel
@@ -98,4 +98,4 @@ def load_experiment(path: Path) -> Experiment:
         return Experiment.model_validate(tree)
     except ValidationError as error:
         shown = "experiments/completejourney.yaml shows them"
-        raise UserError(one_line(f"experiment {str(path)!r}", error, shown, tree)) from error
+        raise UserError(validation_message(f"experiment {str(path)!r}", error, shown, tree)) from error

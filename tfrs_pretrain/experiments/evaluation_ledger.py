@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tfrs_pretrain.artifacts import read_notes, write_text
+from tfrs_pretrain.artifacts import read_optional_json, write_text
 
 FILE = "test_evaluations.json"
 
@@ -22,7 +22,7 @@ class EvaluationLedger:
 
     def __init__(self, root: Path):
         self._path = root / FILE
-        self._evaluated: dict[str, list[str]] = read_notes(self._path)
+        self._evaluated: dict[str, list[str]] = read_optional_json(self._path)
 
     def add(self, arm: str, settings_digest: str) -> None:
         """Record settings before their evaluation, so that an interrupted evaluation counts."""

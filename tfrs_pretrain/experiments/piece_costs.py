@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifacts import read_notes, write_text
+from tfrs_pretrain.artifacts import read_optional_json, write_text
 from tfrs_pretrain.experiments.pieces import Piece
 
 FILE = "costs.json"
@@ -29,7 +29,7 @@ class PieceCosts:
 
     def __init__(self, root: Path):
         self._path = root / FILE
-        content = read_notes(self._path)
+        content = read_optional_json(self._path)
         self._pieces: dict[str, dict[str, Any]] = content.get("pieces", {})
         self.wall_seconds: float = content.get("wall_seconds", 0.0)
         self._counted = time.monotonic()

@@ -24,7 +24,7 @@ def _unknown_values(vocabulary: Vocabulary) -> pa.Array:
     while len(found) < vocabulary.oov_rows:
         numbers = range(start, start + block)
         values = [-2 - number if vocabulary.dtype == "int64" else f"unseen {number}" for number in numbers]
-        rows = vocabulary.rows(pa.array(values, ARROW_TYPES[vocabulary.dtype]))
+        rows = vocabulary.lookup(pa.array(values, ARROW_TYPES[vocabulary.dtype]))
         for value, row in zip(values, rows.tolist(), strict=True):
             if row < vocabulary.oov_rows:
                 found.setdefault(row, value)

@@ -36,10 +36,10 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
     negatives = settings.objective.negatives
-    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.rows("item"), config.seed)
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.num_rows("item"), config.seed)
     share = dataset.sampling_probability
     probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
-    return TwoTower(users, items, build_task(settings, dataset.rows("item")), probability, learning_rate,
+    return TwoTower(users, items, build_task(settings, dataset.num_rows("item")), probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
                     known=load_known_positives(dataset) if negatives.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
@@ -51,7 +51,7 @@ def _initial_matrices(config: Config, dataset: Dataset,
     settings = config.pretraining
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     for name, seed in zip(("user", "item"), seeds, strict=True):
-        matrix = normal_matrix(dataset.rows(name), settings.dim, settings.initial_scale, seed)
+        matrix = normal_matrix(dataset.num_rows(name), settings.dim, settings.initial_scale, seed)
         if earlier:
             copied, ids = earlier.copy_known_rows(matrix, name, dataset), len(dataset.vocabulary(name).ids)
             text = f"{name}: {copied:,} of {ids:,} ids start from their rows in {earlier.folder}"

@@ -46,7 +46,7 @@ class Evaluator:
     """
 
     def __init__(self, dataset: Dataset, config: PretrainingConfig):
-        num_heldout = dataset.examples("pairs/heldout")
+        num_heldout = dataset.num_examples("pairs/heldout")
         if num_heldout < 2:
             raise UserError(f"dataset {str(dataset.folder)!r} has {num_heldout} held-out pairs, at least 2 are needed: "
                             "raise dataset.heldout_fraction")
@@ -56,7 +56,7 @@ class Evaluator:
         self._relations = dataset.relations
         self._first_item = dataset.schema.item.oov_rows
         self._queries = select_queries(dataset, config.max_queries)
-        num_pairs = np.rint(dataset.candidate_probability * dataset.examples("pairs/train")).astype(np.int64)
+        num_pairs = np.rint(dataset.candidate_probability * dataset.num_examples("pairs/train")).astype(np.int64)
         self._frequency = num_pairs[self._first_item:]
         self._traced: tuple[TwoTower, Callable[[dict[str, tf.Tensor]], tf.Tensor]] | None = None
 

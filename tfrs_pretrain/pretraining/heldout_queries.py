@@ -43,7 +43,7 @@ def select_queries(dataset: Dataset, maximum: int) -> HeldoutQueries:
     heldout = _known_pairs(dataset, "pairs/heldout", None)
     candidates = np.unique(heldout.users)
     users = np.sort(candidates[np.argsort(hash_ids(candidates), kind="stable")[:maximum]])
-    is_selected = np.zeros(dataset.rows("user"), bool)
+    is_selected = np.zeros(dataset.num_rows("user"), bool)
     is_selected[users] = True
     train = _known_pairs(dataset, "pairs/train", is_selected)
     seen = Interactions.from_pairs(np.searchsorted(users, train.users), train.items, len(users))

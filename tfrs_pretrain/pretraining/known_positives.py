@@ -45,4 +45,4 @@ def load_known_positives(dataset: Dataset) -> KnownPositives:
     """Read the training pairs into memory: 4 bytes per distinct pair and 8 per user."""
     blocks = list(pair_blocks(dataset.files("pairs/train")).as_numpy_iterator())
     users, items = (np.concatenate([block[name] for block in blocks]) for name in ("query", "candidate"))
-    return KnownPositives(Interactions.from_pairs(users, items, dataset.rows("user")))
+    return KnownPositives(Interactions.from_pairs(users, items, dataset.num_rows("user")))

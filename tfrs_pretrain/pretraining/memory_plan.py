@@ -22,7 +22,7 @@ class PretrainingMemoryPlan(MemoryPlan):
         self._config = config.pretraining
         self.id_spaces = tuple(dataset.schema.id_spaces)
         self.settings = PlanSettings(config.pretraining.optimizer, config.pretraining.dim,
-                                     {name: dataset.rows(name) for name in self.id_spaces})
+                                     {name: dataset.num_rows(name) for name in self.id_spaces})
 
     def layout(self, settings: PlanSettings) -> MemoryLayout:
         optimizer = make_optimizer(settings.optimizer, l2=self._config.embedding_l2,

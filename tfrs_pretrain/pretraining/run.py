@@ -11,7 +11,7 @@ from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
 from tfrs_pretrain.artifacts import file_digest, refuse_existing
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
-from tfrs_pretrain.data.pairs import naming_corrupt_files
+from tfrs_pretrain.data.pairs import report_corrupt_files
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
@@ -66,7 +66,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
-    with checkpoints.exclusive(), naming_corrupt_files(files, pair_columns(dataset.schema)):
+    with checkpoints.exclusive(), report_corrupt_files(files, pair_columns(dataset.schema)):
         task = TwoTowerTrainingTask(config, dataset, model, steps)
         trained = Trainer(config.training, strategy, task, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
@@ -102,7 +102,7 @@ def _training_window(dataset: Dataset, earlier: Embeddings | None) -> Window:
 
 
 def _steps_per_epoch(settings: PretrainingConfig, dataset: Dataset) -> int:
-    pairs = dataset.examples("pairs/train")
+    pairs = dataset.num_examples("pairs/train")
     if pairs < settings.batch_size:
         raise UserError(f"pretraining.batch_size is {settings.batch_size}, but dataset {str(dataset.folder)!r} has "
                         f"only {pairs} training pairs: lower it to {pairs} or less")

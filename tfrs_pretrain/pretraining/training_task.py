@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.batch_ids import first_ids
+from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
 from tfrs_pretrain.pretraining.evaluate import Evaluator
@@ -54,7 +54,8 @@ class TwoTowerTrainingTask(TrainingTask):
         return f"held-out {record['heldout_loss']:.4f}"
 
     def describe_batch(self, batch: dict[str, Any]) -> str:
-        return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch['query'], batch['candidate'])}"
+        pairs = format_id_pairs(self._dataset, batch["query"], batch["candidate"])
+        return f"first (user, item) pairs of the batch: {pairs}"
 
     def step_scalars(self, steps_done: int) -> dict[str, float]:
         last_step = tf.constant(steps_done - 1, tf.int64)

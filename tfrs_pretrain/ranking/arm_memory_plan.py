@@ -32,7 +32,7 @@ class ArmPlan(MemoryPlan):
         self.title = f"Memory plan of Stage II, {arm}"
         self.id_spaces = tuple(dataset.schema.id_spaces)
         self.settings = PlanSettings(config.ranking.table_optimizer, config.ranking.id_dim,
-                                     {name: dataset.rows(name) for name in dataset.digests})
+                                     {name: dataset.num_rows(name) for name in dataset.digests})
 
     def layout(self, settings: PlanSettings) -> MemoryLayout:
         ranking = self._config.ranking.model_copy(update={"table_optimizer": settings.optimizer,

@@ -74,9 +74,9 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
     if batch_size % replicas:
         raise UserError(f"ranking.batch_size {batch_size} cannot be split over {replicas} devices: choose a multiple "
                         f"of {replicas}")
-    steps = dataset.examples(_TRAIN) // batch_size
+    steps = dataset.num_examples(_TRAIN) // batch_size
     if steps == 0:
-        raise UserError(f"ranking.batch_size {batch_size} is larger than the {dataset.examples(_TRAIN)} training "
+        raise UserError(f"ranking.batch_size {batch_size} is larger than the {dataset.num_examples(_TRAIN)} training "
                         "impressions: lower it")
     return steps
 

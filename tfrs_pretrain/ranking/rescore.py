@@ -9,7 +9,7 @@ from typing import Any
 from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.data.dataset import Dataset, impression_columns, list_columns
-from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
 from tfrs_pretrain.progress import progress
@@ -37,7 +37,8 @@ def scoring(datasets: Sequence[Dataset]) -> Reader:
                             f"{available}: name one of these, or build it with more --splits")
         loaded = load_ranker(ranker, dataset)
         title = f"score {split}: {source['arm']}"
-        with reading(dataset, name), progress(title, total=dataset.examples(name), unit="impressions") as meter:
+        total = dataset.num_examples(name)
+        with checked_reading(dataset, name), progress(title, total=total, unit="impressions") as meter:
             table = predict(loaded, dataset, name, meter=meter)
         source = {**source, "dataset_digest": json_digest(dataset.info), "scored_on": str(dataset.folder)}
         return Predictions(source, table, label).checked()

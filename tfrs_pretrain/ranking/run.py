@@ -11,7 +11,7 @@ from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
 from tfrs_pretrain.artifacts import file_digest, json_digest, refuse_existing
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
-from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
@@ -77,7 +77,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
-    with checkpoints.exclusive(), reading(dataset, *IMPRESSION_SPLITS):
+    with checkpoints.exclusive(), checked_reading(dataset, *IMPRESSION_SPLITS):
         coverages = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
         if is_chief(strategy):
             print_coverage(coverages)
@@ -142,7 +142,7 @@ def _transfer(settings: ArmConfig) -> str | dict[str, str]:
 
 def _score(student: Learner, dataset: Dataset, arm: str, split: str) -> pa.Table:
     title = f"{arm}: score {split.rpartition('/')[2]}"
-    with progress(title, total=dataset.examples(split), unit="impressions") as meter:
+    with progress(title, total=dataset.num_examples(split), unit="impressions") as meter:
         return predict(student.ranker, dataset, split, meter=meter)
 
 

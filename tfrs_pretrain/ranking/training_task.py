@@ -10,7 +10,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfrs_pretrain.config import Config
-from tfrs_pretrain.data.batch_ids import first_ids
+from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.ranking.build import Parts
 from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint
@@ -100,4 +100,5 @@ class ArmTrainingTask(TrainingTask):
         return f"validation log loss {record['validation']['log_loss']:.4f}"
 
     def describe_batch(self, batch: Mapping[str, Any]) -> str:
-        return f"first (user, item) pairs of the batch: {first_ids(self._dataset, batch[USER_ROW], batch[ITEM_ROW])}"
+        pairs = format_id_pairs(self._dataset, batch[USER_ROW], batch[ITEM_ROW])
+        return f"first (user, item) pairs of the batch: {pairs}"

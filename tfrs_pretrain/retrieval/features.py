@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
-from tfrs_pretrain.data.impressions import evaluation_batches, reading
+from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import HISTORY, ITEM_ROW, PADDING, USER_ID, USER_ROW
@@ -89,9 +89,9 @@ class _Scan:
         self._dataset, self._features = dataset, features
         self._reads_history = history
         space = dataset.schema.user
-        self.user_row = int(dataset.vocabulary(USER_ROW).rows(pa.array([user], ARROW_TYPES[space.dtype]))[0])
+        self.user_row = int(dataset.vocabulary(USER_ROW).lookup(pa.array([user], ARROW_TYPES[space.dtype]))[0])
         self._stored_user = user.encode() if isinstance(user, str) else user
-        self._place = np.full(dataset.rows(ITEM_ROW), -1)
+        self._place = np.full(dataset.num_rows(ITEM_ROW), -1)
         self._place[items] = np.arange(len(items))
         self.item_seen, self.user_seen = np.zeros(len(items), bool), False
         self.of_items = {name: np.repeat(np.asarray(_missing(dataset, feature))[None], len(items), axis=0)
@@ -103,13 +103,13 @@ class _Scan:
     def run(self, counted: Sequence[str]) -> None:
         """Finds everything, and counts values of the ``counted`` features in the training impressions."""
         vocabularies = [name for name in counted if self._features[name].record_column.is_category]
-        self._counts = {name: np.zeros(self._dataset.rows(name), np.int64) for name in vocabularies}
+        self._counts = {name: np.zeros(self._dataset.num_rows(name), np.int64) for name in vocabularies}
         columns = [USER_ID, ITEM_ROW, *(name for name, feature in self._features.items()
                                         if feature.source != "impressions" or name in vocabularies)]
         columns += [HISTORY] if self._reads_history else []
         for split in IMPRESSION_SPLITS:
             longest = np.empty(0, np.int64)
-            with reading(self._dataset, split):
+            with checked_reading(self._dataset, split):
                 for batch in evaluation_batches(self._dataset, split, batch_size=BATCH_SIZE,
                                                 columns=columns).as_numpy_iterator():
                     self._take_items(batch)
@@ -163,7 +163,7 @@ def _parsed(dataset: Dataset, feature: Feature, text: str) -> Any:
 
 def _encoded(dataset: Dataset, feature: Feature, raw: np.ndarray) -> Any:
     """The first of raw values [n] as a batch has it."""
-    return feature.batch_column(raw, lambda name, values: dataset.vocabulary(name).rows(values))[0]
+    return feature.batch_column(raw, lambda name, values: dataset.vocabulary(name).lookup(values))[0]
 
 
 def _decoded(dataset: Dataset, feature: Feature, value: Any) -> Any:

@@ -16,7 +16,7 @@ from tfrs_pretrain.vocabulary import Vocabulary
 
 def sample_users(vocabulary: Vocabulary, most: int) -> np.ndarray:
     """int64 [n]: rows of at most ``most`` admitted users, those with the smallest hash."""
-    rows = np.arange(vocabulary.oov_rows, vocabulary.size)
+    rows = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
     return np.sort(rows[np.argsort(hash_ids(rows), kind="stable")[:most]])
 
 

@@ -77,7 +77,7 @@ def recommend(question: Question, dataset: Dataset, embeddings: Embeddings, inde
         similarity, items = similarity[kept][:question.candidates], items[kept][:question.candidates]
     else:
         found_by, similarity = "popularity", None
-        items = np.arange(vocabulary.oov_rows, vocabulary.size)
+        items = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
         items = items[np.argsort(-vocabulary.counts, kind="stable")][:question.candidates]
     found = find_features(dataset, trained.inputs.columns, user, items, question.context)
     scores = trained.score({name: tf.constant(values) for name, values in found.columns.items()}).numpy()[:, 0]
@@ -95,7 +95,7 @@ def _user(text: str, dataset: Dataset) -> tuple[int | str, int]:
     dtype = dataset.schema.user.dtype
     try:
         user: int | str = int(text) if dtype == "int64" else text
-        row = dataset.vocabulary(USER_ROW).rows(pa.array([user], ARROW_TYPES[dtype]))[0]
+        row = dataset.vocabulary(USER_ROW).lookup(pa.array([user], ARROW_TYPES[dtype]))[0]
     except (ValueError, OverflowError) as error:
         raise UserError(f"user id {text!r}: expected an integer of 64 bits, as column {dataset.schema.user.column!r} "
                         "of the logs holds") from error

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.accounting import Account, SumAccounts
-from beam_pipelines.logs.cleaning import clean as clean_all
+from beam_pipelines.logs.cleaning import clean_batch
 from beam_pipelines.logs.text_values import parse
 from beam_pipelines.sources.base import MalformedRow, RawBatch
 from tfrs_pretrain.config import Window
@@ -48,8 +48,8 @@ def _raw(rows: pa.RecordBatch, *malformed: MalformedRow) -> RawBatch:
 
 
 def clean(batch: pa.RecordBatch, log: LogSpec):
-    cleaned = clean_all(_raw(batch), log)
-    return cleaned.parts, cleaned.account
+    cleaned = clean_batch(_raw(batch), log)
+    return cleaned.by_split, cleaned.account
 
 
 def test_splits_by_window_and_brings_columns_to_their_types():
@@ -130,7 +130,7 @@ def test_accounts_add_up_in_any_order():
 
 def test_rejected_rows_say_why_where_and_what():
     batch = _batch({}, {"u": None, "i": "é"}, {"y": 7}, u=pa.int64())
-    rejected = clean_all(_raw(batch, MalformedRow(9, "wrong number of fields", "1,2")), IMPRESSIONS).rejected
+    rejected = clean_batch(_raw(batch, MalformedRow(9, "wrong number of fields", "1,2")), IMPRESSIONS).rejected
     assert rejected.to_pylist() == [
         {"reason": "missing user id", "file": "log.csv", "position": 3, "values":
             '{"u": null, "i": "é", "t": 10, "w": 3, "y": 1, "surface": "home", "raw_price": 2.5}'},
@@ -214,12 +214,12 @@ def test_what_an_integer_is_does_not_depend_on_its_neighbours(texts):
 def test_every_row_is_kept_rejected_or_filtered(changes):
     batch = _batch(*changes, u=pa.int64(), i=pa.string(), t=pa.int64(), w=pa.int64(), y=pa.int64(),
                    surface=pa.string(), raw_price=pa.float64())
-    cleaned = clean_all(_raw(batch), IMPRESSIONS)
+    cleaned = clean_batch(_raw(batch), IMPRESSIONS)
     account = cleaned.account
     assert account.read == len(changes)
     assert account.read == account.kept.total() + account.rejected.total() + account.filtered.total()
     assert cleaned.rejected.num_rows == account.rejected.total()
-    assert {split: part.num_rows for split, part in cleaned.parts.items()} == account.kept
+    assert {split: part.num_rows for split, part in cleaned.by_split.items()} == account.kept
     good = [GOOD | change for change in changes if None not in change.values() and change.get("u") != -3
             and change.get("i") != "" and change.get("y") != 2]
     assert account.kept == Counter("train" if row["w"] < 5 else "test" for row in good if 3 <= row["w"] < 7)

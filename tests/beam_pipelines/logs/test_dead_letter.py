@@ -7,8 +7,8 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_pipelines.logs import dead_letter
-from beam_pipelines.logs.cleaning import rejected_batch
 from beam_pipelines.logs.dead_letter import WriteDeadLetter
+from beam_pipelines.logs.rejected_rows import rejected_batch
 
 
 def _write(tmp_path, batches, expected_files) -> None:

@@ -18,7 +18,7 @@ from beam_pipelines.logs.text_values import parse
 from beam_pipelines.validate_examples import validate
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import evaluation_batches, reading
+from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.multi_valued import MultiValuedFeature
 
@@ -88,13 +88,13 @@ def expected_values(tagged):
 
 
 def as_rows(vocabulary, values, dtype):
-    return vocabulary.rows(pa.array(values, dtype)).tolist()
+    return vocabulary.lookup(pa.array(values, dtype)).tolist()
 
 
 def test_records_hold_the_rows_of_every_value(tagged, tagged_dataset):
     impressions = expected_values(tagged)
     impressions = impressions[(impressions.day >= 30) & (impressions.day < 34)]
-    with reading(tagged_dataset, "impressions/test"):
+    with checked_reading(tagged_dataset, "impressions/test"):
         [batch] = evaluation_batches(tagged_dataset, "impressions/test", batch_size=10**5).as_numpy_iterator()
     columns = [batch[name].tolist() for name in ("user_id", "item_id", "label", "tags", "codes")]
     came = sorted((user, item.decode(), label, [row for row in tags if row >= 0], [row for row in codes if row >= 0])

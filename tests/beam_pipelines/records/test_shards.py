@@ -17,7 +17,7 @@ from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import CountShards, _assign_shards, _list_shards, summarize_splits
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import evaluation_batches, reading, training_batches
+from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches, training_batches
 from tfrs_pretrain.data.pairs import pair_blocks
 
 
@@ -96,7 +96,7 @@ def test_compressed_shards_hold_the_same_bytes(compressed, tiny_dataset):
 
 
 def test_readers_read_compressed_shards(compressed, tiny_dataset):
-    with reading(compressed, "impressions/train", "impressions/test"):
+    with checked_reading(compressed, "impressions/train", "impressions/test"):
         [read] = evaluation_batches(compressed, "impressions/test", batch_size=10**6)
         [trained] = training_batches(compressed, batch_size=1024, seed=1, epoch=0).take(1)
     [expected] = evaluation_batches(tiny_dataset, "impressions/test", batch_size=10**6)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.transforms.history import ENGAGED, Histories, _look_back
+from beam_pipelines.transforms.history import ENGAGED, Histories, _add_histories
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_columns
-from tfrs_pretrain.data.impressions import reading, training_batches
+from tfrs_pretrain.data.impressions import checked_reading, training_batches
 from tfrs_pretrain.errors import UserError
 
 KINDS = {"int64": tf.int64, "float32": tf.float32, "string": tf.string}
@@ -72,7 +72,7 @@ class _Reread:
 
 
 def test_impressions_of_a_hot_user_are_taken_batch_by_batch():
-    parts = _look_back((0, _Reread(50)), 2)
+    parts = _add_histories((0, _Reread(50)), 2)
     first, second = next(parts), next(parts)
     assert (first[1]["history"].to_pylist(), second[1]["history"].to_pylist()) == ([[]] * 3, [[0]] * 3)
     assert [batch["history"].to_pylist()[0] for _, batch in parts] == [[n - 2, n - 1] for n in range(2, 50)]
@@ -113,7 +113,7 @@ def _records(dataset: Dataset, split: str) -> pd.DataFrame:
 def test_every_impression_has_its_history_and_labels(rich, rich_dataset):
     folder, _ = rich
     engagements, impressions = (pd.read_parquet(folder / f"{name}.parquet") for name in ("engagements", "impressions"))
-    rows = rich_dataset.vocabulary("item").rows(pa.array(engagements.item.tolist(), pa.string()))
+    rows = rich_dataset.vocabulary("item").lookup(pa.array(engagements.item.tolist(), pa.string()))
     by_user: dict = {}
     for user, time, row in zip(engagements.member, engagements.ts, rows.tolist(), strict=True):
         by_user.setdefault(user, []).append((user, time, row))
@@ -134,7 +134,7 @@ def test_every_impression_has_its_history_and_labels(rich, rich_dataset):
 
 
 def test_present_readers_read_on(rich_dataset):
-    with reading(rich_dataset, *IMPRESSION_SPLITS):
+    with checked_reading(rich_dataset, *IMPRESSION_SPLITS):
         [batch] = training_batches(rich_dataset, batch_size=64, seed=0, epoch=0).take(1)
     assert batch["liked"].shape == (64,)
 
@@ -163,8 +163,8 @@ def test_columnar_blocks_hold_the_same_rows(rich, rich_dataset):
         assert len(decoded[-1]) <= 100
     expected = _records(rich_dataset, "impressions/test")
     pd.testing.assert_frame_equal(pd.concat(decoded, ignore_index=True)[expected.columns], expected)
-    with pytest.raises(UserError, match="expected column 'key' to hold 1 value of int64, found 1 of string"), reading(
-            dataset, "impressions/train"):
+    words = "expected column 'key' to contain 1 value of int64, found 1 of string"
+    with pytest.raises(UserError, match=words), checked_reading(dataset, "impressions/train"):
         pass
 
 
@@ -214,6 +214,6 @@ def test_nonsense_is_refused(schema, message):
 
 def test_a_bucket_without_engagements_gives_empty_histories():
     shown = pa.RecordBatch.from_pydict({"user_id": [1], "@time": [5], "x": [1]})
-    out = list(_look_back((3, [("test", shown)]), 2))
+    out = list(_add_histories((3, [("test", shown)]), 2))
     assert [(split, batch.to_pydict()) for split, batch in out] == [
         ("test", {"user_id": [1], "x": [1], "history": [[]]})]

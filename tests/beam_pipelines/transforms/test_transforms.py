@@ -18,7 +18,7 @@ from planted import planted_config
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.cleaning import ACCOUNTS, CleanLog
-from beam_pipelines.logs.keys import keys
+from beam_pipelines.logs.keys import unique_keys
 from beam_pipelines.records.files import WriteJson, read_json
 from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import WriteShards, summarize_splits
@@ -122,12 +122,12 @@ def _refuse_unordered(rows: pa.Table):
 
 def test_keys_number_rows_of_equal_hash():
     hashes = np.array([1, 1, 1, 7, 2**64 - 1, 2**64 - 1], np.uint64)
-    made = keys(hashes)
+    made = unique_keys(hashes)
     assert made.dtype == np.int64
     assert len(set(made.tolist())) == 6
-    assert made[3] == keys(hashes[3:4])[0]
-    assert made[:2].tolist() == keys(hashes[:2]).tolist()
-    assert keys(hashes[:0]).tolist() == []
+    assert made[3] == unique_keys(hashes[3:4])[0]
+    assert made[:2].tolist() == unique_keys(hashes[:2]).tolist()
+    assert unique_keys(hashes[:0]).tolist() == []
 
 
 def test_smallest_hashes_do_not_depend_on_batches():

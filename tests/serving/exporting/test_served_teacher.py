@@ -46,5 +46,5 @@ def test_inputs_and_outputs_that_are_missing_are_named(saved_model, tiny_dataset
 def test_every_row_has_a_value_that_maps_to_it(ids):
     vocabulary = Vocabulary(ids, np.array([3, 2, 1]), 7)
     values = values_of_rows(vocabulary)
-    np.testing.assert_array_equal(vocabulary.rows(values), np.arange(10))
+    np.testing.assert_array_equal(vocabulary.lookup(values), np.arange(10))
     assert values[7:].equals(ids)

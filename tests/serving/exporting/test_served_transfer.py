@@ -19,7 +19,7 @@ ARM = {"transfer": {"kind": "frozen", "pretrained_dropout": 0.5, "fresh_dim": 3}
 def version(planted_config, tiny_dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("transferred")
     vocabularies = {name: tiny_dataset.vocabulary(name) for name in ("user", "item")}
-    rows = {name: normal_matrix(vocabulary.size, 8, 1.0, seed=1) for name, vocabulary in vocabularies.items()}
+    rows = {name: normal_matrix(vocabulary.num_rows, 8, 1.0, seed=1) for name, vocabulary in vocabularies.items()}
     save_embeddings(folder / "embeddings", rows, vocabularies,
                     {"window": planted_config.windows.pretrain.model_dump(mode="json")}, overwrite=False)
     tree = planted_config.resolved()
@@ -40,7 +40,7 @@ def test_fresh_tables_are_saved_and_teacher_anchor_and_slots_are_not(version, ti
     shapes = tf.train.list_variables(f"{exported.path}/variables/variables")
     saved = sorted(int(np.prod(shape)) for name, shape in shapes if "OBJECT_GRAPH" not in name)
     widths = {"user": 8, "item": 8, "fresh_user": 3, "fresh_item": 2, "surface": 4, "topic": 4, "country": 4}
-    tables = [width * tiny_dataset.rows(name.removeprefix("fresh_")) for name, width in widths.items()]
+    tables = [width * tiny_dataset.num_rows(name.removeprefix("fresh_")) for name, width in widths.items()]
     assert sorted(path.stem for path in (ranker / "tables").iterdir()) == sorted(widths)
     dense = saved.copy()
     for size in tables:

@@ -43,21 +43,21 @@ def test_unknown_ids_share_rows_as_in_the_vocabulary(case):
     unknown = [f"unseen-{i}" for i in range(200)] if words.dtype == "string" else list(range(1000, 1200))
     rows = lookup.rows(tf.constant(unknown, words.dtype)).numpy()
     assert set(rows.tolist()) == {0, 1, 2, 3, 4}
-    np.testing.assert_array_equal(rows, words.rows(pa.array(unknown, words.ids.type)))
+    np.testing.assert_array_equal(rows, words.lookup(pa.array(unknown, words.ids.type)))
 
 
 def test_missing_values_are_ordinary_ids(case):
     words, lookup = case
     missing = tf.constant([""] if words.dtype == "string" else [-1], words.dtype)
     assert lookup.rows(missing).numpy().tolist() == [6]
-    np.testing.assert_array_equal(words.rows(pa.array([None], words.ids.type)), [6])
+    np.testing.assert_array_equal(words.lookup(pa.array([None], words.ids.type)), [6])
 
 
 @given(ids=st.lists(st.one_of(st.text(), st.sampled_from(STRINGS)), max_size=20))
 @settings(deadline=None)
 def test_any_string_maps_as_in_the_vocabulary(string_case, ids):
     words, lookup = string_case
-    expected = words.rows(pa.array(ids, pa.string()))
+    expected = words.lookup(pa.array(ids, pa.string()))
     np.testing.assert_array_equal(lookup.rows(tf.constant(ids, tf.string)).numpy(), expected)
 
 
@@ -71,7 +71,7 @@ def string_case(request, tmp_path_factory):
 @settings(deadline=None)
 def test_any_integer_maps_as_in_the_vocabulary(ids):
     words = vocabulary("int64")
-    expected = words.rows(pa.array(ids, pa.int64()))
+    expected = words.lookup(pa.array(ids, pa.int64()))
     np.testing.assert_array_equal(SortedLookup(words).rows(tf.constant(ids, tf.int64)).numpy(), expected)
 
 

@@ -45,7 +45,7 @@ def expected_scores(ranker, dataset, values):
     batch = {name: tf.constant(np.array(raw[name], np.float32)) for name in ranker.inputs.numeric}
     for name in ranker.inputs.tables:
         vocabulary = dataset.vocabulary(name)
-        batch[name] = tf.constant(vocabulary.rows(pa.array(raw[name], arrow[vocabulary.dtype])))
+        batch[name] = tf.constant(vocabulary.lookup(pa.array(raw[name], arrow[vocabulary.dtype])))
     return ranker.score(batch).numpy()[:, 0]
 
 
@@ -86,8 +86,8 @@ def test_only_tables_and_dense_weights_are_saved(served, ranker, tiny_dataset, t
     save(served, tmp_path / "model")
     shapes = tf.train.list_variables(str(tmp_path / "model/variables/variables"))
     saved = sorted(int(np.prod(shape)) for name, shape in shapes if "OBJECT_GRAPH" not in name)
-    tables = [8 * tiny_dataset.rows("user"), 8 * tiny_dataset.rows("item"),
-              *(4 * tiny_dataset.rows(name) for name in ("surface", "topic", "country"))]
+    tables = [8 * tiny_dataset.num_rows("user"), 8 * tiny_dataset.num_rows("item"),
+              *(4 * tiny_dataset.num_rows(name) for name in ("surface", "topic", "country"))]
     assert saved == sorted([*tables, *(weight.size for weight in ranker.network.get_weights())])
 
 

@@ -43,10 +43,10 @@ def test_a_narrow_export_answers_as_the_narrowed_ranker_and_says_what_it_costs(
     report = export(Config.model_validate(config), tiny_dataset, ranker_folder, tmp_path).report
     assert report.check.largest_difference < 1e-6
     assert report.contents.tables["item"] == {
-        "rows": tiny_dataset.rows("item"), "dim": 8, "dtype": dtype, "vocabulary": "item",
-        "bytes": bytes_of_a_row * tiny_dataset.rows("item"), "digest": tiny_dataset.digests["item"]}
+        "rows": tiny_dataset.num_rows("item"), "dim": 8, "dtype": dtype, "vocabulary": "item",
+        "bytes": bytes_of_a_row * tiny_dataset.num_rows("item"), "digest": tiny_dataset.digests["item"]}
     cost = report.table_cost
-    assert (cost.split, cost.impressions) == ("validation", tiny_dataset.examples("impressions/validation"))
+    assert (cost.split, cost.impressions) == ("validation", tiny_dataset.num_examples("impressions/validation"))
     assert 0 < cost.largest_difference < 0.02
     assert cost.log_loss.cost == pytest.approx(cost.log_loss.served - cost.log_loss.trained)
     assert 0 < abs(cost.log_loss.cost) < 1e-3

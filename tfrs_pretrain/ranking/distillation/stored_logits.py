@@ -95,5 +95,5 @@ def _check_complete(path: Path, keys: np.ndarray, dataset: Dataset) -> None:
         missing += len(unknown)
         first = unknown[0] if first is None and len(unknown) else first
     if missing:
-        raise UserError(f"teacher {str(path)!r} has no logit for {missing} of {dataset.examples(TRAIN)} training "
+        raise UserError(f"teacher {str(path)!r} has no logit for {missing} of {dataset.num_examples(TRAIN)} training "
                         f"impressions, the first with key {first}: score all of them")

@@ -65,6 +65,6 @@ def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:
     """Count the training impressions of each table row: ID space -> int64 [table rows]."""
     spaces = (USER_ROW, ITEM_ROW)
     batches = evaluation_batches(dataset, "impressions/train", batch_size=BATCH_SIZE, columns=spaces)
-    counted = [{space: np.bincount(batch[space], minlength=dataset.rows(space)) for space in spaces}
+    counted = [{space: np.bincount(batch[space], minlength=dataset.num_rows(space)) for space in spaces}
                for batch in batches.as_numpy_iterator()]
     return {space: np.sum([counts[space] for counts in counted], axis=0) for space in spaces}

@@ -28,7 +28,7 @@ def coverage(dataset: Dataset, split: str) -> dict[str, float]:
     columns = (*spaces, *spaces.values())
     batches = list(evaluation_batches(dataset, split, batch_size=BATCH_SIZE, columns=columns).as_numpy_iterator())
     shares: dict[str, float] = {}
-    both = np.ones(dataset.examples(split), bool)
+    both = np.ones(dataset.num_examples(split), bool)
     for space, ids in spaces.items():
         pretrained = is_pretrained(dataset, space)[np.concatenate([batch[space] for batch in batches])]
         first = ~pd.Series(np.concatenate([batch[ids] for batch in batches])).duplicated().to_numpy()

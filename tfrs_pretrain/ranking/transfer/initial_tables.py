@@ -59,8 +59,9 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
     """
     dims = dict.fromkeys(dataset.schema.id_spaces, config.id_dim)
     dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.pretrained_tables.items()}
-    tables = {name: normal_matrix(dataset.rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
-                                  derive_seed(seed, name)) for name, vocabulary in inputs.tables.items()}
+    tables = {name: normal_matrix(dataset.num_rows(vocabulary), dims.get(name, config.feature_dim),
+                                  config.initial_scale, derive_seed(seed, name))
+              for name, vocabulary in inputs.tables.items()}
     for space in (USER_ROW, ITEM_ROW):
         if arm.table_transfer(space).kind == "absent":
             tables[space][:] = 0

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import GOLDEN_IMPRESSIONS
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import evaluation_batches, reading
+from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
@@ -91,7 +91,7 @@ def _padded(lists: pa.ChunkedArray, of: RawInput) -> np.ndarray:
 def _trained_scores(dataset: Dataset, ranker: Ranker, keys: np.ndarray) -> dict[str, np.ndarray]:
     """Output -> float32 [n] scores of the validation records with these keys, in the order of ``keys``."""
     scores: dict[int, list[float]] = {}
-    with reading(dataset, SPLIT):
+    with checked_reading(dataset, SPLIT):
         for batch in evaluation_batches(dataset, SPLIT, batch_size=BATCH_SIZE).as_numpy_iterator():
             chosen = np.flatnonzero(np.isin(batch[KEY], keys))
             if len(chosen):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import reading
+from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.auc import auc
 from tfrs_pretrain.metrics.log_loss import log_loss
@@ -85,7 +85,7 @@ def quantization_cost(trained: Ranker, served: Ranker, dataset: Dataset, toleran
     Raises:
       UserError: a score differs by more than the tolerance.
     """
-    with reading(dataset, SPLIT):
+    with checked_reading(dataset, SPLIT):
         before, after = (predict(ranker, dataset, SPLIT) for ranker in (trained, served))
     largest = max(float(np.abs(before[name].to_numpy() - after[name].to_numpy()).max(initial=0.0))
                   for name in score_names(trained.labels))

@@ -34,4 +34,4 @@ class ReferenceScorer:
         return self.ranker.tables[space].numpy()[self.schema.inputs[space].batch_column(ids, self._rows)]
 
     def _rows(self, vocabulary: str, values: pa.Array) -> np.ndarray:
-        return self._vocabularies[vocabulary].rows(values)
+        return self._vocabularies[vocabulary].lookup(values)

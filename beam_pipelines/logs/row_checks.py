@@ -1,0 +1,70 @@
+"""Checks of the rows of a raw batch, as masks: a bad row is rejected without an exception for its batch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.logs.text_values import needs_parsing, parse
+
+Check = tuple[str, np.ndarray]  # reason, bool [n] rows to reject
+
+
+def parse_text_columns(batch: pa.RecordBatch, log: LogSpec) -> tuple[pa.RecordBatch, list[Check]]:
+    """Converts text columns to their declared types.
+
+    Returns:
+      The columns of the log, null where a text cannot be parsed; and a check for each parsed column.
+    """
+    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
+    roles |= {log.schema.window: "window", log.schema.time: "time"}
+    columns, unparsable = {}, []
+    for name, value_type in log.value_types.items():
+        columns[name] = batch[name]
+        if needs_parsing(batch[name].type, value_type):
+            columns[name], mask = parse(batch[name], value_type)
+            unparsable.append((f"unparsable {roles.get(name, name)}", mask))
+    return pa.RecordBatch.from_pydict(columns), unparsable
+
+
+def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:
+    """Yields the checks of a batch; a row is rejected for the first reason that applies."""
+    schema = log.schema
+    for name, space in schema.id_spaces.items():
+        yield f"missing {name} id", _is_missing(batch[space.column])
+        if space.dtype == "int64":
+            yield f"negative {name} id", to_mask(pc.less(batch[space.column], 0))
+    yield "missing time", to_mask(pc.is_null(batch[schema.time]))
+    if log.windows:
+        yield "missing window", to_mask(pc.is_null(batch[schema.window]))
+    if log.request:
+        yield "missing request", _is_missing(batch[log.request])
+    for name, column in log.labels.items():
+        label = batch[column].cast(pa.float64())
+        yield f"missing {name}", to_mask(pc.is_null(label))
+        yield f"{name} outside 0 and 1", to_mask(pc.invert(pc.or_(pc.equal(label, 0), pc.equal(label, 1))))
+    if log.relations:
+        relation = relation_names(batch, log)
+        yield "missing relation", to_mask(pc.is_null(relation))
+        yield "unknown relation", to_mask(pc.invert(pc.is_in(relation, pa.array(list(log.relations)))))
+
+
+def relation_names(batch: pa.RecordBatch, log: LogSpec) -> pa.Array:
+    """Returns string [n]: the relation column of a log that has relations."""
+    assert log.schema.relation is not None
+    return batch[log.schema.relation].cast(pa.string())
+
+
+def to_mask(values: pa.Array) -> np.ndarray:
+    """Converts an Arrow boolean array [n] to bool [n]; null becomes False."""
+    mask: np.ndarray = values.fill_null(False).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def _is_missing(column: pa.Array) -> np.ndarray:
+    missing = pc.is_null(column)
+    if not pa.types.is_integer(column.type):
+        missing = pc.or_(missing, pc.equal(pc.binary_length(column.cast(pa.string())), 0).fill_null(True))
+    return to_mask(missing)

@@ -1,0 +1,50 @@
+"""Side tables: lookup by id, and rows that cannot be used."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from planted import planted_config
+
+from beam_pipelines.sources import open_source
+from beam_pipelines.transforms.side_tables import SideTable, read_side_table
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.errors import UserError
+
+
+@pytest.mark.parametrize("ids", [pa.array([5, 9]), pa.array(["é", "b"])], ids=["int64", "string"])
+def test_features_are_looked_up_in_the_order_of_the_ids(ids):
+    table = SideTable(ids, {"x": pa.array([1.0, 2.0]), "tags": pa.array([["a"], ["b", "c"]])})
+    first, second = ids.to_pylist()
+    unknown = 0 if isinstance(first, int) else "?"
+    found = table.lookup(pa.array([second, unknown, first, second]))
+    assert found["x"].to_pylist() == [2.0, None, 1.0, 2.0]
+    assert found["tags"].to_pylist() == [["b", "c"], [], ["a"], ["b", "c"]]
+    assert found["tags"].null_count == 0
+
+
+def test_parts_with_different_dictionaries_and_integer_types_are_one_table(tmp_path):
+    (tmp_path / "items").mkdir()
+    for number, (ids, kind) in enumerate(((["b", "a"], pa.int8()), (["c"], pa.int64()))):
+        topics = pa.array([number] * len(ids), kind)
+        pq.write_table(pa.table({"item": pa.array(ids).dictionary_encode(), "topic_id": topics,
+                                 "quality": [0.5] * len(ids)}), tmp_path / "items" / f"{number}.parquet")
+    schema = Config.model_validate(planted_config()).schema_
+    features = tuple(feature for feature in schema.features if feature.source == "items")
+    table = SideTable.read("items", open_source("items", "items/*.parquet", str(tmp_path)), schema.item, features)
+    assert table.lookup(pa.array(["a", "c", "x"]))["topic"].to_pylist() == [0, 1, None]
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("id,x\n1\n", r"table t: '.*t\.csv', line 2: wrong number of fields \('1'\); correct it"),
+    ("id,x\n1,2\n3,y\n", r"t\.csv', position 3: column 'x' is 'y', expected float32; correct it"),
+    ("id,x\n", "has no rows, expected one for each id")])
+def test_a_row_that_cannot_be_used_is_named(text, message, tmp_path):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_side_table("t", open_source("t", "t.csv", str(tmp_path)), {"id": "int64", "x": "float32"})
+
+
+def test_texts_are_parsed(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x,unused\n1,2.5,z\n2,,z\n")
+    table = read_side_table("t", open_source("t", "t.csv", str(tmp_path)), {"id": "int64", "x": "float32"})
+    assert table.to_pydict() == {"id": [1, 2], "x": [2.5, None]}

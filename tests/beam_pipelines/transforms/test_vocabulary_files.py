@@ -1,0 +1,141 @@
+"""Vocabularies of a job: files, lookup, and whether they fit."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from planted import planted_config
+
+from beam_pipelines.jobs.job import Job
+from beam_pipelines.transforms.vocabularies import (
+    Vocabularies,
+    check_vocabularies,
+    copy_vocabulary,
+    load_vocabulary,
+    save_vocabulary,
+    vocabulary_info,
+)
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.vocabulary import Vocabulary
+
+NAMES = pa.array(["b", "", "é"])
+ENTRIES = {"user": ("int64", 2), "item": ("string", 8), "surface": ("string", 1), "topic": ("int64", 1),
+           "country": ("string", 1)}
+
+
+@pytest.fixture
+def vocabularies() -> Vocabularies:
+    return Vocabularies({"name": Vocabulary(NAMES, np.array([9, 5, 1]), 2),
+                         "number": Vocabulary(pa.array([7, -1]), np.array([3, 3]), 1)})
+
+
+def test_strings_are_looked_up_plain_or_encoded_and_null_is_the_missing_value(vocabularies):
+    column = pa.array(["é", None, "b", "", "b"])
+    for form in (column, column.dictionary_encode()):
+        rows = vocabularies.lookup("name", form)
+        assert (rows.dtype, rows.tolist()) == (np.int32, [4, 3, 2, 3, 2])
+
+
+def test_a_dictionary_may_be_longer_than_its_column(vocabularies):
+    dictionary = pa.array([f"unused {number}" for number in range(50)] + ["é"])
+    column = pa.DictionaryArray.from_arrays(pa.array([50, None], pa.int32()), dictionary)
+    assert vocabularies.lookup("name", column).tolist() == [4, 3]
+
+
+def test_unknown_values_share_rows(vocabularies):
+    assert set(vocabularies.lookup("name", pa.array([str(number) for number in range(40)])).tolist()) == {0, 1}
+
+
+def test_integers_are_looked_up(vocabularies):
+    rows = vocabularies.lookup("number", pa.array([-1, 7, 5]))
+    assert (rows.dtype, rows.tolist()) == (np.int32, [2, 1, 0])
+
+
+def test_the_manifest_describes_each_vocabulary(vocabularies):
+    described = vocabularies.describe()
+    digest = described["name"].pop("digest")
+    assert described["name"] == {"dtype": "string", "oov_rows": 2, "rows": 5, "ids": 3, "count": 15}
+    assert digest == vocabularies.by_name["name"].digest
+
+
+def test_a_saved_vocabulary_is_loaded_and_copied_unchanged(vocabularies, tmp_path):
+    path = tmp_path / "from" / "vocabulary" / "name.parquet"
+    save_vocabulary(vocabularies.by_name["name"], str(path))
+    loaded = load_vocabulary(str(path))
+    assert (loaded.ids, loaded.counts.tolist(), loaded.oov_rows) == (NAMES, [9, 5, 1], 2)
+    job = Job(Config.model_validate(planted_config()), "raw", str(tmp_path / "to"), vocabulary=str(tmp_path / "from"))
+    assert copy_vocabulary("name", job) == "name"
+    assert (tmp_path / "to" / "vocabulary" / "name.parquet").read_bytes() == path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Writes a manifest of vocabularies; ``windows`` and ``entries`` replace those of the configuration."""
+    def write(windows: dict | None = None, kind: str = "vocabulary", **entries) -> str:
+        tree = planted_config()
+        described = {name: {"dtype": dtype, "oov_rows": oov_rows}
+                     for name, (dtype, oov_rows) in (ENTRIES | entries).items() if dtype}
+        (tmp_path / "dataset_info.json").write_text(json.dumps({
+            "kind": kind, "vocabularies": described, "config": {"windows": tree["windows"] | (windows or {})}}))
+        return str(tmp_path)
+
+    return write
+
+
+def _job(folder: str, **changes) -> Job:
+    return Job(Config.model_validate(planted_config()), "raw", "out", **changes)
+
+
+def test_vocabularies_of_the_same_schema_fit(folder):
+    check_vocabularies(_job(folder()), folder())
+
+
+@pytest.mark.parametrize(("entries", "message"), [
+    ({"topic": ("string", 1)}, r"'topic' of '.*' has \(dtype, oov_rows\) \('string', 1\), .* declares \('int64', 1\)"),
+    ({"item": ("string", 7)}, r"'item' .* \('string', 7\), .* \('string', 8\)"),
+    ({"country": (None, 0)}, r"'country' of '.*' has \(dtype, oov_rows\) None")])
+def test_vocabularies_of_another_schema_are_refused(entries, message, folder):
+    path = folder(**entries)
+    with pytest.raises(UserError, match=message):
+        check_vocabularies(_job(path), path)
+
+
+def test_an_extended_folder_may_lack_a_vocabulary(folder):
+    path = folder(country=(None, 0))
+    check_vocabularies(_job(path, extend=path), path)
+
+
+LATER = {"validation": {"start": 50, "end": 60}, "test": {"start": 60, "end": 70}}
+ALL = ("train", "validation", "test")
+
+
+@pytest.mark.parametrize(("splits", "windows", "window"), [
+    (ALL, {"train": {"start": 20, "end": 29}}, r"validation window \[28, 30\)"),
+    (("train",), {"train": {"start": 20, "end": 29}}, r"validation window \[28, 30\)"),
+    (("test",), {"train": {"start": 20, "end": 31}}, r"test window \[30, 34\)"),
+    (ALL, {"pretrain": {"start": 0, "end": 29}, "train": {"start": 1, "end": 2}, "allow_overlap": True},
+     r"validation window \[28, 30\)")])
+def test_vocabularies_from_a_window_to_evaluate_are_refused(splits, windows, window, folder):
+    path = folder(LATER | windows)
+    with pytest.raises(UserError, match=rf"were built from \[\d+, \d+\), which overlaps the {window}"):
+        check_vocabularies(_job(path, splits=splits), path)
+
+
+@pytest.mark.parametrize(("splits", "end"), [(ALL, 28), (("test",), 30)])
+def test_vocabularies_up_to_the_window_to_evaluate_fit(splits, end, folder):
+    path = folder(LATER | {"train": {"start": 20, "end": end}})
+    check_vocabularies(_job(path, splits=splits), path)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "vocabulary"])
+def test_datasets_and_vocabularies_have_vocabularies(kind, folder):
+    assert vocabulary_info(folder(kind=kind))["kind"] == kind
+
+
+def test_other_folders_are_refused(folder, tmp_path):
+    with pytest.raises(UserError, match="has kind 'pairs', expected 'vocabulary' or 'dataset': name another folder"):
+        vocabulary_info(folder(kind="pairs"))
+    with pytest.raises(UserError, match=r"vocabulary folder '.*/none' has no readable dataset_info\.json"):
+        vocabulary_info(str(tmp_path / "none"))
