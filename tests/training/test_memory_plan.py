@@ -11,7 +11,7 @@ from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.devices import Device
 from tfrs_pretrain.training.memory_check import check_memory, plan_table
-from tfrs_pretrain.training.memory_fixes import suggest_fixes
+from tfrs_pretrain.training.memory_fixes import format_bytes, suggest_fixes
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
 
 ROWS = {"user": 1_000_000, "item": 100_000}
@@ -113,3 +113,25 @@ def test_small_tables_share_a_line():
             "│"] in lines
     assert ["│", "1", "smaller", "│", "│", "256.0", "kB", "│", "512.0", "kB", "│", "768.0", "kB", "│"] in lines
     assert "on GPU:0" in text.getvalue()
+
+
+@pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (1000, "1.0 kB"), (844_800_000, "844.8 MB"),
+                                             (12.34e9, "12.3 GB")])
+def test_bytes_have_decimal_units(count, text):
+    assert format_bytes(count) == text
+
+
+def test_a_width_above_8_is_rounded_down_to_a_multiple_of_8():
+    """1.1 million rows of width w need 1.1e6 * 3w * 4 bytes; nine tenths of the device are usable."""
+    for width, expected in ((63, 56), (24, 24), (7, 7)):
+        free = 1_100_000 * 3 * width * 4 / 0.9 + 1000
+        fixes = list(suggest_fixes(TwoTables(), [gpu(free)], COUNTS.get))
+        assert any(fix.startswith(f"stage.dim={expected} ") for fix in fixes), (width, fixes)
+
+
+def test_fewer_rows_come_before_a_smaller_width_only_while_few_engagements_lose_theirs():
+    equal = {name: np.full(ROWS[name] - 10, 5) for name in ROWS}
+    order = [fix.partition("=")[0] for fix in suggest_fixes(TwoTables("rowwise_adagrad"), [gpu(250e6)], equal.get)]
+    assert order == ["stage.dim", "schema.user.max_size"]
+    order = [fix.partition("=")[0] for fix in suggest_fixes(TwoTables("rowwise_adagrad"), [gpu(300e6)], COUNTS.get)]
+    assert order == ["schema.user.max_size", "stage.dim"]
