@@ -57,7 +57,7 @@ def write_logs(folder: Path, rows: int, seed: int = 0) -> None:
                 "member": generator.integers(0, USERS, count) * 17 + 1000}
 
     impressions = events(rows) | {
-        # Every impression lies in one of the three ranking windows.
+        # Every impression is in one of the three ranking windows.
         "day": generator.integers(PRETRAIN_DAYS, DAYS, rows).astype(np.int32),
         "surface": pa.array(SURFACES).take(pa.array(generator.integers(0, len(SURFACES), rows))),
         "dwell": generator.normal(size=rows).astype(np.float32),
@@ -78,7 +78,7 @@ def job(raw: Path, output: Path) -> Job:
 
 
 def prepare(raw: Path, output: Path) -> None:
-    """Builds the vocabularies that every contender maps ids with."""
+    """Builds the vocabularies that every contender uses."""
     run_pipeline(functools.partial(build_vocabulary.build, job=job(raw, output)), pipeline_options([]))
 
 
@@ -87,7 +87,7 @@ def _path(job: Job, table: str) -> str:
 
 
 def start_engine() -> None:
-    """Runs a pipeline of one element: Beam loads much of itself with the first one."""
+    """Runs a pipeline of one element, because Beam loads many of its modules with the first pipeline."""
     def build(pipeline: beam.Pipeline) -> None:
         _ = pipeline | beam.Create([(0, 1)]) | beam.GroupByKey() | beam.Map(str)
 
@@ -95,12 +95,12 @@ def start_engine() -> None:
 
 
 def job_of_this_project(job: Job) -> None:
-    """The measured job as it is."""
+    """Runs the measured job."""
     run_pipeline(functools.partial(build_impressions.build, job=job), pipeline_options([]))
 
 
 def rows_through_beam(job: Job) -> None:
-    """What Beam's own examples do: one dict, one protobuf and one element a row, ``WriteToTFRecord`` at the end."""
+    """Runs the job as in Beam's own examples: one dict, protobuf and element per row, then ``WriteToTFRecord``."""
     def build(pipeline: beam.Pipeline) -> None:
         splits = list(job.impressions.windows)
         parts = (
@@ -175,7 +175,7 @@ class _ToExample(beam.DoFn):
 
 
 def pyarrow_alone(job: Job) -> None:
-    """No Beam: whole columns through pyarrow and numpy, this project's encoder, ``tf.io.TFRecordWriter``.
+    """Runs the job without Beam: whole columns in pyarrow and numpy, this encoder, ``tf.io.TFRecordWriter``.
 
     Byte for byte the files of the job. It holds the whole log in memory and uses one machine.
     """
@@ -252,7 +252,7 @@ def _write_shards(job: Job, split: str, hashes: np.ndarray, rows: dict[str, Any]
 
 
 def count_arrow(job: Job) -> None:
-    """Occurrences of each item id with this project's transform."""
+    """Counts each item id with this project's transform."""
     path = _path(job, "impressions")
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -274,7 +274,7 @@ def _row_group(group: int, path: str, column: str) -> Iterator[tuple[str, pa.Arr
 
 
 def count_rows(job: Job) -> None:
-    """The same with ``CombinePerKey`` over rows."""
+    """Counts each item id with ``CombinePerKey`` over rows."""
     column = job.schema.item.column
 
     def build(pipeline: beam.Pipeline) -> None:

@@ -1,12 +1,12 @@
-"""How fast and how large the Beam jobs are, against the usual ways to do the same: one run, ratios, a table at the end.
+"""Measures speed and memory of the Beam jobs against the usual implementations; prints a table of ratios.
 
     python benchmarks/beam_throughput.py --rows 2000000 --json throughput.json
 
-Each contender runs in a process of its own on Beam's in-process runner (or without Beam), so that its peak memory is
-its own. Imports, the engine's start (a pipeline of one element) and the making of the logs and vocabularies are not
-timed; reading Parquet and writing files are. Contenders take turns, ``--repeats`` times (the job of rows runs once),
-and the fastest run of each counts: on a machine that others use, single times move by half and more, ratios of bests
-much less.
+Each contender runs in a separate process on Beam's in-process runner (or without Beam), so that its peak memory is
+measured alone. Imports, the start of the engine (a pipeline of one element) and the generation of logs and vocabularies
+are not timed; reading Parquet and writing files are. Contenders take turns, ``--repeats`` times (the row-based job runs
+once), and the fastest run of each is used: on a shared machine single times vary by half and more, ratios of the
+fastest runs much less.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2_000_000, help="impressions in the log")
     parser.add_argument("--row_job_rows", type=int, help="impressions for the job of rows (default: as many); its rate "
                         "is compared")
-    parser.add_argument("--repeats", type=int, default=2, help="turns of each contender; the slow one gets one")
+    parser.add_argument("--repeats", type=int, default=2, help="turns of each contender; the slow one takes one")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--folder", type=Path, help="folder for temporary files (several GB at 2M rows)")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
@@ -89,7 +89,7 @@ def _run(name: str, folder: Path, rows: int) -> dict[str, Any]:
 
 
 def _call(name: str, folder: Path) -> dict[str, Any]:
-    """What a contender measured in a process of its own; ``folder`` is named after its rows."""
+    """Runs a contender in a separate process and returns its figures; ``folder`` is named after its number of rows."""
     done = subprocess.run([sys.executable, __file__, f"--contender={name}", f"--folder={folder}"],
                           capture_output=True, text=True, check=False)
     if done.returncode:
@@ -127,7 +127,7 @@ def _peak_rss() -> int:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Prints what was measured, how, and against which targets."""
+    """Prints figures, method and targets."""
     console.print(f"Beam's in-process runner, {result['cores']} cores; contenders ran {result['repeats']} times "
                   f"in turns and the best counts, {SLOW[0]} once. Read Parquet, write TFRecord; "
                   "imports, engine start, logs and vocabularies untimed.", highlight=False)

@@ -1,8 +1,8 @@
-"""One training step of the same model and loss, as this package, TFRS, keras-rs and PyTorch write it.
+"""One training step of the same model and loss in this package, TFRS, keras-rs and PyTorch.
 
-Each factory returns a function that runs one step on (user rows, item rows) and only returns when it is done. All have
-two tables, an L2-normalised dot product, temperature, logQ correction and accidental-hit removal, and an optimizer that
-is sparse where the library offers one.
+Each factory returns a function that runs one step on (user rows, item rows) and returns when the step is complete. All
+contenders have two tables, an L2-normalized dot product, temperature, logQ correction and accidental-hit removal, and a
+sparse optimizer if the library has one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RATE = 2e-3
 
 
 def build_ours(users: int, dim: int, probability: np.ndarray) -> TwoTower:
-    """This package's model; create it inside ``strategy.scope()``."""
+    """Builds this package's model; call it inside ``strategy.scope()``."""
     tables = (EmbeddingTable(name, normal_matrix(rows, dim, 0.05, seed), make_optimizer("lazy_adam"))
               for seed, (name, rows) in enumerate((("user", users), ("item", len(probability)))))
     task = InBatchSoftmax(temperature=TEMPERATURE, normalize=True, remove_accidental_hits=True)
@@ -124,9 +124,9 @@ def torch(users: int, dim: int, probability: np.ndarray) -> Step:
 
 
 def gemm_floor(dim: int, most: int) -> Step:
-    """The three matrix products that no exact step over the batch's unique items can avoid, and nothing else.
+    """Runs only the three matrix products that every exact step over the batch's unique items needs.
 
-    ``most`` bounds the pairs of a batch.
+    ``most`` is the max number of pairs in a batch.
     """
     rows = tf.constant(np.random.default_rng(0).standard_normal((most, dim), np.float32))
 
@@ -134,7 +134,7 @@ def gemm_floor(dim: int, most: int) -> Step:
     def products(pairs: tf.Tensor, unique: tf.Tensor) -> tf.Tensor:
         queries, columns = rows[:pairs], rows[:unique]
         logits = tf.matmul(queries, columns, transpose_b=True)
-        # Sums keep the graph optimiser from dropping a product whose result nobody reads.
+        # The sums prevent the graph optimizer from dropping a product with an unused result.
         return tf.reduce_sum(tf.matmul(logits, columns)) + tf.reduce_sum(tf.matmul(logits, queries, transpose_a=True))
 
     counts: dict[int, int] = {}

@@ -1,10 +1,9 @@
-"""Time of the exact full-corpus ranking against the matrix product that it cannot avoid.
+"""Measures exact full-corpus ranking against the matrix product that it requires.
 
     python benchmarks/exact_ranking.py [--queries 10000] [--items 100000] [--dim 64] [--rounds 3] [--json FILE]
 
-The plain product makes a new array of scores for each block of queries, as one writes it; the other one writes them
-into memory that is there, over and over. Ratios are of median wall times, with those of processor time, which what else
-the machine does hardly touches, in brackets.
+The plain product allocates a new array of scores for each block of queries; the ranking reuses its memory. Ratios are
+of median wall times. Brackets contain the ratios of processor times, which other load on the machine hardly affects.
 """
 
 from __future__ import annotations

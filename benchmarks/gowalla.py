@@ -1,7 +1,7 @@
-"""Stage I alone on the LightGCN split of Gowalla, ranked over all items, beside published figures.
+"""Evaluates Stage I alone on the LightGCN split of Gowalla, with full ranking, beside published figures.
 
-Popularity prior and embedding L2 are chosen on the ``valid`` part (trained on ``train``); the chosen configuration is
-then trained anew on ``train`` + ``valid`` and judged once on ``test``, which takes part in no choice.
+Popularity prior and embedding L2 are chosen on the ``valid`` part (trained on ``train``). The chosen configuration is
+then trained again on ``train`` + ``valid`` and evaluated once on ``test``, which is used for no choice.
 
     python benchmarks/gowalla.py --data FOLDER [--json FILE] [--seeds N] [--dim 256] [--epochs 30]
 """
@@ -35,7 +35,7 @@ from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
 
-# Recall@20, NDCG@20 of full rankings on the same split, as published; None where a paper or log gives no figure here.
+# Published Recall@20 and NDCG@20 of full rankings on the same split; None if not published.
 PUBLISHED = {"MF-BPR": (0.1627, None), "YoutubeDNN": (0.1754, None), "LightGCN": (0.1830, 0.1554),
              "MF-CCL": (0.1837, None), "UltraGCN": (0.1862, 0.1580)}
 CUTOFF = 20
@@ -52,10 +52,10 @@ class Split:
 
 
 def read_split(folder: Path, train: tuple[str, ...], judged: str) -> Split:
-    """Pairs of the named parts of ``interactions.parquet``.
+    """Reads the pairs of the named parts of ``interactions.parquet``.
 
     Raises:
-      UserError: the file is not there.
+      UserError: the file does not exist.
     """
     path = folder / "interactions.parquet"
     if not path.is_file():
@@ -67,7 +67,7 @@ def read_split(folder: Path, train: tuple[str, ...], judged: str) -> Split:
 
 
 def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> dict[str, float]:
-    """Trains both tables and judges the last epoch's rows on ``split.judged``, training items left out."""
+    """Trains both tables and evaluates the rows of the last epoch on ``split.judged``, without training items."""
     set_seeds(seed, deterministic=False)
     strategy = build_strategy(TrainingConfig())
     steps = len(split.train) // settings.batch_size
@@ -86,7 +86,7 @@ def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> di
 
 
 def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int) -> TwoTower:
-    """The product's model; call it inside ``strategy.scope()``."""
+    """Builds this package's model; call it inside ``strategy.scope()``."""
     users, items = (EmbeddingTable(name, normal_matrix(rows, settings.dim, settings.initial_scale, seed + offset),
                                    make_optimizer(settings.optimizer, l2=settings.embedding_l2,
                                                   interval_decay=settings.interval_decay))
@@ -102,7 +102,7 @@ def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int
 
 
 def shuffled(pairs: np.ndarray, batch_size: int, generator: np.random.Generator) -> tf.data.Dataset:
-    """One epoch of batches in a new order."""
+    """Returns one epoch of batches in a new order."""
     order = generator.permutation(len(pairs))
     columns = {name: tf.constant(pairs[order, index], tf.int32) for index, name in enumerate(("query", "candidate"))}
     return without_autotune(tf.data.Dataset.from_tensors(columns).rebatch(batch_size, drop_remainder=True).prefetch(8))
@@ -137,14 +137,14 @@ def main() -> None:
 
 
 def settings_for(options: argparse.Namespace, prior: float, l2: float) -> PretrainingConfig:
-    # Temperature, draws, batch and rate are earlier choices on valid; more of any of them bought little there.
+    # Temperature, negatives, batch size and rate were chosen on valid; larger values of any gained little there.
     objective = SoftmaxObjective(temperature=0.1, popularity_prior=prior, negatives=UniformNegatives(count=512))
     return PretrainingConfig(dim=options.dim, epochs=options.epochs, batch_size=2048, objective=objective,
                              learning_rate=3e-3, schedule="linear", embedding_l2=l2)
 
 
 def choose(folder: Path, candidates: list[PretrainingConfig]) -> dict[str, Any]:
-    """The candidate with the largest recall on ``valid``, trained on ``train`` only."""
+    """Returns the candidate with the largest recall on ``valid``, trained on ``train`` only."""
     if len(candidates) == 1:
         return {"chosen": 0, "valid": None}
     split = read_split(folder, ("train",), "valid")

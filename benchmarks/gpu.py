@@ -1,8 +1,8 @@
-"""Stage I on GPUs: pairs per second and device memory, on one replica and on all of them.
+"""Measures Stage I on GPUs: pairs per second and device memory, on one replica and on all replicas.
 
     python benchmarks/gpu.py [--json FILE] [--rounds 30]
 
-Without a GPU it says so and measures nothing. The global batch grows with the replicas (weak scaling).
+Without a GPU it reports so and measures nothing. The global batch grows with the replicas (weak scaling).
 """
 
 from __future__ import annotations

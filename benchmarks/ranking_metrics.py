@@ -1,10 +1,10 @@
-"""What judging a ranker costs: its metrics a row, and the bootstrap by user.
+"""Measures the evaluation of a ranker: metrics per second, and the bootstrap by user.
 
     python benchmarks/ranking_metrics.py [--rows 1000000] [--users 50000] [--replicates 200] [--rounds 5] [--json FILE]
 
 Metrics: all of ``ranking_metrics`` (AUC, GAUC, log loss, NE, calibration, ECE, recall and NDCG within requests) on
 scored rows in memory, against scikit-learn's AUC and log loss of the same rows, in turns. Bootstrap: the same metrics
-of two models under the same drawn users. Times move with the machine and its load.
+of two models on the same resampled users. Times depend on the machine and its load.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def metric_rows_per_second(rows: int = 1_000_000, users: int = 50_000, rounds: int = 5) -> float:
-    """Scored rows that ``ranking_metrics`` judges in a second, all metrics together; median of some rounds."""
+    """Returns the rows per second of ``ranking_metrics`` with all metrics; the median of some rounds."""
     scored = scored_rows(rows, users)
     scores = scored.scores["one"]
     seconds = interleaved({"metrics": lambda number: _discard(
@@ -48,7 +48,7 @@ def metric_rows_per_second(rows: int = 1_000_000, users: int = 50_000, rounds: i
 
 
 def scored_rows(rows: int, users: int) -> ScoredImpressions:
-    """Impressions of users with a long tail (Zipf 1.1), ten to a request, one in ten positive, and two models."""
+    """Returns impressions of users with a long tail (Zipf 1.1), ten per request, one in ten positive, with 2 models."""
     generator = np.random.default_rng(0)
     share = np.arange(1, users + 1) ** -1.1
     requests = generator.choice(users, rows // REQUEST_ROWS + 1, p=share / share.sum())
@@ -57,14 +57,14 @@ def scored_rows(rows: int, users: int) -> ScoredImpressions:
     scores = {name: (1 / (1 + np.exp(-(logits + generator.normal(0, noise, rows))))).astype(np.float32)
               for name, noise in (("one", 0.5), ("other", 0.6))}
     labels = (generator.random(rows) < 1 / (1 + np.exp(-logits))).astype(np.float32)
-    # As a log has them: in no order of user or request.
+    # Like a log, ordered by neither user nor request.
     order = generator.permutation(rows)
     return ScoredImpressions(labels[order], requests[numbers][order], numbers[order],
                   {name: values[order] for name, values in scores.items()})
 
 
 def judging(rows: int, users: int, replicates: int, rounds: int) -> dict[str, float]:
-    """Rows a second of the metrics, the same against scikit-learn, and seconds of the paired bootstrap."""
+    """Returns rows per second of the metrics, the ratio to scikit-learn, and seconds of the paired bootstrap."""
     scored = scored_rows(rows, users)
     scores = scored.scores["one"]
 

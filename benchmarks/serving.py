@@ -1,23 +1,23 @@
-"""Speed and memory of a served ranker: ranking one user's candidates against asking for each of them.
+"""Measures speed and memory of a served ranker: one `rank` request against a request with a row per candidate.
 
     python benchmarks/serving.py [--json FILE] [--rows 4000000] [--candidates 500] [--rounds 40]
 
-A model as teams have it, untrained (speed does not depend on the weights): 4M users and 100k items of dim 64, a history
+An untrained model of typical size (speed does not depend on the weights): 4M users and 100k items of dim 64, a history
 of 50 items pooled by mean, four features of the user, three of the context, six of the item, layers 128 and 64. It is
-exported with its warm-up requests and loaded by the session loader, as TensorFlow Serving does; contenders take turns
-of 20 requests. Latencies are of requests one after another; throughput is that of as many clients at once as there are
-cores, so that a signature that spreads one request over idle cores gains nothing by it. Sessions have the threads that
-saved_models/compose.yaml gives the server, one a request.
+exported with its warm-up requests and loaded by TensorFlow Serving's session loader. Contenders take turns of 20
+requests. Latencies are those of sequential requests. Throughput is measured with one client per core, so a signature
+gains nothing by spreading one request over idle cores. Sessions have the threads of saved_models/compose.yaml, one per
+request.
 
-    rank_over_examples     throughput of `rank` with 500 candidates over that of 500 tf.Examples to `predict_examples`
-    rank_over_tensors      the same over feature tensors that repeat the user for each candidate
-    warm_first_over_p99    the first request after load and warm-up over the 99th percentile of those that follow
-    load_memory_over_table growth of a fresh process over the load of the model, over the size of its tables
-    ..._one_by_one         the ratios of rank by the median latency instead
-    ..._default_threads    the ratios of rank with as many threads a request as TensorFlow likes
+    rank_over_examples     throughput of `rank` with 500 candidates / that of 500 tf.Examples to `predict_examples`
+    rank_over_tensors      the same / feature tensors that repeat the user for each candidate
+    warm_first_over_p99    first request after load and warm-up / 99th percentile of the following requests
+    load_memory_over_table memory growth of a new process while it loads the model / size of the tables
+    ..._one_by_one         the ratios of rank by median latency
+    ..._default_threads    the ratios of rank with TensorFlow's default number of threads per request
 
-Times are of `Session.run` on decoded tensors; the same contenders over gRPC, with a Python server, are printed beside
-them. The memory is the largest growth seen while the model loads, lookups of 4.1M ids included.
+Times are those of `Session.run` on decoded tensors; the same contenders over gRPC, with a Python server, are also
+printed. Memory is the largest growth while the model loads, including lookups of 4.1M ids.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ Raw = dict[str, np.ndarray]
 
 @dataclasses.dataclass
 class Catalogue:
-    """What a served model asks of a dataset: schema, vocabularies, statistics."""
+    """The parts of a dataset that a served model needs: schema, vocabularies, statistics."""
 
     users: int
     schema: Schema = dataclasses.field(default_factory=lambda: Schema.model_validate({
@@ -115,7 +115,7 @@ class Catalogue:
 
 
 def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput], int]:
-    """Exports the model with its warm-up requests; its inputs, and the bytes of its tables."""
+    """Exports the model with its warm-up requests; returns its inputs and the bytes of its tables."""
     inputs = Inputs.of(catalogue, RankingConfig.model_construct(history="mean", similarity=("dot",)), privileged=False)
     rows = {name: normal_matrix(catalogue.vocabulary(vocabulary).size,
                               DIM if name in ("user", "item") else FEATURE_DIM, 0.05, seed)
@@ -131,7 +131,7 @@ def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput]
 
 
 def impressions(catalogue: Catalogue, inputs: dict[str, RawInput], count: int) -> Raw:
-    """Raw values [count] and lists [count, length] of known ids."""
+    """Returns raw values [count] and lists [count, length] of known ids."""
     random = np.random.default_rng(count)
 
     def values(name: str, of: RawInput) -> np.ndarray:
@@ -145,7 +145,7 @@ def impressions(catalogue: Catalogue, inputs: dict[str, RawInput], count: int) -
 
 
 def requests(raw: Raw, inputs: dict[str, RawInput]) -> dict[str, tuple[str, Raw]]:
-    """The same user and candidates as each signature takes them: contender -> (signature, inputs)."""
+    """Returns the same user and candidates in the form of each signature: contender -> (signature, inputs)."""
     count = len(raw["item_id"])
     once = {name: values[:1] if inputs[name].side in (USER, CONTEXT) else values for name, values in raw.items()}
     repeated = {name: np.repeat(values, count, axis=0) if len(values) == 1 else values for name, values in once.items()}
@@ -154,7 +154,7 @@ def requests(raw: Raw, inputs: dict[str, RawInput]) -> dict[str, tuple[str, Raw]
 
 
 def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
-    """Contender -> seconds [turns, requests]; they must agree on the scores."""
+    """Times each contender, seconds [turns, requests], and checks that the scores agree."""
     answers = {name: ask(*request)["score"] for name, request in asked.items()}
     for name, scores in answers.items():
         np.testing.assert_allclose(scores, answers["rank"], rtol=0, atol=1e-5, err_msg=name)
@@ -169,7 +169,7 @@ def compare(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], r
 
 
 def saturate(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, float]:
-    """Contender -> median requests a second of as many clients as there are cores, in turns."""
+    """Returns each contender's median requests per second with one client per core, in turns."""
     clients, names = os.cpu_count() or 1, list(asked)
     rates: dict[str, list[float]] = {name: [] for name in names}
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
@@ -183,7 +183,7 @@ def saturate(ask: Callable[[str, Raw], Raw], asked: dict[str, tuple[str, Raw]], 
 
 
 def over_grpc(folder: Path, asked: dict[str, tuple[str, Raw]], rounds: int) -> dict[str, np.ndarray]:
-    """The same through a server, messages included."""
+    """Times the contenders through a server, including messages."""
     config = ModelServerConfig()
     config.model_config_list.config.add(name=NAME, base_path=str(folder.parent))
     with DevelopmentServer(ModelManager(config, lambda _: folder.parent)) as server, GrpcClient(
@@ -192,7 +192,7 @@ def over_grpc(folder: Path, asked: dict[str, tuple[str, Raw]], rounds: int) -> d
 
 
 def warm_first(folder: Path, asked: tuple[str, Raw]) -> list[float]:
-    """The first request after load and warm-up over the p99 of the next, for several loads."""
+    """Returns the first request after load and warm-up over the p99 of the next ones, for several loads."""
     ratios = []
     for _ in range(LOADS):
         model = CheckedModel(folder, DEFAULT_LIMITS)
@@ -210,7 +210,7 @@ def warm_first(folder: Path, asked: tuple[str, Raw]) -> list[float]:
 
 
 def in_a_fresh_process(what: str, *arguments: object, threads: dict[str, str] | None = None) -> dict[str, Any]:
-    """What this program prints as the last line when it is run for a part; TensorFlow fixes its threads at start."""
+    """Runs one part in a new process and returns its last line; TensorFlow fixes its threads at start."""
     done = subprocess.run([sys.executable, __file__, what, *map(str, arguments)], check=True, text=True,
                           stdout=subprocess.PIPE, env={**os.environ, **(threads or {})})
     *printed, last = done.stdout.splitlines()
@@ -221,9 +221,9 @@ def in_a_fresh_process(what: str, *arguments: object, threads: dict[str, str] | 
 
 
 def _load(folder: Path) -> dict[str, float]:
-    """Growth of this process by a load, in bytes, and seconds of the load."""
+    """Returns the memory growth of this process by a load, in bytes, and the seconds of the load."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        session.run(tf.constant(0))  # TensorFlow's own start is no part of the model
+        session.run(tf.constant(0))  # exclude the start of TensorFlow
     start = time.perf_counter()
     with memory_growth() as use:
         model = LoadedModel(folder)
@@ -233,7 +233,7 @@ def _load(folder: Path) -> dict[str, float]:
 
 
 def _contend(folder: Path, rounds: int) -> dict[str, float]:
-    """Ratios of `rank` to the other contenders, and its latency."""
+    """Returns the ratios of `rank` to the other contenders, and its latency."""
     asked, count = pickle.loads((folder.parent / REQUESTS).read_bytes())
     with LoadedModel(folder) as model:
         seconds, rates = compare(model.run, asked, rounds), saturate(model.run, asked, rounds)
@@ -247,7 +247,7 @@ def _contend(folder: Path, rounds: int) -> dict[str, float]:
 
 
 def _serve(folder: Path, rounds: int) -> dict[str, float]:
-    """The same through a server, and the first request after warm-up."""
+    """Returns the same through a server, and the first request after warm-up."""
     asked, count = pickle.loads((folder.parent / REQUESTS).read_bytes())
     seconds = over_grpc(folder, asked, max(rounds // 4, 3))
     _show("gRPC   ", seconds, count)
@@ -269,7 +269,7 @@ def _ratios(seconds: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def measure(folder: Path, users: int, count: int, rounds: int) -> dict[str, Any]:
-    """All ratios of one model."""
+    """Returns all ratios of one model."""
     catalogue = Catalogue(users)
     inputs, size = write_model(catalogue, folder)
     (folder.parent / REQUESTS).write_bytes(
@@ -293,7 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the ratios here")
     parser.add_argument("--rows", type=int, default=4_000_000, help="users")
-    parser.add_argument("--candidates", type=int, default=500, help="of a request")
+    parser.add_argument("--candidates", type=int, default=500, help="candidates per request")
     parser.add_argument("--rounds", type=int, default=40, help="turns of each contender")
     for part in ("--load", "--contend", "--serve"):
         parser.add_argument(part, type=Path, help=argparse.SUPPRESS)

@@ -1,10 +1,10 @@
-"""Speed of Stage I as ratios to peers, all measured in one process and taking turns.
+"""Measures the speed of Stage I as ratios to other implementations, which take turns in one process.
 
     python benchmarks/stage_one.py [--json FILE] [--rounds 15]
 
 1M users, 100k items with Zipf 1.1 popularity, dim 64; every contender computes the same loss (logQ, accidental hits).
-keras-rs and PyTorch take part where they are installed (extra ``bench``); a ratio that could not be measured is null.
-Ratios are of median step times. ``*_2_replicas`` runs in a process of its own, with the CPU split in two.
+keras-rs and PyTorch take part if they are installed (extra ``bench``); the ratio of a missing contender is null. Ratios
+are of median step times. ``*_2_replicas`` runs in a separate process, with the CPU split into two devices.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ BIG_BATCH = 16384
 
 
 def probability() -> np.ndarray:
-    """float64 [ITEMS]: Zipf popularity."""
+    """Returns Zipf popularity, float64 [ITEMS]."""
     weights = 1.0 / np.arange(1, ITEMS + 1) ** ZIPF
     return weights / weights.sum()
 
 
 def batches(count: int, size: int, users: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """``count`` batches of int32 user and item rows."""
+    """Returns ``count`` batches of int32 user and item rows."""
     generator, chance = np.random.default_rng(size), probability()
     return [(generator.integers(0, users, size, dtype=np.int32),
              generator.choice(ITEMS, size, p=chance).astype(np.int32)) for _ in range(count)]
@@ -55,7 +55,7 @@ def on(step: contenders.Step, data: list[tuple[np.ndarray, np.ndarray]]) -> Call
 
 
 def build_peers() -> dict[str, contenders.Step]:
-    """Contenders whose library is installed, by name."""
+    """Builds the contenders whose library is installed, by name."""
     factories = {"ours": contenders.ours, "tfrs": contenders.tutorial, "keras_rs": contenders.keras_rs,
                  "torch": contenders.torch}
     found = {}
@@ -68,7 +68,7 @@ def build_peers() -> dict[str, contenders.Step]:
 
 
 def speedups(rounds: int) -> dict[str, float | None]:
-    """How often this package's step fits into a peer's, and how often the bare products fit into it."""
+    """Returns the peers' step times over this package's, and this package's over the bare products'."""
     peers, out = build_peers(), {}
     for size in BATCHES:
         data = batches(8, size, USERS)
@@ -89,7 +89,7 @@ def speedups(rounds: int) -> dict[str, float | None]:
 
 
 def growth(rounds: int, replicas: int) -> float:
-    """Step time with 4e6 user rows over that with 1e5, batch 4096, on ``replicas`` logical CPUs."""
+    """Returns step time with 4e6 user rows over step time with 1e5, batch 4096, on ``replicas`` logical CPUs."""
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
     runs = {}
     for users in GROWTH:
@@ -103,7 +103,7 @@ def growth(rounds: int, replicas: int) -> float:
 
 
 def replica_step(strategy: tf.distribute.Strategy, model: Any, size: int) -> contenders.Step:
-    """A step in which each replica takes ``size`` pairs of the global batch."""
+    """Builds a step in which each replica takes ``size`` pairs of the global batch."""
     @tf.function
     def run(user: tf.Tensor, item: tf.Tensor) -> Any:
         def part() -> tf.Tensor:
@@ -117,11 +117,11 @@ def replica_step(strategy: tf.distribute.Strategy, model: Any, size: int) -> con
 
 
 def big_batch_megabytes() -> float:
-    """Growth of the peak resident memory when the batch goes from 256 to 16,384 pairs (Linux)."""
+    """Returns the growth of peak resident memory when the batch grows from 256 to 16,384 pairs (Linux)."""
     step = contenders.ours(USERS, DIM, probability())
     peaks = []
     for data in (batches(3, 256, USERS), batches(3, BIG_BATCH, USERS)):
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far: building the tables needs more
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak: building the tables needs more memory
         for batch in data:
             step(*batch)
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -130,9 +130,9 @@ def big_batch_megabytes() -> float:
 
 
 def pipeline_rate() -> float:
-    """Pairs per second that the input pipeline alone delivers in batches of 4,096, from a TFRecord file read before.
+    """Returns pairs per second of the input pipeline alone, in batches of 4,096, from a cached TFRecord file.
 
-    The median of five passes; each starts anew, so the wait for the first shuffled window counts.
+    The median of five passes; each pass includes the wait for the first shuffled window.
     """
     generator, pairs, block = np.random.default_rng(1), 1 << 22, 8192
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +154,7 @@ def pipeline_rate() -> float:
 
 
 def in_own_process(part: str, rounds: int) -> float | None:
-    """Result of one part run in a fresh process, None where it failed."""
+    """Runs one part in a new process and returns its result, or None if it failed."""
     done = subprocess.run([sys.executable, __file__, "--part", part, "--rounds", str(rounds)], capture_output=True,
                           text=True, check=False, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     if done.returncode:

@@ -1,4 +1,4 @@
-"""Speed of Stage II against the same network as an idiomatic Keras 3 model, taking turns in one process.
+"""Measures Stage II against the same network as an idiomatic Keras 3 model; they take turns in one process.
 
     python benchmarks/stage_two.py [--json FILE] [--rounds 7]
 
@@ -51,7 +51,7 @@ BATCHES = (1024, 4096)  # the first is the default of ranking.batch_size
 GROWTH = (100_000, 4_000_000)
 STEPS = {"ours": 64, "keras": 16}  # a turn
 LENGTH, ATTENTION = 20, (32,)
-DISTINCT = 512  # batches, so that the rows of a large table do not all stay in the cache
+DISTINCT = 512  # batches; more rows than the processor's cache keeps
 
 Turn = Callable[[int], None]
 
@@ -70,7 +70,7 @@ class Silent(Meter):
 
 
 def impressions(count: int, users: int) -> dict[str, np.ndarray]:
-    """Columns of ``count`` impressions."""
+    """Returns the columns of ``count`` impressions."""
     generator, weights = np.random.default_rng(count), 1.0 / np.arange(1, ITEMS + 1) ** ZIPF
     return {USER_ROW: generator.integers(0, users, count),
             ITEM_ROW: generator.choice(ITEMS, count, p=weights / weights.sum()),
@@ -78,7 +78,7 @@ def impressions(count: int, users: int) -> dict[str, np.ndarray]:
 
 
 def histories(count: int) -> dict[str, np.ndarray]:
-    """The column of up to ``LENGTH`` items as popular as those shown, padded."""
+    """Returns the padded column of up to ``LENGTH`` items, with the popularity of shown items."""
     generator, weights = np.random.default_rng(count), 1.0 / np.arange(1, ITEMS + 1) ** ZIPF
     items = generator.choice(ITEMS, (count, LENGTH), p=weights / weights.sum())
     there = np.arange(LENGTH) < generator.integers(0, LENGTH + 1, (count, 1))
@@ -86,13 +86,13 @@ def histories(count: int) -> dict[str, np.ndarray]:
 
 
 def batches(size: int, users: int, *, history: bool = False) -> Callable[[int, int], tf.data.Dataset]:
-    """Maps the number of a turn and its steps to batches [size]; turns see other rows, as training does."""
+    """Returns a function from turn and steps to batches [size]; each turn reads other rows, like training."""
     columns = impressions(size * DISTINCT, users) | (histories(size * DISTINCT) if history else {})
 
     def of_turn(number: int, steps: int) -> tf.data.Dataset:
         first = number * steps % DISTINCT
         part = {name: values[first * size:(first + steps) * size] for name, values in columns.items()}
-        # Its tuner would hold up the end of a turn, of either, until 10, 30, 70, ... 630 ms after the turn began.
+        # The tuner of tf.data would delay the end of each turn until 10, 30, 70, ... 630 ms after its start.
         return without_autotune(tf.data.Dataset.from_tensors(part).rebatch(size, drop_remainder=True).prefetch(8))
 
     return of_turn
@@ -105,7 +105,7 @@ def rows(users: int) -> dict[str, np.ndarray]:
 
 
 def ours(size: int, users: int, pooling: str | None = None) -> Turn:
-    """This package's learner in its loop; with a history where its ``pooling`` is named."""
+    """Builds this package's learner in its loop, with a history if ``pooling`` is given."""
     history = [RowInput(HISTORY, HISTORY, ITEM_ROW, ITEM_ROW, LENGTH, pooling)] if pooling else []
     inputs = Inputs((RowInput.single(USER_ROW), RowInput.single(ITEM_ROW), *history), {}, ())
     network = RankingNetwork(Mlp(HIDDEN, 1), 1, attention=inputs.attention, attention_hidden=ATTENTION)
@@ -118,7 +118,7 @@ def ours(size: int, users: int, pooling: str | None = None) -> Turn:
 
 
 def idiomatic(size: int, users: int) -> Turn:
-    """The same network as Keras's own tutorials write it."""
+    """Builds the same network as in Keras's own tutorials."""
     ids = {name: keras.Input((), dtype="int64", name=name) for name in (USER_ROW, ITEM_ROW)}
     hidden = keras.layers.Concatenate()([
         keras.layers.Embedding(len(table), DIM, weights=[table])(ids[name])
@@ -137,7 +137,7 @@ def idiomatic(size: int, users: int) -> Turn:
 
 
 def speedup(size: int, rounds: int) -> dict[str, float]:
-    """Times a step of both, by batch size."""
+    """Times a step of both implementations, by batch size."""
     seconds = interleaved({"ours": ours(size, USERS), "keras": idiomatic(size, USERS)}, rounds=rounds)
     each = {name: value / STEPS[name] for name, value in seconds.items()}
     print(f"batch {size}: " + " · ".join(f"{name} {1e3 * value:.2f} ms a step, {size / value:,.0f} examples/s"
@@ -147,7 +147,7 @@ def speedup(size: int, rounds: int) -> dict[str, float]:
 
 
 def growth(rounds: int) -> float:
-    """Our step's time with the most user rows over that with the fewest, at the first batch size."""
+    """Returns our step time with the most user rows over that with the fewest, at the first batch size."""
     seconds = interleaved({str(users): ours(BATCHES[0], users) for users in GROWTH}, rounds=rounds)
     print("user rows: " + " · ".join(f"{name} {1e3 * value / STEPS['ours']:.2f} ms a step"
                                      for name, value in seconds.items()), flush=True)
@@ -155,7 +155,7 @@ def growth(rounds: int) -> float:
 
 
 def history(rounds: int) -> dict[str, float]:
-    """Our step's time with a history over that without, at the first batch size."""
+    """Returns our step time with a history over that without, at the first batch size."""
     kinds = {"none": None, "mean": "mean", "attention": "attention"}
     seconds = interleaved({name: ours(BATCHES[0], USERS, kind) for name, kind in kinds.items()}, rounds=rounds)
     print("history: " + " · ".join(f"{name} {1e3 * value / STEPS['ours']:.2f} ms a step"

@@ -1,4 +1,4 @@
-"""Interleaved timing: contenders take turns, so that what else the machine does falls on all of them alike."""
+"""Interleaved timing: contenders take turns, so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 
 def interleaved(contenders: dict[str, Callable[[int], None]], *, rounds: int, warmup: int = 2) -> dict[str, float]:
-    """Median seconds of one call of each contender.
+    """Returns the median seconds of one call of each contender.
 
     Args:
-      contenders: name -> function of the round's number; within a round all run once, in an order that rotates.
-      rounds: rounds that count.
-      warmup: rounds before them that do not (tracing, first touch of memory).
+      contenders: name -> function of the round's number; each runs once per round, in an order that rotates.
+      rounds: measured rounds.
+      warmup: unmeasured rounds before them (tracing, first use of memory).
     """
     names, times = list(contenders), {name: [] for name in contenders}
     for number in range(warmup + rounds):

@@ -25,22 +25,22 @@ JOBS: dict[Any, tuple[type[PipelineOptions], ...]] = {
 
 
 def command_pages() -> dict[str, str]:
-    """File name below docs/ -> Markdown."""
+    """Returns file name below docs/ -> Markdown."""
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
     lines = ["# Command line", "", "`tfrs-pretrain COMMAND --help` prints the same on the console. Exit codes are "
              "under [operations](operations.md#exit-codes).", ""]
     for name, command in shown(group).items():
         lines += [f"## tfrs-pretrain {name} {{ #{name} }}", "", command.help or "", "", *_parameters(command)]
-    lines += ["## The Beam jobs", "", "Every option that is not listed here goes to Beam, such as `--runner`.", ""]
+    lines += ["## The Beam jobs", "", "Options that are not listed here are passed to Beam, such as `--runner`.", ""]
     for job, groups in JOBS.items():
         lines += [f"### python -m {job.__name__} {{ #{job.__name__.rpartition('.')[2]} }}", "",
-                  _sentence((job.__doc__ or "").partition("\n")[0].removeprefix("Job: ")), "", *_options(groups)]
+                  _sentence((job.__doc__ or "").partition("\n")[0]), "", *_options(groups)]
     return {"commands.md": "\n".join(lines)}
 
 
 def shown(group: typer.core.TyperGroup) -> dict[str, Any]:
-    """Commands by name, without those that --help hides."""
+    """Returns the commands by name, without hidden ones."""
     return {name: command for name, command in group.commands.items() if not command.hidden}
 
 

@@ -21,7 +21,7 @@ FORMATS = {"date": "date", "date-time": "date and time"}
 
 
 def configuration_pages() -> dict[str, str]:
-    """File name below docs/ -> Markdown: a page a section, the keys without a section, and the promotion gate."""
+    """Returns file name below docs/ -> Markdown: a page per section, and pages of the other YAML files."""
     schema = Config.model_json_schema(by_alias=True)
     sections = {name: node for name, node in schema["properties"].items() if _references(node)}
     plain = {name: node for name, node in schema["properties"].items() if name not in sections}
@@ -40,21 +40,21 @@ def configuration_pages() -> dict[str, str]:
 
 
 _INTRODUCTION = """\
-A run is decided by one YAML file. `tfrs-pretrain config` prints the demo's with every key and its value; a file of your
-own needs only the keys that have no default. Unknown keys and values out of range are refused before anything runs.
+One YAML file configures a run. `tfrs-pretrain config` prints the demo's file with every key and its value. Your own
+file needs only the keys without a default. Unknown keys and values out of range are refused before anything runs.
 
-`--set section.key=value` overrides one key on the command line, as often as wanted; the value is read as YAML:
+`--set section.key=value` overrides one key on the command line and is repeatable. The value is parsed as YAML:
 `--set pretraining.epochs=12 --set "ranking.hidden=[256, 128]"`. The resolved configuration is stored with each
-artifact, and commands that read a dataset take the configuration that it was built with unless `--config` names one.
+artifact. Commands that read a dataset use the dataset's configuration unless `--config` names another one.
 
-Where a section has several kinds, its key `kind` chooses one, and the keys of another kind are refused. A plain string
-is that kind with its defaults: `transfer: warm_start`.
+In a section with several kinds, the key `kind` chooses one, and the keys of other kinds are refused. A plain string
+is a kind with its defaults: `transfer: warm_start`.
 
 These pages are generated from the code that reads the file."""
 
 _GATE = """\
-What a candidate must show before it replaces the live model: the YAML file of `tfrs-pretrain promote --gate`. All that
-it asks must hold; see [judging](../method.md#judging)."""
+The requirements on a candidate before it replaces the live model: the YAML file of `tfrs-pretrain promote --gate`. All
+requirements must be met; see [evaluation](../method.md#evaluation)."""
 
 _DEMO = """\
 The section `completejourney` of the demo's configuration, such as
@@ -62,11 +62,13 @@ The section `completejourney` of the demo's configuration, such as
 
 _EXPERIMENT = """\
 Ways to train, compared over several seeds: the YAML file of `tfrs-pretrain experiment`. `experiments/` in the
-repository has those that the overview reports. Settings are chosen on validation, and test is scored once an arm.
-Differences to the baseline are corrected for the number of arms ([judging](../method.md#judging)).
+repository contains the studies of [results](../results.md). Settings are chosen on validation; each arm is scored on
+test once.
+Differences to the baseline are corrected for the number of arms ([evaluation](../method.md#evaluation)).
 
-Pieces stay in `OUTPUT/pieces`, so that an arm more costs no more than itself. After arms have left the file, the same
-command with `--prune` lists what neither the file nor the report needs any more, and removes it after a question."""
+Parts are kept in `OUTPUT/pieces`, so a further arm costs only its own training. After arms are removed from the file,
+the same command with `--prune` lists the parts that neither the file nor the report needs, and removes them after
+confirmation."""
 
 
 def _section(name: str, node: Node, schema: Node) -> str:
