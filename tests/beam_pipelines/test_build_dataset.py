@@ -1,4 +1,4 @@
-"""The whole job: the same bytes every time, every row accounted for, one clear line for every mistake."""
+"""The whole job: reproducible bytes, an account of every row, one line for every mistake."""
 
 import datetime
 import json
@@ -28,7 +28,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def logs(planted_logs, tmp_path) -> Path:
-    """A copy that a test may damage."""
+    """A copy that a test may change."""
     return Path(shutil.copytree(planted_logs, tmp_path / "logs"))
 
 
@@ -65,8 +65,8 @@ def test_bytes_do_not_depend_on_worker_processes(tiny_dataset, planted_config, p
     assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
 
 
-def test_a_window_learns_nothing_from_later_ones(tiny_dataset, planted_config, logs, tmp_path):
-    """Other test impressions change nothing but the test split, its counts and nothing that was learnt."""
+def test_the_test_window_changes_nothing_that_was_learned(tiny_dataset, planted_config, logs, tmp_path):
+    """With fewer test impressions only the test split and the counts differ."""
     _rewrite(logs / "impressions.parquet", lambda table: table.filter(pc.less(table["day"], 31)))
     _rewrite(logs / "engagements.parquet", lambda table: table.filter(pc.less(table["day"], 20)))
     build(planted_config, logs, tmp_path / "cut")
@@ -77,7 +77,7 @@ def test_a_window_learns_nothing_from_later_ones(tiny_dataset, planted_config, l
         assert Dataset.open(tmp_path / "cut").info[key] == tiny_dataset.info[key]
 
 
-def test_bad_rows_are_rejected_counted_and_change_nothing_else(tiny_dataset, planted_config, logs, tmp_path):
+def test_bad_rows_are_rejected_and_counted_and_change_nothing_else(tiny_dataset, planted_config, logs, tmp_path):
     def damage(table: pa.Table) -> pa.Table:
         bad = table.slice(0, 5).to_pylist()
         for row, change in zip(bad, ({"member": None}, {"member": -4}, {"item": ""}, {"ts": None}, {"clicked": 3}),
@@ -101,7 +101,7 @@ def _keys(dataset: Dataset, split: str) -> list[int]:
     return tf.io.parse_example(records, {"key": tf.io.FixedLenFeature([], tf.int64)})["key"].numpy().tolist()
 
 
-def test_exact_duplicates_are_kept_with_keys_of_their_own(planted_config, logs, tmp_path):
+def test_exact_duplicates_are_kept_with_different_keys(planted_config, logs, tmp_path):
     _rewrite(logs / "impressions.parquet", lambda table: pa.concat_tables([table, table]))
     build(planted_config, logs, tmp_path / "twice")
     dataset = Dataset.open(tmp_path / "twice")
@@ -161,7 +161,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_each_mistake_gets_one_line_and_leaves_nothing(mistake, planted_config, logs, tmp_path):
+def test_each_mistake_is_reported_in_one_line_and_leaves_no_output(mistake, planted_config, logs, tmp_path):
     damage, message = MISTAKES[mistake]
     damage(logs)
     with pytest.raises(UserError, match=message) as caught:
@@ -171,8 +171,8 @@ def test_each_mistake_gets_one_line_and_leaves_nothing(mistake, planted_config, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
 
 
-def test_damage_that_shows_only_while_reading(planted_config, logs, tmp_path):
-    """The footer is sound, a page is not: a worker finds it, the user gets the same kind of line."""
+def test_damage_is_reported_while_reading(planted_config, logs, tmp_path):
+    """The footer is valid, a page is damaged: a worker finds it, and the user sees the same message."""
     path = logs / "impressions.parquet"
     content = bytearray(path.read_bytes())
     content[100:3000] = b"\xff" * 2900
@@ -183,7 +183,7 @@ def test_damage_that_shows_only_while_reading(planted_config, logs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_windows_of_dates_need_a_column_of_dates(planted_logs, tmp_path):
+def test_date_windows_need_a_date_column(planted_logs, tmp_path):
     tree = planted_tree()
     tree["windows"] = {name: {end: datetime.date(2024, 3, 1) + datetime.timedelta(days=day)
                               for end, day in window.items()} for name, window in tree["windows"].items()}
@@ -200,16 +200,16 @@ def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, plant
     assert _content(folder) == _content(tiny_dataset.folder)
 
 
-def test_a_foreign_folder_is_never_cleaned(planted_config, planted_logs, tmp_path):
+def test_a_folder_of_other_files_is_never_cleaned(planted_config, planted_logs, tmp_path):
     (tmp_path / "mine.txt").write_text("dear")
     with pytest.raises(UserError, match="is not empty: pass --overwrite"):
         build(planted_config, planted_logs, tmp_path)
     assert _content(tmp_path) == {"mine.txt": b"dear"}
 
 
-def test_a_crash_looks_unfinished_and_the_rerun_succeeds(tiny_dataset, planted_config, planted_logs, tmp_path,
-                                                         monkeypatch):
-    """Killed in the last job, without a chance to clean up."""
+def test_after_a_crash_the_folder_is_unfinished_and_a_rerun_succeeds(tiny_dataset, planted_config, planted_logs,
+                                                                     tmp_path, monkeypatch):
+    """The last job is killed and cannot clean up."""
     def die(pipeline, job):
         raise KeyboardInterrupt
 
@@ -225,7 +225,7 @@ def test_a_crash_looks_unfinished_and_the_rerun_succeeds(tiny_dataset, planted_c
     assert _content(tmp_path / "out") == _content(tiny_dataset.folder)
 
 
-def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, logs, tmp_path):
+def test_too_many_bad_rows_fail_the_job_and_remain_in_the_dead_letter(planted_config, logs, tmp_path):
     """100 of 8,100 rows are more than a hundredth."""
     _rewrite(logs / "impressions.parquet", lambda table: pa.concat_tables([
         table, table.slice(0, 60).set_column(table.schema.get_field_index("member"), "member",
@@ -252,8 +252,8 @@ def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, 
 
 
 @pytest.mark.parametrize("name", ["engagements", "impressions"])
-def test_duplicates_are_rejected_where_that_is_asked_for(name, tiny_dataset, logs, tmp_path):
-    """Fifty rows are repeated in another file; impressions without their label, so that the first ones win."""
+def test_duplicates_are_rejected_if_configured(name, tiny_dataset, logs, tmp_path):
+    """Fifty rows are repeated in another file; the repeated impressions have no label, so the first ones are kept."""
     table = pq.read_table(logs / f"{name}.parquet")
     (logs / f"{name}.parquet").rename(logs / "a.parquet")
     (logs / f"{name}.parquet").mkdir()

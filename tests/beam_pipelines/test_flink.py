@@ -19,13 +19,13 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 FLINK_VERSION = os.environ.get("FLINK_VERSION", FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS[-1])
 
 
-def test_the_version_of_flink_is_one_that_beam_publishes():
+def test_beam_supports_the_version_of_flink():
     assert FLINK_VERSION in FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
 
 
 @pytest.fixture(scope="module")
 def job_server(tmp_path_factory) -> Path:
-    """The jar that belongs to the installed Beam."""
+    """The job server's jar of the installed Beam version."""
     for program in ("java", "mvn"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
