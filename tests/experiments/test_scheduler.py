@@ -97,7 +97,7 @@ def test_a_failed_piece_blocks_its_dependents_and_is_not_tried_again(run):
     child = Piece("dataset", "child", {}, (fine, bad))
     grandchild = Piece("ranker", "grandchild", {}, (child,))
     failures = run(grandchild, times=2).failures
-    assert FakeWorker.started == ["bad", "fine"]
+    assert FakeWorker.started == ["fine", "bad"]
     assert failures == {
         bad: "it diverged", child: "needs logs bad, which failed: it diverged",
         grandchild: "needs dataset child, which failed: needs logs bad, which failed: it diverged"}
