@@ -26,7 +26,7 @@ TAGS = ("rock", "日本", "jazz", "punk", "ska")
 LENGTH = 3
 
 
-def test_impressions_that_differ_in_a_list_alone_have_different_hashes():
+def test_impressions_that_differ_only_in_a_list_have_different_hashes():
     same = {"user_id": [1, 1, 1], "item_id": [2, 2, 2], "@time": [3, 3, 3]}
     feature = MultiValuedFeature(name="codes", source="impressions", kind="multi_valued", dtype="int64", max_values=2)
     hashes = event_hash(pa.RecordBatch.from_pydict(same | {"codes": [[1, 2], [2, 1], [1, 2]]}), [feature])
@@ -46,7 +46,7 @@ def test_text_becomes_lists(kind, texts, expected, bad):
 
 @pytest.fixture(scope="module")
 def tagged(planted_logs, tmp_path_factory):
-    """Logs whose items have lists of tags and whose impressions a text of numbers, and their configuration."""
+    """Logs whose items have lists of tags and whose impressions have numbers in a text; and their configuration."""
     folder = tmp_path_factory.mktemp("tagged")
     random = np.random.default_rng(3)
     for name in ("users", "engagements"):
@@ -77,7 +77,7 @@ def tagged_dataset(tagged):
 
 
 def expected_values(tagged):
-    """Impressions with their tags and codes as pandas joins them."""
+    """Impressions with their tags and codes, joined with pandas."""
     folder, _ = tagged
     impressions, items = (pd.read_parquet(folder / f"{name}.parquet") for name in ("impressions", "items"))
     tags = {item: [] if values is None else list(values)[:3]
@@ -91,16 +91,16 @@ def as_rows(vocabulary, values, dtype):
     return vocabulary.lookup(pa.array(values, dtype)).tolist()
 
 
-def test_records_hold_the_rows_of_every_value(tagged, tagged_dataset):
+def test_records_have_the_rows_of_every_value(tagged, tagged_dataset):
     impressions = expected_values(tagged)
     impressions = impressions[(impressions.day >= 30) & (impressions.day < 34)]
     with checked_reading(tagged_dataset, "impressions/test"):
         [batch] = evaluation_batches(tagged_dataset, "impressions/test", batch_size=10**5).as_numpy_iterator()
     columns = [batch[name].tolist() for name in ("user_id", "item_id", "label", "tags", "codes")]
-    came = sorted((user, item.decode(), label, [row for row in tags if row >= 0], [row for row in codes if row >= 0])
+    result = sorted((user, item.decode(), label, [row for row in tags if row >= 0], [row for row in codes if row >= 0])
                   for user, item, label, tags, codes in zip(*columns, strict=True))
     tags, codes = (tagged_dataset.vocabulary(name) for name in ("tags", "codes"))
-    assert came == sorted((row.member, row.item, float(row.clicked), as_rows(tags, row.tags, pa.string()),
+    assert result == sorted((row.member, row.item, float(row.clicked), as_rows(tags, row.tags, pa.string()),
                            as_rows(codes, row.codes, pa.int64())) for row in impressions.itertuples())
     info = tagged_dataset.info["splits"]["impressions/test"]
     assert info["tags_length"] == pytest.approx(impressions.tags.map(len).mean())
@@ -115,7 +115,7 @@ def test_vocabularies_count_every_value_of_the_training_window(tagged, tagged_da
         assert dict(zip(vocabulary.ids.to_pylist(), vocabulary.counts.tolist(), strict=True)) == counts.to_dict()
 
 
-def test_long_tails_are_measured_as_the_model_takes_them_and_written_as_they_came(tagged, tagged_dataset):
+def test_log1p_features_are_measured_as_logarithms_and_written_unchanged(tagged, tagged_dataset):
     folder, _ = tagged
     qualities = pd.read_parquet(folder / "items.parquet").set_index("item").quality
     impressions = expected_values(tagged)
@@ -129,7 +129,7 @@ def test_long_tails_are_measured_as_the_model_takes_them_and_written_as_they_cam
     np.testing.assert_array_equal(batch["tail"], batch["quality"])
 
 
-def test_golden_impressions_hold_raw_lists_and_raw_histories(tagged, tagged_dataset):
+def test_golden_impressions_have_raw_lists_and_raw_histories(tagged, tagged_dataset):
     golden = pq.read_table(tagged_dataset.folder / "golden.parquet").to_pylist()
     records = {}
     for batch in evaluation_batches(tagged_dataset, "impressions/validation", batch_size=10**5).as_numpy_iterator():
@@ -144,7 +144,7 @@ def test_golden_impressions_hold_raw_lists_and_raw_histories(tagged, tagged_data
             assert as_rows(tagged_dataset.vocabulary(vocabulary), row[name], dtype) == records[row["key"]][name]
 
 
-def test_validation_knows_the_lists(tagged_dataset, tmp_path):
+def test_the_validation_supports_lists(tagged_dataset, tmp_path):
     report, _ = validate(pipeline_options([f"--dataset={tagged_dataset.folder}", f"--report={tmp_path / 'r.json'}"]))
     assert report["violations"] == []
     columns = report["splits"]["dataset"]["impressions/test"]["columns"]
@@ -169,7 +169,7 @@ def test_the_same_lists_in_json_lines_give_the_same_dataset(tagged, tagged_datas
 
 
 @pytest.mark.parametrize("stored", [pa.large_string(), pa.dictionary(pa.int32(), pa.large_string())], ids=str)
-def test_separated_texts_may_be_stored_in_any_way_that_arrow_has(tagged, tagged_dataset, tmp_path, stored):
+def test_separated_texts_can_have_any_arrow_type_of_text(tagged, tagged_dataset, tmp_path, stored):
     folder, tree = tagged
     for name in ("users", "engagements"):
         (tmp_path / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
@@ -190,7 +190,7 @@ def test_separated_texts_may_be_stored_in_any_way_that_arrow_has(tagged, tagged_
         assert Path(one).read_bytes() == Path(same).read_bytes()
 
 
-def test_duplicates_are_told_apart_by_their_lists(tagged, tmp_path):
+def test_rows_with_different_lists_are_not_duplicates(tagged, tmp_path):
     folder, tree = tagged
     for name in ("users", "engagements", "items"):
         (tmp_path / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
@@ -199,12 +199,12 @@ def test_duplicates_are_told_apart_by_their_lists(tagged, tmp_path):
     other = again.set_column(again.schema.get_field_index("codes"), "codes", pa.array(["8|8|8"] * 5))
     pq.write_table(pa.concat_tables([table, again, other]), tmp_path / "impressions.parquet")
     tree = tree | {"dataset": tree["dataset"] | {"duplicates": {"impressions": "reject"}}}
-    # One bucket, so that impressions that differ in their lists alone meet whatever their hashes.
+    # With one bucket, impressions that differ in their lists alone are compared, whatever their hashes.
     info = build(Config.model_validate(tree), tmp_path, tmp_path / "out", ["--buckets=1"])
     assert info["counts"]["impressions"]["rejected"] == {"duplicate impression": 5}
 
 
-def test_a_column_that_holds_no_lists_is_refused(tagged, planted_logs, tmp_path):
+def test_a_column_without_lists_is_refused(tagged, planted_logs, tmp_path):
     folder, tree = tagged
     for name in ("users", "engagements", "impressions", "items"):
         (tmp_path / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())

@@ -1,4 +1,4 @@
-"""All options at once: the same bytes whatever the batches, the parts and the engine; every row accounted for."""
+"""All options at once: the same bytes with any batch size, bucket number and engine; an account of every row."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
@@ -18,13 +19,10 @@ OPTIONS = {"relations": {"view": 0.5, "save": 2.0, "hide": 0.0}, "duplicates": {
     "shard_bytes": 40000, "compression": "gzip", "max_rejected_share": 0.05}
 
 
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
 
 @pytest.fixture(scope="module")
 def rich(planted_logs, tmp_path_factory) -> tuple[Config, Path]:
-    """Logs with relations, a second label, duplicates and bad rows, the engagements as JSON lines with a broken one."""
+    """Logs with relations, a second label, duplicates and bad rows; the engagements are JSON lines, one is broken."""
     folder = tmp_path_factory.mktemp("everything")
     random = np.random.default_rng(2)
     for name in ("items", "users"):
@@ -33,12 +31,12 @@ def rich(planted_logs, tmp_path_factory) -> tuple[Config, Path]:
     impressions = impressions.append_column("liked", pa.array(random.random(impressions.num_rows) < 0.2))
     place = impressions.schema.get_field_index("item")
     bad = impressions.slice(6000, 20).set_column(place, "item", pa.array([""] * 20))
-    # Of the test window, which is not sampled.
+    # From the test window, which is not downsampled.
     pq.write_table(pa.concat_tables([impressions, impressions.slice(7300, 99), bad]), folder / "impressions.parquet",
                    row_group_size=1000)
     engagements = pq.read_table(planted_logs / "engagements.parquet").to_pandas()
     engagements["surface"] = random.choice(["view", "save", "hide"], len(engagements))
-    # Rows of weight 0 are left out before anyone looks for duplicates.
+    # Rows of weight 0 are excluded before duplicates are rejected.
     engagements.loc[:76, "surface"] = "save"
     engagements.iloc[[*range(len(engagements)), *range(77)]].to_json(
         folder / "engagements.jsonl", orient="records", lines=True, date_format="iso", date_unit="us")
@@ -74,20 +72,20 @@ def test_every_row_is_accounted_for(built):
         assert written == counts[name]["written"]
 
 
-def test_batches_and_parts_do_not_show(built, rich, tmp_path):
+def test_batch_size_and_buckets_do_not_change_the_bytes(built, rich, tmp_path):
     config, folder = rich
     build(config, folder, tmp_path / "again", ["--read_batch_rows=321", "--buckets=3"])
-    assert _content(tmp_path / "again") == _content(built)
+    assert folder_contents(tmp_path / "again") == folder_contents(built)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["multi_processing", "portable"])
-def test_engines_do_not_show(engine, built, rich, tmp_path, request):
+def test_the_engine_does_not_change_the_bytes(engine, built, rich, tmp_path, request):
     config, folder = rich
     options = (["--direct_running_mode=multi_processing", "--direct_num_workers=2"] if engine == "multi_processing"
                else request.getfixturevalue(engine))
     build(config, folder, tmp_path / "again", options)
-    assert _content(tmp_path / "again") == _content(built)
+    assert folder_contents(tmp_path / "again") == folder_contents(built)
 
 
 @pytest.mark.parametrize(("name", "text", "message"), [
@@ -95,7 +93,7 @@ def test_engines_do_not_show(engine, built, rich, tmp_path, request):
     ("engagements.csv", "member,item,ts,day\n1,a,2024-03-01,1\n", r"has no column 'surface' \(expected string or int"),
     ("engagements.jsonl.gz", "no gzip", "as JSON lines"),
 ])
-def test_a_damaged_log_gets_one_line_and_leaves_nothing(name, text, message, rich, tmp_path):
+def test_a_damaged_log_is_reported_in_one_line_and_leaves_no_output(name, text, message, rich, tmp_path):
     config, folder = rich
     (tmp_path / name).write_text(text)
     tree = config.resolved()

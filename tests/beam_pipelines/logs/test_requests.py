@@ -1,4 +1,4 @@
-"""Requests: which impressions were one ranked list."""
+"""Requests: impressions that were shown as one ranked list."""
 
 import dataclasses
 import datetime
@@ -32,19 +32,19 @@ def requests(pages, users, schema=SCHEMA, log=LOG, **columns):
     return cleaned.by_split["train"]["request"].to_pylist(), cleaned.account.rejected
 
 
-def test_rows_of_one_user_and_page_share_a_request():
+def test_rows_of_one_user_and_page_have_the_same_request():
     found, rejected = requests([7, 7, 8, 7, None], [1, 1, 1, 2, 1])
     assert found[0] == found[1]
     assert len(set(found)) == 3
     assert rejected == {"missing request": 1}
 
 
-def test_a_request_is_the_same_whatever_the_format_of_the_log():
+def test_a_request_does_not_depend_on_the_type_of_its_column():
     assert requests([7, 8], [1, 1])[0] == requests(["7", "8"], [1, 1])[0] == requests(
         pa.array(["7", "8"]).dictionary_encode(), [1, 1])[0]
 
 
-def test_the_time_column_may_name_the_request():
+def test_the_time_column_can_be_the_request_column():
     log = dataclasses.replace(LOG, schema=SCHEMA.model_copy(update={"request": "t"}), request="t")
     times = [datetime.datetime(2024, 3, day) for day in (1, 1, 2)]
     found, _ = requests([0] * 3, [4, 4, 4], log=log, t=times)
@@ -60,17 +60,17 @@ def dataset(planted_logs, tmp_path_factory):
     return Dataset.open(folder)
 
 
-def test_the_records_hold_the_requests_of_the_log(dataset, planted_logs):
+def test_records_have_the_requests_of_the_log(dataset, planted_logs):
     frame = pd.read_parquet(planted_logs / "impressions.parquet")
     frame = frame[(frame.day >= 30) & (frame.day < 34)]
     batches = evaluation_batches(dataset, "impressions/test", batch_size=500, columns=["request", "user_id", "label"])
     columns = [{name: values.numpy() for name, values in batch.items()} for batch in batches]
-    came = pd.DataFrame({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
+    result = pd.DataFrame({name: np.concatenate([part[name] for part in columns]) for name in columns[0]})
     expected = frame.groupby(["member", "day"]).clicked.agg(["size", "sum"]).reset_index()
-    assert sorted(map(tuple, came.groupby("request").agg(
+    assert sorted(map(tuple, result.groupby("request").agg(
         {"user_id": "first", "label": "size"}).itertuples(index=False))) == sorted(
             (row.member, row.size) for row in expected[["member", "size"]].itertuples(index=False))
-    assert came.groupby("request").user_id.nunique().max() == 1
+    assert result.groupby("request").user_id.nunique().max() == 1
     assert impression_columns(dataset.schema)["request"] == "int64"
 
 
@@ -79,7 +79,7 @@ def test_training_does_not_read_requests(dataset):
     assert "request" not in batch
 
 
-def test_a_request_column_that_is_not_there_is_named(planted_logs, tmp_path):
+def test_a_missing_request_column_is_named(planted_logs, tmp_path):
     tree = planted_tree()
     tree["schema"] |= {"request": "page"}
     with pytest.raises(UserError, match="no column 'page' \\(expected string, integer, date or timestamp"):

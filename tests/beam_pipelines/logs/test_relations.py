@@ -1,4 +1,4 @@
-"""Engagements of several surfaces: relation and weight in the blocks, unknown relations rejected, weight 0 left out."""
+"""Relations of engagements: blocks have relation and weight; unknown relations are rejected, weight 0 is excluded."""
 
 from collections import Counter
 
@@ -26,7 +26,7 @@ def surfaces(planted_logs, tmp_path_factory) -> tuple[pd.DataFrame, Dataset]:
     table = pq.read_table(planted_logs / "engagements.parquet")
     names = SURFACES[np.random.default_rng(0).choice(6, table.num_rows, p=[0.3, 0.3, 0.3, 0.098, 0.001, 0.001])]
     table = table.append_column("surface", pa.array(names, pa.string()))
-    # The same engagement on another surface is another engagement; on the same surface it is a duplicate.
+    # Engagements with different relations are different; with the same relation they are duplicates.
     again = table.slice(0, 3).set_column(table.num_columns - 1, "surface", pa.array(["save", "click", "view"]))
     table = pa.concat_tables([table, again, again])
     pq.write_table(table, folder / "engagements.parquet")
@@ -50,11 +50,11 @@ def _pairs(dataset: Dataset) -> pd.DataFrame:
     return pd.concat(blocks)
 
 
-def test_each_pair_carries_its_relation_and_weight(surfaces):
+def test_each_pair_has_its_relation_and_weight(surfaces):
     engagements, dataset = surfaces
     assert dataset.info["pair_columns"] == pair_columns(dataset.schema) == {
         "query": "int32", "candidate": "int32", "relation": "int32", "weight": "float32"}
-    # In alphabetical order, whatever the order in the configuration.
+    # Alphabetical, independent of the order in the configuration.
     assert dataset.info["relations"] == ["click", "hide", "save", "view"]
     users, items = (dataset.vocabulary(name) for name in ("user", "item"))
     used = engagements[(engagements.day < 20) & engagements.surface.isin(["click", "save", "view"])].drop_duplicates()
@@ -66,7 +66,7 @@ def test_each_pair_carries_its_relation_and_weight(surfaces):
     assert Counter(pairs.itertuples(index=False, name=None)) == expected
 
 
-def test_rows_without_a_use_are_counted(surfaces):
+def test_unusable_rows_are_counted(surfaces):
     engagements, dataset = surfaces
     count = dataset.info["counts"]["engagements"]
     assert count["rejected"]["missing relation"] == engagements.surface.isna().sum() > 0
@@ -76,13 +76,13 @@ def test_rows_without_a_use_are_counted(surfaces):
     assert count["read"] == len(engagements) == count["written"] + sum(count["rejected"].values()) + count["filtered"]
 
 
-def test_ignored_relations_teach_nothing(surfaces):
-    """Counts of the vocabulary are of the rows that became pairs."""
+def test_ignored_relations_are_not_counted_for_vocabularies(surfaces):
+    """The counts of a vocabulary add up to the number of pairs."""
     _, dataset = surfaces
     assert dataset.vocabulary("user").counts.sum() == dataset.info["counts"]["engagements"]["written"]
 
 
-def test_readers_that_know_no_relation_read_on(surfaces):
+def test_readers_without_relations_accept_the_blocks(surfaces):
     _, dataset = surfaces
     rows = sum(int(tf.size(block["query"])) for block in pair_blocks(dataset.files("pairs/train")))
     assert rows == dataset.num_examples("pairs/train")
@@ -91,7 +91,7 @@ def test_readers_that_know_no_relation_read_on(surfaces):
 @pytest.mark.parametrize(("schema", "dataset"), [
     ({"relation": "surface"}, {}), ({}, {"relations": {"a": 1.0}}), ({"relation": "s"}, {"relations": {"a": -1.0}}),
     ({"relation": "s"}, {"relations": {"a": 0.0}}), ({"relation": "s"}, {"relations": {"a": float("nan")}})])
-def test_relations_and_weights_go_together(schema, dataset):
+def test_relations_and_weights_are_required_together(schema, dataset):
     tree = planted_tree()
     tree["schema"] |= schema
     tree["dataset"] |= dataset
