@@ -35,7 +35,7 @@ def command_pages() -> dict[str, str]:
     lines += ["## The Beam jobs", "", "Options that are not listed here are passed to Beam, such as `--runner`.", ""]
     for job, groups in JOBS.items():
         lines += [f"### python -m {job.__name__} {{ #{job.__name__.rpartition('.')[2]} }}", "",
-                  _sentence((job.__doc__ or "").partition("\n")[0].removeprefix("Job: ")), "", *_options(groups)]
+                  _sentence((job.__doc__ or "").partition("\n")[0]), "", *_options(groups)]
     return {"commands.md": "\n".join(lines)}
 
 

@@ -1,4 +1,4 @@
-"""Engines in processes of their own, as a team would run them, on ports of this machine."""
+"""Beam engines in separate processes, as in production, on local ports."""
 
 import contextlib
 import os
@@ -18,9 +18,9 @@ ROOT = Path(beam_pipelines.__file__).parents[1]
 
 @contextlib.contextmanager
 def server(*arguments: str, port: int) -> Iterator[int]:
-    """Runs ``python -m <arguments>`` until the body ends; yields the port once it listens."""
+    """Runs ``python -m <arguments>`` during the body; yields the port when it is open."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # The worker pool starts its workers as plain ``python``.
+    # The worker pool starts its workers as ``python``.
     programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PATH": os.pathsep.join(programs)}
     process = subprocess.Popen([sys.executable, "-m", *arguments], env=environment, stdout=subprocess.DEVNULL,
@@ -51,7 +51,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def worker_pool() -> Iterator[list[str]]:
-    """Options that run user code in a pool of worker processes, as beside Flink's task managers."""
+    """Options that run user code in a pool of worker processes, as next to Flink's task managers."""
     port = free_port()
     with server("apache_beam.runners.worker.worker_pool_main", f"--service_port={port}", port=port):
         yield ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]

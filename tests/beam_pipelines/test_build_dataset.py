@@ -1,4 +1,4 @@
-"""The whole job: the same bytes every time, every row accounted for, one clear line for every mistake."""
+"""The whole job: reproducible bytes, an account of every row, one line for every mistake."""
 
 import datetime
 import json
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions
@@ -22,13 +23,9 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 
 
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 @pytest.fixture
 def logs(planted_logs, tmp_path) -> Path:
-    """A copy that a test may damage."""
+    """A copy that a test may change."""
     return Path(shutil.copytree(planted_logs, tmp_path / "logs"))
 
 
@@ -55,29 +52,29 @@ def test_bytes_do_not_depend_on_row_order_files_or_batches(tiny_dataset, planted
             part = table.slice(rows.start, (rows.stop or table.num_rows) - rows.start)
             pq.write_table(part, logs / f"{name}.parquet" / f"part-{number}.parquet", row_group_size=777)
     build(planted_config, logs, tmp_path / "again", ["--read_batch_rows=500"])
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
 @pytest.mark.slow
 def test_bytes_do_not_depend_on_worker_processes(tiny_dataset, planted_config, planted_logs, tmp_path):
     build(planted_config, planted_logs, tmp_path / "again",
           ["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
-def test_a_window_learns_nothing_from_later_ones(tiny_dataset, planted_config, logs, tmp_path):
-    """Other test impressions change nothing but the test split, its counts and nothing that was learnt."""
+def test_the_test_window_changes_nothing_that_was_learned(tiny_dataset, planted_config, logs, tmp_path):
+    """With fewer test impressions only the test split and the counts differ."""
     _rewrite(logs / "impressions.parquet", lambda table: table.filter(pc.less(table["day"], 31)))
     _rewrite(logs / "engagements.parquet", lambda table: table.filter(pc.less(table["day"], 20)))
     build(planted_config, logs, tmp_path / "cut")
-    whole, cut = _content(tiny_dataset.folder), _content(tmp_path / "cut")
+    whole, cut = folder_contents(tiny_dataset.folder), folder_contents(tmp_path / "cut")
     changed = {name for name in whole if whole[name] != cut[name]}
     assert changed == {"dataset_info.json", *(f"impressions/test-{shard:05d}-of-00002.tfrecord" for shard in (0, 1))}
     for key in ("numeric", "vocabularies"):
         assert Dataset.open(tmp_path / "cut").info[key] == tiny_dataset.info[key]
 
 
-def test_bad_rows_are_rejected_counted_and_change_nothing_else(tiny_dataset, planted_config, logs, tmp_path):
+def test_bad_rows_are_rejected_and_counted_and_change_nothing_else(tiny_dataset, planted_config, logs, tmp_path):
     def damage(table: pa.Table) -> pa.Table:
         bad = table.slice(0, 5).to_pylist()
         for row, change in zip(bad, ({"member": None}, {"member": -4}, {"item": ""}, {"ts": None}, {"clicked": 3}),
@@ -91,8 +88,8 @@ def test_bad_rows_are_rejected_counted_and_change_nothing_else(tiny_dataset, pla
     assert count["rejected"] == {"missing user id": 1, "negative user id": 1, "missing item id": 1, "missing time": 1,
                                  "label outside 0 and 1": 1}
     assert count["read"] == 8005 == count["written"] + 5 + count["filtered"]
-    clean = _content(tiny_dataset.folder)
-    damaged = _content(tmp_path / "damaged")
+    clean = folder_contents(tiny_dataset.folder)
+    damaged = folder_contents(tmp_path / "damaged")
     assert {name for name in clean if clean[name] != damaged[name]} == {"dataset_info.json"}
 
 
@@ -101,7 +98,7 @@ def _keys(dataset: Dataset, split: str) -> list[int]:
     return tf.io.parse_example(records, {"key": tf.io.FixedLenFeature([], tf.int64)})["key"].numpy().tolist()
 
 
-def test_exact_duplicates_are_kept_with_keys_of_their_own(planted_config, logs, tmp_path):
+def test_exact_duplicates_are_kept_with_different_keys(planted_config, logs, tmp_path):
     _rewrite(logs / "impressions.parquet", lambda table: pa.concat_tables([table, table]))
     build(planted_config, logs, tmp_path / "twice")
     dataset = Dataset.open(tmp_path / "twice")
@@ -124,7 +121,7 @@ def test_windows_may_be_dates(planted_logs, tiny_dataset, tmp_path):
     tree["windows"] = {name: {end: first + datetime.timedelta(days=day) for end, day in window.items()}
                        for name, window in tree["windows"].items()}
     build(Config.model_validate(tree), planted_logs, tmp_path / "dates")
-    days, dates = _content(tiny_dataset.folder), _content(tmp_path / "dates")
+    days, dates = folder_contents(tiny_dataset.folder), folder_contents(tmp_path / "dates")
     assert {name for name in days if days[name] != dates[name]} == {"dataset_info.json"}
 
 
@@ -161,7 +158,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_each_mistake_gets_one_line_and_leaves_nothing(mistake, planted_config, logs, tmp_path):
+def test_each_mistake_is_reported_in_one_line_and_leaves_no_output(mistake, planted_config, logs, tmp_path):
     damage, message = MISTAKES[mistake]
     damage(logs)
     with pytest.raises(UserError, match=message) as caught:
@@ -171,8 +168,8 @@ def test_each_mistake_gets_one_line_and_leaves_nothing(mistake, planted_config, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs"]
 
 
-def test_damage_that_shows_only_while_reading(planted_config, logs, tmp_path):
-    """The footer is sound, a page is not: a worker finds it, the user gets the same kind of line."""
+def test_damage_is_reported_while_reading(planted_config, logs, tmp_path):
+    """The footer is valid, a page is damaged: a worker finds it, and the user sees the same message."""
     path = logs / "impressions.parquet"
     content = bytearray(path.read_bytes())
     content[100:3000] = b"\xff" * 2900
@@ -183,7 +180,7 @@ def test_damage_that_shows_only_while_reading(planted_config, logs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_windows_of_dates_need_a_column_of_dates(planted_logs, tmp_path):
+def test_date_windows_need_a_date_column(planted_logs, tmp_path):
     tree = planted_tree()
     tree["windows"] = {name: {end: datetime.date(2024, 3, 1) + datetime.timedelta(days=day)
                               for end, day in window.items()} for name, window in tree["windows"].items()}
@@ -197,19 +194,19 @@ def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, plant
     with pytest.raises(UserError, match="has a finished dataset: pass --overwrite"):
         build(planted_config, planted_logs, folder)
     build(planted_config, planted_logs, folder, overwrite=True)
-    assert _content(folder) == _content(tiny_dataset.folder)
+    assert folder_contents(folder) == folder_contents(tiny_dataset.folder)
 
 
-def test_a_foreign_folder_is_never_cleaned(planted_config, planted_logs, tmp_path):
+def test_a_folder_of_other_files_is_never_cleaned(planted_config, planted_logs, tmp_path):
     (tmp_path / "mine.txt").write_text("dear")
     with pytest.raises(UserError, match="is not empty: pass --overwrite"):
         build(planted_config, planted_logs, tmp_path)
-    assert _content(tmp_path) == {"mine.txt": b"dear"}
+    assert folder_contents(tmp_path) == {"mine.txt": b"dear"}
 
 
-def test_a_crash_looks_unfinished_and_the_rerun_succeeds(tiny_dataset, planted_config, planted_logs, tmp_path,
-                                                         monkeypatch):
-    """Killed in the last job, without a chance to clean up."""
+def test_after_a_crash_the_folder_is_unfinished_and_a_rerun_succeeds(tiny_dataset, planted_config, planted_logs,
+                                                                     tmp_path, monkeypatch):
+    """The last job is killed and cannot clean up."""
     def die(pipeline, job):
         raise KeyboardInterrupt
 
@@ -222,10 +219,10 @@ def test_a_crash_looks_unfinished_and_the_rerun_succeeds(tiny_dataset, planted_c
         Dataset.open(tmp_path / "out")
     (tmp_path / "out" / "pairs" / "train-00007-of-00009.tfrecord").touch()
     build(planted_config, planted_logs, tmp_path / "out")
-    assert _content(tmp_path / "out") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "out") == folder_contents(tiny_dataset.folder)
 
 
-def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, logs, tmp_path):
+def test_too_many_bad_rows_fail_the_job_and_remain_in_the_dead_letter(planted_config, logs, tmp_path):
     """100 of 8,100 rows are more than a hundredth."""
     _rewrite(logs / "impressions.parquet", lambda table: pa.concat_tables([
         table, table.slice(0, 60).set_column(table.schema.get_field_index("member"), "member",
@@ -237,7 +234,7 @@ def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, 
                        ) as caught:
         build(planted_config, logs, tmp_path / "out")
     assert str(tmp_path / "out" / "rejected" / "impressions-*.parquet").removesuffix("-*.parquet") in str(caught.value)
-    assert {path.split("/")[0] for path in _content(tmp_path / "out")} == {"rejected", "unfinished"}
+    assert {path.split("/")[0] for path in folder_contents(tmp_path / "out")} == {"rejected", "unfinished"}
     rejected = pq.read_table(tmp_path / "out" / "rejected").to_pandas().sort_values("position")
     assert rejected.position.tolist() == list(range(8000, 8100))
     assert set(rejected.file) == {str(logs / "impressions.parquet")}
@@ -252,8 +249,8 @@ def test_too_many_bad_rows_fail_the_job_and_stay_for_the_reader(planted_config, 
 
 
 @pytest.mark.parametrize("name", ["engagements", "impressions"])
-def test_duplicates_are_rejected_where_that_is_asked_for(name, tiny_dataset, logs, tmp_path):
-    """Fifty rows are repeated in another file; impressions without their label, so that the first ones win."""
+def test_duplicates_are_rejected_if_configured(name, tiny_dataset, logs, tmp_path):
+    """Fifty rows are repeated in another file; the repeated impressions have no label, so the first ones are kept."""
     table = pq.read_table(logs / f"{name}.parquet")
     (logs / f"{name}.parquet").rename(logs / "a.parquet")
     (logs / f"{name}.parquet").mkdir()
@@ -268,7 +265,7 @@ def test_duplicates_are_rejected_where_that_is_asked_for(name, tiny_dataset, log
     count = info["counts"][name]
     assert count["rejected"] == {f"duplicate {name[:-1]}": 50}
     assert count["read"] == table.num_rows + 50 == count["written"] + 50 + count["filtered"]
-    whole, single = _content(tiny_dataset.folder), _content(tmp_path / "out")
+    whole, single = folder_contents(tiny_dataset.folder), folder_contents(tmp_path / "out")
     assert {key for key in whole if whole[key] != single[key]} == {"dataset_info.json"}
 
 

@@ -1,4 +1,4 @@
-"""What the jobs write for the planted logs, against a naive twin in plain Python and pandas."""
+"""The dataset of the planted logs, against a naive twin in plain Python and pandas."""
 
 from collections import Counter
 
@@ -91,7 +91,7 @@ def test_pairs_are_the_pretraining_engagements(tiny_dataset, tables):
     assert [tiny_dataset.num_examples(split) for split in PAIR_SPLITS] == [train.total(), heldout.total()]
 
 
-def test_blocks_hold_as_many_pairs_as_configured(tiny_dataset):
+def test_blocks_have_the_configured_number_of_pairs(tiny_dataset):
     for shard in tiny_dataset.info["splits"]["pairs/train"]["shards"]:
         assert shard["records"] == -(-shard["examples"] // 256)
 
@@ -101,13 +101,13 @@ def test_candidate_probability_is_the_share_of_training_pairs(tiny_dataset):
     expected = np.zeros(tiny_dataset.num_rows("item"))
     for row, count in counts.items():
         expected[row] = count / counts.total()
-    came = np.load(tiny_dataset.folder / CANDIDATE_PROBABILITY)
-    assert came.dtype == np.float64
-    np.testing.assert_array_equal(came, expected)
+    written = np.load(tiny_dataset.folder / CANDIDATE_PROBABILITY)
+    assert written.dtype == np.float64
+    np.testing.assert_array_equal(written, expected)
 
 
-def test_impressions_are_those_of_their_window_joined_and_mapped(tiny_dataset, tables, impressions):
-    """All columns of every row, except rows outside the vocabulary, which only must be shared ones."""
+def test_impressions_of_each_window_are_joined_and_mapped(tiny_dataset, tables, impressions):
+    """Compares all columns of every row; ids outside the vocabulary only need one of the shared rows."""
     users, items = _known(tiny_dataset, tables)
     codes = {name: {value: row for row, value in enumerate(tiny_dataset.vocabulary(name).ids.to_pylist(), start=1)}
              for name in ("surface", "topic", "country")}
@@ -119,11 +119,11 @@ def test_impressions_are_those_of_their_window_joined_and_mapped(tiny_dataset, t
              codes["surface"][row.surface], np.float32(row.dwell).tobytes(), codes["topic"][row.topic_id],
              None if np.isnan(row.quality) else np.float32(row.quality),
              codes["country"]["" if pd.isna(row.country) else row.country]) for row in logged.itertuples())
-        came = Counter(
+        written = Counter(
             (row.user_id, row.item_id, row.user, -1 if row.item < 8 else row.item, row.label, row.surface,
              np.float32(row.dwell).tobytes(), row.topic, None if np.isnan(row.quality) else np.float32(row.quality),
              row.country) for row in impressions[split].itertuples())
-        assert came == expected
+        assert written == expected
 
 
 def test_keys_are_unique_over_all_splits(impressions):
@@ -140,7 +140,7 @@ def test_numeric_statistics_are_those_of_the_training_window(tiny_dataset, table
                                    rtol=1e-12)
 
 
-def test_golden_rows_hold_the_raw_values_of_the_records_with_their_keys(tiny_dataset, impressions):
+def test_golden_impressions_have_the_raw_values_of_the_records_with_their_keys(tiny_dataset, impressions):
     golden = pq.read_table(tiny_dataset.folder / GOLDEN_IMPRESSIONS)
     assert golden.num_rows == 32
     assert all(column.null_count == 0 for column in golden.columns)

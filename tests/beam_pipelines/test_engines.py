@@ -1,11 +1,13 @@
-"""Every job on every engine: the same bytes in this process, in worker processes and behind a job service; and a
-translation for Dataflow, which needs neither an account nor a network."""
+"""Every job on every engine: the same bytes in this process, in worker processes and with a job service.
+
+Translation for Dataflow needs neither an account nor a network.
+"""
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary, validate_examples
@@ -16,13 +18,10 @@ DATAFLOW = ["--runner=DataflowRunner", "--dry_run=True", "--no_auth", "--project
             "--temp_location=gs://my-bucket/tmp"]
 
 
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
 
 @pytest.fixture
 def engine(request) -> list[str]:
-    """Options of an engine by name."""
+    """Options of the engine that a test names."""
     return MULTI_PROCESSING if request.param == "multi_processing" else request.getfixturevalue(request.param)
 
 
@@ -30,12 +29,12 @@ def engine(request) -> list[str]:
 @pytest.mark.parametrize("engine", ["multi_processing", "portable"], indirect=True)
 def test_the_dataset_has_the_same_bytes_as_in_process(engine, tiny_dataset, planted_config, planted_logs, tmp_path):
     build(planted_config, planted_logs, tmp_path / "again", engine)
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["multi_processing", "portable"], indirect=True)
-def test_the_validation_finds_the_same(engine, tiny_dataset, tmp_path):
+def test_the_validation_report_is_the_same(engine, tiny_dataset, tmp_path):
     reports = []
     for options in ([], engine):
         report = tmp_path / "report.json"
@@ -52,7 +51,7 @@ def config_file(tmp_path) -> str:
 
 
 def _steps(result) -> set[str]:
-    """Names of all transforms in a translated pipeline, without their numbers."""
+    """Names of all transforms in a translated pipeline."""
     return {transform.unique_name for transform in result.job.proto_pipeline.components.transforms.values()}
 
 
@@ -62,7 +61,7 @@ def _steps(result) -> set[str]:
     (build_dataset, [], "WriteImpressions"),
 ])
 def test_translation_for_dataflow(job, arguments, step, config_file):
-    """Folders are never opened: they need not exist."""
+    """The folders do not exist: translation never opens them."""
     pytest.importorskip("google.cloud.dataflow", reason="needs apache-beam[gcp]")
     result = job.run([f"--config={config_file}", "--raw=gs://my-bucket/raw", "--output=gs://my-bucket/out", *arguments,
                       *DATAFLOW])

@@ -11,6 +11,7 @@ from pathlib import Path
 import apache_beam
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
+from folder_contents import folder_contents
 
 from beam_pipelines.build_dataset import build
 
@@ -19,13 +20,13 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 FLINK_VERSION = os.environ.get("FLINK_VERSION", FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS[-1])
 
 
-def test_the_version_of_flink_is_one_that_beam_publishes():
+def test_beam_supports_the_version_of_flink():
     assert FLINK_VERSION in FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
 
 
 @pytest.fixture(scope="module")
 def job_server(tmp_path_factory) -> Path:
-    """The jar that belongs to the installed Beam."""
+    """The job server's jar of the installed Beam version."""
     for program in ("java", "mvn"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
@@ -52,8 +53,5 @@ def test_the_dataset_has_the_same_bytes_as_in_process(workers, job_server, reque
     build(planted_config, planted_logs, tmp_path / "again",
           ["--runner=FlinkRunner", "--flink_master=[local]", f"--flink_version={FLINK_VERSION}",
            f"--flink_job_server_jar={job_server}", "--parallelism=2", *environment])
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
-
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -1,4 +1,4 @@
-"""Each job alone, on local folders and on a file system without folders to rename; vocabularies that are extended."""
+"""Each job alone, on local folders and on an object store; extended vocabularies."""
 
 import copy
 import shutil
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from bucket_file_system import BucketFileSystem
+from folder_contents import folder_contents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_config as planted_tree
@@ -31,7 +32,7 @@ JOBS = {"build_vocabulary": build_vocabulary, "build_pairs": build_pairs, "build
 
 @pytest.fixture
 def arguments(tmp_path, planted_logs):
-    """Command line of a job that writes ``output``; ``changes`` replace keys of sections of the configuration."""
+    """Returns the command line of a job that writes ``output``; ``changes`` replace keys of configuration sections."""
 
     def made(output, *extra: str, raw: Path | str = planted_logs, **changes) -> list[str]:
         tree = copy.deepcopy(planted_tree())
@@ -53,12 +54,11 @@ def vocabulary(planted_logs, tmp_path_factory) -> Path:
 
 
 def _same_files(folder: Path, dataset: Dataset, *parts: str) -> None:
-    wanted = {str(path.relative_to(dataset.folder)): path.read_bytes() for path in dataset.folder.rglob("*")
-              if path.is_file() and str(path.relative_to(dataset.folder)).startswith(parts)}
-    came = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert came.pop(DATASET_INFO)
-    assert wanted
-    assert came == wanted
+    expected = {path: content for path, content in folder_contents(dataset.folder).items() if path.startswith(parts)}
+    written = folder_contents(folder)
+    assert written.pop(DATASET_INFO)
+    assert expected
+    assert written == expected
 
 
 def test_vocabulary_alone(vocabulary, tiny_dataset):
@@ -83,8 +83,8 @@ def test_pairs_and_impressions_alone(job, kind, parts, vocabulary, tiny_dataset,
     assert info["numeric"] == tiny_dataset.info["numeric"]
 
 
-def test_a_later_log_to_judge_by_needs_only_its_own_window(vocabulary, planted_logs, tiny_dataset, tmp_path):
-    """The week's log has no rows of the other windows, and the configuration is the one of the vocabularies."""
+def test_a_later_log_for_evaluation_needs_only_its_own_window(vocabulary, planted_logs, tiny_dataset, tmp_path):
+    """The week's log has no rows of other windows; the configuration is that of the vocabularies."""
     week = tmp_path / "week"
     week.mkdir()
     for name in ("items", "users"):
@@ -101,7 +101,7 @@ def test_a_later_log_to_judge_by_needs_only_its_own_window(vocabulary, planted_l
         Dataset.open(tmp_path / "out")
 
 
-def test_nothing_that_a_job_reads_is_overwritten(tiny_dataset, planted_logs, arguments, tmp_path):
+def test_inputs_are_never_overwritten(tiny_dataset, planted_logs, arguments, tmp_path):
     before, logs = tmp_path / "before", tmp_path / "logs"
     shutil.copytree(tiny_dataset.folder, before)
     shutil.copytree(planted_logs, logs)
@@ -113,8 +113,8 @@ def test_nothing_that_a_job_reads_is_overwritten(tiny_dataset, planted_logs, arg
     assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".yaml"] == there
 
 
-def test_what_cannot_be_written_is_one_line(arguments, tmp_path):
-    """A file where the folder should be fails as a folder without permission does, also for root."""
+def test_an_unwritable_output_is_reported_in_one_line(arguments, tmp_path):
+    """A file in place of the folder fails like a folder without permission, also for root."""
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"'.*/file/out/unfinished' cannot be written \(.*\): check the path") as caught:
         build_vocabulary.run(arguments(tmp_path / "file" / "out"))
@@ -157,14 +157,14 @@ def test_extending_keeps_rows_and_appends(planted_logs, arguments, tmp_path):
     assert info["extended"] == read_manifest(early, "vocabulary", name=DATASET_INFO)["vocabularies"]
 
 
-def test_a_dataset_may_extend_another(tiny_dataset, arguments, tmp_path):
-    """The same window again: every id keeps its row and its count, so that nothing changes."""
+def test_a_dataset_can_extend_another(tiny_dataset, arguments, tmp_path):
+    """With the same window every id keeps its row and its count, so nothing changes."""
     build_dataset.run(arguments(tmp_path / "out", f"--extend={tiny_dataset.folder}"))
     _same_files(tmp_path / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
 
 
 def test_the_command_line_extends_a_dataset_too(tiny_dataset, planted_logs, arguments, tmp_path, capsys):
-    """Windows that move on: other counts, so that a vocabulary built anew would have another order."""
+    """Later windows have other counts: a new vocabulary would have another order."""
     config, *_ = arguments(tmp_path / "out", windows={"pretrain": {"start": 10, "end": 22},
                                                       "train": {"start": 22, "end": 28}})
     command = ["dataset", config, f"--raw={planted_logs}", f"--output={tmp_path / 'out'}"]
@@ -185,7 +185,7 @@ IDS = st.dictionaries(st.integers(0, 40), st.integers(1, 5), min_size=1)
 
 @settings(deadline=None)
 @given(st.lists(IDS, min_size=1, max_size=5), st.integers(1, 3), st.none() | st.integers(1, 30))
-def test_no_chain_of_extensions_ever_moves_a_row(windows, min_count, max_size):
+def test_repeated_extension_never_moves_a_row(windows, min_count, max_size):
     def table(counts):
         return pa.array(list(counts), pa.int64()), np.array(list(counts.values()))
 
@@ -224,7 +224,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_get_one_line_and_leave_nothing(mistake, vocabulary, arguments, tmp_path):
+def test_mistakes_are_reported_in_one_line_and_leave_no_output(mistake, vocabulary, arguments, tmp_path):
     job, extra, changes, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=message) as caught:
         job.run(arguments(tmp_path / "out", *(option.format(v=vocabulary) for option in extra), **changes))
@@ -232,17 +232,17 @@ def test_mistakes_get_one_line_and_leave_nothing(mistake, vocabulary, arguments,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_partial_folder_is_not_taken_for_a_dataset(vocabulary):
+def test_a_vocabulary_folder_is_not_a_dataset(vocabulary):
     with pytest.raises(UserError, match="contains 'vocabulary', expected 'dataset'"):
         Dataset.open(vocabulary)
 
 
-def test_logs_and_datasets_may_lie_on_any_file_system(tiny_dataset, planted_logs, arguments, tmp_path, monkeypatch):
+def test_logs_and_datasets_can_be_on_any_file_system(tiny_dataset, planted_logs, arguments, tmp_path, monkeypatch):
     objects = BucketFileSystem.create_bucket(tmp_path, monkeypatch)
     for path in planted_logs.glob("*.parquet"):
         (objects / path.name).write_bytes(path.read_bytes())
     argv = arguments("bucket://data/out", raw="bucket://")
-    app(["dataset", *argv], standalone_mode=False)  # by way of the command line, which must not take URLs for paths
+    app(["dataset", *argv], standalone_mode=False)  # the command line must not treat URLs as local paths
     _same_files(objects / "data" / "out", tiny_dataset, "vocabulary/", "pairs/", "impressions/", "golden")
     with pytest.raises(UserError, match="'bucket://data/out' has a finished dataset"):
         build_dataset.run(argv)

@@ -28,13 +28,13 @@ TRAIN = "impressions/train"
 
 @pytest.fixture
 def damaged(tiny_dataset, tmp_path) -> Path:
-    """A copy that a test may damage."""
+    """A copy that a test may change."""
     return Path(shutil.copytree(tiny_dataset.folder, tmp_path / "damaged"))
 
 
 @pytest.fixture(scope="module")
 def drifted(planted_config, tmp_path_factory) -> Path:
-    """The same kind of logs from another seed."""
+    """A dataset of planted logs with another seed."""
     folder = tmp_path_factory.mktemp("drifted")
     write_planted_logs(folder / "raw", seed=1)
     build(planted_config, folder / "raw", folder / "dataset")
@@ -57,7 +57,7 @@ def _shard(folder: Path, split: str = TRAIN) -> Path:
 
 
 def _rewrite(path: Path, change) -> None:
-    """Passes each example of a file through ``change``, which returns an example or the record's bytes."""
+    """Applies ``change`` to each example of a file; it returns an example or the bytes of a record."""
     records = [tf.train.Example.FromString(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number, example in enumerate(records):
@@ -65,7 +65,7 @@ def _rewrite(path: Path, change) -> None:
             writer.write(changed if isinstance(changed, bytes) else changed.SerializeToString())
 
 
-def test_a_sound_dataset_passes_and_its_statistics_are_those_of_tensorflow(tiny_dataset, damaged):
+def test_a_valid_dataset_passes_and_its_statistics_equal_those_from_tensorflow(tiny_dataset, damaged):
     report = _validate(damaged)
     assert report["violations"] == []
     assert {name: found["examples"] for name, found in report["splits"]["dataset"].items()} == {
@@ -86,14 +86,14 @@ def test_a_sound_dataset_passes_and_its_statistics_are_those_of_tensorflow(tiny_
     assert not (damaged.parent / "report.json.statistics").exists()
 
 
-def test_pairs_are_read_out_of_their_blocks(damaged):
+def test_pairs_are_unpacked_from_their_blocks(damaged):
     columns = _validate(damaged)["splits"]["dataset"]["pairs/train"]["columns"]
     assert columns["query"]["values"] == columns["candidate"]["values"] == 11130
     assert columns["query"]["dtypes"] == {"string": columns["query"]["dtypes"]["string"]}
     assert columns["query"]["not_single"] == columns["query"]["unknown"] == 0
 
 
-def test_a_dataset_does_not_differ_from_itself(tiny_dataset, damaged):
+def test_a_dataset_compared_with_itself_has_no_drift(tiny_dataset, damaged):
     report = _validate(damaged, f"--against={tiny_dataset.folder}", "--max_psi=0", "--max_ks=0", "--max_mean_shift=0",
                        "--max_std_shift=0", "--max_oov_shift=0", "--max_label_rate_shift=0", "--max_missing_shift=0",
                        "--max_vocabulary_changes=0", "--max_new_columns=0")
@@ -165,7 +165,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_each_damage_is_found_where_it_is(damage, damaged):
+def test_each_damage_is_found_in_its_split(damage, damaged):
     change, threshold, value, detail = DAMAGES[damage]
     _rewrite(_shard(damaged), change)
     report = _validate(damaged, "--max_new_columns=0")
@@ -195,7 +195,7 @@ def test_a_vocabulary_file_of_another_dataset_is_found(damaged, drifted):
     assert [violation["detail"] for violation in report["violations"]] == ["item, topic"]
 
 
-def test_the_schema_of_a_configuration_instead_of_its_own(damaged, tmp_path):
+def test_a_configuration_can_replace_the_schema(damaged, tmp_path):
     tree = planted_tree()
     tree["schema"]["features"] = [feature | ({"name": "mood"} if feature["name"] == "dwell" else {})
                                   for feature in tree["schema"]["features"]]
@@ -249,7 +249,7 @@ def test_statistics_do_not_depend_on_chunks(damaged, monkeypatch):
 
 @pytest.fixture(scope="module", params=["examples", "columnar"])
 def rich(request, planted_logs, tmp_path_factory) -> Path:
-    """Relations, weights, a further label and histories, compressed, in either format."""
+    """A compressed dataset with relations, weights, a second label and histories, in both formats."""
     folder = tmp_path_factory.mktemp("rich")
     for name in ("items", "users"):
         shutil.copy(planted_logs / f"{name}.parquet", folder)
@@ -266,7 +266,7 @@ def rich(request, planted_logs, tmp_path_factory) -> Path:
     return folder / "dataset"
 
 
-def test_all_that_the_jobs_can_write_is_understood(rich, tiny_dataset):
+def test_all_options_of_the_jobs_are_supported(rich, tiny_dataset):
     report = _validate(rich, "--max_new_columns=0")
     assert report["violations"] == []
     found = report["splits"]["dataset"]

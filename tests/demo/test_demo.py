@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loaded_models import run_signature
 from typer.testing import CliRunner
 
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.serving.session import run_signature
 
 pytestmark = pytest.mark.slow
 

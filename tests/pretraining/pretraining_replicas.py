@@ -1,4 +1,4 @@
-"""Trains the two towers a few steps on the replicas asked for and saves what every replica then holds.
+"""Trains the two towers a few steps on the requested replicas and saves the tables of every replica.
 
 argv: dataset, number of logical CPUs or "worker" (of TF_CONFIG), output file. Plain gradient descent of rate 1 shows
 the gradients as the difference of two tables; Adam would hide a wrong scale.
@@ -28,7 +28,7 @@ class Descent(LazyAdam):
 
 
 def pairs(users, items):
-    """Zipf items; sorted within each batch, so that each replica sees other items."""
+    """Zipf items, sorted within each batch so that the replicas have different items."""
     random = np.random.default_rng(5)
     candidate = np.minimum(random.zipf(1.3, (STEPS, BATCH)), items) - 1
     return {"query": random.integers(0, users, STEPS * BATCH).astype(np.int32),
@@ -42,7 +42,7 @@ def copies(strategy, model):
 
 
 def trained(strategy, dataset, optimizer, steps):
-    """Mean loss, and the tables of every local replica, after some steps."""
+    """Mean loss, and the tables of every local replica before and after some steps."""
     import tensorflow as tf
 
     with strategy.scope():
@@ -57,7 +57,7 @@ def trained(strategy, dataset, optimizer, steps):
 
 
 def results(strategy, dataset):
-    """Losses, gradients and tables, to be compared between numbers of replicas."""
+    """Losses, gradients and tables, to compare between numbers of replicas."""
     first, start, once = trained(strategy, dataset, Descent(), 1)
     mean, _, tables = trained(strategy, dataset, LazyAdam(), STEPS)
     gradients = {f"gradient/{name}": start[name] - once[name] for name in start if "/rows/" in name}

@@ -40,7 +40,7 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def ours(data, task, sampling=None, known=False, probability=None, prior=None, weights=None):
+def computed(data, task, sampling=None, known=False, probability=None, prior=None, weights=None):
     """Mean of the losses, its gradients, and the negatives of the batch as a list with repeats."""
     queries, positives = (tf.constant(data[name], tf.int32) for name in ("queries", "candidates"))
     candidates = (sampling or NegativeSampling()).candidates(positives, tf.constant(3, tf.int64))
@@ -78,11 +78,11 @@ def naive_softmax(data, negatives, probability, known=False):
     """Classic logQ, accidental hits removed, any list of negatives."""
     def loss(users, items):
         users, items, total = unit(users), unit(items), 0.0
-        for query, own in zip(data["queries"], data["candidates"], strict=True):
+        for query, positive in zip(data["queries"], data["candidates"], strict=True):
             logit = items @ users[query] / TEMPERATURE - np.log(probability)
-            hidden = data["known"][query] if known else {own}
-            others = [logit[item] for item in negatives if item not in hidden and item != own]
-            total += np.log(np.sum(np.exp([logit[own], *others]))) - logit[own]
+            hidden = data["known"][query] if known else {positive}
+            others = [logit[item] for item in negatives if item not in hidden and item != positive]
+            total += np.log(np.sum(np.exp([logit[positive], *others]))) - logit[positive]
         return total / BATCH
     return loss
 
@@ -92,7 +92,7 @@ def softmax(**options):
 
 
 def test_known_positives_are_masked(data):
-    got = ours(data, softmax(), known=True, probability=data["probability"])
+    got = computed(data, softmax(), known=True, probability=data["probability"])
     check(data, got, naive_softmax(data, data["candidates"].tolist(), data["probability"], known=True))
 
 
@@ -101,7 +101,7 @@ def test_mixed_negatives(data, known):
     sampling = NegativeSampling(True, DRAWS, ITEMS, seed=4)
     mixture = (BATCH * data["probability"] + DRAWS / ITEMS) / (BATCH + DRAWS)
     np.testing.assert_allclose(sampling.probability(data["probability"], BATCH), mixture)
-    got = ours(data, softmax(), sampling, known, mixture)
+    got = computed(data, softmax(), sampling, known, mixture)
     assert len(got[2]) == BATCH + DRAWS
     check(data, got, naive_softmax(data, got[2], mixture, known))
 
@@ -112,38 +112,38 @@ def test_refined_correction_has_the_gradient_of_the_weighted_loss(data):
 
     def terms(users, items):
         users, items = unit(users), unit(items)
-        for query, own in zip(data["queries"], data["candidates"], strict=True):
+        for query, positive in zip(data["queries"], data["candidates"], strict=True):
             logit = items @ users[query] / TEMPERATURE
-            others = [item for item in data["candidates"] if item != own]
-            corrected = [logit[item] - np.log(q[item] / (1 - q[own])) for item in others]
-            yield logit[own], np.log(np.sum(np.exp(corrected))), len(others)
+            others = [item for item in data["candidates"] if item != positive]
+            corrected = [logit[item] - np.log(q[item] / (1 - q[positive])) for item in others]
+            yield logit[positive], np.log(np.sum(np.exp(corrected))), len(others)
 
-    weights = [1 - np.exp(own) / (np.exp(own) + np.exp(rest) / n)
-               for own, rest, n in terms(data["users"], data["items"])]
+    weights = [1 - np.exp(positive) / (np.exp(positive) + np.exp(rest) / n)
+               for positive, rest, n in terms(data["users"], data["items"])]
 
     def weighted(users, items):
-        return sum(weight * (rest - own) for weight, (own, rest, _) in zip(weights, terms(users, items), strict=True)
-                   ) / BATCH
+        pairs = zip(weights, terms(users, items), strict=True)
+        return sum(weight * (rest - positive) for weight, (positive, rest, _) in pairs) / BATCH
 
-    loss, gradients, _ = ours(data, softmax(refined=True), probability=q)
+    loss, gradients, _ = computed(data, softmax(refined=True), probability=q)
     check_gradients(data, gradients, weighted)
     assert loss == pytest.approx(-np.mean(np.log1p(-np.array(weights))), abs=1e-5)
 
 
 @pytest.mark.parametrize("known", [False, True])
 def test_uniform_softmax(data, known):
-    got = ours(data, UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
+    got = computed(data, UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
                NegativeSampling(False, DRAWS, ITEMS, seed=4), known)
     negatives = got[2]
     assert len(negatives) == DRAWS
 
     def naive(users, items):
         users, items, total = unit(users), unit(items), 0.0
-        for query, own in zip(data["queries"], data["candidates"], strict=True):
+        for query, positive in zip(data["queries"], data["candidates"], strict=True):
             weight = np.exp(items @ users[query] / TEMPERATURE)
-            hidden = data["known"][query] if known else {own}
+            hidden = data["known"][query] if known else {positive}
             rest = sum(weight[item] for item in negatives if item not in hidden) * ITEMS / DRAWS
-            total -= np.log(weight[own] / (weight[own] + rest))
+            total -= np.log(weight[positive] / (weight[positive] + rest))
         return total / BATCH
 
     check(data, got, naive)
@@ -152,59 +152,60 @@ def test_uniform_softmax(data, known):
 @pytest.mark.parametrize(("known", "weights"), [(False, None), (True, None), (True, WEIGHTS)])
 def test_cosine_contrastive(data, known, weights, monkeypatch):
     monkeypatch.setattr(chunked_loss, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
-    got = ours(data, CosineContrastive(margin=0.1, negative_weight=7.0),
+    got = computed(data, CosineContrastive(margin=0.1, negative_weight=7.0),
                NegativeSampling(False, DRAWS, ITEMS, seed=4), known, weights=weights)
 
     def naive(users, items):
         users, items, total = unit(users), unit(items), 0.0
         each = np.ones(BATCH) if weights is None else weights
-        for query, own, weight in zip(data["queries"], data["candidates"], each, strict=True):
+        for query, positive, weight in zip(data["queries"], data["candidates"], each, strict=True):
             cosine = items @ users[query]
-            hidden = data["known"][query] if known else {own}
+            hidden = data["known"][query] if known else {positive}
             over = [max(0.0, cosine[item] - 0.1) for item in got[2] if item not in hidden]
-            total += weight * (1 - cosine[own] + 7.0 * np.sum(over) / DRAWS)
+            total += weight * (1 - cosine[positive] + 7.0 * np.sum(over) / DRAWS)
         return total / BATCH
 
     check(data, got, naive)
 
 
-def naive_form(data, negatives, prior, weights, kept, own_offset, offset):
-    """Logits are cosine / temperature + prior; negatives add ``offset(item, own)`` to it, positives ``own_offset``."""
+def naive_form(data, negatives, prior, weights, included, positive_offset, offset):
+    """Logits are cosine / temperature + prior, plus an offset of negatives and one of positives."""
     def loss(users, items):
         users, items, total = unit(users), unit(items), 0.0
-        for place, (query, own) in enumerate(zip(data["queries"], data["candidates"], strict=True)):
+        for pair, (query, positive) in enumerate(zip(data["queries"], data["candidates"], strict=True)):
             logit = items @ users[query] / TEMPERATURE + prior
-            others = [logit[item] + offset(item, own) for other, item in enumerate(negatives)
-                      if kept(place, own, other, item)]
-            positive = logit[own] + own_offset(own)
-            total += weights[place] * (np.log(np.sum(np.exp([positive, *others]))) - positive)
+            others = [logit[item] + offset(item, positive) for other, item in enumerate(negatives)
+                      if included(pair, positive, other, item)]
+            positive_logit = logit[positive] + positive_offset(positive)
+            total += weights[pair] * (np.log(np.sum(np.exp([positive_logit, *others]))) - positive_logit)
         return total / BATCH
     return loss
 
 
 @pytest.mark.parametrize(("scale", "weights"), [(0.7, None), (None, WEIGHTS)])
-@pytest.mark.parametrize("form", ["classic", "hits kept", "refined", "uniform"])
+@pytest.mark.parametrize("form", ["classic", "with hits", "refined", "uniform"])
 def test_popularity_prior_and_weights(data, form, scale, weights, monkeypatch):
-    """The prior is added to positives and negatives alike; weights scale a pair's loss, whoever its negatives are."""
+    """The prior is added to positives and negatives alike; weights scale a pair's loss, whatever its negatives are."""
     monkeypatch.setattr(chunked_loss, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
     q = data["probability"]
     prior = None if scale is None else scale * np.log(q[::-1])
     counts = np.bincount(data["candidates"], minlength=ITEMS)
-    task, sampling, kept, own_offset, offset = {
-        "classic": (softmax(), None, lambda place, own, other, item: item != own,
-                    lambda own: -np.log(q[own]), lambda item, own: -np.log(q[item])),
-        "hits kept": (InBatchSoftmax(temperature=TEMPERATURE, normalize=True, remove_accidental_hits=False), None,
-                      lambda place, own, other, item: other != place,
-                      lambda own: -np.log(q[own]), lambda item, own: -np.log(q[item])),
-        "refined": (softmax(refined=True), None, lambda place, own, other, item: item != own, lambda own: 0.0,
-                    lambda item, own: -np.log(q[item] / (1 - q[own])) - np.log(BATCH - counts[own])),
+    task, sampling, included, positive_offset, offset = {
+        "classic": (softmax(), None, lambda pair, positive, other, item: item != positive,
+                    lambda positive: -np.log(q[positive]), lambda item, positive: -np.log(q[item])),
+        "with hits": (InBatchSoftmax(temperature=TEMPERATURE, normalize=True, remove_accidental_hits=False), None,
+                      lambda pair, positive, other, item: other != pair,
+                      lambda positive: -np.log(q[positive]), lambda item, positive: -np.log(q[item])),
+        "refined": (softmax(refined=True), None, lambda pair, positive, other, item: item != positive,
+                    lambda positive: 0.0,
+                    lambda item, positive: -np.log(q[item] / (1 - q[positive])) - np.log(BATCH - counts[positive])),
         "uniform": (UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
-                    NegativeSampling(False, DRAWS, ITEMS, seed=4), lambda place, own, other, item: item != own,
-                    lambda own: 0.0, lambda item, own: np.log(ITEMS / DRAWS))}[form]
-    got = ours(data, task, sampling, probability=q, prior=prior, weights=weights)
+                    NegativeSampling(False, DRAWS, ITEMS, seed=4), lambda pair, positive, other, item: item != positive,
+                    lambda positive: 0.0, lambda item, positive: np.log(ITEMS / DRAWS))}[form]
+    got = computed(data, task, sampling, probability=q, prior=prior, weights=weights)
     negatives = got[2] if form == "uniform" else data["candidates"].tolist()
     check(data, got, naive_form(data, negatives, np.zeros(ITEMS) if prior is None else prior,
-                                np.ones(BATCH) if weights is None else weights, kept, own_offset, offset))
+                                np.ones(BATCH) if weights is None else weights, included, positive_offset, offset))
 
 
 @pytest.mark.parametrize("learnt", [False, True])
@@ -262,10 +263,10 @@ def test_learnt_temperature_moves_with_its_gradient():
 
     def naive(log_value):
         users, items, total = unit(model.users.numpy()), unit(model.items.numpy()), 0.0
-        for query, own in zip([1, 2, 1, 4], [3, 3, 0, 5], strict=True):
+        for query, positive in zip([1, 2, 1, 4], [3, 3, 0, 5], strict=True):
             logits = items @ users[query] / np.exp(log_value)
-            total += np.log(sum(np.exp(logits[item]) for item in (3, 3, 0, 5) if item != own) + np.exp(logits[own])
-                            ) - logits[own]
+            others = sum(np.exp(logits[item]) for item in (3, 3, 0, 5) if item != positive)
+            total += np.log(others + np.exp(logits[positive])) - logits[positive]
         return total / 4
 
     slope = (naive(np.log(0.5) + 1e-3) - naive(np.log(0.5) - 1e-3)) / 2e-3

@@ -38,8 +38,8 @@ def naive_loss(queries, table, candidates, probability, normalize, log_q, remove
             logit = query @ table[other] / TEMPERATURE - (np.log(probability[other]) if log_q else 0.0)
             logits.append(logit)
             if j == i:
-                own = logit
-        total += np.log(np.sum(np.exp(logits))) - own
+                positive = logit
+        total += np.log(np.sum(np.exp(logits))) - positive
     return total
 
 

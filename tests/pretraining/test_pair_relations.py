@@ -1,4 +1,4 @@
-"""Stage I on pairs of several surfaces with weights, from the Beam job to the metrics of each surface."""
+"""Stage I on weighted pairs of several surfaces, from the Beam job to the metrics of each surface."""
 
 import numpy as np
 import planted
@@ -60,7 +60,7 @@ def naive_losses(dataset, embeddings, pairs):
     return np.array(losses)
 
 
-def test_batches_carry_the_weight_of_each_pair(trained):
+def test_batches_contain_the_weight_of_each_pair(trained):
     dataset = trained[0]
     assert training_columns(dataset.schema) == {"query": "int32", "candidate": "int32", "weight": "float32"}
     batches = list(shuffled_batches(dataset.files("pairs/train"), 64, seed=1, epoch=1,
@@ -71,10 +71,10 @@ def test_batches_carry_the_weight_of_each_pair(trained):
     assert set(relation) == {0, 2, 3}
 
 
-def test_losses_are_weighted_and_told_apart_by_relation(trained):
+def test_losses_are_weighted_and_reported_by_relation(trained):
     dataset, result, folder = trained
     pairs, last = heldout(dataset), result.epochs[-1]
-    assert 2 <= len(pairs["query"]) <= SETTINGS["batch_size"]  # one batch, so that all see the same negatives
+    assert 2 <= len(pairs["query"]) <= SETTINGS["batch_size"]  # one batch, so that all have the same negatives
     losses = naive_losses(dataset, Embeddings.open(folder), pairs)
     assert last["heldout_loss"] == pytest.approx(np.average(losses, weights=pairs["weight"]), abs=1e-4)
     for place, name in ((0, "click"), (2, "save"), (3, "view")):
@@ -106,7 +106,7 @@ def test_recall_by_relation(trained):
     assert got == {name: pytest.approx(np.mean(recalls)) if recalls else None for name, recalls in found.items()}
 
 
-def test_weights_decide_what_is_learnt(trained, planted_logs, tmp_path):
+def test_weights_change_the_trained_rows(trained, planted_logs, tmp_path):
     equal = dict.fromkeys(("click", "save", "view"), 5.0) | {"hide": 0.0}
     (tmp_path / "equal").mkdir()
     dataset = built(tmp_path / "equal", planted_logs, equal)

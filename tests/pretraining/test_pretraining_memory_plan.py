@@ -1,4 +1,4 @@
-"""What Stage I needs, and that it starts only where that fits."""
+"""The memory that Stage I needs, and that it starts only where there is room."""
 
 import planted
 import pytest
@@ -19,7 +19,7 @@ def configured(**pretraining):
 @pytest.mark.parametrize(("settings", "columns"), [
     ({}, 3 * 8), ({"optimizer": "rowwise_adagrad"}, 9),
     ({"embedding_l2": 1e-4, "interval_decay": 0.01}, 3 * 8 + 1)])
-def test_the_plan_is_what_the_model_takes(tiny_dataset, settings, columns):
+def test_the_plan_is_the_size_of_the_model(tiny_dataset, settings, columns):
     config = configured(**settings)
     plan = PretrainingMemoryPlan(config, tiny_dataset)
     rows = sum(tiny_dataset.num_rows(name) for name in ("user", "item"))

@@ -25,7 +25,7 @@ def configured(strategy):
 
 @pytest.fixture(scope="module")
 def runs(tiny_dataset, tmp_path_factory):
-    """Name -> what one replica came to, in this process, and what others saved."""
+    """Run name -> arrays of one replica, in this process, and of the others."""
     return replica_runs(SCRIPT, tiny_dataset, tmp_path_factory.mktemp("replicas"), results)
 
 
@@ -57,22 +57,22 @@ def test_workers_stay_bit_identical(runs):
 
 
 @pytest.mark.slow
-def test_two_workers_stop_together_lose_one_continue_and_learn_what_one_learns(tiny_dataset, tmp_path):
+def test_two_workers_stop_together_lose_one_resume_and_train_the_same_rows_as_one(tiny_dataset, tmp_path):
     def stopped(number):
-        """Exit codes and words of two workers of which the second gets a signal."""
+        """Exit codes and outputs of two workers of which the second receives a signal."""
         workers = two_workers(lambda index: [WORKER, tiny_dataset.folder, tmp_path / "two"])
         signal_once_saved(workers[1], number, tmp_path / "two.checkpoints")
-        words = [worker.communicate(timeout=300)[0] for worker in workers]
-        return [worker.returncode for worker in workers], words
+        outputs = [worker.communicate(timeout=300)[0] for worker in workers]
+        return [worker.returncode for worker in workers], outputs
 
     pretrain(configured("one_device"), tiny_dataset, tmp_path / "one")
-    codes, words = stopped(signal.SIGTERM)
-    assert codes == [143, 143], words[0][-3000:]
-    codes, words = stopped(signal.SIGKILL)
-    assert codes == [1, -9], words[0][-3000:]
-    assert "UserError: another worker ended: run the same command again on every worker" in words[0]
-    words = finish(*two_workers(lambda index: [WORKER, tiny_dataset.folder, tmp_path / "two"]))
-    assert all("resuming from checkpoint" in text for text in words)
+    codes, outputs = stopped(signal.SIGTERM)
+    assert codes == [143, 143], outputs[0][-3000:]
+    codes, outputs = stopped(signal.SIGKILL)
+    assert codes == [1, -9], outputs[0][-3000:]
+    assert "UserError: another worker ended: run the same command again on every worker" in outputs[0]
+    outputs = finish(*two_workers(lambda index: [WORKER, tiny_dataset.folder, tmp_path / "two"]))
+    assert all("resuming from checkpoint" in text for text in outputs)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (Embeddings.open(tmp_path / name) for name in ("one", "two"))
     assert (one.manifest["replicas"], two.manifest["replicas"]) == (1, 2)

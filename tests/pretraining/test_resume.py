@@ -1,4 +1,4 @@
-"""Stage I killed at awkward moments and started again ends as if nothing had happened."""
+"""Stage I, killed at awkward moments and resumed, ends with the same bits as an uninterrupted run."""
 
 import json
 import shutil
@@ -44,9 +44,9 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
             (signal.SIGKILL, "write", 3 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
             (signal.SIGTERM, "step", 50, 143, None)):
         before = newest(checkpoints)
-        came, words = run_until(SCRIPT, number, event, at, tiny_dataset.folder, output)
-        assert came == code, words[-2000:]
-        assert ("resuming from checkpoint" in words) == (before is not None)
+        returned, output_text = run_until(SCRIPT, number, event, at, tiny_dataset.folder, output)
+        assert returned == code, output_text[-2000:]
+        assert ("resuming from checkpoint" in output_text) == (before is not None)
         assert (newest(checkpoints) or "") > (before or "") or number == signal.SIGKILL
         if expected is not None:
             assert newest(checkpoints) == f"step-{expected:09d}"
@@ -61,7 +61,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
 
 
 def interrupted(dataset, output, monkeypatch, config):
-    """Leaves the checkpoints of a run that stopped in its first epoch."""
+    """Leave the checkpoints of a run that stopped in its first epoch."""
     monkeypatch.setattr("tfrs_pretrain.pretraining.training_task.Evaluator.__call__", fail_after_first())
     with pytest.raises(RuntimeError, match="stopped"):
         pretrain(config, dataset, output)
@@ -87,7 +87,7 @@ def fail_after_first():
     {"optimizer": "rowwise_adagrad", "embedding_l2": 1e-4, "interval_decay": 0.01,
      "objective": {"temperature": 0.2, "negatives": {"log_q": "refined"}}},
 ])
-def test_every_state_and_every_draw_is_continued(tiny_dataset, tmp_path, monkeypatch, settings):
+def test_every_state_and_every_draw_is_resumed(tiny_dataset, tmp_path, monkeypatch, settings):
     config = configured(epochs=2, recall_at=[], **settings)
     interrupted(tiny_dataset, tmp_path / "e", monkeypatch, config)
     assert (tmp_path / "e.checkpoints").is_dir()

@@ -28,7 +28,7 @@ def trained(tiny_dataset, tmp_path_factory):
     return folder, pretrain(configured(), tiny_dataset, folder)
 
 
-def test_learns_what_was_planted(trained):
+def test_learns_the_planted_preferences(trained):
     epochs = trained[1].epochs
     assert [epoch["epoch"] for epoch in epochs] == list(range(len(epochs)))
     assert epochs[-1]["heldout_loss"] < epochs[0]["heldout_loss"] - 0.05
@@ -41,7 +41,7 @@ def test_learns_what_was_planted(trained):
     assert min(sliced.values()) <= epochs[-1]["recall@50"] <= max(sliced.values())
 
 
-def test_writes_an_artifact_that_fits_the_dataset(trained, tiny_dataset):
+def test_writes_an_artifact_that_is_compatible_with_the_dataset(trained, tiny_dataset):
     folder, result = trained
     embeddings = Embeddings.open(folder)
     embeddings.check_compatible(tiny_dataset)
@@ -155,7 +155,7 @@ def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
 
 
 def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
-    """Zero epochs: the rows as they start. The earlier rows are of an earlier window."""
+    """Zero epochs keep the initial rows. The earlier rows are of an earlier window."""
     earlier = tmp_path / "earlier"
     shutil.copytree(trained[0], earlier)
     content = json.loads((earlier / "manifest.json").read_text())

@@ -1,4 +1,4 @@
-"""The curves that TensorBoard would show are those of the manifest."""
+"""The curves in TensorBoard's event files are those of the manifest."""
 
 import planted
 import pytest

@@ -14,8 +14,8 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.retrieval.artifact import ItemIndex
 from tfrs_pretrain.retrieval.build import build_index
-from tfrs_pretrain.retrieval.features import find_features
-from tfrs_pretrain.retrieval.recommend import Question, recommend
+from tfrs_pretrain.retrieval.features import read_candidate_features
+from tfrs_pretrain.retrieval.recommend import RecommendationRequest, recommend
 
 PADDING = -1
 
@@ -26,7 +26,7 @@ def ask(shop, shop_embeddings, tmp_path):
     index = ItemIndex.open(tmp_path / "index")
 
     def answer(user, **words):
-        return recommend(Question(user, **words), shop.dataset, shop_embeddings, index, shop.ranker)
+        return recommend(RecommendationRequest(user, **words), shop.dataset, shop_embeddings, index, shop.ranker)
 
     return answer
 
@@ -82,7 +82,7 @@ def test_scores_are_the_rankers_on_the_raw_values(shop, shown, ask):
     assert len(set(items)) == 40
     batch = naive_batch(shop, shown, user, items, "search")
     ranker = load_ranker(shop.ranker, shop.dataset)
-    found = find_features(shop.dataset, ranker.inputs.columns, user, batch["item"], {"surface": "search"})
+    found = read_candidate_features(shop.dataset, ranker.inputs.columns, user, batch["item"], {"surface": "search"})
     for name, values in batch.items():
         np.testing.assert_array_equal(found.columns[name], values, err_msg=name)
     batch["history"] = found.columns["history"]
@@ -97,7 +97,7 @@ def test_user_features_are_those_of_the_user(shop, shown):
     users = sorted({line["member"] for line in shown})[:6]
     assert len({countries[user] for user in users}) > 2
     for user in users:
-        found = find_features(shop.dataset, ranker.inputs.columns, user, np.array([10]), {"surface": "home"})
+        found = read_candidate_features(shop.dataset, ranker.inputs.columns, user, np.array([10]), {"surface": "home"})
         assert found.columns["country"].tolist() == [rows_of(shop, "country", countries[user] or "")]
         assert found.user_seen
 
@@ -106,7 +106,7 @@ def test_history_is_one_that_the_user_had_in_the_latest_window(shop, shown):
     users = collections.Counter(line["member"] for line in shown if line["day"] >= 30)
     user = users.most_common(1)[0][0]
     ranker = load_ranker(shop.ranker, shop.dataset)
-    found = find_features(shop.dataset, ranker.inputs.columns, user, np.array([10, 11]), {})
+    found = read_candidate_features(shop.dataset, ranker.inputs.columns, user, np.array([10, 11]), {})
     assert (found.columns["history"][0] == found.columns["history"][1]).all()
     acts = sorted((line["ts"], line["item"]) for line in shop.raw["engagements"].to_pylist() if line["member"] == user)
     histories = []
@@ -125,11 +125,11 @@ def test_candidates_are_the_nearest_items_that_are_new(shop, shop_embeddings, as
     rows, query = rows / np.linalg.norm(rows, axis=1, keepdims=True), users[row] / np.linalg.norm(users[row])
     order = [place for place in np.argsort(-(rows @ query)) if place >= 8 and place not in seen][:20]
     vocabulary = shop.dataset.vocabulary("item")
-    assert answer["seen_left_out"] == len(seen) > 0
+    assert answer["seen_excluded"] == len(seen) > 0
     assert answer["known"] is True
     expected = {vocabulary.ids[place - 8].as_py(): (rank, rows[place] @ query)
                 for rank, place in enumerate(order, start=1)}
-    assert {entry["item"]: entry["retrieved"] for entry in answer["items"]} == {
+    assert {entry["item"]: entry["stage_one_rank"] for entry in answer["items"]} == {
         item: rank for item, (rank, _) in expected.items()}
     for entry in answer["items"]:
         assert entry["similarity"] == pytest.approx(expected[entry["item"]][1], rel=1e-5)
@@ -139,28 +139,28 @@ def test_more_candidates_than_items_is_every_item(shop, ask):
     user, _ = popular(shop)
     answer = ask(str(user), top=10**6, candidates=10**6, with_seen=True)
     assert sorted(entry["item"] for entry in answer["items"]) == sorted(shop.dataset.vocabulary("item").ids.to_pylist())
-    assert answer["found_by"] == "approximate"
+    assert answer["retrieved_by"] == "approximate"
 
 
 def test_who_has_seen_everything_gets_nothing(shop, ask, monkeypatch):
     every = np.arange(8, shop.dataset.num_rows("item"))
-    monkeypatch.setattr("tfrs_pretrain.retrieval.recommend._engaged_with", lambda *_: every)
+    monkeypatch.setattr("tfrs_pretrain.retrieval.recommend._engaged_items", lambda *_: every)
     answer = ask(str(popular(shop)[0]))
-    assert (answer["items"], answer["candidates"], answer["seen_left_out"]) == ([], 0, len(every))
+    assert (answer["items"], answer["candidates"], answer["seen_excluded"]) == ([], 0, len(every))
 
 
 def test_unknown_users_get_popular_items_as_serving_ranks_them(shop, shown, ask):
     answer = ask("424242", top=5, candidates=5, context={"surface": "home"})
     vocabulary = shop.dataset.vocabulary("item")
     assert sorted(entry["item"] for entry in answer["items"]) == sorted(vocabulary.ids.to_pylist()[:5])
-    assert (answer["known"], answer["found_by"]) == (False, "popularity")
+    assert (answer["known"], answer["retrieved_by"]) == (False, "popularity")
     assert "similarity" not in answer["items"][0]
     batch = naive_batch(shop, shown, 424242, [entry["item"] for entry in answer["items"]], "home")
     batch["history"] = np.full((5, 3), PADDING)
     scores = load_ranker(shop.ranker, shop.dataset).score(batch).numpy()[:, 0]
     np.testing.assert_allclose([entry["score"] for entry in answer["items"]], scores, rtol=1e-5)
     assert any("not in the vocabulary" in note for note in answer["notes"])
-    assert any("no impression holds this user" in note for note in answer["notes"])
+    assert any("this user has no impressions" in note for note in answer["notes"])
 
 
 def test_context_that_nobody_named_is_the_most_frequent_in_training(shop, shown, ask):
@@ -177,7 +177,7 @@ def test_context_that_nobody_named_is_the_most_frequent_in_training(shop, shown,
 def test_named_context_is_what_the_ranker_sees(shop, ask):
     columns = load_ranker(shop.ranker, shop.dataset).inputs.columns
     context = {"surface": "related", "badges": "[7, 3, 4]", "seconds": "-2.5"}
-    found = find_features(shop.dataset, columns, 1000, np.array([9, 10]), context)
+    found = read_candidate_features(shop.dataset, columns, 1000, np.array([9, 10]), context)
     assert found.assumed == {}
     assert found.columns["surface"].tolist() == [rows_of(shop, "surface", "related")] * 2
     assert found.columns["badges"].tolist() == [[rows_of(shop, "badges", 7), rows_of(shop, "badges", 3)]] * 2
@@ -187,7 +187,7 @@ def test_named_context_is_what_the_ranker_sees(shop, ask):
 
 
 @pytest.mark.parametrize(("user", "words", "message"), [
-    ("12x", {}, "user id '12x': expected an integer of 64 bits, as column 'member'"),
+    ("12x", {}, "user id '12x': expected an integer of 64 bits, as in column 'member'"),
     ("9" * 30, {}, "expected an integer of 64 bits"),
     ("1000", {"context": {"dwell": "3"}}, r"'dwell' is no feature .* name one of \['badges', 'seconds', 'surface'\]"),
     ("1000", {"context": {"topic": "3"}}, "'topic' is no feature of the impression log"),
@@ -207,10 +207,10 @@ def test_parts_that_do_not_belong_together_are_refused(shop, shop_embeddings, ti
     vocabularies = shop.dataset.vocabulary("user"), shop.dataset.vocabulary("item")
     zeros = {"user": np.zeros((vocabularies[0].num_rows, 8)), "item": np.zeros((vocabularies[1].num_rows, 8))}
     others = write_embeddings(*vocabularies, zeros, name="others")
-    with pytest.raises(UserError, match=r"index .* was made from other embeddings"):
-        recommend(Question("1000"), shop.dataset, others, index, shop.ranker)
-    with pytest.raises(UserError, match="learnt for another vocabulary"):
-        recommend(Question("1000"), tiny_dataset, shop_embeddings, index, shop.ranker)
+    with pytest.raises(UserError, match=r"index .* was built from other embeddings"):
+        recommend(RecommendationRequest("1000"), shop.dataset, others, index, shop.ranker)
+    with pytest.raises(UserError, match="trained with another vocabulary"):
+        recommend(RecommendationRequest("1000"), tiny_dataset, shop_embeddings, index, shop.ranker)
 
 
 def test_a_ranker_of_another_run_is_told(shop, shop_embeddings, tmp_path):
@@ -223,12 +223,13 @@ def test_a_ranker_of_another_run_is_told(shop, shop_embeddings, tmp_path):
         manifest = json.loads((shop.ranker / "manifest.json").read_text())
         manifest["embeddings"] = {"window": {"start": 3, "end": 9}, "tables": tables}
         (ranker / "manifest.json").write_text(json.dumps(manifest))
-        answer = recommend(Question(user="4200"), shop.dataset, shop_embeddings, ItemIndex.open(index), ranker)
+        answer = recommend(RecommendationRequest(user="4200"), shop.dataset, shop_embeddings, ItemIndex.open(index),
+                           ranker)
         return [note for note in answer["notes"] if "different runs" in note]
 
     assert told() == []
     [note] = told(rows_digest="0" * 64)
-    assert "learnt from 3 to 9" in note
+    assert "of the window 3 to 9" in note
 
 
 def test_the_commands_print_a_table_and_json(shop, shop_embeddings, tmp_path, capsys):

@@ -72,14 +72,14 @@ def recommend(
     with quiet_imports():
         from tfrs_pretrain.embeddings.artifact import Embeddings
         from tfrs_pretrain.retrieval.artifact import ItemIndex
-        from tfrs_pretrain.retrieval.recommend import Question, recommend
-        from tfrs_pretrain.retrieval.table import show_answer
-    question = Question(user, top, candidates, _assignments(context or ()), exact, with_seen)
-    answer = recommend(question, Dataset.open(dataset), Embeddings.open(embeddings), ItemIndex.open(index), ranker)
+        from tfrs_pretrain.retrieval.recommend import RecommendationRequest, recommend
+        from tfrs_pretrain.retrieval.table import show_recommendations
+    request = RecommendationRequest(user, top, candidates, _assignments(context or ()), exact, with_seen)
+    answer = recommend(request, Dataset.open(dataset), Embeddings.open(embeddings), ItemIndex.open(index), ranker)
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
-        show_answer(answer, console)
+        show_recommendations(answer, console)
 
 
 def _assignments(texts: Sequence[str]) -> dict[str, str]:

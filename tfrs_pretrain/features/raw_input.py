@@ -64,6 +64,8 @@ class RawInput:
         """
         if self.length:
             values = json.loads(text)
+            if not isinstance(values, list):
+                raise TypeError("no array")
             return self._array([pa.array(values, ARROW_TYPES[self.dtype]).to_pylist()])
         return self._array([{"int64": int, "float32": float, "string": str}[self.dtype](text)])
 

@@ -27,6 +27,8 @@ from tfrs_pretrain.features.numeric import NumericFeature
 
 ENTRY_POINTS = "tfrs_pretrain.features"
 
+# Version 0.1 stored these keys with features of every kind, also of those that ignore them.
+_STORED_DEFAULTS = [("min_count", 1), ("oov_rows", 1), ("max_values", None), ("separator", None), ("log1p", False)]
 _kinds: dict[str, type[Feature]] = {}
 
 
@@ -84,7 +86,8 @@ def parse_feature(declared: Any) -> Feature:
     except KeyError:
         raise PydanticCustomError("feature_kind", "expected a mapping with a known kind ({known})",
                                   {"known": ", ".join(_kinds)}) from None
-    return kind.model_validate(declared)
+    return kind.model_validate({key: value for key, value in declared.items() if key in kind.model_fields
+                                or (key, value) not in _STORED_DEFAULTS})
 
 
 class _ByKind:

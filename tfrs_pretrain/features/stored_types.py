@@ -25,18 +25,18 @@ def is_text(stored: pa.DataType) -> bool:
     """Whether the values are strings, dictionary-encoded or not."""
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
-    return pa.types.is_string(stored) or pa.types.is_large_string(stored)
+    return bool(pa.types.is_string(stored) or pa.types.is_large_string(stored))
 
 
 def is_integer(stored: pa.DataType) -> bool:
     """Whether every value fits into int64."""
     # Half of uint64 does not.
-    return pa.types.is_integer(stored) and not pa.types.is_uint64(stored)
+    return bool(pa.types.is_integer(stored) and not pa.types.is_uint64(stored))
 
 
 def is_number(stored: pa.DataType) -> bool:
     """Whether the values are integers or floating-point numbers."""
-    return pa.types.is_integer(stored) or pa.types.is_floating(stored)
+    return bool(pa.types.is_integer(stored) or pa.types.is_floating(stored))
 
 
 STORED_TYPES = {"int64": StoredType("integer", is_integer), "string": StoredType("string", is_text),

@@ -10,14 +10,16 @@ from tfrs_pretrain.hashing import hash_ids
 
 def nulls_to_nan(column: pa.Array) -> np.ndarray:
     """float32 [n] with NaN where null."""
-    return column.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    values: np.ndarray = column.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    return values
 
 
 def hash_dictionary(column: pa.DictionaryArray) -> np.ndarray:
     """uint64 [n] hashes of the values; null has the hash 0, which no value has by design."""
     # Index -1 picks the appended entry.
     hashes = np.append(hash_ids(column.dictionary), np.uint64(0))
-    return hashes[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    indices: np.ndarray = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return hashes[indices]
 
 
 def compact_dictionary(column: pa.DictionaryArray) -> pa.DictionaryArray:

@@ -2,10 +2,10 @@
 
 ::
 
-    exact.faiss          every item compared; labels are rows of the item table
-    approximate.faiss    a faster one, where one was asked for
-    vocabulary.parquet   the id at each row: line r - oov_rows of the file
-    manifest.json        digests, what was measured; written last
+    exact.faiss          exhaustive search; labels are rows of the item table
+    approximate.faiss    faster, approximate search; optional
+    vocabulary.parquet   the id of each row: line ``row - oov_rows`` of the file
+    manifest.json        digests, recall and latency; written last
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ EXACT, APPROXIMATE = "exact", "approximate"
 
 
 def index_file(name: str) -> str:
+    """File name of the index "exact" or "approximate"."""
     return f"{name}.faiss"
 
 
 @dataclasses.dataclass(frozen=True)
 class ItemIndex:
-    """A finished artifact. Make it with ``ItemIndex.open``."""
+    """A finished index artifact. Create it with ``ItemIndex.open``."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -46,23 +47,23 @@ class ItemIndex:
         index = cls(folder, read_manifest(folder, ITEM_INDEX_KIND))
         for name, entry in index.manifest["indexes"].items():
             path = folder / index_file(name)
-            came = file_digest(path) if path.is_file() else "no file"
-            if came != entry["digest"]:
-                raise UserError(f"index {str(path)!r}: expected digest {entry['digest'][:12]}, found {came[:12]}; copy "
-                                "the artifact again, or build it again with `tfrs-pretrain index`")
+            found = file_digest(path) if path.is_file() else "no file"
+            if found != entry["digest"]:
+                raise UserError(f"index {str(path)!r}: expected digest {entry['digest'][:12]}, found {found[:12]}; "
+                                "copy the artifact again, or build it again with `tfrs-pretrain index`")
         return index
 
     @property
     def names(self) -> tuple[str, ...]:
-        """"exact" and, where there is one, "approximate"."""
+        """Names of the indexes: "exact" and, optionally, "approximate"."""
         return tuple(self.manifest["indexes"])
 
     def vocabulary(self) -> Vocabulary:
-        """The id at each row of the item table."""
+        """Loads the vocabulary of the item table."""
         return Vocabulary.load(self.folder / VOCABULARY_FILE)
 
     def load(self, name: str) -> Any:
-        """The Faiss index itself.
+        """Loads a Faiss index.
 
         Raises:
           UserError: the artifact has no such index, or it cannot be read.
@@ -80,19 +81,19 @@ class ItemIndex:
 
 
 def search(index: Any, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The items with the largest inner product for each query.
+    """Finds the items with the largest inner product for each query.
 
     Args:
       index: from ``ItemIndex.load``.
-      queries: float32 [queries, columns].
-      k: length of the lists; longer than the corpus asks for all of it.
+      queries: float32 [queries, dim].
+      k: number of items per query; more than the corpus has returns the whole corpus.
 
     Returns:
-      float32 [queries, n] scores, falling, and int64 [queries, n] item rows, with n the smaller of k and the corpus;
-      -1 where an approximate index found fewer.
+      scores, float32 [queries, n], in descending order, and item rows, int64 [queries, n]. n is the minimum of k and
+      the size of the corpus; a row is -1 if an approximate index found fewer items.
     """
-    most = min(k, index.ntotal)
-    if not most:
+    count = min(k, index.ntotal)
+    if not count:
         return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-    scores, rows = index.search(np.ascontiguousarray(queries, np.float32), most)
+    scores, rows = index.search(np.ascontiguousarray(queries, np.float32), count)
     return scores, rows

@@ -1,4 +1,4 @@
-"""Item embeddings as Faiss indexes: exact, and approximate with what that costs."""
+"""Builds Faiss indexes of the item embeddings: an exact one, and an approximate one with its measured recall."""
 
 from __future__ import annotations
 
@@ -19,33 +19,34 @@ from tfrs_pretrain.retrieval.measure import measure, sample_users
 from tfrs_pretrain.retrieval.vectors import StageOneVectors
 
 Kind = Literal["hnsw", "ivfpq", "none"]
-ADDED_TOGETHER = 1 << 16
-# Of HNSW (Malkov and Yashunin, arXiv 1603.09320): links an item, and how widely building and searching look.
+ITEMS_PER_ADD = 1 << 16
+# HNSW (Malkov and Yashunin, arXiv 1603.09320): links per item, and beam widths of construction and search.
 LINKS, BUILD_WIDTH, SEARCH_WIDTH = 32, 100, 128
-# Of IVF with product quantization (Jégou, Douze and Schmid, TPAMI 2011): columns a code byte, share of lists searched.
-CODE_COLUMNS, SEARCHED_LISTS = 4, 1 / 8
-CODES = 256
-POINTS_A_CENTROID = 39  # Faiss warns below
+# IVF with product quantization (Jégou, Douze and Schmid, TPAMI 2011): dimensions per code byte, share of
+# lists searched.
+DIMS_PER_CODE, SEARCHED_LISTS = 4, 1 / 8
+CENTROIDS_PER_CODE = 256
+MIN_POINTS_PER_CENTROID = 39  # below, Faiss warns
 
 
 def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None = None, approximate: Kind = "hnsw",
                 cutoffs: tuple[int, ...] = (10, 100), queries: int = 1000, overwrite: bool = False) -> dict[str, Any]:
     """Writes the artifact and returns its manifest.
 
-    All admitted items are in it, shared rows of unknown ones are not. Labels are rows of the item table, scores are
-    those of Stage I's similarity with its popularity prior.
+    The index contains all admitted items, but not the shared rows of unknown items. Its labels are rows of the item
+    table; its scores are those of Stage I, including the popularity prior.
 
     Args:
       embeddings: pretrained rows.
       output: folder to write.
-      dataset: what the rows were pretrained on; needed only where they have a popularity prior.
-      approximate: "hnsw" (fast, larger than exact), "ivfpq" (a byte for four columns), or "none".
-      cutoffs: values of k of recall@k, the share of the exact first k that the approximate index finds.
-      queries: most users to measure with.
-      overwrite: replace a folder that is there.
+      dataset: dataset of the pretraining; required only if the embeddings have a popularity prior.
+      approximate: "hnsw" (fast, larger than exact), "ivfpq" (one byte per four dimensions), or "none".
+      cutoffs: values of k of recall@k: the share of the exact top k that the approximate index finds.
+      queries: maximum number of users to measure with.
+      overwrite: replace an existing folder.
 
     Raises:
-      UserError: Faiss is missing, the output exists, there are no items, or too few for "ivfpq".
+      UserError: Faiss is not installed, the output exists, or there are no items, or too few for "ivfpq".
     """
     faiss = load_faiss()
     vectors = StageOneVectors(embeddings, dataset)
@@ -56,12 +57,12 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
                         "lower schema.item.min_count and build the dataset again")
     with progress("index items", total=len(rows), unit="items") as meter, staged_folder(
             output, overwrite=overwrite) as stage:
-        indexes = {EXACT: faiss.IndexFlatIP(vectors.columns)}
+        indexes = {EXACT: faiss.IndexFlatIP(vectors.dim)}
         if approximate != "none":
             indexes[APPROXIMATE] = _approximate(faiss, approximate, vectors, rows)
         built = {name: faiss.IndexIDMap(index) for name, index in indexes.items()}
-        for start in range(0, len(rows), ADDED_TOGETHER):
-            part = rows[start:start + ADDED_TOGETHER]
+        for start in range(0, len(rows), ITEMS_PER_ADD):
+            part = rows[start:start + ITEMS_PER_ADD]
             for index in built.values():
                 index.add_with_ids(vectors.items(part), part)
             meter.advance(len(part))
@@ -75,7 +76,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
             entries[name] |= measured
         vocabulary.save(stage / VOCABULARY_FILE)
         manifest = {
-            "items": len(rows), "columns": vectors.columns, "approximate": approximate,
+            "items": len(rows), "dim": vectors.dim, "approximate": approximate,
             "normalized": vectors.normalized, "popularity_prior": vectors.prior,
             "vocabulary_digest": vocabulary.digest,
             "rows_digests": {name: embeddings.manifest["tables"][name]["rows_digest"] for name in embeddings.tables},
@@ -86,22 +87,22 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
 
 
 def _approximate(faiss: Any, kind: Kind, vectors: StageOneVectors, rows: np.ndarray) -> Any:
-    """An empty index, trained where its kind needs it."""
-    columns = vectors.columns
+    """Creates an empty approximate index, trained if its kind requires it."""
+    dim = vectors.dim
     if kind == "hnsw":
-        index = faiss.IndexHNSWFlat(columns, LINKS, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction, index.hnsw.efSearch = BUILD_WIDTH, SEARCH_WIDTH
         return index
-    least = CODES * POINTS_A_CENTROID
-    if len(rows) < least:
-        raise UserError(f"an ivfpq index learns its codes from at least {least} items, there are {len(rows)}: choose "
-                        "--approximate hnsw")
-    lists = max(1, min(round(4 * len(rows) ** 0.5), len(rows) // POINTS_A_CENTROID))
-    padded = -(-columns // CODE_COLUMNS) * CODE_COLUMNS
-    index = faiss.index_factory(columns, f"Pad{padded},IVF{lists},PQ{padded // CODE_COLUMNS}",
+    min_items = CENTROIDS_PER_CODE * MIN_POINTS_PER_CENTROID
+    if len(rows) < min_items:
+        raise UserError(f"an ivfpq index needs at least {min_items} items to train its codes, there are {len(rows)}: "
+                        "choose --approximate hnsw")
+    lists = max(1, min(round(4 * len(rows) ** 0.5), len(rows) // MIN_POINTS_PER_CENTROID))
+    padded = -(-dim // DIMS_PER_CODE) * DIMS_PER_CODE
+    index = faiss.index_factory(dim, f"Pad{padded},IVF{lists},PQ{padded // DIMS_PER_CODE}",
                                 faiss.METRIC_INNER_PRODUCT)
-    # Faiss itself learns from a sample of this size.
-    sample = np.random.default_rng(0).permutation(rows)[:max(lists, CODES) * 256]
+    # Faiss would draw a sample of this size itself.
+    sample = np.random.default_rng(0).permutation(rows)[:max(lists, CENTROIDS_PER_CODE) * 256]
     index.train(vectors.items(np.sort(sample)))
     faiss.extract_index_ivf(index).nprobe = max(1, round(lists * SEARCHED_LISTS))
     return index

@@ -1,8 +1,8 @@
-"""What a ranker needs to know of one user and some items, out of a dataset's impressions.
+"""Features of one user and some items, read from a dataset's impressions.
 
-Features of the items and users tables lie in every impression of the item or user, encoded as the Beam jobs did; so
-they are taken from there, and what was never shown has missing values. Context is named by the caller; what is not
-named takes the most frequent value of the training impressions.
+Every impression of an item or user has its features, encoded by the Beam jobs. An item or user without impressions has
+missing values. The caller specifies context features; an unspecified one takes its most frequent value in the training
+impressions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ BATCH_SIZE = 65536
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """Columns of a batch, one line an item, and what had to be assumed about them.
+class CandidateFeatures:
+    """Columns of a ranker's batch with one row per item, and the assumptions behind them.
 
     Attributes:
-      columns: column -> [items] or [items, length], as a ranker reads them.
-      unseen_items: bool [items]: no impression holds the item, so its features are missing.
-      user_seen: whether an impression holds the user.
-      assumed: context feature -> the value that it takes because none was named.
+      columns: column -> [items] or [items, length].
+      unseen_items: bool [items], true if the item has no impression, hence missing features.
+      user_seen: whether the user has an impression.
+      assumed: unspecified context feature -> the value that it takes.
     """
 
     columns: dict[str, np.ndarray]
@@ -41,28 +41,28 @@ class Found:
     assumed: dict[str, Any]
 
 
-def find_features(dataset: Dataset, wanted: Sequence[str], user: Any, items: np.ndarray,
-                  context: Mapping[str, str]) -> Found:
-    """Reads the impressions once.
+def read_candidate_features(dataset: Dataset, wanted: Sequence[str], user: Any, items: np.ndarray,
+                            context: Mapping[str, str]) -> CandidateFeatures:
+    """Reads the features in one pass over the impressions.
 
     Args:
-      dataset: whose impressions and vocabularies.
+      dataset: impressions and vocabularies.
       wanted: columns that the ranker reads.
-      user: raw id.
-      items: int64 [items] rows of the item table, of admitted items.
-      context: feature -> raw value as text; a JSON array for a multi-valued one.
+      user: raw user id.
+      items: int64 [items] rows of admitted items.
+      context: feature -> raw value as text; lists are JSON arrays.
 
     Raises:
-      UserError: ``context`` names something that is no feature of the impression log or no value of it.
+      UserError: a name in ``context`` is not a feature of the impression log, or a text is not a value of it.
     """
     features = {feature.name: feature for feature in dataset.schema.features if feature.name in wanted}
-    of_impressions = [name for name, feature in features.items() if feature.source == "impressions"]
-    if unknown := sorted(set(context) - set(of_impressions)):
+    context_features = [name for name, feature in features.items() if feature.source == "impressions"]
+    if unknown := sorted(set(context) - set(context_features)):
         raise UserError(f"--context {unknown[0]!r} is no feature of the impression log that this ranker reads: name "
-                        f"one of {sorted(of_impressions)}")
+                        f"one of {sorted(context_features)}")
     named = {name: _parsed(dataset, features[name], text) for name, text in context.items()}
     scan = _Scan(dataset, features, HISTORY in wanted, user, items)
-    scan.run([name for name in of_impressions if name not in named])
+    scan.run([name for name in context_features if name not in named])
     columns = {USER_ROW: np.full(len(items), scan.user_row), ITEM_ROW: items}
     assumed = {}
     for name, feature in features.items():
@@ -79,11 +79,11 @@ def find_features(dataset: Dataset, wanted: Sequence[str], user: Any, items: np.
         columns[name] = np.repeat(np.asarray(value)[None], len(items), axis=0)
     if HISTORY in wanted:
         columns[HISTORY] = np.repeat(scan.history[None], len(items), axis=0)
-    return Found({name: columns[name] for name in wanted}, ~scan.item_seen, scan.user_seen, assumed)
+    return CandidateFeatures({name: columns[name] for name in wanted}, ~scan.item_seen, scan.user_seen, assumed)
 
 
 class _Scan:
-    """One pass over the impressions, earliest window first."""
+    """One pass over the impressions, in order of the windows."""
 
     def __init__(self, dataset: Dataset, features: Mapping[str, Feature], history: bool, user: Any, items: np.ndarray):
         self._dataset, self._features = dataset, features
@@ -91,8 +91,8 @@ class _Scan:
         space = dataset.schema.user
         self.user_row = int(dataset.vocabulary(USER_ROW).lookup(pa.array([user], ARROW_TYPES[space.dtype]))[0])
         self._stored_user = user.encode() if isinstance(user, str) else user
-        self._place = np.full(dataset.num_rows(ITEM_ROW), -1)
-        self._place[items] = np.arange(len(items))
+        self._positions = np.full(dataset.num_rows(ITEM_ROW), -1)
+        self._positions[items] = np.arange(len(items))
         self.item_seen, self.user_seen = np.zeros(len(items), bool), False
         self.of_items = {name: np.repeat(np.asarray(_missing(dataset, feature))[None], len(items), axis=0)
                          for name, feature in features.items() if feature.source == "items"}
@@ -101,7 +101,7 @@ class _Scan:
         self._counts: dict[str, np.ndarray] = {}
 
     def run(self, counted: Sequence[str]) -> None:
-        """Finds everything, and counts values of the ``counted`` features in the training impressions."""
+        """Reads all features, and counts the values of the ``counted`` ones in the training impressions."""
         vocabularies = [name for name in counted if self._features[name].record_column.is_category]
         self._counts = {name: np.zeros(self._dataset.num_rows(name), np.int64) for name in vocabularies}
         columns = [USER_ID, ITEM_ROW, *(name for name, feature in self._features.items()
@@ -112,23 +112,23 @@ class _Scan:
             with checked_reading(self._dataset, split):
                 for batch in evaluation_batches(self._dataset, split, batch_size=BATCH_SIZE,
                                                 columns=columns).as_numpy_iterator():
-                    self._take_items(batch)
-                    longest = self._take_user(batch, longest)
+                    self._read_items(batch)
+                    longest = self._read_user(batch, longest)
                     for name in vocabularies if split == IMPRESSION_SPLITS[0] else ():
                         self._counts[name] += np.bincount(batch[name], minlength=len(self._counts[name]))
             if len(longest):
-                # Records lie in no order of time; of a window's histories the longest is the latest, until it is full.
+                # Records are not in order of time. The longest history of a window is the latest, until it is full.
                 self.history = longest
 
-    def _take_items(self, batch: Mapping[str, np.ndarray]) -> None:
-        places = self._place[batch[ITEM_ROW]]
-        here = np.flatnonzero(places >= 0)
-        self.item_seen[places[here]] = True
+    def _read_items(self, batch: Mapping[str, np.ndarray]) -> None:
+        positions = self._positions[batch[ITEM_ROW]]
+        here = np.flatnonzero(positions >= 0)
+        self.item_seen[positions[here]] = True
         for name, values in self.of_items.items():
-            values[places[here]] = batch[name][here]
+            values[positions[here]] = batch[name][here]
 
-    def _take_user(self, batch: Mapping[str, np.ndarray], longest: np.ndarray) -> np.ndarray:
-        """The longest history so far, given that before this batch."""
+    def _read_user(self, batch: Mapping[str, np.ndarray], longest: np.ndarray) -> np.ndarray:
+        """Reads the user's features; returns the longest history so far, from that before this batch."""
         mine = np.flatnonzero(batch[USER_ID] == self._stored_user)
         if not len(mine):
             return longest
@@ -141,7 +141,7 @@ class _Scan:
         return max(histories, key=lambda rows: int((rows != PADDING).sum()))
 
     def most_frequent(self, name: str) -> Any:
-        """The most frequent row of a categorical feature; other features are missing where nobody names them."""
+        """The most frequent row of a feature with one row per impression; a missing value of any other feature."""
         if name in self._counts:
             return np.int64(self._counts[name].argmax())
         return _missing(self._dataset, self._features[name])

@@ -1,4 +1,4 @@
-"""Faiss, which only this package needs."""
+"""Import of Faiss, an optional dependency."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tfrs_pretrain.errors import UserError
 
 
 def load_faiss() -> ModuleType:
-    """The module.
+    """Imports and returns the module ``faiss``.
 
     Raises:
-      UserError: it is not installed.
+      UserError: Faiss is not installed.
     """
     try:
         return importlib.import_module("faiss")

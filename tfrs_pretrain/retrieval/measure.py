@@ -1,4 +1,4 @@
-"""What an approximate index finds of the exact answer, and how long a query takes."""
+"""Recall of an approximate index against the exact one, and the latency of single queries."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tfrs_pretrain.retrieval.library import load_faiss
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
-def sample_users(vocabulary: Vocabulary, most: int) -> np.ndarray:
-    """int64 [n]: rows of at most ``most`` admitted users, those with the smallest hash."""
+def sample_users(vocabulary: Vocabulary, max_users: int) -> np.ndarray:
+    """Samples at most ``max_users`` admitted users by smallest hash; returns their rows, int64 [n], ascending."""
     rows = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
-    return np.sort(rows[np.argsort(hash_ids(rows), kind="stable")[:most]])
+    return np.sort(rows[np.argsort(hash_ids(rows), kind="stable")[:max_users]])
 
 
 def measure(indexes: Mapping[str, Any], queries: np.ndarray, cutoffs: tuple[int, ...]) -> dict[str, dict[str, Any]]:
-    """Per index recall@k against the exact one and the milliseconds of single queries on one thread.
+    """Measures recall@k against the exact index, and the latency of single queries on one thread.
 
     Args:
       indexes: name -> Faiss index, "exact" among them.
-      queries: float32 [queries, columns]; without any, nothing is measured.
-      cutoffs: values of k; lists are as long as the largest.
+      queries: float32 [queries, dim]; an empty array measures nothing.
+      cutoffs: values of k; each query retrieves as many items as the largest.
 
     Returns:
-      Name -> {"recall@<k>", "p50_ms", "p99_ms"}.
+      index name -> ``{"recall@<k>": share, "p50_ms": milliseconds, "p99_ms": milliseconds}``.
     """
     if not len(queries):
         return {}
@@ -50,8 +50,8 @@ def measure(indexes: Mapping[str, Any], queries: np.ndarray, cutoffs: tuple[int,
 
 
 def _timed(index: Any, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [queries, n] rows, and float64 [queries] seconds of each query alone."""
-    search(index, queries[:1], k)  # the first touches pages that the others find there
+    """Runs each query alone; returns item rows, int64 [queries, n], and seconds, float64 [queries]."""
+    search(index, queries[:1], k)  # warm-up: the first query loads pages into memory
     found, seconds = [], []
     for query in queries:
         start = time.perf_counter()
@@ -62,7 +62,7 @@ def _timed(index: Any, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndar
 
 
 def recall(found: np.ndarray, exact: np.ndarray, k: int) -> float:
-    """Mean share of the first k of ``exact`` [queries, n] that are among the first k of ``found`` [queries, n]."""
+    """Mean share of the first k rows of ``exact`` [queries, n] among the first k rows of ``found`` [queries, n]."""
     shares = [len(np.intersect1d(one[:k][one[:k] >= 0], other[:k])) / len(other[:k])
               for one, other in zip(found, exact, strict=True)]
     return float(np.mean(shares))

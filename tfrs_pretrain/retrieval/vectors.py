@@ -1,4 +1,4 @@
-"""Rows of Stage I as vectors whose inner product orders items as its logits do."""
+"""Stage I embeddings as vectors whose inner product ranks items as the Stage I logits do."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _EPSILON = 1e-12  # of the squared length, as in tf.math.l2_normalize
 
 
 class StageOneVectors:
-    """The numpy twin of ``TwoTower.query_vectors`` and ``candidate_vectors``.
+    """The numpy equivalent of ``TwoTower.query_vectors`` and ``candidate_vectors``.
 
-    Rows are L2-normalised where Stage I did so. Its popularity prior, if any, is one more column, times the temperature
-    that the logits were divided by.
+    Vectors are L2-normalized if Stage I normalizes. A popularity prior is one more dimension, multiplied by the
+    temperature that divides the logits.
 
     Args:
-      embeddings: pretrained rows.
-      dataset: what they were pretrained on; only a popularity prior needs it.
+      embeddings: pretrained embeddings.
+      dataset: dataset of the pretraining; required only with a popularity prior.
 
     Raises:
-      UserError: there is a popularity prior but no dataset, or the dataset is another one.
+      UserError: the embeddings have a popularity prior, and the dataset is missing or another one.
     """
 
     def __init__(self, embeddings: Embeddings, dataset: Dataset | None = None):
@@ -35,41 +35,42 @@ class StageOneVectors:
         self.normalized, self.prior = objective.normalize, objective.popularity_prior
         self._prior_column: np.ndarray | None = None
         if self.prior:
-            share = np.log(_pretrained_on(embeddings, dataset).sampling_probability)
+            share = np.log(_pretraining_dataset(embeddings, dataset).sampling_probability)
             self._prior_column = (manifest["temperature"] * self.prior * share).astype(np.float32)
 
     @property
-    def columns(self) -> int:
+    def dim(self) -> int:
         """Length of a vector."""
         return int(self._embeddings.manifest["tables"]["item"]["shape"][1]) + bool(self.prior)
 
     def users(self, rows: np.ndarray) -> np.ndarray:
-        """float32 [n, columns] of int64 [n] rows of the user table."""
-        vectors = self._represented("user", rows)
+        """Vectors, float32 [n, dim], of rows of the user table, int64 [n]."""
+        vectors = self._vectors("user", rows)
         return np.pad(vectors, [(0, 0), (0, 1)], constant_values=1.0) if self.prior else vectors
 
     def items(self, rows: np.ndarray) -> np.ndarray:
-        """float32 [n, columns] of int64 [n] rows of the item table."""
-        vectors = self._represented("item", rows)
+        """Vectors, float32 [n, dim], of rows of the item table, int64 [n]."""
+        vectors = self._vectors("item", rows)
         if self._prior_column is None:
             return vectors
         return np.concatenate([vectors, self._prior_column[rows, None]], axis=1)
 
-    def _represented(self, table: str, rows: np.ndarray) -> np.ndarray:
-        found = np.asarray(self._embeddings.matrix(table)[rows], np.float32)
+    def _vectors(self, table: str, rows: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.asarray(self._embeddings.matrix(table)[rows], np.float32)
         if not self.normalized:
             return found
         squares = np.square(found).sum(axis=1, keepdims=True)
-        return found / np.sqrt(np.maximum(squares, _EPSILON))
+        normalized: np.ndarray = found / np.sqrt(np.maximum(squares, _EPSILON))
+        return normalized
 
 
-def _pretrained_on(embeddings: Embeddings, dataset: Dataset | None) -> Dataset:
-    """The dataset, if the rows were learnt from it."""
-    what = f"embeddings {str(embeddings.folder)!r} have a popularity prior, which is part of their score"
+def _pretraining_dataset(embeddings: Embeddings, dataset: Dataset | None) -> Dataset:
+    """Checks that the embeddings were trained on the dataset, and returns it."""
+    reason = f"embeddings {str(embeddings.folder)!r} have a popularity prior, which is part of their score"
     if dataset is None:
-        raise UserError(f"{what}: name their dataset with --dataset")
-    expected, came = embeddings.manifest["dataset_info_digest"], file_digest(dataset.folder / DATASET_INFO)
-    if expected != came:
-        raise UserError(f"{what}, and dataset {str(dataset.folder)!r} is not the one that they learnt from (digest "
-                        f"{came[:12]}, expected {expected[:12]}): name that one")
+        raise UserError(f"{reason}: name their dataset with --dataset")
+    expected, found = embeddings.manifest["dataset_info_digest"], file_digest(dataset.folder / DATASET_INFO)
+    if expected != found:
+        raise UserError(f"{reason}, and dataset {str(dataset.folder)!r} is not the one that they were trained on "
+                        f"(digest {found[:12]}, expected {expected[:12]}): name that one")
     return dataset

@@ -1,4 +1,4 @@
-"""Literal raw rows in, literal clean rows and accounts out."""
+"""Cleaning of literal raw rows: literal clean rows and accounts."""
 
 import dataclasses
 import datetime
@@ -52,7 +52,7 @@ def clean(batch: pa.RecordBatch, log: LogSpec):
     return cleaned.by_split, cleaned.account
 
 
-def test_splits_by_window_and_brings_columns_to_their_types():
+def test_rows_are_split_by_window_and_columns_get_their_types():
     parts, account = clean(_batch({}, {"w": 6, "y": 0, "surface": None, "raw_price": None}, {"w": 4, "u": 0}, {"w": 7},
                                   {"w": 2}, u=pa.int16(), raw_price=pa.float64()), IMPRESSIONS)
     assert {split: part.to_pylist() for split, part in parts.items()} == {
@@ -78,14 +78,14 @@ def test_splits_by_window_and_brings_columns_to_their_types():
     ({"u": None, "y": 2}, "missing user id"),
     ({"u": None, "w": 100}, "missing user id"),
 ])
-def test_a_bad_row_is_rejected_once_under_its_first_reason(change, reason):
+def test_a_bad_row_is_rejected_once_for_its_first_reason(change, reason):
     parts, account = clean(_batch({}, change), IMPRESSIONS)
     assert account.rejected == {reason: 1}
     assert (account.read, account.filtered, account.kept) == (2, {}, {"train": 1})
     assert parts["train"].num_rows == 1
 
 
-def test_labels_may_be_floats_or_booleans():
+def test_labels_can_be_floats_or_booleans():
     _, floats = clean(_batch({"y": 1.0}, {"y": 0.5}, {"y": math.nan}), IMPRESSIONS)
     assert floats.rejected == {"label outside 0 and 1": 2}
     parts, _ = clean(_batch({"y": True}, {"y": False}), IMPRESSIONS)
@@ -115,7 +115,7 @@ def test_windows_of_dates_are_compared_in_utc(value, kind):
 
 def test_accounts_add_up_in_any_order():
     combine = SumAccounts()
-    # The last takes back a row that others kept, as the search for duplicates does.
+    # The last corrects the count of a row that others kept, as duplicates do.
     accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9), Account(),
                 Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4),
                 Account(0, Counter(b=-1), Counter(y=1), Counter())]
@@ -128,7 +128,7 @@ def test_accounts_add_up_in_any_order():
             "high": 9}
 
 
-def test_rejected_rows_say_why_where_and_what():
+def test_rejected_rows_have_reason_position_and_values():
     batch = _batch({}, {"u": None, "i": "é"}, {"y": 7}, u=pa.int64())
     rejected = clean_batch(_raw(batch, MalformedRow(9, "wrong number of fields", "1,2")), IMPRESSIONS).rejected
     assert rejected.to_pylist() == [
@@ -173,7 +173,7 @@ def test_text_is_parsed_as_the_schema_declares():
     ({"y": "2"}, "label outside 0 and 1"),
     ({"raw_price": "2,5"}, "unparsable raw_price"),
 ])
-def test_a_bad_text_value_costs_its_row(change, reason):
+def test_a_row_with_a_bad_text_value_is_rejected(change, reason):
     parts, account = clean(_text({}, change), TEXT_LOG)
     assert account.rejected == {reason: 1}
     assert parts["train"].num_rows == 1
@@ -199,7 +199,7 @@ def test_other_times_are_rejected(text):
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(["1", "-5", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
                                  "x", "", "007", " 1", "1e3", "0x10", None]) | st.integers().map(str)))
-def test_what_an_integer_is_does_not_depend_on_its_neighbours(texts):
+def test_parsing_an_integer_does_not_depend_on_other_rows(texts):
     column, bad = parse(pa.array(texts, pa.string()), "int64")
     for place, text in enumerate(texts):
         fits = text is not None and re.fullmatch("-?[0-9]{1,19}", text) and -2**63 <= int(text) < 2**63

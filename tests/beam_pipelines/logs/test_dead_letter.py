@@ -1,4 +1,4 @@
-"""The dead letter's files: few, sorted, and of bounded size."""
+"""Files of the dead letter: few, sorted, of limited size."""
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -17,7 +17,7 @@ def _write(tmp_path, batches, expected_files) -> None:
         assert_that(paths, equal_to([f"rejected/log-{number:05d}.parquet" for number in range(expected_files)]))
 
 
-def test_few_rows_are_one_file_in_order_of_their_places(tmp_path):
+def test_few_rows_are_one_file_sorted_by_position(tmp_path):
     batches = [rejected_batch(["late", "bad"], ["b", "a"], [3, 9], ["{}", "[]"]),
                rejected_batch(["bad", "bad"], "a", [2, -1], ["x", "y"])]
     _write(tmp_path, batches, 1)
@@ -28,12 +28,12 @@ def test_few_rows_are_one_file_in_order_of_their_places(tmp_path):
         {"reason": "late", "file": "b", "position": 3, "values": "{}"}]
 
 
-def test_no_row_no_file(tmp_path):
+def test_without_rows_there_is_no_file(tmp_path):
     _write(tmp_path, [], 0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_rows_are_spread_over_files(tmp_path, monkeypatch):
+def test_many_rows_are_distributed_over_files(tmp_path, monkeypatch):
     monkeypatch.setattr(dead_letter, "ROWS_PER_FILE", 100)
     rows = [rejected_batch(["bad"] * 250, "a", list(range(start, start + 250)), ["v"] * 250) for start in (0, 250)]
     _write(tmp_path, rows, 5)

@@ -1,4 +1,4 @@
-"""Each format: literal files in, literal rows and their places out; damaged files name themselves, rows their line."""
+"""Each format: literal files, and the rows and positions that are read; damaged files and rows are named."""
 
 import datetime
 import gzip
@@ -31,7 +31,7 @@ HAS_CLIENT = _has_client()
 
 
 def _read(tmp_path, name: str, columns: list[str]):
-    """Positions, rows and malformed rows of one table, as one list each."""
+    """Reads a table; returns lists of positions, rows and malformed rows."""
     positions, rows, malformed = [], [], []
     source = open_source("t", name, str(tmp_path))
     for batch in source.read_all(columns):
@@ -45,14 +45,14 @@ def _read(tmp_path, name: str, columns: list[str]):
 @pytest.mark.parametrize(("path", "form"), [
     ("a.parquet", "parquet"), ("folder", "parquet"), ("a.csv", "csv"), ("a/*.csv.gz", "csv"), ("a.ndjson", "jsonl"),
     ("gs://bucket/x.jsonl.gz", "jsonl"), ("a.avro", "avro")])
-def test_the_suffix_of_a_plain_path_tells_the_format(path, form):
+def test_the_suffix_of_a_path_determines_the_format(path, form):
     assert Source.from_declared(path).format == form
     assert Sources(items=path).items == path
 
 
 @pytest.mark.parametrize("mapping", [{}, {"path": "x", "query": "select 1", "format": "bigquery"},
                                      {"query": "select 1", "format": "csv"}, {"path": "x", "format": "xml"}])
-def test_a_source_names_one_place(mapping):
+def test_a_source_has_exactly_one_location(mapping):
     with pytest.raises(ValueError, match=r"source|format"):
         Sources(items=mapping)
 
@@ -66,7 +66,7 @@ def test_csv_fields_are_text_and_empty_ones_missing(tmp_path):
     assert malformed == []
 
 
-def test_bad_csv_rows_cost_themselves(tmp_path):
+def test_bad_csv_rows_are_malformed_and_the_others_are_read(tmp_path):
     (tmp_path / "t.csv").write_bytes(b'id,name\n1,a\n2\n3,b,c\n4,"x"y\n5,\xff\n6,d\n')
     positions, rows, malformed = _read(tmp_path, "t.csv", ["id"])
     assert rows == [{"id": "1"}, {"id": "6"}]
@@ -146,7 +146,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_file_names_itself_in_one_line(damage, tmp_path):
+def test_a_damaged_file_is_named_in_one_line(damage, tmp_path):
     name, write, message = DAMAGED[damage]
     write(tmp_path / name)
     source = open_source("t", name, str(tmp_path))
@@ -183,7 +183,7 @@ def test_bigquery_without_its_client_says_what_to_install(place, monkeypatch):
 
 @pytest.mark.skipif(not HAS_CLIENT, reason="needs the gcp extra")
 @pytest.mark.parametrize("place", BIGQUERY)
-def test_bigquery_is_constructed_without_asking_the_service(place):
+def test_bigquery_is_constructed_without_a_request(place):
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -203,7 +203,7 @@ def test_rows_of_bigquery_become_text():
 
 
 def test_bigquery_in_a_pipeline(monkeypatch):
-    """All of the source but the client: a collection of dicts stands for what the client gives."""
+    """Tests the source without the client, which a collection of dicts replaces."""
     import apache_beam as beam
     from apache_beam.testing import test_pipeline
     from apache_beam.testing.util import assert_that, equal_to
@@ -247,7 +247,7 @@ def test_any_format_gives_the_same_dataset(form, tiny_dataset, planted_logs, tmp
         frame = pd.read_parquet(planted_logs / f"{name}.parquet")
         for column in ("dwell", "quality"):
             if column in frame:
-                # The shortest text of a float32 read as float64 would be another number.
+                # The shortest text of a float32, parsed as float64, is another number.
                 frame[column] = frame[column].astype(np.float64)
         _write(frame.astype({"item": object}) if "item" in frame else frame, tmp_path / f"{name}.{form}", form)
     if form != "avro":
@@ -262,7 +262,7 @@ def test_any_format_gives_the_same_dataset(form, tiny_dataset, planted_logs, tmp
             assert (tmp_path / "out" / path.relative_to(tiny_dataset.folder)).read_bytes() == path.read_bytes(), path
 
 
-def test_a_side_table_may_not_lose_a_row(planted_logs, tmp_path):
+def test_a_bad_row_of_a_side_table_is_an_error(planted_logs, tmp_path):
     (tmp_path / "users.csv").write_text("member,country\n1000,x\nseven,y\n")
     tree = planted_tree()
     tree["dataset"]["sources"] = {name: str(planted_logs / f"{name}.parquet")

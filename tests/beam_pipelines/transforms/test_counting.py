@@ -1,4 +1,4 @@
-"""Counts that are handed on before a bundle ends add up to the same."""
+"""Counts do not depend on when a worker emits them."""
 
 import apache_beam as beam
 import pyarrow as pa
@@ -14,7 +14,7 @@ COLUMNS = [("a", pa.array(["x", "y", "x"])), ("b", pa.array([7])), ("a", pa.arra
 
 
 @pytest.mark.parametrize("pending", [0, 3, 1 << 20])
-def test_counts_do_not_depend_on_what_a_worker_holds_back(pending, monkeypatch):
+def test_counts_do_not_depend_on_the_pending_limit(pending, monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", pending)
     with beam.Pipeline(options=pipeline_options([])) as pipeline:
         counts = (pipeline | beam.Create(COLUMNS, reshuffle=False) | CountValues()
@@ -24,7 +24,7 @@ def test_counts_do_not_depend_on_what_a_worker_holds_back(pending, monkeypatch):
             ("b", {"value": [-1, 7], "count": [1, 2]})]))
 
 
-def test_little_is_held_back(monkeypatch):
+def test_counts_above_the_pending_limit_are_emitted(monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", 3)
     bundle = counting._CountBundle()
     bundle.start_bundle()

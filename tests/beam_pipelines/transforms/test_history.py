@@ -1,8 +1,9 @@
-"""Histories against a naive twin; labels, down-sampling and columnar blocks of impressions with their bytes decoded."""
+"""Histories against a naive twin; labels, downsampling and columnar blocks of impressions."""
 
 from collections import Counter
 from pathlib import Path
 
+import naive_hashing as naive
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.transforms.history import ENGAGED, Histories, _add_histories
+from beam_pipelines.transforms.history import (
+    ENGAGED,
+    RAW,
+    Histories,
+    _add_histories,
+    _add_raw_histories,
+    _assign_buckets,
+    _select_users,
+)
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_columns
 from tfrs_pretrain.data.impressions import checked_reading, training_batches
@@ -25,7 +34,7 @@ LENGTH = 4
 
 
 def _naive(engagements, user, time, length):
-    """Rows of the last engagements strictly before a time, by a loop."""
+    """Rows of the last engagements strictly before a time, with a loop."""
     before = sorted((when, row) for who, when, row in engagements if who == user and when < time)
     return [row for _, row in before][-length:]
 
@@ -37,13 +46,13 @@ EVENT = st.tuples(st.sampled_from(["a", "b", "é"]), st.integers(-3, 4), st.inte
 @given(st.lists(EVENT, min_size=1, max_size=25), st.lists(st.tuples(st.sampled_from(["a", "b", "é", "new"]),
                                                                     st.integers(-4, 5)), min_size=1, max_size=10),
        st.integers(1, 5))
-def test_a_history_is_what_came_strictly_before(engagements, impressions, length):
-    """Few times, so that nearly all of them are ties."""
+def test_a_history_has_the_engagements_strictly_before(engagements, impressions, length):
+    """There are few distinct times, so most are ties."""
     users, times, rows = (list(column) for column in zip(*engagements, strict=True))
     histories = Histories(pa.table({"user_id": users, "@time": pa.array(times, pa.int64()),
                                     "row": pa.array(rows, pa.int32())}), length)
-    came = histories.before(pa.array([user for user, _ in impressions]), np.array([time for _, time in impressions]))
-    assert came.to_pylist() == [_naive(engagements, user, time, length) for user, time in impressions]
+    result = histories.before(pa.array([user for user, _ in impressions]), np.array([time for _, time in impressions]))
+    assert result.to_pylist() == [_naive(engagements, user, time, length) for user, time in impressions]
 
 
 @settings(deadline=None, max_examples=60)
@@ -59,7 +68,7 @@ def test_the_future_never_changes_a_history(engagements, time, later):
 
 
 class _Reread:
-    """Values of a key as a runner gives them: read anew on each pass; counts what is alive of the impressions."""
+    """Values of a key as a runner provides them: each pass reads them again."""
 
     def __init__(self, batches: int):
         self.batches = batches
@@ -71,7 +80,7 @@ class _Reread:
                                                        "row": pa.array([number], pa.int32())})
 
 
-def test_impressions_of_a_hot_user_are_taken_batch_by_batch():
+def test_impressions_of_a_frequent_user_are_processed_batch_by_batch():
     parts = _add_histories((0, _Reread(50)), 2)
     first, second = next(parts), next(parts)
     assert (first[1]["history"].to_pylist(), second[1]["history"].to_pylist()) == ([[]] * 3, [[0]] * 3)
@@ -80,7 +89,7 @@ def test_impressions_of_a_hot_user_are_taken_batch_by_batch():
 
 @pytest.fixture(scope="module")
 def rich(planted_logs, tmp_path_factory) -> tuple[Path, dict]:
-    """Logs with a second label and engagements at the very time of an impression, and their configuration."""
+    """Logs with a second label, and engagements at the time of an impression; and their configuration."""
     folder = tmp_path_factory.mktemp("rich")
     for name in ("items", "users", "engagements", "impressions"):
         (folder / f"{name}.parquet").write_bytes((planted_logs / f"{name}.parquet").read_bytes())
@@ -123,9 +132,9 @@ def test_every_impression_has_its_history_and_labels(rich, rich_dataset):
                             tuple(_naive(by_user[row.member], row.member, row.ts, LENGTH)))
                            for row in window.itertuples())
         frame = _records(rich_dataset, f"impressions/{split}")
-        came = Counter((row.user_id, row.item_id.decode(), row.label, row.liked, tuple(row.history))
+        result = Counter((row.user_id, row.item_id.decode(), row.label, row.liked, tuple(row.history))
                        for row in frame.itertuples())
-        assert came == expected
+        assert result == expected
         info = rich_dataset.info["splits"][f"impressions/{split}"]
         assert info["liked_rate"] == frame.liked.mean()
         assert info["history_length"] == frame.history.map(len).mean() > LENGTH - 1
@@ -133,13 +142,13 @@ def test_every_impression_has_its_history_and_labels(rich, rich_dataset):
     assert count["read"] == count["written"] == len(engagements)
 
 
-def test_present_readers_read_on(rich_dataset):
+def test_training_reads_the_dataset(rich_dataset):
     with checked_reading(rich_dataset, *IMPRESSION_SPLITS):
         [batch] = training_batches(rich_dataset, batch_size=64, seed=0, epoch=0).take(1)
     assert batch["liked"].shape == (64,)
 
 
-def test_columnar_blocks_hold_the_same_rows(rich, rich_dataset):
+def test_columnar_blocks_have_the_same_rows(rich, rich_dataset):
     folder, tree = rich
     tree = tree | {"dataset": tree["dataset"] | {"impressions_format": "columnar", "impressions_per_block": 100}}
     build(Config.model_validate(tree), folder, folder / "columnar")
@@ -168,7 +177,7 @@ def test_columnar_blocks_hold_the_same_rows(rich, rich_dataset):
         pass
 
 
-def test_down_sampling_keeps_positives_and_records_its_rate(tiny_dataset, planted_config, planted_logs, tmp_path):
+def test_downsampling_keeps_positives_and_records_its_rate(tiny_dataset, planted_config, planted_logs, tmp_path):
     tree = planted_tree()
     tree["dataset"]["negative_sampling"] = {"rate": 0.25}
     info = build(Config.model_validate(tree), planted_logs, tmp_path / "out", ["--read_batch_rows=777"])
@@ -182,7 +191,7 @@ def test_down_sampling_keeps_positives_and_records_its_rate(tiny_dataset, plante
     assert abs(kept / negatives - 0.25) < 5 * (0.25 * 0.75 / negatives) ** 0.5
     assert after["negative_rate"] == 0.25
     assert info["counts"]["impressions"]["filtered_by"]["negative down-sampling"] == negatives - kept
-    # The formula of the configuration's docstring takes the sampled label rate back to the real one.
+    # The formula in the configuration's docstring recovers the original label rate.
     sampled = after["label_rate"]
     assert sampled / (sampled + (1 - sampled) / 0.25) == pytest.approx(before["label_rate"], rel=0.1)
     for split in ("impressions/validation", "impressions/test"):
@@ -190,7 +199,7 @@ def test_down_sampling_keeps_positives_and_records_its_rate(tiny_dataset, plante
         assert info["splits"][split]["examples"] == tiny_dataset.info["splits"][split]["examples"]
 
 
-def test_times_of_both_logs_must_be_of_one_sort(rich, tmp_path):
+def test_times_of_both_logs_must_have_one_type(rich, tmp_path):
     folder, tree = rich
     for name in ("items", "users", "impressions"):
         (tmp_path / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
@@ -205,15 +214,39 @@ def test_times_of_both_logs_must_be_of_one_sort(rich, tmp_path):
     ({"labels": ["label"]}, r"repeated: \['label'\]"), ({"labels": ["a", "a"]}, r"repeated: \['a'\]"),
     ({"history": {"length": 0}}, "greater than or equal to 1"),
     ({"history": {"length": 3}, "labels": ["history"]}, r"repeated: \['history'\]")])
-def test_nonsense_is_refused(schema, message):
+def test_invalid_schemas_are_refused(schema, message):
     tree = planted_tree()
     tree["schema"] |= schema
     with pytest.raises(ValueError, match=message):
         Config.model_validate(tree)
 
 
-def test_a_bucket_without_engagements_gives_empty_histories():
+def test_histories_are_empty_in_a_bucket_without_engagements():
     shown = pa.RecordBatch.from_pydict({"user_id": [1], "@time": [5], "x": [1]})
     out = list(_add_histories((3, [("test", shown)]), 2))
     assert [(split, batch.to_pydict()) for split, batch in out] == [
         ("test", {"user_id": [1], "x": [1], "history": [[]]})]
+
+
+def test_users_are_assigned_to_buckets_by_hash():
+    users = list(range(40))
+    batch = pa.RecordBatch.from_pydict({"user_id": users, "@time": users})
+    parts = {bucket: part["user_id"].to_pylist() for bucket, (split, part) in _assign_buckets("train", batch, 7)
+             if split == "train"}
+    expected: dict[int, list[int]] = {}
+    for user in users:
+        expected.setdefault(naive.hash_id(user) % 7, []).append(user)
+    assert parts == dict(sorted(expected.items()))
+
+
+def test_raw_histories_have_the_ids_of_the_same_engagements():
+    table = pa.table({"user_id": [1, 2, 3], "@time": [5, 5, 5]})
+    engagements = pa.RecordBatch.from_pydict({"user_id": [2, 1, 2, 4], "@time": [1, 5, 3, 1],
+                                              "item_id": ["a", "b", "c", "d"]})
+    [(split, selected)] = _select_users(("all", engagements), [table])
+    assert (split, selected["item_id"].to_pylist()) == (RAW, ["a", "b", "c"])
+    events = selected.append_column("row", pa.array([7, 8, 9], pa.int32()))
+    histories = _add_raw_histories(table, [(ENGAGED, events)], 5, "string")["history"]
+    assert (histories.type, histories.to_pylist()) == (pa.list_(pa.string()), [[], ["a", "c"], []])
+    empty = _add_raw_histories(table, [], 5, "string")["history"]
+    assert (empty.type, empty.to_pylist()) == (pa.list_(pa.string()), [[], [], []])

@@ -1,4 +1,4 @@
-"""Each composite alone: literal elements in, literal elements out, on Beam's in-process runner."""
+"""Each composite transform alone, with literal elements, on Beam's in-process runner."""
 
 import itertools
 import math
@@ -43,7 +43,7 @@ def pipeline():
     ("*.parquet", 10, [[1, 2], [3], [4, 5]]),
     ("a.parquet", 10, [[1, 2], [3]]),
 ])
-def test_read_table_bounds_batches_and_reads_all_files(pipeline, tmp_path, pattern, batch_rows, expected):
+def test_reading_limits_batches_and_reads_all_files(pipeline, tmp_path, pattern, batch_rows, expected):
     for name, values in (("b", [4, 5]), ("a", [1, 2, 3])):
         pq.write_table(pa.table({"x": values, "unused": values}), tmp_path / f"{name}.parquet", row_group_size=2)
     with pipeline:
@@ -74,7 +74,7 @@ def test_count_values_merges_batches_and_keeps_names_apart(pipeline):
             ("code", {"value": [3], "count": [1]})]))
 
 
-def test_join_takes_features_by_id_and_null_where_the_id_is_unknown(pipeline, tmp_path):
+def test_join_adds_features_by_id_and_null_for_unknown_ids(pipeline, tmp_path):
     config = Config.model_validate(planted_config())
     pq.write_table(pa.table({"item": ["a", "b"], "topic_id": [7, 8], "quality": [0.5, None]}),
                    tmp_path / "items.parquet")
@@ -96,8 +96,8 @@ def test_candidate_counts(pipeline):
                     equal_to([[[2, 5, 9], [1, 3, 1]]]))
 
 
-def test_shards_hold_sorted_rows_whatever_the_batches(pipeline, tmp_path):
-    """Even hashes go to shard 0, odd ones to 1; equal hashes are ordered by value; the heldout split is empty."""
+def test_shards_have_sorted_rows_for_any_batches(pipeline, tmp_path):
+    """Even hashes belong to shard 0, odd ones to shard 1; equal hashes are sorted by value; heldout is empty."""
     hashes, values = np.array([6, 4, 9, 4], np.uint64), np.array([1, 3, 5, 2])
     batches = [("train", pa.RecordBatch.from_pydict({HASH: hashes[part], "value": values[part]}))
                for part in ([0], [1, 2], [3])]
@@ -152,13 +152,13 @@ def _moments(*parts: list[float]) -> dict[str, float]:
 def test_moments_are_exact_and_independent_of_order_and_batches(values, data):
     shuffled = data.draw(st.permutations(values))
     cut = data.draw(st.integers(0, len(values)))
-    came = _moments(values)
-    assert came == _moments(shuffled[:cut], shuffled[cut:])
+    result = _moments(values)
+    assert result == _moments(shuffled[:cut], shuffled[cut:])
     exact = [Fraction(value) for value in values]
     mean = sum(exact) / len(exact)
     variance = sum((value - mean) ** 2 for value in exact) / len(exact)
-    assert came["mean"] == float(mean)
-    assert came["std"] == (math.sqrt(variance) if variance else 1.0)
+    assert result["mean"] == float(mean)
+    assert result["std"] == (math.sqrt(variance) if variance else 1.0)
 
 
 def test_moments_without_spread_or_values():

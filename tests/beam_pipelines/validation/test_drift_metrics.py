@@ -1,4 +1,4 @@
-"""Measures of drift against literals and scipy."""
+"""Drift metrics against literals and scipy."""
 
 import math
 

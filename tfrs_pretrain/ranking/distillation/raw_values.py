@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.schema import PADDING
-from tfrs_pretrain.value_types import MISSING
+from tfrs_pretrain.value_types import missing_value
 
 
 class RawValues:
@@ -42,10 +42,10 @@ class RawValues:
 
 def _raw(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     found = tf.gather(values, tf.maximum(rows, 0))
-    return tf.where(rows == PADDING, tf.constant(MISSING[values.dtype.name], values.dtype), found)
+    return tf.where(rows == PADDING, tf.constant(missing_value(values.dtype.name), values.dtype), found)
 
 
 def _as_tensor(values: pa.Array) -> tf.Tensor:
-    if pa.types.is_int64(values.type):
-        return tf.constant(values.to_numpy())
-    return tf.constant(np.array([value.encode() for value in values.to_pylist()], object), tf.string)
+    if pa.types.is_string(values.type):
+        return tf.constant(np.array([value.encode() for value in values.to_pylist()], object), tf.string)
+    return tf.constant(values.to_numpy())
