@@ -44,7 +44,7 @@ def encode_examples(columns: dict[str, pa.Array]) -> RecordBuffer:
     starts = records.offsets[:-1] + np.cumsum(lengths, axis=0) - lengths
     for start, groups in zip(starts, [header, *entries], strict=True):
         for group in groups:
-            scatter(records.data, start[group.rows], group.content)
+            scatter(records.data, start[group.indices], group.content)
     return records
 
 
@@ -58,9 +58,9 @@ def _map_entry(name: bytes, column: pa.Array) -> Iterator[EqualLengthGroup]:
         feature = _prefix(field, len(value) + width) + value
         entry = _prefix(1, len(name)) + name + _prefix(2, len(feature) + width) + feature
         before = np.frombuffer(_prefix(1, len(entry) + width) + entry, np.uint8)
-        content = np.empty((len(group.rows), len(before) + width), np.uint8)
+        content = np.empty((len(group.indices), len(before) + width), np.uint8)
         content[:, :len(before)], content[:, len(before):] = before, group.content
-        yield EqualLengthGroup(group.rows, content)
+        yield EqualLengthGroup(group.indices, content)
 
 
 def _encode_values(column: pa.Array) -> tuple[int, Iterator[EqualLengthGroup]]:
@@ -90,7 +90,7 @@ def _encode_lists(column: pa.ListArray) -> Iterator[EqualLengthGroup]:
     groups = list(encode_varints(values))
     encoded = RecordBuffer.allocate(_lengths(groups, len(values)))
     for group in groups:
-        scatter(encoded.data, encoded.offsets[group.rows], group.content)
+        scatter(encoded.data, encoded.offsets[group.indices], group.content)
     ends = column.offsets.to_numpy().astype(np.int64)
     return _group_by_length(encoded.data, encoded.offsets[ends - ends[0]])
 
@@ -98,15 +98,15 @@ def _encode_lists(column: pa.ListArray) -> Iterator[EqualLengthGroup]:
 def _group_by_length(data: np.ndarray, offsets: np.ndarray) -> Iterator[EqualLengthGroup]:
     lengths = np.diff(offsets)
     for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
-        yield EqualLengthGroup(rows, gather(data, offsets[rows], int(length)))
+        indices = np.flatnonzero(lengths == length)
+        yield EqualLengthGroup(indices, gather(data, offsets[indices], int(length)))
 
 
 def _tagged_lengths(lengths: np.ndarray) -> Iterator[EqualLengthGroup]:
     """Encodes the tag and length of field 1 for each row."""
     for group in encode_varints(lengths.astype(np.uint64)):
-        tag = np.full((len(group.rows), 1), 0x0A, np.uint8)
-        yield EqualLengthGroup(group.rows, np.concatenate([tag, group.content], axis=1))
+        tag = np.full((len(group.indices), 1), 0x0A, np.uint8)
+        yield EqualLengthGroup(group.indices, np.concatenate([tag, group.content], axis=1))
 
 
 def _prefix(field: int, length: int) -> bytes:
@@ -118,5 +118,5 @@ def _prefix(field: int, length: int) -> bytes:
 def _lengths(groups: list[EqualLengthGroup], num_rows: int) -> np.ndarray:
     lengths = np.zeros(num_rows, np.int64)
     for group in groups:
-        lengths[group.rows] = group.content.shape[1]
+        lengths[group.indices] = group.content.shape[1]
     return lengths

@@ -58,8 +58,8 @@ def parse_examples(records: RecordBuffer) -> dict[str, list[Column]]:
         entry, start = reader.delimited(start[unread], end, 1)
         name, name_end = reader.delimited(entry, start, 1)
         feature, feature_end = reader.delimited(name_end, start, 2, fill=True)
-        for text, rows in reader.group_by_text(name, name_end):
-            for column in reader.feature_lists(numbers[rows], feature[rows], feature_end[rows]):
+        for text, indices in reader.group_by_text(name, name_end):
+            for column in reader.feature_lists(numbers[indices], feature[indices], feature_end[indices]):
                 columns.setdefault(text, []).append(column)
     return columns
 
@@ -113,12 +113,12 @@ class _Reader:
         numbers, start, end = numbers[filled], start[filled], end[filled]
         tags = self._data[start]
         for tag in np.unique(tags):
-            field, rows = int(tag) >> 3, tags == tag
+            field, mask = int(tag) >> 3, tags == tag
             if field not in DTYPES:
                 raise MalformedExampleError(f"a feature of a tf.Example has unknown field {field}")
-            first, last = self.delimited(start[rows], end[rows], field, fill=True)
+            first, last = self.delimited(start[mask], end[mask], field, fill=True)
             read = self._strings if field == BYTES_LIST else self._floats if field == FLOAT_LIST else self._integers
-            yield Column(DTYPES[field], numbers[rows], *read(first, last))
+            yield Column(DTYPES[field], numbers[mask], *read(first, last))
 
     # The readers of lists return lengths, values and sizes, see ``Column``.
 
@@ -126,14 +126,14 @@ class _Reader:
         lengths, sizes = np.zeros((2, len(start)), np.int64)
         spans = []
         start = start.copy()
-        rows = np.flatnonzero(start < end)
-        while len(rows):
-            first, last = self.delimited(start[rows], end[rows], 1)
-            spans.append(np.stack([rows, first, last]))
-            lengths[rows] += 1
-            sizes[rows] += last - first
-            start[rows] = last
-            rows = rows[last < end[rows]]
+        indices = np.flatnonzero(start < end)
+        while len(indices):
+            first, last = self.delimited(start[indices], end[indices], 1)
+            spans.append(np.stack([indices, first, last]))
+            lengths[indices] += 1
+            sizes[indices] += last - first
+            start[indices] = last
+            indices = indices[last < end[indices]]
         if not spans:
             return lengths, np.empty(0, np.uint8), sizes
         order = np.concatenate(spans, axis=1)

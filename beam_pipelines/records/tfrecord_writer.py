@@ -79,10 +79,10 @@ def frame_records(records: RecordBuffer) -> bytes:
     starts = np.cumsum(framed) - framed
     target = np.empty(int(framed.sum()), np.uint8)
     for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
+        indices = np.flatnonzero(lengths == length)
         header = np.frombuffer(_header(int(length)), np.uint8)
-        scatter(target, starts[rows], np.broadcast_to(header, (len(rows), HEADER)))
-        scatter(target, starts[rows] + HEADER, gather(records.data, records.offsets[rows], int(length)))
+        scatter(target, starts[indices], np.broadcast_to(header, (len(indices), HEADER)))
+        scatter(target, starts[indices] + HEADER, gather(records.data, records.offsets[indices], int(length)))
     footers = mask_crc(_checksums(records)).astype("<u4").view(np.uint8).reshape(-1, FOOTER)
     scatter(target, starts + HEADER + lengths, footers)
     return target.tobytes()

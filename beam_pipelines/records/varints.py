@@ -14,14 +14,14 @@ MAX_VARINT_BYTES = 10
 
 @dataclasses.dataclass(frozen=True)
 class EqualLengthGroup:
-    """Rows whose encoded values have the same length.
+    """Values whose encoded bytes have the same length.
 
     Attributes:
-      rows: int64 [g] row numbers.
+      indices: int64 [g] indices of the values.
       content: uint8 [g, length] encoded values.
     """
 
-    rows: np.ndarray
+    indices: np.ndarray
     content: np.ndarray
 
 
@@ -30,11 +30,11 @@ def encode_varints(values: np.ndarray) -> Iterator[EqualLengthGroup]:
     bounds = np.uint64(1) << (np.uint64(7) * np.arange(1, MAX_VARINT_BYTES, dtype=np.uint64))
     sizes = np.searchsorted(bounds, values, "right") + 1
     for size in np.unique(sizes):
-        rows = np.flatnonzero(sizes == size)
+        indices = np.flatnonzero(sizes == size)
         shifts = np.uint64(7) * np.arange(size, dtype=np.uint64)
-        content = ((values[rows, None] >> shifts) & np.uint64(0x7F)).astype(np.uint8)
+        content = ((values[indices, None] >> shifts) & np.uint64(0x7F)).astype(np.uint8)
         content[:, :-1] |= 0x80
-        yield EqualLengthGroup(rows, content)
+        yield EqualLengthGroup(indices, content)
 
 
 def decode_varints(data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
@@ -17,9 +18,6 @@ OPTIONS = {"relations": {"view": 0.5, "save": 2.0, "hide": 0.0}, "duplicates": {
     "engagements": "reject", "impressions": "reject"}, "negative_sampling": {"rate": 0.5}, "shards": None,
     "shard_bytes": 40000, "compression": "gzip", "max_rejected_share": 0.05}
 
-
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +75,7 @@ def test_every_row_is_accounted_for(built):
 def test_batch_size_and_buckets_do_not_change_the_bytes(built, rich, tmp_path):
     config, folder = rich
     build(config, folder, tmp_path / "again", ["--read_batch_rows=321", "--buckets=3"])
-    assert _content(tmp_path / "again") == _content(built)
+    assert folder_contents(tmp_path / "again") == folder_contents(built)
 
 
 @pytest.mark.slow
@@ -87,7 +85,7 @@ def test_the_engine_does_not_change_the_bytes(engine, built, rich, tmp_path, req
     options = (["--direct_running_mode=multi_processing", "--direct_num_workers=2"] if engine == "multi_processing"
                else request.getfixturevalue(engine))
     build(config, folder, tmp_path / "again", options)
-    assert _content(tmp_path / "again") == _content(built)
+    assert folder_contents(tmp_path / "again") == folder_contents(built)
 
 
 @pytest.mark.parametrize(("name", "text", "message"), [

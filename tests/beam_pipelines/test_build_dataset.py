@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions
@@ -20,10 +21,6 @@ from beam_pipelines.build_dataset import build, run
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-
-
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
@@ -55,14 +52,14 @@ def test_bytes_do_not_depend_on_row_order_files_or_batches(tiny_dataset, planted
             part = table.slice(rows.start, (rows.stop or table.num_rows) - rows.start)
             pq.write_table(part, logs / f"{name}.parquet" / f"part-{number}.parquet", row_group_size=777)
     build(planted_config, logs, tmp_path / "again", ["--read_batch_rows=500"])
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
 @pytest.mark.slow
 def test_bytes_do_not_depend_on_worker_processes(tiny_dataset, planted_config, planted_logs, tmp_path):
     build(planted_config, planted_logs, tmp_path / "again",
           ["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
 def test_the_test_window_changes_nothing_that_was_learned(tiny_dataset, planted_config, logs, tmp_path):
@@ -70,7 +67,7 @@ def test_the_test_window_changes_nothing_that_was_learned(tiny_dataset, planted_
     _rewrite(logs / "impressions.parquet", lambda table: table.filter(pc.less(table["day"], 31)))
     _rewrite(logs / "engagements.parquet", lambda table: table.filter(pc.less(table["day"], 20)))
     build(planted_config, logs, tmp_path / "cut")
-    whole, cut = _content(tiny_dataset.folder), _content(tmp_path / "cut")
+    whole, cut = folder_contents(tiny_dataset.folder), folder_contents(tmp_path / "cut")
     changed = {name for name in whole if whole[name] != cut[name]}
     assert changed == {"dataset_info.json", *(f"impressions/test-{shard:05d}-of-00002.tfrecord" for shard in (0, 1))}
     for key in ("numeric", "vocabularies"):
@@ -91,8 +88,8 @@ def test_bad_rows_are_rejected_and_counted_and_change_nothing_else(tiny_dataset,
     assert count["rejected"] == {"missing user id": 1, "negative user id": 1, "missing item id": 1, "missing time": 1,
                                  "label outside 0 and 1": 1}
     assert count["read"] == 8005 == count["written"] + 5 + count["filtered"]
-    clean = _content(tiny_dataset.folder)
-    damaged = _content(tmp_path / "damaged")
+    clean = folder_contents(tiny_dataset.folder)
+    damaged = folder_contents(tmp_path / "damaged")
     assert {name for name in clean if clean[name] != damaged[name]} == {"dataset_info.json"}
 
 
@@ -124,7 +121,7 @@ def test_windows_may_be_dates(planted_logs, tiny_dataset, tmp_path):
     tree["windows"] = {name: {end: first + datetime.timedelta(days=day) for end, day in window.items()}
                        for name, window in tree["windows"].items()}
     build(Config.model_validate(tree), planted_logs, tmp_path / "dates")
-    days, dates = _content(tiny_dataset.folder), _content(tmp_path / "dates")
+    days, dates = folder_contents(tiny_dataset.folder), folder_contents(tmp_path / "dates")
     assert {name for name in days if days[name] != dates[name]} == {"dataset_info.json"}
 
 
@@ -197,14 +194,14 @@ def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, plant
     with pytest.raises(UserError, match="has a finished dataset: pass --overwrite"):
         build(planted_config, planted_logs, folder)
     build(planted_config, planted_logs, folder, overwrite=True)
-    assert _content(folder) == _content(tiny_dataset.folder)
+    assert folder_contents(folder) == folder_contents(tiny_dataset.folder)
 
 
 def test_a_folder_of_other_files_is_never_cleaned(planted_config, planted_logs, tmp_path):
     (tmp_path / "mine.txt").write_text("dear")
     with pytest.raises(UserError, match="is not empty: pass --overwrite"):
         build(planted_config, planted_logs, tmp_path)
-    assert _content(tmp_path) == {"mine.txt": b"dear"}
+    assert folder_contents(tmp_path) == {"mine.txt": b"dear"}
 
 
 def test_after_a_crash_the_folder_is_unfinished_and_a_rerun_succeeds(tiny_dataset, planted_config, planted_logs,
@@ -222,7 +219,7 @@ def test_after_a_crash_the_folder_is_unfinished_and_a_rerun_succeeds(tiny_datase
         Dataset.open(tmp_path / "out")
     (tmp_path / "out" / "pairs" / "train-00007-of-00009.tfrecord").touch()
     build(planted_config, planted_logs, tmp_path / "out")
-    assert _content(tmp_path / "out") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "out") == folder_contents(tiny_dataset.folder)
 
 
 def test_too_many_bad_rows_fail_the_job_and_remain_in_the_dead_letter(planted_config, logs, tmp_path):
@@ -237,7 +234,7 @@ def test_too_many_bad_rows_fail_the_job_and_remain_in_the_dead_letter(planted_co
                        ) as caught:
         build(planted_config, logs, tmp_path / "out")
     assert str(tmp_path / "out" / "rejected" / "impressions-*.parquet").removesuffix("-*.parquet") in str(caught.value)
-    assert {path.split("/")[0] for path in _content(tmp_path / "out")} == {"rejected", "unfinished"}
+    assert {path.split("/")[0] for path in folder_contents(tmp_path / "out")} == {"rejected", "unfinished"}
     rejected = pq.read_table(tmp_path / "out" / "rejected").to_pandas().sort_values("position")
     assert rejected.position.tolist() == list(range(8000, 8100))
     assert set(rejected.file) == {str(logs / "impressions.parquet")}
@@ -268,7 +265,7 @@ def test_duplicates_are_rejected_if_configured(name, tiny_dataset, logs, tmp_pat
     count = info["counts"][name]
     assert count["rejected"] == {f"duplicate {name[:-1]}": 50}
     assert count["read"] == table.num_rows + 50 == count["written"] + 50 + count["filtered"]
-    whole, single = _content(tiny_dataset.folder), _content(tmp_path / "out")
+    whole, single = folder_contents(tiny_dataset.folder), folder_contents(tmp_path / "out")
     assert {key for key in whole if whole[key] != single[key]} == {"dataset_info.json"}
 
 

@@ -4,10 +4,10 @@ Translation for Dataflow needs neither an account nor a network.
 """
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary, validate_examples
@@ -17,9 +17,6 @@ MULTI_PROCESSING = ["--direct_running_mode=multi_processing", "--direct_num_work
 DATAFLOW = ["--runner=DataflowRunner", "--dry_run=True", "--no_auth", "--project=my-proj", "--region=us-central1",
             "--temp_location=gs://my-bucket/tmp"]
 
-
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def engine(request) -> list[str]:
 @pytest.mark.parametrize("engine", ["multi_processing", "portable"], indirect=True)
 def test_the_dataset_has_the_same_bytes_as_in_process(engine, tiny_dataset, planted_config, planted_logs, tmp_path):
     build(planted_config, planted_logs, tmp_path / "again", engine)
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 import apache_beam
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
+from folder_contents import folder_contents
 
 from beam_pipelines.build_dataset import build
 
@@ -52,8 +53,5 @@ def test_the_dataset_has_the_same_bytes_as_in_process(workers, job_server, reque
     build(planted_config, planted_logs, tmp_path / "again",
           ["--runner=FlinkRunner", "--flink_master=[local]", f"--flink_version={FLINK_VERSION}",
            f"--flink_job_server_jar={job_server}", "--parallelism=2", *environment])
-    assert _content(tmp_path / "again") == _content(tiny_dataset.folder)
+    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
-
-def _content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

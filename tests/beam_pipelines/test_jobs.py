@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from bucket_file_system import BucketFileSystem
+from folder_contents import folder_contents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_config as planted_tree
@@ -53,12 +54,11 @@ def vocabulary(planted_logs, tmp_path_factory) -> Path:
 
 
 def _same_files(folder: Path, dataset: Dataset, *parts: str) -> None:
-    wanted = {str(path.relative_to(dataset.folder)): path.read_bytes() for path in dataset.folder.rglob("*")
-              if path.is_file() and str(path.relative_to(dataset.folder)).startswith(parts)}
-    result = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert result.pop(DATASET_INFO)
-    assert wanted
-    assert result == wanted
+    expected = {path: content for path, content in folder_contents(dataset.folder).items() if path.startswith(parts)}
+    written = folder_contents(folder)
+    assert written.pop(DATASET_INFO)
+    assert expected
+    assert written == expected
 
 
 def test_vocabulary_alone(vocabulary, tiny_dataset):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from folder_contents import folder_contents
 from planted import planted_config as planted_tree
 
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
@@ -30,9 +31,7 @@ def _arguments(parts, output, **changes):
 
 def test_the_bytes_equal_those_of_build_dataset(parts, tiny_dataset, tmp_path):
     assert main(_arguments(parts, tmp_path / "out")) == 0
-    result, wanted = ({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-                    for folder in (tmp_path / "out", tiny_dataset.folder))
-    assert result == wanted
+    assert folder_contents(tmp_path / "out") == folder_contents(tiny_dataset.folder)
     assert Dataset.open(tmp_path / "out").info == tiny_dataset.info
 
 

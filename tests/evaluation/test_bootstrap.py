@@ -51,7 +51,7 @@ def test_intervals_agree_with_scipy():
     found = Resampling(2000, 0.9).interval(replicates[0, :, AUC])
     expected = bootstrap((np.arange(40),), auc, n_resamples=500, confidence_level=0.9, method="percentile",
                          vectorized=False, random_state=np.random.default_rng(3)).confidence_interval
-    # Both ends are random: about 4 % of the width from so many draws.
+    # Both ends are random: their standard error is about 4 % of the width with this number of draws.
     np.testing.assert_allclose(found, expected, atol=0.2 * (expected[1] - expected[0]))
 
 

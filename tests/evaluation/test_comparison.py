@@ -50,7 +50,7 @@ def test_differences_are_paired(scored):
     one, other = (found.metrics(name)["auc"] for name in ("one", "other"))
     assert difference["value"] == pytest.approx(one["value"] - other["value"])
     width = difference["high"] - difference["low"]
-    # As if the models had been judged on different users.
+    # The width if the models had been evaluated on different users.
     apart = np.hypot(one["high"] - one["low"], other["high"] - other["low"])
     assert 0 < width < apart / 2
     assert difference["low"] > 0

@@ -126,7 +126,7 @@ def test_the_command_prints_the_table_and_writes_json(rankers, tmp_path, monkeyp
     assert "(unknown)" in output
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
+@pytest.mark.parametrize(("arguments", "message"), [
     (["absent"], "ranker folder 'absent' does not exist"),
     (["good", "--against", "absent"], "ranker folder 'absent' does not exist"),
     (["good", "--slice", "brand"], "cannot slice"),
@@ -134,13 +134,13 @@ def test_the_command_prints_the_table_and_writes_json(rankers, tmp_path, monkeyp
     (["good", "--confidence", "95"], "--confidence 95 is not between 0 and 1"),
     (["good", "--json", "absent/file.json"], "output 'absent/file.json' cannot be written"),
 ])
-def test_mistakes_are_one_line_and_exit_code_two(rankers, arguments, words, tmp_path, monkeypatch, capsys):
+def test_mistakes_are_one_line_and_exit_code_two(rankers, arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, output, errors = run_command(monkeypatch, capsys, "evaluate", *arguments)
     assert code == 2
     assert output == ""
     assert "error: " in errors
-    assert words in " ".join(errors.split())
+    assert message in " ".join(errors.split())
 
 
 def test_equal_labels_are_explained_in_a_note(tmp_path):

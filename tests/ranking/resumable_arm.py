@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from test_ranking_resume import rank
+from test_ranking_resume import train
 
 from tfrs_pretrain.data.dataset import Dataset
 
 if __name__ == "__main__":
     dataset, embeddings, output = map(Path, sys.argv[1:])
-    rank(Dataset.open(dataset), embeddings, output)
+    train(Dataset.open(dataset), embeddings, output)

@@ -65,10 +65,10 @@ def test_two_workers_stop_together_resume_and_equal_one_device(planted, planted_
               embeddings=planted_embeddings)
     workers = two_workers(command)
     signal_once_saved(workers[1], signal.SIGTERM, tmp_path / "two.checkpoints")
-    words = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [143, 143], words[0][-3000:]
-    words = finish(*two_workers(command))
-    assert all("resuming from checkpoint" in text for text in words)
+    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [143, 143], outputs[0][-3000:]
+    outputs = finish(*two_workers(command))
+    assert all("resuming from checkpoint" in text for text in outputs)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two"))
     assert (one["replicas"], two["replicas"]) == (1, 2)

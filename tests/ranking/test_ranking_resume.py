@@ -26,14 +26,14 @@ def configured(dataset, seed=4, **ranking):
                                                                     "evals_per_epoch": 3} | ranking})
 
 
-def rank(dataset, embeddings, output, arm="distilled", **settings):
+def train(dataset, embeddings, output, arm="distilled", **settings):
     return train_arm(configured(dataset, **settings), dataset, arm, output, embeddings=embeddings).to_json()
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(planted, planted_embeddings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "ranker"
-    return folder, rank(planted.dataset, planted_embeddings, folder)
+    return folder, train(planted.dataset, planted_embeddings, folder)
 
 
 def assert_same_ranker(one, other):
@@ -62,7 +62,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
         assert ("resuming from checkpoint" in text) == (before is not None)
         assert newest(checkpoints) == f"step-{expected:09d}"
         assert not output.exists()
-    manifest = rank(planted.dataset, planted_embeddings, output)
+    manifest = train(planted.dataset, planted_embeddings, output)
     assert not checkpoints.exists()
     assert_same_ranker(output, uninterrupted[0])
     assert manifest["metrics"] == uninterrupted[1]["metrics"]
@@ -70,7 +70,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
     for again, whole in zip(*losses, strict=True):
         assert again == pytest.approx(whole, rel=1e-12)
     curves = manifest["curve"], uninterrupted[1]["curve"]
-    assert [look["examples"] for look in curves[0]] == [512 * step for step in (5, 10, 15, 20, 25, 30)]
+    assert [point["examples"] for point in curves[0]] == [512 * step for step in (5, 10, 15, 20, 25, 30)]
     for again, whole in zip(*curves, strict=True):
         assert again.pop("train_loss") == pytest.approx(whole.pop("train_loss"), rel=1e-12)
         assert again == whole
@@ -80,7 +80,7 @@ def interrupted(planted, output, monkeypatch, embeddings):
     """Leaves the checkpoints of a run that stopped at its first evaluation."""
     monkeypatch.setattr("tfrs_pretrain.ranking.training_task.predict", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        rank(planted.dataset, embeddings, output)
+        train(planted.dataset, embeddings, output)
     monkeypatch.undo()
 
 
@@ -90,13 +90,13 @@ def test_checkpoints_of_another_run_are_refused(planted, planted_embeddings, tmp
     for settings, message in (({"seed": 5}, r"seed \(4 there, 5 here\)"),
                               ({"learning_rate": 1e-3}, r"ranking.learning_rate \(0.005 there, 0.001 here\)")):
         with pytest.raises(UserError, match=f"another run, first difference in {message}"):
-            rank(planted.dataset, planted_embeddings, output, **settings)
+            train(planted.dataset, planted_embeddings, output, **settings)
     other = tmp_path / "embeddings"
     shutil.copytree(planted_embeddings, other)
     manifest = other / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"seed": 8}))
     with pytest.raises(UserError, match="another run, first difference in embeddings_manifest_digest"):
-        rank(planted.dataset, other, output)
+        train(planted.dataset, other, output)
 
 
 def test_checkpoints_of_another_dataset_are_refused(planted, planted_embeddings, tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_checkpoints_of_another_dataset_are_refused(planted, planted_embeddings,
     info["numeric"]["price"]["mean"] = 2.5
     (folder / DATASET_INFO).write_text(json.dumps(info))
     with pytest.raises(UserError, match="another run, first difference in dataset_info_digest"):
-        rank(Dataset.open(folder), planted_embeddings, output)
+        train(Dataset.open(folder), planted_embeddings, output)
 
 
 def test_checkpoints_of_another_arm_with_other_variables_are_refused(planted, planted_embeddings, tmp_path,
@@ -115,10 +115,10 @@ def test_checkpoints_of_another_arm_with_other_variables_are_refused(planted, pl
     output = tmp_path / "ranker"
     interrupted(planted, output, monkeypatch, planted_embeddings)
     with pytest.raises(UserError, match=r"another run, first difference in arm \('distilled' there, 'scratch' here\)"):
-        rank(planted.dataset, None, output, arm="scratch")
+        train(planted.dataset, None, output, arm="scratch")
 
 
 def test_a_diverging_run_names_step_ids_and_checkpoint(planted, tmp_path):
     with pytest.raises(UserError, match=r"not finite at step .* first \(user, item\) pairs of the batch: "
                                         r"\(\d+, 'ítem-\d+'\).*last good checkpoint: none yet"):
-        rank(planted.dataset, None, tmp_path / "ranker", arm="scratch", learning_rate=1e30)
+        train(planted.dataset, None, tmp_path / "ranker", arm="scratch", learning_rate=1e30)

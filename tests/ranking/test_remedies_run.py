@@ -27,7 +27,7 @@ ARMS = {
 
 
 @pytest.fixture(scope="module")
-def rank(planted, planted_embeddings):
+def train(planted, planted_embeddings):
     tree = planted.dataset.info["config"]
     ranking = tree["ranking"] | {"batch_size": 512, "similarity": ["cosine", "norms"], "arms": ARMS}
     config = Config.model_validate(tree | {"ranking": ranking, "export": {"arm": "mixed"}})
@@ -36,17 +36,17 @@ def rank(planted, planted_embeddings):
 
 
 @pytest.fixture(scope="module")
-def finished(rank, tmp_path_factory):
-    """Folder and manifest of an arm that ran through, trained once."""
+def finished(train, tmp_path_factory):
+    """Folder and record of an arm, trained once without interruption: ``finished(arm)``."""
     done = {}
 
-    def of(arm):
+    def train_once(arm):
         if arm not in done:
             folder = tmp_path_factory.mktemp("finished") / arm
-            done[arm] = folder, rank(arm, folder)
+            done[arm] = folder, train(arm, folder)
         return done[arm]
 
-    return of
+    return train_once
 
 
 def tables(folder):
@@ -73,7 +73,7 @@ def test_continual_meda_counts_rounds_over_chunks(finished):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arm", list(ARMS))
-def test_an_interrupted_run_ends_with_the_same_bits(arm, rank, finished, tmp_path, monkeypatch):
+def test_an_interrupted_run_ends_with_the_same_bits(arm, train, finished, tmp_path, monkeypatch):
     """Interrupted after the start of the second epoch: its start must be repeated, the best epoch must be found."""
     folder, manifest = finished(arm)
     begin = ArmTrainingTask.begin_epoch
@@ -86,8 +86,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(arm, rank, finished, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(ArmTrainingTask, "begin_epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            rank(arm, tmp_path / arm)
-    again = rank(arm, tmp_path / arm)
+            train(arm, tmp_path / arm)
+    again = train(arm, tmp_path / arm)
     assert again["metrics"] == manifest["metrics"]
     assert again["best_epoch"] == manifest["best_epoch"]
     for (name, one), other in zip(tables(folder).items(), tables(tmp_path / arm).values(), strict=True):
@@ -111,19 +111,19 @@ def test_the_artifact_has_the_tables_of_every_transfer_mode_and_nothing_else(fin
     np.testing.assert_allclose(ranker.score(records)[:, 0], stored, atol=1e-7)
 
 
-def test_coverage_is_printed_before_training(rank, tmp_path, monkeypatch, capsys):
+def test_coverage_is_printed_before_training(train, tmp_path, monkeypatch, capsys):
     def stop(self, epoch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ArmTrainingTask, "begin_epoch", stop)
     with pytest.raises(KeyboardInterrupt):
-        rank("mixed", tmp_path / "out")
+        train("mixed", tmp_path / "out")
     said = " ".join(capsys.readouterr().out.split())
     for split in ("train", "validation", "test"):
         assert f"{split}: pretrained rows for " in said
     assert "% of impressions have a pretrained user" in said
     with pytest.raises(KeyboardInterrupt):
-        rank("meda", tmp_path / "other")
+        train("meda", tmp_path / "other")
     assert "pretrained rows" not in capsys.readouterr().out
 
 

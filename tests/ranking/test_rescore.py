@@ -1,4 +1,4 @@
-"""Trained rankers score impressions that they were not judged on when they were trained."""
+"""Trained rankers score the impressions of other datasets."""
 
 import copy
 import json

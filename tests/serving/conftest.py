@@ -1,4 +1,4 @@
-"""A ranker trained on the planted logs, and one with every kind of input that the schema knows."""
+"""A ranker trained on the planted logs, and one with every kind of input."""
 
 import shutil
 
@@ -34,7 +34,7 @@ def exported(tmp_path_factory, planted_config, tiny_dataset, ranker_folder):
 
 @pytest.fixture(scope="session")
 def two_versions(tmp_path_factory, planted_config, tiny_dataset, exported):
-    """Folder of models with versions 1 and 2 of one model, whose scores differ. Read-only."""
+    """Folder of models with versions 1 and 2 of one model with different scores. Read-only."""
     models = shutil.copytree(exported[0], tmp_path_factory.mktemp("two") / "models")
     other = models.parent / "ranker"
     changed = planted_config.model_copy(update={"seed": planted_config.seed + 1})
@@ -45,7 +45,7 @@ def two_versions(tmp_path_factory, planted_config, tiny_dataset, exported):
 
 @pytest.fixture(scope="module")
 def live(two_versions, tmp_path_factory):
-    """A server of the model's version 1, to which tests may do nothing that lasts."""
+    """A server of version 1. Tests must not change its state."""
     with live_server(two_versions, tmp_path_factory.mktemp("live"), versions=[1]) as running:
         yield running
 
@@ -69,7 +69,7 @@ def kinds_config():
 
 @pytest.fixture(scope="session")
 def kinds_dataset(kinds_config, planted_logs, tmp_path_factory):
-    """The planted logs with lists and labels: tags say the topic, the others are noise; who clicks likes at times."""
+    """The planted logs with lists and labels: tags depend on the topic, the other lists are noise, likes on clicks."""
     folder = tmp_path_factory.mktemp("every_kind")
     random = np.random.default_rng(3)
     for name in ("users", "engagements"):

@@ -1,4 +1,4 @@
-"""Servers for tests: the real one where TENSORFLOW_MODEL_SERVER names its binary, else the development server."""
+"""Servers for tests: TensorFlow Serving if TENSORFLOW_MODEL_SERVER names its binary, else the development server."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ BINARY = os.environ.get("TENSORFLOW_MODEL_SERVER")
 
 @dataclasses.dataclass
 class Live:
-    """A running server with what it serves."""
+    """A running server, its models and its configuration."""
 
     grpc: str
     rest: str
@@ -34,7 +34,7 @@ class Live:
                 for kind, address in ((GrpcClient, self.grpc), (RestClient, self.rest))]
 
     def golden(self, version=1):
-        """(inputs by column, scores) that were stored at export."""
+        """(inputs by column, scores) as stored by the export."""
         return golden(self.models / NAME / str(version))
 
     def write(self, **changes):
@@ -61,7 +61,7 @@ def models_config(models, versions, labels=None):
 
 @contextlib.contextmanager
 def live_server(models, folder, **config):
-    """Serves the models with a configuration that lies in ``folder``; both are looked at again all the time."""
+    """Serves the models with a configuration in ``folder``; the server polls both."""
     path = folder / "models.config"
     path.write_text(models_config(models, **config))
     with (_real if BINARY else _development)(path) as (grpc, rest):
@@ -69,26 +69,26 @@ def live_server(models, folder, **config):
 
 
 def copied(models, folder, *versions):
-    """A folder of models with copies of some versions, for tests that change it."""
-    for version in versions:  # complete before it has its name, as an export is
+    """A folder of models with copies of some versions, which tests may change."""
+    for version in versions:  # renamed when complete, like an export
         hidden = shutil.copytree(models / NAME / str(version), folder / NAME / f".{version}")
         hidden.rename(folder / NAME / str(version))
     return folder
 
 
 def wait_for(ask, seconds=60):
-    """What ``ask`` gives once it gives something true, and no error."""
+    """Calls ``ask`` until it returns a true value without an error, and returns it."""
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(RequestError):
             if found := ask():
                 return found
-        assert time.monotonic() < end, "the server did not do it in time"
+        assert time.monotonic() < end, "the server did not reach the expected state in time"
         time.sleep(0.05)
 
 
 def answering(client, columns, scores):
-    """Whether a client gets these scores."""
+    """Whether a client receives these scores."""
     return np.allclose(client.predict(Predict(columns))["score"], scores, rtol=0, atol=1e-5)
 
 
@@ -101,8 +101,8 @@ def _development(path):
 
 @contextlib.contextmanager
 def _real(path):
-    """Its output goes to server.log beside the configuration."""
-    assert shutil.which(BINARY), f"TENSORFLOW_MODEL_SERVER names {BINARY!r}, which is no program"
+    """Writes the server's output to server.log beside the configuration."""
+    assert shutil.which(BINARY), f"TENSORFLOW_MODEL_SERVER names {BINARY!r}, which is not a program"
     grpc, rest = two_free_ports()
     log = path.with_name("server.log")
     with log.open("w") as output:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from loaded_models import run_signature
 from sklearn.metrics import roc_auc_score
 
 from tfrs_pretrain.data.impressions import evaluation_batches
@@ -16,7 +17,7 @@ from tfrs_pretrain.serving.exporting.export_checks import check_answer
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import save
-from tfrs_pretrain.serving.session import LoadedModel, run_signature
+from tfrs_pretrain.serving.session import LoadedModel
 
 pytestmark = pytest.mark.slow
 LENGTH, VALUES = 6, 3  # of the fixtures' history and tags
@@ -45,7 +46,7 @@ def test_each_head_predicts_its_label(kinds_ranker):
     assert scored["score_liked"].mean() == pytest.approx(scored["label_liked"].mean(), rel=0.25)
 
 
-def test_the_artifact_comes_back_whole(kinds_ranker, kinds_dataset):
+def test_the_loaded_artifact_has_all_inputs(kinds_ranker, kinds_dataset):
     ranker = load_ranker(kinds_ranker[0], kinds_dataset)
     assert ranker.labels == ("label", "liked")
     assert [(row.name, row.table, row.length, row.pooling) for row in ranker.inputs.rows if row.length] == [
@@ -53,7 +54,7 @@ def test_the_artifact_comes_back_whole(kinds_ranker, kinds_dataset):
     assert set(ranker.tables) == {"user", "item", "surface", "topic", "country", "tags", "codes"}
 
 
-def test_the_served_model_answers_golden_requests_as_the_trained_one_did(
+def test_golden_requests_return_the_trained_scores_of_both_heads(
         kinds_export, kinds_ranker, kinds_dataset, golden):
     path, version = kinds_export
     served = run_signature(path, "serving_default", request(golden))
@@ -84,7 +85,7 @@ def test_the_signature_takes_raw_values_and_lists_of_any_length(kinds_export):
     assert version.report.to_json()["inputs"]["history"] == {"dtype": "string", "length": LENGTH, "side": "user"}
 
 
-def test_padding_may_stand_anywhere_and_counts_for_nothing(kinds_export, golden):
+def test_padding_is_ignored_at_any_position(kinds_export, golden):
     inputs = request(golden)
     served = LoadedModel(kinds_export[0])
     expected = served.run("serving_default", inputs)["score"]
@@ -99,8 +100,8 @@ def test_padding_may_stand_anywhere_and_counts_for_nothing(kinds_export, golden)
         assert not np.allclose(served.run("serving_default", emptied)["score"], expected), name
 
 
-def test_the_served_model_can_teach_on_the_records_alone(kinds_export, kinds_ranker, kinds_dataset):
-    """Raw values made up from the rows of records score as the raw values of the log did."""
+def test_the_served_model_teaches_from_records(kinds_export, kinds_ranker, kinds_dataset):
+    """Raw values reconstructed from the rows of records have the scores of the log's raw values."""
     path, _ = kinds_export
     teacher = ServedTeacher(path, kinds_dataset, ("label", "liked"))
     assert {"tags", "codes", "history"} <= set(teacher.columns)
@@ -109,7 +110,7 @@ def test_the_served_model_can_teach_on_the_records_alone(kinds_export, kinds_ran
         np.testing.assert_allclose(teacher.logits(batch), ranker.logits(batch), rtol=0, atol=1e-4)
 
 
-def test_only_the_tables_once_and_dense_weights_are_saved(kinds_ranker, kinds_dataset, tmp_path):
+def test_tables_are_saved_once(kinds_ranker, kinds_dataset, tmp_path):
     """The item table feeds two inputs."""
     ranker = load_ranker(kinds_ranker[0], kinds_dataset)
     save(ServedRanker(ranker, kinds_dataset, tmp_path), tmp_path / "model")

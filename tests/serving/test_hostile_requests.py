@@ -1,4 +1,4 @@
-"""Broken and hostile requests to the loaded model: refused by name or answered, and no other request notices."""
+"""Invalid requests to the loaded model: refused or answered, without an effect on other requests."""
 
 import threading
 
@@ -63,20 +63,20 @@ def examples(*serialized):
     ("predict_examples", {"inputs": np.array([[b""]], object)}, "inputs.*not compatible"),
     ("user_embedding", {"user_id": np.array([[1]])}, "user_id.*not compatible"),
 ])
-def test_what_does_not_fit_is_refused_by_name(served, answer, signature, inputs, words):
+def test_invalid_inputs_are_refused_by_name(served, answer, signature, inputs, words):
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"(?s){words}"):
         served.run(signature, inputs)
     np.testing.assert_array_equal(served.run("serving_default", ONE)["score"], answer)
 
 
-def test_other_names_are_refused_with_those_that_are_expected(served):
+def test_unknown_inputs_are_refused_with_the_expected_names(served):
     with pytest.raises(UserError, match=r"'serving_default' .* takes \['codes', .*'user_id'\], got \['user'\]"):
         served.run("serving_default", {"user": np.array([1])})
 
 
 @given(garbage=st.lists(st.binary(max_size=200), min_size=1, max_size=4))
 @settings(deadline=None, max_examples=150)
-def test_random_bytes_are_refused_or_are_an_example(served, answer, garbage):
+def test_random_bytes_are_refused(served, answer, garbage):
     for signature in ("predict_examples", "classify", "regress"):
         with pytest.raises(tf.errors.InvalidArgumentError):
             served.run(signature, examples(*garbage))
@@ -85,7 +85,7 @@ def test_random_bytes_are_refused_or_are_an_example(served, answer, garbage):
 
 @given(data=st.data())
 @settings(deadline=None, max_examples=100)
-def test_a_damaged_example_is_refused_or_answered_and_its_neighbour_in_the_batch_is_not_mixed_up(served, data):
+def test_a_damaged_example_does_not_change_the_score_of_another_one(served, data):
     whole = example(user_id=[1901], item_id=["ítem-3".encode()], quality=[0.5], tags=[b"neu"])
     damaged = bytearray(whole)
     for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
@@ -112,7 +112,7 @@ def test_huge_requests_are_answered(served, answer):
     np.testing.assert_allclose(scores, np.repeat(scores[-1:], 501), rtol=0, atol=1e-6)
 
 
-def test_numbers_beyond_all_bounds_are_answered_alone(served, answer):
+def test_extreme_numbers_affect_only_their_row(served, answer):
     numbers = np.array([0.5, np.nan, np.inf, -np.inf, 3.4e38, -3.4e38, 1e-45], np.float32)
     scores = served.run("serving_default", rows(7, quality=numbers))["score"]
     np.testing.assert_allclose(scores[0], answer[0], rtol=0, atol=1e-6)
@@ -120,7 +120,7 @@ def test_numbers_beyond_all_bounds_are_answered_alone(served, answer):
     np.testing.assert_array_equal(scores[[2, 3]], scores[[1, 1]])  # infinite is missing
 
 
-def test_other_threads_get_their_answers_among_hostile_ones(served, answer):
+def test_hostile_requests_do_not_affect_other_threads(served, answer):
     wrong, stop = [], threading.Event()
 
     def attack():

@@ -1,12 +1,12 @@
-"""What a user of TENSORFLOW_MODEL_SERVER is told when their server does not start."""
+"""Errors for users of TENSORFLOW_MODEL_SERVER whose server does not start."""
 
 import live_servers
 import pytest
 
 
-def test_a_binary_that_is_not_there(tmp_path, monkeypatch):
+def test_a_missing_binary_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(live_servers, "BINARY", "/absent/server")
-    with (pytest.raises(AssertionError, match="'/absent/server', which is no program"),
+    with (pytest.raises(AssertionError, match="'/absent/server', which is not a program"),
           live_servers.live_server(tmp_path, tmp_path, versions=[1])):
         pass
 

@@ -1,4 +1,4 @@
-"""Raw values -> numpy vocabularies -> trained ranker, against raw values -> every signature of the exported model."""
+"""Parity of raw values -> numpy vocabularies -> trained ranker with raw values -> every signature of the export."""
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,7 @@ def served(kinds_export):
 
 
 def trained_scores(ranker, dataset, requests):
-    """{output: [n]}: what training would have made of the values, by the vocabularies that Beam uses."""
+    """{output: [n]}: scores of the values by the vocabularies that Beam uses and the trained ranker."""
     batch = {}
     for row in ranker.inputs.rows:
         name = {"user": "user_id", "item": "item_id"}.get(row.column, row.column)
@@ -114,7 +114,7 @@ def test_candidates_of_a_user_are_ranked_as_in_training(served, ranker, kinds_da
 
 @given(ids=st.lists(STRINGS, max_size=5), users=st.lists(INTEGERS, max_size=5))
 @settings(deadline=None, max_examples=20)
-def test_embeddings_are_the_rankers_own_rows(served, ranker, kinds_dataset, ids, users):
+def test_embeddings_are_rows_of_the_rankers_table(served, ranker, kinds_dataset, ids, users):
     for signature, name, values, kind in (("item_embedding", "item_id", ids, pa.string()),
                                           ("user_embedding", "user_id", users, pa.int64())):
         space = name.removesuffix("_id")

@@ -1,4 +1,4 @@
-"""Raw logs -> Beam -> TFRecord -> trained ranker, against the same raw values -> every signature that scores."""
+"""Parity of raw logs -> Beam -> TFRecord -> trained ranker with the same raw values -> every scoring signature."""
 
 import numpy as np
 import pyarrow as pa
@@ -41,13 +41,13 @@ INPUTS = {"user_id": RawInput("int64"), "item_id": RawInput("string"), "surface"
 
 
 def as_float32(values):
-    """Infinite where they are too large."""
+    """Values that are too large become infinite."""
     with np.errstate(over="ignore"):
         return np.array([np.nan if value is None else value for value in values]).astype(np.float32)
 
 
 def write_raw_logs(rows, known, folder):
-    """The logs of the fixture, so that no window is empty, and one impression a row, of users and items of its own."""
+    """Writes the fixture's logs, so that no window is empty, and one impression per row with its own user and item."""
     folder.mkdir()
     start = np.datetime64("2024-03-01", "us") + np.timedelta64(DAY, "D")
 
@@ -80,7 +80,7 @@ def write_raw_logs(rows, known, folder):
 
 
 def recorded_scores(rows, kinds_dataset, ranker, folder):
-    """{output: [n]} of the records that the Beam job makes of the logs, with the vocabularies of training."""
+    """{output: [n]}: scores of the records that the Beam job builds from the logs with the training vocabularies."""
     (folder / "config.yaml").write_text(yaml.safe_dump(kinds_dataset.info["config"]))
     build_impressions.run([f"--config={folder / 'config.yaml'}", f"--raw={folder / 'raw'}",
                            f"--vocabulary={kinds_dataset.folder}", f"--output={folder / 'out'}"])
@@ -93,7 +93,7 @@ def recorded_scores(rows, kinds_dataset, ranker, folder):
 
 
 def tensors(rows):
-    """Requests as a client would fill them: missing values where the log has none."""
+    """Requests of a client: the missing value where the log has no value."""
     missing = {"int64": -1, "string": "", "float32": float("nan")}
     columns = {}
     for name, of in INPUTS.items():
@@ -109,7 +109,7 @@ def tensors(rows):
 
 @given(rows=ROWS)
 @settings(deadline=None, max_examples=3, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-def test_whatever_the_logs_hold_is_served_as_it_was_recorded(rows, kinds_dataset, kinds_ranker, kinds_export,
+def test_raw_logs_are_scored_as_their_records(rows, kinds_dataset, kinds_ranker, kinds_export,
                                                              tmp_path_factory):
     folder = tmp_path_factory.mktemp("from_logs")
     write_raw_logs(rows, kinds_dataset.folder.parent, folder / "raw")

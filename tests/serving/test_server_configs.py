@@ -1,4 +1,4 @@
-"""The committed server configuration: parsed, with the server's own messages where they are shipped.
+"""The committed server configuration, parsed with the server's own messages where they are available.
 
 ``BatchingParameters``, ``MonitoringConfig`` and ``SavedModelBundleSourceAdapterConfig`` are not shipped with
 tensorflow-serving-api, so their fields are declared here as TensorFlow Serving's .proto files declare them.
@@ -55,7 +55,7 @@ def parse(file, message):
     return text_format.Parse((MODELS / file).read_text(), message)
 
 
-def test_the_demos_model_is_served_by_label_from_where_it_is_exported():
+def test_the_demos_model_has_an_entry_with_labels():
     name = load_config("completejourney").name
     [entry] = read_models_config(MODELS / "models.config").model_config_list.config
     assert (entry.name, entry.base_path) == (name, f"/models/{name}")
@@ -71,7 +71,7 @@ def test_batching_and_monitoring(messages):
     assert (monitoring.enable, monitoring.path) == (True, "/monitoring/prometheus/metrics")
 
 
-def test_the_platform_keeps_warm_up_and_gives_a_request_one_thread(messages):
+def test_the_platform_configuration_enables_warm_up_and_one_thread(messages):
     platforms = parse("platform.config", PlatformConfigMap()).platform_configs
     assert list(platforms) == ["tensorflow"]
     adapter = messages["SavedModelBundleSourceAdapterConfig"]()
@@ -84,7 +84,7 @@ def test_the_platform_keeps_warm_up_and_gives_a_request_one_thread(messages):
         "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "-1"}
 
 
-def test_the_compose_file_names_files_that_are_there():
+def test_the_compose_file_names_existing_files():
     [service] = yaml.safe_load((MODELS / "compose.yaml").read_text())["services"].values()
     assert "tensorflow/serving" in service["image"]
     assert service["volumes"] == [".:/models:ro"]
@@ -92,12 +92,12 @@ def test_the_compose_file_names_files_that_are_there():
     assert flags["grpc_channel_arguments"] == f"grpc.max_receive_message_length={DEFAULT_LIMITS.message_bytes}"
     for flag in ("model_config_file", "monitoring_config_file"):
         assert (MODELS / flags[flag].removeprefix("/models/")).is_file()
-    # Batches of joined requests would refuse `rank`.
+    # A server with batching would refuse `rank`.
     assert "enable_batching" not in flags
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
 
-def test_the_readme_names_commands_and_signatures_that_there_are():
+def test_the_readme_names_existing_commands_and_signatures():
     from tfrs_pretrain.cli import app
 
     text = (MODELS / "README.md").read_text()

@@ -44,7 +44,7 @@ def served(two_versions, tmp_path_factory):
 
 @pytest.fixture(params=["gRPC", "REST"])
 def ask(served, request):
-    """Asks over one transport: verb and JSON to JSON."""
+    """Sends a verb with a JSON body over one transport; returns the JSON answer."""
     address = served[request.param == "REST"]
 
     def ask(verb, body=None, *options):
@@ -61,7 +61,7 @@ def golden(config):
     return content["instances"], content["outputs"]["score"]
 
 
-def test_each_request_from_the_shell(served, ask):
+def test_every_kind_of_request_from_the_command_line(served, ask):
     rows, scores = golden(served[2])
     near = {"rtol": 0, "atol": 1e-5}
     np.testing.assert_allclose(ask("predict", rows)["score"], scores, **near)
@@ -72,7 +72,7 @@ def test_each_request_from_the_shell(served, ask):
     sides = {"user": ("user_id", "country"), "context": ("surface",)}
     one = {side: {name: rows[0][name] for name in names} for side, names in sides.items()}
     candidate = {name: value for name, value in rows[0].items() if name not in sum(sides.values(), ())}
-    candidate["quality"] = 2  # a whole number for a feature with a fraction
+    candidate["quality"] = 2  # an integer for a float feature
     ranked = ask("rank", {**one, "candidates": [candidate] * 3})
     assert ranked["candidate"] == [0, 1, 2]
     assert len(set(ranked["score"])) == 1
@@ -85,7 +85,7 @@ def test_each_request_from_the_shell(served, ask):
     assert ask("metadata")["signatures"]["rank"]["inputs"]["user_id"] == "int64[1]"
 
 
-def test_tables_for_people(served, tmp_path):
+def test_tables_on_the_console(served, tmp_path):
     rows, scores = golden(served[2])
     (tmp_path / "rows.json").write_text(json.dumps(rows[:2]))
     _, output = call("query", served[0], NAME, "predict", "--request", tmp_path / "rows.json")
@@ -107,14 +107,14 @@ def test_tables_for_people(served, tmp_path):
     ("rank", '{"candidates": [{"x": 1}, {"y": 1}]}', "the request body does not fit rank"),
     ("regress", "[1]", "the request body does not fit regress"),
     ("predict", '[{"user_id": 1}]', "INVALID_ARGUMENT"), ("predict", '[{"user_id": "x"}]', "'user_id' requires int64"),
-    # Not the row of user 1, nor that of user 12.
+    # Must not be converted to user 1 or 12.
     ("user_embedding", "[1.5]", r"input 'user_id' requires int64, got \[1\.5\]"),
     ("user_embedding", '["12"]', "requires int64"), ("user_embedding", "[true]", "requires int64"),
     ("user_embedding", "[9223372036854775808]", "requires int64, got .9223372036854775808"),
     ("user_embedding", "[1e3]", "requires int64"), ("user_embedding", f"[1{'0' * 30}]", "requires int64"),
     ("predict", '[{"quality": "1"}]', "'quality' requires float32"),
     ("predict", '[{"quality": 1e39}]', "'quality' requires float32, got .1e[+]39")])
-def test_requests_that_do_not_fit(served, verb, text, message):
+def test_invalid_requests_are_refused(served, verb, text, message):
     with pytest.raises(UserError, match=message):
         call("query", served[0], NAME, verb, text=text)
 
@@ -127,15 +127,15 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
     verdict = ["--gate", gate, "--json", tmp_path / "verdict.json", "--models-config", config]
     before = config.read_text()
 
-    # Refused: nothing moves.
+    # A refused candidate gets no label.
     strict = tmp_path / "strict.yaml"
     strict.write_text("{replicates: 100, thresholds: {auc: {min: 0.9999}}}")
     code, _ = call("promote", candidate, "--gate", strict, "--live", live, *verdict[2:], "--label", "canary")
     assert (code, config.read_text()) == (3, before)
-    # Without --label nothing moves either.
+    # Without --label, the configuration stays unchanged.
     assert call("promote", candidate, "--live", live, *verdict)[0] == 0
     assert config.read_text() == before
-    # What cannot be labelled is said before anything is judged.
+    # A label that cannot move is an error before the candidate is evaluated.
     with pytest.raises(UserError, match=r"has no manifest\.json|does not exist"):
         call("promote", tmp_path, "--first", *verdict, "--label", "canary")
 
@@ -161,5 +161,5 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
 
 
 def eventually(true, tries=100):
-    """The server looks at its configuration ten times a second."""
+    """The server polls its configuration ten times per second."""
     return any(true() for _ in range(tries))

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from tfrs_pretrain.config.migration import migrate, migrate_pretraining, notices
 from tfrs_pretrain.config.pretraining import PretrainingConfig
@@ -168,10 +169,12 @@ def validation_message(where: str, error: ValidationError, keys: str, tree: Mapp
       keys: says where the known keys are listed.
       tree: the input of the validation.
     """
-    first = error.errors()[0]
-    path, kind = _path(first["loc"], tree)
+    # A key that accepts a string or a mapping reports both; a mapping is meant as one.
+    errors = [one for one in error.errors() if not (one["type"] == "string_type" and isinstance(one["input"], dict))]
+    first = errors[0] if errors else error.errors()[0]
+    path, kind = _path(first, tree)
     place = ".".join(path) or "configuration"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if first["type"] == "extra_forbidden":
         unfit = f"; kind {kind!r} has no such key" if kind else ""
         return f"{where}: unknown key {place!r}{unfit}; {keys}{more}"
@@ -182,17 +185,25 @@ def validation_message(where: str, error: ValidationError, keys: str, tree: Mapp
     return f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{received}{more}"
 
 
-def _path(location: Sequence[int | str], tree: Any) -> tuple[list[str], str | None]:
+def _path(error: ErrorDetails, tree: Any) -> tuple[list[str], str | None]:
     """Keys that lead to an error, without the kinds that pydantic puts between them; the kind of the last section."""
+    *sections, last = error["loc"] or ("",)
     keys: list[str] = []
     kind, node = None, tree
-    for part in location[:-1]:
-        if (isinstance(node, Mapping) and part not in node) or isinstance(node, str):
+    for part in sections:
+        if _is_kind(part, node):
             kind = str(part)
-            continue
-        keys.append(str(part))
-        kind, node = None, _inside(node, part)
-    return [*keys, *map(str, location[-1:])], kind
+        else:
+            keys.append(str(part))
+            kind, node = None, _inside(node, part)
+    if error["loc"] and (error["type"] == "missing" or not _is_kind(last, node)):
+        keys.append(str(last))
+    return keys, kind
+
+
+def _is_kind(part: int | str, node: Any) -> bool:
+    """Whether a part of a location names a member of a union instead of a key of ``node``."""
+    return not isinstance(node, list | tuple) and not (isinstance(node, Mapping) and part in node)
 
 
 def _inside(node: Any, part: int | str) -> Any:

@@ -1,1 +1,1 @@
-"""From a trained ranker to what TensorFlow Serving loads: raw ids in, scores out."""
+"""Serving of a trained ranker with TensorFlow Serving: export, client, development server and verification."""

@@ -1,4 +1,4 @@
-"""Runs a SavedModel as TensorFlow Serving does: the session loader, then calls on a signature's tensors.
+"""Runs a SavedModel as TensorFlow Serving does: with the session loader, and calls on a signature's tensors.
 
 ``tf.saved_model.load`` is no substitute: it also loads models whose variables the server does not find.
 """
@@ -20,7 +20,7 @@ from tfrs_pretrain.errors import UserError
 
 
 class LoadedModel:
-    """A SavedModel in a session of its own; several threads may call it.
+    """A SavedModel in its own session; thread-safe.
 
     Args:
       model: folder of the SavedModel.
@@ -29,7 +29,7 @@ class LoadedModel:
       signatures: ``SignatureDef`` by name.
 
     Raises:
-      UserError: it does not load.
+      UserError: the model does not load.
     """
 
     def __init__(self, model: Path):
@@ -40,9 +40,9 @@ class LoadedModel:
                 graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(model))
         except (tf.errors.OpError, OSError, KeyError) as error:
             self._session.close()
-            raise self._refused(error) from error
-        # One of them names the operation that fills the lookups, and is none to call.
-        self.signatures = {name: of for name, of in graph.signature_def.items() if not name.startswith("__")}
+            raise self._user_error(error) from error
+        # Names that begin with "__" belong to the loader, such as the operation that fills the lookups.
+        self.signatures = {name: spec for name, spec in graph.signature_def.items() if not name.startswith("__")}
         self._calls: dict[str, Callable[..., list[np.ndarray]]] = {}
         self._preparing = threading.Lock()
 
@@ -50,22 +50,25 @@ class LoadedModel:
         with self._preparing:
             if signature not in self._calls:
                 tensors = self.signatures[signature]
-                options = config_pb2.CallableOptions(feed=[of.name for of in tensors.inputs.values()],
-                                                     fetch=[of.name for of in tensors.outputs.values()])
-                # As the server calls it. Session.run would refuse other shapes itself, before the graph sees them.
+                options = config_pb2.CallableOptions(feed=[info.name for info in tensors.inputs.values()],
+                                                     fetch=[info.name for info in tensors.outputs.values()])
+                # As the server calls it. Session.run would reject other shapes itself, before the graph checks them.
                 self._calls[signature] = self._session._make_callable_from_options(options)
             return self._calls[signature]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs of a signature by name.
+        """Runs a signature.
 
         Args:
-          signature: its name.
+          signature: name of the signature.
           inputs: input name -> values.
+
+        Returns:
+          Output name -> values.
 
         Raises:
           UserError: there is no such signature, or it has other inputs.
-          tf.errors.OpError: what the graph answers, such as InvalidArgumentError to inputs of other shapes or types.
+          tf.errors.OpError: the graph fails, for example InvalidArgumentError for inputs of other shapes or dtypes.
         """
         if signature not in self.signatures:
             raise UserError(f"{str(self.folder)!r} has no signature {signature!r}, only {sorted(self.signatures)}")
@@ -74,26 +77,26 @@ class LoadedModel:
             raise UserError(f"signature {signature!r} of {str(self.folder)!r} takes {sorted(tensors.inputs)}, got "
                             f"{sorted(inputs)}: export it again with this schema")
         try:
-            found = self._callable(signature)(*(np.asarray(inputs[name]) for name in tensors.inputs))
+            outputs = self._callable(signature)(*(np.asarray(inputs[name]) for name in tensors.inputs))
         except UnicodeDecodeError as error:
-            # TensorFlow's refusal quotes bytes of the request that are no text.
+            # TensorFlow's error message quotes bytes of the request that are not UTF-8.
             raise tf.errors.InvalidArgumentError(None, None, str(error.object, "utf-8", "replace")) from error
-        return dict(zip(tensors.outputs, found, strict=True))
+        return dict(zip(tensors.outputs, outputs, strict=True))
 
     def answer(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """As ``run``, of inputs that it should answer.
+        """Runs a signature with valid inputs; see ``run``.
 
         Raises:
-          UserError: it does not.
+          UserError: the call fails.
         """
         try:
             return self.run(signature, inputs)
         except tf.errors.OpError as error:
-            raise self._refused(error) from error
+            raise self._user_error(error) from error
 
     def close(self) -> None:
-        """Frees what it holds."""
-        self._calls.clear()  # they hold the session
+        """Closes the session."""
+        self._calls.clear()  # callables reference the session
         self._session.close()
 
     def __enter__(self) -> LoadedModel:
@@ -103,24 +106,14 @@ class LoadedModel:
                  ) -> None:
         self.close()
 
-    def _refused(self, error: BaseException) -> UserError:
+    def _user_error(self, error: BaseException) -> UserError:
         return UserError(f"exported model {str(self.folder)!r} does not run in the session loader that TF Serving uses "
                          f"({' '.join(str(error).split())[:300]})")
 
 
-def run_signature(model: Path, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Outputs of a signature of a model, loaded in a fresh session.
-
-    Raises:
-      UserError: the model does not load or answer, or has other inputs.
-    """
-    with LoadedModel(model) as loaded:
-        return loaded.answer(signature, inputs)
-
-
 @contextlib.contextmanager
 def _without_deprecations() -> Iterator[None]:
-    """TensorFlow advises against the session loader, but it is what the server runs."""
+    """Hides TensorFlow's deprecation warnings about the session loader, which the server uses."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)

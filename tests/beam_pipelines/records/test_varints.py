@@ -25,8 +25,8 @@ def _protobuf(value: int) -> bytes:
 def test_encoded_bytes_equal_protobuf(values):
     encoded = [b""] * len(values)
     for group in encode_varints(np.array(values, np.uint64)):
-        for row, content in zip(group.rows, group.content, strict=True):
-            encoded[row] = content.tobytes()
+        for index, content in zip(group.indices, group.content, strict=True):
+            encoded[index] = content.tobytes()
     assert encoded == [_protobuf(value) for value in values]
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import naive_hashing as naive
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.transforms.history import ENGAGED, Histories, _add_histories
+from beam_pipelines.transforms.history import (
+    ENGAGED,
+    RAW,
+    Histories,
+    _add_histories,
+    _add_raw_histories,
+    _assign_buckets,
+    _select_users,
+)
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset, impression_columns
 from tfrs_pretrain.data.impressions import checked_reading, training_batches
@@ -217,3 +226,27 @@ def test_histories_are_empty_in_a_bucket_without_engagements():
     out = list(_add_histories((3, [("test", shown)]), 2))
     assert [(split, batch.to_pydict()) for split, batch in out] == [
         ("test", {"user_id": [1], "x": [1], "history": [[]]})]
+
+
+def test_users_are_assigned_to_buckets_by_hash():
+    users = list(range(40))
+    batch = pa.RecordBatch.from_pydict({"user_id": users, "@time": users})
+    parts = {bucket: part["user_id"].to_pylist() for bucket, (split, part) in _assign_buckets("train", batch, 7)
+             if split == "train"}
+    expected: dict[int, list[int]] = {}
+    for user in users:
+        expected.setdefault(naive.hash_id(user) % 7, []).append(user)
+    assert parts == dict(sorted(expected.items()))
+
+
+def test_raw_histories_have_the_ids_of_the_same_engagements():
+    table = pa.table({"user_id": [1, 2, 3], "@time": [5, 5, 5]})
+    engagements = pa.RecordBatch.from_pydict({"user_id": [2, 1, 2, 4], "@time": [1, 5, 3, 1],
+                                              "item_id": ["a", "b", "c", "d"]})
+    [(split, selected)] = _select_users(("all", engagements), [table])
+    assert (split, selected["item_id"].to_pylist()) == (RAW, ["a", "b", "c"])
+    events = selected.append_column("row", pa.array([7, 8, 9], pa.int32()))
+    histories = _add_raw_histories(table, [(ENGAGED, events)], 5, "string")["history"]
+    assert (histories.type, histories.to_pylist()) == (pa.list_(pa.string()), [[], ["a", "c"], []])
+    empty = _add_raw_histories(table, [], 5, "string")["history"]
+    assert (empty.type, empty.to_pylist()) == (pa.list_(pa.string()), [[], [], []])

@@ -78,7 +78,7 @@ def test_further_heads_have_columns_of_their_own(planted, stored, train_keys):
     np.testing.assert_allclose(found, np.stack([logit_of(train_keys[:9]), -logit_of(train_keys[:9])], 1), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("columns", "words"), [
+@pytest.mark.parametrize(("columns", "message"), [
     (lambda keys: {"key": keys[1:], "logit": logit_of(keys[1:])},
      r"has no logit for 1 of 8000 training impressions, the first with key {first}"),
     (lambda keys: {"key": keys[:0], "logit": logit_of(keys[:0])}, r"no logit for 8000 of 8000"),
@@ -87,8 +87,8 @@ def test_further_heads_have_columns_of_their_own(planted, stored, train_keys):
     (lambda keys: {"key": np.append(keys, keys[0]), "logit": np.append(logit_of(keys), 9.0)}, r"key {first} twice"),
     (lambda keys: {"key": keys, "logit": np.where(np.arange(8000) == 0, np.nan, 1.0)}, r"key {first} is not finite"),
 ])
-def test_invalid_stored_logits_are_refused(planted, stored, train_keys, columns, words):
-    with pytest.raises(UserError, match=words.format(first=train_keys[0])):
+def test_invalid_stored_logits_are_refused(planted, stored, train_keys, columns, message):
+    with pytest.raises(UserError, match=message.format(first=train_keys[0])):
         StoredLogits(stored(**columns(train_keys)), planted.dataset, LABELS)
 
 
@@ -116,8 +116,8 @@ def test_a_teacher_trained_on_the_evaluation_window_is_refused(planted, trained,
     manifest["windows"]["train"]["end"] = 21
     manifest["windows"]["validation"]["start"] = 21
     (tmp_path / "late" / "manifest.json").write_text(json.dumps(manifest))
-    words = r"was trained on window \[10, 21\), which must end before the validation window \[20, 22\) starts"
-    with pytest.raises(UserError, match=words):
+    message = r"was trained on window \[10, 21\), which must end before the validation window \[20, 22\) starts"
+    with pytest.raises(UserError, match=message):
         open_teacher(tmp_path / "late", planted.dataset, LABELS)
 
 

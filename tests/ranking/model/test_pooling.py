@@ -98,8 +98,8 @@ def test_rows_without_padding_give_the_same_values_and_gradients(rows, query, ma
                       lambda rows, query: ragged_mean_pooling(rows, owners, BATCH))}
     for padded, present in forms.values():
         expected, (row_gradient, query_gradient, weight_gradients) = results(rows * mask[..., None], padded)
-        came, (of_present, of_query, of_weights) = results(rows[mask], present)
-        np.testing.assert_allclose(came, expected, rtol=1e-5, atol=1e-6)
+        pooled, (of_present, of_query, of_weights) = results(rows[mask], present)
+        np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(of_present, row_gradient.numpy()[mask], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(of_query, query_gradient, rtol=1e-4, atol=1e-5)
         for one, other in zip(of_weights, weight_gradients, strict=True):

@@ -1,4 +1,4 @@
-"""What is sent for a typed request."""
+"""Tensors of typed requests."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_dtypes(given, dtype, expected):
 @pytest.mark.parametrize(("given", "words"), [
     ([[1], [2, 3]], "different lengths"), ([], "is empty and has no dtype"), ([2**63], "dtype uint64"),
     ([2**70], "dtype object"), ([None], "dtype object"), ([True], "dtype bool"), ([1 + 2j], "complex")])
-def test_what_cannot_be_sent_is_named(given, words):
+def test_invalid_values_are_named(given, words):
     with pytest.raises(UserError, match=f"input 'x' .*{words}"):
         Predict({"x": given}).tensors()
 
@@ -38,5 +38,5 @@ def test_ranking_sends_the_user_once():
     assert tensors["price"].dtype == np.float32
 
 
-def test_embeddings_are_asked_by_id():
+def test_embeddings_are_requested_by_id():
     assert Embed("item", ["x"]).predict() == Predict({"item_id": ["x"]}, "item_embedding")

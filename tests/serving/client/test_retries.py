@@ -1,4 +1,4 @@
-"""Deadlines and retries against servers that fail as they are told."""
+"""Deadlines and retries, against servers that return predefined errors."""
 
 import contextlib
 import http.server
@@ -27,7 +27,7 @@ ANY = Model("m")
 
 
 class Failing(PredictionServiceServicer):
-    """Answers with the codes in turn; "OK" with a tensor, "SLOW" after a second."""
+    """Returns the codes one after another; "OK" with a tensor, "SLOW" after a second."""
 
     def __init__(self, codes):
         self.codes, self.asked, self.messages = list(codes), 0, []
@@ -39,7 +39,7 @@ class Failing(PredictionServiceServicer):
         if code == "SLOW":
             time.sleep(1)
         elif code != "OK":
-            context.abort(grpc.StatusCode[code], "told so")
+            context.abort(grpc.StatusCode[code], "failed")
         response = PredictResponse()
         response.outputs["y"].CopyFrom(to_proto(REQUEST.tensors()["x"]))
         return response
@@ -71,7 +71,7 @@ def over_rest(codes, retries=QUICK, timeout=5, model=ANY):
             self.send_response(200 if code in ("OK", "SLOW") else HTTP_STATUS[code])
             self.end_headers()
             self.wfile.write(json.dumps({"outputs": {"y": [1], "z": [2]}, "results": [0.5]} if code in ("OK", "SLOW")
-                                        else {"error": "told so"}).encode())
+                                        else {"error": "failed"}).encode())
 
         def log_message(self, *_):
             pass
@@ -86,12 +86,12 @@ def over_rest(codes, retries=QUICK, timeout=5, model=ANY):
 
 @pytest.mark.parametrize("over", [over_grpc, over_rest])
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
-def test_what_may_pass_is_tried_again(over, code):
+def test_transient_errors_are_retried(over, code):
     with over([code, code, "OK"]) as (client, server):
         assert client.predict(REQUEST)["y"].tolist() == [1]
         assert server.asked == 3
     with over([code]) as (client, server):
-        with pytest.raises(RequestError, match="told so") as caught:
+        with pytest.raises(RequestError, match="failed") as caught:
             client.predict(REQUEST)
         assert caught.value.code == code
         assert server.asked == 3
@@ -102,7 +102,7 @@ def test_what_may_pass_is_tried_again(over, code):
                                      "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "UNIMPLEMENTED")),
     *((over_rest, code) for code in ("INVALID_ARGUMENT", "NOT_FOUND", "INTERNAL", "ABORTED", "DEADLINE_EXCEEDED",
                                      "UNIMPLEMENTED"))])
-def test_everything_else_stands(over, code):
+def test_other_errors_are_not_retried(over, code):
     with over([code, "OK"]) as (client, server):
         with pytest.raises(RequestError) as caught:
             client.predict(REQUEST)
@@ -127,7 +127,7 @@ def test_one_deadline_for_all_attempts(over):
         assert 2 < server.asked < 20
 
 
-def test_each_attempt_gets_what_is_left_of_the_deadline():
+def test_each_attempt_gets_the_remaining_time():
     left = []
 
     def slow(seconds):
@@ -142,14 +142,14 @@ def test_each_attempt_gets_what_is_left_of_the_deadline():
 
 
 @pytest.mark.parametrize("kind", [GrpcClient, RestClient])
-def test_nobody_there(kind):
+def test_an_unreachable_server_is_unavailable(kind):
     with kind("127.0.0.1:1", Model("m"), timeout=2, retries=QUICK) as client, pytest.raises(
             RequestError, match=r"127\.0\.0\.1:1 answers UNAVAILABLE") as caught:
         client.predict(REQUEST)
     assert caught.value.code == "UNAVAILABLE"
 
 
-def test_pauses_grow_and_are_drawn(monkeypatch):
+def test_pauses_grow_and_are_random(monkeypatch):
     pauses = []
     monkeypatch.setattr(time, "sleep", pauses.append)
 
@@ -163,7 +163,7 @@ def test_pauses_grow_and_are_drawn(monkeypatch):
     assert len({pause / most for pause, most in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1, 1), strict=True)}) > 1
 
 
-def test_which_model_is_asked():
+def test_requests_name_model_version_and_label():
     for model, path, version, label in ((Model("a/b"), "a%2Fb", 0, ""), (Model("m", version=3), "m/versions/3", 3, ""),
                                         (Model("m", label="stable"), "m/labels/stable", 0, "stable")):
         with over_rest(["OK"], model=model) as (client, server):

@@ -8,7 +8,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client.tf_examples import to_example
 
 
-def test_raw_values_become_the_right_kind():
+def test_each_type_of_value_has_its_list():
     example = to_example({"a": 5, "b": [1.5, float("nan")], "c": "Perú", "d": [b"\xff", "x"], "e": None, "f": [],
                           "g": np.array([1, 2]), "h": np.float32(0.5), "i": np.array(["q"])})
     features = example.features.feature
@@ -23,7 +23,7 @@ def test_raw_values_become_the_right_kind():
 
 
 @pytest.mark.parametrize("value", [True, {"x": 1}, [1, "a"], [1, 1.5], [[1]]])
-def test_values_of_no_kind(value):
+def test_values_of_other_types_are_refused(value):
     with pytest.raises(UserError, match=r"feature 'a' is .* expected an integer"):
         to_example({"a": value})
 

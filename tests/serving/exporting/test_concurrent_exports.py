@@ -1,4 +1,4 @@
-"""Exports of several processes into one folder, and one that is killed."""
+"""Exports by several processes into one folder, one of which is killed."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def test_two_exports_get_two_versions_and_a_killed_one_leaves_none(tmp_path, pla
         killed.kill()
         killed.wait()
         assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 1
-        # The killed one's folder went, the other's stayed, and its number is taken now.
+        # The export removed the killed process's folder, kept the other's, and took the version number.
         left = [path.name for path in folder.iterdir()]
         assert len(left) == 2
         other.stdin.write("\n\n")

@@ -1,4 +1,4 @@
-"""Exported versions as a server sees them: what lies where, what it answers, what a failure leaves behind."""
+"""Exported versions: their files, their answers, and what remains after a failed export."""
 
 import json
 import shutil
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from loaded_models import run_signature
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain import __version__
@@ -20,7 +21,7 @@ from tfrs_pretrain.serving.exporting.export import export, next_version
 from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_answers
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
-from tfrs_pretrain.serving.session import LoadedModel, run_signature
+from tfrs_pretrain.serving.session import LoadedModel
 
 NAME = "planted_ranker"
 
@@ -42,8 +43,8 @@ def test_the_version_folder_is_complete(exported):
         "ranker_manifest.json", "table_manifest.json", "tf_serving_warmup_requests"]
 
 
-def test_golden_requests_get_the_trained_models_scores(exported, ranker_folder, tiny_dataset):
-    """Scores that Stage II wrote when it judged the validation window, looked up by the impressions' keys."""
+def test_golden_requests_return_the_trained_models_scores(exported, ranker_folder, tiny_dataset):
+    """Expected: the scores that Stage II stored for the validation window, found by the impressions' keys."""
     models, _ = exported
     golden = json.loads((models / NAME / "1/assets.extra/golden_requests.json").read_text())
     served = run_signature(models / NAME / "1", golden["signature_name"], request_columns(golden["instances"]))["score"]
@@ -70,7 +71,7 @@ def test_the_signature_takes_raw_values_by_name(exported):
 
 
 def sent(log):
-    """Signature and inputs of a logged request."""
+    """Model spec and inputs of a logged request."""
     for kind in ("predict_log", "classify_log", "regress_log"):
         if log.HasField(kind):
             request = getattr(log, kind).request
@@ -104,8 +105,8 @@ def test_warmup_requests_to_every_signature_are_answered(exported):
     assert all(sizes == {1, 8, 64} for sizes in answered.values())
 
 
-def test_golden_logs_hold_requests_and_answers_of_every_signature(exported):
-    """Replayed as a client would, with nothing of the exporter's code."""
+def test_golden_logs_contain_every_signature(exported):
+    """Replayed without the exporter's code."""
     models, _ = exported
     rows = {}
     with LoadedModel(models / NAME / "1") as served:
@@ -128,7 +129,7 @@ def test_golden_logs_hold_requests_and_answers_of_every_signature(exported):
                     "regress": everything, "rank": [0, 1, 32] * 3, "user_embedding": [56], "item_embedding": [56]}
 
 
-def test_the_manifest_ties_the_model_to_what_it_came_from(exported, planted_config, tiny_dataset):
+def test_the_manifest_names_ranker_dataset_and_configuration(exported, planted_config, tiny_dataset):
     models, version = exported
     stored = json.loads((models / NAME / "1/assets.extra/manifest.json").read_text())
     assert "path" not in stored
@@ -141,7 +142,7 @@ def test_the_manifest_ties_the_model_to_what_it_came_from(exported, planted_conf
     assert stored["check"]["largest_difference"] <= stored["check"]["tolerance"] == 1e-5
 
 
-def test_a_version_is_judged_by_the_ranker_it_came_from(exported, ranker_folder):
+def test_predictions_of_a_version_are_its_rankers(exported, ranker_folder):
     models, _ = exported
     opened = Predictions.open(models / NAME)
     assert opened.source["version"] == 1
@@ -171,7 +172,7 @@ def test_a_polling_server_never_sees_an_unchecked_version(tmp_path, planted_conf
 
 
 def damaged(dataset, folder, change):
-    """A copy of the dataset whose golden impressions went through ``change``."""
+    """A copy of the dataset with changed golden impressions."""
     copy = shutil.copytree(dataset.folder, folder / "dataset")
     table = pq.read_table(copy / "golden.parquet")
     pq.write_table(change(table), copy / "golden.parquet")
@@ -182,7 +183,7 @@ def replaced(table, name, values):
     return table.set_column(table.schema.get_field_index(name), name, pa.array(values, table[name].type))
 
 
-def test_a_served_score_that_differs_stops_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
+def test_a_different_served_score_stops_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
     def another_user(table):
         users = table["user_id"].to_pylist()
         return replaced(table, "user_id", [users[0], users[1], -99, *users[3:]])
@@ -205,8 +206,8 @@ def test_golden_impressions_without_a_column_stop_the_export(tmp_path, planted_c
         export(planted_config, dataset, ranker_folder, tmp_path / "models")
 
 
-def test_a_killed_export_leaves_nothing_and_the_next_one_works(tmp_path, planted_config, tiny_dataset, ranker_folder,
-                                                               monkeypatch):
+def test_an_interrupted_export_leaves_no_files(tmp_path, planted_config, tiny_dataset, ranker_folder,
+                                              monkeypatch):
     monkeypatch.setattr(module, "write_extra_assets", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         export(planted_config, tiny_dataset, ranker_folder, tmp_path)
@@ -231,7 +232,7 @@ def test_answers_are_compared_with_the_tolerance(served, tolerance, message):
         assert check_answer(request, answer, tolerance) == pytest.approx(abs(served[1] - 0.25), abs=1e-7)
 
 
-def test_answers_in_words_are_compared_exactly():
+def test_strings_are_compared_exactly():
     request = GoldenRequest("classify", {}, {"classes": np.array([["liked"], ["日本"]], object)}, ["first", "second"])
     assert check_answer(request, {"classes": np.array([[b"liked"], ["日本".encode()]], object)}, 0.5) == 0
     with pytest.raises(UserError, match=r"second \(row 1\) is served as b'x'"):
@@ -251,12 +252,12 @@ def test_other_inputs_than_the_signatures_are_refused(exported):
         run_signature(models / NAME / "1", "serving_default", {"user": np.array([1])})
 
 
-def test_a_broken_model_is_named(tmp_path):
+def test_a_model_that_does_not_load_is_named(tmp_path):
     with pytest.raises(UserError, match="does not run in the session loader that TF Serving uses"):
         run_signature(tmp_path, "serving_default", {})
 
 
-def test_examples_hold_what_is_there_and_leave_out_what_is_missing():
+def test_missing_values_are_left_out_of_examples():
     inputs = {"user_id": RawInput("int64", required=True), "item_id": RawInput("string", required=True),
               "price": RawInput("float32"), "tags": RawInput("string", 3)}
     raw = {"user_id": np.array([-1, 5]), "item_id": np.array(["\x00", "日本\x00"], object),

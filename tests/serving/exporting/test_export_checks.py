@@ -1,4 +1,4 @@
-"""What an export refuses: foreign operations, too much memory; and the card that it writes."""
+"""Checks of an export: operations, memory, and the model card."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def saved(folder, function):
     return folder
 
 
-def test_operations_are_listed_with_those_inside_functions(exported, tmp_path):
+def test_operations_inside_functions_are_listed(exported, tmp_path):
     _, version = exported
     assert {"HashTableV2", "LookupTableFindV2", "ResourceGather", "MatMul", "Assert"} <= set(version.report.operations)
     model = saved(tmp_path / "model", lambda x: {"y": tf.cond(x[0] > 0, lambda: tf.math.erf(x), lambda: x)})
@@ -49,7 +49,7 @@ def test_operations_of_other_libraries_are_refused(tmp_path):
         check_operations(model)
 
 
-def test_memory_that_a_body_takes_is_seen_also_if_it_is_freed():
+def test_peak_memory_includes_freed_memory():
     with memory_growth() as use:
         kept = np.ones(30_000_000, np.uint8)
         freed = np.ones(60_000_000, np.uint8)
@@ -69,7 +69,7 @@ def test_two_versions_must_fit_into_the_budget(tmp_path):
         check_budget(tmp_path, MemoryUse(peak=10), 1999)
 
 
-def test_an_export_above_its_budget_leaves_nothing(tmp_path, planted_config, tiny_dataset, ranker_folder):
+def test_an_export_above_the_budget_leaves_no_files(tmp_path, planted_config, tiny_dataset, ranker_folder):
     tree = planted_config.resolved()
     tree["export"] |= {"memory_budget_bytes": 1000}
     with pytest.raises(UserError, match="nothing was exported: set export"):
@@ -77,7 +77,7 @@ def test_an_export_above_its_budget_leaves_nothing(tmp_path, planted_config, tin
     assert list((tmp_path / planted_config.name).iterdir()) == []
 
 
-def test_the_card_tells_what_was_judged_and_on_what(exported, ranker_folder):
+def test_the_card_contains_the_rankers_test_metrics(exported, ranker_folder):
     _, version = exported
     extra = version.path / "assets.extra"
     card = json.loads((extra / "model_card.json").read_text())

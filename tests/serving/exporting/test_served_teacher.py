@@ -23,7 +23,7 @@ def saved_model(ranker_folder, tiny_dataset, tmp_path_factory):
     return folder / "model"
 
 
-def test_it_teaches_the_trained_models_logits(saved_model, ranker_folder, tiny_dataset):
+def test_the_teacher_returns_the_trained_models_logits(saved_model, ranker_folder, tiny_dataset):
     teacher = open_teacher(saved_model, tiny_dataset, ("label",))
     assert set(teacher.columns) == {"user_id", "item_id", "surface", "topic", "quality", "country"}
     batch = next(iter(training_batches(tiny_dataset, batch_size=512, seed=1, epoch=0, identifying=teacher.columns)))
@@ -43,7 +43,7 @@ def test_inputs_and_outputs_that_are_missing_are_named(saved_model, tiny_dataset
 
 
 @pytest.mark.parametrize("ids", [pa.array([5, -2, 9]), pa.array(["a", "unseen 0", "日本"])])
-def test_every_row_has_a_value_that_maps_to_it(ids):
+def test_every_row_has_a_raw_value(ids):
     vocabulary = Vocabulary(ids, np.array([3, 2, 1]), 7)
     values = values_of_rows(vocabulary)
     np.testing.assert_array_equal(vocabulary.lookup(values), np.arange(10))

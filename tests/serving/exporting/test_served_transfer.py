@@ -1,4 +1,4 @@
-"""Every transfer mode as the server runs it, through the session loader."""
+"""A ranker with mixed transfer modes, exported and loaded as the server loads it."""
 
 import numpy as np
 import pytest
@@ -29,13 +29,13 @@ def version(planted_config, tiny_dataset, tmp_path_factory):
     return export(config, tiny_dataset, folder / "ranker", folder / "models"), folder / "ranker"
 
 
-def test_it_scores_as_trained(version):
+def test_the_export_scores_as_the_trained_model(version):
     exported, _ = version
     assert exported.report.check.impressions == 32
     assert exported.report.check.largest_difference < 1e-5
 
 
-def test_fresh_tables_are_saved_and_teacher_anchor_and_slots_are_not(version, tiny_dataset):
+def test_only_tables_and_dense_weights_are_saved(version, tiny_dataset):
     exported, ranker = version
     shapes = tf.train.list_variables(f"{exported.path}/variables/variables")
     saved = sorted(int(np.prod(shape)) for name, shape in shapes if "OBJECT_GRAPH" not in name)

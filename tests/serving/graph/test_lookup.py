@@ -1,4 +1,4 @@
-"""Served lookups against ``Vocabulary.rows`` and literal rows, before and after the session loader."""
+"""Served lookups against ``Vocabulary.lookup`` and literal rows, before and after the session loader."""
 
 import numpy as np
 import pyarrow as pa
@@ -34,14 +34,14 @@ def case(request, tmp_path_factory):
 
 def test_admitted_ids_follow_the_shared_rows(case):
     words, lookup = case
-    rows = lookup.rows(tf.constant(words.ids.to_pylist(), words.dtype)).numpy()
+    rows = lookup.lookup(tf.constant(words.ids.to_pylist(), words.dtype)).numpy()
     assert rows.tolist() == list(range(5, 5 + len(words.ids)))
 
 
 def test_unknown_ids_share_rows_as_in_the_vocabulary(case):
     words, lookup = case
     unknown = [f"unseen-{i}" for i in range(200)] if words.dtype == "string" else list(range(1000, 1200))
-    rows = lookup.rows(tf.constant(unknown, words.dtype)).numpy()
+    rows = lookup.lookup(tf.constant(unknown, words.dtype)).numpy()
     assert set(rows.tolist()) == {0, 1, 2, 3, 4}
     np.testing.assert_array_equal(rows, words.lookup(pa.array(unknown, words.ids.type)))
 
@@ -49,7 +49,7 @@ def test_unknown_ids_share_rows_as_in_the_vocabulary(case):
 def test_missing_values_are_ordinary_ids(case):
     words, lookup = case
     missing = tf.constant([""] if words.dtype == "string" else [-1], words.dtype)
-    assert lookup.rows(missing).numpy().tolist() == [6]
+    assert lookup.lookup(missing).numpy().tolist() == [6]
     np.testing.assert_array_equal(words.lookup(pa.array([None], words.ids.type)), [6])
 
 
@@ -58,7 +58,7 @@ def test_missing_values_are_ordinary_ids(case):
 def test_any_string_maps_as_in_the_vocabulary(string_case, ids):
     words, lookup = string_case
     expected = words.lookup(pa.array(ids, pa.string()))
-    np.testing.assert_array_equal(lookup.rows(tf.constant(ids, tf.string)).numpy(), expected)
+    np.testing.assert_array_equal(lookup.lookup(tf.constant(ids, tf.string)).numpy(), expected)
 
 
 @pytest.fixture(scope="module", params=["hashed", "sorted"])
@@ -72,27 +72,27 @@ def string_case(request, tmp_path_factory):
 def test_any_integer_maps_as_in_the_vocabulary(ids):
     words = vocabulary("int64")
     expected = words.lookup(pa.array(ids, pa.int64()))
-    np.testing.assert_array_equal(SortedLookup(words).rows(tf.constant(ids, tf.int64)).numpy(), expected)
+    np.testing.assert_array_equal(SortedLookup(words).lookup(tf.constant(ids, tf.int64)).numpy(), expected)
 
 
 @pytest.mark.parametrize("lookup", ["hashed", "sorted"])
-def test_one_shared_row_takes_all_that_is_unknown(lookup, tmp_path):
+def test_one_shared_row_takes_all_unknown_ids(lookup, tmp_path):
     words = vocabulary("string", oov_rows=1)
-    rows = made(lookup, words, tmp_path).rows(tf.constant(["milk", "never", "日本語", ""]))
+    rows = made(lookup, words, tmp_path).lookup(tf.constant(["milk", "never", "日本語", ""]))
     assert rows.numpy().tolist() == [1, 0, 4, 2]
 
 
-def test_large_vocabularies_are_sorted(tmp_path, monkeypatch):
+def test_large_vocabularies_use_the_sorted_lookup(tmp_path, monkeypatch):
     words = vocabulary("int64")
     assert isinstance(make_lookup(words, tmp_path / "ids"), HashedLookup)
     monkeypatch.setattr(module, "SORTED_FROM", len(INTEGERS))
     assert isinstance(make_lookup(words, tmp_path / "ids"), SortedLookup)
 
 
-def test_ids_whose_hashes_collide_are_told_apart_by_another_hash(monkeypatch):
+def test_colliding_hashes_lead_to_another_hash_key(monkeypatch):
     words = vocabulary("string")
-    monkeypatch.setattr(module, "HASHES", 16)
-    rows = SortedLookup(words).rows(tf.constant(words.ids.to_pylist(), tf.string)).numpy()
+    monkeypatch.setattr(module, "NUM_HASHES", 16)
+    rows = SortedLookup(words).lookup(tf.constant(words.ids.to_pylist(), tf.string)).numpy()
     assert rows.tolist() == [5, 6, 7, 8, 9, 10]
 
 
@@ -102,7 +102,7 @@ def test_the_session_loader_restores_a_lookup_from_the_copied_files(kind, tmp_pa
     holder = tf.Module()
     holder.lookup = lookup
     spec = [tf.TensorSpec([None], tf.string, "ids")]
-    serve = tf.function(lambda ids: {"rows": lookup.rows(ids)}, input_signature=spec)
+    serve = tf.function(lambda ids: {"rows": lookup.lookup(ids)}, input_signature=spec)
     tf.saved_model.save(holder, str(tmp_path / "model"), signatures={"serving_default": serve})
     (tmp_path / "ids").unlink(missing_ok=True)
     moved = (tmp_path / "model").rename(tmp_path / "moved")

@@ -1,4 +1,4 @@
-"""The served graph against the trained ranker fed with rows from the numpy vocabularies."""
+"""The served graph against the trained ranker with rows from the numpy vocabularies."""
 
 import numpy as np
 import pyarrow as pa
@@ -58,14 +58,14 @@ def test_any_raw_values_score_as_in_training(ranker, served, tiny_dataset, data)
     np.testing.assert_allclose(scores, expected_scores(ranker, tiny_dataset, values), rtol=0, atol=1e-5)
 
 
-def test_privileged_features_are_no_inputs(tiny_dataset, ranker):
+def test_privileged_features_are_not_inputs(tiny_dataset, ranker):
     privileged = {feature.name for feature in tiny_dataset.schema.features if feature.privileged}
     assert privileged
     assert set(ranker.inputs.columns) == {"user", "item", "surface", "topic", "country", "quality"}
 
 
-def test_every_input_moves_the_score(served, tiny_dataset):
-    """A column that the graph ignores would pass a comparison with a model that ignores it too."""
+def test_every_input_changes_the_score(served, tiny_dataset):
+    """A comparison of scores would not detect a column that both models ignore."""
     one = {"user_id": [4621], "item_id": ["ítem-38"], "surface": ["search"], "topic": [1], "quality": [1.2],
            "country": ["Perú"]}
     other = {"user_id": [4723], "item_id": ["ítem-53"], "surface": ["home"], "topic": [5], "quality": [-0.5],
@@ -76,13 +76,13 @@ def test_every_input_moves_the_score(served, tiny_dataset):
         assert served.score(**tensors(tiny_dataset, one | {name: value}))["score"].numpy() != base, name
 
 
-def test_no_impressions_have_no_scores(served, tiny_dataset):
+def test_an_empty_batch_has_no_scores(served, tiny_dataset):
     nothing = {name: [] for name in inputs_of(tiny_dataset)}
     assert served.score(**tensors(tiny_dataset, nothing))["score"].shape == (0,)
 
 
 def test_only_tables_and_dense_weights_are_saved(served, ranker, tiny_dataset, tmp_path):
-    """Optimizer slots would triple the tables; a missing dense weight would fail in the server alone."""
+    """Optimizer slots would triple the tables; a missing dense weight would only fail in the server."""
     save(served, tmp_path / "model")
     shapes = tf.train.list_variables(str(tmp_path / "model/variables/variables"))
     saved = sorted(int(np.prod(shape)) for name, shape in shapes if "OBJECT_GRAPH" not in name)

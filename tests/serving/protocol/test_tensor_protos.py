@@ -15,7 +15,7 @@ SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 
 @given(st.one_of(arrays(np.int64, SHAPES), arrays(np.float32, SHAPES), arrays(bool, SHAPES),
                  arrays(object, SHAPES, elements=st.binary(max_size=5))))
-def test_both_ways_agree_with_tensorflow(values):
+def test_conversions_agree_with_tensorflow(values):
     ours = to_proto(values)
     np.testing.assert_array_equal(tf.make_ndarray(ours), values)
     np.testing.assert_array_equal(from_proto(ours), values)
@@ -24,7 +24,7 @@ def test_both_ways_agree_with_tensorflow(values):
     assert from_proto(theirs).dtype == values.dtype
 
 
-def test_a_last_value_stands_for_all_that_follow():
+def test_the_last_value_fills_the_rest_of_the_tensor():
     message = tf.make_tensor_proto(3, tf.int64, shape=[2, 2])
     message.int64_val.append(4)
     np.testing.assert_array_equal(from_proto(message), tf.make_ndarray(message))
@@ -44,7 +44,7 @@ def hostile(**fields):
     hostile(sizes=[1] * 9, int64_val=[1]), hostile(sizes=[1], int64_val=[1, 2]), hostile(sizes=[3]),
     hostile(sizes=[2], tensor_content=b"\0" * 15), hostile(sizes=[1], dtype=7, tensor_content=b"x"),
     hostile(sizes=[1], dtype=20), hostile(sizes=[1], dtype=0), hostile(sizes=[2], dtype=1, int64_val=[1, 2])])
-def test_messages_that_are_no_tensor(message):
+def test_invalid_messages_are_refused(message):
     with pytest.raises(ValueError, match=r"shape|not supported"):
         from_proto(message)
 

@@ -1,4 +1,4 @@
-"""Where a client could tell the development server from TensorFlow Serving: codes, forms and calls of its own code."""
+"""Details in which the development server must match TensorFlow Serving: status codes, response forms, rare calls."""
 
 import json
 
@@ -63,13 +63,13 @@ def test_one_input_is_classified_and_regressed_in_one_call(live, channel, rows):
     ([task("absent", REGRESS)], "INVALID_ARGUMENT", "absent"),
     ([task("serving_default", "tensorflow/serving/predict")], "UNIMPLEMENTED", "(?i)unsupported"),
     ([task("regress", REGRESS, name="absent")], "NOT_FOUND", "absent")])
-def test_what_multi_inference_refuses(channel, rows, tasks, code, words):
+def test_multi_inference_refuses_invalid_tasks(channel, rows, tasks, code, words):
     with pytest.raises(grpc.RpcError, match=words) as caught:
         PredictionServiceStub(channel).MultiInference(multi(rows, *tasks), timeout=20)
     assert caught.value.code().name == code
 
 
-def test_metadata_names_model_and_version_alone(live, channel):
+def test_metadata_contain_only_model_and_version(live, channel):
     spec = model_pb2.ModelSpec(name=NAME)
     asked = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
     answer = PredictionServiceStub(channel).GetModelMetadata(asked, timeout=20)
@@ -84,8 +84,8 @@ def test_metadata_names_model_and_version_alone(live, channel):
     assert caught.value.code().name == "INVALID_ARGUMENT"
 
 
-def test_a_configuration_that_is_refused_fails_the_call(two_versions, tmp_path):
-    """TensorFlow Serving does not answer OK with a status inside."""
+def test_a_refused_configuration_fails_the_call(two_versions, tmp_path):
+    """TensorFlow Serving does not return OK with an error status in the response."""
     with live_server(two_versions, tmp_path, versions=[1]) as running, grpc.insecure_channel(running.grpc) as opened:
         stub = ModelServiceStub(opened)
         with pytest.raises(grpc.RpcError, match=r"(?i)only") as caught:
@@ -103,7 +103,7 @@ def test_a_configuration_that_is_refused_fails_the_call(two_versions, tmp_path):
         assert stub.HandleReloadConfigRequest(good, timeout=20).status.error_code == 0
 
 
-def test_columns_that_are_no_input_are_overlooked_and_of_rows_refused(live, rows):
+def test_unknown_inputs_are_ignored_in_columns_and_refused_in_rows(live, rows):
     url = f"http://{live.rest}/{URL}:predict"
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     expected = requests.post(url, data=json.dumps({"inputs": columns}), timeout=20).json()
@@ -115,14 +115,14 @@ def test_columns_that_are_no_input_are_overlooked_and_of_rows_refused(live, rows
 
 @pytest.mark.parametrize(("number", "taken"), [
     (16777215, True), (16777216, False), (16777216.0, True), (-16777216, False)])
-def test_whole_numbers_that_a_float_rounds_are_refused(live, rows, number, taken):
+def test_integers_that_float32_rounds_are_refused(live, rows, number, taken):
     columns = {name: [row[name] for row in rows[:1]] for name in rows[0]} | {"quality": [number]}
     answer = requests.post(f"http://{live.rest}/{URL}:predict", data=json.dumps({"inputs": columns}), timeout=20)
     assert answer.ok == taken, answer.json()
 
 
-def test_examples_of_truth_values_and_null(live, rows):
-    """true is 1, and null no value at all."""
+def test_booleans_and_null_in_examples(live, rows):
+    """true is 1; null is refused."""
     def asked(user):
         body = {"signature_name": "regress", "examples": [rows[0] | {"user_id": user}]}
         return requests.post(f"http://{live.rest}/{URL}:regress", data=json.dumps(body), timeout=20)
@@ -132,6 +132,6 @@ def test_examples_of_truth_values_and_null(live, rows):
     assert asked(None).status_code == 400
 
 
-def test_paths_outside_the_interface_are_not_found(live):
+def test_unknown_paths_are_not_found(live):
     assert requests.get(f"http://{live.rest}/v1/bogus", timeout=20).status_code == 400
     assert requests.get(f"http://{live.rest}/favicon.ico", timeout=20).status_code == 404

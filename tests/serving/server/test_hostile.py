@@ -1,4 +1,4 @@
-"""Hostile input: whatever one client sends, the server lives and other clients get their own answers."""
+"""Hostile input: no request may stop the server or change the answers of other clients."""
 
 import concurrent.futures
 import contextlib
@@ -31,7 +31,7 @@ ARRAYS = st.one_of(
 
 @pytest.fixture(scope="module")
 def bystander(live):
-    """Asks golden requests all the time while the module's tests run; its answers are compared at the end."""
+    """Sends golden requests while the tests of this module run; at the end, their answers must be correct."""
     stop, wrong, answered = threading.Event(), [], []
 
     def ask():
@@ -55,7 +55,7 @@ def bystander(live):
 
 
 def refused(ask):
-    """The call is answered or refused for a reason; anything else is a fault."""
+    """The call must succeed, or fail with one of the codes in REFUSALS."""
     try:
         ask()
     except RequestError as error:
@@ -137,8 +137,8 @@ def test_deep_nesting(live, bystander):
         refused(lambda: client.predict(Predict({"inputs": np.array([nested(5000)], object)}, "predict_examples")))
 
 
-def test_numbers_that_are_none(live, bystander):
-    """NaN is a missing number; infinities are numbers of a kind. Neither may spread to other rows."""
+def test_nan_and_infinity_affect_only_their_row(live, bystander):
+    """NaN is the missing number. Neither NaN nor infinity may change the scores of other rows."""
     columns, scores = live.golden()
     odd = dict(columns, quality=[float("nan"), float("inf"), float("-inf"), *columns["quality"][3:]])
     for client in live.clients():
@@ -147,7 +147,7 @@ def test_numbers_that_are_none(live, bystander):
         assert np.isfinite(found[0])
 
 
-@pytest.mark.skipif(bool(BINARY), reason="the bounds are the development server's")
+@pytest.mark.skipif(bool(BINARY), reason="these limits belong to the development server")
 def test_huge_batches_are_refused(live, bystander):
     columns, _ = live.golden()
     huge = {name: np.resize(np.array(values, object if isinstance(values[0], str) else None), 100_001)
@@ -165,8 +165,8 @@ def test_huge_batches_are_refused(live, bystander):
     assert caught.value.code == "INVALID_ARGUMENT"
 
 
-@pytest.mark.skipif(bool(BINARY), reason="the bounds are the development server's")
-def test_messages_that_are_too_large(live, bystander):
+@pytest.mark.skipif(bool(BINARY), reason="these limits belong to the development server")
+def test_too_large_messages_are_refused(live, bystander):
     with GrpcClient(live.grpc, Model(NAME), retries=RetryPolicy(1)) as client, pytest.raises(RequestError) as caught:
         client.predict(Predict({"inputs": np.array([b"x" * (65 << 20)], object)}, "predict_examples"))
     assert caught.value.code == "RESOURCE_EXHAUSTED"
@@ -174,8 +174,8 @@ def test_messages_that_are_too_large(live, bystander):
         assert post(live, b"", headers={"Content-Length": length})[0] == 400
 
 
-@pytest.mark.skipif(bool(BINARY), reason="the bounds are the development server's")
-def test_connections_that_never_end_do_not_lock_others_out(live, bystander):
+@pytest.mark.skipif(bool(BINARY), reason="these limits belong to the development server")
+def test_idle_connections_do_not_block_other_clients(live, bystander):
     host, port = live.rest.split(":")
     with contextlib.ExitStack() as open_ones:
         for _ in range(40):
@@ -187,7 +187,7 @@ def test_connections_that_never_end_do_not_lock_others_out(live, bystander):
 
 @pytest.mark.slow
 def test_hot_reloads_lose_no_request(two_versions, tmp_path):
-    """1,000 requests and more of 16 clients while the label moves from version to version, and versions come and go."""
+    """16 clients send over 1,000 requests while the label moves between versions, which are loaded and unloaded."""
     models = copied(two_versions, tmp_path / "models", 1, 2)
     with live_server(models, tmp_path, versions=[1, 2], labels={"stable": 1}) as running:
         columns, scores = running.golden(1)

@@ -1,4 +1,4 @@
-"""What a server of the exported model answers, over gRPC and REST."""
+"""A server of the exported model, over gRPC and REST."""
 
 import json
 import time
@@ -21,7 +21,7 @@ def client(live, request):
         yield chosen
 
 
-def test_golden_requests_get_their_scores(live, client):
+def test_golden_requests_return_the_stored_scores(live, client):
     columns, scores = live.golden()
     found = client.predict(Predict(columns))
     assert list(found) == ["score"]
@@ -40,7 +40,7 @@ def test_status_and_metadata(client):
     assert {name: str(spec) for name, spec in signature.outputs.items()} == {"score": "float32[?]"}
 
 
-def test_rows_and_columns_give_the_same(live):
+def test_row_and_column_format_return_the_same_scores(live):
     content = json.loads((live.models / NAME / "1/assets.extra/golden_requests.json").read_text())
     url = f"http://{live.rest}/{URL}:predict"
     rows = requests.post(url, data=json.dumps(content), timeout=20).json()["predictions"]
@@ -58,11 +58,11 @@ def changed(columns, **changes):
     ({"item_id": [[["x"]], [["y"]]]}, "INVALID_ARGUMENT", "item_id"),
     ({"user_id": [1, 2, 3]}, "INVALID_ARGUMENT", "."),
 ])
-def test_what_does_not_fit_is_named(live, client, changes, code, words):
+def test_invalid_inputs_are_named(live, client, changes, code, words):
     with pytest.raises(RequestError, match=words) as caught:
         client.predict(Predict(changed(live.golden()[0], **changes)))
     assert caught.value.code == code
-    test_golden_requests_get_their_scores(live, client)
+    test_golden_requests_return_the_stored_scores(live, client)
 
 
 @pytest.mark.parametrize(("model", "code"), [
@@ -80,7 +80,7 @@ def test_a_missing_signature_is_refused(live, client):
     assert caught.value.code == ("FAILED_PRECONDITION" if isinstance(client, GrpcClient) else "INVALID_ARGUMENT")
 
 
-def test_tensors_that_are_no_input_are_refused(live):
+def test_unknown_inputs_are_refused(live):
     columns, _ = live.golden()
     with live.clients()[0] as client, pytest.raises(RequestError, match="bogus") as caught:
         client.predict(Predict(columns | {"bogus": columns["user_id"]}))
@@ -93,13 +93,13 @@ def test_tensors_that_are_no_input_are_refused(live):
     b'{"inputs": {"user_id": [1e400]}}', b'{"inputs": {"user_id": [123456789012345678901234567890]}}',
     b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}',
     b'{"inputs": {"user_id": [[1], [2, 3]]}}', b'{"inputs": {"user_id": [1, [2]]}}'])
-def test_bodies_that_are_no_request(live, body):
+def test_invalid_bodies_are_refused(live, body):
     answer = requests.post(f"http://{live.rest}/{URL}:predict", data=body, timeout=20)
     assert answer.status_code == 400
     assert list(answer.json()) == ["error"]
 
 
-def test_a_new_version_answers_before_the_old_one_stops(two_versions, tmp_path):
+def test_a_new_version_is_served_before_the_old_one_is_unloaded(two_versions, tmp_path):
     models = copied(two_versions, tmp_path / "models", 1)
     with live_server(models, tmp_path, versions=[1, 2]) as running:
         for client in running.clients():
@@ -132,20 +132,20 @@ def test_labels_follow_the_configuration(two_versions, tmp_path):
             assert caught.value.code == "INVALID_ARGUMENT"
 
 
-def test_a_label_waits_for_its_version(two_versions, tmp_path):
-    """A label must not lead to a version that is not loaded: the old one answers until it is."""
+def test_a_label_moves_only_after_its_version_is_loaded(two_versions, tmp_path):
+    """The old version answers until the new one is loaded."""
     models = copied(two_versions, tmp_path / "models", 1)
     with live_server(models, tmp_path, versions=[1], labels={"stable": 1}) as running:
         running.write(versions=[1, 2], labels={"stable": 2})
         stable = running.clients(label="stable")[0]
         for _ in range(40):
             assert answering(stable, *running.golden(1))
-            time.sleep(0.05)  # two seconds, in which the server has read the file
+            time.sleep(0.05)  # two seconds: the server has read the file by then
         copied(two_versions, models, 2)
         wait_for(lambda: answering(stable, *golden(models / NAME / "2")))
 
 
-def test_a_configuration_that_cannot_be_read_changes_nothing(two_versions, tmp_path):
+def test_an_unreadable_configuration_changes_nothing(two_versions, tmp_path):
     with live_server(two_versions, tmp_path, versions=[1, 2], labels={"stable": 1}) as running:
         running.config.write_text("model_config_list {")
         stable = running.clients(label="stable")[0]
@@ -170,14 +170,14 @@ def test_a_broken_version_does_not_replace_a_working_one(two_versions, tmp_path)
         assert answering(client, *running.golden(1))
 
 
-def test_a_model_that_was_not_exported_yet_is_told_at_the_start(tmp_path, caplog):
+def test_a_model_without_versions_is_logged_at_the_start(tmp_path, caplog):
     (tmp_path / "models.config").write_text(models_config(tmp_path, versions=[1]))
     open_models(tmp_path / "models.config").close()
     assert f"model '{NAME}' has no version to serve in {tmp_path / NAME} yet" in caplog.text
 
 
-def test_features_that_all_examples_share_are_sent_once(live):
-    """The user as ``context``; an example's own value stands before it."""
+def test_shared_features_are_sent_once(live):
+    """The user is the ``context``; an example's own value replaces it."""
     rows = json.loads((live.models / NAME / "1/assets.extra/golden_requests.json").read_text())["instances"][:3]
     user = {name: rows[0][name] for name in ("user_id", "country")}
     items = [{name: value for name, value in row.items() if name not in user} for row in rows]

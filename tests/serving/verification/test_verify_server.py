@@ -1,4 +1,4 @@
-"""Does the verification see each way in which a server can differ?"""
+"""The verification detects every difference between a server and an export."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def failed(result):
     return {(check.transport, check.what): check.received for check in result.checks if not check.passed}
 
 
-def test_what_was_exported_is_served(live, capsys):
+def test_an_exported_version_passes(live, capsys):
     result = verified(live, load=LoadSpec(requests=40, concurrency=4))
     assert failed(result) == {}
     assert result.passed is True
@@ -41,7 +41,7 @@ def test_what_was_exported_is_served(live, capsys):
     assert f"all {len(result.checks)} checks passed" in capsys.readouterr().out
 
 
-def test_another_model_under_the_same_number_is_seen(live, two_versions, tmp_path):
+def test_another_model_with_the_same_version_fails(live, two_versions, tmp_path):
     """Version 2's golden requests against version 1."""
     other = copied(two_versions, tmp_path, 2) / NAME
     (other / "2").rename(other / "1")
@@ -53,7 +53,7 @@ def test_another_model_under_the_same_number_is_seen(live, two_versions, tmp_pat
         assert (transport, "golden user_embedding") in differences
 
 
-def test_a_version_that_is_not_served_is_seen(live):
+def test_a_version_that_is_not_served_fails(live):
     result = verified(live, live.models / NAME / "2", load=LoadSpec(requests=8))
     assert "NOT_FOUND" in failed(result)["gRPC", "version 2"]
     assert result.load == {}
@@ -68,7 +68,7 @@ def test_labels_are_compared(two_versions, tmp_path):
     assert differences["gRPC", "label 'stable'"] == differences["REST", "label 'stable'"] == "version 2"
 
 
-def test_other_signatures_are_seen(live, two_versions, tmp_path):
+def test_other_signatures_fail(live, two_versions, tmp_path):
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     folder = copied(two_versions, tmp_path, 1) / NAME / "1"
@@ -91,12 +91,12 @@ def test_the_load_is_bounded(live):
 @pytest.mark.parametrize(("options", "message"), [
     ({"requests": -1}, "load of -1 requests"), ({"concurrency": 0}, "0 clients"),
     ({"concurrency": 1000}, "1000 clients"), ({"max_qps": 0.0}, "more than 0")])
-def test_impossible_loads(options, message):
+def test_invalid_loads_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         LoadSpec(**options)
 
 
-def test_folders_that_are_no_version(live, tmp_path):
+def test_invalid_version_folders_are_refused(live, tmp_path):
     with pytest.raises(UserError, match=r"signature 'x' has no golden request: choose from \['classify'"):
         verified(live, signature="x")
     with pytest.raises(UserError, match="does not exist"):

@@ -1,1 +1,1 @@
-"""Write a version folder for TensorFlow Serving, checked before it appears."""
+"""Export of a trained ranker: SavedModel, checks against the trained model, extra assets and model card."""

@@ -1,4 +1,4 @@
-"""Golden requests: held-out impressions with their raw values, and what the trained model scored them."""
+"""Golden impressions: held-out impressions with their raw values and the trained model's scores."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BATCH_SIZE = 8192
 
 @dataclasses.dataclass(frozen=True)
 class GoldenImpressions:
-    """Requests and the scores expected for them.
+    """Held-out impressions with expected scores.
 
     Attributes:
-      keys: int64 [n] of the impressions.
-      inputs: input of the signature -> raw values [n] or [n, length], see ``model.raw_inputs``.
-      scores: output of the signature -> float32 [n] probabilities of the trained model on the dataset's own records of
+      keys: int64 [n], keys of the impressions.
+      inputs: input name -> raw values [n] or [n, length], see ``graph.inputs.raw_inputs``.
+      scores: output name -> float32 [n], probabilities that the trained model computes from the dataset's records of
         these impressions.
     """
 
@@ -40,9 +40,9 @@ class GoldenImpressions:
     scores: dict[str, np.ndarray]
 
     def as_rest(self) -> str:
-        """JSON: the body of a REST request in row format, with the expected ``outputs`` beside it.
+        """Returns JSON: the body of a REST request in row format, and the expected ``outputs``.
 
-        Missing numbers are written NaN, as TensorFlow Serving's REST interface reads them.
+        Missing numbers are written as NaN, which TensorFlow Serving's REST interface accepts.
         """
         columns = {name: values.tolist() for name, values in self.inputs.items()}
         instances = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -52,21 +52,25 @@ class GoldenImpressions:
 
 
 def read_golden_impressions(dataset: Dataset, ranker: Ranker) -> GoldenImpressions:
-    """The dataset's golden impressions: raw values from its raw copy, scores from its records.
+    """Reads the dataset's golden impressions: raw values from their raw copy, scores from the dataset's records.
 
-    The two took different ways from the log, so a served model that gives the same scores reads raw values as the
-    Beam job did.
+    The Beam job processed the records, but not the raw copy. A served model that computes the same scores from the raw
+    copy therefore processes raw values as the Beam job does.
+
+    Args:
+      dataset: the dataset.
+      ranker: ranker with the tables to serve.
 
     Raises:
-      UserError: the raw copy is unreadable or lacks a column, or its impressions are not among the records.
+      UserError: the raw copy cannot be read or lacks a column, or its impressions are not among the records.
     """
     path = dataset.folder / GOLDEN_IMPRESSIONS
     expected = raw_inputs(dataset.schema, ranker.inputs.columns)
     try:
         table = pq.read_table(path)
         keys = table[KEY].to_numpy()
-        inputs = {name: _padded(table[name], of) if of.length else _plain(table[name], of.dtype)
-                  for name, of in expected.items()}
+        inputs = {name: _padded(table[name], spec) if spec.length else _plain(table[name], spec.dtype)
+                  for name, spec in expected.items()}
     except KeyError as error:
         raise UserError(f"golden impressions {str(path)!r} lack a column: expected {[KEY, *expected]}, found "
                         f"{table.column_names}; build the dataset again") from error
@@ -77,29 +81,30 @@ def read_golden_impressions(dataset: Dataset, ranker: Ranker) -> GoldenImpressio
 
 
 def _plain(values: pa.ChunkedArray, dtype: str) -> np.ndarray:
-    return values.cast(ARROW_TYPES[dtype]).fill_null(missing_value(dtype)).to_numpy()
+    return np.asarray(values.cast(ARROW_TYPES[dtype]).fill_null(missing_value(dtype)).to_numpy())
 
 
-def _padded(lists: pa.ChunkedArray, of: RawInput) -> np.ndarray:
-    """[n, length]: the values of each list, then the missing value."""
-    padded = np.full((len(lists), of.length or 0), MISSING[of.dtype], np.int64 if of.dtype == "int64" else object)
-    for row, values in enumerate(lists.to_pylist()):
-        padded[row, :len(values)] = values
+def _padded(lists: pa.ChunkedArray, spec: RawInput) -> np.ndarray:
+    """Lists as an array [n, length], padded with the missing value."""
+    dtype = np.int64 if spec.dtype == "int64" else object
+    padded = np.full((len(lists), spec.length or 0), MISSING[spec.dtype], dtype)
+    for position, values in enumerate(lists.to_pylist()):
+        padded[position, :len(values)] = values
     return padded
 
 
 def _trained_scores(dataset: Dataset, ranker: Ranker, keys: np.ndarray) -> dict[str, np.ndarray]:
-    """Output -> float32 [n] scores of the validation records with these keys, in the order of ``keys``."""
+    """Scores of the validation records with these keys: output name -> float32 [n], in the order of ``keys``."""
     scores: dict[int, list[float]] = {}
     with checked_reading(dataset, SPLIT):
         for batch in evaluation_batches(dataset, SPLIT, batch_size=BATCH_SIZE).as_numpy_iterator():
-            chosen = np.flatnonzero(np.isin(batch[KEY], keys))
-            if len(chosen):
-                found = ranker.score({name: batch[name][chosen] for name in ranker.inputs.columns}).numpy()
-                scores.update(zip(batch[KEY][chosen].tolist(), found.tolist(), strict=True))
+            golden = np.flatnonzero(np.isin(batch[KEY], keys))
+            if len(golden):
+                scored = ranker.score({name: batch[name][golden] for name in ranker.inputs.columns}).numpy()
+                scores.update(zip(batch[KEY][golden].tolist(), scored.tolist(), strict=True))
     missing = [key for key in keys.tolist() if key not in scores]
     if missing:
         raise UserError(f"golden impression {missing[0]} is not among the records of {SPLIT!r} in "
                         f"{str(dataset.folder)!r} ({len(missing)} of {len(keys)} are not): build the dataset again")
-    found = np.array([scores[key] for key in keys.tolist()], np.float32)  # [n, heads]
-    return dict(zip(score_names(ranker.labels), found.T, strict=True))
+    by_head = np.array([scores[key] for key in keys.tolist()], np.float32).T  # [heads, n]
+    return dict(zip(score_names(ranker.labels), by_head, strict=True))

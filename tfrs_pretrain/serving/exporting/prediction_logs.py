@@ -1,13 +1,15 @@
-"""Requests and answers as TensorFlow Serving's messages, and as it logs them."""
+"""``PredictionLog``s: requests with their answers, in TensorFlow Serving's format for logs and warm-up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis.classification_pb2 import Class, ClassificationRequest, ClassificationResponse
+from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.prediction_log_pb2 import ClassifyLog, PredictionLog, PredictLog, RegressLog
@@ -20,67 +22,81 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def prediction_log(model: str, signature: str, inputs: Arrays, outputs: Arrays | None = None) -> PredictionLog:
-    """A request to a signature, with its answer if there is one: Classify and Regress where these are its methods.
+    """Creates the log of a request; Classify and Regress for the signatures of these methods, else Predict.
 
     Args:
-      model: name under which the server offers it.
-      signature: its name.
+      model: name under which the server serves the model.
+      signature: name of the signature.
       inputs: input name -> values.
-      outputs: output name -> values.
+      outputs: output name -> values; None: no response is logged.
     """
     spec = ModelSpec(name=model, signature_name=signature)
     if signature == CLASSIFY:
-        request = ClassificationRequest(model_spec=spec)
-        request.input.example_list.examples.extend(map(tf.train.Example.FromString, inputs[SERIALIZED_EXAMPLES]))
-        return PredictionLog(classify_log=ClassifyLog(request=request, response=outputs and _classified(spec, outputs)))
+        classification = ClassificationRequest(model_spec=spec, input=_example_list(inputs))
+        return PredictionLog(classify_log=ClassifyLog(
+            request=classification, response=outputs and _classification_response(spec, outputs)))
     if signature == REGRESS:
-        regression = RegressionRequest(model_spec=spec)
-        regression.input.example_list.examples.extend(map(tf.train.Example.FromString, inputs[SERIALIZED_EXAMPLES]))
-        return PredictionLog(regress_log=RegressLog(request=regression, response=outputs and _regressed(spec, outputs)))
-    sent = PredictRequest(model_spec=spec, inputs={name: tf.make_tensor_proto(*_typed(values))
-                                                   for name, values in inputs.items()})
-    answer = outputs and PredictResponse(model_spec=spec, outputs={
-        name: tf.make_tensor_proto(*_typed(values)) for name, values in outputs.items()})
-    return PredictionLog(predict_log=PredictLog(request=sent, response=answer))
+        regression = RegressionRequest(model_spec=spec, input=_example_list(inputs))
+        return PredictionLog(regress_log=RegressLog(
+            request=regression, response=outputs and _regression_response(spec, outputs)))
+    return PredictionLog(predict_log=PredictLog(
+        request=PredictRequest(model_spec=spec, inputs=_tensor_protos(inputs)),
+        response=outputs and PredictResponse(model_spec=spec, outputs=_tensor_protos(outputs))))
 
 
 def write_prediction_logs(path: Path, logs: Iterable[PredictionLog]) -> None:
-    """Writes a TFRecord, the format of warm-up files."""
+    """Writes a TFRecord file, the format of warm-up files."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         for log in logs:
             writer.write(log.SerializeToString(deterministic=True))
 
 
 def serialize_examples(raw: Arrays, inputs: Mapping[str, RawInput]) -> np.ndarray:
-    """object [n]: serialized tf.Examples of raw inputs [n] and lists [n, length]; missing values are left out."""
-    count = len(next(iter(raw.values())))
-    examples = [_example({name: raw[name][row:row + 1] for name in inputs}, inputs) for row in range(count)]
+    """Serializes raw inputs as tf.Examples; missing values are left out.
+
+    Args:
+      raw: input name -> raw values [n], or lists [n, length].
+      inputs: inputs of the model.
+
+    Returns:
+      object [n], bytes.
+    """
+    num_examples = len(next(iter(raw.values())))
+    examples = [_example({name: raw[name][position:position + 1] for name in inputs}, inputs)
+                for position in range(num_examples)]
     return np.array(examples, object)
 
 
-def _example(values: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -> bytes:
+def _example(values: Arrays, inputs: Mapping[str, RawInput]) -> bytes:
     example = tf.train.Example()
-    for name, of in inputs.items():
+    for name, spec in inputs.items():
         present = values[name].ravel().tolist()
-        if not of.required:
-            present = [value for value in present if not of.is_missing(value)]
+        if not spec.required:
+            present = [value for value in present if not spec.is_missing(value)]
         if not present:
             continue
         feature = example.features.feature[name]
-        if of.dtype == "int64":
+        if spec.dtype == "int64":
             feature.int64_list.value.extend(present)
-        elif of.dtype == "float32":
+        elif spec.dtype == "float32":
             feature.float_list.value.extend(present)
         else:
             feature.bytes_list.value.extend(value.encode() for value in present)
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def _typed(values: np.ndarray) -> tuple[np.ndarray, tf.DType]:
-    return values, tf.as_dtype(values.dtype) if values.dtype != object else tf.string
+def _tensor_protos(arrays: Arrays) -> dict[str, Any]:
+    return {name: tf.make_tensor_proto(values, tf.string if values.dtype == object else tf.as_dtype(values.dtype))
+            for name, values in arrays.items()}
 
 
-def _classified(spec: ModelSpec, outputs: Arrays) -> ClassificationResponse:
+def _example_list(inputs: Arrays) -> Input:
+    message = Input()
+    message.example_list.examples.extend(map(tf.train.Example.FromString, inputs[SERIALIZED_EXAMPLES]))
+    return message
+
+
+def _classification_response(spec: ModelSpec, outputs: Arrays) -> ClassificationResponse:
     response = ClassificationResponse(model_spec=spec)
     for labels, scores in zip(outputs["classes"].tolist(), outputs["scores"].tolist(), strict=True):
         response.result.classifications.add(classes=[
@@ -88,7 +104,7 @@ def _classified(spec: ModelSpec, outputs: Arrays) -> ClassificationResponse:
     return response
 
 
-def _regressed(spec: ModelSpec, outputs: Arrays) -> RegressionResponse:
+def _regression_response(spec: ModelSpec, outputs: Arrays) -> RegressionResponse:
     response = RegressionResponse(model_spec=spec)
     response.result.regressions.extend(Regression(value=value) for value in outputs["outputs"].tolist())
     return response

@@ -1,4 +1,4 @@
-"""Raw values scored as in training, by the Beam jobs' vocabularies and the trained ranker, not by the served graph."""
+"""Reference scores of raw values: computed by the Beam jobs' code and the trained ranker, not by the served graph."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
 
 
 class ReferenceScorer:
-    """A ranker with the vocabularies of the dataset that it was trained on.
+    """Scores raw values as in training.
 
     Args:
-      ranker: the trained student, with the rows that are served.
-      dataset: its schema and vocabularies.
+      ranker: trained ranker, with the tables to serve.
+      dataset: dataset on which it was trained, for schema and vocabularies.
     """
 
     def __init__(self, ranker: Ranker, dataset: Dataset):
@@ -24,14 +24,23 @@ class ReferenceScorer:
         self._vocabularies = {name: dataset.vocabulary(name) for name in set(ranker.inputs.tables.values())}
 
     def scores(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Output -> float32 [n] of raw inputs [n] and lists [n, any length], see ``raw_inputs``."""
+        """Returns scores, output name -> float32 [n].
+
+        Args:
+          raw: input name -> raw values [n], or lists [n, any length].
+        """
         kinds = [self.schema.inputs[name] for name in self.ranker.inputs.columns]
-        batch = {kind.name: kind.batch_column(raw[kind.raw_name], self._rows) for kind in kinds}
+        batch = {kind.name: kind.batch_column(raw[kind.raw_name], self._lookup) for kind in kinds}
         return dict(zip(score_names(self.ranker.labels), self.ranker.score(batch).numpy().T, strict=True))
 
     def embeddings(self, space: str, ids: np.ndarray) -> np.ndarray:
-        """float32 [n, dim] of the raw ids [n] of "user" or "item"."""
-        return self.ranker.tables[space].numpy()[self.schema.inputs[space].batch_column(ids, self._rows)]
+        """Returns float32 [n, dim], the embeddings of raw ids [n].
 
-    def _rows(self, vocabulary: str, values: pa.Array) -> np.ndarray:
+        Args:
+          space: "user" or "item".
+          ids: raw ids.
+        """
+        return np.asarray(self.ranker.tables[space].numpy()[self.schema.inputs[space].batch_column(ids, self._lookup)])
+
+    def _lookup(self, vocabulary: str, values: pa.Array) -> np.ndarray:
         return self._vocabularies[vocabulary].lookup(values)

@@ -1,4 +1,4 @@
-"""Warm-up requests: TensorFlow Serving replays them before it calls a version available."""
+"""Warm-up requests, which TensorFlow Serving replays before a version becomes available."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from tfrs_pretrain.serving.protocol.signature_names import (
     SERVING_DEFAULT,
 )
 
-# The first request of a size is slow; one item and pages of items are what a ranker is asked for. The server takes at
-# most 1,000 records.
+# The first request of each size is slow. Rankers usually score one item or pages of items. The server replays at most
+# 1,000 records.
 BATCH_SIZES = (1, 8, 64)
 CANDIDATES = (1, 64, 512)
-REPETITIONS = 3  # the second request still pays for what the first one only planned
+REPETITIONS = 3  # the second request of a size is also slow
 
 
 def warmup_logs(model: str, raw: Mapping[str, np.ndarray], inputs: Mapping[str, RawInput]) -> Iterator[PredictionLog]:
-    """Requests to every signature.
+    """Yields requests to every signature.
 
     Args:
-      model: name under which the server offers the model.
-      raw: input -> raw values [n, ...]; repeated as often as a request needs.
-      inputs: of the model.
+      model: name under which the server serves the model.
+      raw: input name -> raw values [n, ...]; repeated or cut to the size of each request.
+      inputs: inputs of the model.
     """
     for _ in range(REPETITIONS):
         for size in BATCH_SIZES:
@@ -44,9 +44,9 @@ def warmup_logs(model: str, raw: Mapping[str, np.ndarray], inputs: Mapping[str, 
             for signature, (_, name) in EMBEDDINGS.items():
                 yield prediction_log(model, signature, {name: batch[name]})
         for size in CANDIDATES:
-            for many in ((ITEM,), (ITEM, CONTEXT)):
-                yield prediction_log(model, RANK, {name: _resized(raw[name], size if of.side in many else 1)
-                                           for name, of in inputs.items()})
+            for repeated in ((ITEM,), (ITEM, CONTEXT)):
+                yield prediction_log(model, RANK, {name: _resized(raw[name], size if spec.side in repeated else 1)
+                                                   for name, spec in inputs.items()})
 
 
 def _resized(values: np.ndarray, size: int) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""The served model: lookups, inputs and signatures inside the graph."""
+"""The graph of a served model: lookups, tables, inputs and signatures."""

@@ -1,4 +1,4 @@
-"""Serialized tf.Examples -> raw inputs, inside the graph."""
+"""Parsing of serialized tf.Examples inside the graph."""
 
 from __future__ import annotations
 
@@ -11,26 +11,36 @@ from tfrs_pretrain.value_types import MISSING, missing_value
 
 
 def parse_examples(serialized: tf.Tensor, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
-    """Raw inputs [batch] and lists [batch, at most length] of tf.Examples [batch] with features of the same names.
+    """Parses tf.Examples whose features have the names of the inputs.
 
-    The two ids must be there; what else is left out takes the missing value ("", -1, NaN, no values). In the graph,
-    bytes that are no tf.Example, and features of another type or number of values, are INVALID_ARGUMENT.
+    The two ids are required; other missing features get the missing value ("", -1, NaN, or an empty list).
+
+    Args:
+      serialized: string [batch].
+      inputs: inputs of the model.
+
+    Returns:
+      Raw inputs [batch], or lists [batch, at most length].
+
+    Raises:
+      tf.errors.InvalidArgumentError: when the graph runs, bytes are no tf.Example, or a feature has another dtype or
+        number of values.
     """
     parsed = tf.io.parse_example(tf.ensure_shape(serialized, [None]),
-                                 {name: _feature(of) for name, of in inputs.items()})
-    return {name: _padded(parsed[name], of.length, latest=of.latest) if of.length else parsed[name]
-            for name, of in inputs.items()}
+                                 {name: _feature(spec) for name, spec in inputs.items()})
+    return {name: _padded(parsed[name], spec.length, latest=spec.latest) if spec.length else parsed[name]
+            for name, spec in inputs.items()}
 
 
-def _feature(of: RawInput) -> tf.io.FixedLenFeature | tf.io.RaggedFeature:
-    dtype = tf.as_dtype(of.dtype)
-    if of.length:
+def _feature(spec: RawInput) -> tf.io.FixedLenFeature | tf.io.RaggedFeature:
+    dtype = tf.as_dtype(spec.dtype)
+    if spec.length:
         return tf.io.RaggedFeature(dtype)
-    return tf.io.FixedLenFeature([], dtype, None if of.required else missing_value(of.dtype))
+    return tf.io.FixedLenFeature([], dtype, None if spec.required else missing_value(spec.dtype))
 
 
 def _padded(lists: tf.RaggedTensor, length: int, *, latest: bool) -> tf.Tensor:
-    """Cut before they are padded: one endless list must not make a tensor of endless rows."""
+    """Truncates lists before padding, so that one very long list does not make all rows of the tensor as long."""
     missing = MISSING[lists.dtype.name]
     present = tf.ragged.boolean_mask(lists, lists != missing)
     return (present[:, -length:] if latest else present[:, :length]).to_tensor(missing)

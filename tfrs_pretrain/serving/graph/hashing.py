@@ -1,6 +1,6 @@
-"""The TensorFlow twin of ``tfrs_pretrain.hashing``, in operations that every TensorFlow Serving binary has.
+"""``tfrs_pretrain.hashing`` in TensorFlow, with operations that every TensorFlow Serving binary has.
 
-Products and sums wrap modulo 2^64 in int64 as in uint64; only the shifts of the finaliser must be unsigned.
+Products and sums wrap modulo 2^64 in int64 as in uint64; only the shifts of the finalizer must be unsigned.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from tfrs_pretrain.hashing import GOLDEN, LAST_SHIFT, MIX, STRING_BASE
 
 
 def hash_ids(ids: tf.Tensor) -> tf.Tensor:
-    """[n] int64 or string -> [n] uint64, equal to ``tfrs_pretrain.hashing.hash_ids`` bit for bit.
+    """Returns uint64 [n], bit-identical to ``tfrs_pretrain.hashing.hash_ids``.
 
-    Strings are hashed by their bytes, so that bytes that are not UTF-8 have a hash too.
+    Strings are hashed by their bytes, so bytes that are not UTF-8 have a hash too.
+
+    Args:
+      ids: int64 or string [n].
     """
     if ids.dtype == tf.string:
         ids = _polynomial(ids)
@@ -21,7 +24,7 @@ def hash_ids(ids: tf.Tensor) -> tf.Tensor:
 
 
 def _mix(values: tf.Tensor) -> tf.Tensor:
-    """[n] uint64 -> [n] uint64: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    """Applies the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) to uint64 [n]."""
     mixed = values + tf.constant(GOLDEN, tf.uint64)
     for shift, factor in MIX:
         mixed = _fold(mixed, shift) * tf.constant(factor, tf.uint64)
@@ -33,7 +36,7 @@ def _fold(values: tf.Tensor, shift: int) -> tf.Tensor:
 
 
 def _polynomial(strings: tf.Tensor) -> tf.Tensor:
-    """[n] string -> [n] int64: length + sum over bytes b_i of (b_i + 1) * base^i, modulo 2^64."""
+    """Returns int64 [n], hashes of strings: length + sum over bytes b_i of (b_i + 1) * base^i, modulo 2^64."""
     lengths = tf.strings.length(strings)                                                # [n]
     data = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)                  # [bytes]
     owner = tf.repeat(tf.range(tf.size(strings)), lengths)                              # [bytes]

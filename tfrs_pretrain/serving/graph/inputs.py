@@ -1,4 +1,4 @@
-"""What requests hold: the raw inputs of a served model, and what becomes of odd ones inside the graph."""
+"""Raw inputs of a served model, and their validation inside the graph."""
 
 from __future__ import annotations
 
@@ -9,41 +9,53 @@ import tensorflow as tf
 from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, USER, RawInput
 from tfrs_pretrain.schema import ITEM_ID, Schema
 
-Raw = Mapping[str, tf.Tensor]
+Raw = Mapping[str, tf.Tensor]  # input name -> raw values
 
 
 def raw_inputs(schema: Schema, columns: Iterable[str]) -> dict[str, RawInput]:
-    """Inputs of a served model that reads these columns of a batch, by name."""
+    """Returns the inputs of a served model by name.
+
+    Args:
+      schema: schema of the dataset.
+      columns: columns of a batch that the ranker reads.
+    """
     kinds = [schema.inputs[column] for column in columns]
     return {kind.raw_name: kind.raw_input for kind in kinds}
 
 
-def checked(raw: Raw, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
-    """The inputs of a batch; in the graph, INVALID_ARGUMENT names those that have another rank or length than item_id.
+def validated(raw: Raw, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
+    """Returns the inputs of a batch after checks in the graph, because the server compares only names and dtypes.
 
-    The server itself compares only names and dtypes with the signature.
+    Raises:
+      tf.errors.InvalidArgumentError: when the graph runs, an input has another rank or length than expected.
     """
-    shaped = {name: tf.ensure_shape(raw[name], of.spec(name).shape) for name, of in inputs.items()}
-    with tf.control_dependencies([_same_lengths(shaped, tuple(shaped), ())]):
+    shaped = {name: tf.ensure_shape(raw[name], spec.spec(name).shape) for name, spec in inputs.items()}
+    with tf.control_dependencies([_assert_lengths(shaped, tuple(shaped), ())]):
         return {name: tf.identity(values) for name, values in shaped.items()}
 
 
-def checked_candidates(raw: Raw, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
-    """The inputs of one user's candidates: one row of the user, a row a candidate of items, either of the context."""
-    shaped = {name: tf.ensure_shape(raw[name], of.spec(name, 1 if of.side == USER else None).shape)
-              for name, of in inputs.items()}
-    sided = {side: tuple(name for name, of in inputs.items() if of.side == side) for side in (CONTEXT, ITEM)}
-    with tf.control_dependencies([_same_lengths(shaped, sided[ITEM], sided[CONTEXT])]):
+def validated_candidates(raw: Raw, inputs: Mapping[str, RawInput]) -> dict[str, tf.Tensor]:
+    """Returns the inputs of one user's N candidates after checks in the graph.
+
+    User inputs must have one row, item inputs N rows, context inputs either.
+
+    Raises:
+      tf.errors.InvalidArgumentError: when the graph runs, an input has another rank or length.
+    """
+    shaped = {name: tf.ensure_shape(raw[name], spec.spec(name, 1 if spec.side == USER else None).shape)
+              for name, spec in inputs.items()}
+    by_side = {side: tuple(name for name, spec in inputs.items() if spec.side == side) for side in (CONTEXT, ITEM)}
+    with tf.control_dependencies([_assert_lengths(shaped, by_side[ITEM], by_side[CONTEXT])]):
         return {name: tf.identity(values) for name, values in shaped.items()}
 
 
-def _same_lengths(raw: Raw, same: tuple[str, ...], one_or_same: tuple[str, ...]) -> tf.Operation:
-    """Fails and names the inputs that have not as many rows as item_id (or one, where that may be)."""
+def _assert_lengths(raw: Raw, same: tuple[str, ...], one_or_same: tuple[str, ...]) -> tf.Operation:
+    """Asserts that inputs have as many rows as item_id, or one for ``one_or_same``; the message names the others."""
     names = (*same, *one_or_same)
     lengths = tf.stack([tf.shape(raw[name])[0] for name in names])
     expected = tf.shape(raw[ITEM_ID])[0]
-    fits = (lengths == expected) | (lengths == 1) & tf.constant([name in one_or_same for name in names])
-    wrong = tf.where(~fits)[:, 0]
-    found = tf.gather(tf.constant(names), wrong), tf.gather(lengths, wrong)
-    return tf.debugging.Assert(tf.reduce_all(fits), [
-        "inputs", found[0], "have", found[1], "rows, item_id has", expected], summarize=100)
+    valid = (lengths == expected) | (lengths == 1) & tf.constant([name in one_or_same for name in names])
+    invalid = tf.where(~valid)[:, 0]
+    return tf.debugging.Assert(tf.reduce_all(valid), [
+        "inputs", tf.gather(tf.constant(names), invalid), "have", tf.gather(lengths, invalid), "rows, item_id has",
+        expected], summarize=100)

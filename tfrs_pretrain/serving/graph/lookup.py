@@ -1,4 +1,4 @@
-"""Raw id -> row inside the served graph, equal to ``Vocabulary.rows``."""
+"""Vocabulary lookups inside the served graph; they return the rows that ``Vocabulary.lookup`` returns."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import tensorflow as tf
 from tfrs_pretrain.serving.graph.hashing import hash_ids
 from tfrs_pretrain.vocabulary import Vocabulary
 
-# From this many ids on, a sorted list takes the place of a hash table: 12 bytes an id instead of 68 (integers) or more
-# (strings), for a handful of operations instead of one.
+# Vocabularies of at least this size use a sorted list instead of a hash table: 12 bytes per id instead of 68 (integers)
+# or more (strings), but several operations instead of one.
 SORTED_FROM = 1_000_000
-HASHES = 2**63 - 1
+NUM_HASHES = 2**63 - 1
 
 
 class VocabularyLookup(tf.Module, abc.ABC):
-    """Finds the rows of admitted ids; other ids go to their shared row.
+    """Finds the rows of admitted ids; other ids share rows by hash.
 
     Args:
-      vocabulary: ids and number of shared rows.
+      vocabulary: admitted ids, and number of shared rows.
     """
 
     def __init__(self, vocabulary: Vocabulary):
@@ -30,8 +30,8 @@ class VocabularyLookup(tf.Module, abc.ABC):
         self.dtype = tf.as_dtype(vocabulary.dtype)
         self._oov_rows = vocabulary.oov_rows
 
-    def rows(self, ids: tf.Tensor) -> tf.Tensor:
-        """[n] raw ids -> [n] int64 rows."""
+    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [n], the rows of raw ids [n]."""
         found = self._find(ids)
         if self._oov_rows == 1:  # nothing to hash
             return tf.maximum(found, 0)
@@ -41,15 +41,15 @@ class VocabularyLookup(tf.Module, abc.ABC):
 
     @abc.abstractmethod
     def _find(self, ids: tf.Tensor) -> tf.Tensor:
-        """[n] raw ids -> [n] int64 rows, -1 for ids that are not admitted."""
+        """Returns int64 [n], the rows of raw ids [n]; -1 for ids that are not admitted."""
 
 
 def make_lookup(vocabulary: Vocabulary, asset: Path) -> VocabularyLookup:
-    """The lookup that suits the size of a vocabulary.
+    """Creates the lookup that fits the size of a vocabulary.
 
     Args:
-      vocabulary: ids and number of shared rows.
-      asset: file that the ids may be written to; must exist until the model is saved, which copies it.
+      vocabulary: admitted ids, and number of shared rows.
+      asset: file for the ids; must exist until the model is saved, which copies it.
     """
     return SortedLookup(vocabulary) if len(vocabulary.ids) >= SORTED_FROM else HashedLookup(vocabulary, asset)
 
@@ -57,18 +57,18 @@ def make_lookup(vocabulary: Vocabulary, asset: Path) -> VocabularyLookup:
 class HashedLookup(VocabularyLookup):
     """A hash table of the admitted ids.
 
-    The ids lie in a file under the SavedModel's ``assets/`` and are read when the server loads the model. As constants
-    of the graph, a million strings took 9 s and 1.4 GB to load; as a file, 0.7 s and 0.2 GB.
+    The ids are stored in a file under the SavedModel's ``assets/``, which is read when the server loads the model. A
+    million strings take 0.7 s and 0.2 GB to load from a file, but 9 s and 1.4 GB as constants of the graph.
 
     Args:
-      vocabulary: ids and number of shared rows.
-      asset: file to write the ids to.
+      vocabulary: admitted ids, and number of shared rows.
+      asset: file to which the ids are written.
     """
 
     def __init__(self, vocabulary: Vocabulary, asset: Path):
         super().__init__(vocabulary)
         asset.write_bytes(tf.io.serialize_tensor(_as_tensor(vocabulary.ids)).numpy())
-        # Held here as well, because saving follows the attributes of modules, not of initialisers.
+        # Also an attribute of the module, because saving does not follow the attributes of initializers.
         self._asset = tf.saved_model.Asset(str(asset))
         initializer = _IdsFromFile(self._asset, self.dtype, vocabulary.oov_rows)
         self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
@@ -78,13 +78,13 @@ class HashedLookup(VocabularyLookup):
 
 
 class SortedLookup(VocabularyLookup):
-    """A sorted list of the admitted ids, searched by halves; of strings, of 63-bit hashes.
+    """Binary search in a sorted list of the admitted ids; strings are represented by 63-bit hashes.
 
-    A string that was not admitted is taken for one of n that were with probability n / 2^63. That no two admitted ones
-    are confused is made sure of here.
+    The hashes of admitted strings are distinct. A string that is not admitted collides with one of n admitted strings
+    with probability n / 2^63.
 
     Args:
-      vocabulary: ids and number of shared rows.
+      vocabulary: admitted ids, and number of shared rows.
     """
 
     def __init__(self, vocabulary: Vocabulary):
@@ -99,25 +99,25 @@ class SortedLookup(VocabularyLookup):
         self._rows = tf.Variable((order + vocabulary.oov_rows).astype(np.int32), trainable=False, name="rows_of_keys")
 
     def _keys(self, ids: tf.Tensor) -> tf.Tensor:
-        return tf.strings.to_hash_bucket_strong(ids, HASHES, [self._key, 0]) if self.dtype == tf.string else ids
+        return tf.strings.to_hash_bucket_strong(ids, NUM_HASHES, [self._key, 0]) if self.dtype == tf.string else ids
 
     def _find(self, ids: tf.Tensor) -> tf.Tensor:
         keys, known = self._keys(ids), self._sorted.read_value()
-        # The last place, where all are smaller, holds another key.
-        place = tf.minimum(tf.searchsorted(known, keys), tf.size(known) - 1)
-        rows = tf.cast(tf.gather(self._rows, place), tf.int64)
-        return tf.where(tf.gather(known, place) == keys, rows, tf.constant(-1, tf.int64))
+        # A key above all known keys is compared with the last one, which differs from it.
+        position = tf.minimum(tf.searchsorted(known, keys), tf.size(known) - 1)
+        rows = tf.cast(tf.gather(self._rows, position), tf.int64)
+        return tf.where(tf.gather(known, position) == keys, rows, tf.constant(-1, tf.int64))
 
 
 class _IdsFromFile(tf.lookup.KeyValueTensorInitializer):
-    """Fills a table with the ids of a serialized tensor [n] -> first_row + position."""
+    """Fills a table from a file with a serialized tensor of ids [n]: id -> first_row + position."""
 
     def __init__(self, asset: tf.saved_model.Asset, dtype: tf.DType, first_row: int):
         super().__init__(tf.constant([], dtype), tf.constant([], tf.int64))
         self._path, self._first_row = asset.asset_path, first_row
 
     def initialize(self, table: tf.lookup.StaticHashTable) -> tf.Operation:
-        """The operation that fills the table; it runs once when a model is loaded."""
+        """Returns the operation that fills the table; it runs once, when the model is loaded."""
         ids = tf.io.parse_tensor(tf.io.read_file(self._path), self.key_dtype)
         rows = self._first_row + tf.range(tf.size(ids, out_type=tf.int64))
         return tf.raw_ops.LookupTableImportV2(table_handle=table.resource_handle, keys=ids, values=rows)

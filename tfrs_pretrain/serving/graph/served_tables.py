@@ -1,4 +1,4 @@
-"""Embedding tables as they are served: rows of float32, float16 or int8."""
+"""Embedding tables of a served model, stored as float32, float16 or int8."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MAX_INT8 = 127
 
 
 class ServedTable(tf.Module):
-    """Rows of an ID space or feature, held in a narrower type and widened after they are gathered.
+    """An embedding table that is stored in a narrow dtype and converted to float32 after the gather.
 
-    An int8 row has a float32 scale of its own: its largest magnitude is 127 scales.
+    Each int8 row has a float32 scale: the row's largest magnitude is 127 scales.
 
     Args:
-      name: of its variables.
+      name: name of its variables.
       rows: float32 [rows, dim].
       dtype: "float32", "float16" or "int8".
     """
@@ -31,27 +31,36 @@ class ServedTable(tf.Module):
         self._rows = tf.Variable(rows.astype(dtype), trainable=False, name=name)
 
     def described(self) -> dict[str, Any]:
-        """Rows, columns, type and size in bytes."""
-        rows, dim = (int(size) for size in self._rows.shape)
-        scales = 0 if self._scales is None else rows * self._scales.dtype.size
-        return {"rows": rows, "dim": dim, "dtype": self._rows.dtype.name,
-                "bytes": rows * dim * self._rows.dtype.size + scales}
+        """Returns number of rows, dim, dtype and size in bytes, as JSON."""
+        num_rows, dim = (int(size) for size in self._rows.shape)
+        scale_bytes = 0 if self._scales is None else num_rows * self._scales.dtype.size
+        return {"rows": num_rows, "dim": dim, "dtype": self._rows.dtype.name,
+                "bytes": num_rows * dim * self._rows.dtype.size + scale_bytes}
 
-    def gather(self, ids: tf.Tensor) -> tf.Tensor:
-        """float32 [..., dim] rows of integer ids [...]."""
-        rows = tf.cast(tf.gather(self._rows, ids), tf.float32)
-        return rows if self._scales is None else rows * tf.gather(self._scales, ids)
+    def gather(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [..., dim], the embeddings at integer rows [...]."""
+        values = tf.cast(tf.gather(self._rows, rows), tf.float32)
+        return values if self._scales is None else values * tf.gather(self._scales, rows)
 
 
 def row_scales(rows: np.ndarray) -> np.ndarray:
-    """float32 [rows, 1]: what one step of int8 is worth in each row [dim]; 1 in a row of zeros."""
+    """Returns float32 [rows, 1], the value of one int8 step in each row; 1 for a row of zeros.
+
+    Args:
+      rows: float32 [rows, dim].
+    """
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
     return np.where(largest > 0, largest / np.float32(MAX_INT8), 1).astype(np.float32)
 
 
 def quantize_dequantize(rows: np.ndarray, dtype: str) -> np.ndarray:
-    """float32 [rows, dim] that a table of this dtype gives for the rows."""
+    """Returns float32 [rows, dim], the values that a ``ServedTable`` of this dtype returns for the rows.
+
+    Args:
+      rows: float32 [rows, dim].
+      dtype: "float32", "float16" or "int8".
+    """
     if dtype == "int8":
         scales = row_scales(rows)
-        return (np.rint(rows / scales) * scales).astype(np.float32)
+        return np.asarray(np.rint(rows / scales) * scales, np.float32)
     return rows.astype(dtype).astype(np.float32)

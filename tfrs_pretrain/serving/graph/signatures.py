@@ -1,4 +1,4 @@
-"""The signatures under which a served model answers, and how they are saved."""
+"""Signatures of a served model, and saving of the model with them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ EMBEDDINGS = {"user_embedding": (USER_ROW, USER_ID), "item_embedding": (ITEM_ROW
 
 
 def concrete_functions(model: ServedRanker) -> dict[str, Any]:
-    """Signature -> its graph."""
-    features = {name: of.spec(name) for name, of in model.inputs.items()}
-    candidates = {name: of.spec(name, 1 if of.side == USER else None) for name, of in model.inputs.items()}
+    """Traces the functions of a model; returns signature -> concrete function."""
+    features = {name: spec.spec(name) for name, spec in model.inputs.items()}
+    candidates = {name: spec.spec(name, 1 if spec.side == USER else None) for name, spec in model.inputs.items()}
     serialized = {SERIALIZED_EXAMPLES: tf.TensorSpec([None], tf.string, SERIALIZED_EXAMPLES)}
     functions: dict[str, tuple[Any, dict[str, tf.TensorSpec]]] = {
         SERVING_DEFAULT: (model.score, features), RANK: (model.rank, candidates),
@@ -47,9 +47,9 @@ class SavedModelContents:
 
     Attributes:
       inputs: raw inputs by name.
-      outputs: output of ``serving_default`` -> label that it is the probability of.
-      classes: names of the labels that ``classify`` answers.
-      signatures: name -> its method, and dtype and shape of inputs and outputs (None: any size).
+      outputs: output of ``serving_default`` -> label whose probability it is.
+      classes: names of the labels that ``classify`` returns.
+      signatures: name -> method, and dtype and shape of inputs and outputs (None: any size).
       tables: name -> rows, dim, dtype, bytes, and the vocabulary of its rows.
     """
 
@@ -61,11 +61,19 @@ class SavedModelContents:
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON."""
-        return dataclasses.asdict(self) | {"classes": list(self.classes)}
+        inputs = {name: {"dtype": spec.dtype, "length": spec.length, "side": spec.side}
+                  for name, spec in self.inputs.items()}
+        return {"inputs": inputs, "outputs": self.outputs, "classes": list(self.classes),
+                "signatures": self.signatures, "tables": self.tables}
 
 
 def save(model: ServedRanker, folder: Path) -> SavedModelContents:
-    """Writes the SavedModel with all signatures, each with the method that the server expects of it."""
+    """Saves a model with all signatures.
+
+    Args:
+      model: the model.
+      folder: folder for the SavedModel.
+    """
     functions = concrete_functions(model)
     tf.saved_model.save(model, str(folder), signatures=functions)
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
@@ -73,14 +81,15 @@ def save(model: ServedRanker, folder: Path) -> SavedModelContents:
         updater.replace_method_name(signature_key=name, method_name=method)
     updater.save()
     signatures = {name: {"method": METHODS.get(name, PREDICT_METHOD),
-                         "inputs": _described(function.structured_input_signature[1]),
-                         "outputs": _described(function.structured_outputs)} for name, function in functions.items()}
-    # Copies, because TensorFlow wraps the containers that a module holds.
+                         "inputs": _specs_as_json(function.structured_input_signature[1]),
+                         "outputs": _specs_as_json(function.structured_outputs)}
+                  for name, function in functions.items()}
+    # Copies, because TensorFlow wraps the containers of a module.
     return SavedModelContents(dict(model.inputs), dict(model.outputs), tuple(model.classes), signatures,
-                    {name: dict(table) for name, table in model.tables.items()})
+                              {name: dict(table) for name, table in model.tables.items()})
 
 
-def _described(specs: Mapping[str, tf.TensorSpec]) -> dict[str, dict[str, Any]]:
+def _specs_as_json(specs: Mapping[str, tf.TensorSpec]) -> dict[str, dict[str, Any]]:
     return {name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for name, spec in specs.items()}
 
 

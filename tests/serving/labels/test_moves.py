@@ -1,4 +1,4 @@
-"""Labels in models.config: moved, rolled back, refused, and everything else in the file left as it was."""
+"""Moves and rollbacks of labels in models.config; the rest of the file stays unchanged."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
 from tfrs_pretrain.serving.labels.moves import move_label, roll_back
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 
-TEXT = """# Who serves what.  {brace in a comment
+TEXT = """# Models to serve.  {brace in a comment
 model_config_list {
   config {  # first
     name: "other", base_path: '/models/other # no comment'
@@ -71,7 +71,7 @@ def test_moving_to_the_same_version_changes_nothing(config):
     assert config.read_text() == TEXT
 
 
-def test_a_roll_back_and_its_undoing(config):
+def test_a_second_roll_back_undoes_the_first(config):
     move_label(config, "ranker", "stable", 2)
     assert roll_back(config, "ranker", "stable") == (2, 1)
     assert parsed(config) == ({"stable": 1, "stable_previous": 2, "canary": 1}, [1, 2])
@@ -79,7 +79,7 @@ def test_a_roll_back_and_its_undoing(config):
     assert parsed(config)[0]["stable"] == 2
 
 
-def test_no_roll_back_to_a_version_that_was_deleted(config):
+def test_a_deleted_version_is_refused_in_a_roll_back(config):
     move_label(config, "ranker", "stable", 2)
     before = config.read_text()
     shutil.rmtree(config.parent / "ranker" / "1")
@@ -88,7 +88,7 @@ def test_no_roll_back_to_a_version_that_was_deleted(config):
     assert config.read_text() == before
 
 
-def test_the_rest_of_the_file_stays_as_it_was(config):
+def test_the_rest_of_the_file_stays_unchanged(config):
     move_label(config, "ranker", "stable", 2)
     edited = config.read_text()
     edited_away = r"version_labels \{ key: \"(stable|canary)\",? value: 1|specific|versions: 1|policy \{|^ {4,6}\}$"
@@ -108,7 +108,7 @@ def test_the_rest_of_the_file_stays_as_it_was(config):
     'model_config_list { config: [{ name: "ranker" base_path: "ranker" }] }',
     'model_config_list:{config:{name:"ranker" base_path:"ranker" model_version_policy{latest{num_versions:2}}}}',
     "model_config_list { config { version_labels { key: 'a \\\" } {' value: 3 } name: 'ranker' base_path: 'r' } }"])
-def test_other_ways_to_write_it(config, text):
+def test_other_forms_of_the_file(config, text):
     config.write_text(text)
     config.with_name("r").symlink_to(config.with_name("ranker"))
     before = dict(model_entry(config, "ranker").version_labels)
@@ -132,7 +132,7 @@ def test_a_policy_of_all_versions_stays(config):
     (lambda path: roll_back(path, "ranker", "absent"), r"label 'absent' of model 'ranker' has no previous version"),
     (lambda path: LabelMove.plan(path.parent / "ranker", path, "stable"), "has no manifest.json|does not exist"),
 ])
-def test_what_is_refused_leaves_the_file(config, change, message):
+def test_refused_moves_leave_the_file_unchanged(config, change, message):
     with pytest.raises(UserError, match=message):
         change(config)
     assert config.read_text() == TEXT
@@ -148,7 +148,7 @@ def test_files_that_cannot_be_edited(config, text, message):
         move_label(config, "ranker", "stable", 2)
 
 
-def test_only_a_version_that_the_server_finds_gets_a_label(config, tmp_path):
+def test_only_versions_in_the_models_folder_get_a_label(config, tmp_path):
     elsewhere = tmp_path / "elsewhere" / "2"
     (elsewhere / "assets.extra").mkdir(parents=True)
     write_manifest(elsewhere / "assets.extra", "saved_model", {"name": "ranker", "version": 2})
@@ -159,7 +159,7 @@ def test_only_a_version_that_the_server_finds_gets_a_label(config, tmp_path):
     assert parsed(config)[0]["stable"] == 2
 
 
-def test_a_path_that_exists_is_taken_as_it_is(config, tmp_path):
+def test_an_existing_base_path_is_used_unchanged(config, tmp_path):
     assert folder_of(model_entry(config, "ranker"), config) == tmp_path / "ranker"
     (tmp_path / "there").mkdir()
     config.write_text(f'model_config_list {{ config {{ name: "ranker" base_path: "{tmp_path}/there" }} }}')

@@ -1,4 +1,4 @@
-"""Rankers trained on a sample of the negatives, judged on all impressions."""
+"""Rankers trained on a sample of the negatives are calibrated on all impressions."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ def sampled(drawn, with_split):
     """The planted dataset with a tenth of the training negatives."""
     random = np.random.default_rng(6)
     columns = {name: np.asarray(values) for name, values in drawn(random, 16000).items()}
-    kept = (columns["label"] == 1) | (random.random(16000) < RATE)
-    return with_split("train", **{name: values[kept] for name, values in columns.items()})
+    retained = (columns["label"] == 1) | (random.random(16000) < RATE)
+    return with_split("train", **{name: values[retained] for name, values in columns.items()})
 
 
 @pytest.mark.slow
