@@ -58,7 +58,8 @@ class Planner:
                    "teacher": teacher and teacher.name, "ranking": config.ranking.model_dump(mode="json"),
                    "training": _training_keys(config), "test": test}
         task = {"config": config.resolved(), "dataset": self._reference(dataset),
-                "embeddings": rows and _reference(rows), "teacher": teacher and _reference(teacher), "arm": name, "test": test}
+                "embeddings": rows and _reference(rows), "teacher": teacher and _reference(teacher), "arm": name,
+                "test": test}
         online = arm.distillation and teacher is None and isinstance(arm.distillation.teacher, OnlineTeacher)
         return Piece.from_inputs(RANKER, f"{name}-seed{seed}{'' if test else '-trial'}", inputs, task,
                         tuple(piece for piece in (dataset, rows, teacher) if piece),
