@@ -1,4 +1,4 @@
-"""A study as JSON: what is written is read back, also after its folder has moved."""
+"""A study is read back as written, also after its folder was moved."""
 
 import shutil
 
@@ -19,7 +19,7 @@ def example(folder):
                  {"exposures": "derived"}, None, {"a": 2})
 
 
-def test_what_is_saved_is_read_back(tmp_path):
+def test_a_saved_study_is_read_back(tmp_path):
     folder = tmp_path / "study"
     folder.mkdir()
     study = example(folder)
@@ -40,7 +40,7 @@ def test_a_moved_folder_keeps_its_runs(tmp_path):
     assert arm.runs[0].dataset == tmp_path / "elsewhere"
 
 
-def test_relative_folders_keep_their_runs(tmp_path, monkeypatch):
+def test_a_relative_folder_keeps_its_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_relative_folders_keep_their_runs(tmp_path, monkeypatch):
     assert arm.runs[0].ranker == folder / "ranking" / "a-3"
 
 
-def test_what_is_no_study_is_refused(tmp_path):
+def test_a_folder_without_a_study_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"has no study\.json"):
         Study.open(tmp_path)
     write_manifest(tmp_path, "study", {"config": load_config("completejourney").resolved()}, name="study.json")

@@ -106,7 +106,7 @@ class Study:
 
     def save(self) -> None:
         """Write ``study.json``. Paths below the folder are stored relative to it, so the folder can be moved."""
-        arms = [dataclasses.asdict(arm) | {"runs": [self._described(run) for run in arm.runs]} for arm in self.arms]
+        arms = [dataclasses.asdict(arm) | {"runs": [self._run_json(run) for run in arm.runs]} for arm in self.arms]
         content = {name: getattr(self, name) for name in _PLAIN}
         write_manifest(self.folder, STUDY_KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
 
@@ -126,7 +126,7 @@ class Study:
             raise UserError(f"{str(folder / FILE)!r} is not a study of this version ({error!r}): run the command that "
                             "wrote it again") from error
 
-    def _described(self, run: Run) -> dict[str, Any]:
+    def _run_json(self, run: Run) -> dict[str, Any]:
         paths = {name: getattr(run, name) for name in _PATHS}
         return {"seed": run.seed, **{name: path and path_in(self.folder, path) for name, path in paths.items()}}
 

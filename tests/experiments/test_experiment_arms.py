@@ -1,4 +1,4 @@
-"""An experiment's file and its arms, against literals."""
+"""Experiment files and their expanded arms, against literals."""
 
 import pytest
 import yaml
@@ -13,7 +13,7 @@ FILE = {"title": "test", "config": "completejourney", "logs": {"source": "comple
 
 @pytest.fixture
 def load(tmp_path):
-    """Reads a file with some keys of ``FILE`` replaced."""
+    """Load a file with some keys of ``FILE`` replaced."""
 
     def loaded(**keys):
         path = tmp_path / "experiment.yaml"
@@ -42,7 +42,7 @@ def test_each_makes_arms_and_choose_makes_candidates(load):
     assert arms[5].candidates == ({"a": 1, "b": 2}, {"a": 3})
 
 
-def test_selected_arms_bring_their_teacher_and_the_baseline(load):
+def test_selection_includes_teachers_and_the_baseline(load):
     experiment = load(baseline={"best_of": ["plain", "long"]}, arms={
         "plain": None, "long": {"each": {"arm.epochs": [2, 3]}}, "other": None, "taught": {"teacher": "other"}})
     arms = expand(experiment)
@@ -71,7 +71,7 @@ def test_selected_arms_bring_their_teacher_and_the_baseline(load):
     ({"arms": {"plain": {"sets": {}}}}, "unknown key 'arms.plain.sets'"),
     ({"arms": {"plain": {"each": {"arm.epochs": []}}}}, "arms.plain.each.arm.epochs"),
 ])
-def test_a_wrong_file_is_refused_in_a_line(load, keys, message):
+def test_an_invalid_file_is_refused_with_one_line(load, keys, message):
     with pytest.raises(UserError, match=message) as refused:
         load(**keys)
     assert "\n" not in str(refused.value)
@@ -85,6 +85,6 @@ def test_a_wrong_file_is_refused_in_a_line(load, keys, message):
     ({"plain": {"teacher": "a"}, "a": {"choose": {"arm.epochs": [1, 2]}}}, "without a choice of settings"),
     ({"plain": {"each": {"arm.schedule": ["a/b"]}}}, "not a valid folder name"),
 ])
-def test_arms_that_do_not_go_together_are_refused(load, arms, message):
+def test_inconsistent_arms_are_refused(load, arms, message):
     with pytest.raises(UserError, match=message):
         expand(load(arms=arms))

@@ -1,4 +1,4 @@
-"""What arms share and what they do not; the files that come with the project."""
+"""Pieces that arms share, invalid settings, and the project's own experiment files."""
 
 import json
 import re
@@ -19,24 +19,8 @@ OUTCOMES = {"play_time_ms", "long_view", "long_watch", "is_like", "is_follow", "
 WARM = {"arm.transfer": "warm_start"}
 
 
-@pytest.fixture
-def plan(tmp_path):
-    """An experiment on planted logs with these arms and other keys of its file."""
-
-    def planned(arms, selection=None, **keys):
-        config = tmp_path / "config.yaml"
-        config.write_text(yaml.safe_dump(planted_config()))
-        path = tmp_path / "experiment.yaml"
-        path.write_text(yaml.safe_dump({"title": "test", "config": "config.yaml", "logs": {"source": "planted"},
-                                        "seeds": [1, 2], "baseline": next(iter(arms)), "arms": arms} | keys,
-                                       sort_keys=False))
-        return Plan(path, selection or Selection())
-
-    return planned
-
-
 def pieces(plan):
-    """Kind -> the names of all distinct pieces that the arms need with all seeds."""
+    """Return kind -> names of all distinct pieces of all arms and seeds."""
     rankers = [plan.ranker(arm, settings, seed) for arm in plan.arms for settings in arm.candidates
                for seed in plan.seeds]
     every = {piece for ranker in rankers for piece in ranker.with_dependencies()}
@@ -47,12 +31,12 @@ def counts(plan):
     return tuple(len(names) for names in pieces(plan).values())
 
 
-def test_arms_that_differ_in_ranking_share_all_before_it(plan):
+def test_arms_that_differ_in_ranking_share_dataset_and_embeddings(plan):
     assert counts(plan({"scratch": None, "two": {"set": {"arm.epochs": 2}}})) == (1, 1, 0, 4)
     assert counts(plan({"warm": {"set": WARM}, "two": {"set": {**WARM, "arm.epochs": 2}}})) == (1, 1, 2, 4)
 
 
-def test_what_changes_before_ranking_is_made_again(plan):
+def test_changes_of_pretraining_and_windows_make_new_pieces(plan):
     arms = {"warm": {"set": WARM}, "long": {"set": {**WARM, "pretraining.epochs": 5}}}
     assert counts(plan(arms)) == (1, 1, 4, 4)
     arms["gap"] = {"set": {**WARM, "windows.pretrain.end": 18}}
@@ -60,15 +44,15 @@ def test_what_changes_before_ranking_is_made_again(plan):
     assert counts(plan(arms)) == (1, 3, 8, 8)
 
 
-def test_two_ways_to_say_the_same_make_one_piece(plan):
+def test_equal_settings_in_different_keys_make_one_piece(plan):
     same = plan({"a": {"set": {"arm.epochs": 2}}, "b": {"set": {"ranking.epochs": 2}}, "c": {"set": {
         "arm.epochs": 2, "ranking.epochs": 7}}, "d": {"set": {"arm.epochs": 2, "pretraining.epochs": 9}}})
     assert counts(same) == (1, 1, 0, 2)
-    looks = [same.settings_digest(arm, arm.candidates[0]) for arm in same.arms]
-    assert len(set(looks)) == 1
+    digests = [same.settings_digest(arm, arm.candidates[0]) for arm in same.arms]
+    assert len(set(digests)) == 1
 
 
-def test_a_trial_is_another_piece_than_what_test_judges(plan):
+def test_a_trial_is_another_piece_than_the_final_ranker(plan):
     one = plan({"scratch": None})
     trial, final = (one.ranker(one.arms[0], {}, 1, test=test) for test in (False, True))
     assert (trial.task["test"], final.task["test"]) == (False, True)
@@ -76,7 +60,7 @@ def test_a_trial_is_another_piece_than_what_test_judges(plan):
     assert trial.name.rpartition("-")[2] != final.name.rpartition("-")[2]
 
 
-def test_a_taught_arm_needs_its_teachers_ranker_of_the_same_seed(plan):
+def test_a_student_depends_on_its_teachers_ranker_of_the_same_seed(plan):
     taught = plan({"teacher": {"set": {"arm.epochs": 2}}, "student": {"teacher": "teacher"}})
     student = taught.ranker(taught.arms[1], {}, 2)
     assert taught.ranker(taught.arms[0], {"arm.epochs": 2}, 2) in student.needs
@@ -84,7 +68,7 @@ def test_a_taught_arm_needs_its_teachers_ranker_of_the_same_seed(plan):
     assert counts(taught) == (1, 1, 0, 4)
 
 
-def test_seeds_and_settings_arrive_in_the_configurations(plan):
+def test_tasks_contain_seeds_and_settings(plan):
     one = plan({"warm": {"set": {**WARM, "windows.pretrain.end": 18, "ranking.hidden": [4]}}}, set={
         "arm.embedding_l2": 0.5, "pretraining.epochs": 0})
     ranker = one.ranker(one.arms[0], one.arms[0].candidates[0], 2)
@@ -110,13 +94,13 @@ def test_seeds_and_settings_arrive_in_the_configurations(plan):
     ({"name.first": 1}, "arm 'b' sets 'name.first'"),
     ({"arm.meda": {}}, "arm b'?: .*makes no difference in one epoch"),
 ])
-def test_settings_that_cannot_be_are_refused_before_any_work(plan, settings, message):
+def test_invalid_settings_are_refused_before_any_work(plan, settings, message):
     with pytest.raises(UserError, match=message) as refused:
         plan({"a": None, "b": {"set": settings}})
     assert "\n" not in str(refused.value)
 
 
-def test_data_is_asked_for_where_it_is_needed(plan, tmp_path, tiny_dataset):
+def test_data_is_required_for_provided_logs_only(plan, tmp_path, tiny_dataset):
     with pytest.raises(UserError, match="logs are 'raw': name their folder with --data"):
         plan({"a": None}, logs={"source": "raw"})
     with pytest.raises(UserError, match="logs are 'planted': they are generated, so remove --data"):
@@ -132,7 +116,7 @@ def test_data_is_asked_for_where_it_is_needed(plan, tmp_path, tiny_dataset):
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
-def test_the_projects_experiments_are_valid_and_say_what_to_expect(name, tmp_path):
+def test_the_projects_experiments_are_valid_and_documented(name, tmp_path):
     path = EXPERIMENTS / f"{name}.yaml"
     head = path.read_text().partition("\ntitle:")[0]
     assert all(line.startswith("#") for line in head.splitlines())
@@ -149,7 +133,7 @@ def test_the_projects_experiments_are_valid_and_say_what_to_expect(name, tmp_pat
         assert len({plan.settings_digest(arm, settings) for settings in arm.candidates}) == len(arm.candidates)
 
 
-def test_every_kind_of_arm_is_in_the_demos_experiment():
+def test_the_demos_experiment_contains_every_kind_of_arm():
     plan = Plan(EXPERIMENTS / "completejourney.yaml", Selection())
     assert len(plan.arms) >= 12
     assert len(plan.seeds) == 3
@@ -169,13 +153,13 @@ def test_no_outcome_of_a_click_is_an_input():
     assert not re.search("|".join(OUTCOMES), (EXPERIMENTS / "kuairand.yaml").read_text())
 
 
-def test_a_seed_counts_once(plan):
-    """Twice the same run would look like two seeds that agree to the last digit."""
+def test_a_repeated_seed_is_refused(plan):
+    """A repeated run would look like two seeds that agree exactly."""
     with pytest.raises(UserError, match="--seed 4 --seed 4: list each seed once"):
         plan({"scratch": {}}, Selection(seeds=[4, 4]))
 
 
-def test_an_arm_that_is_written_twice_is_refused(tmp_path):
+def test_a_repeated_arm_is_refused(tmp_path):
     path = tmp_path / "experiment.yaml"
     path.write_text("title: test\narms:\n  warm: {}\n  warm: {set: {arm.transfer: warm_start}}\n")
     with pytest.raises(UserError, match=r"key 'warm' occurs twice in .* line 4, column 3"):

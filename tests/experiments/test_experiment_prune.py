@@ -1,4 +1,4 @@
-"""What is removed from an experiment's folder, and what never is."""
+"""Folders that pruning removes, and folders that it keeps."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def pieces(output):
 
 @pytest.fixture
 def experiment(tmp_path):
-    """The file, its output and its plan; every piece is there, as a file of 1,000 bytes, and the report names none."""
+    """File, output and plan; every piece is a folder with a file of 1,000 bytes, and there is no report."""
     path, output = write(tmp_path, ARMS), tmp_path / "out"
     plan = Plan(path, Selection())
     trials = [piece for arm in plan.arms for piece in plan.trials(arm)]
@@ -54,40 +54,40 @@ def experiment(tmp_path):
 def report_of(plan, output, *names):
     arms = [StudiedArm(name, {}, [Run(piece.task["config"]["seed"], piece.folder(output), None, output / "dataset")
                                   for piece in rankers(plan, name)]) for name in names]
-    Study(output, "Small", plan.planner.config, names[0], arms, {}, 1, []).save()
+    Study(output, "Small", plan.planner.configs.shared, names[0], arms, {}, 1, []).save()
 
 
-def test_nothing_that_the_file_needs_is_removed(experiment):
+def test_pieces_of_the_file_are_kept(experiment):
     path, output, _ = experiment
     before = pieces(output)
     assert len(before) == 1 + 1 + 4 + 2 + 2 * 2 + 2 + 2 + 2  # warm: two candidates and their trials
     done = command(path, output, "--yes")
     assert done.exit_code == 0
     assert "nothing to remove" in done.output
-    # What is selected is not all that is needed.
+    # Also those of arms and seeds that are not selected.
     kept = command(path, output, "--yes", "--arm", "scratch", "--seed", "1")
     assert kept.exit_code == 0
     assert pieces(output) == before
 
 
-def test_pieces_of_an_arm_that_left_the_file_are_told_and_removed(experiment, tmp_path):
+def test_pieces_of_a_removed_arm_are_listed_and_removed(experiment, tmp_path):
     path, output, plan = experiment
     before = pieces(output)
     write(tmp_path, {name: ARMS[name] for name in ("scratch", "warm")})
     lost = {f"{piece.kind}/{piece.name}" for piece in [
         *rankers(plan, "longer", "taught"), *(ranker.needs[1] for ranker in rankers(plan, "longer"))]}
-    told = command(path, output, "--dry-run", "--yes")
-    assert "6 folders, 6.0 kB" in told.output
-    assert all(name in told.output for name in lost)
+    listed = command(path, output, "--dry-run", "--yes")
+    assert "6 folders, 6.0 kB" in listed.output
+    assert all(name in listed.output for name in lost)
     assert pieces(output) == before
     assert command(path, output, input="n\n").exit_code == 0
-    assert command(path, output, input="").exit_code == 1  # nobody to ask
+    assert command(path, output, input="").exit_code == 1  # no answer
     assert pieces(output) == before
     assert command(path, output, input="y\n").exit_code == 0
     assert pieces(output) == before - lost
 
 
-def test_what_the_report_was_made_from_stays(experiment, tmp_path):
+def test_pieces_of_the_report_are_kept(experiment, tmp_path):
     path, output, plan = experiment
     report_of(plan, output, "scratch", "taught")
     write(tmp_path, {"scratch": ARMS["scratch"]})
@@ -100,7 +100,7 @@ def test_what_the_report_was_made_from_stays(experiment, tmp_path):
     assert pieces(output) == before
 
 
-def test_work_that_can_be_continued_stays_and_what_a_killed_writer_left_goes(experiment):
+def test_checkpoints_are_kept_and_remains_of_a_killed_writer_are_removed(experiment):
     path, output, plan = experiment
     [first, second] = rankers(plan, "scratch")
     checkpoints = first.folder(output).with_name(f"{first.name}.checkpoints")
@@ -113,7 +113,7 @@ def test_work_that_can_be_continued_stays_and_what_a_killed_writer_left_goes(exp
     assert pieces(output) == before
 
 
-def test_a_piece_that_is_removed_half_way_does_not_look_finished(experiment, tmp_path, monkeypatch):
+def test_an_interrupted_removal_leaves_no_finished_piece(experiment, tmp_path, monkeypatch):
     def killed(folder):
         (folder / "rows.npy").unlink()
         raise KeyboardInterrupt
@@ -125,14 +125,14 @@ def test_a_piece_that_is_removed_half_way_does_not_look_finished(experiment, tmp
     with monkeypatch.context() as context:
         context.setattr(shutil, "rmtree", killed)
         command(path, output, "--yes")
-    assert len(pieces(output)) == len(before)  # nothing but renamed
+    assert len(pieces(output)) == len(before)  # renamed, not removed
     assert len(before - pieces(output)) == 1
     assert command(path, output, "--yes").exit_code == 0
     assert pieces(output) == before - {f"ranker/{piece.name}" for piece in rankers(plan, "taught")}
     assert not lost.folder(output).exists()
 
 
-def test_a_running_experiment_and_a_wrong_folder_are_left_alone(experiment, tmp_path):
+def test_a_locked_or_wrong_folder_is_not_changed(experiment, tmp_path):
     path, output, _ = experiment
     write(tmp_path, {"scratch": {}})
     before = pieces(output)

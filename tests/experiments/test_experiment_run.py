@@ -1,15 +1,12 @@
-"""Small experiments, run: what is chosen, what is tested, what failure, death and a second process do."""
+"""Small experiments: chosen settings, test evaluations, failures, killed processes, locks."""
 
 import json
 import os
-import shutil
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +19,7 @@ from typer.testing import CliRunner
 
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments import run as experiment
-from tfrs_pretrain.experiments import scheduler
-from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
-from tfrs_pretrain.experiments.output_lock import locked
-from tfrs_pretrain.experiments.piece_costs import PieceCosts
-from tfrs_pretrain.experiments.pieces import Piece
-from tfrs_pretrain.experiments.run import choose
-from tfrs_pretrain.experiments.workers import Worker
+from tfrs_pretrain.experiments.run import _with_same_test_impressions, choose
 from tfrs_pretrain.study import Run, StudiedArm, Study
 
 WARM = {"arm.transfer": "warm_start"}
@@ -60,7 +49,7 @@ def command(path, output, *more):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """File, output and result of an experiment with something of everything, one arm of which diverges."""
+    """File, output and result of an experiment with candidates, a teacher, another window and a diverging arm."""
     folder = tmp_path_factory.mktemp("experiment")
     path = write(folder, {
         "scratch": {"each": {"arm.epochs": [1, 2]}},
@@ -78,7 +67,7 @@ def study(finished):
 
 
 @pytest.mark.slow
-def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished, study):
+def test_trials_are_not_scored_on_test_and_the_lowest_validation_loss_is_chosen(finished, study):
     output = finished[1]
     warm = next(arm for arm in study.arms if arm.name == "warm")
     assert [trial.settings["ranking.table_learning_rate"] for trial in warm.trials] == [1e-9, 0.02]
@@ -98,7 +87,7 @@ def test_trials_never_see_test_and_the_lowest_validation_loss_is_chosen(finished
 
 
 @pytest.mark.slow
-def test_arms_share_what_they_can_and_every_seed_trains_anew(finished, study):
+def test_arms_share_pieces_but_every_seed_trains_its_own(finished, study):
     output = finished[1]
     made = {kind: len(list((output / "pieces" / kind).iterdir())) for kind in (
         "logs", "dataset", "embeddings", "ranker")}
@@ -117,7 +106,7 @@ def test_arms_share_what_they_can_and_every_seed_trains_anew(finished, study):
 
 
 @pytest.mark.slow
-def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_validation(study):
+def test_arms_have_the_same_test_impressions_and_the_baseline_is_the_best_on_validation(study):
     keys = {arm.name: pq.read_table(arm.runs[0].ranker / "predictions" / "test.parquet")["key"] for arm in study.arms
             if arm.runs}
     assert keys["gap"] == keys["scratch_1"]
@@ -127,13 +116,13 @@ def test_differences_are_paired_over_windows_and_the_baseline_is_the_best_on_val
     taught = next(arm for arm in study.arms if arm.name == "taught")
     teacher = next(arm for arm in study.arms if arm.name == "scratch_2")
     assert taught.settings == {"arm.distillation.teacher": "scratch_2"}
-    for run, of in zip(taught.runs, teacher.runs, strict=True):
+    for run, teacher_run in zip(taught.runs, teacher.runs, strict=True):
         arms = read_manifest(run.ranker, "ranker")["config"]["ranking"]["arms"]
-        assert arms["scratch"]["distillation"]["teacher"] == {"kind": "fixed", "path": str(of.ranker)}
+        assert arms["scratch"]["distillation"]["teacher"] == {"kind": "fixed", "path": str(teacher_run.ranker)}
 
 
 @pytest.mark.slow
-def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, study):
+def test_a_failing_arm_is_reported_and_the_others_finish(finished, study):
     path, output, result = finished
     assert result.exit_code == 1
     words = " ".join(result.output.split())
@@ -153,14 +142,14 @@ def test_a_failing_arm_is_named_with_its_reason_and_the_others_go_on(finished, s
     started = len(list((output / "console").iterdir()))
     again = command(path, output, "--arm", "warm", "--arm", "gap")
     assert again.exit_code == 0
-    assert "ranker" not in again.output  # nothing that was there was made again
+    assert "ranker" not in again.output  # finished pieces are not made again
     assert len(list((output / "console").iterdir())) == started
     assert [arm.name for arm in Study.open(output).arms] == ["scratch_1", "scratch_2", "warm", "gap"]
     study.save()
 
 
 @pytest.mark.slow
-def test_a_dry_run_counts_and_makes_nothing(finished, tmp_path):
+def test_a_dry_run_counts_pieces_and_writes_nothing(finished, tmp_path):
     path, output, _ = finished
     planned = command(path, tmp_path / "new", "--dry-run")
     assert planned.exit_code == 0
@@ -174,7 +163,7 @@ def test_a_dry_run_counts_and_makes_nothing(finished, tmp_path):
 
 
 def children(pid):
-    """Processes that a process started."""
+    """Return the worker processes of a process."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
@@ -185,12 +174,12 @@ def wait_for(condition, process):
             return
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
-    raise AssertionError("it did not come")
+    raise AssertionError("timeout")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
-def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finished, tmp_path):
+def test_a_killed_experiment_and_a_killed_worker_change_no_bit(finished, tmp_path):
     path, whole, _ = finished
     output = tmp_path / "out"
     words = ["-c", CLI, "experiment", path, "--output", output, "--jobs", "2", "--arm", "scratch_2", "--arm", "gap"]
@@ -214,7 +203,8 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
     os.kill(children(second.pid)[0], signal.SIGKILL)
     said = second.communicate(timeout=120)[0]
     assert second.returncode == 0, said
-    assert "its process was ended by SIGKILL, as the system does when memory runs out; it is tried again" in said
+    assert ("its process was ended by SIGKILL, which the operating system sends when memory runs out; it is tried again"
+            in said)
     assert any("resuming from checkpoint" in log.read_text() for log in (output / "console").iterdir())
 
     made = sorted(manifests(output))
@@ -229,112 +219,21 @@ def test_killed_and_then_with_a_worker_killed_it_ends_with_the_same_bits(finishe
         assert pq.read_table(tested[0]).equals(pq.read_table(tested[1]))
 
 
-class Doomed(Worker):
-    """Dies of one piece."""
-
-    deaths = 0
-
-    def start(self, piece):
-        super().start(piece)
-        if piece.name == "doomed":
-            Doomed.deaths += 1
-            piece.console_log(self._root).parent.mkdir(exist_ok=True)
-            piece.console_log(self._root).write_text("the last line\n\n")
-            os.kill(self.pid, signal.SIGKILL)
-
-
-def test_a_piece_that_kills_two_workers_is_given_up_with_all_that_needs_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(scheduler, "Worker", Doomed)
-    task = {"source": "planted", "sizes": {"users": 5, "items": 5, "engagements": 50, "impressions": 50}, "seed": 1}
-    doomed, fine = Piece("logs", "doomed", task), Piece("logs", "fine", task)
-    child = Piece("dataset", "child", {}, (doomed, fine))
-    fine.folder(tmp_path).mkdir(parents=True)
-    (fine.folder(tmp_path) / "manifest.json").touch()
-    with scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool:
-        pool.run([child, fine])
-    assert Doomed.deaths == 2
-    assert fine not in pool.failures
-    assert pool.failures[doomed].startswith("its process was ended by SIGKILL")
-    assert "2 times; last output: the last line" in pool.failures[doomed]
-    assert pool.failures[child].startswith("needs logs doomed, which failed: its process was ended")
-
-
-class Stopping(Worker):
-    """Sends SIGTERM to the process that hands it a piece."""
-
-    pids: ClassVar[list[int]] = []
-
-    def start(self, piece):
-        super().start(piece)
-        self.pids.append(self.pid)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals need the main thread")
-def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scheduler, "Worker", Stopping)
-    with (pytest.raises(SystemExit) as stopped,
-          scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool):
-        pool.run([Piece("logs", "long", {"source": "planted", "sizes": {"engagements": 10**7}, "seed": 1})])
-    assert stopped.value.code == 143
-    assert "stopped; the same command continues" in capsys.readouterr().out
-    with pytest.raises(ProcessLookupError):
-        os.kill(Stopping.pids[0], 0)
-
-
-def test_time_by_the_clock_adds_up_over_commands(tmp_path, monkeypatch):
-    clock = iter([100.0, 107.0, 500.0, 502.0, 503.0])
-    monkeypatch.setattr("tfrs_pretrain.experiments.piece_costs.time.monotonic", lambda: next(clock))
-    one, two = (Piece("logs", name, {}, work=work) for name, work in (("one", 1.0), ("two", 3.0)))
-    PieceCosts(tmp_path).add(one, 5.0, 10)
-    again = PieceCosts(tmp_path)
-    again.add(two, 11.0, 30)
-    assert PieceCosts(tmp_path).wall_seconds == 7.0 + 2.0
-    assert again.seconds([one, two]) == 16.0
-    assert again.peak_rss_bytes() == 30
-    assert again.estimate([Piece("logs", "three", {}, work=2.0)]) == 2 * (5 + 11) / (1 + 3)
-    assert again.estimate([Piece("ranker", "four", {})]) is None
-
-
-@pytest.mark.parametrize(("counting", "name"), [
-    (PieceCosts, "costs.json"), (EvaluationLedger, "test_evaluations.json")])
-@pytest.mark.parametrize("content", ["", "{", "[1]"])
-def test_a_damaged_count_is_named(tmp_path, counting, name, content):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(UserError, match=f"{name}' .*remove it"):
-        counting(tmp_path)
-
-
-def test_the_first_of_the_lowest_is_chosen_whatever_failed():
+def test_the_first_of_the_lowest_losses_is_chosen():
     losses = [{"log_loss": 0.5}, None, {"log_loss": 0.3}, {"log_loss": 0.3, "auc": 0.9}]
     assert choose(losses) == 2
     assert choose([None, None]) is None
 
 
-def test_runs_on_other_impressions_are_no_runs(tmp_path):
-    def ran(name, keys):
+def test_runs_on_other_test_impressions_become_failures(tmp_path):
+    def studied_arm(name, keys):
         folder = tmp_path / name / "predictions"
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"key": keys}), folder / "test.parquet")
         return StudiedArm(name, {}, [Run(1, tmp_path / name, None, Path(name))])
 
-    arms = [ran("base", [1, 2, 3]), ran("shuffled", [3, 1, 2]), ran("other", [1, 2, 4]), ran("fewer", [1, 2])]
-    checked = {arm.name: arm for arm in experiment._on_the_same_impressions(arms, "base")}
+    arms = [studied_arm(name, keys) for name, keys in (
+        ("base", [1, 2, 3]), ("shuffled", [3, 1, 2]), ("other", [1, 2, 4]), ("fewer", [1, 2]))]
+    checked = {arm.name: arm for arm in _with_same_test_impressions(arms, "base")}
     assert [len(arm.runs) for arm in checked.values()] == [1, 1, 0, 0]
     assert checked["fewer"].failures[0].reason == "it was tested on 2 impressions that are not the 3 of 'base'"
-
-
-def test_an_output_in_use_is_refused_and_one_of_a_dead_process_is_not(tmp_path):
-    with locked(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} works in"), locked(tmp_path):
-        pass
-    holder = start(["-c", "import os, sys, time\nfrom pathlib import Path\n"
-                    "from tfrs_pretrain.experiments.output_lock import working_in\n"
-                    "with working_in(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)", tmp_path])
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match=f"process {holder.pid} works in"), locked(tmp_path):
-        pass
-    holder.kill()
-    holder.wait()
-    with locked(tmp_path):
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
-    shutil.rmtree(tmp_path)

@@ -1,4 +1,4 @@
-"""KuaiRand-Pure as logs: no outcome but the click gets through."""
+"""Conversion of KuaiRand-Pure: the click is the only outcome of an impression that is kept."""
 
 import json
 
@@ -10,7 +10,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.logs.kuairand import BEFORE, write_logs
 
 
-def test_logs_hold_watched_history_and_clicks(tmp_path):
+def test_logs_contain_long_watches_and_clicks(tmp_path):
     logs = {
         "history": pd.DataFrame({"user_id": [1, 1, 2], "item_id": [5, 6, 5], "timestamp": [10, 11, 12],
                                  "long_watch": [1, 0, 1], "pos_from_end": [1, 0, 0]}),
@@ -20,7 +20,7 @@ def test_logs_hold_watched_history_and_clicks(tmp_path):
         "items": pd.DataFrame({"item_id": [5, 6], "video_duration": [1000.0, None], "music_type": [9.0, None]}),
         "users": pd.DataFrame({"user_id": [1, 2], "onehot_feat4": [1.0, None]}),
     }
-    with pytest.raises(UserError, match=r"expected history.parquet, .*, users.parquet, found no history.parquet"):
+    with pytest.raises(UserError, match=r"expected history.parquet, .*, users.parquet, but history.parquet is missing"):
         write_logs(tmp_path, tmp_path / "logs")
     for name, table in logs.items():
         table.to_parquet(tmp_path / f"{name}.parquet")

@@ -1,4 +1,4 @@
-"""The planted logs: same seed, same bytes; a long tail; engagements that show the planted taste."""
+"""Planted logs: determined by the seed, long-tailed, with engagements that predict clicks."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 
-def test_same_seed_same_bytes(planted_logs, tmp_path):
+def test_a_seed_determines_all_bytes(planted_logs, tmp_path):
     write_planted_logs(tmp_path / "again")
     write_planted_logs(tmp_path / "other", seed=1)
     for path in planted_logs.iterdir():
@@ -18,7 +18,7 @@ def test_same_seed_same_bytes(planted_logs, tmp_path):
             != (planted_logs / "engagements.parquet").read_bytes())
 
 
-def test_columns_differ_from_the_demo_in_kind(planted_logs):
+def test_columns_have_other_types_than_the_demo(planted_logs):
     types = {name: {field.name: str(field.type) for field in pq.read_schema(planted_logs / f"{name}.parquet")}
              for name in ("engagements", "impressions", "items", "users")}
     assert types["engagements"] == {"day": "int32", "ts": "timestamp[us]", "member": "int64", "item": "string"}
@@ -28,7 +28,7 @@ def test_columns_differ_from_the_demo_in_kind(planted_logs):
     assert 0 < users.country.isna().mean() < 1
 
 
-def test_popularity_has_a_long_tail_and_some_items_are_new(planted_logs):
+def test_popularity_has_a_long_tail(planted_logs):
     engagements = pd.read_parquet(planted_logs / "engagements.parquet")
     counts = engagements.item.value_counts()
     assert counts.head(40).sum() > 0.5 * len(engagements)
@@ -36,7 +36,7 @@ def test_popularity_has_a_long_tail_and_some_items_are_new(planted_logs):
 
 
 def test_engagements_predict_clicks(planted_logs):
-    """Affinity recovered from pretraining engagements alone separates test clicks from the rest."""
+    """Affinities estimated from the engagements of the pretraining window separate clicks from non-clicks."""
     engagements, impressions = (pd.read_parquet(planted_logs / f"{name}.parquet")
                                 for name in ("engagements", "impressions"))
     counts = engagements[engagements.day < 20].groupby(["member", "item"]).size().unstack(fill_value=0)

@@ -1,8 +1,8 @@
-import made_results
+import example_results
 import pytest
 
 
 @pytest.fixture
 def results():
-    """Of a demo, free to change."""
-    return made_results.results()
+    """Results of a demo; every test has its own copy."""
+    return example_results.results()

@@ -1,17 +1,17 @@
-"""The end of a study on the console says what the report says."""
+"""The console summary of a study agrees with the report."""
 
-import made_results
+import example_results
 
 from tfrs_pretrain.cli.summary import summarize
 from tfrs_pretrain.progress import console
 
 
-def test_each_metric_has_its_own_verdict(tmp_path, capsys, monkeypatch):
+def test_auc_and_log_loss_have_separate_verdicts(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(console, "_width", 150)
-    results = made_results.results()
+    results = example_results.results()
     results["comparisons"][0]["log_loss"] |= {"verdict": "no measurable difference", "holds": False}
     results["comparisons"][1]["auc"]["holds"] = False
     summarize(results, tmp_path)
-    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "AUC better, log loss not measurable" in said
-    assert "AUC better (uncorrected), log loss better" in said
+    output = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "AUC better, log loss not measurable" in output
+    assert "AUC better (uncorrected), log loss better" in output

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formats of numbers and settings."""
 
 import pytest
 
@@ -8,10 +8,10 @@ from tfrs_pretrain.reporting.text import formats
 @pytest.mark.parametrize(("function", "value", "expected"), [
     (formats.number, 0.90576, "0.9058"), (formats.number, None, "—"), (formats.number, float("nan"), "—"),
     (formats.signed, 0.02831, "+0.0283"), (formats.signed, -0.02394, "−0.0239"), (formats.signed, 1e-6, "0.0000"),  # noqa: RUF001
-    (formats.signed, -1e-6, "0.0000"), (formats.count, 1469307, "1,469,307"), (formats.share, 0.12345, "12.3 %"),
-    (formats.share, 0.0001, "<0.1 %"), (formats.share, 0.0, "0.0 %"), (formats.size, 4.2e9, "4.2 GB"),
+    (formats.signed, -1e-6, "0.0000"), (formats.count, 1469307, "1,469,307"), (formats.percent, 0.12345, "12.3 %"),
+    (formats.percent, 0.0001, "<0.1 %"), (formats.percent, 0.0, "0.0 %"), (formats.size, 4.2e9, "4.2 GB"),
     (formats.size, 900, "900 B"), (formats.duration, 252.4, "4 min 12 s"), (formats.duration, 3.14, "3.1 s"),
-    (formats.duration, 3600, "1 h"), (formats.words, "warm_start", "warm start"),
+    (formats.duration, 3600, "1 h"), (formats.spaced, "warm_start", "warm start"),
 ])
 def test_format(function, value, expected):
     assert function(value) == expected
@@ -25,8 +25,8 @@ def test_format(function, value, expected):
     ({"pretraining.mask": True}, "pretraining.mask"),
 ])
 def test_settings(settings, expected):
-    assert formats.settings_words(settings) == expected
+    assert formats.settings(settings) == expected
 
 
-def test_markdown_shows_text_as_it_is():
+def test_markdown_escapes_special_characters():
     assert formats.markdown("a|b_c\n<i>*[x]") == r"a\|b\_c \<i\>\*\[x\]"

@@ -1,10 +1,10 @@
-"""The page in a real browser: no errors, nothing loaded, every plot drawn, nothing wider than a phone, printable."""
+"""The page in a browser: no errors, nothing loaded, every plot drawn, no overflow on a phone, printable."""
 
 import re
 import shutil
 import subprocess
 
-import made_results
+import example_results
 import pytest
 
 from tfrs_pretrain.reporting.report import write_report
@@ -12,8 +12,8 @@ from tfrs_pretrain.reporting.report import write_report
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]
-# What happens shows in the page that is dumped, because a headless browser has no console to read. The page is judged
-# in a frame of the width asked for: a window is never narrower than 500 pixels.
+# A headless browser shows no console, so the probe writes its observations into the dumped page. The page is loaded in
+# a frame of the requested width, because a window is at least 500 pixels wide.
 PROBE = """<script>
 const note = (message) => document.documentElement.setAttribute("data-error", message);
 window.addEventListener("error", (event) => note(event.message));
@@ -43,8 +43,8 @@ def browse(folder, *arguments):
                           text=True, timeout=120, check=True)
 
 
-def opened(folder, results, width):
-    """The page's DOM after it was drawn at a width."""
+def page_in_browser(folder, results, width):
+    """Return the DOM of the page after it was drawn at a width."""
     write_report(folder, results)
     page = folder / "report.html"
     page.write_text(page.read_text().replace("<head>", "<head>" + PROBE, 1))
@@ -58,20 +58,20 @@ def opened(folder, results, width):
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
-@pytest.mark.parametrize(("made", "width"), [
-    (made_results.results, 1200), (made_results.results, 390), (made_results.many, 390)])
-def test_every_plot_is_drawn_without_errors_and_fits(tmp_path, made, width):
-    found = opened(tmp_path, made(), width)
+@pytest.mark.parametrize(("example", "width"), [
+    (example_results.results, 1200), (example_results.results, 390), (example_results.many, 390)])
+def test_every_plot_is_drawn_without_errors_and_fits(tmp_path, example, width):
+    found = page_in_browser(tmp_path, example(), width)
     assert not re.search(r'data-error="([^"]*)"', found)
     assert re.search(r'data-loaded="([^"]*)"', found)[1] == ""
     before, after = map(int, re.search(r'data-lines="(\d+) (\d+)"', found).groups())
     # The first arm's mean, and its seeds where there are several.
-    assert before - after == (4 if made is made_results.many else 1)
+    assert before - after == (4 if example is example_results.many else 1)
     assert int(re.search(r'data-width="(\d+)"', found)[1]) <= width
     sizes = dict(re.findall(r'id="plot-(\w+)"[^>]*data-size="([^"]*)"', found))
     assert set(sizes) == {"one_epoch", "one_epoch_auc", "auc_differences", "log_loss_differences", "item_frequency",
                           "user_frequency", "calibration", "heldout_loss", "recall", "embedding_map_0",
-                          "embedding_map_1", "seconds", *(["diagnosis"] if made is made_results.many else [])}
+                          "embedding_map_1", "seconds", *(["diagnosis"] if example is example_results.many else [])}
     for name, size in sizes.items():
         drawn_width, drawn_height, traces = map(int, size.split("x"))
         assert 200 < drawn_width <= width, name
@@ -81,8 +81,8 @@ def test_every_plot_is_drawn_without_errors_and_fits(tmp_path, made, width):
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
-def test_it_prints_on_several_pages(tmp_path):
-    write_report(tmp_path, made_results.many())
+def test_the_page_prints_on_several_sheets(tmp_path):
+    write_report(tmp_path, example_results.many())
     browse(tmp_path, "--virtual-time-budget=8000", "--no-pdf-header-footer",
            f"--print-to-pdf={tmp_path / 'report.pdf'}", (tmp_path / "report.html").as_uri())
     printed = (tmp_path / "report.pdf").read_bytes()

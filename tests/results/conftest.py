@@ -1,8 +1,8 @@
 import pytest
-from made_study import make_study
+from example_study import write_example
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Arms scratch, warm, distilled and one that failed; read-only: tests that change files make their own."""
-    return make_study(tmp_path_factory.mktemp("study"))
+    """Example study; read-only: tests that change files write their own."""
+    return write_example(tmp_path_factory.mktemp("study"))

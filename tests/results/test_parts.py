@@ -1,24 +1,25 @@
-"""Stage I by setting, distinct datasets, the selection of arms, the diagnosis, and results as text."""
+"""Parts of the results: Stage I, datasets, machines, selection of arms, diagnosis, text."""
 
 import dataclasses
 import json
 
 import pytest
-from made_study import SEEDS, make_study, write_dataset
+from example_study import SEEDS, write_dataset, write_example
 
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.reporting.study_report import write_study
-from tfrs_pretrain.results.arms import curve
-from tfrs_pretrain.results.collect import as_text
-from tfrs_pretrain.results.diagnosis import diagnosis
-from tfrs_pretrain.results.facts import datasets, machines
+from tfrs_pretrain.results.arms import validation_curve
+from tfrs_pretrain.results.collect import to_text
+from tfrs_pretrain.results.datasets import datasets
+from tfrs_pretrain.results.diagnosis import read_diagnosis
+from tfrs_pretrain.results.machines import machines
 from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 
 
-def test_settings_of_stage_one_are_told_apart_by_what_differs(tmp_path):
-    study = make_study(tmp_path)
+def test_distinct_settings_of_stage_one_name_their_differences(tmp_path):
+    study = write_example(tmp_path)
     manifests = {seed: read_manifest(tmp_path / f"rows-{seed}", "embeddings") for seed in SEEDS}
     manifests[2]["window"]["end"] = 29
     manifests[3]["config"]["pretraining"]["epochs"] = 12
@@ -38,12 +39,12 @@ def test_curves_of_stage_one_are_means_over_seeds(study):
     assert setting["seconds"] == 8.0
 
 
-def test_a_study_without_stage_one_has_none(study):
+def test_stage_one_is_empty_without_pretrained_rows(study):
     assert stage_one(dataclasses.replace(study, arms=study.arms[:1])) == {}
 
 
-def test_datasets_are_told_apart_by_what_differs(tmp_path):
-    study = make_study(tmp_path)
+def test_distinct_datasets_name_their_differences(tmp_path):
+    study = write_example(tmp_path)
     gap = write_dataset(tmp_path / "gap", "windows.pretrain.end=29")
     runs = [dataclasses.replace(run, dataset=gap) for run in study.arms[1].runs]
     found = datasets(dataclasses.replace(study, arms=[study.arms[0], dataclasses.replace(study.arms[1], runs=runs)]))
@@ -51,9 +52,9 @@ def test_datasets_are_told_apart_by_what_differs(tmp_path):
         (["scratch"], {}), (["warm"], {"windows.pretrain.end": 29})]
 
 
-def test_machines_are_where_the_runs_were_trained(tmp_path):
-    study = make_study(tmp_path)
-    assert machines(study) == []  # manifests of before they said so
+def test_machines_are_counted_by_artifacts(tmp_path):
+    study = write_example(tmp_path)
+    assert machines(study) == []  # manifests of older versions name no machine
 
     def note(folder, kind, processor):
         manifest = {key: value for key, value in read_manifest(folder, kind).items() if key != "kind"}
@@ -74,7 +75,7 @@ def arms(**losses):
             for name, loss in losses.items()}
 
 
-def test_the_arms_shown_first_are_the_best_of_their_kinds_by_validation():
+def test_shown_arms_are_the_best_of_their_kinds_on_validation():
     many = arms(s1=0.5, s3=0.6, s2=0.55, r1=0.4, r2=0.45, r3=0.49, t1=0.3, t2=0.31, d1=0.32, d2=0.33)
     assert headline_arm(many, "s1", None) == "t1"
     assert shown_arms(many, "s1", None) == ["s1", "s3", "r1", "t1", "t2", "d1"]
@@ -89,18 +90,18 @@ def test_the_arms_shown_first_are_the_best_of_their_kinds_by_validation():
     assert (headline_arm(failed, "s1", None), shown_arms(failed, "s1", None)) == ("s1", ["s1"])
 
 
-def test_looks_within_epochs_are_the_curve_where_there_are_some():
+def test_validation_curve_prefers_mid_epoch_evaluations():
     epochs = [{"epoch": epoch, "examples": 100, "train": {"hard": 0.5, "loss": 0.9},
                "validation": {"log_loss": 0.3, "auc": None}} for epoch in (1, 2)]
-    assert curve({"epochs": epochs}) == [
+    assert validation_curve({"epochs": epochs}) == [
         {"epoch": 1.0, "examples": 100, "train_loss": 0.5, "log_loss": 0.3, "auc": None},
         {"epoch": 2.0, "examples": 200, "train_loss": 0.5, "log_loss": 0.3, "auc": None}]
-    looks = [{"epoch": 0.5, "examples": 50, "train_loss": 0.6, "log_loss": 0.4, "auc": 0.7}]
-    assert curve({"epochs": epochs, "curve": looks}) == looks
+    evaluations = [{"epoch": 0.5, "examples": 50, "train_loss": 0.6, "log_loss": 0.4, "auc": 0.7}]
+    assert validation_curve({"epochs": epochs, "curve": evaluations}) == evaluations
 
 
-def test_a_diagnosis_is_found_beside_or_below(tmp_path):
-    assert diagnosis(tmp_path) is None
+def test_a_diagnosis_is_read_from_the_folder_or_its_subfolder(tmp_path):
+    assert read_diagnosis(tmp_path) is None
     content = {"verdict": "none", "confidence": 0.9, "before": 0.6, "border": 0.0, "border_low": 0.0,
                "border_high": 0.0, "end": 0.0, "blamed": [], "stop_after_epochs": 1, "controls": {},
                "log_loss_at_epoch_ends": [0.6, 0.6], "held_out_impressions": 100, "extent": {}, "seed": 1,
@@ -108,24 +109,24 @@ def test_a_diagnosis_is_found_beside_or_below(tmp_path):
     (tmp_path / "diagnosis").mkdir()
     path = tmp_path / "diagnosis" / "diagnosis.json"
     path.write_text(json.dumps(content))
-    found = diagnosis(tmp_path)
+    found = read_diagnosis(tmp_path)
     assert found["verdict"] == "none"
     assert found["advice"][0].startswith("none (confidence 90%)")
     path.write_text("{}")
-    with pytest.raises(UserError, match="is no diagnosis of this version"):
-        diagnosis(tmp_path)
+    with pytest.raises(UserError, match="is not a diagnosis of this version"):
+        read_diagnosis(tmp_path)
 
 
-def test_results_are_readable_text():
+def test_text_has_lists_of_plain_values_on_one_line():
     tree = {"list": [1, 2.5, None, "a, [b]"], "nested": [{"x": [1]}, []], "text": "[\n 1,\n 2\n]", "ü": True}
-    text = as_text(tree)
+    text = to_text(tree)
     assert json.loads(text) == tree
     assert '"nested": [\n  {\n   "x": [1]\n  },\n  []\n ]' in text
     assert "ü" in text
 
 
-def test_everything_is_written(tmp_path):
-    study = make_study(tmp_path)
+def test_write_study_writes_results_and_both_reports(tmp_path):
+    study = write_example(tmp_path)
     results = write_study(study)
     assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
     for name in ("report.html", "report.md"):

@@ -11,7 +11,7 @@ from rich.text import Text
 from tfrs_pretrain.artifact_names import REPORT_HTML
 from tfrs_pretrain.cli.options import next_command, number
 from tfrs_pretrain.progress import console
-from tfrs_pretrain.reporting.text.findings import verdict_words
+from tfrs_pretrain.reporting.text.differences import both_verdicts
 
 
 def summarize(results: dict[str, Any], workdir: Path) -> None:
@@ -23,7 +23,7 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
     compared = {entry["arm"]: entry for entry in results["comparisons"] if entry["against"] == results["baseline"]}
     for arm, result in results["arms"].items():
         metrics = [number(result.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
-        table.add_row(Text(arm), *metrics, verdict_words(compared.get(arm)) if "test" in result else "did not finish")
+        table.add_row(Text(arm), *metrics, both_verdicts(compared.get(arm)) if "test" in result else "did not finish")
     console.print(table)
     if results["stage_one"]:
         losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])

@@ -56,8 +56,9 @@ def diagnose(config: Config, dataset: Dataset, output: Path, *, controls: Sequen
         raise UserError(f"--epochs {extent.epochs}: there is no epoch border before the second epoch; take 2 or more")
     started = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
-    config, names = with_arms(config, extent.epochs), [BASE, *(name for name in controls if name != BASE)]
+    names = [BASE, *(name for name in controls if name != BASE)]
     pretrained = _pretrained(config, dataset, output, embeddings) if PRETRAINED in names else None
+    config = with_arms(config, extent.epochs)
     heldout = HeldOutSample(dataset, "impressions/validation", extent.impressions)
     gap = GapByFrequency(heldout, HeldOutSample(dataset, "impressions/train", extent.impressions),
                          training_counts(dataset))
@@ -117,8 +118,10 @@ def _pretrained(config: Config, dataset: Dataset, output: Path, embeddings: Path
         pretrain(config, dataset, folder)
         return Embeddings.open(folder)
     found, requested = Embeddings.open(folder), config.resolved()
-    stored = parse_config(found.manifest["config"], origin=str(folder)).resolved()
-    for section in ("seed", "pretraining"):
+    # Only these sections determine the rows. Parsing converts those that an older version stored.
+    sections = {name: found.manifest["config"][name] for name in ("seed", "pretraining")}
+    stored = parse_config(requested | sections, origin=str(folder)).resolved()
+    for section in sections:
         difference = first_difference(stored[section], requested[section], section)
         if difference:
             raise UserError(f"--output {str(output)!r} contains rows that were pretrained with other settings, first "

@@ -1,1 +1,1 @@
-"""The report of a run: one HTML page that opens offline."""
+"""The report of a study: one HTML page that opens offline, and the same content as Markdown."""

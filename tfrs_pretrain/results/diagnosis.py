@@ -1,4 +1,4 @@
-"""The diagnosis that lies in a study's folder, if one does."""
+"""The diagnosis in a study's folder, if it contains one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from tfrs_pretrain.diagnosis.run import FILE
 from tfrs_pretrain.errors import UserError
 
 
-def diagnosis(folder: Path) -> dict[str, Any] | None:
-    """Content of ``diagnosis.json``, in the folder or in ``diagnosis/`` below it, with its ``advice`` in sentences.
+def read_diagnosis(folder: Path) -> dict[str, Any] | None:
+    """Read ``diagnosis.json`` in the folder or in its subfolder ``diagnosis``.
+
+    Returns:
+      its content and ``advice``, a list of sentences. None: there is no such file.
 
     Raises:
-      UserError: the file is no diagnosis.
+      UserError: the file is not a diagnosis of this version.
     """
     path = next((path for path in (folder / FILE, folder / "diagnosis" / FILE) if path.is_file()), None)
     if path is None:
@@ -25,5 +28,5 @@ def diagnosis(folder: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_text())
         return {**content, "advice": advice(Diagnosis.from_json(content))}
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{str(path)!r} is no diagnosis of this version ({error!r}): run `tfrs-pretrain diagnose` "
-                        "again, or move it away") from error
+        raise UserError(f"{str(path)!r} is not a diagnosis of this version ({error!r}): run `tfrs-pretrain diagnose` "
+                        "again, or move the file away") from error

@@ -1,8 +1,8 @@
-"""Stage I of a study: one entry for each distinct setting of the pretraining, with its curves over seeds."""
+"""Results of Stage I: one entry per distinct pretraining, with its curves averaged over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,74 +11,65 @@ import numpy as np
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND
 from tfrs_pretrain.artifacts import json_digest, read_manifest
 from tfrs_pretrain.config import parse_pretraining
+from tfrs_pretrain.results.config_differences import config_differences
 from tfrs_pretrain.study import Study
 
-SHOWN = ("heldout_loss", "train_loss")
+LOSSES = ("heldout_loss", "train_loss")
 
 
 def stage_one(study: Study) -> dict[str, Any]:
-    """Empty where no arm starts at pretrained rows.
+    """Return ``stage_one`` of ``results.json``; empty if no arm uses pretrained rows.
 
     Returns:
-      ``settings``: for each distinct one what differs from the study's configuration, the arms that start at its rows,
-      its tables, and ``epochs``, each metric the mean over seeds; beside them ``heldout_loss`` by epoch and
-      ``heldout_loss_before_training`` of the first, which most studies have alone.
+      ``settings``: one entry per distinct pretraining, those with the fewest differences from the study's
+      configuration first; and ``heldout_loss`` by epoch and ``heldout_loss_before_training`` of the first entry.
     """
-    grouped: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for arm in study.arms:
         for folder in filter(None, (run.embeddings for run in arm.runs)):
             manifest = read_manifest(folder, EMBEDDINGS_KIND)
-            learnt = {"pretraining": _pretraining(manifest), "windows": manifest["window"]}
-            entry = grouped.setdefault(json_digest(learnt), {"manifests": {}, "arms": []})
-            entry["manifests"].setdefault(Path(folder), manifest)
-            entry["arms"] += [arm.name] if arm.name not in entry["arms"] else []
-    if not grouped:
+            identity = {"pretraining": _pretraining(manifest), "windows": manifest["window"]}
+            group = groups.setdefault(json_digest(identity), {"manifests": {}, "arms": []})
+            group["manifests"].setdefault(Path(folder), manifest)
+            group["arms"] += [arm.name] if arm.name not in group["arms"] else []
+    if not groups:
         return {}
-    settings = [_described(study, list(entry["manifests"].values()), entry["arms"]) for entry in grouped.values()]
-    settings.sort(key=lambda setting: len(setting["differs"]))
+    settings = [_entry(study, list(group["manifests"].values()), group["arms"]) for group in groups.values()]
+    settings.sort(key=lambda entry: len(entry["differs"]))
     before, *losses = [epoch["heldout_loss"] for epoch in settings[0]["epochs"]]
     return {"heldout_loss": losses, "heldout_loss_before_training": before, "settings": settings}
 
 
-def _described(study: Study, manifests: list[dict[str, Any]], arms: list[str]) -> dict[str, Any]:
-    first = manifests[0]
-    asked = study.config.resolved()
-    differs = dict(differences(asked["pretraining"], _pretraining(first), "pretraining"))
-    differs |= dict(differences(asked["windows"]["pretrain"], first["window"], "windows.pretrain"))
-    epochs = min(len(manifest["epochs"]) for manifest in manifests)
+def _entry(study: Study, manifests: Sequence[Mapping[str, Any]], arms: list[str]) -> dict[str, Any]:
+    """Return the entry of one pretraining, which several seeds repeated."""
+    first, expected = manifests[0], study.config.resolved()
+    differs = dict(config_differences(expected["pretraining"], _pretraining(first), "pretraining"))
+    differs |= dict(config_differences(expected["windows"]["pretrain"], first["window"], "windows.pretrain"))
+    epochs = zip(*(manifest["epochs"] for manifest in manifests), strict=False)
     return {"differs": differs, "arms": arms, "seeds": len(manifests), "kept_epoch": first["kept_epoch"],
             "replicas": first["replicas"], "pretraining": _pretraining(first), "window": first["window"],
             "tables": first["tables"], "seconds": float(np.mean([_seconds(manifest) for manifest in manifests])),
-            "epochs": [_mean([manifest["epochs"][place] for manifest in manifests]) for place in range(epochs)]}
+            "epochs": [_mean_epoch(epoch) for epoch in epochs]}
 
 
 def _pretraining(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of Stage I with the keys of this version."""
+    """Return the settings of Stage I with the keys of this version."""
     return parse_pretraining(manifest["config"]["pretraining"]).model_dump(mode="json")
 
 
-def differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Dotted key -> value of ``other``, where two JSON trees differ."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        kinds_differ = one.get("kind") != other.get("kind")
-        for key in sorted(other if kinds_differ else {*one, *other}):
-            yield from differences(one.get(key), other.get(key), f"{path}.{key}")
-    elif one != other:
-        yield path, other
+def _mean_epoch(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Average losses and recalls of one epoch over seeds."""
+    names = [name for name in epochs[0] if name in LOSSES or name.startswith("recall@")]
+    by_seed = {name: [epoch.get(name) for epoch in epochs] for name in names}
+    return {"epoch": epochs[0]["epoch"], "heldout_loss_by_seed": by_seed["heldout_loss"],
+            **{name: _mean(values) for name, values in by_seed.items()}}
 
 
-def _mean(epochs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Losses and recalls of one epoch over seeds, and the held-out loss of each."""
-    names = [name for name in epochs[0] if name in SHOWN or name.startswith("recall@")]
-    values = {name: [epoch.get(name) for epoch in epochs] for name in names}
-    return {"epoch": epochs[0]["epoch"], "heldout_loss_by_seed": values["heldout_loss"],
-            **{name: _mean_value(each) for name, each in values.items()}}
-
-
-def _mean_value(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if len(defined) == len(values) else None
 
 
 def _seconds(manifest: Mapping[str, Any]) -> float:
-    return sum(epoch.get("seconds", 0.0) + epoch.get("evaluation_seconds", 0.0) for epoch in manifest["epochs"])
+    """Return the seconds of training and evaluation, over all epochs."""
+    return sum(float(epoch.get("seconds", 0.0) + epoch.get("evaluation_seconds", 0.0)) for epoch in manifest["epochs"])

@@ -1,7 +1,7 @@
-"""KuaiRand-Pure (Gao et al., "KuaiRand", CIKM 2022, arXiv 2208.08696) as logs: watched history, and clicks.
+"""Convert KuaiRand-Pure (Gao et al., "KuaiRand", CIKM 2022, arXiv 2208.08696) into input logs of the Beam jobs.
 
-Engagements are what users watched to the end before the impressions begin; the label of an impression is the click.
-Every other outcome of an impression is left out: none may become an input.
+Engagements are the long watches before the first impression. The label of an impression is the click; its other
+outcomes are left out, because they must not become inputs.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.errors import UserError
 
 FILES = ("history.parquet", "impressions.parquet", "items.parquet", "users.parquet")
-BEFORE = 20220424  # a day for all of the history, whose own times only keep the order within a user
+BEFORE = 20220424  # date of all engagements: the history's timestamps only order the events of a user
 
 
 def write_logs(data: Path, output: Path, overwrite: bool = False) -> None:
-    """Writes the four input tables of the Beam jobs as Parquet, and a manifest.
+    """Write the four input tables of the Beam jobs as Parquet files, and a manifest.
 
     Args:
       data: folder of KuaiRand-Pure as four Parquet files, see ``FILES``.
       output: folder to write.
-      overwrite: replace what the folder holds.
+      overwrite: replace the content of the folder.
 
     Raises:
-      UserError: a file of the data is not there, or the output folder holds something.
+      UserError: a file of the data is missing, or the output folder is not empty and ``overwrite`` is false.
     """
     missing = [name for name in FILES if not (data / name).is_file()]
     if missing:
-        raise UserError(f"--data {str(data)!r}: expected {', '.join(FILES)}, found no {missing[0]}")
+        raise UserError(f"--data {str(data)!r}: expected {', '.join(FILES)}, but {missing[0]} is missing")
     tables = {"engagements": _engagements(data), "impressions": _impressions(data), "items": _items(data),
               "users": _users(data)}
     with staged_folder(output, overwrite=overwrite) as folder:
@@ -60,5 +60,5 @@ def _items(data: Path) -> pd.DataFrame:
 
 def _users(data: Path) -> pd.DataFrame:
     users = pd.read_parquet(data / "users.parquet")
-    coded = [name for name in users.columns if name.startswith("onehot_feat")]
-    return users.assign(**{name: users[name].fillna(-1).astype("int64") for name in coded})
+    codes = [name for name in users.columns if name.startswith("onehot_feat")]
+    return users.assign(**{name: users[name].fillna(-1).astype("int64") for name in codes})

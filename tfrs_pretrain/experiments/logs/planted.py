@@ -1,8 +1,8 @@
-"""Small synthetic logs whose truth is known: factors of users and items decide who likes what.
+"""Small synthetic logs in which known latent factors of users and items determine engagements and clicks.
 
-Engagements are broad and show the factors; impressions are few, so that a ranker learns more from embeddings that were
-pretrained on the engagements than from its own labels. Item popularity has a long tail. The columns differ from the
-demo's on purpose: string item ids beyond ASCII, an integer window column beside a timestamp, missing values.
+Engagements are many and reveal the factors; impressions are few, so that a ranker learns more from embeddings
+pretrained on the engagements than from its own labels. Item popularity has a long tail. The columns deliberately
+differ from the demo's: non-ASCII string item ids, an integer window column and a timestamp, missing values.
 """
 
 from __future__ import annotations
@@ -29,42 +29,48 @@ FACTORS = 4
 
 @dataclasses.dataclass(frozen=True)
 class _Truth:
-    """Factors float64 [n, FACTORS], popularity float64 [items] (sums to 1) and names of users and items."""
+    """The latent variables.
+
+    Attributes:
+      users, items: factors, float64 [n, FACTORS].
+      popularity: probability of each item, float64 [items].
+    """
 
     users: np.ndarray
     items: np.ndarray
     popularity: np.ndarray
 
     def affinity(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """float64 [n] with standard deviation about 1."""
-        return (self.users[user] * self.items[item]).sum(axis=1) / np.sqrt(FACTORS)
+        """Return the affinity of users to items at int64 [n] positions: float64 [n], standard deviation about 1."""
+        affinity: np.ndarray = (self.users[user] * self.items[item]).sum(axis=1) / np.sqrt(FACTORS)
+        return affinity
 
 
 def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, engagements: int = 20000,
                        impressions: int = 8000, seed: int = 0, overwrite: bool = False) -> None:
-    """Writes engagements, impressions, items and users as Parquet, and a manifest; the same seed, the same bytes.
+    """Write engagements, impressions, items and users as Parquet files, and a manifest. A seed determines all bytes.
 
-    The manifest names ``best_auc``, that of the true click probabilities: no model can expect to do better.
+    ``best_auc`` of the manifest is the AUC of the true click probabilities: the expected maximum of any model.
 
     Args:
       output: folder to write.
-      users, items: ids of each kind.
-      engagements, impressions: rows of each log, spread evenly over the days.
-      seed: of everything random.
-      overwrite: replace what the folder holds.
+      users, items: number of users and of items.
+      engagements, impressions: number of rows of each log, spread evenly over the days.
+      seed: seed of all random numbers.
+      overwrite: replace the content of the folder.
 
     Raises:
-      UserError: the output folder holds something.
+      UserError: the output folder is not empty and ``overwrite`` is false.
     """
     generator = np.random.default_rng(seed)
     popularity = 1 / np.arange(1, items + 1)
     truth = _Truth(generator.normal(size=(users, FACTORS)), generator.normal(size=(items, FACTORS)),
                    popularity / popularity.sum())
-    engaged = _engagements(truth, engagements, generator)
-    shown, best = _impressions(truth, impressions, generator)
+    engagement_table = _engagements(truth, engagements, generator)
+    impression_table, best_auc = _impressions(truth, impressions, generator)
     tables = {
-        "engagements": engaged,
-        "impressions": shown,
+        "engagements": engagement_table,
+        "impressions": impression_table,
         "items": _items(truth, generator),
         "users": _users(truth, generator),
     }
@@ -72,32 +78,36 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet", row_group_size=4096)
         num_rows = {name: table.num_rows for name, table in tables.items()}
-        write_manifest(folder, LOGS_KIND, {"rows": num_rows, "seed": seed, "best_auc": best})
+        write_manifest(folder, LOGS_KIND, {"rows": num_rows, "seed": seed, "best_auc": best_auc})
 
 
-def _engagements(truth: _Truth, rows: int, generator: np.random.Generator) -> pa.Table:
-    """Each user engages with items by popularity times the exponential of affinity."""
-    user = generator.integers(0, len(truth.users), rows)
+def _engagements(truth: _Truth, num_rows: int, generator: np.random.Generator) -> pa.Table:
+    """Draw items with probability proportional to popularity times the exponential of twice the affinity."""
+    user = generator.integers(0, len(truth.users), num_rows)
     logits = np.log(truth.popularity) + 2 * truth.users @ truth.items.T / np.sqrt(FACTORS)
-    # The largest of logits plus Gumbel noise is a draw from their softmax.
-    item = np.empty(rows, np.int64)
-    for start in range(0, rows, 1 << 12):
+    # The argmax of logits plus Gumbel noise is a draw from their softmax.
+    item = np.empty(num_rows, np.int64)
+    for start in range(0, num_rows, 1 << 12):
         chunk = logits[user[start:start + (1 << 12)]]
         item[start:start + (1 << 12)] = (chunk + generator.gumbel(size=chunk.shape)).argmax(axis=1)
-    return pa.table(_when(rows, generator) | _who(user, item))
+    return pa.table(_time_columns(num_rows, generator) | _id_columns(user, item))
 
 
-def _impressions(truth: _Truth, rows: int, generator: np.random.Generator
+def _impressions(truth: _Truth, num_rows: int, generator: np.random.Generator
                  ) -> tuple[pa.Table, float | None]:
-    """Items are shown half by popularity, half at random; a click depends on affinity and surface. And the best AUC."""
-    user = generator.integers(0, len(truth.users), rows)
-    popular = generator.choice(len(truth.items), rows, p=truth.popularity)
-    item = np.where(generator.random(rows) < 0.5, popular, generator.integers(0, len(truth.items), rows))
-    surface = generator.integers(0, len(SURFACES), rows)
+    """Show half of the items by popularity, half uniformly; a click depends on affinity and surface.
+
+    Returns:
+      the impressions, and the AUC of the true click probabilities.
+    """
+    user = generator.integers(0, len(truth.users), num_rows)
+    popular = generator.choice(len(truth.items), num_rows, p=truth.popularity)
+    item = np.where(generator.random(num_rows) < 0.5, popular, generator.integers(0, len(truth.items), num_rows))
+    surface = generator.integers(0, len(SURFACES), num_rows)
     logit = 2 * truth.affinity(user, item) + np.array([-1.5, -0.5, -2.0])[surface]
-    clicked = (generator.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
-    dwell = (logit + generator.normal(size=rows)).astype(np.float32)
-    table = pa.table(_when(rows, generator) | _who(user, item) | {
+    clicked = (generator.random(num_rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
+    dwell = (logit + generator.normal(size=num_rows)).astype(np.float32)
+    table = pa.table(_time_columns(num_rows, generator) | _id_columns(user, item) | {
         "surface": np.array(SURFACES)[surface].tolist(), "dwell": dwell, "clicked": clicked})
     return table, auc(clicked, logit)
 
@@ -118,14 +128,14 @@ def _users(truth: _Truth, generator: np.random.Generator) -> pa.Table:
     return pa.table({"member": _member_ids(number), "country": pa.array(country, mask=missing)})
 
 
-def _when(rows: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Days in order, and microseconds within the day."""
-    seconds = np.sort(generator.integers(0, DAYS * 86400, rows))
+def _time_columns(num_rows: int, generator: np.random.Generator) -> dict[str, Any]:
+    """Return ascending columns ``day`` (from 0) and ``ts``."""
+    seconds = np.sort(generator.integers(0, DAYS * 86400, num_rows))
     return {"day": (seconds // 86400).astype(np.int32),
             "ts": pa.array(np.datetime64(EPOCH, "us") + seconds.astype("timedelta64[s]"))}
 
 
-def _who(user: np.ndarray, item: np.ndarray) -> dict[str, Any]:
+def _id_columns(user: np.ndarray, item: np.ndarray) -> dict[str, Any]:
     return {"member": _member_ids(user), "item": _item_names(item)}
 
 

@@ -1,4 +1,4 @@
-"""Wall-clock time by part."""
+"""Wall-clock time by part of the study."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tfrs_pretrain.reporting.figures.styled import COLOURS, label, styled
+from tfrs_pretrain.reporting.figures.style import COLOURS, apply_style, label
 from tfrs_pretrain.reporting.text.formats import duration
 
 
 def seconds(results: Mapping[str, Any]) -> go.Figure | None:
-    """One bar a part; None where there is one part or none."""
+    """Draw one bar per part; None for fewer than two parts."""
     parts = {name: value for name, value in results["seconds"].items() if name != "total"}
     if len(parts) < 2:
         return None
@@ -20,7 +20,7 @@ def seconds(results: Mapping[str, Any]) -> go.Figure | None:
     figure.add_bar(x=list(parts.values()), y=[label(name) for name in parts], orientation="h",
                    marker={"color": COLOURS[0]}, text=[duration(value) for value in parts.values()],
                    textposition="outside", cliponaxis=False, hoverinfo="skip")
-    figure = styled(figure, x="seconds", y="")
+    figure = apply_style(figure, x="seconds", y="")
     figure.update_xaxes(range=[0, 1.25 * max([0.1, *parts.values()])])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure.update_layout(showlegend=False, height=80 + 34 * len(parts), margin={"t": 8})

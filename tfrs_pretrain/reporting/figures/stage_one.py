@@ -1,37 +1,33 @@
-"""Stage I by epoch: held-out loss and recall, a line for each distinct setting."""
+"""Stage I by epoch: held-out loss and recall, one line per distinct setting."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from tfrs_pretrain.reporting.figures.styled import BASELINE, COLOURS, DASHES, label, styled
-from tfrs_pretrain.reporting.text.curves import same_loss, stage_one_label
+from tfrs_pretrain.reporting.figures.style import GREY, apply_style, label, line_style
+from tfrs_pretrain.reporting.text.curves import has_same_loss, stage_one_label
 
 
 def heldout_loss(results: Mapping[str, Any]) -> go.Figure | None:
-    """Contrastive loss by epoch; epoch 0 is before training. A single setting has its training loss beside it.
+    """Draw the contrastive loss by epoch; epoch 0 is before training. None if no setting was trained.
 
-    Settings with another loss than the study's configuration are left out.
+    A single setting is drawn with its training loss. Of several, those with another loss than the study's
+    configuration are left out.
     """
-    every = results["stage_one"].get("settings", [])
-    settings = every if len(every) == 1 else [setting for setting in every if same_loss(setting)]
+    settings = results["stage_one"].get("settings", [])
+    if len(settings) > 1:
+        settings = [setting for setting in settings if has_same_loss(setting)]
     figure = _lines(settings, "heldout_loss", "contrastive loss (nats)")
-    if figure is None or len(settings) > 1:
-        return figure
-    points = [(epoch["epoch"], epoch["train_loss"]) for epoch in settings[0]["epochs"]
-              if epoch.get("train_loss") is not None]
-    figure.data[0].name = "held-out engagements"
-    figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points], mode="lines+markers",
-                       name="training engagements (mean of the epoch)", line={"color": BASELINE, "dash": "dot"},
-                       hovertemplate="%{y:.4f}")
-    return figure.update_layout(showlegend=True)
+    if figure is not None and len(settings) == 1:
+        _add_training_loss(figure, settings[0])
+    return figure
 
 
 def recall(results: Mapping[str, Any]) -> go.Figure | None:
-    """Recall over the whole corpus at the largest cut-off by epoch; None where it was not measured."""
+    """Draw the recall over all items at the largest cutoff by epoch; None if it was not measured."""
     settings = results["stage_one"].get("settings", [])
     cutoffs = {int(key.partition("@")[2]) for setting in settings for epoch in setting["epochs"] for key in epoch
                if key.startswith("recall@")}
@@ -41,18 +37,30 @@ def recall(results: Mapping[str, Any]) -> go.Figure | None:
     return None if figure is None else figure.update_yaxes(rangemode="tozero")
 
 
-def _lines(settings: list[dict[str, Any]], key: str, title: str) -> go.Figure | None:
+def _points(setting: Mapping[str, Any], metric: str) -> tuple[list[int], list[float]]:
+    """Return the epochs in which a metric is defined, and its values."""
+    epochs = [epoch for epoch in setting["epochs"] if epoch.get(metric) is not None]
+    return [epoch["epoch"] for epoch in epochs], [epoch[metric] for epoch in epochs]
+
+
+def _lines(settings: Sequence[Mapping[str, Any]], metric: str, title: str) -> go.Figure | None:
     figure = go.Figure()
-    for place, setting in enumerate(settings):
-        points = [(epoch["epoch"], epoch[key]) for epoch in setting["epochs"] if epoch.get(key) is not None]
-        if len(points) > 1:
-            figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points], hovertemplate="%{y:.4f}",
-                               name=label(stage_one_label(setting)), mode="lines+markers",
-                               line={"color": COLOURS[place % len(COLOURS)],
-                                     "dash": DASHES[place // len(COLOURS) % len(DASHES)]})
+    for index, setting in enumerate(settings):
+        (x, y), (colour, dash) = _points(setting, metric), line_style(index)
+        if len(x) > 1:
+            figure.add_scatter(x=x, y=y, name=label(stage_one_label(setting)), mode="lines+markers",
+                               line={"color": colour, "dash": dash}, hovertemplate="%{y:.4f}")
     if not figure.data:
         return None
-    figure = styled(figure, x="epoch", y=title, height=340 + 14 * max(len(figure.data) - 2, 0))
+    figure = apply_style(figure, x="epoch", y=title, height=340 + 14 * max(len(figure.data) - 2, 0))
     if max(len(setting["epochs"]) for setting in settings) <= 13:
         figure.update_xaxes(dtick=1)
     return figure.update_layout(showlegend=len(figure.data) > 1)
+
+
+def _add_training_loss(figure: go.Figure, setting: Mapping[str, Any]) -> None:
+    x, y = _points(setting, "train_loss")
+    figure.data[0].name = "held-out engagements"
+    figure.add_scatter(x=x, y=y, mode="lines+markers", name="training engagements (mean of the epoch)",
+                       line={"color": GREY, "dash": "dot"}, hovertemplate="%{y:.4f}")
+    figure.update_layout(showlegend=True)

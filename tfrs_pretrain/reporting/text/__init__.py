@@ -1,1 +1,1 @@
-"""Results as words: numbers, findings, method and curves, shared by tables, figures and templates."""
+"""Results as text: numbers, sentences, explanations and curves, used by tables, figures and templates."""

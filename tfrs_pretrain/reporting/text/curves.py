@@ -1,4 +1,4 @@
-"""Curves over seeds, and names for settings of Stage I."""
+"""Curves over seeds, and labels for settings of Stage I."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.reporting.text.formats import setting_words
+from tfrs_pretrain.reporting.text.formats import setting as format_setting
+
+# Settings of Stage I that change how the held-out loss is minimized, but not the loss itself.
+OPTIMIZATION = ("dim", "epochs", "optimizer", "learning_rate", "schedule", "warmup_steps", "embedding_l2",
+                "interval_decay", "initial_scale")
 
 
 def mean_curve(runs: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[int, float]]:
-    """Impressions seen and mean of a metric over seeds, as far as every seed went on and where all define it."""
-    curves = [run["curve"] for run in runs]
-    return [(int(points[0]["examples"]), float(np.mean([point[metric] for point in points])))
-            for points in zip(*curves, strict=False) if all(point[metric] is not None for point in points)]
+    """Return (impressions seen, mean of a metric over runs), where every run has a point and all define the metric."""
+    points = zip(*(run["curve"] for run in runs), strict=False)
+    return [(int(each[0]["examples"]), float(np.mean([point[metric] for point in each])))
+            for each in points if all(point[metric] is not None for point in each)]
 
 
-# Settings of Stage I that change how a loss is brought down, not which loss it is.
-HOW = ("dim", "epochs", "optimizer", "learning_rate", "schedule", "warmup_steps", "embedding_l2", "interval_decay",
-       "initial_scale")
-
-
-def same_loss(setting: Mapping[str, Any]) -> bool:
-    """Whether a setting's held-out loss may be compared with that of the study's configuration."""
-    return all(key.startswith("windows.") or key.removeprefix("pretraining.") in HOW for key in setting["differs"])
+def has_same_loss(setting: Mapping[str, Any]) -> bool:
+    """Whether the held-out loss of a setting of Stage I is comparable with that of the study's configuration."""
+    return all(key.startswith("windows.") or key.removeprefix("pretraining.") in OPTIMIZATION
+               for key in setting["differs"])
 
 
 def stage_one_label(setting: Mapping[str, Any]) -> str:
-    """What differs from the study's configuration, in a few words."""
-    if not setting["differs"]:
-        return "as configured"
-    return ", ".join(setting_words(key.removeprefix("pretraining.").removeprefix("objective."), value)
-                     for key, value in setting["differs"].items())
+    """Return the differences of a setting of Stage I from the study's configuration, or "as configured"."""
+    return ", ".join(format_setting(key.removeprefix("pretraining.").removeprefix("objective."), value)
+                     for key, value in setting["differs"].items()) or "as configured"

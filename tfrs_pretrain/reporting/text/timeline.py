@@ -1,4 +1,4 @@
-"""Where the windows lie."""
+"""Positions of the windows on a time axis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfrs_pretrain.config import Windows
 
 
 def timeline(windows: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Per window: where it lies between the first start and the last end, in percent."""
+    """Return name, text, left and width of each window; positions are percentages of the range of all windows."""
     parsed = Windows.model_validate(windows)
     named = {name: getattr(parsed, name) for name in ("pretrain", "train", "validation", "test")}
     first = min(window.bounds[0] for window in named.values())

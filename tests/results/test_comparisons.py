@@ -1,4 +1,4 @@
-"""Differences between arms over seeds and users, against naive twins on the stored predictions."""
+"""Comparisons of arms, against naive twins on the stored predictions."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_study import NOISE, SEEDS, impressions, make_study, write_ranker
+from example_study import NOISE, SEEDS, impressions, write_example, write_ranker
 from scipy import stats
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -15,8 +15,9 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.verdict import BETTER, SAME
 from tfrs_pretrain.results.collect import collect
-from tfrs_pretrain.results.comparisons import compared_pairs, comparisons
-from tfrs_pretrain.results.judged import judge, shared
+from tfrs_pretrain.results.comparisons import compare_arms
+from tfrs_pretrain.results.pairs import compared_pairs
+from tfrs_pretrain.results.study_evaluation import RESAMPLING, align_scores, evaluate_study
 from tfrs_pretrain.study import Run, StudiedArm, Trial
 
 
@@ -29,17 +30,22 @@ def scores(study, arm, seed):
     return pq.read_table(study.folder / f"{arm}-{seed}" / "predictions" / "test.parquet")["score"].to_numpy()
 
 
+def compared(study, resampling=RESAMPLING):
+    """Comparisons as in ``results.json``."""
+    return [each.to_json() for each in compare_arms(study, evaluate_study(study, resampling).comparison)]
+
+
 def entry(results, arm, against):
     [found] = [one for one in results["comparisons"] if (one["arm"], one["against"]) == (arm, against)]
     return found
 
 
-def test_every_arm_against_the_baseline_and_distilled_ones_against_their_twins(results):
+def test_arms_are_compared_with_the_baseline_and_distilled_arms_with_their_twins(results):
     assert [(one["arm"], one["against"]) for one in results["comparisons"]] == [
         ("warm", "scratch"), ("distilled", "scratch"), ("distilled", "warm")]
 
 
-def test_differences_are_means_over_seeds_with_students_interval(study, results):
+def test_differences_are_means_over_seeds_with_a_student_t_interval(study, results):
     labels = impressions()[0]["label"]
     twins = {"auc": roc_auc_score, "log_loss": lambda labels, scores: log_loss(labels, scores.astype(float))}
     for metric, twin in twins.items():
@@ -54,8 +60,8 @@ def test_differences_are_means_over_seeds_with_students_interval(study, results)
         assert results["arms"]["warm"]["test"][metric]["sd"] == pytest.approx(np.std(by_seed[0], ddof=1))
 
 
-def test_interval_by_user_is_of_the_seed_averaged_difference_under_the_same_users(study):
-    """A twin that draws users by copying rows, averages over seeds within each draw, and takes quantiles."""
+def test_interval_by_user_resamples_the_seed_averaged_difference(study):
+    """Naive twin: draw users by copying impressions, average over seeds within each draw, take quantiles."""
     resampling, columns = Resampling(60, seed=5), impressions()[0]
     _, users = np.unique(columns["user_id"], return_inverse=True)
     first = np.unique(users, return_index=True)[1]
@@ -68,13 +74,13 @@ def test_interval_by_user_is_of_the_seed_averaged_difference_under_the_same_user
         aucs = {arm: [roc_auc_score(columns["label"][rows], one[rows]) for one in each] for arm, each in both.items()}
         twins.append(np.mean(np.subtract(aucs["warm"], aucs["scratch"])))
     low, high = np.quantile(twins, [0.025, 0.975], method="weibull")
-    found = comparisons(study, judge(study, resampling).comparison)[0]
+    found = compared(study, resampling)[0]
     assert (found["arm"], found["against"]) == ("warm", "scratch")
     assert found["auc"]["users"] == pytest.approx((low, high), abs=1e-9)
 
 
-def test_p_values_by_user_are_of_the_spread_of_resampled_users(study):
-    """A twin that takes the spread from its own draws, of rows copied user by user."""
+def test_p_value_by_user_uses_the_bootstrap_standard_error(study):
+    """Naive twin: its own draws of users, with per-user sums of log loss."""
     columns = impressions()[0]
     labels, users = columns["label"], np.unique(columns["user_id"], return_inverse=True)[1]
     one, other = ([scores(study, arm, seed).astype(float) for seed in SEEDS] for arm in ("distilled", "warm"))
@@ -84,12 +90,12 @@ def test_p_values_by_user_are_of_the_spread_of_resampled_users(study):
     drawn = np.random.default_rng(0).integers(0, by_user.shape[1], (4000, by_user.shape[1]))
     totals = by_user[:, drawn].sum(axis=2)
     z = (losses[0] - losses[1]).mean() / np.std(totals[0] / totals[1], ddof=1)
-    found = entry({"comparisons": comparisons(study, judge(study).comparison)}, "distilled", "warm")["log_loss"]
+    found = entry({"comparisons": compared(study)}, "distilled", "warm")["log_loss"]
     assert stats.norm.isf(found["p_users"] / 2) == pytest.approx(abs(z), rel=0.1)
 
 
-def test_verdicts_are_corrected_within_their_family(results):
-    """Each metric by itself: both arms against the baseline together, the distilled one against its twin alone."""
+def test_p_values_are_corrected_within_their_family(results):
+    """Each metric by itself: both comparisons with the baseline together, the comparison with the twin alone."""
     for metric in ("auc", "log_loss", "gauc"):
         warm, distilled, twin = (entry(results, *pair)[metric] for pair in (
             ("warm", "scratch"), ("distilled", "scratch"), ("distilled", "warm")))
@@ -102,11 +108,10 @@ def test_verdicts_are_corrected_within_their_family(results):
         assert twin["p_corrected"] == twin["p"]
 
 
-def test_a_difference_may_be_measurable_alone_and_not_among_many(study, monkeypatch):
-    """Nineteen further arms that are the baseline: what one comparison shows, twenty may not."""
+def test_more_comparisons_raise_the_corrected_p_value(study, monkeypatch):
+    """The same difference alone and with 19 comparisons of copies of the baseline."""
     def changes(arms):
-        compared = comparisons(arms, judge(arms, Resampling(60)).comparison)
-        return entry({"comparisons": compared}, "warm", "scratch")["auc"]
+        return entry({"comparisons": compared(arms, Resampling(60))}, "warm", "scratch")["auc"]
 
     two = dataclasses.replace(study, arms=study.arms[:2])
     found = changes(two)
@@ -117,11 +122,11 @@ def test_a_difference_may_be_measurable_alone_and_not_among_many(study, monkeypa
     assert (among_many["verdict"], among_many["holds"]) == (BETTER, 20 * found["p"] <= 0.05)
 
 
-def test_slices_are_of_items_and_of_users(study, results):
+def test_slices_are_by_item_frequency_and_by_user_frequency(study, results):
     columns, _ = impressions()
     found = entry(results, "warm", "scratch")["slices"]
     assert [part["slice"] for part in found["item_frequency"]] == ["0", "1-4", "5-19", "20-99", "100+"]
-    assert [part["slice"] for part in found["user_frequency"]] == ["1-4", "20-99"]  # no empty ones
+    assert [part["slice"] for part in found["user_frequency"]] == ["1-4", "20-99"]  # empty slices are left out
     rows = columns["user_count"] < 5
     by_seed = [[roc_auc_score(columns["label"][rows], scores(study, arm, seed)[rows]) for seed in SEEDS]
                for arm in ("warm", "scratch")]
@@ -130,28 +135,28 @@ def test_slices_are_of_items_and_of_users(study, results):
     assert (part["impressions"], part["positives"]) == (rows.sum(), columns["label"][rows].sum())
 
 
-def test_a_null_result_is_no_measurable_difference(tmp_path):
-    study = make_study(tmp_path)
+def test_arms_with_equal_quality_have_no_measurable_difference(tmp_path):
+    study = write_example(tmp_path)
     columns, logits = impressions()
     rankers = [write_ranker(tmp_path / f"copy-{seed}", "copy", seed, columns=columns, logits=logits) for seed in SEEDS]
     runs = [Run(seed, ranker, None, tmp_path / "dataset") for seed, ranker in zip(SEEDS, rankers, strict=True)]
     study = dataclasses.replace(study, arms=[study.arms[0], StudiedArm("copy", {}, runs)])
-    [found] = comparisons(study, judge(study).comparison)
+    [found] = compared(study)
     assert found["auc"]["verdict"] == found["log_loss"]["verdict"] == SAME
     assert found["auc"]["users"][0] < 0 < found["auc"]["users"][1]
 
 
-def test_only_shared_seeds_are_paired_and_one_seed_has_no_interval_over_seeds(study):
+def test_only_shared_seeds_are_paired(study):
     arms = [study.arms[0], dataclasses.replace(study.arms[1], runs=study.arms[1].runs[1:2])]
     less = dataclasses.replace(study, arms=arms)
-    [found] = comparisons(less, judge(less).comparison)
+    [found] = compared(less)
     assert found["seeds"] == [2]
     assert found["auc"]["seeds"] is None
     assert len(found["auc"]["by_seed"]) == 1
 
 
-def test_runs_on_other_datasets_are_aligned_by_key(tmp_path):
-    study = make_study(tmp_path)
+def test_runs_on_another_dataset_are_aligned_by_key(tmp_path):
+    study = write_example(tmp_path)
     columns, logits = impressions()
     order = np.random.default_rng(0).permutation(len(logits))[:2000]
     moved = {name: value.take(pa.array(order)) if isinstance(value, pa.Array) else value[order]
@@ -159,30 +164,31 @@ def test_runs_on_other_datasets_are_aligned_by_key(tmp_path):
     folder = write_ranker(tmp_path / "moved", "warm", 2, columns=moved, logits=logits[order], dataset="e" * 64)
     gap = StudiedArm("gap", {}, [Run(2, folder, None, tmp_path / "dataset")])
     study = dataclasses.replace(study, arms=[study.arms[0], gap])
-    reference, aligned, notes = shared(study)
-    assert sorted(reference.keys) == sorted(columns["key"][order])
-    assert notes == ["Compared on the 2,000 test impressions that every run scored, of 2,500 that scratch did."]
+    aligned = align_scores(study)
+    assert sorted(aligned.reference.keys) == sorted(columns["key"][order])
+    assert aligned.notes == [
+        "Compared on the 2,000 test impressions that every run scored, of 2,500 that scratch scored."]
     table = pq.read_table(folder / "predictions" / "test.parquet")
     expected = dict(zip(moved["key"], table["score"].to_numpy(), strict=True))
-    assert aligned["gap 2"].tolist() == [expected[key] for key in reference.keys]
+    assert aligned.scores["gap 2"].tolist() == [expected[key] for key in aligned.reference.keys]
 
 
-def test_other_labels_for_the_same_impression_are_refused(tmp_path):
-    study = make_study(tmp_path)
+def test_runs_with_different_labels_for_an_impression_are_refused(tmp_path):
+    study = write_example(tmp_path)
     columns, logits = impressions()
     wrong = columns | {"label": 1 - columns["label"]}
     folder = write_ranker(tmp_path / "wrong", "warm", 9, columns=wrong, logits=logits)
     study = dataclasses.replace(study, arms=[study.arms[0], StudiedArm("wrong", {}, [Run(9, folder, None, folder)])])
     with pytest.raises(UserError, match="another label or user"):
-        judge(study)
+        evaluate_study(study)
 
 
-def test_a_study_whose_baseline_failed_is_refused(study):
+def test_a_study_without_a_run_of_the_baseline_is_refused(study):
     with pytest.raises(UserError, match="no run of its baseline 'broken' finished"):
-        judge(dataclasses.replace(study, baseline="broken"))
+        evaluate_study(dataclasses.replace(study, baseline="broken"))
 
 
-def test_a_twin_may_have_chosen_other_values(study):
+def test_a_twin_may_differ_in_values_chosen_from_trials(study):
     def tried(arm, **settings):
         trials = [Trial({"arm.table_learning_rate": rate}, 1, {"log_loss": rate}) for rate in (0.1, 0.2)]
         return dataclasses.replace(arm, settings={**arm.settings, **settings}, trials=trials)
@@ -197,7 +203,7 @@ def test_a_twin_may_have_chosen_other_values(study):
         (arm.name, against.name) for arm, against in compared_pairs(dataclasses.replace(study, arms=other))]
 
 
-def test_results_are_json_with_the_promised_keys(study, results):
+def test_results_are_json_with_the_documented_keys(study, results):
     read = json.loads(json.dumps(results, allow_nan=False))
     for arm in NOISE.keys() - {"copy"}:
         assert set(read["arms"][arm]) >= {"test_auc", "test_log_loss", "test_gauc"}

@@ -1,17 +1,17 @@
-"""The page and the Markdown read back: their numbers are the results', they load nothing, they break on nothing."""
+"""The page and the Markdown, parsed: numbers, plots, escaping, missing values."""
 
 import json
 import re
 from html.parser import HTMLParser
 
-import made_results
+import example_results
 import pytest
 
 from tfrs_pretrain.reporting.report import write_report
 
 
 class Page(HTMLParser):
-    """Tables as lists of rows of cell texts, plus what a browser would load and run."""
+    """Tables as lists of rows of cell texts, and the resources that a browser would load."""
 
     def __init__(self, text):
         super().__init__()
@@ -77,7 +77,7 @@ def markdown_tables(text):
     return tables
 
 
-def test_the_arms_table_holds_the_test_metrics(tmp_path, results):
+def test_the_table_of_arms_contains_the_test_metrics(tmp_path, results):
     page = render(tmp_path, results)
     assert page.row("arm", "scratch")[1:7] == ["0.8775", "—", "0.2723", "—", "—", "0.8575"]
     assert page.row("arm", "warm start distilled")[1:10] == [
@@ -86,8 +86,8 @@ def test_the_arms_table_holds_the_test_metrics(tmp_path, results):
     assert "served" in page.row("arm", "warm start distilled")[0]
 
 
-def test_several_seeds_show_their_spread_and_both_intervals(tmp_path):
-    page = render(tmp_path, made_results.many())
+def test_several_seeds_have_a_deviation_and_both_intervals(tmp_path):
+    page = render(tmp_path, example_results.many())
     assert page.row("arm", "arm 29")[1:3] == [
         "0.8580 ±0.0005", "+0.0380 users [+0.0370, +0.0390] seeds [+0.0350, +0.0410]"]
     assert page.row("arm", "lost")[1:] == ["—"] * 4 + ["did not finish"] + ["—"] * 4
@@ -102,7 +102,7 @@ def test_distilled_arms_are_compared_with_their_twins(tmp_path, results):
     assert row[5] == "AUC not measurable, log loss better"
 
 
-def test_a_verdict_that_correction_takes_back_is_marked_as_such(tmp_path, results):
+def test_a_verdict_that_correction_removes_is_marked_in_both_formats(tmp_path, results):
     results["comparisons"][1]["auc"] |= {"p_corrected": 0.07, "holds": False}
     page = render(tmp_path, results)
     assert page.row("arm", "warm start distilled served")[5] == "AUC better (uncorrected), log loss better"
@@ -111,7 +111,7 @@ def test_a_verdict_that_correction_takes_back_is_marked_as_such(tmp_path, result
     assert "(not after correction for 2 comparisons)" in text.splitlines()[0]
 
 
-def test_the_slices_hold_differences_with_intervals(tmp_path, results):
+def test_slices_contain_differences_with_intervals(tmp_path, results):
     page = render(tmp_path, results)
     assert page.row("item's engagements", "1-4") == [
         "1-4", "2,000", "90", "0.8075", "0.8341 +0.0177 users [+0.0167, +0.0187]",
@@ -119,19 +119,19 @@ def test_the_slices_hold_differences_with_intervals(tmp_path, results):
     assert page.row("user's engagements", "5-19")[3] == "0.8375"
 
 
-def test_the_heading_states_the_finding(tmp_path, results):
+def test_the_heading_is_the_headline(tmp_path, results):
     assert render(tmp_path, results).heading == (
         "Warm start distilled ranks better than scratch: test AUC 0.9058 against 0.8775, with lower log loss.")
 
 
-def test_stage_one_tells_how_it_ran(tmp_path, results):
+def test_stage_one_describes_its_settings(tmp_path, results):
     text = " ".join(render(tmp_path, results).texts["p"])
-    assert "Stage I's held-out loss fell in every one of 3 epochs (7.610 before training, 6.010 at the end)" in text
+    assert "Stage I's held-out loss fell in each of 3 epochs (7.610 before training, 6.010 at the end)" in text
     assert "the rows after epoch 3 are kept." in text
     assert "logQ correction on, 2 replicas" in text
 
 
-def test_data_rows_tell_what_was_read_used_and_rejected(tmp_path, results):
+def test_tables_of_the_data_contain_counts_and_shares(tmp_path, results):
     page = render(tmp_path, results)
     assert page.row("log", "impressions") == [
         "impressions", "2,855,403", "1,310,002", "1,545,360", "41", "null user: 40, label outside 0 and 1: 1"]
@@ -139,12 +139,12 @@ def test_data_rows_tell_what_was_read_used_and_rejected(tmp_path, results):
     assert page.row("table", "item")[:5] == ["item", "61,717", "64", "64", "15.8 MB"]
 
 
-def test_other_datasets_of_a_study_are_told(tmp_path):
-    page = render(tmp_path, made_results.many())
+def test_distinct_datasets_are_listed(tmp_path):
+    page = render(tmp_path, example_results.many())
     assert page.row("dataset", "windows.pretrain.end")[1:] == ["arm 05", "785,210", "680,111"]
 
 
-def test_stage_two_rows_tell_coverage_and_training(tmp_path, results):
+def test_stage_two_tables_contain_coverage_and_training(tmp_path, results):
     page = render(tmp_path, results)
     assert page.table("window") == [
         ["window", "impressions, all rows", "impressions, item row", "impressions, user row", "distinct item ids",
@@ -155,19 +155,19 @@ def test_stage_two_rows_tell_coverage_and_training(tmp_path, results):
     assert stage_two[3][1:3] == ["warm start", "512-256-128, weight 0.5"]
 
 
-def test_the_served_model_tells_what_each_signature_was_asked(tmp_path, results):
+def test_the_served_model_lists_the_checks_of_each_signature(tmp_path, results):
     assert render(tmp_path, results).row("signature", "rank") == ["rank", "4", "120", "1.2e-07"]
     del results["exported"]["check"]["signatures"]
     assert not any(table[0][0] == "signature" for table in render(tmp_path, results).tables)
 
 
-def test_trials_show_what_they_varied_and_which_was_chosen(tmp_path):
-    page = render(tmp_path, made_results.many())
+def test_trials_list_their_distinct_settings_and_the_chosen_one(tmp_path):
+    page = render(tmp_path, example_results.many())
     assert page.table("candidate")[1:] == [["interval decay 0.2 chosen", "0.8000", "0.2000"],
                                            ["interval decay 0.4", "0.8000", "0.4000"]]
 
 
-def test_plots_hold_the_results_values(tmp_path, results):
+def test_plots_contain_the_values_of_the_results(tmp_path, results):
     figures = render(tmp_path, results).figures
     assert figures["data-heldout_loss"]["data"][0]["x"] == [0, 1, 2, 3]
     assert figures["data-heldout_loss"]["data"][0]["y"] == [7.61, 6.42, 6.13, 6.01]
@@ -182,8 +182,8 @@ def test_plots_hold_the_results_values(tmp_path, results):
     assert figures["data-calibration"]["layout"]["xaxis"]["type"] == "log"
 
 
-def test_losses_of_other_objectives_are_not_drawn_beside_each_other(tmp_path):
-    results = made_results.many()
+def test_losses_of_different_objectives_are_not_drawn_together(tmp_path):
+    results = example_results.many()
     other = results["stage_one"]["settings"][1] | {"differs": {"pretraining.temperature": 0.2}}
     results["stage_one"]["settings"].append(other)
     figures = render(tmp_path, results).figures
@@ -193,7 +193,7 @@ def test_losses_of_other_objectives_are_not_drawn_beside_each_other(tmp_path):
 
 
 def test_the_one_epoch_figure_draws_arms_seeds_and_borders(tmp_path):
-    figure = render(tmp_path, made_results.many()).figures["data-one_epoch"]
+    figure = render(tmp_path, example_results.many()).figures["data-one_epoch"]
     lines = {line["name"]: line for line in figure["data"] if "name" in line}
     assert lines["arm 02"]["x"] == [5000, 10_000, 15_000, 20_000, 25_000, 30_000]
     assert lines["arm 02"]["y"] == pytest.approx([0.308, 0.298, 0.308, 0.318, 0.328, 0.338])
@@ -203,14 +203,14 @@ def test_the_one_epoch_figure_draws_arms_seeds_and_borders(tmp_path):
 
 
 def test_every_arm_can_be_switched_on_and_off(tmp_path):
-    write_report(tmp_path, made_results.many())
+    write_report(tmp_path, example_results.many())
     boxes = re.findall(r'<input type="checkbox" data-arm="([^"]*)"( checked)?>', (tmp_path / "report.html").read_text())
     assert [name for name, _ in boxes] == [f"arm_{place:02}" for place in range(30)]
     assert [name for name, checked in boxes if checked] == ["arm_00", "arm_01", "arm_02", "arm_29"]
 
 
 def test_differences_are_drawn_with_both_intervals_and_every_seed(tmp_path):
-    figure = render(tmp_path, made_results.many()).figures["data-auc_differences"]
+    figure = render(tmp_path, example_results.many()).figures["data-auc_differences"]
     of_last = [line for line in figure["data"] if line["y"][0] == "arm 29"]
     assert [pytest.approx(line["x"]) for line in of_last] == [
         [0.035, 0.041], [0.037, 0.039], [0.037, 0.038, 0.039], [0.038]]
@@ -224,7 +224,7 @@ def test_an_arm_keeps_one_colour(tmp_path, results):
     assert lines["warm start"] == dots["warm start"]
 
 
-def test_the_embedding_map_holds_points_and_purity(tmp_path, results):
+def test_the_embedding_map_contains_points_and_purity(tmp_path, results):
     page = render(tmp_path, results)
     assert page.table("item rows of")[1:] == [["Stage I", "82.0 %", "31.0 %", "15.0 %"],
                                               ["scratch", "33.0 %", "31.0 %", "15.0 %"]]
@@ -233,16 +233,16 @@ def test_the_embedding_map_holds_points_and_purity(tmp_path, results):
     assert panels["others"]["x"] == [-0.3]
 
 
-def test_the_diagnosis_is_told_with_its_controls(tmp_path):
-    page = render(tmp_path, made_results.many())
-    assert "Blamed: user ids." in page.texts["li"]
+def test_the_diagnosis_lists_its_controls(tmp_path):
+    page = render(tmp_path, example_results.many())
+    assert "Caused by user ids." in page.texts["li"]
     assert page.row("run", "as configured")[1:4] == ["0.6050", "+0.0287", "+0.0257 to +0.0317"]
     assert page.figures["data-diagnosis"]["data"][0]["y"] == [0.62, 0.605, 0.605 + 0.0287, 0.63]
 
 
-@pytest.mark.parametrize("made", [made_results.results, made_results.many])
-def test_markdown_holds_the_numbers_of_the_page(tmp_path, made):
-    page = render(tmp_path, made())
+@pytest.mark.parametrize("example", [example_results.results, example_results.many])
+def test_markdown_contains_the_numbers_of_the_page(tmp_path, example):
+    page = render(tmp_path, example())
     text = (tmp_path / "report.md").read_text()
     assert text.startswith(f"# {page.heading}\n")
     in_page = {}
@@ -251,13 +251,13 @@ def test_markdown_holds_the_numbers_of_the_page(tmp_path, made):
     tables = markdown_tables(text)
     assert len(tables) > 8
     for header, *rows in tables:
-        if header[0] != "held-out loss after epoch":  # a figure of the page
+        if header[0] != "held-out loss after epoch":  # the page has a figure instead
             shown = in_page[tuple(header)].pop(0)
             bare = [[[re.sub(r"[()]|;(?= )", "", cell) for cell in row] for row in each] for each in (rows, shown)]
             assert bare[0] == bare[1]
 
 
-def test_nothing_is_loaded_from_anywhere(tmp_path, results):
+def test_the_page_loads_nothing(tmp_path, results):
     page = render(tmp_path, results)
     assert page.loaded == ["data:,"]
     text = (tmp_path / "report.html").read_text()
@@ -267,7 +267,7 @@ def test_nothing_is_loaded_from_anywhere(tmp_path, results):
     assert len(text.encode()) < 8e6
 
 
-def test_hostile_names_are_text(tmp_path, results):
+def test_hostile_names_are_escaped(tmp_path, results):
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
     results["exposures"] = results["title"] = hostile
     results["arms"][hostile] = results["arms"].pop("warm_start")
@@ -278,7 +278,7 @@ def test_hostile_names_are_text(tmp_path, results):
     results["calibration"] = {hostile: results["calibration"]["scratch"]}
     page = render(tmp_path, results)
     assert "img" not in page.tags
-    # Figure data, the plot library, the drawing code; nothing slipped in.
+    # Only figure data, the plot library and the drawing code.
     assert page.tags.count("script") == len(page.figures) + 2
     assert any(hostile in row[0] for row in page.table("arm"))
     for figure in page.figures.values():
@@ -296,7 +296,7 @@ def test_missing_metrics_are_dashes(tmp_path, results):
             part["auc"] = None
     for entry in results["comparisons"]:
         for part in [entry, *(part for parts in entry["slices"].values() for part in parts)]:
-            part["auc"] = made_results.change("auc", None, None)
+            part["auc"] = example_results.change("auc", None, None)
         entry["gauc"] = entry["auc"]
     page = render(tmp_path, results)
     assert page.row("item's engagements", "1-4") == ["1-4", "2,000", "90", "—", "—", "—"]
@@ -307,8 +307,8 @@ def test_missing_metrics_are_dashes(tmp_path, results):
 
 
 def test_one_arm_without_stage_one_features_or_export(tmp_path):
-    results = made_results.results(
-        arms={"only": made_results.arm(0.8775, 0.2723)}, baseline="only", headline="only", shown=["only"],
+    results = example_results.results(
+        arms={"only": example_results.arm(0.8775, 0.2723)}, baseline="only", headline="only", shown=["only"],
         comparisons=[], stage_one={}, embedding_map=None, exported=None, calibration={"only": []}, exposures=None,
         multiplicity={"pairs": 0, "differences": 0, "differences_by_slice": 0, "expected_by_chance": 0.0,
                       "correction": "Holm", "families": {"baseline": 0, "twins": 0}})
@@ -319,7 +319,7 @@ def test_one_arm_without_stage_one_features_or_export(tmp_path):
     assert set(page.figures) == {"data-seconds"}
 
 
-def test_windows_of_dates_lie_where_they_belong(tmp_path, results):
+def test_the_timeline_positions_windows_of_dates(tmp_path, results):
     results["data"][0]["config"]["windows"] = {
         "pretrain": {"start": "2024-01-01", "end": "2024-01-06"},
         "train": {"start": "2024-01-06", "end": "2024-01-09"},
@@ -331,7 +331,7 @@ def test_windows_of_dates_lie_where_they_belong(tmp_path, results):
 
 
 @pytest.mark.parametrize("leftover", ["report.html", "results.json"])
-def test_an_older_report_is_replaced_and_other_files_stay(tmp_path, results, leftover):
+def test_an_older_report_is_replaced_and_other_files_are_kept(tmp_path, results, leftover):
     (tmp_path / leftover).write_text("old")
     write_report(tmp_path, results)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"report.html", "report.md", leftover})

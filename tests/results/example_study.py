@@ -1,4 +1,4 @@
-"""A study of made-up rankers: predictions and manifests as the stages write them, without any training."""
+"""An example study: predictions and manifests in the format of the stages, without training."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +13,14 @@ from tfrs_pretrain.vocabulary import Vocabulary
 
 USERS, ITEMS, ROWS = 50, 200, 2500
 SEEDS = (1, 2, 3)
-# Noise on the true log-odds by arm: what pretraining takes away.
+# Standard deviation of the noise that each arm adds to the true log-odds.
 NOISE = {"scratch": 1.5, "warm": 0.8, "distilled": 0.8, "copy": 1.5}
 CONFIG = load_config("completejourney", ["ranking.arms={scratch: {}, warm: {transfer: warm_start}}", "export.arm=warm"])
 CATEGORIES = ("bread", "milk", "tea")
 
 
 def impressions(seed=0, rows=ROWS):
-    """Columns of predictions but for the score, and the log-odds that the labels were drawn from."""
+    """Return the columns of predictions without the score, and the log-odds of the labels."""
     random = np.random.default_rng(seed)
     user, item = random.integers(0, USERS, rows), random.integers(0, ITEMS, rows)
     logits = random.normal(-1.5, 1.0, rows)
@@ -39,7 +39,7 @@ def metrics(log_loss):
 
 def write_ranker(folder, arm, seed, *, columns, logits, epochs=2, dataset="d" * 64, **settings):
     random = np.random.default_rng(100 * seed + sum(map(ord, arm)) % 90 if arm != "copy" else 100 * seed)
-    noise = np.random.default_rng(seed).normal(0, 1, len(logits))  # arms of one seed share what they do not know
+    noise = np.random.default_rng(seed).normal(0, 1, len(logits))  # shared by the arms of one seed
     own = random.normal(0, 0.05, len(logits))
     scores = 1 / (1 + np.exp(-(logits + NOISE[arm] * noise + own)))
     (folder / "predictions").mkdir(parents=True)
@@ -61,7 +61,7 @@ def write_ranker(folder, arm, seed, *, columns, logits, epochs=2, dataset="d" * 
 
 
 def write_rows(folder, seed, epochs=3):
-    """Pretrained rows whose first columns are the item's category."""
+    """Write pretrained rows whose first columns are the item's category."""
     rows = np.random.default_rng(seed).normal(0, 0.1, (ITEMS, 8)).astype(np.float32)
     rows[np.arange(ITEMS), np.arange(ITEMS) % 3] += 1
     vocabulary = Vocabulary(pa.array(np.arange(ITEMS - 1)), np.ones(ITEMS - 1, np.int64), 1)
@@ -88,8 +88,8 @@ def write_dataset(folder, *overrides):
     return folder
 
 
-def make_study(folder, **changes):
-    """Arms scratch, warm and distilled with three seeds, one that always failed."""
+def write_example(folder, **changes):
+    """Write arms scratch, warm and distilled with three seeds, and broken, whose runs failed."""
     columns, logits = impressions()
     dataset = write_dataset(folder / "dataset")
     rows = {seed: write_rows(folder / f"rows-{seed}", seed) for seed in SEEDS}
@@ -104,6 +104,6 @@ def make_study(folder, **changes):
         Trial({"arm.epochs": epochs, "arm.transfer": "scratch"}, 1, {"auc": 0.7, "log_loss": 0.5 - 0.1 * (epochs == 2)})
         for epochs in (1, 2, 3)])
     arms.append(StudiedArm("broken", {"arm.table_learning_rate": 9.0}, [], (), [Failure(1, "the loss is not finite")]))
-    return Study(**{"folder": folder, "title": "made up", "config": CONFIG, "baseline": "scratch", "arms": arms,
+    return Study(**{"folder": folder, "title": "example", "config": CONFIG, "baseline": "scratch", "arms": arms,
                     "seconds": {"stage_two": 40.0, "stage_one": 2.0}, "peak_rss_bytes": 10**9,
                     "commands": ["tfrs-pretrain experiment x.yaml"], "test_evaluations": {"scratch": 2}, **changes})

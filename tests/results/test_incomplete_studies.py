@@ -1,17 +1,17 @@
-"""Studies that lack something: their results say so, and their report is written."""
+"""Studies with missing parts still produce results and a report."""
 
 import dataclasses
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from made_study import make_study
+from example_study import write_example
 
 from tfrs_pretrain.reporting.study_report import write_study
 
 
 def rewritten(study, change):
-    """The study with other predictions: ``change`` takes and returns a table."""
+    """Replace the study's predictions by ``change(table)``."""
     for path in study.folder.glob("*/predictions/*.parquet"):
         pq.write_table(change(pq.read_table(path)), path)
     return study
@@ -21,8 +21,8 @@ def page(study):
     return (study.folder / "report.html").read_text()
 
 
-def test_one_label_only_leaves_auc_undefined_and_log_loss_compared(tmp_path):
-    study = rewritten(make_study(tmp_path), lambda table: table.set_column(
+def test_with_one_label_auc_is_undefined_and_log_loss_is_compared(tmp_path):
+    study = rewritten(write_example(tmp_path), lambda table: table.set_column(
         table.schema.get_field_index("label"), "label", [np.zeros(len(table), np.float32)]))
     results = write_study(study)
     assert results["arms"]["warm"]["test_auc"] is None
@@ -35,8 +35,8 @@ def test_one_label_only_leaves_auc_undefined_and_log_loss_compared(tmp_path):
     assert "cannot be compared: test AUC or its interval is undefined" in page(study)
 
 
-def test_predictions_of_an_older_version_have_no_slices(tmp_path):
-    study = rewritten(make_study(tmp_path), lambda table: table.drop_columns(
+def test_predictions_without_counts_have_no_slices(tmp_path):
+    study = rewritten(write_example(tmp_path), lambda table: table.drop_columns(
         ["user_count", "item_count", "feature.department", "feature.brand"]))
     results = write_study(study)
     assert results["arms"]["warm"]["slices"] == results["comparisons"][0]["slices"] == {}
@@ -46,7 +46,7 @@ def test_predictions_of_an_older_version_have_no_slices(tmp_path):
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_one_arm_with_one_seed(tmp_path, place):
-    study = make_study(tmp_path)
+    study = write_example(tmp_path)
     alone = dataclasses.replace(study.arms[place], runs=study.arms[place].runs[:1], trials=())
     results = write_study(dataclasses.replace(study, arms=[alone], baseline=alone.name))
     assert results["comparisons"] == []

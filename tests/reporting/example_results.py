@@ -1,11 +1,11 @@
-"""The results of made-up studies, in the form that ``tfrs_pretrain.results`` documents."""
+"""Example results in the format that ``tfrs_pretrain.results`` documents."""
 
 import copy
 
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.evaluation.verdict import RULE, verdict
 
-# What the tests read is fixed here, so that tuning the demo moves no expectation.
+# Explicit settings, so that a change of the demo's configuration changes no expectation.
 CONFIG = load_config("completejourney", [
     "ranking.arms={scratch: {}, warm_start: {transfer: warm_start}, warm_start_distilled: {transfer: warm_start, "
     "distillation: {teacher: {hidden: [512, 256, 128]}, weight: 0.5}}}",
@@ -15,7 +15,7 @@ SEEDS = (17, 18, 19)
 
 
 def change(metric, value, margin, seeds=None):
-    """A difference with its interval by user and, where given, half the width of that over seeds."""
+    """Return a difference; ``margin`` and ``seeds`` are half the widths of the intervals by user and over seeds."""
     if value is None:
         return {"value": None, "by_seed": None, "users": None, "seeds": None, "verdict": "undefined", "p_users": None,
                 "p_seeds": None, "p": None, "p_corrected": None, "holds": False}
@@ -43,7 +43,7 @@ def metric(mean, seeds, spread=5e-4):
 
 
 def arm(auc, log_loss, kind="scratch", seeds=1, epochs=1, **changes):
-    """An arm whose held-out loss rises from its second epoch on."""
+    """Return an arm whose validation loss rises from its second epoch on."""
     curve = [{"epoch": step / 2, "examples": 5000 * step, "train_loss": 0.5 - 0.01 * step,
               "auc": auc - 0.001 * abs(step - 2),
               "log_loss": log_loss + 0.01 * abs(step - 2)} for step in range(1, 2 * epochs + 1)]
@@ -118,7 +118,7 @@ DIAGNOSIS = {
 
 
 def results(**changes):
-    """A demo: one seed, three arms, exported."""
+    """Return the results of a demo: one seed, three arms, an exported model."""
     taught = {"teacher": {"kind": "online", "hidden": [512, 256, 128]}, "weight": 0.5}
     arms = {"scratch": arm(0.8775, 0.2723), "warm_start": arm(0.9041, 0.2501, "two-stage"),
             "warm_start_distilled": arm(0.9058, 0.2484, "two-stage", teacher=taught)}
@@ -146,7 +146,7 @@ def results(**changes):
 
 
 def many(count=30):
-    """An experiment: many arms, three seeds, several epochs, two settings of Stage I, a diagnosis, a failed arm."""
+    """Return the results of an experiment: many arms, three seeds, two settings of Stage I, a diagnosis."""
     kinds = ("scratch", "one-epoch remedy", "two-stage")
     arms = {f"arm_{place:02}": arm(0.80 + 0.002 * place, 0.30 - 0.001 * place, kinds[place % 3], 3, 1 + place % 3)
             for place in range(count)}
