@@ -52,7 +52,8 @@ def test_embeddings_of_several_arms_count_once(tmp_path):
 
 
 def test_the_setting_closest_to_the_configuration_comes_first(tmp_path):
-    write(tmp_path / "far", epoch(0, 9.0), epoch(1, 8.0), overrides=["pretraining.epochs=9", "pretraining.batch_size=16"])
+    write(tmp_path / "far", epoch(0, 9.0), epoch(1, 8.0),
+          overrides=["pretraining.epochs=9", "pretraining.batch_size=16"])
     write(tmp_path / "near", epoch(0, 8.0), epoch(1, 6.0), overrides=["pretraining.epochs=9"])
     found = results(tmp_path, first=["far"], second=["near"])
     assert [setting["differs"] for setting in found["settings"]] == [
