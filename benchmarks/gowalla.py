@@ -46,12 +46,12 @@ class Split:
     """Pairs of users and items, both counted from 0."""
 
     train: np.ndarray  # int64 [n, 2]
-    judged: np.ndarray  # int64 [m, 2]
+    evaluated: np.ndarray  # int64 [m, 2]
     users: int
     items: int
 
 
-def read_split(folder: Path, train: tuple[str, ...], judged: str) -> Split:
+def read_split(folder: Path, train: tuple[str, ...], evaluated: str) -> Split:
     """Reads the pairs of the named parts of ``interactions.parquet``.
 
     Raises:
@@ -63,11 +63,11 @@ def read_split(folder: Path, train: tuple[str, ...], judged: str) -> Split:
     table = pq.read_table(path, columns=["user_id", "item_id", "split"])
     pairs = np.stack([table["user_id"].to_numpy(), table["item_id"].to_numpy()], axis=1).astype(np.int64)
     part = table["split"].to_numpy(zero_copy_only=False).astype(str)
-    return Split(pairs[np.isin(part, train)], pairs[part == judged], *(int(n) + 1 for n in pairs.max(axis=0)))
+    return Split(pairs[np.isin(part, train)], pairs[part == evaluated], *(int(n) + 1 for n in pairs.max(axis=0)))
 
 
 def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> dict[str, float]:
-    """Trains both tables and evaluates the rows of the last epoch on ``split.judged``, without training items."""
+    """Trains both tables and evaluates the rows of the last epoch on ``split.evaluated``, without training items."""
     set_seeds(seed, deterministic=False)
     strategy = build_strategy(TrainingConfig())
     steps = len(split.train) // settings.batch_size
@@ -81,7 +81,7 @@ def train(split: Split, settings: PretrainingConfig, seed: int, note: str) -> di
                       title=f"epoch {epoch}/{settings.epochs} · ")
     users = model.query_vectors(tf.range(split.users)).numpy()
     items = model.candidate_vectors(tf.range(split.items)).numpy()
-    seen, relevant = (Interactions.from_pairs(*pairs.T, split.users) for pairs in (split.train, split.judged))
+    seen, relevant = (Interactions.from_pairs(*pairs.T, split.users) for pairs in (split.train, split.evaluated))
     return retrieval_metrics(top_items(users, items, CUTOFF, seen), relevant, (CUTOFF,))
 
 

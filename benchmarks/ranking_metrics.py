@@ -31,7 +31,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
-    figures = judging(options.rows, options.users, options.replicates, options.rounds)
+    figures = measure(options.rows, options.users, options.replicates, options.rounds)
     for name, value in figures.items():
         print(f"{name:42}{value:16,.2f}")
     if options.json:
@@ -63,7 +63,7 @@ def scored_rows(rows: int, users: int) -> ScoredImpressions:
                   {name: values[order] for name, values in scores.items()})
 
 
-def judging(rows: int, users: int, replicates: int, rounds: int) -> dict[str, float]:
+def measure(rows: int, users: int, replicates: int, rounds: int) -> dict[str, float]:
     """Returns rows per second of the metrics, the ratio to scikit-learn, and seconds of the paired bootstrap."""
     scored = scored_rows(rows, users)
     scores = scored.scores["one"]

@@ -1,4 +1,4 @@
-"""The closing line of a bar, on a console that cannot redraw."""
+"""The final line of a progress bar, on a console that cannot redraw."""
 
 import io
 
@@ -16,7 +16,7 @@ def output(monkeypatch):
     return stream
 
 
-def test_closing_line_holds_rate_and_note(output, monkeypatch):
+def test_final_line_shows_rate_and_note(output, monkeypatch):
     clock = iter([10.0, 12.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock, 12.0))
     with progress("Stage I: contrastive pretraining", 5000, "pairs") as meter:
@@ -25,13 +25,13 @@ def test_closing_line_holds_rate_and_note(output, monkeypatch):
     assert output.getvalue() == "✓ Stage I: contrastive pretraining  2.0 s · 2.0k pairs/s · loss 1.0000\n"
 
 
-def test_work_without_units_shows_its_time_only(output):
+def test_work_without_units_shows_only_its_time(output):
     with progress("logs"):
         pass
     assert output.getvalue().startswith("✓ logs  0.0 s\n")
 
 
-def test_failed_work_is_not_ticked_off(output):
+def test_failed_work_has_no_final_line(output):
     with pytest.raises(RuntimeError), progress("logs"):
         raise RuntimeError
     assert output.getvalue() == ""

@@ -35,7 +35,7 @@ def test_the_rows_look_like_a_log(benchmark):
 
 def test_the_figures_have_the_promised_names(benchmark):
     assert benchmark.metric_rows_per_second(5_000, 200, rounds=1) > 0
-    figures = benchmark.judging(5_000, 200, 5, 1)
+    figures = benchmark.measure(5_000, 200, 5, 1)
     assert set(figures) == {"metric_rows_per_second", "seconds_of_scikit_learn_auc_and_log_loss",
                             "seconds_of_all_metrics", "seconds_of_5_paired_replicates"}
     assert min(figures.values()) > 0

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: help, one-line errors, exit code 2."""
+"""The command line in a separate process: help, one-line errors, exit code 2."""
 
 import errno
 import json
@@ -21,7 +21,7 @@ COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ra
 
 
 def call(*arguments, folder=None):
-    """Runs the installed command and returns (exit code, output, errors) without terminal codes."""
+    """Runs a command and returns exit code, output, and errors without terminal codes."""
     code = "from tfrs_pretrain.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=folder,
                           check=False, timeout=120)
@@ -97,7 +97,7 @@ def test_config_prints_every_key():
     assert "temperature: 0.07" in output
 
 
-def test_a_dataset_of_before_a_key_came_is_still_read(tiny_dataset, tmp_path):
+def test_a_dataset_without_a_newer_key_is_still_read(tiny_dataset, tmp_path):
     shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
     path = tmp_path / "dataset" / "dataset_info.json"
     info = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""The demo's logs, checked against the package's raw tables row by row on a sample."""
+"""Checks the demo's logs against the package's raw tables, row by row on a sample."""
 
 import importlib.util
 import json

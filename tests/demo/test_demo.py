@@ -1,4 +1,4 @@
-"""The real demo, shrunk: the command that users type first, from the bundled data to a served score."""
+"""Runs the demo's command on a part of the real data, from the bundled tables to a served score."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SHRUNK = ("completejourney.max_households=150", "pretraining.epochs=2", "pretrai
 
 
 def demo(folder: Path, *settings: str) -> str:
-    """Runs the command in a process of its own, as a user does, and returns what it printed."""
+    """Runs the command in a separate process, as a user does, and returns its output."""
     overrides = [part for setting in (*SHRUNK, *settings) for part in ("--set", setting)]
     command = [sys.executable, "-c", "from tfrs_pretrain.cli import main; main()", "demo", "--workdir", "run",
                "--models", "models", *overrides]
@@ -42,7 +42,7 @@ def first(tmp_path_factory):
     return folder, demo(folder)
 
 
-def test_results_have_the_promised_keys(first):
+def test_results_have_the_documented_keys(first):
     folder, _ = first
     found = results(folder)
     assert list(found["arms"]) == ["scratch", "warm_start", "warm_start_distilled"]
@@ -78,7 +78,7 @@ def test_report_shows_the_numbers(first):
             assert f"{arm['test_auc']:.4f}" in page
 
 
-def test_the_report_can_be_written_again_elsewhere(first, tmp_path):
+def test_the_report_can_be_rewritten_in_another_place(first, tmp_path):
     folder, _ = first
     shutil.copytree(folder / "run", tmp_path / "moved")
     before = results(folder)
@@ -104,7 +104,7 @@ def test_exported_version_scores_raw_ids(first):
     assert ((scores > 0) & (scores < 1)).all()
 
 
-def test_second_run_keeps_everything(first):
+def test_a_second_run_reuses_every_stage(first):
     folder, _ = first
     before = results(folder)
     output = demo(folder)
@@ -113,8 +113,8 @@ def test_second_run_keeps_everything(first):
     assert [path.name for path in (folder / "models" / "completejourney_ranker").iterdir()] == ["1"]
 
 
-def test_lost_stage_is_renewed_with_all_that_follows_and_the_same_numbers(first):
-    """Also the proof that a seed decides the numbers: everything from Stage I on is computed again."""
+def test_a_deleted_stage_runs_again_with_all_later_ones_and_equal_results(first):
+    """Also shows that the seed determines the results: everything from Stage I on is computed again."""
     folder, _ = first
     before = results(folder)
     (folder / "run" / "embeddings" / "manifest.json").unlink()
@@ -129,7 +129,7 @@ def test_lost_stage_is_renewed_with_all_that_follows_and_the_same_numbers(first)
     assert len(list((folder / "models" / "completejourney_ranker").iterdir())) == 2
 
 
-def test_two_replicas_train_the_whole_path(tmp_path):
+def test_two_replicas_run_the_whole_demo(tmp_path):
     demo(tmp_path, "training.logical_cpus=2", "pretraining.epochs=1")
     manifest = json.loads((tmp_path / "run" / "embeddings" / "manifest.json").read_text())
     assert manifest["replicas"] == 2

@@ -1,4 +1,4 @@
-"""Sampling of negatives, against sets and counting."""
+"""Checks the sampling of negatives against sets and counts."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The generated pages name every key of the typed configuration and every option of every command, with its words."""
+"""The generated pages contain every key of the configuration and every option of every command, with descriptions."""
 
 import argparse
 import re
@@ -43,7 +43,7 @@ def commands(hooks):
 
 
 def models(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """A model and all that its fields can hold, by name."""
+    """Returns a model and all models in its fields, by name."""
     found, waiting = {}, [root]
     while waiting:
         part = waiting.pop()
@@ -56,12 +56,12 @@ def models(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def plain(text: str) -> str:
-    """Words alone: the page escapes brackets and capitalises."""
+    """Returns the words alone: the page escapes brackets and capitalizes."""
     return re.sub(r"[`\s]+", " ", text.replace("&lt;", "<")).lower()
 
 
 @pytest.mark.parametrize("root", [Config, Gate, Experiment])
-def test_every_key_has_its_words_in_the_reference(root, configuration):
+def test_every_key_has_its_description_in_the_reference(root, configuration):
     text = "\n".join(configuration.values())
     missing = []
     for model in models(root).values():

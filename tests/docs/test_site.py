@@ -1,4 +1,4 @@
-"""The site builds without a warning and needs no network."""
+"""The site builds without a warning and needs no network access."""
 
 import os
 import re
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Builds into a folder of its own what `make docs` builds."""
+    """Builds the site of `make docs` into a temporary folder."""
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--config-file", ".mkdocs.yml",

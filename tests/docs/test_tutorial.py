@@ -1,4 +1,4 @@
-"""The tutorial's files and commands, run as they stand in the page; only what is marked as not tested is left out.
+"""Runs the tutorial's files and commands exactly as shown, except blocks that are marked as not tested.
 
 Its two ports are exchanged for free ones, so that nothing else on the machine matters.
 """
@@ -57,13 +57,13 @@ SHELL = textwrap.dedent("""
 
 
 def blocks():
-    """(language, file to save it in or none, text) of every block that is tested, in order."""
+    """Returns (language, file to save it in or empty, text) of every tested block, in order."""
     return [block for skipped, *block in BLOCK.findall(PAGE.read_text()) if not skipped]
 
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    """A folder in which somebody followed the page to its end, and what they saw."""
+    """Returns a folder after all steps of the page, and the output."""
     folder = tmp_path_factory.mktemp("tutorial")
     lines = []
     for language, title, text in blocks():
@@ -85,7 +85,7 @@ def followed(tmp_path_factory):
     return folder, done.stdout
 
 
-def test_only_docker_is_left_out():
+def test_only_the_docker_command_is_skipped():
     left_out = [text for skipped, _, _, text in BLOCK.findall(PAGE.read_text()) if skipped]
     assert len(left_out) == 1
     assert left_out[0].startswith("docker run")
@@ -97,7 +97,7 @@ def test_only_docker_is_left_out():
 
 
 @pytest.mark.slow
-def test_pretraining_helps_as_the_page_says(followed):
+def test_pretraining_improves_auc_as_documented(followed):
     folder, _ = followed
     [everything] = [part for part in json.loads((folder / "runs" / "comparison.json").read_text())["parts"]
                     if part["slicing"] == "all"]
@@ -105,7 +105,7 @@ def test_pretraining_helps_as_the_page_says(followed):
 
 
 @pytest.mark.slow
-def test_everything_that_the_page_promises_is_there(followed):
+def test_every_documented_file_is_written(followed):
     folder, seen = followed
     assert (folder / "models" / "shop_ranker" / "1" / "saved_model.pb").is_file()
     assert (folder / "runs" / "diagnosis" / "diagnosis.json").is_file()

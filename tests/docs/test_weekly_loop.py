@@ -1,4 +1,4 @@
-"""The weekly loop's commands, typed as they stand on the page, over logs of five weeks."""
+"""Runs the weekly loop's commands exactly as shown, on logs of five weeks."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 
 def _write_config(folder):
-    """The windows of the first week; later ones are on the page."""
+    """Returns the windows of the first week; the page has the later ones."""
     days = {"pretrain": (1, 15), "train": (15, 22), "validation": (22, 24), "test": (24, 29)}
     tree = planted_config(windows={name: {"start": f"2024-03-{start:02d}", "end": f"2024-03-{end:02d}"}
                                    for name, (start, end) in days.items()})
@@ -26,7 +26,7 @@ def _write_config(folder):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory, planted_logs):
-    """A folder in which somebody followed the page, and what they saw."""
+    """Returns a folder after all steps of the page, and the output."""
     folder = tmp_path_factory.mktemp("weekly")
     (folder / "logs").symlink_to(planted_logs)
     _write_config(folder)
@@ -46,7 +46,7 @@ def followed(tmp_path_factory, planted_logs):
 
 
 @pytest.mark.slow
-def test_what_changes_is_said(followed):
+def test_changes_between_weeks_are_printed(followed):
     _, seen = followed
     before, new = map(int, re.search(r"vocabulary item: (\d+) ids keep their rows, (\d+) are new", seen).groups())
     assert f"item: {before} of {before + new} ids start from their rows in runs/w1/embeddings" in seen
@@ -54,7 +54,7 @@ def test_what_changes_is_said(followed):
 
 
 @pytest.mark.slow
-def test_both_models_are_judged_on_the_new_week_and_the_label_moves(followed):
+def test_both_models_are_evaluated_on_the_new_week_and_the_label_moves(followed):
     folder, _ = followed
     comparison = json.loads((folder / "runs" / "w2" / "comparison.json").read_text())
     shown = json.loads((folder / "runs" / "w2" / "dataset" / "dataset_info.json").read_text())

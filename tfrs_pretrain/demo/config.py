@@ -1,4 +1,4 @@
-"""The demo's own section of a configuration file, which no other command reads."""
+"""The configuration section ``completejourney``, which only the demo's commands read."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SECTION = "completejourney"
 
 
 class CompleteJourneyConfig(StrictModel):
-    """How the demo turns the completejourney purchases and promotions into logs."""
+    """Settings of the logs that the demo derives from purchases and promotions."""
 
-    negatives_per_positive: int = Field(8, ge=1, description="promoted, not bought products per bought one")
-    max_households: int | None = Field(None, ge=1, description="number of households to keep (null: all)")
+    negatives_per_positive: int = Field(8, ge=1, description="sampled non-bought products per bought product")
+    max_households: int | None = Field(None, ge=1, description="max households (null: all)")
 
 
 def load_demo_config(source: str, overrides: Sequence[str] = ()) -> tuple[Config, CompleteJourneyConfig]:
-    """Reads a configuration that may contain the section ``completejourney``, and splits that off.
+    """Reads a configuration and its optional section ``completejourney``.
 
     Raises:
-      UserError: as ``load_config``.
+      UserError: the file is invalid, see ``load_config``.
     """
     tree = read_yaml(source)
     section = {SECTION: tree.pop(SECTION, None) or {}}

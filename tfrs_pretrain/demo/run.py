@@ -1,6 +1,6 @@
-"""The main job: raw logs to a servable ranking model and a report, stage by stage.
+"""The demo: runs every stage from raw logs to a served ranking model and a report.
 
-Each stage reads only the artifacts of the stages before it, so each can also run alone (``tfrs-pretrain --help``).
+Each stage reads only the artifacts of earlier stages, so each can also run alone (``tfrs-pretrain --help``).
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from tfrs_pretrain.study import Run, StudiedArm, Study
 
 
 def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dict[str, Any]:
-    """Runs what is not finished yet in a workdir and returns the results.
+    """Runs the unfinished stages of a workdir and returns the results.
 
     Args:
-      workdir: folder of the run; the columns of its configuration must be those of the completejourney logs.
+      workdir: folder of the run; its configuration must have the columns of the completejourney logs.
       logs: settings of the logs.
-      models: folder of model folders, where the exported version goes.
+      models: folder of model folders that receives the exported version.
 
     Raises:
       UserError: a stage refuses its input, or the logs were made with other settings.
@@ -58,7 +58,7 @@ def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dic
         config, dataset, output, overwrite=True))
     for arm in config.ranking.arms:
         workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", RANKER_KIND, functools.partial(
-            _rank, config, dataset, folder / EMBEDDINGS, arm))
+            _train_ranker, config, dataset, folder / EMBEDDINGS, arm))
     if not _was_exported(folder, models):
         workdir.forget("export")
     workdir.stage("export", EXPORT, EXPORT_KIND, lambda output: _export(
@@ -69,7 +69,7 @@ def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dic
 
 
 def study_of(workdir: Workdir) -> Study:
-    """A finished run as a study: one seed, the arms of ``ranking.arms``, the first one from scratch as baseline.
+    """Returns a finished run as a study: one seed, the arms of ``ranking.arms``, the first scratch arm as baseline.
 
     Raises:
       UserError: a stage of the run has not finished.
@@ -92,22 +92,22 @@ def study_of(workdir: Workdir) -> Study:
 
 
 def _changed_settings(arm: ArmConfig) -> dict[str, Any]:
-    """Dotted key -> value of the settings that are not the default; a kind without settings is a plain string."""
+    """Returns dotted key -> value of all non-default settings; a kind without settings is a plain string."""
     changed = arm.model_dump(mode="json", exclude_defaults=True)
     return {f"arm.{key}": value["kind"] if isinstance(value, dict) and value.keys() == {"kind"} else value
             for key, value in changed.items()}
 
 
 def commands(workdir: Path, config: Config, logs: CompleteJourneyConfig) -> list[str]:
-    """Shell lines that run it all again, or one stage alone on the folders of this run."""
+    """Returns shell lines that repeat the run, or one stage on the folders of this run."""
     changed = "".join(f" --set {SECTION}.{key}={value}"
                       for key, value in logs.model_dump(exclude_defaults=True).items())
     exported, folder = shlex.quote(config.export.arm), shlex.quote(str(workdir))
     return [
-        "# all of it, in a new folder",
+        "# all stages, in a new folder",
         f"tfrs-pretrain demo --config {folder}/config.yaml{changed} --workdir NEW",
         "",
-        "# one stage alone, on what this run left",
+        "# one stage alone, on the folders of this run",
         f"tfrs-pretrain dataset --config {folder}/config.yaml --raw {folder}/logs --output NEW/dataset",
         f"tfrs-pretrain pretrain --dataset {folder}/dataset --output NEW/embeddings",
         *(f"tfrs-pretrain train-ranker --dataset {folder}/dataset --embeddings {folder}/embeddings "
@@ -126,19 +126,19 @@ def _check_logs(folder: Path, settings: CompleteJourneyConfig) -> None:
                         f"{difference}: name another --workdir, or remove this one")
 
 
-def _rank(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
+def _train_ranker(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
     train_arm(config, dataset, arm, output, embeddings=embeddings, overwrite=True)
 
 
 def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models: Path) -> None:
-    """Exports a version and notes in the workdir which one it was."""
+    """Exports a version and records in the workdir which version it is."""
     exported = export(config, dataset, ranker, models)
     with staged_folder(output, overwrite=True) as folder:
         write_manifest(folder, EXPORT_KIND, exported.to_json())
 
 
 def _was_exported(folder: Path, models: Path) -> bool:
-    """Whether the version that this run exported still lies under ``models``."""
+    """Returns whether the version that this run exported still exists under ``models``."""
     path = folder / EXPORT / MANIFEST
     if not path.is_file():
         return False
