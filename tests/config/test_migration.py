@@ -8,6 +8,7 @@ import yaml
 from tfrs_pretrain.config import load_config, migration, parse_config, parse_pretraining
 from tfrs_pretrain.config.load import apply_overrides
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.definition import load_experiment
 
 # As version 0.1.0 stored it, every default filled in.
 PRETRAINING = {
@@ -179,6 +180,19 @@ def test_new_keys_pass_without_a_change():
     tree = load_config("completejourney", [
         "ranking.arms.new={tables: {user: {kind: warm_start, fresh_dim: 2}}, epochs: 2}"]).resolved()
     assert migration.migrate(tree) == (tree, [])
+
+
+def test_an_experiments_settings_of_the_demos_logs_move_to_the_logs(tmp_path):
+    path = tmp_path / "experiment.yaml"
+    tree = {"title": "test", "config": "completejourney", "logs": {"source": "completejourney"}, "baseline": "plain",
+            "set": {"completejourney.max_households": 9, "pretraining.epochs": 2}, "arms": {"plain": {}}}
+    path.write_text(yaml.safe_dump(tree))
+    experiment = load_experiment(path)
+    assert experiment.logs.model_dump() == {"source": "completejourney", "negatives_per_positive": 8,
+                                            "max_households": 9}
+    assert experiment.set == {"pretraining.epochs": 2}
+    path.write_text(yaml.safe_dump(tree | {"logs": {"source": "planted"}}))
+    assert "completejourney.max_households" in load_experiment(path).set
 
 
 @pytest.fixture
