@@ -176,6 +176,18 @@ def test_an_old_key_keeps_the_new_keys_beside_it():
         "kind": "mixed", "count": 3, "log_q": "none", "remove_accidental_hits": True, "mask_known_positives": True}
 
 
+def test_defaults_that_had_no_effect_are_not_mentioned():
+    assert not [change for change in migration.migrate(stored())[1] if "no effect" in change]
+    assert "pretraining.margin has no effect with softmax and is ignored" in migration.migrate(
+        stored({"margin": 0.1}))[1]
+
+
+def test_one_old_key_alone():
+    assert parse_pretraining({"log_q_form": "refined"}).objective.negatives.log_q == "refined"
+    assert parse_pretraining({"log_q": True}).objective.negatives.log_q == "classic"
+    assert parse_pretraining({"mask_known_positives": True}).objective.negatives.mask_known_positives
+
+
 def test_new_keys_pass_without_a_change():
     tree = load_config("completejourney", [
         "ranking.arms.new={tables: {user: {kind: warm_start, fresh_dim: 2}}, epochs: 2}"]).resolved()
