@@ -25,7 +25,6 @@ from tfrs_pretrain.serving.protocol.messages import (
     PredictionServiceStub,
     PredictRequest,
     RegressionRequest,
-    ReloadConfigRequest,
     SignatureDefMap,
 )
 from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
@@ -80,13 +79,6 @@ class GrpcClient(Client):
         signatures = SignatureDefMap()
         response.metadata["signature_def"].Unpack(signatures)
         return Metadata.from_messages(response.model_spec.version.value, signatures.signature_def)
-
-    def reload(self, config: Any) -> None:
-        """Sends the server another ``ModelServerConfig``, which replaces the one that it was started with."""
-        response = self._call(self._models.HandleReloadConfigRequest, ReloadConfigRequest(config=config))
-        if response.status.error_code:
-            code = next(code for code in grpc.StatusCode if code.value[0] == response.status.error_code)
-            raise RequestError(code.name, response.status.error_message, self.address)
 
     def close(self) -> None:
         self._channel.close()
