@@ -37,7 +37,7 @@ DATASET, REFERENCE = "dataset", "reference"
 
 
 class ValidationOptions(PipelineOptions):
-    """Datasets to compare, and limits, beside the options of Beam."""
+    """Datasets to compare, and limits, in addition to the options of Beam."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:

@@ -177,7 +177,7 @@ class _ToExample(beam.DoFn):
 def pyarrow_alone(job: Job) -> None:
     """Runs the job without Beam: whole columns in pyarrow and numpy, this encoder, ``tf.io.TFRecordWriter``.
 
-    Byte for byte the files of the job. It holds the whole log in memory and uses one machine.
+    Byte-identical to the files of the job. Loads the whole log into memory and uses one machine.
     """
     schema = job.schema
     log = pq.read_table(_path(job, "impressions"), columns=COLUMNS,

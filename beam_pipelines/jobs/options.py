@@ -1,4 +1,4 @@
-"""Command-line options of the jobs, beside those of Beam."""
+"""Command-line options of the jobs, in addition to those of Beam."""
 
 import argparse
 

@@ -20,7 +20,7 @@ from tfrs_pretrain.hashing import fraction, mix
 from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID
 from tfrs_pretrain.value_types import ARROW_TYPES
 
-# Columns of a cleaned batch beside the declared ones; "@" prevents collisions with names of features.
+# Columns of a cleaned batch in addition to the declared ones; "@" prevents collisions with names of features.
 RELATION, FILE, POSITION = "@relation", "@file", "@position"
 ACCOUNTS, REJECTED = "accounts", "rejected"
 SAMPLING_SALT = np.uint64(0x5A3D)

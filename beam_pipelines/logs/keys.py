@@ -26,7 +26,7 @@ def event_hash(batch: pa.RecordBatch, context_features: Iterable[Feature] = ()) 
 
 
 def request_hash(users: pa.Array, requests: pa.Array) -> np.ndarray:
-    """Hashes user and request, whatever the type of the request column.
+    """Hashes user and request, independent of the type of the request column.
 
     Returns:
       int64 [n], equal for the rows of one user and request.

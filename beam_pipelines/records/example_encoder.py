@@ -74,7 +74,7 @@ def _encode_values(column: pa.Array) -> tuple[int, Iterator[EqualLengthGroup]]:
         return INT64_LIST, _encode_lists(column)
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return BYTES_LIST, _encode_byte_strings(column)
-    raise ValueError(f"tf.Example holds int64, float32, string, binary or lists of int64 values, not {column.type}")
+    raise ValueError(f"tf.Example supports int64, float32, string, binary or lists of int64 values, not {column.type}")
 
 
 def _encode_byte_strings(column: pa.Array) -> Iterator[EqualLengthGroup]:

@@ -245,7 +245,7 @@ def test_too_many_bad_rows_fail_the_job_and_remain_in_the_dead_letter(planted_co
     info = build(Config.model_validate(tree), logs, tmp_path / "out")
     assert info["counts"]["impressions"]["dead_letter"] == sorted(
         f"rejected/{path.name}" for path in (tmp_path / "out" / "rejected").iterdir())
-    assert Dataset.open(tmp_path / "out").examples("impressions/train") == 1908
+    assert Dataset.open(tmp_path / "out").num_examples("impressions/train") == 1908
 
 
 @pytest.mark.parametrize("name", ["engagements", "impressions"])

@@ -54,7 +54,7 @@ def experiment(tmp_path):
 def report_of(plan, output, *names):
     arms = [StudiedArm(name, {}, [Run(piece.task["config"]["seed"], piece.folder(output), None, output / "dataset")
                                   for piece in rankers(plan, name)]) for name in names]
-    Study(output, "Small", plan.planner.config, names[0], arms, {}, 1, []).save()
+    Study(output, "Small", plan.planner.configs.shared, names[0], arms, {}, 1, []).save()
 
 
 def test_pieces_of_the_file_are_kept(experiment):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bucketised import BucketisedFeature
+from loaded_models import run_signature
 
 from beam_pipelines.build_dataset import build
 from tfrs_pretrain.config import Config, load_config
@@ -22,7 +23,6 @@ from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.retrieval.features import read_candidate_features
 from tfrs_pretrain.schema import Schema
 from tfrs_pretrain.serving.exporting.export import export
-from tfrs_pretrain.serving.session import run_signature
 
 LEVEL = {"name": "level", "source": "items", "column": "quality", "kind": "bucketised", "boundaries": [-1, 0, 1.5]}
 MOOD = {"name": "mood", "source": "impressions", "column": "dwell", "kind": "bucketised", "boundaries": [0]}

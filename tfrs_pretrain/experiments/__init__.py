@@ -1,1 +1,1 @@
-"""Arms times seeds of both stages: what they share is made once, settings are chosen on validation, test is kept."""
+"""Experiments: every arm is trained with every seed, shared work is done once, settings are chosen on validation."""

@@ -27,8 +27,8 @@ def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
             for arm in plan.arms}
     users = Counter(piece for needed in uses.values() for piece in needed)
     for arm in plan.arms:
-        own = sum(users[piece] == 1 for piece in uses[arm.name])
-        arms.add_row(arm.name, str(len(arm.candidates)), str(len(uses[arm.name])), str(own))
+        not_shared = sum(users[piece] == 1 for piece in uses[arm.name])
+        arms.add_row(arm.name, str(len(arm.candidates)), str(len(uses[arm.name])), str(not_shared))
     console.print(arms)
     kinds = Table("pieces", "needed", "finished", "to make", box=None)
     for kind in KINDS:
@@ -52,16 +52,16 @@ def show_failures(study: Study, console: Console) -> bool:
     return bool(failures)
 
 
-def confirm_removal(found: Sequence[UnneededFolder], console: Console, *, ask: bool, dry_run: bool) -> bool:
+def confirm_removal(folders: Sequence[UnneededFolder], console: Console, *, ask: bool, dry_run: bool) -> bool:
     """Print the folders to remove with their sizes. Return whether to remove them."""
-    if not found:
+    if not folders:
         console.print("nothing to remove")
         return False
     table = Table("to remove", "size", box=None)
-    for leftover in found:
-        table.add_row(f"{leftover.folder.parent.name}/{leftover.folder.name}", size(leftover.size))
+    for unneeded in folders:
+        table.add_row(f"{unneeded.folder.parent.name}/{unneeded.folder.name}", size(unneeded.size))
     console.print(table)
-    console.print(f"{len(found)} folders, {size(sum(leftover.size for leftover in found))}", highlight=False)
+    console.print(f"{len(folders)} folders, {size(sum(unneeded.size for unneeded in folders))}", highlight=False)
     return not dry_run and (not ask or typer.confirm("remove them?"))
 
 

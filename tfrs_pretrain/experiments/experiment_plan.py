@@ -63,7 +63,7 @@ class Plan:
 
     def config(self, arm: Arm, settings: Settings) -> Config:
         """Return the configuration of one of the arm's candidates."""
-        return self.planner.arm_config(arm.name, settings, taught=arm.teacher is not None)
+        return self.planner.configs.arm_config(arm.name, settings, has_teacher=arm.teacher is not None)
 
     def ranker(self, arm: Arm, settings: Settings, seed: int, *, test: bool = True) -> Piece:
         """Return the ranker piece of one of the arm's candidates."""

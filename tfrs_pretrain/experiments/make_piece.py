@@ -43,7 +43,7 @@ def make_piece(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> 
         return
     rows = _folder(task["embeddings"], root) if task["embeddings"] else None
     if task["teacher"]:
-        config = _taught(config, task["arm"], _folder(task["teacher"], root))
+        config = _with_teacher(config, task["arm"], _folder(task["teacher"], root))
     train_arm(config, dataset, task["arm"], output, embeddings=rows, overwrite=True,
               test=task["test"])
 
@@ -58,12 +58,12 @@ def _write_logs(task: Mapping[str, Any], output: Path) -> None:
         kuairand.write_logs(Path(task["data"]), output, overwrite=True)
 
 
-def _folder(place: Mapping[str, str], root: Path) -> Path:
+def _folder(reference: Mapping[str, str], root: Path) -> Path:
     """Return the folder of a piece, or the folder that the user provided."""
-    return Path(place["folder"]) if "folder" in place else root / PIECES / place["kind"] / place["name"]
+    return Path(reference["folder"]) if "folder" in reference else root / PIECES / reference["kind"] / reference["name"]
 
 
-def _taught(config: Config, arm: str, teacher: Path) -> Config:
+def _with_teacher(config: Config, arm: str, teacher: Path) -> Config:
     settings = config.ranking.arms[arm]
     assert settings.distillation is not None  # the planner made it
     distillation = settings.distillation.model_copy(update={"teacher": FixedTeacherConfig(path=str(teacher))})

@@ -44,10 +44,10 @@ def prune(path: Path, output: Path, selection: Selection, confirm: Callable[[Seq
     with locked(output):
         needed = {folder for plan in plans for folder in _planned(plan, output)} | _reported(output)
         folders = [folder for kind in KINDS for folder in sorted((output / PIECES / kind).glob("*"))]
-        found = [UnneededFolder(folder, _size(folder)) for folder in folders if not _belongs(folder, needed)]
-        if confirm(found):
-            for leftover in found:
-                _remove(leftover.folder)
+        unneeded = [UnneededFolder(folder, _size(folder)) for folder in folders if not _belongs(folder, needed)]
+        if confirm(unneeded):
+            for each in unneeded:
+                _remove(each.folder)
 
 
 def _remove(folder: Path) -> None:

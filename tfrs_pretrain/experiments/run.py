@@ -14,13 +14,13 @@ from pydantic_core import to_jsonable_python
 from tfrs_pretrain.artifact_names import LOGS_KIND, PREDICTIONS_FOLDER, RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_text
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.arm_configs import ARM_PREFIX
 from tfrs_pretrain.experiments.arms import Arm
 from tfrs_pretrain.experiments.definition import Settings
 from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
 from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.experiments.piece_costs import PieceCosts
-from tfrs_pretrain.experiments.piece_planner import ARM_PREFIX
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER, Piece
 from tfrs_pretrain.experiments.scheduler import Scheduler
 from tfrs_pretrain.schema import KEY
@@ -57,8 +57,8 @@ def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int,
         arms = _with_same_test_impressions(arms, baseline := _baseline(plan, arms))
         used = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
         study = Study(
-            folder=output, title=plan.experiment.title, config=plan.planner.config, baseline=baseline, arms=arms,
-            seconds=_seconds(costs, used), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
+            folder=output, title=plan.experiment.title, config=plan.planner.configs.shared, baseline=baseline,
+            arms=arms, seconds=_seconds(costs, used), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
             commands=[_command(path, output, selection)],
             logs=read_manifest(logs.folder(output), LOGS_KIND) if (logs := plan.planner.logs) else None,
             test_evaluations={arm.name: ledger.count(arm.name) for arm in plan.arms})
@@ -104,8 +104,8 @@ def _validation(piece: Piece, output: Path) -> dict[str, float] | None:
 def _studied(plan: Plan, arm: Arm, settings: Settings | None, failures: Mapping[Piece, str], output: Path
              ) -> StudiedArm:
     tried = list(zip(arm.candidates, plan.trials(arm), strict=False))
-    trials = [Trial(to_jsonable_python(candidate), plan.seeds[0], found) for candidate, piece in tried
-              if (found := _validation(piece, output))]
+    trials = [Trial(to_jsonable_python(candidate), plan.seeds[0], metrics) for candidate, piece in tried
+              if (metrics := _validation(piece, output))]
     failed = [Failure(plan.seeds[0], f"trial of {candidate}: {failures[piece]}") for candidate, piece in tried
               if piece in failures]
     if settings is None:
@@ -118,8 +118,8 @@ def _studied(plan: Plan, arm: Arm, settings: Settings | None, failures: Mapping[
             continue
         rows = [need for need in piece.needs if need.kind == EMBEDDINGS]
         runs.append(Run(seed, piece.folder(output), rows[0].folder(output) if rows else None, dataset))
-    own = to_jsonable_python(settings) | ({f"{ARM_PREFIX}distillation.teacher": arm.teacher} if arm.teacher else {})
-    return StudiedArm(arm.name, own, runs, trials, failed)
+    teacher = {f"{ARM_PREFIX}distillation.teacher": arm.teacher} if arm.teacher else {}
+    return StudiedArm(arm.name, to_jsonable_python(settings) | teacher, runs, trials, failed)
 
 
 def _baseline(plan: Plan, arms: Sequence[StudiedArm]) -> str:
