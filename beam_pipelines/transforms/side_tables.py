@@ -59,7 +59,8 @@ class SideTable:
 def _to_index(ids: pa.Array) -> pd.Index:
     """Indexes ids by their own type: with a null, integers would become floats, which are not exact above 2^53."""
     assert not ids.null_count, "ids of a join must not be null"
-    index: pd.Index = pd.Index(ids.to_numpy(zero_copy_only=False), dtype=np.int64 if pa.types.is_integer(ids.type) else object)
+    dtype = np.int64 if pa.types.is_integer(ids.type) else object
+    index: pd.Index = pd.Index(ids.to_numpy(zero_copy_only=False), dtype=dtype)
     return index
 
 
