@@ -64,7 +64,8 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
 
 def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
-    by_column = dict(zip(columns, zip(*values, strict=True) if values else ([] for _ in columns), strict=True))
+    texts: Iterable[Sequence[Any]] = zip(*values, strict=True) if values else ([] for _ in columns)
+    by_column = dict(zip(columns, texts, strict=True))
     batch = pa.RecordBatch.from_pydict({name: pa.array(_without_absent(column), pa.string())
                                         for name, column in by_column.items()})
     absent = frozenset(name for name, column in by_column.items() if all(value is ABSENT for value in column))
