@@ -23,7 +23,7 @@ Shape = Annotated[Circle | Square, Field(discriminator="kind"), short_form("squa
 
 class Drawing(StrictModel):
     shape: Shape = Circle()
-    more: dict[str, Shape] = {}
+    more: dict[str, Shape] = Field({})
     maybe: Shape | None = None
 
 

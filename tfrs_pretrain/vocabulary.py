@@ -162,6 +162,6 @@ def hash_to_oov_row(values: pa.Array, oov_rows: int) -> np.ndarray:
 
 
 def _as_index(values: pa.Array) -> pd.Index:
-    if pa.types.is_int64(values.type):
-        return pd.Index(values.to_numpy(zero_copy_only=False))
-    return pd.Index(values.to_numpy(zero_copy_only=False), dtype=object)
+    dtype = None if pa.types.is_int64(values.type) else object
+    index: pd.Index = pd.Index(values.to_numpy(zero_copy_only=False), dtype=dtype)
+    return index

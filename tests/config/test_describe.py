@@ -54,5 +54,6 @@ def test_other_kinds_are_listed_with_their_keys_once():
 
 def test_the_chosen_kind_comes_first():
     text = described("pretraining.objective={kind: cosine_contrastive, negatives: {count: 2}}")
+    assert "    negatives:\n      # which negatives\n      kind: in_batch\n" in described()
     assert "  objective:\n    # which loss\n    kind: cosine_contrastive\n    # cosine up to" in text
     assert "    #     negatives: in_batch - candidates beside the positive item" in text

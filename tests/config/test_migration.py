@@ -8,6 +8,7 @@ import yaml
 from tfrs_pretrain.config import load_config, migration, parse_config, parse_pretraining
 from tfrs_pretrain.config.load import apply_overrides
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.definition import load_experiment
 
 # As version 0.1.0 stored it, every default filled in.
 PRETRAINING = {
@@ -175,10 +176,35 @@ def test_an_old_key_keeps_the_new_keys_beside_it():
         "kind": "mixed", "count": 3, "log_q": "none", "remove_accidental_hits": True, "mask_known_positives": True}
 
 
+def test_defaults_that_had_no_effect_are_not_mentioned():
+    assert not [change for change in migration.migrate(stored())[1] if "no effect" in change]
+    assert "pretraining.margin has no effect with softmax and is ignored" in migration.migrate(
+        stored({"margin": 0.1}))[1]
+
+
+def test_one_old_key_alone():
+    assert parse_pretraining({"log_q_form": "refined"}).objective.negatives.log_q == "refined"
+    assert parse_pretraining({"log_q": True}).objective.negatives.log_q == "classic"
+    assert parse_pretraining({"mask_known_positives": True}).objective.negatives.mask_known_positives
+
+
 def test_new_keys_pass_without_a_change():
     tree = load_config("completejourney", [
         "ranking.arms.new={tables: {user: {kind: warm_start, fresh_dim: 2}}, epochs: 2}"]).resolved()
     assert migration.migrate(tree) == (tree, [])
+
+
+def test_an_experiments_settings_of_the_demos_logs_move_to_the_logs(tmp_path):
+    path = tmp_path / "experiment.yaml"
+    tree = {"title": "test", "config": "completejourney", "logs": {"source": "completejourney"}, "baseline": "plain",
+            "set": {"completejourney.max_households": 9, "pretraining.epochs": 2}, "arms": {"plain": {}}}
+    path.write_text(yaml.safe_dump(tree))
+    experiment = load_experiment(path)
+    assert experiment.logs.model_dump() == {"source": "completejourney", "negatives_per_positive": 8,
+                                            "max_households": 9}
+    assert experiment.set == {"pretraining.epochs": 2}
+    path.write_text(yaml.safe_dump(tree | {"logs": {"source": "planted"}}))
+    assert "completejourney.max_households" in load_experiment(path).set
 
 
 @pytest.fixture

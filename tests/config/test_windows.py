@@ -1,6 +1,7 @@
 """Time windows: bounds of integers and dates, time zones, order and overlap."""
 
 import datetime
+import time
 
 import pytest
 import yaml
@@ -34,6 +35,16 @@ def test_dates_count_microseconds_since_1970_in_utc(value, microseconds):
     one = window(value, "2200-01-01")
     assert one.temporal
     assert one.bounds[0] == microseconds
+
+
+def test_dates_without_a_zone_are_utc_whatever_the_local_zone(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert window("1970-01-02", "1970-01-03T00:00:00").bounds == (DAY, 2 * DAY)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_yaml_dates_are_dates():

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from planted import planted_config
 
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
@@ -56,3 +57,26 @@ def test_configuration_is_valid_and_sections_can_be_replaced():
     config = Config.model_validate(planted_config(seed=3))
     assert config.seed == 3
     assert set(config.ranking.arms) == {"scratch", "warm_start", "warm_start_distilled"}
+
+
+def test_logs_have_the_requested_sizes_and_known_statistics(tmp_path):
+    """Days cover the range in order; clicks follow the surface's bias; half of the shown items follow popularity."""
+    write_planted_logs(tmp_path / "logs", users=50, items=60, engagements=3000, impressions=4000, seed=2)
+    tables = {name: pd.read_parquet(tmp_path / "logs" / f"{name}.parquet")
+              for name in ("engagements", "impressions", "items", "users")}
+    assert {name: len(table) for name, table in tables.items()} == {
+        "engagements": 3000, "impressions": 4000, "items": 60, "users": 50}
+    manifest = read_manifest(tmp_path / "logs", "logs")
+    assert (manifest["rows"], manifest["seed"]) == ({name: len(table) for name, table in tables.items()}, 2)
+    shown = tables["impressions"]
+    assert (shown.day.min(), shown.day.max()) == (0, 33)
+    assert shown.ts.is_monotonic_increasing
+    assert ((shown.ts - pd.Timestamp("2024-03-01")).dt.days == shown.day).all()
+    rates = shown.groupby("surface").clicked.mean()
+    assert rates["search"] > rates["home"] > rates["related"]  # biases -0.5, -1.5, -2
+    assert tables["users"].member.tolist() == [1000 + 17 * number for number in range(50)]
+    first = (shown.item == "ítem-0").mean()
+    expected = 0.5 / (1 / np.arange(1, 61)).sum() + 0.5 / 60
+    assert abs(first - expected) < 4 * np.sqrt(expected / 4000)
+    assert set(tables["users"].country.dropna()) == {"Perú", "Österreich", "日本"}
+    assert 0.75 < manifest["best_auc"] < 0.95

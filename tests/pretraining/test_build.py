@@ -61,7 +61,7 @@ def test_prior_known_positives_and_learnt_temperature_are_optional_parts(tiny_da
 def test_tables_have_independent_values_of_the_configured_size(tiny_dataset):
     model = build_model(configured(initial_scale=0.2), tiny_dataset, 10)
     for table, name in ((model.users, "user"), (model.items, "item")):
-        assert (table.num_rows, table.dim) == (tiny_dataset.rows(name), 8)
+        assert (table.num_rows, table.dim) == (tiny_dataset.num_rows(name), 8)
         assert table.numpy().std() == pytest.approx(0.2, rel=0.1)
     rows = min(model.users.num_rows, model.items.num_rows)
     assert abs(np.corrcoef(model.users.numpy()[:rows].ravel(), model.items.numpy()[:rows].ravel())[0, 1]) < 0.1

@@ -50,7 +50,7 @@ def naive_lists(model, dataset):
 def test_ranking_metrics_are_those_of_a_naive_ranking(evaluated, tiny_dataset):
     model, _, metrics = evaluated
     lists = list(naive_lists(model, tiny_dataset))
-    items = tiny_dataset.rows("item") - tiny_dataset.schema.item.oov_rows
+    items = tiny_dataset.num_rows("item") - tiny_dataset.schema.item.oov_rows
     for cutoff in (5, 30):
         recalls = [len(relevant & set(ranked[:cutoff])) / len(relevant) for relevant, ranked in lists if relevant]
         assert metrics[f"recall@{cutoff}"] == pytest.approx(np.mean(recalls))
@@ -63,7 +63,7 @@ def test_ranking_metrics_are_those_of_a_naive_ranking(evaluated, tiny_dataset):
 
 def test_recall_by_frequency_counts_training_pairs(evaluated, tiny_dataset):
     model, _, metrics = evaluated
-    counts = np.zeros(tiny_dataset.rows("item"), int)
+    counts = np.zeros(tiny_dataset.num_rows("item"), int)
     for block in pair_blocks(tiny_dataset.files("pairs/train")).as_numpy_iterator():
         np.add.at(counts, block["candidate"], 1)
     lists = list(naive_lists(model, tiny_dataset))

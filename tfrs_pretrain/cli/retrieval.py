@@ -22,7 +22,7 @@ def index(
     embeddings: EmbeddingsOption,
     output: Annotated[Path, typer.Option(help="folder to write: Faiss indexes and the ids of their entries")],
     dataset: Annotated[Path | None, typer.Option(
-        help="dataset of the pretraining; required only with pretraining.popularity_prior")] = None,
+        help="dataset of the pretraining; required only with a popularity_prior")] = None,
     approximate: Annotated[str, typer.Option(
         help="hnsw: fast, larger than exact; ivfpq: one byte per four dimensions; none: exact only")] = "hnsw",
     cutoffs: Annotated[list[int] | None, typer.Option(

@@ -80,6 +80,18 @@ def migrate(tree: Mapping[str, Any]) -> tuple[Tree, list[str]]:
     return new, changes
 
 
+def migrate_experiment(tree: Mapping[str, Any]) -> tuple[Tree, list[str]]:
+    """Copy of an experiment's file with the settings of the demo's logs below ``logs``, and the changes in words."""
+    new: Tree = copy.deepcopy(dict(tree))
+    changes: list[str] = []
+    logs, shared = new.get("logs"), new.get("set")
+    if isinstance(shared, dict) and isinstance(logs, dict) and logs.get("source") == "completejourney":
+        for key in [key for key in shared if str(key).startswith("completejourney.")]:
+            logs[key.partition(".")[2]] = shared.pop(key)
+            changes.append(f"set.{key} -> logs.{key.partition('.')[2]}")
+    return new, changes
+
+
 def migrate_pretraining(section: Mapping[str, Any], changes: list[str]) -> Tree:
     """The section ``pretraining``; appends to ``changes``."""
     new: Tree = copy.deepcopy(dict(section))

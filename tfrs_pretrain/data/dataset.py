@@ -169,7 +169,8 @@ class Dataset:
     @property
     def candidate_probability(self) -> np.ndarray:
         """float64 [item rows]: probability that a training pair's candidate is this row; sums to 1."""
-        return np.load(self.folder / CANDIDATE_PROBABILITY)
+        probability: np.ndarray = np.load(self.folder / CANDIDATE_PROBABILITY)
+        return probability
 
     @property
     def sampling_probability(self) -> np.ndarray:
@@ -178,4 +179,5 @@ class Dataset:
         The floor matters only for rows that are held out but never trained on, for which the held-out loss needs a
         finite value.
         """
-        return np.maximum(self.candidate_probability, 1.0 / self.num_examples("pairs/train"))
+        probability: np.ndarray = np.maximum(self.candidate_probability, 1.0 / self.num_examples("pairs/train"))
+        return probability

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tfrs_pretrain.config.load import read_yaml, validation_message
+from tfrs_pretrain.config.migration import migrate_experiment, notices
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.strict_model import StrictModel
@@ -93,7 +94,8 @@ def load_experiment(path: Path) -> Experiment:
     Raises:
       UserError: the file is missing or not YAML, a key is unknown, or a value is out of range.
     """
-    tree = read_yaml(str(path), "experiment")
+    tree, changes = migrate_experiment(read_yaml(str(path), "experiment"))
+    notices.show(f"experiment {str(path)!r}", changes)
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:

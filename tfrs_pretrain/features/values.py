@@ -19,7 +19,8 @@ def hash_dictionary(column: pa.DictionaryArray) -> np.ndarray:
     # Index -1 picks the appended entry.
     hashes = np.append(hash_ids(column.dictionary), np.uint64(0))
     indices: np.ndarray = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return hashes[indices]
+    looked_up: np.ndarray = hashes[indices]
+    return looked_up
 
 
 def compact_dictionary(column: pa.DictionaryArray) -> pa.DictionaryArray:

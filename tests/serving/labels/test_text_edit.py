@@ -55,7 +55,9 @@ def test_replaced_fields_go_and_all_others_stay(kept, labels, one_line):
     ('name: "a", version_labels { key: "x" value: 1 }, base_path: "b"', 'name: "a", base_path: "b"\n    NEW '),
     ('\n\tname: "a"  # first\n', '\n\tname: "a"  # first\n\tNEW\n'),
     ('\n  name: "a"\n  version_labels {\n    key: "x"\n  };\n  base_path: "b"\n',
-     '\n  name: "a"\n  base_path: "b"\n  NEW\n')],
-    ids=["last line", "first line", "one line", "no such field", "several lines"])
+     '\n  name: "a"\n  base_path: "b"\n  NEW\n'),
+    ('\n  name: "a" version_labels { key: "x" value: 1 }\n  base_path: "b"\n',
+     '\n  name: "a" \n  base_path: "b"\n  NEW\n')],
+    ids=["last line", "first line", "one line", "no such field", "several lines", "end of another field's line"])
 def test_lines_and_indentation(body, expected):
     assert replace_fields(body, ["version_labels"], ["NEW"]) == expected
