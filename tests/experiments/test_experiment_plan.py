@@ -126,8 +126,8 @@ def test_the_projects_experiments_are_valid_and_documented(name, tmp_path):
     plan = Plan(path, Selection(data))
     assert len(plan.arms) * len(plan.seeds) == len({
         (arm.name, seed) for arm in plan.arms for seed in plan.seeds})
-    made = pieces(plan)
-    assert len(made[LOGS]) == 1
+    by_kind = pieces(plan)
+    assert len(by_kind[LOGS]) == 1
     for arm in plan.arms:
         assert len(arm.candidates) <= 8
         assert len({plan.settings_digest(arm, settings) for settings in arm.candidates}) == len(arm.candidates)

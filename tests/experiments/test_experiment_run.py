@@ -89,10 +89,10 @@ def test_trials_are_not_scored_on_test_and_the_lowest_validation_loss_is_chosen(
 @pytest.mark.slow
 def test_arms_share_pieces_but_every_seed_trains_its_own(finished, study):
     output = finished[1]
-    made = {kind: len(list((output / "pieces" / kind).iterdir())) for kind in (
+    finished_pieces = {kind: len(list((output / "pieces" / kind).iterdir())) for kind in (
         "logs", "dataset", "embeddings", "ranker")}
     # warm and gap with two seeds; scratch_1, scratch_2, warm (and its trials), gap, taught
-    assert made == {"logs": 1, "dataset": 2, "embeddings": 4, "ranker": 2 + 2 + 2 + 2 + 2 + 2}
+    assert finished_pieces == {"logs": 1, "dataset": 2, "embeddings": 4, "ranker": 2 + 2 + 2 + 2 + 2 + 2}
     runs = {arm.name: arm.runs for arm in study.arms}
     assert Counter(run.dataset for arm in study.arms for run in arm.runs) == {
         runs["warm"][0].dataset: 8, runs["gap"][0].dataset: 2}
@@ -125,9 +125,9 @@ def test_arms_have_the_same_test_impressions_and_the_baseline_is_the_best_on_val
 def test_a_failing_arm_is_reported_and_the_others_finish(finished, study):
     path, output, result = finished
     assert result.exit_code == 1
-    words = " ".join(result.output.split())
-    assert "failed: diverging, seed 1: the loss is not finite" in words
-    assert "failed: diverging, seed 2: the loss is not finite" in words
+    text = " ".join(result.output.split())
+    assert "failed: diverging, seed 1: the loss is not finite" in text
+    assert "failed: diverging, seed 2: the loss is not finite" in text
     diverging = next(arm for arm in study.arms if arm.name == "diverging")
     assert diverging.runs == ()
     assert [failure.seed for failure in diverging.failures] == [1, 2]
@@ -182,8 +182,8 @@ def wait_for(condition, process):
 def test_a_killed_experiment_and_a_killed_worker_change_no_bit(finished, tmp_path):
     path, whole, _ = finished
     output = tmp_path / "out"
-    words = ["-c", CLI, "experiment", path, "--output", output, "--jobs", "2", "--arm", "scratch_2", "--arm", "gap"]
-    first = start(words)
+    arguments = ["-c", CLI, "experiment", path, "--output", output, "--jobs", "2", "--arm", "scratch_2", "--arm", "gap"]
+    first = start(arguments)
     wait_for(lambda: list(output.glob("pieces/ranker/*.checkpoints/step-*")), first)
     workers = children(first.pid)
     first.kill()
@@ -196,20 +196,20 @@ def test_a_killed_experiment_and_a_killed_worker_change_no_bit(finished, tmp_pat
         raise AssertionError("workers outlived the process that started them")
     assert len(manifests(output)) < 4
 
-    second = start(words)
+    second = start(arguments)
     wait_for(lambda: children(second.pid), second)
     refused = command(path, output)
     assert f"process {second.pid} works in" in str(refused.exception)
     os.kill(children(second.pid)[0], signal.SIGKILL)
-    said = second.communicate(timeout=120)[0]
-    assert second.returncode == 0, said
+    output_text = second.communicate(timeout=120)[0]
+    assert second.returncode == 0, output_text
     assert ("its process was ended by SIGKILL, which the operating system sends when memory runs out; it is tried again"
-            in said)
+            in output_text)
     assert any("resuming from checkpoint" in log.read_text() for log in (output / "console").iterdir())
 
-    made = sorted(manifests(output))
-    assert len(made) == 4
-    for name in made:
+    finished_pieces = sorted(manifests(output))
+    assert len(finished_pieces) == 4
+    for name in finished_pieces:
         before, after = (folder / "pieces" / "ranker" / name for folder in (whole, output))
         files = sorted(file.relative_to(before) for file in before.rglob("*.npy"))
         assert files

@@ -25,15 +25,15 @@ def test_logs_contain_long_watches_and_clicks(tmp_path):
     for name, table in logs.items():
         table.to_parquet(tmp_path / f"{name}.parquet")
     write_logs(tmp_path, tmp_path / "logs")
-    made = {name: pd.read_parquet(tmp_path / "logs" / f"{name}.parquet")
+    written = {name: pd.read_parquet(tmp_path / "logs" / f"{name}.parquet")
             for name in ("engagements", "impressions", "items", "users")}
-    assert made["engagements"].to_dict("list") == {
+    assert written["engagements"].to_dict("list") == {
         "user_id": [1, 2], "item_id": [5, 5], "timestamp": [10, 12], "date": [BEFORE] * 2}
-    assert made["impressions"].to_dict("list") == {
+    assert written["impressions"].to_dict("list") == {
         "user_id": [1], "item_id": [6], "timestamp": [99], "date": [20220425], "tab": [1], "is_click": [1],
         "hour": [23]}
-    np.testing.assert_allclose(made["items"].log_duration, [np.log(2), np.nan], rtol=1e-6)
-    assert made["items"].music_type.tolist() == [9, -1]
-    assert made["users"].onehot_feat4.tolist() == [1, -1]
+    np.testing.assert_allclose(written["items"].log_duration, [np.log(2), np.nan], rtol=1e-6)
+    assert written["items"].music_type.tolist() == [9, -1]
+    assert written["users"].onehot_feat4.tolist() == [1, -1]
     manifest = json.loads((tmp_path / "logs" / "manifest.json").read_text())
     assert manifest["rows"] == {"engagements": 2, "impressions": 1, "items": 2, "users": 2}

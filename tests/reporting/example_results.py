@@ -28,8 +28,8 @@ def change(metric, value, margin, seeds=None):
 
 
 def comparison(arm, against, auc, log_loss, margin=1e-3, seeds=None):
-    parts = [{"slice": bucket, "impressions": 1000 * (place + 1), "positives": 90, "users": 50,
-              "auc": change("auc", auc * (place + 1) / 3, margin, seeds)} for place, bucket in enumerate(BUCKETS)]
+    parts = [{"slice": bucket, "impressions": 1000 * (index + 1), "positives": 90, "users": 50,
+              "auc": change("auc", auc * (index + 1) / 3, margin, seeds)} for index, bucket in enumerate(BUCKETS)]
     return {"arm": arm, "against": against, "seeds": list(SEEDS if seeds else SEEDS[:1]),
             "auc": change("auc", auc, margin, seeds), "log_loss": change("log_loss", log_loss, margin, seeds),
             "gauc": change("gauc", auc, 2 * margin, seeds),
@@ -50,8 +50,8 @@ def arm(auc, log_loss, kind="scratch", seeds=1, epochs=1, **changes):
     transfer = "warm_start" if kind == "two-stage" else "scratch"
     values = {"auc": auc, "gauc": auc - 0.02, "log_loss": log_loss, "normalized_entropy": log_loss / 0.345,
               "calibration": 1.021}
-    slices = [{"slice": bucket, "impressions": 1000 * (place + 1), "positives": 90, "users": 50,
-               "auc": auc - 0.1 + 0.03 * place} for place, bucket in enumerate(BUCKETS)]
+    slices = [{"slice": bucket, "impressions": 1000 * (index + 1), "positives": 90, "users": 50,
+               "auc": auc - 0.1 + 0.03 * index} for index, bucket in enumerate(BUCKETS)]
     return {
         "settings": {} if kind == "scratch" else {"arm.transfer": "warm_start"}, "seeds": list(SEEDS[:seeds]),
         "test_evaluations": 1, "trials": [], "failures": [], "kind": kind,
@@ -71,7 +71,7 @@ def arm(auc, log_loss, kind="scratch", seeds=1, epochs=1, **changes):
 
 
 def bins(offset):
-    return [{"score": 0.01 * 2**place, "rate": 0.01 * 2**place + offset, "count": 1000} for place in range(6)]
+    return [{"score": 0.01 * 2**index, "rate": 0.01 * 2**index + offset, "count": 1000} for index in range(6)]
 
 
 def split(examples, **rates):
@@ -122,7 +122,7 @@ def results(**changes):
     taught = {"teacher": {"kind": "online", "hidden": [512, 256, 128]}, "weight": 0.5}
     arms = {"scratch": arm(0.8775, 0.2723), "warm_start": arm(0.9041, 0.2501, "two-stage"),
             "warm_start_distilled": arm(0.9058, 0.2484, "two-stage", teacher=taught)}
-    made = {
+    content = {
         "format": 4, "title": "Contrastive ID pretraining, then ranking", "name": "completejourney_ranker",
         "code_version": "0.1.0", "baseline": "scratch", "headline": "warm_start_distilled", "shown": list(arms),
         "seeds": [17], "test_impressions": 538_891, "test_positives": 59_000, "notes": [], "arms": arms,
@@ -142,14 +142,14 @@ def results(**changes):
                      "path": "saved_models/completejourney_ranker/3",
                      "check": {"impressions": 256, "tolerance": 1e-5, "largest_difference": 1.2e-7, "signatures": {
                          "rank": {"requests": 4, "rows": 120, "largest_difference": 1.2e-7}}}}}
-    return copy.deepcopy(made | changes)
+    return copy.deepcopy(content | changes)
 
 
 def many(count=30):
     """Return the results of an experiment: many arms, three seeds, two settings of Stage I, a diagnosis."""
     kinds = ("scratch", "one-epoch remedy", "two-stage")
-    arms = {f"arm_{place:02}": arm(0.80 + 0.002 * place, 0.30 - 0.001 * place, kinds[place % 3], 3, 1 + place % 3)
-            for place in range(count)}
+    arms = {f"arm_{index:02}": arm(0.80 + 0.002 * index, 0.30 - 0.001 * index, kinds[index % 3], 3, 1 + index % 3)
+            for index in range(count)}
     arms["arm_01"]["trials"] = [{"settings": {"arm.interval_decay": rate, "arm.epochs": 2}, "seed": 17,
                                  "chosen": rate == 0.2,
                                  "validation": {"auc": 0.8, "log_loss": rate}} for rate in (0.2, 0.4)]
@@ -160,8 +160,8 @@ def many(count=30):
     return results(
         arms=arms, baseline="arm_00", headline="arm_29", exported=None, exposures=None, seeds=list(SEEDS),
         shown=["arm_00", "arm_01", "arm_02", "arm_29"], diagnosis=DIAGNOSIS, data=[DATA, data],
-        comparisons=[comparison(name, "arm_00", 0.002 * place - 0.02, -0.001 * place, 1e-3, 3e-3)
-                     for place, name in enumerate(arms) if name not in ("arm_00", "lost")],
+        comparisons=[comparison(name, "arm_00", 0.002 * index - 0.02, -0.001 * index, 1e-3, 3e-3)
+                     for index, name in enumerate(arms) if name not in ("arm_00", "lost")],
         stage_one=STAGE_ONE | {"settings": [*STAGE_ONE["settings"], longer]},
         calibration={"arm_00": bins(0.004), "arm_29": bins(0.0)},
         seconds={"stage I": 60.0, "stage II": 900.0, "total": 700.0})

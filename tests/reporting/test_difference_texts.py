@@ -101,5 +101,5 @@ def test_tiles():
 
 
 def test_tiles_of_a_single_arm_without_stage_one():
-    made = example_results.results(headline="scratch", stage_one={})
-    assert [tile["note"] for tile in tiles(made)] == ["scratch", "scratch", "peak memory 3.1 GB"]
+    results = example_results.results(headline="scratch", stage_one={})
+    assert [tile["note"] for tile in tiles(results)] == ["scratch", "scratch", "peak memory 3.1 GB"]

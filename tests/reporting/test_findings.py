@@ -44,11 +44,11 @@ def test_a_wide_interval_over_seeds_makes_a_difference_not_measurable():
 
 
 def test_an_undefined_interval_is_not_comparable():
-    made = two(0.03, -0.02)
-    made["comparisons"][0]["auc"] = change("auc", 0.03, None) | {"verdict": "undefined"}
-    assert headline(made) == (
+    example = two(0.03, -0.02)
+    example["comparisons"][0]["auc"] = change("auc", 0.03, None) | {"verdict": "undefined"}
+    assert headline(example) == (
         "Warm start and scratch cannot be compared: test AUC or its interval is undefined")
-    assert "not comparable" in single(made["comparisons"][0])
+    assert "not comparable" in single(example["comparisons"][0])
 
 
 def test_a_sentence_contains_both_intervals():
@@ -72,34 +72,34 @@ def test_many_arms_are_grouped_by_verdict():
 
 
 def test_a_long_group_names_the_largest_differences():
-    entries = [comparison(f"a{place}", "scratch", -0.01 * place, 0.0, 0.002) for place in range(1, 12)]
+    entries = [comparison(f"a{index}", "scratch", -0.01 * index, 0.0, 0.002) for index in range(1, 12)]
     assert grouped(entries, "scratch") == [
         "Measurably lower test AUC than scratch, also after correction: "
-        + ", ".join(f"a{place} −{0.01 * place:.4f}" for place in range(11, 4, -1))  # noqa: RUF001
+        + ", ".join(f"a{index} −{0.01 * index:.4f}" for index in range(11, 4, -1))  # noqa: RUF001
         + ", and 4 more in the table."]
 
 
 def test_a_verdict_that_correction_removes_is_marked():
-    entries = [comparison(f"a{place}", "scratch", -0.01 * place, 0.0, 0.002) for place in range(1, 6)]
+    entries = [comparison(f"a{index}", "scratch", -0.01 * index, 0.0, 0.002) for index in range(1, 6)]
     entries[1]["auc"] |= {"p_corrected": 0.06, "holds": False}
     assert grouped(entries, "scratch")[1] == (
         "Lower test AUC than scratch, measurable only before correction for 5 comparisons: a2 −0.0200.")  # noqa: RUF001
-    made = two(0.03, -0.02)
-    made["comparisons"][0]["auc"]["holds"] = False
-    made["multiplicity"]["families"]["baseline"] = 11
-    assert headline(made) == (
+    example = two(0.03, -0.02)
+    example["comparisons"][0]["auc"]["holds"] = False
+    example["multiplicity"]["families"]["baseline"] = 11
+    assert headline(example) == (
         "Warm start ranks better than scratch: test AUC 0.8300 against 0.8000 (not after correction for 11 "
         "comparisons), with lower log loss")
-    made["comparisons"][0]["log_loss"]["holds"] = False
-    assert headline(made).endswith("comparisons), with lower log loss before correction only")
-    made["comparisons"][0]["log_loss"]["holds"] = True
-    assert single(made["comparisons"][0]).endswith(
+    example["comparisons"][0]["log_loss"]["holds"] = False
+    assert headline(example).endswith("comparisons), with lower log loss before correction only")
+    example["comparisons"][0]["log_loss"]["holds"] = True
+    assert single(example["comparisons"][0]).endswith(
         " Not after correction for the number of comparisons: AUC.")
 
 
 def test_many_distilled_arms_are_counted():
-    entries = [comparison(f"d{place}", f"w{place}", auc, 0.0, 0.002)
-               for place, auc in enumerate((0.0, 0.01, 0.0, 0.0, 0.0))]
+    entries = [comparison(f"d{index}", f"w{index}", auc, 0.0, 0.002)
+               for index, auc in enumerate((0.0, 0.01, 0.0, 0.0, 0.0))]
     assert ("Of 5 distilled arms, 1 measurably differs in test AUC from the same arm without a teacher, "
             "after correction for their number: d1 +0.0100 (better).") in comparison_sentences(
                 example_results.results(comparisons=entries))
@@ -143,15 +143,15 @@ def test_one_epoch():
 
 
 def test_largest_and_smallest_gain_by_frequency():
-    made = two(0.03, -0.02)
-    parts = made["comparisons"][0]["slices"]["item_frequency"]
+    example = two(0.03, -0.02)
+    parts = example["comparisons"][0]["slices"]["item_frequency"]
     for part, value in zip(parts, (None, 0.08, -0.01, 0.02, 0.03), strict=True):
         part["auc"] = change("auc", value, 0.001)
-    text = frequency_sentence(made)
+    text = frequency_sentence(example)
     assert "+0.0800 on items with 1-4" in text
     assert "−0.0100 on items with 5-19" in text  # noqa: RUF001
-    made["comparisons"][0]["slices"]["item_frequency"] = parts[:2]
-    assert frequency_sentence(made) is None
+    example["comparisons"][0]["slices"]["item_frequency"] = parts[:2]
+    assert frequency_sentence(example) is None
 
 
 def test_failures_have_their_reason():

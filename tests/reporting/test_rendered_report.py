@@ -174,7 +174,7 @@ def test_plots_contain_the_values_of_the_results(tmp_path, results):
     assert figures["data-heldout_loss"]["data"][1]["x"] == [1, 2, 3]
     assert figures["data-recall"]["data"][0]["y"] == pytest.approx([0.0012, 0.063, 0.102, 0.123])
     gains = {dots["name"]: dots for dots in figures["data-item_frequency"]["data"]}
-    assert gains["warm start"]["y"] == pytest.approx([0.0266 * (place + 1) / 3 for place in range(5)])
+    assert gains["warm start"]["y"] == pytest.approx([0.0266 * (index + 1) / 3 for index in range(5)])
     assert gains["warm start"]["error_y"]["array"] == pytest.approx([0.001] * 5)
     lines = {line["name"]: line for line in figures["data-calibration"]["data"]}
     assert lines["scratch"]["y"] == pytest.approx([0.014, 0.024, 0.044, 0.084, 0.164, 0.324])
@@ -205,7 +205,7 @@ def test_the_one_epoch_figure_draws_arms_seeds_and_borders(tmp_path):
 def test_every_arm_can_be_switched_on_and_off(tmp_path):
     write_report(tmp_path, example_results.many())
     boxes = re.findall(r'<input type="checkbox" data-arm="([^"]*)"( checked)?>', (tmp_path / "report.html").read_text())
-    assert [name for name, _ in boxes] == [f"arm_{place:02}" for place in range(30)]
+    assert [name for name, _ in boxes] == [f"arm_{index:02}" for index in range(30)]
     assert [name for name, checked in boxes if checked] == ["arm_00", "arm_01", "arm_02", "arm_29"]
 
 

@@ -115,7 +115,7 @@ def test_more_comparisons_raise_the_corrected_p_value(study, monkeypatch):
 
     two = dataclasses.replace(study, arms=study.arms[:2])
     found = changes(two)
-    copies = [dataclasses.replace(study.arms[0], name=f"copy_{place}") for place in range(19)]
+    copies = [dataclasses.replace(study.arms[0], name=f"copy_{index}") for index in range(19)]
     among_many = changes(dataclasses.replace(study, arms=[*two.arms, *copies]))
     assert among_many["p_corrected"] == pytest.approx(min(1, 20 * found["p"]))
     assert (found["verdict"], found["holds"]) == (BETTER, True)

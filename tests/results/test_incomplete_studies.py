@@ -44,13 +44,13 @@ def test_predictions_without_counts_have_no_slices(tmp_path):
     assert "plot-item_frequency" not in page(study)
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_one_arm_with_one_seed(tmp_path, place):
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_arm_with_one_seed(tmp_path, index):
     study = write_example(tmp_path)
-    alone = dataclasses.replace(study.arms[place], runs=study.arms[place].runs[:1], trials=())
+    alone = dataclasses.replace(study.arms[index], runs=study.arms[index].runs[:1], trials=())
     results = write_study(dataclasses.replace(study, arms=[alone], baseline=alone.name))
     assert results["comparisons"] == []
     assert results["headline"] == alone.name
     assert results["arms"][alone.name]["test"]["auc"]["sd"] is None
-    assert ("plot-heldout_loss" in page(study)) == (place == 1)
+    assert ("plot-heldout_loss" in page(study)) == (index == 1)
     assert f"One arm, {alone.name}: test AUC" in page(study)
