@@ -18,6 +18,7 @@ from beam_pipelines.launching.command_line import COMMON_OPTIONS
 from beam_pipelines.launching.dataset_info import check_windows, num_rows_read
 from beam_pipelines.launching.input_checks import check_inputs
 from beam_pipelines.launching.output_folder import (
+    exclusive,
     finish_folder,
     output_folder,
     refuse_existing,
@@ -76,12 +77,13 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     if options.view_as(TestOptions).dry_run:
         return [run_pipeline(functools.partial(step.build, job=job), options) for step in steps][-1], {}
     if options.view_as(DatasetOptions).finish:
-        require_unfinished(job.folder)
-        for step in steps:
-            _check_results(job, step)
-        return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
+        with exclusive(job.folder):
+            require_unfinished(job.folder)
+            for step in steps:
+                _check_results(job, step)
+            return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
     _check_before(job, steps, overwrite=overwrite)
-    with output_folder(job.folder, overwrite=overwrite):
+    with output_folder(job.folder, overwrite=overwrite) as claim:
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
                 result = run_pipeline(functools.partial(step.build, job=job), options)
@@ -89,6 +91,7 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
                     return result, {}
                 _check_results(job, step)
                 meter.advance(sum(num_rows_read(job, log) for log in step.logs))
+        claim.check()
         return result, _finish(job, kind, describe)
 
 
