@@ -19,6 +19,7 @@ from beam_pipelines.launching.dataset_info import check_present, check_windows, 
 from beam_pipelines.launching.input_checks import check_inputs
 from beam_pipelines.launching.input_state import check_unchanged, input_state
 from beam_pipelines.launching.output_folder import (
+    exclusive,
     finish_folder,
     output_folder,
     refuse_existing,
@@ -77,14 +78,15 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     if options.view_as(TestOptions).dry_run:
         return [run_pipeline(functools.partial(step.build, job=job), options) for step in steps][-1], {}
     if options.view_as(DatasetOptions).finish:
-        require_unfinished(job.folder)
-        for step in steps:
-            _check_results(job, step)
-        return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
+        with exclusive(job.folder):
+            require_unfinished(job.folder)
+            for step in steps:
+                _check_results(job, step)
+            return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
     tables = sorted(job.tables(log for step in steps for log in step.logs))
     _check_before(job, steps, overwrite=overwrite)
     before = input_state(job, tables)
-    with output_folder(job.folder, overwrite=overwrite):
+    with output_folder(job.folder, overwrite=overwrite) as claim:
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
                 result = run_pipeline(functools.partial(step.build, job=job), options)
@@ -93,6 +95,7 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
                 check_unchanged(job, tables, before)
                 _check_results(job, step)
                 meter.advance(sum(num_rows_read(job, log) for log in step.logs))
+        claim.check()
         return result, _finish(job, kind, describe)
 
 
