@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from processes import newest, run_until
+from resealed import rewrite
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
@@ -94,7 +95,7 @@ def test_checkpoints_of_another_run_are_refused(planted, planted_embeddings, tmp
     other = tmp_path / "embeddings"
     shutil.copytree(planted_embeddings, other)
     manifest = other / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"seed": 8}))
+    rewrite(manifest, json.loads(manifest.read_text()) | {"seed": 8})
     with pytest.raises(UserError, match="another run, first difference in embeddings_manifest_digest"):
         train(planted.dataset, other, output)
 
@@ -105,7 +106,7 @@ def test_checkpoints_of_another_dataset_are_refused(planted, planted_embeddings,
     shutil.copytree(planted.dataset.folder, folder)
     info = json.loads((folder / DATASET_INFO).read_text())
     info["numeric"]["price"]["mean"] = 2.5
-    (folder / DATASET_INFO).write_text(json.dumps(info))
+    rewrite(folder / DATASET_INFO, info)
     with pytest.raises(UserError, match="another run, first difference in dataset_info_digest"):
         train(Dataset.open(folder), planted_embeddings, output)
 

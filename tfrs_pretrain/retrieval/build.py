@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import staged_folder, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
@@ -70,7 +70,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
         for name, index in built.items():
             path = stage / index_file(name)
             faiss.write_index(index, str(path))
-            entries[name] = {"digest": file_digest(path), "bytes": path.stat().st_size}
+            entries[name] = {"bytes": path.stat().st_size}
         users = vectors.users(sample_users(embeddings.vocabulary("user"), queries))
         for name, measured in measure(built, users, cutoffs).items():
             entries[name] |= measured

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import inside, json_digest, read_manifest, unfinished_folder, write_manifest
+from tfrs_pretrain.artifacts import inside, read_manifest, unfinished_folder, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
@@ -98,7 +99,7 @@ def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard) -
     while True:
         version = next_version(folder)
         card.write(stage / EXTRA_ASSETS, version)
-        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {"version": version})
+        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {"version": version}, root=stage)
         try:
             return stage.rename(folder / str(version))
         except OSError as error:
