@@ -13,10 +13,11 @@ import yaml
 from rich.text import Text
 
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import inside, read_manifest, read_optional_json, write_text
+from tfrs_pretrain.artifacts import read_manifest, read_optional_json, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.json_documents import document_text
+from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.progress import console
 
 # Files and folders of a workdir
