@@ -1,11 +1,13 @@
 """Moves version labels in a models.config; the rest of the file stays unchanged.
 
 TensorFlow Serving loads the versions that the policy names, which are those that labels name. Moving a label keeps the
-version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate.
+version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate. A server
+refuses a move to a version that it has not loaded: ``rollout`` selects the version first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import (
     find_entry,
     folder_of,
+    model_entry,
     parse_models_config,
     read_models_config,
     read_text,
@@ -33,6 +36,34 @@ class LabelChange(NamedTuple):
 
     before: int | None
     after: int
+
+
+def is_selected(path: Path, name: str, version: int) -> bool:
+    """Returns whether the policy of a model names a version, or selects all versions.
+
+    Raises:
+      UserError: the file cannot be read, or has no such model.
+    """
+    policy = model_entry(path, name).model_version_policy
+    return policy.WhichOneof("policy_choice") == "all" or version in policy.specific.versions
+
+
+def select_version(path: Path, name: str, version: int) -> None:
+    """Adds a version to those that the server loads, in one atomic write; labels stay unchanged.
+
+    Args:
+      path: the models.config.
+      name: name of the model.
+      version: number of an exported version.
+
+    Raises:
+      UserError: the file has no such model, the version does not exist, or the file cannot be edited.
+    """
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    labels = dict(model.version_labels)
+    _write_labels(path, config, model, labels, {*model.model_version_policy.specific.versions, version})
 
 
 def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
@@ -60,6 +91,21 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
     return change
 
 
+def previous_version(path: Path, name: str, label: str) -> int:
+    """Returns the version that a label named before its last move.
+
+    Raises:
+      UserError: the label does not exist or was never moved, or the earlier version does not exist.
+    """
+    model = model_entry(path, name)
+    labels = dict(model.version_labels)
+    if label not in labels or label + PREVIOUS not in labels:
+        raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no previous version (labels: "
+                        f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
+    _check_exists(model, path, labels[label + PREVIOUS])
+    return labels[label + PREVIOUS]
+
+
 def roll_back(path: Path, name: str, label: str) -> LabelChange:
     """Points a label back at the version that it named before its last move; a second call undoes the rollback.
 
@@ -71,14 +117,11 @@ def roll_back(path: Path, name: str, label: str) -> LabelChange:
     Raises:
       UserError: the label does not exist or was never moved, or the earlier version does not exist.
     """
+    earlier = previous_version(path, name, label)
     config = read_models_config(path)
     model = find_entry(config, path, name)
     labels = dict(model.version_labels)
-    if label not in labels or label + PREVIOUS not in labels:
-        raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no previous version (labels: "
-                        f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
-    change = LabelChange(labels[label], labels[label + PREVIOUS])
-    _check_exists(model, path, change.after)
+    change = LabelChange(labels[label], earlier)
     _write_labels(path, config, model, labels | {label: change.after, label + PREVIOUS: labels[label]})
     return change
 
@@ -91,15 +134,24 @@ def _check_exists(model: ModelConfig, path: Path, version: int) -> None:
                         "choose another version")
 
 
-def _write_labels(path: Path, config: ModelServerConfig, model: ModelConfig, labels: dict[str, int]) -> None:
-    """Replaces the labels of an entry, and its version policy unless the policy selects all versions."""
+def _write_labels(path: Path, config: ModelServerConfig, model: ModelConfig, labels: dict[str, int],
+                  more_versions: Collection[int] = ()) -> None:
+    """Replaces the labels of an entry, and its version policy unless the policy selects all versions.
+
+    Args:
+      path: the models.config.
+      config: its content; changed in place.
+      model: the entry in it.
+      labels: label -> version.
+      more_versions: versions to load that no label names.
+    """
     text = read_text(path)
     model.version_labels.clear()
     model.version_labels.update(labels)
     if model.model_version_policy.WhichOneof("policy_choice") == "all":
         policy = "model_version_policy { all { } }"
     else:
-        versions = sorted(set(labels.values()))
+        versions = sorted({*labels.values(), *more_versions})
         model.model_version_policy.specific.versions[:] = versions
         policy = ("model_version_policy { specific { "
                   + " ".join(f"versions: {version}" for version in versions) + " } }")

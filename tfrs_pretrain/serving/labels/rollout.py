@@ -1,0 +1,99 @@
+"""Label moves in the steps that TensorFlow Serving accepts.
+
+The server checks the labels of a changed models.config before it loads versions, and refuses the whole file if an
+existing label names a version that is not loaded. It then loads nothing, and also refuses later edits that still
+contain such a label. So a version is selected by the policy first, with all labels unchanged; the label moves when the
+version is available.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.serving.labels.models_config import model_entry, read_text
+from tfrs_pretrain.serving.labels.moves import LabelChange, is_selected, select_version
+from tfrs_pretrain.serving.labels.served_model import ServedModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Rollout:
+    """A label move, with or without a running server to watch.
+
+    Attributes:
+      path: the models.config.
+      name: name of the model.
+      label: the label that moves.
+      version: the version that it will name.
+      server: the running server; None: its state is unknown.
+    """
+
+    path: Path
+    name: str
+    label: str
+    version: int
+    server: ServedModel | None = None
+
+    def run(self, edit: Callable[[], LabelChange], describe: Callable[[LabelChange], str]) -> str:
+        """Runs the step, or both steps, that are safe, and returns what happened.
+
+        Without a server, an existing label does not move in the call that selects the version: the next call moves it.
+
+        Args:
+          edit: moves the label in the file.
+          describe: returns one line about the move.
+
+        Raises:
+          UserError: the server has not applied an earlier edit or one of these edits; the file contains no step that
+            the server has not applied.
+        """
+        if self.server:
+            self.server.wait_until_labels(self._labels())
+        if not is_selected(self.path, self.name, self.version) and (self.server or self.label in self._labels()):
+            with self._restored_on_failure():
+                select_version(self.path, self.name, self.version)
+                if self.server:
+                    self.server.wait_until_available(self.version)
+            if not self.server:
+                return self._to_watch_before_the_move()
+        elif self.server:
+            self.server.wait_until_available(self.version)
+        with self._restored_on_failure():
+            line = describe(edit())
+            if self.server:
+                self.server.wait_until_labels(self._labels())
+        return f"{line}\n{self._confirmation()}"
+
+    def _labels(self) -> dict[str, int]:
+        return dict(model_entry(self.path, self.name).version_labels)
+
+    def _to_watch_before_the_move(self) -> str:
+        return (f"{self.path}: version {self.version} of {self.name} is selected, and label {self.label} still names "
+                f"version {self._labels()[self.label]}: the server refuses a label that moves to a version that is not "
+                f"loaded.\nWait until `tfrs-pretrain query HOST:PORT {self.name} status` shows version {self.version} "
+                "as AVAILABLE, then run this command again. With --server HOST:PORT one call does both.")
+
+    def _confirmation(self) -> str:
+        if self.server:
+            return f"server {self.server.address} answers label {self.label} with version {self.version}"
+        return (f"No --server was named, so it is unknown whether a server has applied the edit: `tfrs-pretrain query "
+                f"HOST:PORT {self.name} metadata --label {self.label}` must show version {self.version}.")
+
+    @contextlib.contextmanager
+    def _restored_on_failure(self) -> Iterator[None]:
+        """Writes the present text of the file again if the body fails, so that no refused edit stays in it."""
+        text = read_text(self.path)
+        try:
+            yield
+        except UserError as error:
+            if read_text(self.path) == text:
+                raise
+            write_text(self.path, text)
+            raise UserError(f"{error}. {str(self.path)!r} has its earlier content again") from error
+        except BaseException:
+            write_text(self.path, text)
+            raise
