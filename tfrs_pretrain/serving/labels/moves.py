@@ -98,7 +98,7 @@ def previous_version(path: Path, name: str, label: str) -> int:
       UserError: the label does not exist or was never moved, or the earlier version does not exist.
     """
     model = model_entry(path, name)
-    labels = dict(model.version_labels)
+    labels: dict[str, int] = dict(model.version_labels)
     if label not in labels or label + PREVIOUS not in labels:
         raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no previous version (labels: "
                         f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
