@@ -79,7 +79,7 @@ def test_a_version_that_does_not_load_leaves_file_and_server_unchanged(config, a
 def test_an_edit_that_the_server_refused_is_reported_before_another_one(config, address):
     move_label(config, "ranker", "stable", 2)  # in one step
     before = config.read_text()
-    with pytest.raises(UserError, match=r"has not applied the labels .* label 'stable' is answered by version 1 "
+    with pytest.raises(UserError, match=r"has not applied the labels .*label 'stable' is answered by version 1 "
                                         "instead of 2") as caught:
         promote(config, 2, ServedModel(address, "ranker", 1), "canary")
     assert "earlier content" not in str(caught.value)
