@@ -18,6 +18,7 @@ class Account:
       rejected: number of bad rows by reason.
       filtered: number of good rows that the configuration excludes, by reason.
       low, high: range of the window column's values that are not null; None if there are none.
+      present: columns that at least one row has.
     """
 
     read: int = 0
@@ -26,12 +27,14 @@ class Account:
     filtered: Counter[str] = dataclasses.field(default_factory=Counter)
     low: int | None = None
     high: int | None = None
+    present: frozenset[str] = frozenset()
 
     def __add__(self, other: "Account") -> "Account":
         lows = [account.low for account in (self, other) if account.low is not None]
         highs = [account.high for account in (self, other) if account.high is not None]
         return Account(self.read + other.read, _add(self.kept, other.kept), _add(self.rejected, other.rejected),
-                       _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None))
+                       _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None),
+                       self.present | other.present)
 
 
 def _add(first: Counter[str], second: Counter[str]) -> Counter[str]:
@@ -54,5 +57,6 @@ class SumAccounts(beam.CombineFn):
         return sum(accumulators, Account())
 
     def extract_output(self, accumulator: Account) -> dict[str, Any]:
-        return {name: dict(+value) if isinstance(value, Counter) else value
-                for name, value in vars(accumulator).items()}
+        counts = {name: dict(+value) if isinstance(value, Counter) else value
+                  for name, value in vars(accumulator).items()}
+        return counts | {"present": sorted(accumulator.present)}

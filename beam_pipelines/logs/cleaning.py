@@ -87,7 +87,7 @@ def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     kept = Counter({split: part.num_rows for split, part in by_split.items()})
     span = pc.min_max(to_int64(batch[log.schema.window])).as_py() if log.windows else {"min": None, "max": None}
     account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
-                      span["min"], span["max"])
+                      span["min"], span["max"], raw.present)
     return CleanedBatch(by_split, account, rejected)
 
 

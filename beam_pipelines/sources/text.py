@@ -4,7 +4,7 @@ import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +15,8 @@ from beam_pipelines.sources.base import Format, MalformedRow, RawBatch
 
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
-Row = list[str | None]
+ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
+Row = list[Any]  # texts, None or ABSENT
 
 
 class TextFormat(Format):
@@ -63,19 +64,41 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
 
 def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
-    by_column = zip(*values, strict=True) if values else ([] for _ in columns)
-    batch = pa.RecordBatch.from_pydict({name: pa.array(column, pa.string())
-                                        for name, column in zip(columns, by_column, strict=True)})
-    return RawBatch(path, np.array(positions, np.int64), batch, tuple(malformed))
+    texts: Iterable[Sequence[Any]] = zip(*values, strict=True) if values else ([] for _ in columns)
+    by_column = dict(zip(columns, texts, strict=True))
+    batch = pa.RecordBatch.from_pydict({name: pa.array(_without_absent(column), pa.string())
+                                        for name, column in by_column.items()})
+    absent = frozenset(name for name, column in by_column.items() if all(value is ABSENT for value in column))
+    return RawBatch(path, np.array(positions, np.int64), batch, tuple(malformed), absent)
+
+
+def _without_absent(column: Sequence[Any]) -> Sequence[str | None]:
+    return [None if value is ABSENT else value for value in column] if ABSENT in column else column
+
+
+def row_of_values(position: int, values: Mapping[str, Any], columns: list[str]) -> tuple[int, Row] | MalformedRow:
+    """Converts the values of a row to texts; a row with bytes that are not UTF-8 is malformed."""
+    try:
+        return position, [to_text(values[name]) if name in values else ABSENT for name in columns]
+    except UnicodeDecodeError:
+        return MalformedRow(position, "not UTF-8", json.dumps(values, default=repr, ensure_ascii=False))
 
 
 def to_text(value: Any) -> str | None:
-    """Converts a value from JSON, Avro or BigQuery to the text that a text file would contain; None stays None."""
+    """Converts a value from JSON, Avro or BigQuery to the text that a text file would contain; None stays None.
+
+    Raises:
+      UnicodeDecodeError: the value contains bytes that are not UTF-8.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
     if isinstance(value, bool | list | dict):
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return json.dumps(value, default=_without_json_type, ensure_ascii=False)
     # Dates and times.
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return str(value.isoformat()) if hasattr(value, "isoformat") else _without_json_type(value)
+
+
+def _without_json_type(value: Any) -> str:
+    return bytes(value).decode() if isinstance(value, bytes | bytearray | memoryview) else str(value)

@@ -116,8 +116,8 @@ def test_windows_of_dates_are_compared_in_utc(value, kind):
 def test_accounts_add_up_in_any_order():
     combine = SumAccounts()
     # The last corrects the count of a row that others kept, as duplicates do.
-    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9), Account(),
-                Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4),
+    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, frozenset("q")), Account(),
+                Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4, frozenset("pq")),
                 Account(0, Counter(b=-1), Counter(y=1), Counter())]
     for order in (accounts, accounts[::-1]):
         total = combine.create_accumulator()
@@ -125,7 +125,7 @@ def test_accounts_add_up_in_any_order():
             total = combine.add_input(total, account)
         assert combine.extract_output(combine.merge_accumulators([total, Account()])) == {
             "read": 5, "kept": {"a": 2, "b": 1}, "rejected": {"x": 2, "y": 1}, "filtered": {"z": 1}, "low": 1,
-            "high": 9}
+            "high": 9, "present": ["p", "q"]}
 
 
 def test_rejected_rows_have_reason_position_and_values():

@@ -8,7 +8,7 @@ from tiny_models import save_scaler
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.labels.models_config import model_entry
-from tfrs_pretrain.serving.labels.moves import LabelChange, move_label, previous_version, roll_back
+from tfrs_pretrain.serving.labels.moves import move_label, previous_version, roll_back
 from tfrs_pretrain.serving.labels.rollout import Rollout
 from tfrs_pretrain.serving.labels.served_model import ServedModel
 from tfrs_pretrain.serving.protocol.messages import ModelServerConfig
@@ -128,13 +128,26 @@ def test_a_refused_move_leaves_the_first_edit(config):
     assert list(model_entry(config, "ranker").model_version_policy.specific.versions) == [1, 2]
 
 
-def test_an_interrupted_wait_restores_the_file(config):
-    before = config.read_text()
+def test_an_interrupted_wait_restores_the_file(config, monkeypatch):
+    before, server = config.read_text(), _Recorded(config)
 
-    def interrupt() -> LabelChange:
-        move_label(config, "ranker", "canary", 2)
+    def interrupt(version):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(server, "wait_until_available", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        Rollout(config, "ranker", "canary", 2).run(interrupt, str)
+        promote(config, 2, server)
     assert config.read_text() == before
+
+
+def test_an_edit_of_another_command_is_not_undone(config, monkeypatch):
+    server = _Recorded(config)
+
+    def fail_after_another_edit(version):
+        move_label(config, "ranker", "other", 1)
+        raise UserError("not loaded")
+
+    monkeypatch.setattr(server, "wait_until_available", fail_after_another_edit)
+    with pytest.raises(UserError, match=r"not loaded\. Another command has edited .*, so this edit was not undone"):
+        promote(config, 2, server)
+    assert dict(model_entry(config, "ranker").version_labels) == {"stable": 1, "other": 1}

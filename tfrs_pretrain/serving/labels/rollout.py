@@ -12,12 +12,15 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import model_entry, read_text
-from tfrs_pretrain.serving.labels.moves import LabelChange, is_selected, select_version
+from tfrs_pretrain.serving.labels.moves import LabelChange, edit_lock, is_selected, select_version
 from tfrs_pretrain.serving.labels.served_model import ServedModel
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,19 +57,17 @@ class Rollout:
         if self.server:
             self.server.wait_until_labels(self._labels())
         if not is_selected(self.path, self.name, self.version) and (self.server or self.label in self._labels()):
-            with self._restored_on_failure():
-                select_version(self.path, self.name, self.version)
+            with self._edited(lambda: select_version(self.path, self.name, self.version)):
                 if self.server:
                     self.server.wait_until_available(self.version)
             if not self.server:
                 return self._to_watch_before_the_move()
         elif self.server:
             self.server.wait_until_available(self.version)
-        with self._restored_on_failure():
-            line = describe(edit())
+        with self._edited(edit) as change:
             if self.server:
                 self.server.wait_until_labels(self._labels())
-        return f"{line}\n{self._confirmation()}"
+        return f"{describe(change)}\n{self._confirmation()}"
 
     def _labels(self) -> dict[str, int]:
         return dict(model_entry(self.path, self.name).version_labels)
@@ -84,16 +85,23 @@ class Rollout:
                 f"HOST:PORT {self.name} metadata --label {self.label}` must show version {self.version}.")
 
     @contextlib.contextmanager
-    def _restored_on_failure(self) -> Iterator[None]:
-        """Writes the present text of the file again if the body fails, so that no refused edit stays in it."""
-        text = read_text(self.path)
+    def _edited(self, edit: Callable[[], T]) -> Iterator[T]:
+        """Edits the file and yields the result; undoes the edit if the body fails, so that no refused edit stays."""
+        before = read_text(self.path)
+        result = edit()
+        after = read_text(self.path)
         try:
-            yield
+            yield result
         except UserError as error:
-            if read_text(self.path) == text:
-                raise
-            write_text(self.path, text)
-            raise UserError(f"{error}. {str(self.path)!r} has its earlier content again") from error
+            raise UserError(f"{error}. {self._undo(before, after)}") from error
         except BaseException:
-            write_text(self.path, text)
+            self._undo(before, after)
             raise
+
+    def _undo(self, before: str, after: str) -> str:
+        """Writes the earlier text, unless another command edited the file since, and returns what was done."""
+        with edit_lock(self.path):
+            if read_text(self.path) != after:
+                return f"Another command has edited {str(self.path)!r} since, so this edit was not undone"
+            write_text(self.path, before)
+            return f"{str(self.path)!r} has its earlier content again"
