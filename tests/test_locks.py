@@ -4,23 +4,19 @@ import fcntl
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.locks import FolderLockedError, folder_lock
 
-HOLDER = """
-import sys, pathlib
-from tfrs_pretrain.locks import folder_lock
-with folder_lock(pathlib.Path(sys.argv[1]), wait=False):
-    print("locked", flush=True)
-    sys.stdin.readline()
-"""
+HOLDER = str(Path(__file__).with_name("folder_lock_holder.py"))
 
 
 def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path):
     folder = tmp_path / "deep" / "out"
-    command = [sys.executable, "-c", HOLDER, str(folder)]
+    command = [sys.executable, HOLDER, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "locked\n"
         assert list(folder.iterdir()) == []
@@ -64,3 +60,10 @@ def test_a_file_system_without_locks_still_works(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with folder_lock(tmp_path / "out", wait=False), folder_lock(tmp_path / "out", wait=True):
         assert (tmp_path / "out").is_dir()
+
+
+def test_a_folder_that_cannot_be_created_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (pytest.raises(UserError, match=r"folder '.*/file/out' cannot be opened \(.*\): check the path"),
+          folder_lock(tmp_path / "file" / "out", wait=True)):
+        pass

@@ -8,9 +8,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfrs_pretrain.errors import UserError
+
 
 class FolderLockedError(Exception):
     """Another process holds the lock of a folder."""
+
+
+class FolderUnusableError(UserError):
+    """A folder cannot be created or opened."""
 
 
 @contextlib.contextmanager
@@ -25,6 +31,7 @@ def folder_lock(folder: Path, *, wait: bool) -> Iterator[None]:
 
     Raises:
       FolderLockedError: another process holds the lock, and ``wait`` is false.
+      FolderUnusableError: the folder cannot be created or opened.
     """
     descriptor = _locked(folder, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
@@ -35,11 +42,14 @@ def folder_lock(folder: Path, *, wait: bool) -> Iterator[None]:
 
 def _locked(folder: Path, operation: int) -> int:
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            raise FolderUnusableError(f"folder {str(folder)!r} cannot be opened ({error}): check the path and its "
+                                      "permissions") from error
         try:
             fcntl.flock(descriptor, operation)
         except BlockingIOError as error:

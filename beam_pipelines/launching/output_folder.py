@@ -21,7 +21,7 @@ from beam_pipelines.records.files import atomic_write
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import manifest_text, refuse_working_folder
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.locks import FolderLockedError, folder_lock
+from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
 
 UNFINISHED_MARKER = "unfinished"
 
@@ -80,7 +80,7 @@ def exclusive(folder: str) -> Iterator[None]:
     """Locks a folder on this machine's file systems; others have no locks, see ``Claim``.
 
     Raises:
-      UserError: another job holds the lock.
+      UserError: another job holds the lock, or the folder cannot be created or opened.
     """
     if "://" in folder:
         yield
@@ -91,6 +91,10 @@ def exclusive(folder: str) -> Iterator[None]:
     except FolderLockedError as error:
         raise UserError(f"another job is writing to output folder {folder!r}: wait until it has finished, or name "
                         "another folder") from error
+    except FolderUnusableError as error:
+        marker = posixpath.join(folder, UNFINISHED_MARKER)
+        raise UserError(f"{marker!r} cannot be written ({error.__cause__}): check the path, its permissions and the "
+                        "free space") from error
 
 
 def _write_marker(folder: str, token: str) -> None:

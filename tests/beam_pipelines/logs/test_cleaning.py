@@ -24,6 +24,7 @@ from tfrs_pretrain.schema import IdSpace, Schema
 
 SURFACE = CategoricalFeature(name="surface", source="impressions", kind="categorical", dtype="string")
 PRICE = NumericFeature(name="price", source="impressions", column="raw_price", kind="numeric", dtype="float32")
+COLUMNS = frozenset({"surface", "w", "u", "raw_price", "t", "y", "i"})
 
 
 def _schema(user: str = "int64", item: str = "string") -> Schema:
@@ -62,7 +63,7 @@ def test_rows_are_split_by_window_and_columns_get_their_types():
     }
     assert parts["train"].schema.field("user_id").type == pa.int64()
     assert parts["train"].schema.field("label").type == pa.float32()
-    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7)
+    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7, COLUMNS)
 
 
 @pytest.mark.parametrize(("change", "reason"), [
@@ -156,7 +157,7 @@ def test_text_is_parsed_as_the_schema_declares():
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": None, "price": None},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": "home", "price": 2.5},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 1.0, "surface": "home", "price": None}]
-    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4)
+    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, COLUMNS)
 
 
 @pytest.mark.parametrize(("change", "reason"), [
