@@ -3,14 +3,30 @@ const MAX_DEPTH = 32;
 const QUOTE = 34, BACKSLASH = 92, LEFT_BRACKET = 91, RIGHT_BRACKET = 93, LEFT_BRACE = 123, RIGHT_BRACE = 125;
 
 function check(r) {
-  // The server decompresses bodies, so a compressed one would pass without a check.
+  const body = bodyOf(r);
   if (r.headersIn['Content-Encoding']) {
+    // The server decompresses bodies, so a compressed one would pass without a check.
     refuse(r, 415, 'compressed requests are not accepted');
-  } else if (r.requestBuffer && isTooDeep(r.requestBuffer)) {
+  } else if (!body && isExpected(r)) {
+    refuse(r, 413, 'the request with the lengths of its chunks has more than 2 MiB: use larger chunks');
+  } else if (body && isTooDeep(body)) {
     refuse(r, 400, 'the JSON is nested more than ' + MAX_DEPTH + ' levels deep');
   } else {
     r.internalRedirect('@server');
   }
+}
+
+// Without a body, or if nginx had to write it to a file, which some releases cannot read: undefined.
+function bodyOf(r) {
+  try {
+    return r.requestBuffer;
+  } catch (e) {
+    return undefined;
+  }
+}
+
+function isExpected(r) {
+  return Number(r.headersIn['Content-Length']) > 0 || r.headersIn['Transfer-Encoding'];
 }
 
 function isTooDeep(body) {

@@ -158,7 +158,7 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
     promoted = tmp_path / "promoted.config"
     promoted.write_text(config.read_text())
     rolled_back = call("roll-back", NAME, "--models-config", config, "--server", grpc)[1]
-    assert "moved from version 2 to 1" in " ".join(rolled_back.split())
+    assert "names version 1 (was version 2)" in " ".join(rolled_back.split())
     assert verified(1, config) == 0
     assert verified(1, promoted) == 3  # the server's labels are no longer those of this file
 

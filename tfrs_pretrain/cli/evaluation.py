@@ -134,14 +134,12 @@ def roll_back(
     With --server, exit code 0 means that the server answers the label with the earlier version.
     """
     with quiet_imports():
-        from tfrs_pretrain.serving.labels.moves import previous_version, roll_back
+        from tfrs_pretrain.serving.labels.moves import previous_version
         from tfrs_pretrain.serving.labels.rollout import Rollout
         from tfrs_pretrain.serving.labels.served_model import ServedModel
+    served = ServedModel(server, model, wait) if server else None
     earlier = previous_version(models_config, model, label)
-    rollout = Rollout(models_config, model, label, earlier, ServedModel(server, model, wait) if server else None)
-    console.print(rollout.run(lambda: roll_back(models_config, model, label), lambda change: (
-        f"{models_config}: label {label} of {model} moved from version {change.before} to {change.after}")),
-        soft_wrap=True)
+    console.print(Rollout(models_config, model, label, earlier, served).run(), soft_wrap=True)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
-from tfrs_pretrain.serving.labels.moves import is_selected, move_label, roll_back, select_version
+from tfrs_pretrain.serving.labels.moves import is_selected, move_label, previous_version, select_version
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 
 TEXT = """# Models to serve.  {brace in a comment
@@ -78,15 +78,20 @@ def test_a_selected_version_is_loaded_and_labels_stay(config):
     assert parsed(config) == ({"stable": 2, "stable_previous": 1, "canary": 1}, [1, 2])
 
 
+def roll_back(path, name, label):
+    return move_label(path, name, label, previous_version(path, name, label))
+
+
 MOVER = """
 import sys, pathlib
-from tfrs_pretrain.serving.labels.moves import move_label, roll_back
+from tfrs_pretrain.serving.labels.moves import previous_version
+from tfrs_pretrain.serving.labels.rollout import Rollout
 path, label = pathlib.Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 for number in range(30):
-    move_label(path, "ranker", f"{label}_{number}", 1 + number % 3)
-move_label(path, "ranker", f"{label}_0", 2)
-roll_back(path, "ranker", f"{label}_0")
+    Rollout(path, "ranker", f"{label}_{number}", 1 + number % 3).run()
+Rollout(path, "ranker", f"{label}_0", 2).run()
+Rollout(path, "ranker", f"{label}_0", previous_version(path, "ranker", f"{label}_0")).run()
 """
 
 

@@ -8,7 +8,7 @@ from tiny_models import save_scaler
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.labels.models_config import model_entry
-from tfrs_pretrain.serving.labels.moves import move_label, previous_version, roll_back
+from tfrs_pretrain.serving.labels.moves import move_label, previous_version
 from tfrs_pretrain.serving.labels.rollout import Rollout
 from tfrs_pretrain.serving.labels.served_model import ServedModel
 from tfrs_pretrain.serving.protocol.messages import ModelServerConfig
@@ -44,8 +44,7 @@ def address(config):
 
 
 def promote(config, version, server, label="stable"):
-    return Rollout(config, "ranker", label, version, server).run(
-        lambda: move_label(config, "ranker", label, version), lambda change: f"from {change.before} to {change.after}")
+    return Rollout(config, "ranker", label, version, server).run()
 
 
 def scaled(address, label="stable"):
@@ -56,12 +55,12 @@ def scaled(address, label="stable"):
 def test_a_label_moves_to_a_version_that_was_not_loaded_and_back(config, address):
     server = ServedModel(address, "ranker", 60)
     assert scaled(address) == [1.0]
-    assert promote(config, 2, server) == f"from 1 to 2\nserver {address} answers label stable with version 2"
+    assert promote(config, 2, server) == (f"{config}: label stable of ranker names version 2 (was version 1)\n"
+                                          f"server {address} answers label stable with version 2")
     assert scaled(address) == [2.0]
-    assert promote(config, 2, server, "canary").startswith("from None to 2")
+    assert "label canary of ranker names version 2 (new)" in promote(config, 2, server, "canary")
     assert scaled(address, "canary") == [2.0]
-    Rollout(config, "ranker", "stable", previous_version(config, "ranker", "stable"), server).run(
-        lambda: roll_back(config, "ranker", "stable"), str)
+    promote(config, previous_version(config, "ranker", "stable"), server)
     assert scaled(address) == [1.0]
     assert scaled(address, "stable_previous") == [2.0]
 
@@ -72,7 +71,7 @@ def test_a_version_that_does_not_load_leaves_file_and_server_unchanged(config, a
                                         "earlier content again"):
         promote(config, 3, ServedModel(address, "ranker", 1))
     assert config.read_text() == before
-    assert promote(config, 2, ServedModel(address, "ranker", 60)).startswith("from 1 to 2")  # nothing is blocked
+    assert "(was version 1)" in promote(config, 2, ServedModel(address, "ranker", 60))  # nothing is blocked
     assert scaled(address) == [2.0]
 
 
@@ -149,5 +148,18 @@ def test_an_edit_of_another_command_is_not_undone(config, monkeypatch):
 
     monkeypatch.setattr(server, "wait_until_available", fail_after_another_edit)
     with pytest.raises(UserError, match=r"not loaded\. Another command has edited .*, so this edit was not undone"):
+        promote(config, 2, server)
+    assert dict(model_entry(config, "ranker").version_labels) == {"stable": 1, "other": 1}
+
+
+def test_a_version_that_another_command_removed_is_not_labelled(config):
+    """The server would refuse the move."""
+    server = _Recorded(config)
+
+    def remove_the_version(version):
+        move_label(config, "ranker", "other", 1)  # keeps only versions that labels name
+
+    server.wait_until_available = remove_the_version
+    with pytest.raises(UserError, match=r"version 2 of model 'ranker' is no longer selected in .*: another command"):
         promote(config, 2, server)
     assert dict(model_entry(config, "ranker").version_labels) == {"stable": 1, "other": 1}

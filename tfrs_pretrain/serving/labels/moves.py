@@ -2,13 +2,13 @@
 
 TensorFlow Serving loads the versions that the policy names, which are those that labels name. Moving a label keeps the
 version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate. A server
-refuses a move to a version that it has not loaded: ``rollout`` selects the version first.
+refuses a move to a version that it has not loaded: ``rollout`` selects the version first. It also holds the lock that
+keeps two edits apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from google.protobuf import text_encoding, text_format
 from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.locks import folder_lock
 from tfrs_pretrain.names import check_folder_name
 from tfrs_pretrain.serving.labels.models_config import (
     find_entry,
@@ -62,16 +61,15 @@ def select_version(path: Path, name: str, version: int) -> None:
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
     """
-    with edit_lock(path):
-        config = read_models_config(path)
-        model = find_entry(config, path, name)
-        _check_exists(model, path, version)
-        labels = dict(model.version_labels)
-        _write_labels(path, config, model, labels, {*model.model_version_policy.specific.versions, version})
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    labels = dict(model.version_labels)
+    _write_labels(path, config, model, labels, {*model.model_version_policy.specific.versions, version})
 
 
 def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
-    """Points a label at a version, in one atomic write; other moves in the same folder wait for it.
+    """Points a label at a version, in one atomic write.
 
     Args:
       path: the models.config.
@@ -82,20 +80,19 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
     """
-    with edit_lock(path):
-        config = read_models_config(path)
-        model = find_entry(config, path, name)
-        _check_exists(model, path, version)
-        labels = dict(model.version_labels)
-        change = LabelChange(labels.get(label), version)
-        if change.before == version:
-            return change
-        if change.before is not None:
-            labels[label + PREVIOUS] = change.before
-        else:
-            _check_label(label)
-        _write_labels(path, config, model, labels | {label: version})
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    labels = dict(model.version_labels)
+    change = LabelChange(labels.get(label), version)
+    if change.before == version:
         return change
+    if change.before is not None:
+        labels[label + PREVIOUS] = change.before
+    else:
+        _check_label(label)
+    _write_labels(path, config, model, labels | {label: version})
+    return change
 
 
 def previous_version(path: Path, name: str, label: str) -> int:
@@ -111,33 +108,6 @@ def previous_version(path: Path, name: str, label: str) -> int:
                         f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
     _check_exists(model, path, labels[label + PREVIOUS])
     return labels[label + PREVIOUS]
-
-
-def roll_back(path: Path, name: str, label: str) -> LabelChange:
-    """Points a label back at the version that it named before its last move; a second call undoes the rollback.
-
-    Args:
-      path: the models.config.
-      name: name of the model.
-      label: the label.
-
-    Raises:
-      UserError: the label does not exist or was never moved, or the earlier version does not exist.
-    """
-    with edit_lock(path):
-        earlier = previous_version(path, name, label)
-        config = read_models_config(path)
-        model = find_entry(config, path, name)
-        labels = dict(model.version_labels)
-        change = LabelChange(labels[label], earlier)
-        _write_labels(path, config, model, labels | {label: change.after, label + PREVIOUS: labels[label]})
-        return change
-
-
-def edit_lock(path: Path) -> AbstractContextManager[None]:
-    """Lets other edits in the folder wait: each reads the file, changes it and writes it."""
-    read_text(path)  # a path that does not exist is refused; locking would create its folder
-    return folder_lock(path.resolve().parent, wait=True)
 
 
 def _check_label(label: str) -> None:

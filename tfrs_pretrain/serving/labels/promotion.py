@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
-from tfrs_pretrain.serving.labels.moves import LabelChange, move_label
 from tfrs_pretrain.serving.labels.rollout import Rollout
 from tfrs_pretrain.serving.labels.served_model import ServedModel
 from tfrs_pretrain.serving.version_folder import read_version
@@ -58,10 +57,4 @@ class LabelMove:
         Raises:
           UserError: see ``Rollout.run``.
         """
-        return Rollout(self.config, self.name, self.label, self.version, server).run(
-            lambda: move_label(self.config, self.name, self.label, self.version), self._describe)
-
-    def _describe(self, change: LabelChange) -> str:
-        before = change.before
-        how = "unchanged" if before == self.version else "new" if before is None else f"was version {before}"
-        return f"{self.config}: label {self.label} of {self.name} names version {self.version} ({how})"
+        return Rollout(self.config, self.name, self.label, self.version, server).run()

@@ -88,7 +88,8 @@ class ModelManager:
         """Applies a configuration, unless it moves a label to a version that is not loaded.
 
         Labels are checked before any version is loaded, as in TensorFlow Serving with
-        ``--allow_version_labels_for_unavailable_models``: only a new label may name a version that is not loaded yet.
+        ``--allow_version_labels_for_unavailable_models``: new and unchanged labels may name a version that is not
+        loaded.
 
         Raises:
           StatusError: FAILED_PRECONDITION, an existing label moves to a version that is not loaded; nothing changes.
@@ -144,7 +145,7 @@ class ModelManager:
         existing, versions = self._labels.get(model.name, {}), self._models.get(model.name)
         available = versions.available if versions else []
         for label, number in model.version_labels.items():
-            if label in existing and number not in available:
+            if existing.get(label, number) != number and number not in available:
                 raise StatusError("FAILED_PRECONDITION", f"label {label!r} of model {model.name!r} names version "
                                   f"{number}, which is not available")
 
