@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifact_names import DATASET_INFO, EXTRA_ASSETS, MANIFEST
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.json_documents import document_text, without_digest
 
@@ -19,6 +19,12 @@ def reseal(folder: Path) -> None:
     name = DATASET_INFO if (folder / DATASET_INFO).is_file() else MANIFEST
     content = without_digest(json.loads((folder / name).read_text()))
     write_manifest(folder, content["kind"], content, name=name)
+
+
+def reseal_version(folder: Path) -> None:
+    """Does so with the manifest of an exported version."""
+    content = without_digest(json.loads((folder / EXTRA_ASSETS / MANIFEST).read_text()))
+    write_manifest(folder / EXTRA_ASSETS, content["kind"], content, root=folder)
 
 
 def older_version(path: Path) -> None:

@@ -126,10 +126,9 @@ def describe_file(path: str) -> FileDigest:
 
 def listed_digest(manifest: dict[str, Any], name: str) -> FileDigest | None:
     """Returns the digest that a dataset's manifest contains for a file; None if an older version wrote it."""
-    shards = (shard for split in manifest.get("splits", {}).values() for shard in split["shards"])
-    digests: dict[str, FileDigest] = {shard["path"]: {key: shard[key] for key in ("bytes", "crc32c")}
-                                      for shard in shards}
-    return (manifest.get(FILES, {}) | digests).get(name)
+    shards = {shard["path"]: shard for split in manifest.get("splits", {}).values() for shard in split["shards"]}
+    listed: FileDigest | None = (shards | manifest.get(FILES, {})).get(name)
+    return listed
 
 
 def check_file(folder: str, manifest: dict[str, Any], name: str) -> str:

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from live_servers import BINARY, NAME, copied, live_server, models_config
-from resealed import rewrite
+from resealed import reseal_version, rewrite
 from rich.console import Console
 
 from tfrs_pretrain.errors import UserError
@@ -78,6 +78,7 @@ def test_other_signatures_fail(live, two_versions, tmp_path):
     signatures["serving_default"].inputs["quality"].dtype = 9
     signatures["more"].CopyFrom(signatures["rank"])
     (folder / "saved_model.pb").write_bytes(graph.SerializeToString())
+    reseal_version(folder)
     differences = failed(verified(live, folder))
     assert {what for _, what in differences} == {"signatures", "inputs and outputs of serving_default"}
     assert "quality: float32" in differences["REST", "inputs and outputs of serving_default"]
