@@ -8,6 +8,21 @@ from tfrs_pretrain.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
+class TimeRules:
+    """How the times of a log are read.
+
+    Attributes:
+      unit: unit of integer times: "s", "ms", "us" or "ns". None: plain integers.
+      zone: IANA name of the zone of dates and of times without a zone. None: UTC.
+      resolution: "day", "hour", "minute" or "second" that the times are rounded down to. None: they are exact.
+    """
+
+    unit: str | None = None
+    zone: str | None = None
+    resolution: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class LogSpec:
     """How a job reads a log: the split of each row and the columns to read.
 
@@ -22,6 +37,8 @@ class LogSpec:
       reject_duplicates: reject all rows of equal key except one.
       negative_rates: split -> share of its negatives to keep.
       request: column that identifies the request of an impression, or None.
+      time_rules: unit, zone and resolution of the times.
+      max_id_bytes: maximum length of an id or of a text value of a feature.
       time: type of the time column in formats without types: "timestamp" or "integer".
     """
 
@@ -35,7 +52,9 @@ class LogSpec:
     reject_duplicates: bool = False
     negative_rates: dict[str, float] = dataclasses.field(default_factory=dict)
     request: str | None = None
+    max_id_bytes: int = 1024
     time: str = "timestamp"
+    time_rules: TimeRules = TimeRules()
 
     @property
     def value_types(self) -> dict[str, str]:
@@ -48,7 +67,7 @@ class LogSpec:
             types[schema.relation] = "string"
         types[schema.time] = "int64" if self.time == "integer" else "timestamp"
         if self.windows:
-            types[schema.window] = "timestamp" if self.has_date_windows else "int64"
+            types[schema.window] = "timestamp" if self.has_date_windows and not self.has_epoch_windows else "int64"
         types.update((space.column, space.dtype) for space in schema.id_spaces.values())
         return types
 
@@ -56,6 +75,11 @@ class LogSpec:
     def has_date_windows(self) -> bool:
         """True if the windows are intervals of dates, false if of integers."""
         return next(iter(self.windows.values())).temporal
+
+    @property
+    def has_epoch_windows(self) -> bool:
+        """True if windows of dates are compared with integer times in a declared unit."""
+        return (self.schema.window == self.schema.time and self.time_rules.unit is not None and self.time == "integer")
 
     @property
     def columns(self) -> list[str]:

@@ -18,6 +18,8 @@ class Account:
       rejected: number of bad rows by reason.
       filtered: number of good rows that the configuration excludes, by reason.
       low, high: range of the window column's values that are not null; None if there are none.
+      times: number of rows by form of their time, see ``times.Times.forms``.
+      first, last: range of the normalized times; None if there are none.
     """
 
     read: int = 0
@@ -26,12 +28,19 @@ class Account:
     filtered: Counter[str] = dataclasses.field(default_factory=Counter)
     low: int | None = None
     high: int | None = None
+    times: Counter[str] = dataclasses.field(default_factory=Counter)
+    first: int | None = None
+    last: int | None = None
 
     def __add__(self, other: "Account") -> "Account":
-        lows = [account.low for account in (self, other) if account.low is not None]
-        highs = [account.high for account in (self, other) if account.high is not None]
+        both = self, other
+        lows, firsts = ([getattr(account, name) for account in both if getattr(account, name) is not None]
+                        for name in ("low", "first"))
+        highs, lasts = ([getattr(account, name) for account in both if getattr(account, name) is not None]
+                        for name in ("high", "last"))
         return Account(self.read + other.read, _add(self.kept, other.kept), _add(self.rejected, other.rejected),
-                       _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None))
+                       _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None),
+                       _add(self.times, other.times), min(firsts, default=None), max(lasts, default=None))
 
 
 def _add(first: Counter[str], second: Counter[str]) -> Counter[str]:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch
+from beam_pipelines.sources.limits import check_ratio
 
 
 class Parquet(Format):
@@ -26,8 +27,13 @@ class Parquet(Format):
             metadata = pq.ParquetFile(file).metadata
         first = 0
         for group in range(metadata.num_row_groups):
+            self._check_ratio(path, metadata.row_group(group))
             yield group, first
             first += metadata.row_group(group).num_rows
+
+    def _check_ratio(self, path: str, group: pq.RowGroupMetaData) -> None:
+        compressed = sum(group.column(number).total_compressed_size for number in range(group.num_columns))
+        check_ratio(path, group.total_byte_size, compressed, self.limits.max_decompression_ratio)
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         group, first = part

@@ -16,7 +16,8 @@ from beam_pipelines.records.files import WriteJson
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 
-ACCOUNT = {"read": 4, "kept": {"pretrain": 3}, "rejected": {"bad": 1}, "filtered": {}, "low": 0, "high": 9}
+ACCOUNT = {"read": 4, "kept": {"pretrain": 3}, "rejected": {"bad": 1}, "filtered": {}, "low": 0, "high": 9,
+           "times": {"integer": 4}, "first": 0, "last": 9}
 
 
 @pytest.fixture
