@@ -25,8 +25,9 @@ def check_times(job: Job, logs: Iterable[LogSpec]) -> None:
     accounts = {log.table: dict(read_json(job.path(RESULTS_FOLDER, f"account-{log.name}.json")))
                 for log in by_table.values()}
     for table, account in accounts.items():
-        check_units(job.schema.time, {table: account})
-    if len(accounts) < 2:
+        if by_table[table].time_rules.unit is None:
+            check_units(job.schema.time, {table: account})
+    if len(accounts) < 2 or not all(account["times"] for account in accounts.values()):
         return
     log = next(iter(by_table.values()))
     if job.schema.history or (log.windows and log.has_date_windows and job.schema.window == job.schema.time):
@@ -48,8 +49,8 @@ def check_units(column: str, accounts: dict[str, dict[str, Any]]) -> None:
     found = {f"{account['times'][f'{INTEGER} in {unit}']} in {unit} in {table}": unit
              for table, account in accounts.items() for unit in PER_SECOND if account["times"].get(f"{INTEGER} in {unit}")}
     if len(set(found.values())) > 1:
-        raise UserError(f"the times in column {column!r} look like epoch numbers of several units: {', '.join(found)} rows; "
-                        f"set dataset.sources.{'/'.join(accounts)}.time_unit: rows in another unit are then rejected")
+        raise UserError(f"the times in column {column!r} look like epoch numbers of several units: {', '.join(found)}; set "
+                        f"time_unit of {' and '.join(accounts)} in dataset.sources: rows in another unit are then rejected")
 
 
 def check_zones(column: str, tables: dict[str, tuple[dict[str, Any], LogSpec]]) -> None:

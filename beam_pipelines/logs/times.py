@@ -55,7 +55,9 @@ def normalize(raw: pa.Array, parsed: pa.Array, rules: TimeRules, *, shift_dates:
     """
     if pa.types.is_integer(parsed.type):
         values, forms, bad = _normalize_integers(parsed.cast(pa.int64()), rules.unit)
-        return _with_ends(values, np.zeros(len(values), bool), forms, bad, rules if rules.unit else TimeRules())
+        if rules.unit is None:
+            return Times(values, values, +forms, bad)
+        return _with_ends(values, np.zeros(len(values), bool), forms, bad, rules)
     local, bad_mask = _to_microseconds(parsed)
     dates, zoned = _find_dates(raw, parsed), _find_zoned(raw, parsed)
     known = local.is_valid().to_numpy(zero_copy_only=False)

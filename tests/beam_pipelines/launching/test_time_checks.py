@@ -47,14 +47,15 @@ MILLISECONDS = _account(1709337600_000, 1710000000_000, integer_in_ms=100)
     (_account(1709337600, 1709337600_000, integer_in_s=99, integer_in_ms=1), MILLISECONDS),
     (MILLISECONDS, _account(1709337600, 1709337600_000, integer_in_s=99, integer_in_us=1))])
 def test_epoch_numbers_of_several_units_are_refused(engagements, impressions, check):
-    with pytest.raises(UserError, match=r"several units: .* in s in .*time_unit: rows in another unit are then rejected"):
+    with pytest.raises(UserError, match=r"several units: .* in s in .*time_unit of .*: rows in another unit are then rejected"):
         check(engagements, impressions)
 
 
 def test_several_units_in_one_log_are_refused_without_a_history_too(check):
-    with pytest.raises(UserError, match=r"several units: 99 in s in engagements, 1 in ms in engagements rows; .*engagements"):
+    with pytest.raises(UserError, match=r"several units: 99 in s in engagements, 1 in ms in engagements; set time_unit of engagements in"):
         check(_account(0, 9, integer_in_s=99, integer_in_ms=1), SECONDS, history=False)
     check(SECONDS, MILLISECONDS, history=False)
+    check(_account(integer_in_s=99, integer_in_ms=1), SECONDS, history=False, engagements={"time_unit": "s"})
 
 
 def test_equal_units_and_plain_integers_pass(check):
