@@ -86,13 +86,32 @@ def _remove_if_abandoned(folder: Path) -> None:
         os.close(lock)
 
 
+def inside(root: Path, *names: str) -> Path:
+    """Joins names to a folder.
+
+    Raises:
+      UserError: the result is not below the folder, as with the name "../..".
+    """
+    path = root.joinpath(*names)
+    if not path.is_relative_to(root) or path == root or ".." in path.relative_to(root).parts:
+        raise UserError(f"{'/'.join(names)!r} leads out of the folder {str(root)!r}: use another name")
+    return path
+
+
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raises UserError if ``target`` is a file, or a folder with content that must not be replaced."""
     refuse_remote(target)
+    refuse_working_folder(target)
     if target.exists() and not target.is_dir():
         raise UserError(f"output {str(target)!r} is a file: name a folder")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise UserError(f"output folder {str(target)!r} is not empty: pass --overwrite to replace it, or name another")
+
+
+def refuse_working_folder(target: Path) -> None:
+    """Raises UserError if ``target`` is the current folder or contains it: replacing it would delete the work."""
+    if Path.cwd().is_relative_to(target.resolve()):
+        raise UserError(f"output folder {str(target)!r} contains the folder in which the command runs: name another")
 
 
 def refuse_remote(folder: Path) -> None:

@@ -10,8 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-console = Console()
-error_console = Console(stderr=True)
+from tfrs_pretrain.standard_streams import LenientStream
+
+output_stream, error_stream = LenientStream("stdout"), LenientStream("stderr")
+console = Console(file=output_stream)  # type: ignore[arg-type]
+error_console = Console(file=error_stream)  # type: ignore[arg-type]
 
 
 class Meter:

@@ -22,6 +22,7 @@ from tfrs_pretrain.features.base import Feature, FeatureKind, VocabularyRules
 from tfrs_pretrain.features.history import History, HistoryKind
 from tfrs_pretrain.features.ids import IdKind
 from tfrs_pretrain.features.registry import AnyFeature
+from tfrs_pretrain.names import ColumnName, repeated
 from tfrs_pretrain.strict_model import StrictModel
 
 __all__ = ["HISTORY", "ITEM_ID", "ITEM_ROW", "KEY", "LABEL", "PADDING", "REQUEST", "RESERVED_COLUMNS", "USER_ID",
@@ -56,7 +57,7 @@ class Schema(StrictModel):
     time: str = Field(description="column that orders events within a user (integer or timestamp)")
     window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
-    labels: tuple[str, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
+    labels: tuple[ColumnName, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
     request: str | None = Field(None, description="column of the impression log that, with the user, names the request "
                                                   "(page view) that an impression belongs to: what is judged as one "
                                                   "ranked list. May be the time column (null: not judged)")
@@ -68,9 +69,9 @@ class Schema(StrictModel):
     def _names_are_unique(self) -> Schema:
         names = [*RESERVED_COLUMNS, *self.labels, *(feature.name for feature in self.features)]
         names += ([HISTORY] if self.history else []) + ([REQUEST] if self.request else [])
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = repeated(names)
         if twice:
-            raise ValueError(f"names of features and further labels must be unique and none of "
+            raise ValueError(f"names of features and further labels must be unique without regard to case and none of "
                              f"{sorted(RESERVED_COLUMNS)}; repeated: {twice}")
         return self
 

@@ -14,7 +14,7 @@ import yaml
 from rich.text import Text
 
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import read_manifest, write_text
+from tfrs_pretrain.artifacts import inside, read_manifest, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
@@ -85,7 +85,7 @@ class Workdir:
           run: writes the artifact into the folder that it receives.
           manifest: file name of the manifest.
         """
-        folder = self.folder / artifact
+        folder = inside(self.folder, artifact)
         if (folder / manifest).is_file() and name in self.costs and not self._renewed:
             finished = Text(f"{artifact}  kept from an earlier run", style="dim not green")
             console.print(Text("✓ ", style="green").append_text(finished))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from beam_pipelines.jobs.column_readers import ColumnReader, feature_readers, value_types
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import Schema
@@ -57,19 +58,27 @@ class LogSpec:
     time_rules: TimeRules = TimeRules()
 
     @property
+    def readers(self) -> list[ColumnReader]:
+        """Everything that reads a column. The request accepts the type of any other reader of its column."""
+        schema = self.schema
+        readers = feature_readers(self.context_features)
+        readers += [ColumnReader(column, f"label {name!r}", "label") for name, column in self.labels.items()]
+        if self.relations and schema.relation:
+            readers.append(ColumnReader(schema.relation, "schema.relation", "string"))
+        if not (self.windows and schema.window == schema.time):
+            readers.append(ColumnReader(schema.time, "schema.time", "int64" if self.time == "integer" else "timestamp"))
+        if self.windows:
+            readers.append(ColumnReader(schema.window, "schema.window",
+                                        "timestamp" if self.has_date_windows and not self.has_epoch_windows else "int64"))
+        readers += [ColumnReader(space.column, f"schema.{name}", space.dtype)
+                    for name, space in schema.id_spaces.items()]
+        return readers
+
+    @property
     def value_types(self) -> dict[str, str]:
         """Column to read -> value type, see ``text_values.parse``."""
-        schema = self.schema
-        types: dict[str, str] = {self.request: "string"} if self.request else {}
-        types |= {feature.source_column: feature.value_type for feature in self.context_features}
-        types |= dict.fromkeys(self.labels.values(), "label")
-        if self.relations and schema.relation:
-            types[schema.relation] = "string"
-        types[schema.time] = "int64" if self.time == "integer" else "timestamp"
-        if self.windows:
-            types[schema.window] = "timestamp" if self.has_date_windows and not self.has_epoch_windows else "int64"
-        types.update((space.column, space.dtype) for space in schema.id_spaces.values())
-        return types
+        request = {self.request: "string"} if self.request else {}
+        return request | value_types(self.readers)
 
     @property
     def has_date_windows(self) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beam_pipelines.jobs.column_readers import ColumnReader, conflict
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.sources.base import ColumnTypes
-from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table
+from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table, require_ids, side_table_readers
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.stored_types import STORED_TYPES, StoredType, is_integer, is_number, is_text
@@ -25,7 +26,7 @@ def check_inputs(job: Job, logs: Iterable[LogSpec]) -> None:
     """
     names = set()
     for log in logs:
-        check_columns(job, log.table, log_types(log))
+        check_columns(job, log.table, log_types(log), log.readers)
         names.add(log.name)
     if "history" in names:
         check_time_types(job)
@@ -33,8 +34,9 @@ def check_inputs(job: Job, logs: Iterable[LogSpec]) -> None:
         # Only impressions have side features.
         if "impressions" in names and job.features(table):
             space = job.schema.id_spaces[table.removesuffix("s")]
-            check_columns(job, table, {space.column: _id_type(space)} | _feature_types(job.features(table)))
-            check_unique(job, table, space)
+            check_columns(job, table, _add_types({space.column: _id_type(space)}, _feature_types(job.features(table))),
+                          side_table_readers(space, job.features(table)))
+            check_ids(job, table, space)
 
 
 def log_types(log: LogSpec) -> ExpectedTypes:
@@ -57,22 +59,21 @@ def log_types(log: LogSpec) -> ExpectedTypes:
         expected[log.request] = StoredType(
             "string, integer, date or timestamp",
             lambda dtype: is_text(dtype) or is_integer(dtype) or _is_temporal(dtype))
-    for column in log.labels.values():
-        expected[column] = StoredType("integer, boolean or float",
-                                      lambda dtype: is_number(dtype) or pa.types.is_boolean(dtype))
-    return expected | _feature_types(log.context_features)
+    label = StoredType("integer, boolean or float", lambda dtype: is_number(dtype) or pa.types.is_boolean(dtype))
+    _add_types(expected, ((column, label) for column in log.labels.values()))
+    return _add_types(expected, _feature_types(log.context_features))
 
 
-def check_columns(job: Job, table: str, expected: ExpectedTypes) -> None:
+def check_columns(job: Job, table: str, expected: ExpectedTypes, readers: list[ColumnReader]) -> None:
     """Checks the columns of each part of a table, as far as its format declares them.
 
     Raises:
-      UserError: a column is missing or has another type.
+      UserError: a column is missing, has another type, or contains texts that must be parsed as two types.
     """
     for path, types in job.source(table).column_types():
-        if types is None:
-            continue
         for column, stored_type in expected.items():
+            if types is None:
+                continue
             if column not in types:
                 raise UserError(f"table {table}: {path!r} has no column {column!r} (expected "
                                 f"{stored_type.description}); it has {list(types)}. Correct the schema section of the "
@@ -82,6 +83,15 @@ def check_columns(job: Job, table: str, expected: ExpectedTypes) -> None:
                 raise UserError(f"table {table}: column {column!r} of {path!r} is {dtype}, expected "
                                 f"{stored_type.description}. Correct the schema section of the configuration or the "
                                 "file")
+        for column in expected:
+            if types is None or types.get(column) is None or is_text(types[column]):
+                _check_one_parse(table, path, column, readers)
+
+
+def _check_one_parse(table: str, path: str, column: str, readers: list[ColumnReader]) -> None:
+    if problem := conflict(column, readers):
+        raise UserError(f"table {table}: column {column!r} of {path!r} contains texts, which are parsed only once, but "
+                        f"{problem}. Declare one type for all of them, or write the column twice under two names")
 
 
 def check_time_types(job: Job) -> None:
@@ -104,13 +114,14 @@ def _time_type(log: LogSpec, types: ColumnTypes) -> str:
     return "integer" if integer and log.time_rules.unit is None else "timestamp"
 
 
-def check_unique(job: Job, table: str, space: IdSpace) -> None:
+def check_ids(job: Job, table: str, space: IdSpace) -> None:
     """Checks that a side table has each id once; otherwise the result of a join would be arbitrary.
 
     Raises:
-      UserError: names an id that occurs repeatedly.
+      UserError: an id is missing, or occurs repeatedly.
     """
     ids = read_side_table(table, job.source(table), {space.column: space.dtype})[space.column]
+    require_ids(table, space.column, ids)
     counts = pc.value_counts(ids)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(repeated):
@@ -119,8 +130,15 @@ def check_unique(job: Job, table: str, space: IdSpace) -> None:
                         f"({len(repeated)} ids repeat), expected each id once; remove the duplicates")
 
 
-def _feature_types(features: tuple[Feature, ...]) -> ExpectedTypes:
-    return {feature.source_column: feature.stored_type for feature in features}
+def _add_types(expected: ExpectedTypes, added: Iterable[tuple[str, StoredType]]) -> ExpectedTypes:
+    """Adds columns with their types; a column that is already there must have a type that both accept."""
+    for column, stored_type in added:
+        expected[column] = expected[column].also(stored_type) if column in expected else stored_type
+    return expected
+
+
+def _feature_types(features: tuple[Feature, ...]) -> Iterable[tuple[str, StoredType]]:
+    return ((feature.source_column, feature.stored_type) for feature in features)
 
 
 def _id_type(space: IdSpace) -> StoredType:

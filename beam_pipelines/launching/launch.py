@@ -29,6 +29,7 @@ from beam_pipelines.logs.dead_letter import check_rejected
 from beam_pipelines.transforms.vocabularies import check_vocabularies
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
+from tfrs_pretrain.standard_streams import open_closed_streams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +125,7 @@ def main(module: str, *supported: type[PipelineOptions]) -> int:
     Returns:
       Exit code: 2 after a UserError, else 0.
     """
+    open_closed_streams()
     # Imported by name: workers find its functions by this name, but here the module is called __main__.
     job = importlib.import_module(module)
     if {"-h", "--help"} & set(sys.argv[1:]):

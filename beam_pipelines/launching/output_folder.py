@@ -17,7 +17,7 @@ from beam_pipelines.jobs.job import RESULTS_FOLDER
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
 from beam_pipelines.records.files import atomic_write
 from tfrs_pretrain.artifact_names import DATASET_INFO
-from tfrs_pretrain.artifacts import manifest_text
+from tfrs_pretrain.artifacts import manifest_text, refuse_working_folder
 from tfrs_pretrain.errors import UserError
 
 UNFINISHED_MARKER = "unfinished"
@@ -52,8 +52,10 @@ def refuse_existing(folder: str, *, overwrite: bool) -> None:
     Raises:
       UserError: ``folder`` is a file; or it has other contents and ``overwrite`` is false.
     """
-    if "://" not in folder and Path(folder).is_file():
-        raise UserError(f"output {folder!r} is a file: name a folder")
+    if "://" not in folder:
+        refuse_working_folder(Path(folder))
+        if Path(folder).is_file():
+            raise UserError(f"output {folder!r} is a file: name a folder")
     files = list_files(folder)
     if overwrite or not files or (UNFINISHED_MARKER in files and DATASET_INFO not in files):
         return

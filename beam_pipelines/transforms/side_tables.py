@@ -6,14 +6,17 @@ import apache_beam as beam
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.utils.shared import Shared
 
+from beam_pipelines.jobs.column_readers import ColumnReader, feature_readers, value_types
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.text_values import needs_parsing, parse
 from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.lists import filled
+from tfrs_pretrain.features.stored_types import is_text
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -24,12 +27,12 @@ class SideTable:
     """Features of one table, by id.
 
     Args:
-      ids: Arrow int64 or string array [n], unique.
+      ids: Arrow int64 or string array [n], unique, without nulls.
       columns: feature name -> Arrow array [n], as ``Feature.clean`` returns it.
     """
 
     def __init__(self, ids: pa.Array, columns: dict[str, pa.Array]):
-        self._index = pd.Index(ids.to_numpy(zero_copy_only=False))
+        self._index = _to_index(ids)
         self._columns = columns
 
     @classmethod
@@ -39,19 +42,45 @@ class SideTable:
         Raises:
           UserError: see ``read_side_table``.
         """
-        value_types = {feature.source_column: feature.value_type for feature in features}
-        value_types[space.column] = space.dtype
-        content = read_side_table(table, source, value_types).combine_chunks()
+        content = read_side_table(table, source, value_types(side_table_readers(space, features))).combine_chunks()
+        require_ids(table, space.column, content[space.column])
         ids = content[space.column].cast(ARROW_TYPES[space.dtype]).combine_chunks()
         return cls(ids, {feature.name: feature.clean(_to_array(content[feature.source_column]))
                          for feature in features})
 
     def lookup(self, ids: pa.Array) -> dict[str, pa.Array]:
         """Returns feature name -> values [m] for m ids; null (an empty list) for an id that is not in the table."""
-        places = self._index.get_indexer(pd.Index(ids.to_numpy(zero_copy_only=False)))
+        places = self._index.get_indexer(_to_index(ids))
         indices = pa.array(places, pa.int64(), mask=places < 0)
         taken = {name: column.take(indices) for name, column in self._columns.items()}
         return {name: filled(column) if pa.types.is_list(column.type) else column for name, column in taken.items()}
+
+
+def _to_index(ids: pa.Array) -> pd.Index:
+    """Indexes ids by their own type: with a null, integers would become floats, which are not exact above 2^53."""
+    assert not ids.null_count, "ids of a join must not be null"
+    dtype = np.int64 if pa.types.is_integer(ids.type) else object
+    index: pd.Index = pd.Index(ids.to_numpy(zero_copy_only=False), dtype=dtype)
+    return index
+
+
+def side_table_readers(space: IdSpace, features: tuple[Feature, ...]) -> list[ColumnReader]:
+    """Returns everything that reads a column of a side table."""
+    return [*feature_readers(features), ColumnReader(space.column, "its id", space.dtype)]
+
+
+def require_ids(table: str, column: str, ids: pa.ChunkedArray) -> None:
+    """Checks that each row of a side table has an id.
+
+    Raises:
+      UserError: states the number of rows without one.
+    """
+    missing = pc.is_null(ids)
+    if is_text(ids.type):
+        missing = pc.or_(missing, pc.equal(ids.cast(pa.large_string()), "").fill_null(True))
+    if count := pc.sum(missing).as_py():
+        raise UserError(f"table {table}: {count} of {len(ids)} rows have no id in column {column!r} (the first is row "
+                        f"{pc.index(missing, True).as_py()}, counted from 0), expected one for each row; remove them")
 
 
 class JoinSideFeatures(beam.PTransform):
@@ -92,29 +121,29 @@ class _SideTables:
                       for table, id_column in SIDE_TABLES.items() if job.features(table)}
 
 
-def read_side_table(table: str, source: TableSource, value_types: dict[str, str]) -> pa.Table:
+def read_side_table(table: str, source: TableSource, types: dict[str, str]) -> pa.Table:
     """Reads columns of a whole table; parses text values.
 
     Args:
       table: name for messages.
       source: where to read it.
-      value_types: column -> value type, see ``text_values.parse``.
+      types: column -> value type, see ``text_values.parse``.
 
     Raises:
       UserError: a part is missing or unreadable, or a row is malformed: rows of side tables are never skipped.
     """
-    parts = [_parse(table, raw, value_types) for raw in source.read_all(list(value_types))]
+    parts = [_parse(table, raw, types) for raw in source.read_all(list(types))]
     if not parts:
         raise UserError(f"table {table}: {source} has no rows, expected one for each id")
     return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
 
 
-def _parse(table: str, raw: RawBatch, value_types: dict[str, str]) -> pa.RecordBatch:
+def _parse(table: str, raw: RawBatch, types: dict[str, str]) -> pa.RecordBatch:
     for row in raw.malformed:
         raise UserError(f"table {table}: {raw.path!r}, line {row.position}: {row.reason} ({row.text[:80]!r}); "
                         "correct it")
     columns = {}
-    for name, value_type in value_types.items():
+    for name, value_type in types.items():
         columns[name] = raw.columns[name]
         if needs_parsing(columns[name].type, value_type):
             columns[name], unparsable = parse(raw.columns[name], value_type)

@@ -17,7 +17,7 @@ def described(*overrides):
     (), ("ranking.arms.scratch.meda={}", "ranking.arms.scratch.epochs=2"),
     ("windows={pretrain: {start: 2020-01-01, end: 2020-02-01}, train: {start: 2020-02-01, end: 2020-02-02}, "
      "validation: {start: 2020-02-02, end: 2020-02-03}, test: {start: 2020-02-03, end: 2020-02-04T06:00:00}}",),
-    ("ranking.arms={'as: configured': {tables: {user: frozen}}}", "export.arm='as: configured'",
+    ("ranking.arms={'no': {tables: {user: frozen}}}", "export.arm='no'",
      "schema.history={length: 3}", "name='yes'",
      "pretraining.objective={kind: cosine_contrastive, negatives: {count: 2}}"),
 ])

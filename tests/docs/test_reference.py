@@ -82,7 +82,7 @@ def test_every_key_has_its_description_in_the_reference(root, configuration):
                 "<small>number ≥ 0, < 1 · default"),
     ("schema", "`max_size`{ #schema.user.max_size } <small>integer ≥ 1 or null · default `null`"),
     ("schema", "At `schema.user`, `schema.item`."),
-    ("index", "`name`{ #name } <small>text matching `^[A-Za-z0-9_.-]+$` · required"),
+    ("index", "`name`{ #name } <small>text matching `^[A-Za-z0-9_][A-Za-z0-9_.-]*$` · required"),
     ("ranking",
      "At `ranking.backbone (dcn_v2)`, `ranking.arms.<name>.distillation.teacher (online).backbone (dcn_v2)`."),
 ])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import typer
 from rich.text import Text
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.progress import error_console
+from tfrs_pretrain.progress import error_console, output_stream
+from tfrs_pretrain.standard_streams import open_closed_streams
 
 # Exit codes beside 0 (success) and 2 (the user can correct the input).
 FAILED, REFUSED = 1, 3
@@ -47,8 +49,16 @@ def main() -> None:
     """Runs a command; prints an error that the user can correct as one line on standard error and exits with 2."""
     # Set before TensorFlow loads: its C++ log messages would hide the progress bars. Errors are still printed.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # --help contains characters that some encodings lack
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as finished:
+        if not finished.code and output_stream.error:
+            error_console.print(f"warning: the command finished, but its output is incomplete: {output_stream.error}")
+            sys.exit(FAILED)
+        raise
     except UserError as error:
         _refuse(str(error))
     except OSError as error:

@@ -13,7 +13,7 @@ from tfrs_pretrain.cli.application import app
 from tfrs_pretrain.cli.options import DatasetOption, EmbeddingsOption, OverwriteOption, RankerOption, next_command
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.progress import console
+from tfrs_pretrain.progress import console, output_stream
 from tfrs_pretrain.quiet import quiet_imports
 
 
@@ -77,7 +77,8 @@ def recommend(
     request = RecommendationRequest(user, top, candidates, _assignments(context or ()), exact, with_seen)
     answer = recommend(request, Dataset.open(dataset), Embeddings.open(embeddings), ItemIndex.open(index), ranker)
     if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        ensure_ascii = not output_stream.encoding.lower().startswith("utf")  # else \u escapes
+        typer.echo(json.dumps(answer, ensure_ascii=ensure_ascii, indent=2))
     else:
         show_recommendations(answer, console)
 

@@ -173,7 +173,7 @@ def validation_message(where: str, error: ValidationError, keys: str, tree: Mapp
     errors = [one for one in error.errors() if not (one["type"] == "string_type" and isinstance(one["input"], dict))]
     first = errors[0] if errors else error.errors()[0]
     path, kind = _path(first, tree)
-    place = ".".join(path) or "configuration"
+    place = ".".join(part if part.isprintable() else repr(part) for part in path) or "configuration"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if first["type"] == "extra_forbidden":
         unfit = f"; kind {kind!r} has no such key" if kind else ""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.config.arms import ArmConfig, Overrides
 from tfrs_pretrain.config.backbones import Backbone, MlpBackbone
+from tfrs_pretrain.names import FolderName, repeated
 from tfrs_pretrain.strict_model import StrictModel
 
 
@@ -44,7 +45,7 @@ class RankingConfig(StrictModel):
     evals_per_epoch: int = Field(
         0, ge=0, description="evaluations on a sample of the validation impressions within an epoch (0: none)")
     jit_compile: bool = Field(False, description="compile the dense network's training with XLA")
-    arms: dict[str, ArmConfig] = Field(description="name -> a way to train the ranker")
+    arms: dict[FolderName, ArmConfig] = Field(description="name -> a way to train the ranker")
 
     @field_validator("labels")
     @classmethod
@@ -54,6 +55,13 @@ class RankingConfig(StrictModel):
             raise ValueError(f"weights of labels must be finite and above 0; leave out the others: {bad}")
         # The order of the heads must not depend on the order in a file: JSON does not keep it.
         return dict(sorted(labels.items()))
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_have_folders_of_their_own(cls, arms: dict[str, ArmConfig]) -> dict[str, ArmConfig]:
+        if twice := repeated(arms):
+            raise ValueError(f"names of arms must differ in more than case; repeated: {twice}")
+        return arms
 
     @field_validator("similarity", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.ranking import RankingConfig
 from tfrs_pretrain.config.training import TrainingConfig
 from tfrs_pretrain.config.windows import Windows
+from tfrs_pretrain.names import FolderName
 from tfrs_pretrain.schema import Schema
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -19,7 +20,7 @@ from tfrs_pretrain.strict_model import StrictModel
 class Config(StrictModel):
     """All settings of a run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="model name: the folder under saved_models/")
+    name: FolderName = Field(description="model name: the folder under saved_models/")
     seed: int = Field(17, ge=0, description="of everything random: tables, order, dropout, exposures of the demo")
     schema_: Schema = Field(alias="schema", description="columns of the logs and features of the ranker")
     windows: Windows = Field(description="time windows of pretraining, training, validation and test")

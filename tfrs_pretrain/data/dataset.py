@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER
-from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.artifacts import inside, read_manifest
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Moments
@@ -137,7 +137,7 @@ class Dataset:
         Raises:
           UserError: the file is unreadable or is not the one that the dataset was built with.
         """
-        path = self.folder / VOCABULARY_FOLDER / f"{name}.parquet"
+        path = inside(self.folder, VOCABULARY_FOLDER, f"{name}.parquet")
         vocabulary = Vocabulary.load(path)
         if vocabulary.digest != self.digests[name]:
             raise UserError(f"vocabulary {str(path)!r} is not the one this dataset was built with (digest "

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import file_digest, inside, read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
@@ -56,7 +56,8 @@ def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: d
       ValueError: a table and its vocabulary differ in size.
     """
     with staged_folder(folder, overwrite=overwrite) as stage:
-        entries = {name: _save_table(stage / name, matrix, vocabularies[name]) for name, matrix in tables.items()}
+        entries = {name: _save_table(inside(stage, name), matrix, vocabularies[name])
+                   for name, matrix in tables.items()}
         write_manifest(stage, EMBEDDINGS_KIND, {**manifest, "tables": {
             name: dataclasses.asdict(entry) for name, entry in entries.items()}})
 
@@ -112,7 +113,7 @@ class Embeddings:
           UserError: there is no such table, or the file's shape or dtype differs from the manifest's.
         """
         entry = self._entry(name)
-        path = self.folder / name / MATRIX_FILE
+        path = inside(self.folder, name, MATRIX_FILE)
         try:
             matrix: np.ndarray = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
@@ -126,7 +127,7 @@ class Embeddings:
     def vocabulary(self, name: str) -> Vocabulary:
         """The ids of a table's rows."""
         self._entry(name)
-        return Vocabulary.load(self.folder / name / VOCABULARY_FILE)
+        return Vocabulary.load(inside(self.folder, name, VOCABULARY_FILE))
 
     def check_compatible(self, dataset: Dataset) -> None:
         """Check that the rows stand for the dataset's ids and were trained on data before its ranking windows.
@@ -189,7 +190,7 @@ class Embeddings:
 
     def _verify(self, name: str) -> None:
         self.matrix(name)
-        path = self.folder / name / MATRIX_FILE
+        path = inside(self.folder, name, MATRIX_FILE)
         expected, found = self._entry(name).rows_digest, file_digest(path)
         if expected != found:
             raise UserError(f"embeddings {str(path)!r}: expected digest {expected[:12]}, found {found[:12]}; the file "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.definition import NAME, ArmDefinition, BestOf, Experiment, Settings
+from tfrs_pretrain.experiments.definition import ArmDefinition, BestOf, Experiment, Settings
+from tfrs_pretrain.names import check_folder_name, repeated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +36,8 @@ def expand(experiment: Experiment) -> list[Arm]:
       UserError: two arms have the same name, or a baseline or a teacher is not among the arms.
     """
     arms = [arm for name, definition in experiment.arms.items() for arm in _expanded(name, definition)]
-    names = [arm.name for arm in arms]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise UserError(f"experiment: {repeated[0]!r} is the name of several arms: rename the entries that define "
+    if twice := repeated(arm.name for arm in arms):
+        raise UserError(f"experiment: {twice[0]!r} is the name of several arms: rename the entries that define "
                         "them")
     baselines(experiment, arms)
     known = {arm.name: arm for arm in arms}
@@ -90,8 +88,11 @@ def _expanded(name: str, definition: ArmDefinition) -> Iterator[Arm]:
     for settings in _products(definition.each):
         suffixes = [_name_part(value, definition.each[key]) for key, value in settings.items()]
         full = "_".join([name, *suffixes])
-        if not re.match(NAME, full):
-            raise UserError(f"experiment: arm {full!r} is not a valid folder name: use other values in each")
+        try:
+            check_folder_name(full)
+        except ValueError as error:
+            raise UserError(f"experiment: arm {full!r} is not a valid folder name ({error}): use other values in each"
+                            ) from error
         candidates = definition.choose if isinstance(definition.choose, list) else _products(definition.choose)
         yield Arm(full, name, tuple({**definition.set, **settings, **candidate} for candidate in candidates or [{}]),
                   definition.teacher)

@@ -11,9 +11,9 @@ from tfrs_pretrain.config.load import read_yaml, validation_message
 from tfrs_pretrain.config.migration import migrate_experiment, notices
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.names import FolderName
 from tfrs_pretrain.strict_model import StrictModel
 
-NAME = r"^[A-Za-z0-9_.-]+$"
 Settings = dict[str, Any]
 
 
@@ -71,7 +71,7 @@ class Experiment(StrictModel):
         [17, 18, 19], min_length=1, description="seeds of Stages I and II; each arm is trained with each. One or two "
                                                 "seeds show hardly any difference; use five to compare many arms")
     baseline: str | BestOf = Field(description="arm that the others are compared with")
-    arms: dict[Annotated[str, Field(pattern=NAME)], ArmDefinition] = Field(
+    arms: dict[FolderName, ArmDefinition] = Field(
         min_length=1, description="name -> definition of the arm")
 
     @field_validator("arms", mode="before")

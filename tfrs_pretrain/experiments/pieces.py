@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, EMBEDDINGS_KIND, LOGS_KIND, MANIFEST, RANKER_KIND
-from tfrs_pretrain.artifacts import json_digest
+from tfrs_pretrain.artifacts import inside, json_digest
 
 LOGS, DATASET, EMBEDDINGS, RANKER = KINDS = (LOGS_KIND, DATASET_KIND, EMBEDDINGS_KIND, RANKER_KIND)
 PIECES, CONSOLE = "pieces", "console"  # folders of the pieces, and of the console output while they were made
@@ -52,11 +52,11 @@ class Piece:
 
     def folder(self, root: Path) -> Path:
         """Return its folder below the output folder of an experiment."""
-        return root / PIECES / self.kind / self.name
+        return inside(root, PIECES, self.kind, self.name)
 
     def console_log(self, root: Path) -> Path:
         """Return the file with the console output of the processes that made it."""
-        return root / CONSOLE / f"{self.kind}.{self.name}.log"
+        return inside(root, CONSOLE, f"{self.kind}.{self.name}.log")
 
     def is_finished(self, root: Path) -> bool:
         return (self.folder(root) / (DATASET_INFO if self.kind == DATASET else MANIFEST)).is_file()

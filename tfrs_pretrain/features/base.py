@@ -20,6 +20,7 @@ from tfrs_pretrain.features.ranker_input import NumericStatistics, RowInput
 from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.features.stored_types import STORED_TYPES, StoredType
+from tfrs_pretrain.names import FeatureName
 from tfrs_pretrain.strict_model import StrictModel
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Feature(FeatureKind, StrictModel):
     has_moments: ClassVar[bool] = False
     """Whether the jobs compute mean and standard deviation of ``moment_values``."""
 
-    name: str = Field(description="name in the TFRecords, the model and the serving signature")
+    name: FeatureName = Field(description="name in the TFRecords, the model and the serving signature")
     source: Literal["impressions", "items", "users"] = Field(description="table that has the column")
     column: str | None = Field(None, description="column in that table (null: the same as name)")
     kind: str = Field(description="what the values are")

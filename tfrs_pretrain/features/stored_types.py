@@ -20,6 +20,13 @@ class StoredType:
     description: str
     accepts: Callable[[pa.DataType], bool]
 
+    def also(self, other: StoredType) -> StoredType:
+        """The types that belong to both families."""
+        if other.description == self.description:
+            return self
+        return StoredType(f"{self.description}, and also {other.description}",
+                          lambda stored: self.accepts(stored) and other.accepts(stored))
+
 
 def is_text(stored: pa.DataType) -> bool:
     """Whether the values are strings, dictionary-encoded or not."""

@@ -9,7 +9,7 @@ import pytest
 from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
-from beam_pipelines.launching.input_checks import check_columns, check_inputs, check_time_types, check_unique, log_types
+from beam_pipelines.launching.input_checks import check_columns, check_ids, check_inputs, check_time_types, log_types
 from tfrs_pretrain.config import Config, Window
 from tfrs_pretrain.errors import UserError
 
@@ -108,11 +108,66 @@ def test_formats_without_types_are_checked_for_names_only(tmp_path):
     tree["dataset"]["sources"] = {"impressions": "t.csv", "engagements": "t.jsonl"}
     (tmp_path / "t.jsonl").write_text("{}\n")
     job = Job(Config.model_validate(tree), str(tmp_path), "out")
-    check_columns(job, "engagements", log_types(job.engagements))
+    check_columns(job, "engagements", log_types(job.engagements), job.engagements.readers)
     with pytest.raises(UserError, match="has no column 'ts'"):
-        check_columns(job, "impressions", log_types(job.impressions))
+        check_columns(job, "impressions", log_types(job.impressions), job.impressions.readers)
 
 
 def test_ids_that_occur_once_pass(tables, tmp_path):
     tables(items={"item": ["a", "b"], "topic_id": [1, 1], "quality": [1.0, 1.0]})
-    check_unique(_job(tmp_path), "items", _job().schema.item)
+    check_ids(_job(tmp_path), "items", _job().schema.item)
+
+
+@pytest.mark.parametrize("ids", [["a", None], ["a", ""]])
+def test_a_side_table_needs_an_id_in_each_row(ids, tables, tmp_path):
+    tables(items={"item": ids, "topic_id": [1, 1], "quality": [1.0, 1.0]})
+    job = _job(tmp_path)
+    with pytest.raises(UserError, match="table items: 1 of 2 rows have no id in column 'item'"):
+        check_inputs(job, [job.engagements, job.impressions])
+
+
+FEATURES = {
+    "text": {"name": "code", "source": "impressions", "column": "dwell", "kind": "categorical", "dtype": "string"},
+    "number": {"name": "seconds", "source": "impressions", "column": "dwell", "kind": "numeric", "dtype": "float32"},
+    "integer": {"name": "bin", "source": "impressions", "column": "dwell", "kind": "categorical", "dtype": "int64"},
+    "list": {"name": "parts", "source": "impressions", "column": "dwell", "kind": "multi_valued", "dtype": "string",
+             "max_values": 2, "separator": "|"}}
+
+
+def _csv_job(tmp_path, features: list[str], source: str = "impressions", **schema) -> Job:
+    tree = planted_config()
+    tree["schema"] |= {"features": [FEATURES[name] | {"source": source} for name in features]} | schema
+    tree["dataset"]["sources"] = {"impressions": "impressions.csv", "items": "items.csv"}
+    (tmp_path / "impressions.csv").write_text("member,item,ts,day,clicked,dwell\n1,a,2024-01-01,21,1,05\n")
+    (tmp_path / "items.csv").write_text("item,dwell\na,05\n")
+    return Job(Config.model_validate(tree), str(tmp_path), "out")
+
+
+@pytest.mark.parametrize(("features", "source", "schema"), [
+    (["text", "number"], "impressions", {}), (["number", "text"], "impressions", {}),
+    (["integer", "text"], "impressions", {}), (["list", "text"], "impressions", {}), (["text", "number"], "items", {}),
+    (["text"], "impressions", {"time": "dwell"}), (["text"], "impressions", {"label": "dwell"}),
+    (["list"], "items", {"item": {"column": "dwell", "dtype": "string"}})])
+def test_texts_of_one_column_are_not_parsed_as_two_types(features, source, schema, tables, tmp_path):
+    tables()
+    job = _csv_job(tmp_path, features, source, **schema)
+    with pytest.raises(UserError, match=r"column 'dwell' of '.*\.csv' contains texts, which are parsed only once, but "
+                                        r".* reads it as .*, .* reads it as "):
+        check_inputs(job, [job.impressions])
+
+
+def test_one_parse_serves_integers_numbers_and_labels(tables, tmp_path):
+    tables()
+    job = _csv_job(tmp_path, ["integer", "number"])
+    check_inputs(job, [job.impressions])
+    assert job.impressions.value_types["dwell"] == "int64"
+    job = _csv_job(tmp_path, ["number", "integer"], label="dwell")
+    check_inputs(job, [job.impressions])
+    assert job.impressions.value_types["dwell"] == "label"
+
+
+def test_a_typed_column_must_have_a_type_that_all_its_readers_accept(tables, tmp_path):
+    tables(impressions={"dwell": ["05"]})
+    job = _job(tmp_path, features=[FEATURES["number"], FEATURES["text"]])
+    with pytest.raises(UserError, match=r"column 'dwell' of '.*' is string, expected number, and also string"):
+        check_inputs(job, [job.impressions])

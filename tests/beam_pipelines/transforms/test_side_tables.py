@@ -48,3 +48,23 @@ def test_texts_are_parsed(tmp_path):
     (tmp_path / "t.csv").write_text("id,x,unused\n1,2.5,z\n2,,z\n")
     table = read_side_table("t", open_source("t", "t.csv", str(tmp_path)), {"id": "int64", "x": "float32"})
     assert table.to_pydict() == {"id": [1, 2], "x": [2.5, None]}
+
+
+@pytest.mark.parametrize(("ids", "message"), [
+    (pa.array([2**53, 2**53 + 1, None, 2**53 + 3]), r"1 of 4 rows have no id in column 'item' \(the first is row 2, "),
+    (pa.array(["a", "", None, "b"]), r"2 of 4 rows have no id in column 'item' \(the first is row 1")])
+def test_a_row_without_an_id_is_refused(ids, message, tmp_path):
+    pq.write_table(pa.table({"item": ids, "quality": [0.0, 1.0, 2.0, 3.0]}), tmp_path / "items.parquet")
+    schema = Config.model_validate(planted_config()).schema_
+    space = schema.item.model_copy(update={"dtype": "string" if pa.types.is_string(ids.type) else "int64"})
+    features = tuple(feature for feature in schema.features if feature.name == "quality")
+    with pytest.raises(UserError, match=message):
+        SideTable.read("items", open_source("items", "items.parquet", str(tmp_path)), space, features)
+
+
+def test_ids_above_two_to_the_53_keep_their_own_features():
+    ids = pa.array([2**60 + step for step in range(64)])
+    found = SideTable(ids, {"x": pa.array(range(64))}).lookup(ids)
+    assert found["x"].to_pylist() == list(range(64))
+    with pytest.raises(AssertionError, match="must not be null"):
+        SideTable(pa.array([1, None]), {"x": pa.array([1, 2])})

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import NETWORK_FILE, PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
-from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import inside, read_manifest, staged_folder, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.inputs import Inputs
@@ -45,7 +45,7 @@ def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], 
         (stage / TABLES_FOLDER).mkdir()
         (stage / PREDICTIONS_FOLDER).mkdir()
         for name, table in ranker.tables.items():
-            np.save(stage / TABLES_FOLDER / f"{name}.npy", table.numpy())
+            np.save(inside(stage, TABLES_FOLDER, f"{name}.npy"), table.numpy())
         ranker.network.save(stage / NETWORK_FILE)
         for split, scored in predictions.items():
             pq.write_table(scored, stage / PREDICTIONS_FOLDER / f"{split}.parquet")
@@ -67,7 +67,7 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
             raise UserError(f"ranker {str(folder)!r} was trained with another vocabulary {name!r} (digest "
                             f"{expected[:12]}, the dataset's is {received[:12]}): train on this dataset")
     try:
-        matrices = {name: np.load(folder / TABLES_FOLDER / f"{name}.npy") for name in inputs.tables}
+        matrices = {name: np.load(inside(folder, TABLES_FOLDER, f"{name}.npy")) for name in inputs.tables}
         network = keras.saving.load_model(folder / NETWORK_FILE)
     except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "

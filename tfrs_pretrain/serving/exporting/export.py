@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest, unfinished_folder, write_manifest
+from tfrs_pretrain.artifacts import inside, json_digest, read_manifest, unfinished_folder, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.progress import progress
@@ -44,7 +44,7 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
         ``export.tolerance``, quantization costs more than ``export.table_tolerance``, the graph uses foreign
         operations, or two versions do not fit into ``export.memory_budget_bytes``.
     """
-    folder = models / config.name
+    folder = inside(models, config.name)
     with progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage:
         manifest = read_manifest(ranker, RANKER_KIND)
         report = _build(stage, config, dataset, ranker, manifest)
