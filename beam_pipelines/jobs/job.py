@@ -46,7 +46,8 @@ class Job:
         """Engagements of the pretraining window."""
         dataset = self.config.dataset
         return LogSpec("engagements", "engagements", self.schema, {"pretrain": self.config.windows.pretrain},
-                       relations=dataset.relations, max_id_bytes=dataset.max_id_bytes, reject_duplicates=dataset.duplicates.engagements == "reject",
+                       relations=dataset.relations, max_id_bytes=dataset.max_id_bytes,
+                       reject_duplicates=dataset.duplicates.engagements == "reject",
                        time=self._source("engagements").time, time_rules=self._time_rules("engagements"))
 
     @property
@@ -65,7 +66,8 @@ class Job:
                        context_features=self.features("impressions"),
                        reject_duplicates=dataset.duplicates.impressions == "reject",
                        negative_rates={"train": sampling.rate} if sampling and "train" in self.splits else {},
-                       request=self.schema.request, max_id_bytes=dataset.max_id_bytes, time=self._source("impressions").time,
+                       request=self.schema.request, max_id_bytes=dataset.max_id_bytes,
+                       time=self._source("impressions").time,
                        time_rules=self._time_rules("impressions"))
 
     @property

@@ -68,8 +68,8 @@ class LogSpec:
         if not (self.windows and schema.window == schema.time):
             readers.append(ColumnReader(schema.time, "schema.time", "int64" if self.time == "integer" else "timestamp"))
         if self.windows:
-            readers.append(ColumnReader(schema.window, "schema.window",
-                                        "timestamp" if self.has_date_windows and not self.has_epoch_windows else "int64"))
+            temporal = self.has_date_windows and not self.has_epoch_windows
+            readers.append(ColumnReader(schema.window, "schema.window", "timestamp" if temporal else "int64"))
         readers += [ColumnReader(space.column, f"schema.{name}", space.dtype)
                     for name, space in schema.id_spaces.items()]
         return readers

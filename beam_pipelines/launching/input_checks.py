@@ -105,7 +105,7 @@ def check_time_types(job: Job) -> None:
     if len(set.union(*found.values())) > 1:
         raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "
                         f"{', '.join(f'{sorted(types)} in {table}' for table, types in found.items())}: store "
-                        "both as timestamps or both as integers, or set dataset.sources.{engagements,impressions}.time_unit")
+                        "both as timestamps or both as integers, or set time_unit of the integers in dataset.sources")
 
 
 def _time_type(log: LogSpec, types: ColumnTypes) -> str:

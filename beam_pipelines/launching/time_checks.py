@@ -46,11 +46,12 @@ def check_times(job: Job, logs: Iterable[LogSpec]) -> None:
 
 def check_units(column: str, accounts: dict[str, dict[str, Any]]) -> None:
     """Refuses integer times that look like epoch numbers of several units, within one log or between logs."""
-    found = {f"{account['times'][f'{INTEGER} in {unit}']} in {unit} in {table}": unit
-             for table, account in accounts.items() for unit in PER_SECOND if account["times"].get(f"{INTEGER} in {unit}")}
+    found = {f"{count} in {unit} in {table}": unit for table, account in accounts.items() for unit in PER_SECOND
+             if (count := account["times"].get(f"{INTEGER} in {unit}"))}
     if len(set(found.values())) > 1:
-        raise UserError(f"the times in column {column!r} look like epoch numbers of several units: {', '.join(found)}; set "
-                        f"time_unit of {' and '.join(accounts)} in dataset.sources: rows in another unit are then rejected")
+        raise UserError(f"the times in column {column!r} look like epoch numbers of several units: "
+                        f"{', '.join(found)}; set time_unit of {' and '.join(accounts)} in dataset.sources: rows in "
+                        "another unit are then rejected")
 
 
 def check_zones(column: str, tables: dict[str, tuple[dict[str, Any], LogSpec]]) -> None:
@@ -60,9 +61,9 @@ def check_zones(column: str, tables: dict[str, tuple[dict[str, Any], LogSpec]]) 
     naive = [table for table, (account, log) in tables.items()
              if log.time_rules.zone is None and any(account["times"].get(form) for form in (NAIVE, DATE))]
     if zoned and naive:
-        raise UserError(f"column {column!r} has times with a zone, or epoch numbers, in {' and '.join(zoned)} and times without one in "
-                        f"{' and '.join(naive)}, which may differ by hours: set dataset.sources.{naive[0]}.time_zone, for "
-                        "example to UTC or Europe/Berlin")
+        raise UserError(f"column {column!r} has times with a zone, or epoch numbers, in {' and '.join(zoned)} and "
+                        f"times without one in {' and '.join(naive)}, which may differ by hours: set "
+                        f"dataset.sources.{naive[0]}.time_zone, for example to UTC or Europe/Berlin")
 
 
 def _domain(account: dict[str, Any], log: LogSpec) -> str:
@@ -74,23 +75,25 @@ def check_domains(column: str, domains: dict[str, str]) -> None:
     """Refuses integers without a unit beside times."""
     if len(set(domains.values())) > 1:
         plain = next(table for table, domain in domains.items() if domain == INTEGER)
-        raise UserError(f"schema.history compares column {column!r} of both logs, but only {plain} has integers without a "
-                        f"unit: set dataset.sources.{plain}.time_unit, or store both as timestamps")
+        raise UserError(f"schema.history compares column {column!r} of both logs, but only {plain} has integers "
+                        f"without a unit: set dataset.sources.{plain}.time_unit, or store both as timestamps")
 
 
-def check_resolution(column: str, engagements: dict[str, Any], impressions: dict[str, Any], declared: str | None) -> None:
+def check_resolution(column: str, engagements: dict[str, Any], impressions: dict[str, Any], declared: str | None
+                     ) -> None:
     """Refuses engagements whose times are rounded down further than those of the impressions."""
     names = [*MICROSECONDS][:-1]
-    exact = sum(count for form, count in engagements["times"].items() if not form.startswith("multiple") and form != DATE)
     dates = impressions["times"].get(DATE, 0)
-    total = sum(count for form, count in impressions["times"].items() if not form.startswith("multiple"))
+    exact, total = (sum(count for form, count in account["times"].items() if not form.startswith("multiple"))
+                    for account in (engagements, impressions))
+    exact -= engagements["times"].get(DATE, 0)
     for name in names[:names.index(declared) if declared in names else None]:
         coarse = engagements["times"].get(f"multiple of {name}", 0)
         if 2 * coarse > exact and 2 * (impressions["times"].get(f"multiple of {name}", 0) + dates) <= total:
-            raise UserError(f"{coarse} of {exact} times in column {column!r} of engagements are whole {name}s, those of "
-                            f"impressions are not: histories would contain later engagements of the same {name}. Set "
-                            f"dataset.sources.engagements.time_resolution={name}, so that an engagement counts after its "
-                            f"{name} only, or store exact times")
+            raise UserError(f"{coarse} of {exact} times in column {column!r} of engagements are whole {name}s, those "
+                            f"of impressions are not: histories would contain later engagements of the same {name}. "
+                            f"Set dataset.sources.engagements.time_resolution={name}, so that an engagement counts "
+                            f"after its {name} only, or store exact times")
 
 
 def check_ranges(column: str, engagements: dict[str, Any], impressions: dict[str, Any], *, temporal: bool) -> None:
@@ -100,7 +103,8 @@ def check_ranges(column: str, engagements: dict[str, Any], impressions: dict[str
         return
     first, last, start, end = ends
     gap, length = start - last, last - first + end - start
-    detected = any(f"{INTEGER} in {unit}" in account["times"] for account in (engagements, impressions) for unit in PER_SECOND)
+    detected = any(f"{INTEGER} in {unit}" in account["times"]
+                   for account in (engagements, impressions) for unit in PER_SECOND)
     far = gap > MAX_GAP * length and (gap > MAX_GAP_DAYS * MICROSECONDS["day"] if temporal else detected)
     if far or first >= end:
         shown = [str(np.datetime64(value, "us")) if temporal else str(value) for value in ends]

@@ -32,9 +32,9 @@ class CleanLog(beam.PTransform):
     """Rejects bad rows, selects the rows of the windows, and converts columns to their declared names and types.
 
     Outputs:
-      batches: ``(split, batch)`` with columns user_id, item_id, @time, @end (without windows), @relation and request (if the log has them),
-        labels and context features (categorical ones dictionary-encoded), and @file and @position if duplicates are
-        rejected.
+      batches: ``(split, batch)`` with columns user_id, item_id, @time, @end (if the log has no windows), @relation and
+        request (if the log has them), labels and context features (categorical ones dictionary-encoded), and @file and
+        @position if duplicates are rejected.
       accounts: an Account for each input batch.
       rejected: batches of ``rejected_rows.REJECTED_SCHEMA``.
     """

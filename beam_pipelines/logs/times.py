@@ -77,7 +77,8 @@ def _with_ends(local: pa.Array, dates: np.ndarray, forms: Counter[str], bad: tup
         values = pc.if_else(pa.array(utc), local, _from_local(local, rules.zone, "earliest"))
         ends = pc.if_else(pa.array(utc), ends, _from_local(ends, rules.zone, "latest"))
     exact = local.filter(pa.array(~dates)).drop_null().to_numpy(zero_copy_only=False)
-    multiples = {f"multiple of {name}": int((exact % MICROSECONDS[name] == 0).sum()) for name in ("day", "hour", "minute")}
+    multiples = {f"multiple of {name}": int((exact % MICROSECONDS[name] == 0).sum())
+                 for name in ("day", "hour", "minute")}
     return Times(values, ends, +(forms + Counter(multiples)), bad)
 
 
@@ -150,6 +151,6 @@ def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
 
 
 def _from_local(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
-    """Converts local microseconds [n] of a zone to UTC; a time that a clock skipped becomes the next one that exists."""
+    """Converts local microseconds [n] of a zone to UTC; a time that does not exist becomes the next one that does."""
     return pc.assume_timezone(local.cast(pa.timestamp("us")), zone, ambiguous=ambiguous, nonexistent="latest").cast(
         pa.int64())

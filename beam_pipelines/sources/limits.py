@@ -33,8 +33,9 @@ def check_ratio(path: str, content_bytes: int, compressed_bytes: int, max_ratio:
       UserError: the ratio exceeds ``max_ratio`` and the content ``UNCHECKED_BYTES``.
     """
     if content_bytes >= UNCHECKED_BYTES and content_bytes > max_ratio * compressed_bytes:
-        raise UserError(f"{path!r}: {compressed_bytes} compressed bytes contain at least {content_bytes} bytes, more than "
-                        f"dataset.max_decompression_ratio = {max_ratio:g} accepts; raise it if the content is right")
+        raise UserError(f"{path!r}: {compressed_bytes} compressed bytes contain at least {content_bytes} bytes, more "
+                        f"than dataset.max_decompression_ratio = {max_ratio:g} accepts; raise it if the content is "
+                        "right")
 
 
 class LimitedGzipFile(gzip.GzipFile):

@@ -27,12 +27,12 @@ class Source(StrictModel):
     time: Literal["timestamp", "integer"] = Field(
         "timestamp", description="type of the time column in formats without types: ISO 8601 or integers")
     time_unit: TimeUnit | None = Field(
-        None, description="unit of integer times, counted since 1970-01-01 UTC (null: integers are compared as they are)")
+        None, description="unit of integer times, counted from 1970-01-01 UTC (null: they are compared as they are)")
     time_zone: str | None = Field(
-        None, description="IANA name of the zone of dates and of times without a zone, such as Europe/Berlin (null: UTC)")
+        None, description="zone of dates and of times without one: an IANA name such as Europe/Berlin (null: UTC)")
     time_resolution: TimeResolution | None = Field(
-        None, description="times are rounded down to it: an engagement enters histories after the end of its day, hour, "
-                          "minute or second (null: dates are days, other times exact)")
+        None, description="times are rounded down to it: an engagement enters histories after the end of its day, "
+                          "hour, minute or second (null: dates are days, other times exact)")
     query: str | None = Field(None, description="BigQuery: a query in standard SQL instead of a table")
     method: Literal["DIRECT_READ", "EXPORT"] = Field("DIRECT_READ", description="BigQuery: storage API or export files")
 
@@ -97,8 +97,8 @@ class DatasetConfig(StrictModel):
         1024, ge=1, description="longest id or text value of a feature, in bytes of UTF-8; a row with a longer one is "
                                 "rejected")
     max_decompression_ratio: float = Field(
-        200, gt=1, description="highest ratio of content to compressed size of a gzip or Parquet input; a file above it "
-                               "is refused (checked from 16 MiB of content)")
+        200, gt=1, description="highest ratio of content to compressed size of a gzip or Parquet input; a file above "
+                               "it is refused (checked from 16 MiB of content)")
     duplicates: Duplicates = Field(Duplicates(), description="handling of rows that repeat a key")
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")

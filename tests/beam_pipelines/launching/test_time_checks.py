@@ -22,8 +22,9 @@ def check(tmp_path):
         tree = planted_config()
         tree["schema"] |= {"window": window, **({"history": {"length": 2}} if history else {})}
         if window == "ts":
-            tree["windows"] = {name: {"start": f"2024-03-0{day}", "end": f"2024-03-0{day + 1}"} for day, name in enumerate(
-                ("pretrain", "train", "validation", "test"), start=2)}
+            names = "pretrain", "train", "validation", "test"
+            tree["windows"] = {name: {"start": f"2024-03-0{day}", "end": f"2024-03-0{day + 1}"}
+                               for day, name in enumerate(names, start=2)}
         tree["dataset"]["sources"] = {name: {"path": f"{name}.parquet"} | keys for name, keys in sources.items()}
         job = Job(Config.model_validate(tree), "raw", str(tmp_path))
         logs = (job.impressions, job.history if history else job.engagements)
@@ -47,12 +48,12 @@ MILLISECONDS = _account(1709337600_000, 1710000000_000, integer_in_ms=100)
     (_account(1709337600, 1709337600_000, integer_in_s=99, integer_in_ms=1), MILLISECONDS),
     (MILLISECONDS, _account(1709337600, 1709337600_000, integer_in_s=99, integer_in_us=1))])
 def test_epoch_numbers_of_several_units_are_refused(engagements, impressions, check):
-    with pytest.raises(UserError, match=r"several units: .* in s in .*time_unit of .*: rows in another unit are then rejected"):
+    with pytest.raises(UserError, match=r"several units: .* in s in .*time_unit of .*: rows in another unit are t"):
         check(engagements, impressions)
 
 
 def test_several_units_in_one_log_are_refused_without_a_history_too(check):
-    with pytest.raises(UserError, match=r"several units: 99 in s in engagements, 1 in ms in engagements; set time_unit of engagements in"):
+    with pytest.raises(UserError, match="several units: 99 in s in engagements, 1 in ms in engagements; set time_"):
         check(_account(0, 9, integer_in_s=99, integer_in_ms=1), SECONDS, history=False)
     check(SECONDS, MILLISECONDS, history=False)
     check(_account(integer_in_s=99, integer_in_ms=1), SECONDS, history=False, engagements={"time_unit": "s"})
@@ -84,7 +85,7 @@ def test_times_without_a_zone_beside_times_with_one_are_refused(kinds, check):
 
 
 def test_epoch_numbers_have_a_zone(check):
-    with pytest.raises(UserError, match=r"epoch numbers, in impressions .* set dataset\.sources\.engagements\.time_zone"):
+    with pytest.raises(UserError, match=r"epoch numbers, in impressions .* set dataset\.sources\.engagements\.time_z"):
         check(_account(**{NAIVE: 9}), _account(integer_in_s=9), impressions={"time_unit": "s"})
 
 
@@ -99,7 +100,7 @@ def test_zones_matter_without_a_history_where_dates_cut_the_time_column(check):
 def test_engagements_rounded_down_further_than_impressions_are_refused(unit, check):
     rounded = _account(**{NAIVE: 100, f"multiple_of_{unit}": 51})
     exact = _account(**{NAIVE: 100, f"multiple_of_{unit}": 50})
-    with pytest.raises(UserError, match=rf"51 of 100 times .* are whole {unit}s, .*engagements\.time_resolution={unit},"):
+    with pytest.raises(UserError, match=rf"51 of 100 times .* are whole {unit}s, .*\.time_resolution={unit},"):
         check(rounded, exact)
     check(rounded, exact, engagements={"time_resolution": unit})
     check(rounded, exact, engagements={"time_resolution": "day"})
@@ -121,7 +122,7 @@ def test_a_finer_declared_resolution_is_not_enough(check):
     (_account(10, 20, integer=9), _account(0, 10, integer=9)),
     (_account(20240301, 20240309, integer=9), SECONDS)])
 def test_ranges_without_a_past_or_with_an_implausible_gap_are_refused(engagements, impressions, check):
-    with pytest.raises(UserError, match="its ranges are not comparable: .* in engagements, .* in impressions"):
+    with pytest.raises(UserError, match=r"its ranges are not comparable: .* in engagements, .* in impressions"):
         check(engagements, impressions)
 
 

@@ -63,7 +63,8 @@ def test_rows_are_split_by_window_and_columns_get_their_types():
     }
     assert parts["train"].schema.field("user_id").type == pa.int64()
     assert parts["train"].schema.field("label").type == pa.float32()
-    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7, Counter(integer=5), 10, 10)
+    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7,
+                              Counter(integer=5), 10, 10)
 
 
 @pytest.mark.parametrize(("change", "reason"), [
