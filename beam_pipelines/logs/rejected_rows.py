@@ -30,10 +30,23 @@ def select_rejected(raw: RawBatch, reasons: np.ndarray) -> pa.RecordBatch:
       reasons: object [n], None for good rows.
     """
     places = np.flatnonzero(reasons != None)  # noqa: E711
-    rows = to_json_lines(raw.columns.take(pa.array(places)).to_pylist())
+    rows = to_json_lines(_to_rows(raw.columns.take(pa.array(places))))
     return rejected_batch([*reasons[places], *(row.reason for row in raw.malformed)], raw.path,
                           [*raw.positions[places].tolist(), *(row.position for row in raw.malformed)],
                           [*rows, *(row.text for row in raw.malformed)])
+
+
+def _to_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    columns = [[_to_value(value) for value in column] for column in batch.columns]
+    return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _to_value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        # Python has no dates and times outside the years 1 to 9999: the number that is stored.
+        return scalar.value
 
 
 def to_json_lines(rows: Iterable[dict[str, Any]]) -> list[str]:

@@ -130,6 +130,7 @@ def _clean(times: pa.Array, log: LogSpec = LOG):
 def test_a_time_that_wraps_is_a_rejected_row():
     cleaned = _clean(pa.array([18448454106110, 1709337600], pa.int64()).cast(pa.timestamp("s")))
     assert cleaned.account.rejected == {"time out of range": 1}
+    assert cleaned.rejected["values"].to_pylist() == ['{"u": 1, "i": 1, "t": 18448454106110}']
     assert (cleaned.account.kept, cleaned.account.low, cleaned.account.last) == ({"pretrain": 1}, MARCH_2, MARCH_2)
 
 
