@@ -18,7 +18,7 @@ NAIVE, ZONED = "time without a zone", "time with a zone"
 @pytest.fixture
 def check(tmp_path):
     """Checks literal accounts; ``sources`` are settings of the tables."""
-    def run(engagements: dict, impressions: dict, history: bool = True, window: str = "day", **sources) -> None:
+    def run(engagements: dict, impressions: dict, /, history: bool = True, window: str = "day", **sources) -> None:
         tree = planted_config()
         tree["schema"] |= {"window": window, **({"history": {"length": 2}} if history else {})}
         if window == "ts":
