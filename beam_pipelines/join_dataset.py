@@ -44,6 +44,7 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
                 raise UserError(f"{folders[KINDS[0]]!r} and {folders[kind]!r} are not parts of one dataset, they "
                                 f"differ first in {difference}: build them with one configuration and --vocabulary "
                                 f"{folders[KINDS[0]]}")
+        _refuse_changed_logs(infos[KINDS[0]], infos[kind], folders[kind])
     missing = [split for split in IMPRESSION_SPLITS if split not in infos[IMPRESSIONS_KIND]["splits"]]
     if missing:
         raise UserError(f"{folders[IMPRESSIONS_KIND]!r} has no {missing[0]}: build it without --splits")
@@ -56,6 +57,15 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
         parts = [{key: value for key, value in info.items() if key not in ("kind", "code_version")}
                  for info in infos.values()]
         finish_folder(output, DATASET_KIND, merge_infos(*parts))
+
+
+def _refuse_changed_logs(vocabulary: dict[str, Any], part: dict[str, Any], folder: str) -> None:
+    for log in vocabulary["counts"].keys() & part["counts"].keys():
+        for key in ("read", "rejected"):
+            if (before := vocabulary["counts"][log][key]) != (after := part["counts"][log][key]):
+                raise UserError(f"{folder!r} was built from other rows than the vocabularies: rows {key} of the "
+                                f"{log} are {after} there, {before} here. The log changed between the jobs: run them "
+                                "again")
 
 
 def _read_info(folder: str, kind: str) -> dict[str, Any]:

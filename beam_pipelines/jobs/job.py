@@ -2,6 +2,7 @@
 
 import dataclasses
 import posixpath
+from collections.abc import Iterable
 
 from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
 from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, DEFAULT_BUCKETS, SPLITS
@@ -78,6 +79,12 @@ class Job:
     def features(self, source: str) -> tuple[Feature, ...]:
         """Features whose columns are in one table."""
         return tuple(feature for feature in self.schema.features if feature.source == source)
+
+    def tables(self, logs: Iterable[LogSpec]) -> set[str]:
+        """Names of the tables that are read for some logs: the logs, and with impressions the side tables in use."""
+        names = {log.table for log in logs}
+        return names | ({"items", "users"} & {feature.source for feature in self.schema.features}
+                        if "impressions" in names else set())
 
     def source(self, table: str) -> TableSource:
         """Source of a table: "engagements", "impressions", "items" or "users"."""

@@ -18,6 +18,24 @@ def num_rows_read(job: Job, log: LogSpec) -> int:
     return int(_account(job, log)["read"])
 
 
+def check_present(job: Job, log: LogSpec) -> None:
+    """Checks that each column occurs in the rows, after the pipeline has run: some formats declare no columns.
+
+    Raises:
+      UserError: names the columns that no row has.
+    """
+    present = set(_account(job, log)["present"])
+    absent = [column for column in log.columns if column not in present]
+    # Without any column, every row was rejected, which ``check_rejected`` reports with the reasons.
+    if present and absent:
+        raise UserError(f"table {log.table}: no row of {job.source(log.table)} has a column {_quote(absent)}, expected "
+                        f"{_quote(log.columns)}; correct the schema section of the configuration or the table")
+
+
+def _quote(columns: list[str]) -> str:
+    return ", ".join(map(repr, columns))
+
+
 def check_windows(job: Job, log: LogSpec) -> None:
     """Checks that each window has rows, after the pipeline has run.
 

@@ -15,9 +15,11 @@ from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.jobs.options import DatasetOptions
 from beam_pipelines.jobs.runner import help_text, run_pipeline
 from beam_pipelines.launching.command_line import COMMON_OPTIONS
-from beam_pipelines.launching.dataset_info import check_windows, num_rows_read
+from beam_pipelines.launching.dataset_info import check_present, check_windows, num_rows_read
 from beam_pipelines.launching.input_checks import check_inputs
+from beam_pipelines.launching.input_state import check_unchanged, input_state
 from beam_pipelines.launching.output_folder import (
+    exclusive,
     finish_folder,
     output_folder,
     refuse_existing,
@@ -77,19 +79,24 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     if options.view_as(TestOptions).dry_run:
         return [run_pipeline(functools.partial(step.build, job=job), options) for step in steps][-1], {}
     if options.view_as(DatasetOptions).finish:
-        require_unfinished(job.folder)
-        for step in steps:
-            _check_results(job, step)
-        return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
+        with exclusive(job.folder):
+            require_unfinished(job.folder)
+            for step in steps:
+                _check_results(job, step)
+            return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
+    tables = sorted(job.tables(log for step in steps for log in step.logs))
     _check_before(job, steps, overwrite=overwrite)
-    with output_folder(job.folder, overwrite=overwrite):
+    before = input_state(job, tables)
+    with output_folder(job.folder, overwrite=overwrite) as claim:
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
                 result = run_pipeline(functools.partial(step.build, job=job), options)
                 if template:
                     return result, {}
+                check_unchanged(job, tables, before)
                 _check_results(job, step)
                 meter.advance(sum(num_rows_read(job, log) for log in step.logs))
+        claim.check()
         return result, _finish(job, kind, describe)
 
 
@@ -104,6 +111,7 @@ def _check_before(job: Job, steps: list[Step], *, overwrite: bool) -> None:
 
 def _check_results(job: Job, step: Step) -> None:
     for log in step.logs:
+        check_present(job, log)
         check_rejected(job, log)
         check_windows(job, log)
     check_times(job, step.logs)

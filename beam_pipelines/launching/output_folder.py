@@ -5,7 +5,9 @@ finished; a folder with a marker file was left by a job that failed or was kille
 """
 
 import contextlib
+import dataclasses
 import posixpath
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,25 +21,93 @@ from beam_pipelines.records.files import atomic_write
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import manifest_text, refuse_working_folder
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
 
 UNFINISHED_MARKER = "unfinished"
 
 
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A job's claim to its output folder.
+
+    An object store has no locks. There, the marker tells whether another job has started in the folder since.
+
+    Attributes:
+      folder: output folder of the job.
+      token: content of the marker that the job wrote.
+    """
+
+    folder: str
+    token: str
+
+    def check(self) -> None:
+        """Raises ClaimLostError if the marker is gone or is another job's."""
+        path = posixpath.join(self.folder, UNFINISHED_MARKER)
+        try:
+            with FileSystems.open(path) as file:
+                found = self.token.encode() in file.read()
+        except (BeamIOError, OSError):
+            found = False
+        if not found:
+            raise ClaimLostError(f"another job has started in output folder {self.folder!r} and has deleted files of "
+                                 "this one: run one job at a time, or name another folder")
+
+
+class ClaimLostError(UserError):
+    """Another job writes to the output folder."""
+
+
 @contextlib.contextmanager
-def output_folder(folder: str, *, overwrite: bool) -> Iterator[None]:
+def output_folder(folder: str, *, overwrite: bool) -> Iterator[Claim]:
     """Cleans and marks a folder for the body, which ends with ``finish_folder``.
 
     If the body raises a UserError, all files are deleted except the dead letter.
 
     Raises:
-      UserError: see ``refuse_existing``.
+      UserError: another job writes to the folder, or see ``refuse_existing``.
     """
-    refuse_existing(folder, overwrite=overwrite)
-    _delete(folder, list_files(folder))
+    with exclusive(folder):
+        refuse_existing(folder, overwrite=overwrite)
+        _delete(folder, list_files(folder), keep_folder=True)
+        token = uuid.uuid4().hex
+        _write_marker(folder, token)
+        with _cleaned_after_user_errors(folder):
+            yield Claim(folder, token)
+
+
+@contextlib.contextmanager
+def exclusive(folder: str) -> Iterator[None]:
+    """Locks a folder on this machine's file systems; others have no locks, see ``Claim``.
+
+    Raises:
+      UserError: another job holds the lock, or the folder cannot be created or opened.
+    """
+    if "://" in folder:
+        yield
+        return
+    try:
+        with folder_lock(Path(folder), wait=False):
+            yield
+    except FolderLockedError as error:
+        raise UserError(f"another job is writing to output folder {folder!r}: wait until it has finished, or name "
+                        "another folder") from error
+    except FolderUnusableError as error:
+        marker = posixpath.join(folder, UNFINISHED_MARKER)
+        raise UserError(f"{marker!r} cannot be written ({error.__cause__}): check the path, its permissions and the "
+                        "free space") from error
+
+
+def _write_marker(folder: str, token: str) -> None:
     with atomic_write(posixpath.join(folder, UNFINISHED_MARKER)) as file:
-        file.write(b"A job is writing here, or did not finish.\n")
+        file.write(f"A job is writing here, or did not finish.\n{token}\n".encode())
+
+
+@contextlib.contextmanager
+def _cleaned_after_user_errors(folder: str) -> Iterator[None]:
     try:
         yield
+    except ClaimLostError:
+        raise  # the files are the other job's
     except UserError:
         files = list_files(folder)
         rejected = [path for path in files if path.startswith(f"{REJECTED_FOLDER}/")]
@@ -110,14 +180,17 @@ def list_files(folder: str) -> list[str]:
     return sorted(path[start:] for path in paths if "://" in path or Path(path).is_file())
 
 
-def _delete(folder: str, paths: list[str]) -> None:
-    """Deletes files, and local folders that become empty. The manifest goes first: the rest never looks finished."""
+def _delete(folder: str, paths: list[str], *, keep_folder: bool = False) -> None:
+    """Deletes files, and local folders that become empty, ``folder`` itself unless ``keep_folder``.
+
+    The manifest goes first: the rest never looks finished.
+    """
     for selected in ([path for path in paths if path == DATASET_INFO],
                      [path for path in paths if path != DATASET_INFO]):
         if selected:
             FileSystems.delete([posixpath.join(folder, path) for path in selected])
     if "://" not in folder and Path(folder).is_dir():
         inside = (path for path in Path(folder).rglob("*") if path.is_dir())
-        for empty in [*sorted(inside, reverse=True), Path(folder)]:
+        for empty in [*sorted(inside, reverse=True), *([] if keep_folder else [Path(folder)])]:
             with contextlib.suppress(OSError):
                 empty.rmdir()

@@ -18,6 +18,7 @@ class Account:
       rejected: number of bad rows by reason.
       filtered: number of good rows that the configuration excludes, by reason.
       low, high: range of the window column's values that are not null; None if there are none.
+      present: columns that at least one row has.
       times: number of rows by form of their time, see ``times.Times.forms``.
       first, last: range of the normalized times; None if there are none.
     """
@@ -28,6 +29,7 @@ class Account:
     filtered: Counter[str] = dataclasses.field(default_factory=Counter)
     low: int | None = None
     high: int | None = None
+    present: frozenset[str] = frozenset()
     times: Counter[str] = dataclasses.field(default_factory=Counter)
     first: int | None = None
     last: int | None = None
@@ -40,7 +42,8 @@ class Account:
                         for name in ("high", "last"))
         return Account(self.read + other.read, _add(self.kept, other.kept), _add(self.rejected, other.rejected),
                        _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None),
-                       _add(self.times, other.times), min(firsts, default=None), max(lasts, default=None))
+                       self.present | other.present, _add(self.times, other.times), min(firsts, default=None),
+                       max(lasts, default=None))
 
 
 def _add(first: Counter[str], second: Counter[str]) -> Counter[str]:
@@ -63,5 +66,6 @@ class SumAccounts(beam.CombineFn):
         return sum(accumulators, Account())
 
     def extract_output(self, accumulator: Account) -> dict[str, Any]:
-        return {name: dict(+value) if isinstance(value, Counter) else value
-                for name, value in vars(accumulator).items()}
+        counts = {name: dict(+value) if isinstance(value, Counter) else value
+                  for name, value in vars(accumulator).items()}
+        return counts | {"present": sorted(accumulator.present)}

@@ -92,7 +92,7 @@ def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     span = pc.min_max(batch[WINDOW]).as_py() if log.windows else {"min": None, "max": None}
     time_span = pc.min_max(times.values).as_py()
     account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
-                      span["min"], span["max"], times.forms, time_span["min"], time_span["max"])
+                      span["min"], span["max"], raw.present, times.forms, time_span["min"], time_span["max"])
     return CleanedBatch(by_split, account, rejected)
 
 

@@ -1,7 +1,9 @@
 """Reads and writes complete files on any file system that Beam supports."""
 
 import contextlib
+import glob
 import json
+import os
 import posixpath
 import uuid
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".pa
       suffixes: file name suffixes to take from a folder.
 
     Raises:
-      UserError: no file matches.
+      UserError: no file matches, or a matching one cannot be read.
     """
     patterns = [pattern, *(posixpath.join(pattern, f"*{suffix}") for suffix in suffixes)]
     try:
@@ -38,7 +40,28 @@ def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".pa
     if not paths:
         raise UserError(f"table {table}: no file at {pattern!r}, expected a file, a folder of {' or '.join(suffixes)} "
                         f"files or a glob pattern; correct dataset.sources.{table} or --raw")
+    if "://" not in pattern:
+        _refuse_left_out(table, patterns[1:] if inside else [pattern], suffixes)
     return paths
+
+
+def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...]) -> None:
+    """Refuses local names that match but are left out of the listing, which would lose their rows without a word."""
+    # Path.glob accepts relative patterns only.
+    for name in sorted(name for pattern in patterns for name in glob.glob(pattern, recursive=True)):  # noqa: PTH207
+        if not os.access(name, os.R_OK):
+            raise UserError(f"table {table}: {name!r} cannot be read (a link to a missing file, or no permission): "
+                            "restore it, or move it away")
+        if name.endswith(suffixes) and Path(name).is_dir():
+            raise UserError(f"table {table}: {name!r} is a folder among files: name its files by a pattern, or move it "
+                            "away")
+
+
+def file_states(paths: list[str]) -> Iterator[tuple[str, tuple[int, float]]]:
+    """Yields each path with its size in bytes and the time of its last change."""
+    for result in FileSystems.match(paths):
+        for metadata in result.metadata_list:
+            yield metadata.path, (metadata.size_in_bytes, metadata.last_updated_in_seconds)
 
 
 def open_file(path: str) -> BinaryIO:

@@ -8,7 +8,7 @@ import fastavro
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, RawBatch
-from beam_pipelines.sources.text import TextFormat, to_batches, to_text
+from beam_pipelines.sources.text import TextFormat, row_of_values, to_batches
 
 
 class Avro(TextFormat):
@@ -28,6 +28,6 @@ class Avro(TextFormat):
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         with open_file(path) as file:
-            rows = ((number, [to_text(row.get(name)) for name in columns])
+            rows = (row_of_values(number, row, columns)
                     for number, row in enumerate(fastavro.reader(file)) if isinstance(row, dict))
             yield from to_batches(path, columns, rows, batch_rows)

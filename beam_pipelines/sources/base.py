@@ -41,12 +41,19 @@ class RawBatch:
         the source has no order.
       columns: the requested columns [n]; strings if the format has no types.
       malformed: rows that are not in ``columns``.
+      absent: columns that none of the n rows has; a row has a column if it names it, even with the value null.
     """
 
     path: str
     positions: np.ndarray
     columns: pa.RecordBatch
     malformed: tuple[MalformedRow, ...] = ()
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def present(self) -> frozenset[str]:
+        """The requested columns that at least one row has."""
+        return frozenset(self.columns.schema.names) - self.absent if self.columns.num_rows else frozenset()
 
 
 class TableSource(abc.ABC):
@@ -63,6 +70,10 @@ class TableSource(abc.ABC):
         Raises:
           UserError: a part is missing or not in the declared format.
         """
+
+    def file_states(self) -> Iterator[tuple[str, tuple[int, float]]]:
+        """Yields each file with its size in bytes and the time of its last change; nothing without files."""
+        yield from ()
 
     @abc.abstractmethod
     def read_all(self, columns: list[str]) -> Iterator[RawBatch]:

@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from beam_pipelines.sources.base import ColumnTypes, RawBatch, TableSource
-from beam_pipelines.sources.text import MAX_TEXT_ROWS, to_batches, to_text
+from beam_pipelines.sources.text import MAX_TEXT_ROWS, row_of_values, to_batches
 from tfrs_pretrain.config import Source
 from tfrs_pretrain.errors import UserError
 
@@ -69,5 +69,5 @@ def _origin(source: Source) -> str:
 
 
 def _to_columns(rows: list[dict[str, Any]], origin: str, columns: list[str]) -> Iterator[RawBatch]:
-    values = ((-1, [to_text(row.get(name)) for name in columns]) for row in rows)
+    values = (row_of_values(-1, row, columns) for row in rows)
     yield from to_batches(origin, columns, values, len(rows))

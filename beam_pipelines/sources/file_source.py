@@ -5,7 +5,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from beam_pipelines.records.files import list_table_files
+from beam_pipelines.records.files import file_states, list_table_files
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch, TableSource
 
 READ_ALL_BATCH_ROWS = 1 << 20
@@ -36,6 +36,9 @@ class FileSource(TableSource):
     def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
         for part in self.parts(self._pattern):
             yield from self.read_part(part, columns, READ_ALL_BATCH_ROWS)
+
+    def file_states(self) -> Iterator[tuple[str, tuple[int, float]]]:
+        yield from self._decode(self._pattern, lambda _: list(file_states(self.files())))
 
     def files(self) -> list[str]:
         """Lists the files, sorted by path."""

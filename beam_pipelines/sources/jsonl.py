@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches, to_text
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, row_of_values, to_batches
 
 
 class JsonLines(TextFormat):
@@ -38,6 +38,6 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
         except ValueError:
             values = None
         if isinstance(values, dict):
-            yield number, [to_text(values.get(name)) for name in columns]
+            yield row_of_values(number, values, columns)
         else:
             yield MalformedRow(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))

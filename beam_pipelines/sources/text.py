@@ -3,7 +3,7 @@
 import contextlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from tfrs_pretrain.config import DatasetConfig
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
 MAX_BATCH_CHARACTERS = 1 << 26
-Row = list[str | None]
+ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
+Row = list[Any]  # texts, None or ABSENT
 
 
 class TextFormat(Format):
@@ -48,7 +49,7 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
       columns: names of the values of a row.
       rows: position and values of each row, or a malformed row.
       batch_rows: maximum number of rows in a batch, malformed ones included; MAX_TEXT_ROWS if that is less. A batch
-        also ends when its values have MAX_BATCH_CHARACTERS characters.
+        also ends when its texts have MAX_BATCH_CHARACTERS characters.
     """
     positions: list[int] = []
     values: list[Row] = []
@@ -57,10 +58,11 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
     for row in rows:
         if isinstance(row, MalformedRow):
             malformed.append(row)
+            num_characters += len(row.text)
         else:
             positions.append(row[0])
             values.append(row[1])
-            num_characters += sum(map(len, filter(None, row[1])))
+            num_characters += sum(len(value) for value in row[1] if isinstance(value, str))
         if (len(values) + len(malformed) >= min(batch_rows, MAX_TEXT_ROWS)
                 or num_characters >= MAX_BATCH_CHARACTERS):
             yield _batch(path, columns, positions, values, malformed)
@@ -71,19 +73,41 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
 
 def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
-    by_column = zip(*values, strict=True) if values else ([] for _ in columns)
-    batch = pa.RecordBatch.from_pydict({name: pa.array(column, pa.string())
-                                        for name, column in zip(columns, by_column, strict=True)})
-    return RawBatch(path, np.array(positions, np.int64), batch, tuple(malformed))
+    texts: Iterable[Sequence[Any]] = zip(*values, strict=True) if values else ([] for _ in columns)
+    by_column = dict(zip(columns, texts, strict=True))
+    batch = pa.RecordBatch.from_pydict({name: pa.array(_without_absent(column), pa.string())
+                                        for name, column in by_column.items()})
+    absent = frozenset(name for name, column in by_column.items() if all(value is ABSENT for value in column))
+    return RawBatch(path, np.array(positions, np.int64), batch, tuple(malformed), absent)
+
+
+def _without_absent(column: Sequence[Any]) -> Sequence[str | None]:
+    return [None if value is ABSENT else value for value in column] if ABSENT in column else column
+
+
+def row_of_values(position: int, values: Mapping[str, Any], columns: list[str]) -> tuple[int, Row] | MalformedRow:
+    """Converts the values of a row to texts; a row with bytes that are not UTF-8 is malformed."""
+    try:
+        return position, [to_text(values[name]) if name in values else ABSENT for name in columns]
+    except UnicodeDecodeError:
+        return MalformedRow(position, "not UTF-8", json.dumps(values, default=repr, ensure_ascii=False))
 
 
 def to_text(value: Any) -> str | None:
-    """Converts a value from JSON, Avro or BigQuery to the text that a text file would contain; None stays None."""
+    """Converts a value from JSON, Avro or BigQuery to the text that a text file would contain; None stays None.
+
+    Raises:
+      UnicodeDecodeError: the value contains bytes that are not UTF-8.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
     if isinstance(value, bool | list | dict):
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return json.dumps(value, default=_without_json_type, ensure_ascii=False)
     # Dates and times.
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return str(value.isoformat()) if hasattr(value, "isoformat") else _without_json_type(value)
+
+
+def _without_json_type(value: Any) -> str:
+    return bytes(value).decode() if isinstance(value, bytes | bytearray | memoryview) else str(value)

@@ -130,11 +130,18 @@ def read_side_table(table: str, source: TableSource, types: dict[str, str]) -> p
       types: column -> value type, see ``text_values.parse``.
 
     Raises:
-      UserError: a part is missing or unreadable, or a row is malformed: rows of side tables are never skipped.
+      UserError: a part is missing or unreadable, a column has no row, or a row is malformed: rows of side
+        tables are never skipped.
     """
-    parts = [_parse(table, raw, types) for raw in source.read_all(list(types))]
-    if not parts:
+    batches = list(source.read_all(list(types)))
+    if not batches:
         raise UserError(f"table {table}: {source} has no rows, expected one for each id")
+    parts = [_parse(table, raw, types) for raw in batches]
+    present: frozenset[str] = frozenset().union(*(raw.present for raw in batches))
+    for column in types:
+        if column not in present and any(raw.columns.num_rows for raw in batches):
+            raise UserError(f"table {table}: no row of {source} has a column {column!r}; correct the schema section of "
+                            "the configuration or the table")
     return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
 
 

@@ -71,7 +71,7 @@ def test_all_ways_lead_to_the_same_rows(name, lookups, data):
     found = kind.batch_column(array, lambda _, values: vocabulary.lookup(values))
     assert found.tolist() == expected
     tensor = tf.constant(array, tf.as_dtype(dtype))
-    served = kind.graph_column(tensor, lambda _, values: in_graph.rows(values)).numpy()
+    served = kind.graph_column(tensor, lambda _, values: in_graph.lookup(values)).numpy()
     if several:  # padding may be anywhere, and is cut to the longest list
         served = [sorted(rows.tolist(), key=lambda row: row == -1) for rows in served]
         served = [rows + [-1] * (LENGTH - len(rows)) for rows in served]

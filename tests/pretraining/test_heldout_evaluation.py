@@ -90,6 +90,6 @@ def test_without_cutoffs_there_is_only_the_loss(evaluated, tiny_dataset):
 
 
 def test_fewer_than_two_held_out_pairs_are_refused(tiny_dataset):
-    dataset = types.SimpleNamespace(folder=tiny_dataset.folder, examples=lambda split: 1)
+    dataset = types.SimpleNamespace(folder=tiny_dataset.folder, num_examples=lambda split: 1)
     with pytest.raises(UserError, match="has 1 held-out pairs, at least 2 are needed"):
         Evaluator(dataset, configured().pretraining)

@@ -1,6 +1,7 @@
 """Checkpoints are restored bit by bit, or the one before is; never those of another run."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_variables_and_progress_are_restored(checkpoints):
     saved(checkpoints, 5)
     state = variables()
     restored = checkpoints.restore(state)
-    assert (restored.progress, restored.damaged) == ({"epoch": 5}, ())
+    assert (restored.progress, checkpoints.damaged) == ({"epoch": 5}, ())
     for got, expected in zip(state, variables(5), strict=True):
         np.testing.assert_array_equal(got.numpy(), expected.numpy())
 
@@ -63,6 +64,8 @@ def test_nothing_to_restore(checkpoints):
     ("001-user_step.npy", None, "001-user_step.npy is missing"),
     ("manifest.json", lambda data: data[:50], "its manifest cannot be read"),
     ("manifest.json", None, "its manifest cannot be read"),
+    ("manifest.json", lambda data: data.replace(b'"run"', b'"ruo"'), "its manifest is incomplete"),
+    ("manifest.json", lambda data: data.replace(b'"step": 10', b'"step": "0"'), "its manifest is incomplete"),
 ])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(checkpoints, file, damage, reason):
     saved(checkpoints, 5, 10)
@@ -74,8 +77,42 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(checkpoints, file
     state = variables()
     restored = checkpoints.restore(state)
     assert restored.progress == {"epoch": 5}
-    assert restored.damaged == (f"step-000000010 ({reason})",)
+    assert checkpoints.damaged == (f"step-000000010 ({reason})",)
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["damaged-step-000000010-1", "step-000000005"]
     assert state[1].numpy() == 5
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_keeps_its_new_ones(checkpoints):
+    for attempt in (1, 2):
+        saved(checkpoints, 50, 60)
+        for path in checkpoints.paths:
+            (path / "001-user_step.npy").unlink()
+        state = variables()
+        assert checkpoints.restore(state) is None
+        assert (len(checkpoints.damaged), state[1].numpy(), checkpoints.paths) == (2, 0, [])
+        assert len(list(checkpoints.folder.glob("damaged-step-*"))) == 2 * attempt  # evidence is not overwritten
+    saved(checkpoints, 5, 10, 15)
+    assert [path.name for path in checkpoints.paths] == ["step-000000010", "step-000000015"]
+    assert checkpoints.restore(variables()).step == 15
+    checkpoints.remove()
+    assert not checkpoints.folder.exists()
+
+
+def test_the_checkpoints_that_were_written_last_are_kept(checkpoints):
+    saved(checkpoints, 50, 60, 5)
+    assert [path.name for path in checkpoints.paths] == ["step-000000005", "step-000000060"]
+    os.utime(checkpoints.folder / "step-000000060", (1e9, 1e9))
+    saved(checkpoints, 10)
+    assert [path.name for path in checkpoints.paths] == ["step-000000005", "step-000000010"]
+
+
+def test_a_process_that_does_not_write_renames_nothing(checkpoints):
+    saved(checkpoints, 5)
+    (checkpoints.paths[0] / "manifest.json").unlink()
+    reader = Checkpoints(checkpoints.folder, RUN, keep=2, writes=False)
+    assert reader.restore(variables()) is None
+    assert reader.damaged == ("step-000000005 (its manifest cannot be read)",)
+    assert [path.name for path in reader.paths] == ["step-000000005"]
 
 
 def test_an_unfinished_checkpoint_is_never_read_and_is_removed(checkpoints):
@@ -100,13 +137,16 @@ def test_checkpoints_of_an_older_format_are_refused(checkpoints):
     content = json.loads(manifest.read_text())
     del content["run"]["checkpoint_format"]
     manifest.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"another run, first difference in checkpoint_format \(.* there, 2 here\)"):
+    with pytest.raises(UserError, match=r"another version of this program, 0\..* \(format 1, expected 2\)"):
         checkpoints.restore(variables())
+    assert [path.name for path in checkpoints.paths] == ["step-000000005"]
 
 
 def test_another_number_of_variables_is_not_restored(checkpoints):
     saved(checkpoints, 5)
-    assert checkpoints.restore(variables()[:1]) is None
+    with pytest.raises(UserError, match=r"another version of this program.* \(2 variables, expected 1\)"):
+        checkpoints.restore(variables()[:1])
+    assert [path.name for path in checkpoints.paths] == ["step-000000005"]
 
 
 def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path):
@@ -120,8 +160,8 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_other_shapes_are_not_restored(checkpoints):
     saved(checkpoints, 5)
-    restored = checkpoints.restore([tf.Variable(tf.zeros([2, 4])), variables()[1]])
-    assert restored is None
+    with pytest.raises(UserError, match=r"another version.* has shape \[3, 4\], expected \[2, 4\]\)"):
+        checkpoints.restore([tf.Variable(tf.zeros([2, 4])), variables()[1]])
 
 
 def test_values_that_are_not_finite_are_not_saved(checkpoints):

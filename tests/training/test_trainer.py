@@ -205,3 +205,19 @@ def test_a_damaged_checkpoint_is_reported(tmp_path, capsys):
     assert [record["sum"] for record in result.epochs] == SUMS
     assert "step-000000012 (000-sum.npy is missing) is damaged: using the one before it" in " ".join(
         capsys.readouterr().out.split())
+
+
+def test_a_start_from_the_beginning_after_damage_is_reported(tmp_path, capsys):
+    run(Adder(), tmp_path)
+    for step in ("10", "12"):
+        (tmp_path / "c" / f"step-0000000{step}" / "000-sum.npy").unlink()
+    result, saved = run(Adder(), tmp_path)
+    assert [record["sum"] for record in result.epochs] == SUMS
+    assert saved == [2, 4, 6, 8, 10, 12]
+    output = " ".join(capsys.readouterr().out.split())
+    for step in ("10", "12"):
+        assert (f"step-0000000{step} (000-sum.npy is missing) is damaged: no other one is usable: starting from the "
+                "beginning") in output
+    assert f"damaged checkpoints are kept in {tmp_path}/c until the run finishes" in output
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        "damaged-step-000000010-1", "damaged-step-000000012-1", "step-000000010", "step-000000012"]

@@ -50,18 +50,18 @@ def diagnose(config: Config, dataset: Dataset, output: Path, *, controls: Sequen
       what was also written to ``diagnosis.json``.
 
     Raises:
-      UserError: the data is too small or damaged, or the embeddings do not fit.
+      UserError: the data is too small or damaged, a sample has one label or one user only, or the embeddings do not
+        fit.
     """
     if extent.epochs < 2:
         raise UserError(f"--epochs {extent.epochs}: there is no epoch border before the second epoch; take 2 or more")
     started = time.monotonic()
+    heldout, trained = (_sample(dataset, split, extent) for split in ("impressions/validation", "impressions/train"))
     output.mkdir(parents=True, exist_ok=True)
     names = [BASE, *(name for name in controls if name != BASE)]
     pretrained = _pretrained(config, dataset, output, embeddings) if PRETRAINED in names else None
     config = with_arms(config, extent.epochs)
-    heldout = HeldOutSample(dataset, "impressions/validation", extent.impressions)
-    gap = GapByFrequency(heldout, HeldOutSample(dataset, "impressions/train", extent.impressions),
-                         training_counts(dataset))
+    gap = GapByFrequency(heldout, trained, training_counts(dataset))
     curves = {name: _curves(config, dataset, name, pretrained if name == PRETRAINED else None, heldout, extent,
                             gap if name == BASE else None) for name in names}
     rises = {name: bootstrap_rise(np.mean([curve.losses for curve in runs], axis=0), heldout.users, extent.points,
@@ -76,6 +76,22 @@ def diagnose(config: Config, dataset: Dataset, output: Path, *, controls: Sequen
         ranking=config.ranking.model_dump(mode="json", exclude={"arms"}))
     write_text(output / FILE, json.dumps(diagnosis.to_json(), indent=2) + "\n")
     return diagnosis
+
+
+def _sample(dataset: Dataset, split: str, extent: Extent) -> HeldOutSample:
+    """Read a sample on which a verdict is possible.
+
+    With one label, the log loss falls as the scores of all impressions move to it: no rise is ever seen. With one user,
+    every bootstrap replicate is the same, so the confidence would be 100 %.
+    """
+    sample = HeldOutSample(dataset, split, extent.impressions)
+    count, positives = len(sample.labels), int(sample.labels.sum())
+    users = len(np.unique(sample.users))
+    if 0 < positives < count and users > 1:
+        return sample
+    raise UserError(f"the first {count:,} impressions of {split} in {str(dataset.folder)!r} have {positives:,} "
+                    f"positive and {count - positives:,} negative labels of {users:,} users: no verdict is possible "
+                    "without both labels and two users; widen the window, or raise --impressions")
 
 
 def _curves(config: Config, dataset: Dataset, name: str, embeddings: Embeddings | None, heldout: HeldOutSample,

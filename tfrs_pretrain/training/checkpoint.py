@@ -4,6 +4,7 @@
 
     <output>.checkpoints/step-000000123/<number>-<variable>.npy   every variable: tables, optimizer state, step counters
     <output>.checkpoints/step-000000123/manifest.json             progress and digests; written last
+    <output>.checkpoints/damaged-step-000000100-1/                could not be read when the run resumed; never pruned
 
 A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished.
 """
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
@@ -26,6 +29,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     NonFiniteVariableError,
+    OtherVariablesError,
     read_variables,
     write_variables,
 )
@@ -48,13 +52,11 @@ class RestoredCheckpoint:
       path: its folder.
       step: steps of the whole run at that point.
       progress: the JSON value that was passed to ``save``.
-      damaged: newer checkpoints that could not be used, each with the reason.
     """
 
     path: Path
     step: int
     progress: dict[str, Any]
-    damaged: tuple[str, ...]
 
 
 class Checkpoints:
@@ -65,11 +67,15 @@ class Checkpoints:
       run: JSON value that determines the run's result (configuration, data); checkpoints of another run are refused.
       keep: number of checkpoints to keep, the newest ones.
       writes: whether this process writes; of several workers only one does.
+
+    Attributes:
+      damaged: checkpoints that the last ``restore`` could not read, each with the reason.
     """
 
     def __init__(self, folder: Path, run: dict[str, Any], *, keep: int, writes: bool = True):
         self.folder, self._keep, self._writes = folder, keep, writes
         self._run = {"checkpoint_format": FORMAT, **run}
+        self.damaged: tuple[str, ...] = ()
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Context in which no other process can train into the same output.
@@ -81,7 +87,7 @@ class Checkpoints:
 
     @property
     def paths(self) -> list[Path]:
-        """Finished checkpoints, the oldest first."""
+        """Finished checkpoints in the order of their steps."""
         entries = self.folder.glob("step-*") if self.folder.is_dir() else ()
         return sorted(path for path in entries if path.is_dir())
 
@@ -98,8 +104,9 @@ class Checkpoints:
         """
         if not self._writes:
             return
+        target = self.folder / f"step-{step:09d}"
         try:
-            with staged_folder(self.folder / f"step-{step:09d}", overwrite=True) as stage:
+            with staged_folder(target, overwrite=True) as stage:
                 files = write_variables(stage, variables)
                 write_manifest(stage, KIND, {"files": files, "progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
@@ -108,26 +115,28 @@ class Checkpoints:
         except OSError as error:
             raise UserError(f"checkpoint {str(self.folder)!r} cannot be written ({error}): free some space, then run "
                             "the same command again; it resumes from the last checkpoint") from error
-        self._prune()
+        self._prune(written=target)
 
     def restore(self, variables: Sequence[tf.Variable]) -> RestoredCheckpoint | None:
         """Set the variables to the newest undamaged checkpoint; None, and no change, if there is none.
 
+        Damaged checkpoints are renamed to ``damaged-<name>-<number>``, so that they do not count as the newest ones
+        when the run repeats their steps.
+
         Raises:
-          UserError: the checkpoints belong to a run with another configuration or dataset.
+          UserError: the checkpoints belong to a run with another configuration or dataset, or to another version.
         """
-        damaged: list[str] = []
+        self.damaged = ()
         for path in reversed(self.paths):
             try:
-                manifest = _read_manifest(path)
-                self._check_run(manifest)
-                values = read_variables(path, manifest["files"], variables)
+                restored, values = self._read(path, variables)
             except DamagedCheckpointError as error:
-                damaged.append(f"{path.name} ({error})")
+                self.damaged += (f"{path.name} ({error})",)
+                self._set_aside(path)
                 continue
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            return RestoredCheckpoint(path, manifest["step"], manifest["progress"], tuple(damaged))
+            return restored
         return None
 
     def remove(self) -> None:
@@ -139,14 +148,40 @@ class Checkpoints:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"
 
+    def _read(self, path: Path, variables: Sequence[tf.Variable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
+        manifest = _read_manifest(path)
+        self._check_run(manifest)
+        try:
+            values = read_variables(path, manifest["files"], variables)
+        except OtherVariablesError as error:
+            raise self._other_version(manifest, str(error)) from error
+        return RestoredCheckpoint(path, manifest["step"], manifest["progress"]), values
+
     def _check_run(self, manifest: dict[str, Any]) -> None:
+        if (found := manifest["run"].get("checkpoint_format")) != FORMAT:
+            raise self._other_version(manifest, f"format {found or 1}, expected {FORMAT}")
         difference = first_difference(manifest["run"], self._run)
         if difference:
             raise UserError(f"checkpoints {str(self.folder)!r} belong to another run, first difference in "
                             f"{difference}: use the same configuration and dataset, or remove that folder")
 
-    def _prune(self) -> None:
-        for path in self.paths[:-self._keep]:
+    def _other_version(self, manifest: dict[str, Any], difference: str) -> UserError:
+        return UserError(f"checkpoints {str(self.folder)!r} were written by another version of this program, "
+                         f"{manifest.get('code_version')} ({difference}): finish the run with that version, or remove "
+                         "that folder to start from the beginning")
+
+    def _set_aside(self, path: Path) -> None:
+        if not self._writes:
+            return
+        targets = (self.folder / f"damaged-{path.name}-{number}" for number in itertools.count(1))
+        target = next(target for target in targets if not target.exists())
+        with contextlib.suppress(OSError):  # a folder that cannot be renamed stays; pruning by age spares newer ones
+            path.rename(target)
+
+    def _prune(self, written: Path) -> None:
+        """Remove all but the checkpoints that were written last, whatever their steps are."""
+        by_age = sorted(self.paths, key=lambda path: (path == written, path.stat().st_mtime_ns))
+        for path in by_age[:-self._keep]:
             shutil.rmtree(path, ignore_errors=True)
         for leftover in self.folder.glob(".step-*.unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -154,6 +189,10 @@ class Checkpoints:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        return read_manifest(path, KIND)
+        manifest = read_manifest(path, KIND)
     except UserError as error:
         raise DamagedCheckpointError("its manifest cannot be read") from error
+    types = {"files": list, "progress": dict, "run": dict, "step": int}
+    if not all(isinstance(manifest.get(key), expected) for key, expected in types.items()):
+        raise DamagedCheckpointError("its manifest is incomplete")
+    return manifest

@@ -17,6 +17,10 @@ class DamagedCheckpointError(Exception):
     """A checkpoint cannot be used; the message says why."""
 
 
+class OtherVariablesError(Exception):
+    """An undamaged checkpoint has other variables than the run; the message is the difference."""
+
+
 class NonFiniteVariableError(Exception):
     """A variable contains NaN or infinity; the message is its name."""
 
@@ -45,10 +49,11 @@ def read_variables(folder: Path, files: Sequence[dict[str, str]],
       variables: give the expected number and shapes; not changed.
 
     Raises:
-      DamagedCheckpointError: a file is missing or changed, or the number or a shape of the variables differs.
+      DamagedCheckpointError: a file is missing or changed.
+      OtherVariablesError: the number or a shape of the variables differs.
     """
     if len(files) != len(variables):
-        raise DamagedCheckpointError(f"{len(files)} variables, expected {len(variables)}")
+        raise OtherVariablesError(f"{len(files)} variables, expected {len(variables)}")
     return [_read(folder, entry, variable) for entry, variable in zip(files, variables, strict=True)]
 
 
@@ -69,7 +74,7 @@ def _read(folder: Path, entry: dict[str, str], variable: tf.Variable) -> np.ndar
         raise DamagedCheckpointError(f"{name} changed after it was written")
     value: np.ndarray = np.load(path, mmap_mode="r")
     if list(value.shape) != shape:
-        raise DamagedCheckpointError(f"{name} has shape {list(value.shape)}, expected {shape}")
+        raise OtherVariablesError(f"{name} has shape {list(value.shape)}, expected {shape}")
     return value
 
 

@@ -73,16 +73,22 @@ class Trainer:
         """Restore the newest checkpoint; False if there is none."""
         restored = self._checkpoints.restore(self._task.variables)
         self._check_workers_agree(restored.step if restored else 0)
+        self._report_damaged(use="no other one is usable: starting from the beginning" if restored is None else
+                             "using the one before it")
         if restored is None:
             return False
-        for damaged in restored.damaged:
-            console.print(Text(f"! checkpoint {damaged} is damaged: using the one before it", style="yellow"),
-                          soft_wrap=True)
         self._progress = TrainingProgress.from_json(restored.progress)
         self._seconds_before = self._progress.seconds
         position = f"epoch {self._progress.epoch}, step {self._progress.epoch_state.steps_done} of {self._task.steps}"
         console.print(Text(f"resuming from checkpoint {restored.path} ({position})", style="dim"), soft_wrap=True)
         return True
+
+    def _report_damaged(self, use: str) -> None:
+        lines = [f"checkpoint {damaged} is damaged: {use}" for damaged in self._checkpoints.damaged]
+        if lines:
+            lines.append(f"damaged checkpoints are kept in {self._checkpoints.folder} until the run finishes")
+        for line in lines:
+            console.print(Text(f"! {line}", style="yellow"), soft_wrap=True)
 
     def _check_workers_agree(self, step: int) -> None:
         """The replicas' tables are equal only if all workers read the same checkpoint."""

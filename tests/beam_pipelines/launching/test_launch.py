@@ -1,6 +1,8 @@
 """The order of checks, pipelines and manifest, with pipelines that write literal results."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,13 +18,16 @@ from beam_pipelines.records.files import WriteJson
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 
-ACCOUNT = {"read": 4, "kept": {"pretrain": 3}, "rejected": {"bad": 1}, "filtered": {}, "low": 0, "high": 9,
-           "times": {"integer": 4}, "first": 0, "last": 9}
+COLUMNS = ["day", "item", "member", "ts"]
+ACCOUNT = {"present": COLUMNS, "read": 4, "kept": {"pretrain": 3}, "rejected": {"bad": 1}, "filtered": {}, "low": 0,
+           "high": 9, "times": {"integer": 4}, "first": 0, "last": 9}
 
 
 @pytest.fixture
 def job(tmp_path, monkeypatch) -> Job:
     monkeypatch.setattr(launch, "check_inputs", lambda job, logs: None)
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "engagements.parquet").write_bytes(b"rows")
     tree = planted_config()
     tree["dataset"]["max_rejected_share"] = 0.25
     return Job(Config.model_validate(tree), str(tmp_path / "raw"), str(tmp_path / "out"))
@@ -62,6 +67,7 @@ def test_pipelines_run_in_order_and_the_manifest_is_last(job):
 
 @pytest.mark.parametrize(("account", "message"), [
     ({"rejected": {"bad": 2}}, r"2 of 4 rows were rejected \(bad: 2\), more than dataset\.max_rejected_share = 0\.25"),
+    ({"present": COLUMNS[1:]}, r"table engagements: no row of .* has a column 'day', expected 'ts'"),
     ({"kept": {}}, "window pretrain .* has no usable row")])
 def test_a_failed_check_stops_before_the_next_pipeline(account, message, job):
     calls: list[str] = []
@@ -139,3 +145,25 @@ def test_the_entry_point_returns_an_exit_code(argv, code, output, errors, monkey
     assert output in captured.out
     assert captured.err.startswith(errors)
     assert captured.err.count("\n") == bool(errors)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda raw: (raw / "engagements.parquet").write_bytes(b"more rows"), r"engagements\.parquet' changed while"),
+    (lambda raw: os.utime(raw / "engagements.parquet", (5, 5)), r"engagements\.parquet' changed while"),
+    (lambda raw: shutil.copytree(raw, raw / "engagements.parquet.d"), None)])
+def test_a_file_that_changes_between_two_pipelines_is_named(change, message, job):
+    calls: list[str] = []
+    first = _step(job, calls)
+
+    def build_and_change(pipeline: beam.Pipeline, job: Job) -> None:
+        first.build(pipeline, job)
+        change(Path(job.raw))
+
+    steps = [Step("first", build_and_change, first.logs), _step(job, calls, "second")]
+    if message is None:
+        _run(job, steps, calls)
+        assert calls == ["first", "second", "describe"]
+        return
+    with pytest.raises(UserError, match=message):
+        _run(job, steps, calls)
+    assert calls == ["first"]

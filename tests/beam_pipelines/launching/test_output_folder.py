@@ -1,6 +1,8 @@
 """The output folder: what is protected, what is cleaned, what decides that it is finished."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,42 @@ def test_inputs_inside_the_output_folder_are_protected(folder, path, tmp_path, m
     ("out", "output/log.parquet"), ("out/raw", "out"), ("out", "gs://b/out"), ("gs://b/out", "gs://b/out2/log")])
 def test_other_inputs_are_accepted(folder, path):
     refuse_overwriting_inputs(folder, [path])
+
+
+HOLDER = """
+import sys
+from beam_pipelines.launching.output_folder import output_folder
+with output_folder(sys.argv[1], overwrite=True):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_second_job_is_refused_and_leaves_the_files_of_the_first(overwrite, folder):
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "locked\n"
+        _write(folder, "pairs/x", ".results/y")
+        before = list_files(str(folder))
+        with pytest.raises(UserError, match=f"another job is writing to output folder '{folder}'"), output_folder(
+                str(folder), overwrite=overwrite):
+            raise AssertionError
+        assert list_files(str(folder)) == before == [".results/y", "pairs/x", "unfinished"]
+        first.kill()
+    with output_folder(str(folder), overwrite=False):  # the remains of a killed job
+        assert list_files(str(folder)) == ["unfinished"]
+
+
+@pytest.mark.parametrize("other", ["unfinished", "removed"])
+def test_a_job_whose_files_another_one_has_deleted_does_not_finish(other, folder):
+    """As on an object store, which has no locks."""
+    with pytest.raises(UserError, match="another job has started in output folder"), output_folder(
+            str(folder), overwrite=False) as claim:
+        claim.check()
+        _write(folder, "pairs/other")
+        (folder / "unfinished").unlink()
+        if other == "unfinished":
+            _write(folder, "unfinished")
+        claim.check()
+    assert "pairs/other" in list_files(str(folder))

@@ -25,6 +25,7 @@ from tfrs_pretrain.schema import IdSpace, Schema
 
 SURFACE = CategoricalFeature(name="surface", source="impressions", kind="categorical", dtype="string")
 PRICE = NumericFeature(name="price", source="impressions", column="raw_price", kind="numeric", dtype="float32")
+COLUMNS = frozenset({"surface", "w", "u", "raw_price", "t", "y", "i"})
 
 
 def _schema(user: str = "int64", item: str = "string") -> Schema:
@@ -63,7 +64,7 @@ def test_rows_are_split_by_window_and_columns_get_their_types():
     }
     assert parts["train"].schema.field("user_id").type == pa.int64()
     assert parts["train"].schema.field("label").type == pa.float32()
-    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7,
+    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7, COLUMNS,
                               Counter(integer=5), 10, 10)
 
 
@@ -118,8 +119,10 @@ def test_windows_of_dates_are_compared_in_utc(value, kind):
 def test_accounts_add_up_in_any_order():
     combine = SumAccounts()
     # The last corrects the count of a row that others kept, as duplicates do.
-    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, Counter(date=3), 7, 8), Account(),
-                Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4, Counter(date=1, integer=1), 2, 3),
+    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, frozenset("q"), Counter(date=3), 7, 8),
+                Account(),
+                Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4, frozenset("pq"),
+                        Counter(date=1, integer=1), 2, 3),
                 Account(0, Counter(b=-1), Counter(y=1), Counter())]
     for order in (accounts, accounts[::-1]):
         total = combine.create_accumulator()
@@ -127,7 +130,7 @@ def test_accounts_add_up_in_any_order():
             total = combine.add_input(total, account)
         assert combine.extract_output(combine.merge_accumulators([total, Account()])) == {
             "read": 5, "kept": {"a": 2, "b": 1}, "rejected": {"x": 2, "y": 1}, "filtered": {"z": 1}, "low": 1,
-            "high": 9, "times": {"date": 4, "integer": 1}, "first": 2, "last": 8}
+            "high": 9, "present": ["p", "q"], "times": {"date": 4, "integer": 1}, "first": 2, "last": 8}
 
 
 def test_rejected_rows_have_reason_position_and_values():
@@ -158,7 +161,7 @@ def test_text_is_parsed_as_the_schema_declares():
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": None, "price": None},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": "home", "price": 2.5},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 1.0, "surface": "home", "price": None}]
-    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, Counter(integer=4), 10, 10)
+    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, COLUMNS, Counter(integer=4), 10, 10)
 
 
 @pytest.mark.parametrize(("change", "reason"), [

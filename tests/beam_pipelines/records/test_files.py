@@ -34,6 +34,19 @@ def test_a_table_without_files_is_refused(pattern, tables):
         list_table_files("items", f"{tables}/{pattern}")
 
 
+@pytest.mark.parametrize("pattern", ["folder", "folder/*.csv"])
+def test_a_link_to_a_missing_file_is_refused(pattern, tables):
+    (tables / "folder" / "z.csv").symlink_to(tables / "gone.csv")
+    with pytest.raises(UserError, match=r"table t: '.*/folder/z\.csv' cannot be read \(a link to a missing file"):
+        list_table_files("t", f"{tables}/{pattern}", (".csv",))
+
+
+def test_a_folder_among_the_files_of_a_table_is_refused(tables):
+    (tables / "folder" / "z.csv").mkdir()
+    with pytest.raises(UserError, match=r"'.*/z\.csv' is a folder among files"):
+        list_table_files("t", f"{tables}/folder", (".csv",))
+
+
 def test_a_file_system_that_beam_does_not_know_is_named():
     with pytest.raises(UserError, match=r"table items: 'nowhere://x' cannot be listed .* correct dataset\.sources\.i"):
         list_table_files("items", "nowhere://x")

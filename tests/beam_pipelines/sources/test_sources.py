@@ -102,6 +102,32 @@ def test_avro(tmp_path):
     assert (positions, malformed) == ([0, 1], [])
 
 
+@pytest.mark.parametrize("value", [b"v00096", bytearray(b"v00096"), "v00096"])
+def test_bytes_are_utf8_text(value):
+    from beam_pipelines.sources.bigquery import _to_columns
+
+    [batch] = _to_columns([{"x": value, "l": [value] if isinstance(value, str) else [bytes(value)]}], "b", ["x", "l"])
+    assert batch.columns.to_pylist() == [{"x": "v00096", "l": '["v00096"]'}]
+
+
+def test_bytes_of_avro_are_text_and_others_are_rejected(tmp_path):
+    schema = {"type": "record", "name": "row", "fields": [{"name": "id", "type": "bytes"}]}
+    with (tmp_path / "t.avro").open("wb") as file:
+        fastavro.writer(file, schema, [{"id": "vé".encode()}, {"id": b"\xff"}, {"id": b"w"}])
+    positions, rows, malformed = _read(tmp_path, "t.avro", ["id"])
+    assert (positions, rows) == ([0, 2], [{"id": "vé"}, {"id": "w"}])
+    assert [(row.position, row.reason) for row in malformed] == [(1, "not UTF-8")]
+    assert "xff" in malformed[0].text
+
+
+def test_a_column_that_no_row_has_is_not_a_null(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"x": null}\n{"y": 1}\n{"y": 2}\n')
+    source = open_source("t", "t.jsonl", str(tmp_path))
+    [batch] = source.read_all(["x", "y", "z"])
+    assert batch.columns.to_pydict() == {"x": [None] * 3, "y": [None, "1", "2"], "z": [None] * 3}
+    assert batch.present == {"x", "y"}
+
+
 def test_parquet_positions_count_over_row_groups(tmp_path):
     pq.write_table(pa.table({"x": [5, 6, 7, 8, 9]}), tmp_path / "t.parquet", row_group_size=2)
     positions, rows, _ = _read(tmp_path, "t.parquet", ["x"])

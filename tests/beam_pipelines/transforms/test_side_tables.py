@@ -68,3 +68,11 @@ def test_ids_above_two_to_the_53_keep_their_own_features():
     assert found["x"].to_pylist() == list(range(64))
     with pytest.raises(AssertionError, match="must not be null"):
         SideTable(pa.array([1, None]), {"x": pa.array([1, 2])})
+
+
+def test_a_column_that_no_row_of_a_side_table_has_is_refused(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"id": 1, "x": 2}\n{"id": 2}\n')
+    source = open_source("t", "t.jsonl", str(tmp_path))
+    assert read_side_table("t", source, {"id": "int64", "x": "float32"})["x"].to_pylist() == [2.0, None]
+    with pytest.raises(UserError, match=r"table t: no row of '?.*t\.jsonl'? has a column 'z'; correct the schema"):
+        read_side_table("t", source, {"id": "int64", "z": "float32"})

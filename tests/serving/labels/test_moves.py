@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from google.protobuf import text_format
@@ -64,6 +66,39 @@ def test_a_label_moves_and_the_version_it_named_stays_loaded(config):
     assert parsed(config)[0]["stable_previous"] == 2
     assert move_label(config, "ranker", "new", 3) == (None, 3)
     assert parsed(config)[0]["new"] == 3
+
+
+MOVER = """
+import sys, pathlib
+from tfrs_pretrain.serving.labels.moves import move_label, roll_back
+path, label = pathlib.Path(sys.argv[1]), sys.argv[2]
+sys.stdin.readline()
+for number in range(30):
+    move_label(path, "ranker", f"{label}_{number}", 1 + number % 3)
+move_label(path, "ranker", f"{label}_0", 2)
+roll_back(path, "ranker", f"{label}_0")
+"""
+
+
+def test_no_concurrent_move_is_lost(config):
+    """256 edits by eight processes that start together."""
+    movers = [subprocess.Popen([sys.executable, "-c", MOVER, str(config), f"label{number}"], stdin=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True) for number in range(8)]
+    for mover in movers:
+        mover.stdin.write("go\n")
+        mover.stdin.flush()
+    for mover in movers:
+        assert mover.communicate()[1] == ""
+    moved = {f"label{one}_{number}": 1 + number % 3 for one in range(8) for number in range(30)}
+    previous = {f"label{one}_0_previous": 2 for one in range(8)}
+    assert parsed(config)[0] == {"stable": 1, "canary": 1} | moved | previous
+
+
+@pytest.mark.parametrize("label", ["", "a/b", "..", "a b", 'a"b'])
+def test_a_new_label_has_a_name_that_fits_into_a_url(config, label):
+    with pytest.raises(UserError, match="a name is used for folders"):
+        move_label(config, "ranker", label, 1)
+    assert config.read_text() == TEXT
 
 
 def test_moving_to_the_same_version_changes_nothing(config):

@@ -132,3 +132,8 @@ def test_outputs_of_other_lengths_have_no_rows(other):
 def test_broken_base64(text):
     with pytest.raises(StatusError, match="unable to base64 decode"):
         from_base64(text)
+
+
+def test_scalars_have_no_rows():
+    with pytest.raises(StatusError, match="outputs differ in batch size"):
+        write_outputs({"a": np.array(1.0), "b": np.array(2.0)}, row_format=True)

@@ -21,6 +21,7 @@ def test_the_largest_difference_is_that_of_python(pairs):
 
 def test_the_largest_output_counts():
     assert max_difference({"a": floats(1), "b": floats(1, 5)}, {"a": floats(1.5), "b": floats(1, 3)}) == 2
+    assert max_difference({"a": floats(5), "b": floats(1)}, {"a": floats(1), "b": floats(2)}) == 4
     assert max_difference({"a": floats()}, {"a": floats()}) == 0
 
 

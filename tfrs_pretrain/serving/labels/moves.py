@@ -6,6 +6,7 @@ version that it named before under ``<label>_previous``: the version stays loade
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from google.protobuf import text_encoding, text_format
 from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.locks import folder_lock
+from tfrs_pretrain.names import check_folder_name
 from tfrs_pretrain.serving.labels.models_config import (
     find_entry,
     folder_of,
@@ -36,7 +39,7 @@ class LabelChange(NamedTuple):
 
 
 def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
-    """Points a label at a version, in one atomic write.
+    """Points a label at a version, in one atomic write; other moves in the same folder wait for it.
 
     Args:
       path: the models.config.
@@ -47,17 +50,20 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
     """
-    config = read_models_config(path)
-    model = find_entry(config, path, name)
-    _check_exists(model, path, version)
-    labels = dict(model.version_labels)
-    change = LabelChange(labels.get(label), version)
-    if change.before == version:
+    with _edit_lock(path):
+        config = read_models_config(path)
+        model = find_entry(config, path, name)
+        _check_exists(model, path, version)
+        labels = dict(model.version_labels)
+        change = LabelChange(labels.get(label), version)
+        if change.before == version:
+            return change
+        if change.before is not None:
+            labels[label + PREVIOUS] = change.before
+        else:
+            _check_label(label)
+        _write_labels(path, config, model, labels | {label: version})
         return change
-    if change.before is not None:
-        labels[label + PREVIOUS] = change.before
-    _write_labels(path, config, model, labels | {label: version})
-    return change
 
 
 def roll_back(path: Path, name: str, label: str) -> LabelChange:
@@ -71,6 +77,11 @@ def roll_back(path: Path, name: str, label: str) -> LabelChange:
     Raises:
       UserError: the label does not exist or was never moved, or the earlier version does not exist.
     """
+    with _edit_lock(path):
+        return _roll_back(path, name, label)
+
+
+def _roll_back(path: Path, name: str, label: str) -> LabelChange:
     config = read_models_config(path)
     model = find_entry(config, path, name)
     labels = dict(model.version_labels)
@@ -81,6 +92,20 @@ def roll_back(path: Path, name: str, label: str) -> LabelChange:
     _check_exists(model, path, change.after)
     _write_labels(path, config, model, labels | {label: change.after, label + PREVIOUS: labels[label]})
     return change
+
+
+def _edit_lock(path: Path) -> AbstractContextManager[None]:
+    """Lets other edits in the folder wait: each reads the file, changes it and writes it."""
+    read_text(path)  # a path that does not exist is refused; locking would create its folder
+    return folder_lock(path.resolve().parent, wait=True)
+
+
+def _check_label(label: str) -> None:
+    """Checks the name of a new label, which clients write into a URL."""
+    try:
+        check_folder_name(label)
+    except ValueError as error:
+        raise UserError(f"label {label!r}: {error}") from error
 
 
 def _check_exists(model: ModelConfig, path: Path, version: int) -> None:
