@@ -80,34 +80,39 @@ def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Cleans one batch, see ``CleanLog``."""
     batch, unparsable = parse_text_columns(raw.columns, log)
     times = normalize(raw.columns[log.schema.time], batch[log.schema.time], log.time_rules)
-    batch, window_checks = _add_times(batch, times, raw, log)
+    windows = _normalize_windows(raw, batch, log)
+    batch = _add_times(batch, times, windows)
     good = np.ones(batch.num_rows, bool)
     reasons = np.full(batch.num_rows, None, object)
-    for reason, bad in [*unparsable, *check_rows(batch, log), *times.bad, *window_checks]:
+    for reason, bad in [*unparsable, *check_rows(batch, log), *times.bad, *_window_checks(windows)]:
         reasons[good & bad] = reason
         good &= ~bad
     rejected = select_rejected(raw, reasons)
     by_split, filtered = _split(batch, raw, good, log)
     kept = Counter({split: part.num_rows for split, part in by_split.items()})
-    span = pc.min_max(batch[WINDOW]).as_py() if log.windows else {"min": None, "max": None}
-    time_span = pc.min_max(times.values).as_py()
+    low, high = pc.min_max(windows.values).as_py().values() if windows else (None, None)
+    first, last = pc.min_max(times.values).as_py().values()
     account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
-                      span["min"], span["max"], raw.present, times.forms, time_span["min"], time_span["max"])
+                      low, high, raw.present, times.forms, first, last, windows.forms if windows else Counter())
     return CleanedBatch(by_split, account, rejected)
 
 
-def _add_times(batch: pa.RecordBatch, times: Times, raw: RawBatch, log: LogSpec
-               ) -> tuple[pa.RecordBatch, list[Check]]:
-    """Adds normalized times and window values; returns the checks of the window values."""
-    columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {TIME: times.values}
+def _normalize_windows(raw: RawBatch, batch: pa.RecordBatch, log: LogSpec) -> Times | None:
+    """Returns the values of the window column; integers without a unit if the windows are intervals of integers."""
     if not log.windows:
-        return pa.RecordBatch.from_pydict(columns | {END: times.ends}), []
+        return None
     rules = log.time_rules if log.has_date_windows else TimeRules()
     # Windows of dates select dates of any zone.
-    windows = normalize(raw.columns[log.schema.window], batch[log.schema.window], rules, shift_dates=False)
-    columns[WINDOW] = windows.values
-    checks = [(reason.replace("time", "window", 1), mask) for reason, mask in windows.bad]
-    return pa.RecordBatch.from_pydict(columns), checks
+    return normalize(raw.columns[log.schema.window], batch[log.schema.window], rules, shift_dates=False)
+
+
+def _window_checks(windows: Times | None) -> list[Check]:
+    return [(reason.replace("time", "window", 1), mask) for reason, mask in windows.bad] if windows else []
+
+
+def _add_times(batch: pa.RecordBatch, times: Times, windows: Times | None) -> pa.RecordBatch:
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {TIME: times.values}
+    return pa.RecordBatch.from_pydict(columns | ({WINDOW: windows.values} if windows else {END: times.ends}))
 
 
 def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: LogSpec

@@ -1,8 +1,8 @@
 """Times of a log in one unit and zone: int64 microseconds since 1970-01-01 UTC, or plain integers without a unit.
 
-A time stands for a span: a date for its day, a time rounded down to the hour for its hour. What happened at one time is
-certainly before another time only if the end of its span is. Times outside ``VALID`` and epoch numbers in another unit
-than the declared one are bad.
+A time stands for a span: a date for its day, a time rounded down to the hour for its hour, a number of milliseconds for
+its millisecond. An event is certainly before another time only if the end of its span is. Times outside ``VALID`` and
+epoch numbers in another unit than the declared one are bad.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.log_spec import TimeRules
 from tfrs_pretrain.features.stored_types import is_text
 
-MICROSECONDS = {"day": 86400 * 10**6, "hour": 3600 * 10**6, "minute": 60 * 10**6, "second": 10**6}
+MICROSECONDS = {"second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6, "day": 86400 * 10**6}
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # In seconds: 1900 to 2199 for times with a known unit; 1990 to 2099 to detect the unit of an integer. Units differ by a
 # factor of 1000, the bounds of detection by less than 10, so that no integer fits two units.
@@ -33,8 +33,8 @@ class Times:
     Attributes:
       values: int64 [n], null if missing or bad.
       ends: int64 [n]: the last microsecond of the span that each time stands for.
-      forms: number of rows by form: INTEGER, "integer in UNIT" (detected), DATE, ZONED or NAIVE; and of rows other than
-        dates that are whole days, hours and minutes, as "multiple of UNIT".
+      forms: number of rows by form: INTEGER, "integer in UNIT" (detected), DATE, ZONED or NAIVE; and as "multiple of
+        SPAN" the number of whole days, hours, minutes and seconds, without dates and integers in no unit.
       bad: checks: reason and bool [n].
     """
 
@@ -54,67 +54,70 @@ def normalize(raw: pa.Array, parsed: pa.Array, rules: TimeRules, *, shift_dates:
       shift_dates: a date is the day of the zone; false: of UTC.
     """
     if pa.types.is_integer(parsed.type):
-        values, forms, bad = _normalize_integers(parsed.cast(pa.int64()), rules.unit)
-        if rules.unit is None:
-            return Times(values, values, +forms, bad)
-        return _with_ends(values, np.zeros(len(values), bool), forms, bad, rules)
-    local, bad_mask = _to_microseconds(parsed)
+        return _normalize_integers(parsed.cast(pa.int64()), rules)
+    stored = parsed.cast(pa.timestamp("s")) if pa.types.is_date32(parsed.type) else parsed
+    unit = "ms" if pa.types.is_date64(stored.type) else stored.type.unit
+    local, outside = _to_microseconds(stored.cast(pa.int64()), unit)
     dates, zoned = _find_dates(raw, parsed), _find_zoned(raw, parsed)
     known = local.is_valid().to_numpy(zero_copy_only=False)
     forms = Counter({DATE: int((known & dates).sum()), ZONED: int((known & zoned).sum()),
                      NAIVE: int((known & ~dates & ~zoned).sum())})
     utc = zoned if shift_dates else zoned | dates
-    return _with_ends(local, dates, forms, (("time out of range", bad_mask),), rules, utc)
-
-
-def _with_ends(local: pa.Array, dates: np.ndarray, forms: Counter[str], bad: tuple[tuple[str, np.ndarray], ...],
-               rules: TimeRules, utc: np.ndarray | None = None) -> Times:
-    spans = np.where(dates, MICROSECONDS["day"], MICROSECONDS[rules.resolution] if rules.resolution else 1)
-    ends = pc.add(local, pa.array(spans - 1, pa.int64()))
-    values = local
-    if rules.zone and utc is not None:
+    values, ends = local, _ends(local, np.where(dates, MICROSECONDS["day"], _span(unit, rules)))
+    if rules.zone:
         # Of a repeated hour, an impression has the earlier instant and an engagement the later one: no future leaks.
-        values = pc.if_else(pa.array(utc), local, _from_local(local, rules.zone, "earliest"))
-        ends = pc.if_else(pa.array(utc), ends, _from_local(ends, rules.zone, "latest"))
-    exact = local.filter(pa.array(~dates)).drop_null().to_numpy(zero_copy_only=False)
-    multiples = {f"multiple of {name}": int((exact % MICROSECONDS[name] == 0).sum())
-                 for name in ("day", "hour", "minute")}
-    return Times(values, ends, +(forms + Counter(multiples)), bad)
+        values, ends = (pc.if_else(pa.array(utc), times, _from_local(times, rules.zone, ambiguous))
+                        for times, ambiguous in ((values, "earliest"), (ends, "latest")))
+    return Times(values, ends, +(forms + _count_multiples(local.filter(pa.array(~dates)))),
+                 (("time out of range", outside),))
 
 
-def _normalize_integers(values: pa.Array, unit: str | None
-                        ) -> tuple[pa.Array, Counter[str], tuple[tuple[str, np.ndarray], ...]]:
+def _normalize_integers(values: pa.Array, rules: TimeRules) -> Times:
     known = values.is_valid().to_numpy(zero_copy_only=False)
-    masks = {name: _within(values, DETECTED, per_second) for name, per_second in PER_SECOND.items()}
-    forms = Counter({f"{INTEGER} in {name}": int(mask.sum()) for name, mask in masks.items()})
+    detected = {unit: _within(values, DETECTED, unit) for unit in PER_SECOND}
+    forms = Counter({f"{INTEGER} in {unit}": int(mask.sum()) for unit, mask in detected.items()})
     forms[INTEGER] = int(known.sum()) - forms.total()
-    if unit is None:
-        return values, forms, ()
-    other = np.logical_or.reduce([mask for name, mask in masks.items() if name != unit])
-    outside = known & ~_within(values, VALID, PER_SECOND[unit])
-    values = _set_null(values, other | outside)
-    return _scale(values, PER_SECOND[unit]), forms, (("time in another unit", other), ("time out of range", outside))
+    if rules.unit is None:
+        for unit, mask in detected.items():
+            forms += _count_multiples(_to_microseconds(values.filter(pa.array(mask)), unit)[0])
+        return Times(values, values, +forms, ())
+    other = np.logical_or.reduce([mask for unit, mask in detected.items() if unit != rules.unit])
+    times, outside = _to_microseconds(_set_null(values, other), rules.unit)
+    return Times(times, _ends(times, _span(rules.unit, rules)), +(forms + _count_multiples(times)),
+                 (("time in another unit", other), ("time out of range", outside)))
 
 
-def _to_microseconds(times: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Converts dates or timestamps.
+def _span(unit: str, rules: TimeRules) -> int:
+    """Returns the microseconds that one time stands for: those of the unit, or of a declared resolution."""
+    return max(MICROSECONDS["second"] // PER_SECOND[unit], MICROSECONDS.get(rules.resolution or "", 1))
 
-    Args:
-      times: dates or timestamps [n].
+
+def _ends(times: pa.Array, spans: int | np.ndarray) -> pa.Array:
+    return pc.add(times, pa.array(np.broadcast_to(spans, len(times)) - 1, pa.int64()))
+
+
+def _count_multiples(times: pa.Array) -> Counter[str]:
+    known = times.drop_null().to_numpy(zero_copy_only=False)
+    forms: Counter[str] = Counter()
+    for name, span in MICROSECONDS.items():
+        # The multiples of a longer span are among those of a shorter one.
+        known = known[known % span == 0]
+        forms[f"multiple of {name}"] = len(known)
+    return forms
+
+
+def _to_microseconds(numbers: pa.Array, unit: str) -> tuple[pa.Array, np.ndarray]:
+    """Converts int64 [n] in a unit.
 
     Returns:
       int64 [n], null if missing or outside ``VALID``, where a conversion may wrap; and bool [n], those outside.
     """
-    if pa.types.is_date32(times.type):
-        times = times.cast(pa.timestamp("s"))
-    unit = "ms" if pa.types.is_date64(times.type) else times.type.unit
-    numbers = times.cast(pa.int64())
-    outside = times.is_valid().to_numpy(zero_copy_only=False) & ~_within(numbers, VALID, PER_SECOND[unit])
+    outside = numbers.is_valid().to_numpy(zero_copy_only=False) & ~_within(numbers, VALID, unit)
     return _scale(_set_null(numbers, outside), PER_SECOND[unit]), outside
 
 
-def _within(values: pa.Array, seconds: tuple[int, int], per_second: int) -> np.ndarray:
-    low, high = (pa.scalar(bound * per_second, pa.int64()) for bound in seconds)
+def _within(values: pa.Array, seconds: tuple[int, int], unit: str) -> np.ndarray:
+    low, high = (pa.scalar(bound * PER_SECOND[unit], pa.int64()) for bound in seconds)
     inside = pc.and_(pc.greater_equal(values, low), pc.less(values, high)).fill_null(False)
     mask: np.ndarray = inside.to_numpy(zero_copy_only=False)
     return mask

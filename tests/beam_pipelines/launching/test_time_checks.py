@@ -35,8 +35,9 @@ def check(tmp_path):
     return run
 
 
-def _account(first: int = START, last: int = START + 9 * DAY, **times: int) -> dict:
-    return {"times": {name.replace("_", " "): count for name, count in times.items()}, "first": first, "last": last}
+def _account(first: int = START, last: int = START + 9 * DAY, windows: dict | None = None, **times: int) -> dict:
+    return {"times": {name.replace("_", " "): count for name, count in times.items()}, "first": first, "last": last,
+            "windows": windows or {}}
 
 
 SECONDS = _account(1709337600, 1710000000, integer_in_s=100)
@@ -57,6 +58,26 @@ def test_several_units_in_one_log_are_refused_without_a_history_too(check):
         check(_account(0, 9, integer_in_s=99, integer_in_ms=1), SECONDS, history=False)
     check(SECONDS, MILLISECONDS, history=False)
     check(_account(integer_in_s=99, integer_in_ms=1), SECONDS, history=False, engagements={"time_unit": "s"})
+
+
+def test_a_count_from_0_is_not_taken_for_epoch_numbers(check):
+    """Microseconds since the start of the log: few are as large as seconds since 1970."""
+    counted = _account(0, 2_600_000_000_000, integer=240, integer_in_s=1, integer_in_ms=760)
+    check(counted, counted)
+    with pytest.raises(UserError, match="several units"):
+        check(_account(0, 9, integer=10, integer_in_s=1, integer_in_ms=89), MILLISECONDS)
+
+
+def test_a_resolution_of_integers_needs_a_unit(check):
+    rounded = _account(1709337600, 1710000000, integer_in_s=100, **{
+        f"multiple_of_{name}": 100 for name in ("day", "hour", "minute", "second")})
+    with pytest.raises(UserError, match=r"100 of 100 .* whole days, .*\.time_resolution=day"):
+        check(rounded, SECONDS)
+    with pytest.raises(UserError, match=r"engagements\.time_resolution has no meaning .*: set time_unit too"):
+        check(rounded, SECONDS, engagements={"time_resolution": "day"})
+    unit = {"time_unit": "s"}
+    check(_account(integer_in_s=100, multiple_of_day=100), _account(integer_in_s=100),
+          engagements=unit | {"time_resolution": "day"}, impressions=unit)
 
 
 def test_equal_units_and_plain_integers_pass(check):
@@ -89,14 +110,21 @@ def test_epoch_numbers_have_a_zone(check):
         check(_account(**{NAIVE: 9}), _account(integer_in_s=9), impressions={"time_unit": "s"})
 
 
-def test_zones_matter_without_a_history_where_dates_cut_the_time_column(check):
-    naive, zoned = _account(**{NAIVE: 9}), _account(**{ZONED: 9})
-    with pytest.raises(UserError, match="time_zone"):
+@pytest.mark.parametrize("kind", [NAIVE, "date"])
+def test_zones_of_windows_of_dates_matter_without_a_history(kind, check):
+    naive, zoned = _account(windows={kind: 9}), _account(windows={ZONED: 9})
+    with pytest.raises(UserError, match=r"column 'ts' has times with a zone, .*engagements\.time_zone"):
         check(naive, zoned, history=False, window="ts")
-    check(naive, zoned, history=False)
+    check(naive, zoned, history=False, window="ts", engagements={"time_zone": "UTC"})
+    check(_account(**{NAIVE: 9}), _account(**{ZONED: 9}), history=False)
 
 
-@pytest.mark.parametrize("unit", ["day", "hour", "minute"])
+def test_whole_seconds_in_seconds_are_no_loss(check):
+    seconds = _account(integer_in_s=100, multiple_of_second=100)
+    check(seconds, _account(integer_in_ms=100), engagements={"time_unit": "s"}, impressions={"time_unit": "ms"})
+
+
+@pytest.mark.parametrize("unit", ["day", "hour", "minute", "second"])
 def test_engagements_rounded_down_further_than_impressions_are_refused(unit, check):
     rounded = _account(**{NAIVE: 100, f"multiple_of_{unit}": 51})
     exact = _account(**{NAIVE: 100, f"multiple_of_{unit}": 50})

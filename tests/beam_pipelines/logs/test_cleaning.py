@@ -65,7 +65,7 @@ def test_rows_are_split_by_window_and_columns_get_their_types():
     assert parts["train"].schema.field("user_id").type == pa.int64()
     assert parts["train"].schema.field("label").type == pa.float32()
     assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7, COLUMNS,
-                              Counter(integer=5), 10, 10)
+                              Counter(integer=5), 10, 10, Counter(integer=5))
 
 
 @pytest.mark.parametrize(("change", "reason"), [
@@ -119,10 +119,11 @@ def test_windows_of_dates_are_compared_in_utc(value, kind):
 def test_accounts_add_up_in_any_order():
     combine = SumAccounts()
     # The last corrects the count of a row that others kept, as duplicates do.
-    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, frozenset("q"), Counter(date=3), 7, 8),
+    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, frozenset("q"), Counter(date=3), 7, 8,
+                        Counter(integer=3)),
                 Account(),
                 Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4, frozenset("pq"),
-                        Counter(date=1, integer=1), 2, 3),
+                        Counter(date=1, integer=1), 2, 3, Counter(date=2)),
                 Account(0, Counter(b=-1), Counter(y=1), Counter())]
     for order in (accounts, accounts[::-1]):
         total = combine.create_accumulator()
@@ -130,7 +131,8 @@ def test_accounts_add_up_in_any_order():
             total = combine.add_input(total, account)
         assert combine.extract_output(combine.merge_accumulators([total, Account()])) == {
             "read": 5, "kept": {"a": 2, "b": 1}, "rejected": {"x": 2, "y": 1}, "filtered": {"z": 1}, "low": 1,
-            "high": 9, "present": ["p", "q"], "times": {"date": 4, "integer": 1}, "first": 2, "last": 8}
+            "high": 9, "present": ["p", "q"], "times": {"date": 4, "integer": 1}, "first": 2, "last": 8,
+            "windows": {"date": 2, "integer": 3}}
 
 
 def test_rejected_rows_have_reason_position_and_values():
@@ -161,7 +163,8 @@ def test_text_is_parsed_as_the_schema_declares():
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": None, "price": None},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": "home", "price": 2.5},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 1.0, "surface": "home", "price": None}]
-    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, COLUMNS, Counter(integer=4), 10, 10)
+    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, COLUMNS, Counter(integer=4), 10, 10,
+                              Counter(integer=4))
 
 
 @pytest.mark.parametrize(("change", "reason"), [

@@ -75,6 +75,21 @@ def test_seconds_beside_milliseconds(log):
         lambda engaged, shown: engaged < shown)
 
 
+def test_whole_seconds_beside_milliseconds_are_compared_by_the_second():
+    """Numbers of seconds lose their milliseconds."""
+    engaged, shown = ENGAGED * 1000 + 700, SHOWN * 1000 + 300
+    engaged[:100] = shown[:100] + 400
+    histories = _histories(_times(pa.array(engaged // 1000), ENGAGEMENTS, unit="s"),
+                           _times(pa.array(shown), IMPRESSIONS, unit="ms"))
+    assert histories == [{place for place, time in enumerate(engaged) if time // 1000 < at // 1000} for at in shown]
+
+
+def test_milliseconds_beside_microseconds_are_compared_by_the_millisecond():
+    engaged = _times(pa.array([1_500_999]).cast(pa.timestamp("us")).cast(pa.timestamp("ms"), safe=False), ENGAGEMENTS)
+    shown = _times(pa.array([1_500_500, 1_500_999, 1_501_000]).cast(pa.timestamp("us")), IMPRESSIONS)
+    assert _histories(engaged, shown) == [set(), set(), {0}]
+
+
 @pytest.mark.parametrize("hours", [-5, 9])
 def test_local_time_beside_utc(hours):
     zone = {-5: "America/Bogota", 9: "Asia/Tokyo"}[hours]

@@ -16,6 +16,7 @@ from tfrs_pretrain.schema import IdSpace, Schema
 
 MARCH_2 = 1709337600_000000  # 2024-03-02T00:00Z
 HOUR, DAY = 3600_000000, 86400_000000
+MULTIPLES = [f"multiple of {name}" for name in ("second", "minute", "hour", "day")]
 
 
 def _normalize(column: pa.Array, **rules):
@@ -54,9 +55,8 @@ def test_epoch_numbers_are_converted_and_those_in_another_unit_bad(unit, number)
     for other in ("s", "ms", "us", "ns"):
         times = _normalize(pa.array([number, 0], pa.int64()), unit=other)
         assert times.values.to_pylist() == [MARCH_2 if other == unit else None, 0]
-        assert times.forms == {f"integer in {unit}": 1, "integer": 1, **({
-            "multiple of day": 2, "multiple of hour": 2, "multiple of minute": 2} if other == unit else {
-            "multiple of day": 1, "multiple of hour": 1, "multiple of minute": 1})}
+        assert times.forms == {f"integer in {unit}": 1, "integer": 1,
+                               **dict.fromkeys(MULTIPLES, 2 if other == unit else 1)}
         assert dict(times.bad)["time in another unit"].tolist() == [other != unit, False]
 
 
@@ -68,7 +68,16 @@ def test_epoch_numbers_out_of_range_are_bad():
 def test_integers_without_a_unit_are_not_changed():
     times = _normalize(pa.array([5, None, -2**63, 1709337600], pa.int64()))
     assert times.values.to_pylist() == times.ends.to_pylist() == [5, None, -2**63, 1709337600]
-    assert (times.bad, times.forms["integer"], times.forms["integer in s"]) == ((), 2, 1)
+    assert (times.bad, times.forms) == ((), {"integer": 2, "integer in s": 1, **dict.fromkeys(MULTIPLES, 1)})
+
+
+def test_integers_without_a_unit_are_counted_by_their_detected_unit():
+    """Midnight in seconds, an hour in milliseconds, a minute in microseconds, a second and a part of one in ns."""
+    numbers = [1709337600, (1709337600 + 3600) * 10**3, (1709337600 + 60) * 10**6, 1709337601 * 10**9,
+               1709337601 * 10**9 + 10**8]
+    forms = _normalize(pa.array(numbers)).forms
+    assert [forms[name] for name in MULTIPLES] == [4, 3, 2, 1]
+    assert [forms[f"integer in {unit}"] for unit in ("s", "ms", "us", "ns")] == [1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("column", [pa.array([datetime.date(2024, 3, 2)], pa.date32()), pa.array(["2024-03-02"]),
@@ -87,6 +96,15 @@ def test_a_rounded_time_stands_for_its_span(resolution, span):
     assert times.ends.to_pylist() == [MARCH_2 + HOUR + span - 1, None]
 
 
+@pytest.mark.parametrize(("unit", "span"), [("s", 10**6), ("ms", 10**3), ("us", 1), ("ns", 1)])
+def test_a_number_in_a_unit_stands_for_one_of_it(unit, span):
+    number = 1709337600 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    for times in (_normalize(pa.array([number]), unit=unit),
+                  _normalize(pa.array([number]).cast(pa.timestamp(unit)))):
+        assert times.ends.to_pylist() == [MARCH_2 + span - 1]
+    assert _normalize(pa.array([number]), unit=unit, resolution="hour").ends.to_pylist() == [MARCH_2 + HOUR - 1]
+
+
 @pytest.mark.parametrize("texts", [
     ["2024-03-02T01:00", "2024-03-02T01:00Z", "2024-03-02 01:00:00 UTC", "2024-03-02T01:00:00.5-05:00", "2024-03-02"]])
 def test_the_zone_is_that_of_times_without_one(texts):
@@ -94,7 +112,7 @@ def test_the_zone_is_that_of_times_without_one(texts):
     assert times.values.to_pylist() == [MARCH_2 - 8 * HOUR, MARCH_2 + HOUR, MARCH_2 + HOUR, MARCH_2 + 6 * HOUR + 500000,
                                         MARCH_2 - 9 * HOUR]
     assert times.forms == {"time without a zone": 1, "time with a zone": 3, "date": 1, "multiple of hour": 3,
-                           "multiple of minute": 3}
+                           "multiple of minute": 3, "multiple of second": 3}
     typed = pa.array([datetime.datetime(2024, 3, 2)], pa.timestamp("us", "America/New_York"))
     assert _normalize(typed, zone="Asia/Tokyo").values.to_pylist() == typed.cast(pa.int64()).to_pylist()
 
