@@ -12,14 +12,17 @@ from beam_pipelines.sources import RawBatch
 REJECTED_SCHEMA = pa.schema([("reason", pa.string()), ("file", pa.string()), ("position", pa.int64()),
                              ("values", pa.string())])
 
+MAX_CHARACTERS = 1 << 16  # of the values of a rejected row
+
 
 def rejected_batch(reasons: list[str], files: str | list[str], positions: list[int], values: list[str]
                    ) -> pa.RecordBatch:
-    """Creates a batch of REJECTED_SCHEMA from n rows; negative positions become null."""
+    """Creates a batch of REJECTED_SCHEMA from n rows; negative positions become null, long values are cut off."""
     files = [files] * len(reasons) if isinstance(files, str) else files
     known = [None if position < 0 else position for position in positions]
+    shown = [value if len(value) <= MAX_CHARACTERS else f"{value[:MAX_CHARACTERS]}…" for value in values]
     return pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(
-        (reasons, files, known, values), REJECTED_SCHEMA, strict=True)], schema=REJECTED_SCHEMA)
+        (reasons, files, known, shown), REJECTED_SCHEMA, strict=True)], schema=REJECTED_SCHEMA)
 
 
 def select_rejected(raw: RawBatch, reasons: np.ndarray) -> pa.RecordBatch:

@@ -70,12 +70,15 @@ def to_mask(values: pa.Array) -> np.ndarray:
 
 def exceeds(column: pa.Array, max_bytes: int) -> np.ndarray:
     """Returns bool [n]: texts, or lists with a text, of more than ``max_bytes`` bytes."""
+    if pa.types.is_dictionary(column.type):
+        # Repeated texts are not copied.
+        return to_mask(pa.array(exceeds(column.dictionary, max_bytes)).take(column.indices))
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         mask = np.zeros(len(column), bool)
         parents = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)
         mask[parents[exceeds(pc.list_flatten(column), max_bytes)]] = True
         return mask
-    return to_mask(pc.greater(pc.binary_length(column.cast(pa.string())), max_bytes))
+    return to_mask(pc.greater(pc.binary_length(column), max_bytes))
 
 
 def _is_missing(column: pa.Array) -> np.ndarray:

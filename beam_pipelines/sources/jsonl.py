@@ -15,7 +15,8 @@ class JsonLines(TextFormat):
 
     def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path, self.limits) as lines:
-            first = next((line for line in lines if line.strip()), b"{}")
+            # An oversized line is a rejected row.
+            first = next((line for line in lines if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
         if not isinstance(json.loads(first), dict):
             raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
         return None

@@ -5,11 +5,13 @@ import io
 import json
 import tracemalloc
 
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from beam_pipelines.sources import open_source
+from beam_pipelines.sources.avro_blocks import DECOMPRESSORS
 from beam_pipelines.sources.limits import LimitedGzipFile, bounded_lines
 from beam_pipelines.sources.text import MAX_BATCH_CHARACTERS
 from tfrs_pretrain.config import DatasetConfig
@@ -51,6 +53,12 @@ def test_an_oversized_csv_line_is_one_rejected_row(line, tmp_path):
     assert (rows, positions) == ([{"id": "1"}, {"id": "2"}], [2, 4])
     assert [(row.position, row.reason) for row in malformed] == [(3, "oversized line"), (5, "not UTF-8")]
     assert malformed[0].text == line[:65].decode() + "…"
+
+
+def test_the_first_json_line_may_be_oversized(tmp_path):
+    (tmp_path / "t.jsonl").write_text(json.dumps({"id": "v" * 100}) + '\n{"id": "a"}\n')
+    source = open_source("t", "t.jsonl", str(tmp_path), DatasetConfig(max_line_bytes=64))
+    assert [types for _, types in source.column_types()] == [None]
 
 
 def test_an_oversized_header_is_one_line(tmp_path):
@@ -95,9 +103,74 @@ def test_a_parquet_bomb_is_refused(tmp_path):
     assert len(_read(tmp_path, "t.parquet", ["id"], max_decompression_ratio=1e6)[0]) == 20
 
 
+def test_repeated_texts_of_parquet_do_not_fill_the_memory(tmp_path):
+    """The text is stored once: 600 rows would be 600 MB in one batch."""
+    pq.write_table(pa.table({"id": ["v" * (1 << 20)] * 600, "other": range(600)}), tmp_path / "t.parquet",
+                   compression="gzip", row_group_size=500)
+    assert (tmp_path / "t.parquet").stat().st_size < 1 << 20
+    parts = [(len(batch.positions), batch.columns.nbytes)
+             for batch in open_source("t", "t.parquet", str(tmp_path), DatasetConfig(max_decompression_ratio=1e6))
+             .read_all(["id", "other"])]
+    assert [num_rows for num_rows, _ in parts] == [256, 244, 100]
+    assert max(num_bytes for _, num_bytes in parts) < 257 << 20
+
+
+def test_batches_of_parquet_without_long_texts_are_complete(tmp_path):
+    pq.write_table(pa.table({"id": ["a", None] * 500, "none": pa.array([None] * 1000, pa.string()),
+                             "n": range(1000)}), tmp_path / "t.parquet")
+    for columns in (["id", "n"], ["none"], ["n"]):
+        [batch] = open_source("t", "t.parquet", str(tmp_path)).read_all(columns)
+        assert batch.columns.schema.names == columns
+        assert batch.positions.tolist() == list(range(1000))
+
+
+def _write_avro(path, ids, codec, **options):
+    with path.open("wb") as file:
+        fastavro.writer(file, {"type": "record", "name": "row", "fields": [{"name": "id", "type": "string"}]},
+                        ({"id": text} for text in ids), codec=codec, **options)
+
+
+@pytest.mark.parametrize("codec", ["deflate", "bzip2", "xz"])
+def test_an_avro_bomb_is_refused_without_filling_the_memory(codec, tmp_path):
+    _write_avro(tmp_path / "t.avro", ["v" * (1 << 26)], codec)
+    assert (tmp_path / "t.avro").stat().st_size < 1 << 17
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"compressed bytes contain at least .*max_decompression_ratio = 200 accepts"):
+        _read(tmp_path, "t.avro", ["id"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 26
+    assert len(_read(tmp_path, "t.avro", ["id"], max_decompression_ratio=1e6)[0]) == 1
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz"])
+def test_blocks_of_avro_are_read_in_order(codec, tmp_path):
+    """Rows of two megabytes in small blocks, decoded in several groups."""
+    ids = [f"é{number:08d}" * 10 for number in range(20000)]
+    _write_avro(tmp_path / "t.avro", ids, codec, sync_interval=5000)
+    rows, positions, malformed = _read(tmp_path, "t.avro", ["id"])
+    assert ([row["id"] for row in rows], positions, malformed) == (ids, list(range(20000)), [])
+    _write_avro(tmp_path / "t.avro", [], codec)
+    assert _read(tmp_path, "t.avro", ["id"]) == ([], [], [])
+
+
+def test_zstandard_is_decompressed_in_steps():
+    content = b"v" * (3 << 20)
+    compressed = pa.compress(content, codec="zstd", asbytes=True)
+    steps = list(DECOMPRESSORS["zstandard"](compressed))
+    assert (b"".join(steps), max(map(len, steps))) == (content, 1 << 20)
+
+
 def test_a_batch_of_long_rows_ends_early(tmp_path):
     row = json.dumps({"id": "v" * (1 << 19)}) + "\n"
     num_rows = MAX_BATCH_CHARACTERS // (1 << 19) + 5
     (tmp_path / "t.jsonl").write_text(row * num_rows)
     batches = list(open_source("t", "t.jsonl", str(tmp_path)).read_all(["id"]))
     assert [batch.columns.num_rows for batch in batches] == [num_rows - 5, 5]
+
+
+def test_a_batch_of_long_malformed_lines_ends_early(tmp_path):
+    num_lines = MAX_BATCH_CHARACTERS // (1 << 19) + 5
+    (tmp_path / "t.jsonl").write_text(("v" * (1 << 19) + "\n") * num_lines)
+    batches = list(open_source("t", "t.jsonl", str(tmp_path)).read_all(["id"]))
+    assert [len(batch.malformed) for batch in batches] == [num_lines - 5, 5]
