@@ -1,7 +1,7 @@
 """Errors of the operating system, in whichever exception a library reports them.
 
-Python raises OSError with a path. NumPy, Arrow, TensorFlow, Faiss and Beam leave out the error number or the path, or raise
-another exception with the system's words in its text.
+Python raises OSError with a path. NumPy, Arrow, TensorFlow, Faiss and Beam leave out the error number or the path, or
+raise another exception with the system's words in its text.
 """
 
 from __future__ import annotations

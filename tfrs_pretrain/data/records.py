@@ -67,8 +67,8 @@ def check_files_exist(what: str, files: Iterable[str]) -> None:
     """
     for path in files:
         if not Path(path).is_file():
-            raise UserError(f"{what} {path!r} is missing, but was there when the dataset was opened: restore the file or "
-                            "rebuild the dataset, then run the same command again")
+            raise UserError(f"{what} {path!r} is missing, but was there when the dataset was opened: restore the file "
+                            "or rebuild the dataset, then run the same command again")
 
 
 def positioned_records(path: str, *, limit: int = -1) -> Iterator[tuple[RecordPosition, bytes]]:
