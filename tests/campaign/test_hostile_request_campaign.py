@@ -17,7 +17,7 @@ from tfrs_pretrain.serving.exporting.export import export
 CONFIG = """model_config_list {{ config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow"
   model_version_policy {{ specific {{ versions: 1 }} }} version_labels {{ key: "stable" value: 1 }} }} }}"""
 
-MAX_GROWTH = 400 << 20  # bytes; the largest requests have 13 MB of JSON
+MAX_GROWTH = 400 << 20  # bytes; the largest requests have 4 MB of JSON
 
 
 @pytest.fixture(scope="module")
