@@ -22,7 +22,6 @@ from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES
-from tfrs_pretrain.json_documents import without_digest
 
 KINDS = (VOCABULARY_KIND, PAIRS_KIND, IMPRESSIONS_KIND)
 
@@ -56,7 +55,7 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
             for path in list_files(folder):
                 if path != DATASET_INFO:
                     _copy(check_file(folder, infos[kind], path), posixpath.join(output, path))
-        parts = [{key: value for key, value in without_digest(info).items()
+        parts = [{key: value for key, value in info.items()
                   if key not in ("kind", "code_version", FILES)} for info in infos.values()]
         finish_folder(output, DATASET_KIND, merge_infos(*parts))
 

@@ -16,7 +16,7 @@ from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, SAVED_MODEL_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file, describe_folder
-from tfrs_pretrain.json_documents import REPEAT, check_document, document_text, parse_document
+from tfrs_pretrain.json_documents import REPEAT, check_document, document_text, parse_document, without_digest
 from tfrs_pretrain.output_folders import recover, refuse_remote, unfinished_file
 
 
@@ -59,7 +59,7 @@ def read_optional_json(path: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
-    """Reads the manifest of a finished artifact.
+    """Reads the manifest of a finished artifact; its own digest is left out.
 
     Args:
       folder: folder of the artifact.
@@ -90,7 +90,7 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
     if found not in kinds:
         expected = " or ".join(map(repr, kinds))
         raise UserError(f"{str(folder)!r} contains {found!r}, expected {expected}: name another folder")
-    return dict(manifest)
+    return without_digest(manifest)
 
 
 def artifact_file(folder: Path, kind: str, name: str) -> Path:

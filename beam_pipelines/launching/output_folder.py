@@ -23,6 +23,7 @@ from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES
+from tfrs_pretrain.json_documents import without_digest
 from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
 from tfrs_pretrain.output_folders import refuse_working_folder
 
@@ -183,8 +184,7 @@ def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> dict[str, Any
     with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
         file.write(text.encode())
     _delete(folder, [UNFINISHED_MARKER])
-    manifest: dict[str, Any] = json.loads(text)
-    return manifest
+    return without_digest(json.loads(text))
 
 
 def list_files(folder: str) -> list[str]:

@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, FileDigest, compare, describe_content
-from tfrs_pretrain.json_documents import check_document
+from tfrs_pretrain.json_documents import check_document, without_digest
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
@@ -113,9 +113,10 @@ def read_manifest_file(path: str) -> Any:
       OSError, ValueError: the file cannot be read, or is not JSON.
     """
     manifest = read_json(path)
-    if isinstance(manifest, dict):
-        check_document(manifest, path)
-    return manifest
+    if not isinstance(manifest, dict):
+        return manifest
+    check_document(manifest, path)
+    return without_digest(manifest)
 
 
 def describe_file(path: str) -> FileDigest:
