@@ -49,7 +49,8 @@ def test_a_changed_file_is_named(folder, damage, found):
     for read in (lambda: artifact_file(folder, "thing", "sub/ä.bin"), lambda: check_artifact(folder, "thing")):
         with pytest.raises(UserError) as refused:
             read()
-        assert f"{str(folder / 'sub' / 'ä.bin')!r}: expected 9 bytes with CRC-32C e3069283, {found}" in str(refused.value)
+        named = repr(str(folder / "sub" / "ä.bin"))
+        assert f"{named}: expected 9 bytes with CRC-32C e3069283, {found}" in str(refused.value)
         assert str(refused.value).endswith("restore a copy, or run the stage that writes it again with --overwrite")
     assert artifact_file(folder, "thing", "empty") == folder / "empty"
 

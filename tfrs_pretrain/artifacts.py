@@ -37,7 +37,7 @@ def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: st
 
 def manifest_text(kind: str, content: dict[str, Any]) -> str:
     """Returns the text of a manifest with its own digest, for writers to other file systems."""
-    return document_text({"kind": kind, "code_version": __version__, **content})
+    return document_text({"kind": kind, "code_version": __version__, **content}, sort_keys=True)
 
 
 def write_text(path: Path, text: str) -> None:
