@@ -66,7 +66,10 @@ def exit_code(function, arguments):
         function(*arguments)
         code = 0
     except SystemExit as finished:
-        code = finished.code if isinstance(finished.code, int) else int(finished.code is not None)
+        code = finished.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+            code = 1
     except BaseException:
         traceback.print_exc()
         code = 1

@@ -160,7 +160,7 @@ def _unclear(ended: Ended) -> str:
     lines = [line for line in ended.output.splitlines() if line.startswith("error: ")]
     if "Traceback" in ended.output or ended.status < 0:
         return f"exit code {ended.status}: {ended.output[-700:]}"
-    return "" if len(lines) == 1 else f"exit code {ended.status} with {len(lines)} lines of error: {ended.output[-500:]}"
+    return "" if len(lines) == 1 else f"exit code {ended.status}, {len(lines)} lines of error: {ended.output[-500:]}"
 
 
 def _differences(expected: Contents, found: Contents) -> str:

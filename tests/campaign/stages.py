@@ -13,9 +13,9 @@ from faulty_commands import Commands, Ended
 
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
-MODULES = ("tfrs_pretrain.cli", "beam_pipelines.build_dataset", "artifact_readers")
-TRAINING_MODULES = (*MODULES, "tfrs_pretrain.pretraining.run", "tfrs_pretrain.ranking.run", "tfrs_pretrain.retrieval.build",
-                    "tfrs_pretrain.serving.exporting.export", "faiss")
+# Imported once, before any fork.
+MODULES = ("tfrs_pretrain.cli", "beam_pipelines.build_dataset", "artifact_readers", "tfrs_pretrain.pretraining.run",
+           "tfrs_pretrain.ranking.run", "tfrs_pretrain.retrieval.build", "tfrs_pretrain.serving.exporting.export", "faiss")
 MODEL = "planted_ranker"
 GATE = {"min_impressions": 1, "thresholds": {"log_loss": {"max": 10.0}}, "replicates": 100}
 MODELS_CONFIG = """model_config_list {{
@@ -23,7 +23,7 @@ MODELS_CONFIG = """model_config_list {{
     name: "{name}"
     base_path: "{folder}"
     model_platform: "tensorflow"
-    model_version_policy {{ specific {{ versions: 1 }} }}
+    model_version_policy {{ specific {{ versions: 1 versions: 2 }} }}
     version_labels {{ key: "stable" value: 1 }}
   }}
 }}
@@ -71,7 +71,7 @@ class Stage:
 
 def _pair(command: str, output: str, reader: str, *needs: str) -> dict[str, Stage]:
     """The command into a new folder, and with --overwrite over an older output."""
-    name = command.split()[0]
+    name = command.partition(" ")[0]
     return {name: Stage(command, output, reader, needs=(*needs, output), same=output),
             f"{name} --overwrite": Stage(f"{command} --overwrite", output, reader, {output: f"old_{output}"},
                                          needs=(*needs, output, f"old_{output}"), same=output)}

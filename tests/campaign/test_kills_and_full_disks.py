@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from faulty_commands import SUPPORTED, Commands, commands
 from stage_trials import HELD, Trials
-from stages import STAGES, TRAINING_MODULES, Inputs
+from stages import MODULES, STAGES, Inputs
 
 MANY = 200
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="the layer that injects faults needs Linux and a C compiler")
@@ -29,7 +29,7 @@ class Workshop(NamedTuple):
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
-    with commands(folder, *TRAINING_MODULES) as started:
+    with commands(folder, *MODULES) as started:
         (folder / "inputs").mkdir()
         yield Workshop(started, Inputs(started, folder / "inputs"), folder / "work")
 
