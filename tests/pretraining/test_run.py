@@ -8,7 +8,7 @@ import numpy as np
 import planted
 import pytest
 
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
@@ -50,7 +50,7 @@ def test_writes_an_artifact_that_is_compatible_with_the_dataset(trained, tiny_da
     assert embeddings.window == tiny_dataset.windows.pretrain
     assert embeddings.manifest["kept_epoch"] == len(result.epochs) - 1
     assert result.to_json().items() <= embeddings.manifest.items()
-    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "tables"}
+    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "run_digest", "tables"}
 
 
 def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_path):
@@ -170,3 +170,26 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     with pytest.raises(UserError, match=r"trained on window \[0, 21\), which must end before the ranking window"):
         pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other", start_from=earlier)
     assert not (tmp_path / "other").exists()
+
+
+def test_the_finished_output_of_the_same_call_is_returned_without_training(trained, tiny_dataset, monkeypatch):
+    folder, result = trained
+    monkeypatch.setattr("tfrs_pretrain.training.trainer.Trainer.run", lambda _: pytest.fail("trained again"))
+    assert pretrain(configured(), tiny_dataset, folder) == result
+    assert not folder.with_name("embeddings.checkpoints").exists()
+    for config, changes in ((configured(epochs=1), {}), (configured(), {"start_from": folder})):
+        with pytest.raises(UserError, match="not empty: pass --overwrite"):
+            pretrain(config, tiny_dataset, folder, **changes)
+
+
+def test_checkpoints_that_a_killed_run_left_beside_its_output_are_removed(trained, tiny_dataset, monkeypatch):
+    folder, _ = trained
+    monkeypatch.setattr("tfrs_pretrain.training.checkpoint.Checkpoints.remove", lambda _: None)
+    config = configured().model_copy(update={"training": TrainingConfig(checkpoint_every_steps=5)})
+    output = folder.with_name("killed")
+    result = pretrain(config, tiny_dataset, output)
+    monkeypatch.undo()
+    assert output.with_name("killed.checkpoints").is_dir()
+    (output.with_name(".killed.unfinished-0")).mkdir()
+    assert pretrain(config, tiny_dataset, output) == result
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["embeddings", "killed"]

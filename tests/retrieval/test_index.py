@@ -165,3 +165,19 @@ def test_without_faiss_the_extra_is_named(write_embeddings, tmp_path, monkeypatc
     with pytest.raises(UserError, match=r"need Faiss .*pip install 'tfrs-pretrain\[retrieval\]'") as refused:
         build_index(embeddings, tmp_path / "index")
     assert "\n" not in str(refused.value)
+
+
+def test_the_finished_index_of_the_same_call_is_kept(write_embeddings, tmp_path, monkeypatch):
+    embeddings, output = write_embeddings(USERS, STRINGS), tmp_path / "index"
+    build_index(embeddings, output, approximate="none", cutoffs=(10,))
+    (tmp_path / ".index.unfinished-0").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("tfrs_pretrain.retrieval.build.measure", lambda *_: pytest.fail("built again"))
+        found = build_index(embeddings, output, approximate="none", cutoffs=(10,))
+    assert found == ItemIndex.open(output).manifest
+    assert not (tmp_path / ".index.unfinished-0").exists()
+    for changes in ({"queries": 7}, {"cutoffs": (5,)}, {"approximate": "hnsw"}):
+        with pytest.raises(UserError, match="is not empty: pass --overwrite"):
+            build_index(embeddings, output, **{"approximate": "none", "cutoffs": (10,)} | changes)
+    build_index(embeddings, output, approximate="none", cutoffs=(5,), overwrite=True)
+    assert "recall@5" in ItemIndex.open(output).manifest["indexes"]["exact"]

@@ -12,6 +12,7 @@ from loaded_models import run_signature
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain import __version__
+from tfrs_pretrain.config import ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
@@ -133,6 +134,7 @@ def test_the_manifest_names_ranker_dataset_and_configuration(exported, planted_c
     models, version = exported
     stored = json.loads((models / NAME / "1/assets.extra/manifest.json").read_text())
     assert "path" not in stored
+    assert len(stored.pop("run_digest")) == 64
     written = version.to_json() | {"kind": "saved_model", "code_version": __version__}
     assert written == stored | {"path": str(models / NAME / "1")}
     assert (stored["kind"], stored["name"], stored["version"], stored["arm"]) == ("saved_model", NAME, 1, "scratch")
@@ -213,8 +215,21 @@ def test_an_interrupted_export_leaves_no_files(tmp_path, planted_config, tiny_da
         export(planted_config, tiny_dataset, ranker_folder, tmp_path)
     assert list((tmp_path / NAME).iterdir()) == []
     monkeypatch.undo()
-    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 1
-    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 2
+    first = export(planted_config, tiny_dataset, ranker_folder, tmp_path)
+    assert first.version == 1
+    # A process that was killed after the rename repeats the export: it is the same version.
+    (tmp_path / NAME / ".version.unfinished-0").mkdir()
+    again = export(planted_config, tiny_dataset, ranker_folder, tmp_path)
+    assert (again.path, again.version, again.to_json()) == (first.path, 1, json.loads(json.dumps(first.to_json())))
+    assert [path.name for path in (tmp_path / NAME).iterdir()] == ["1"]
+    changed = planted_config.model_copy(update={"export": ExportConfig(
+        arm=planted_config.export.arm, table_dtype="float16", table_tolerance=1)})
+    second = export(changed, tiny_dataset, ranker_folder, tmp_path)
+    assert second.version == 2
+    again = export(changed, tiny_dataset, ranker_folder, tmp_path)
+    assert again.to_json() == json.loads(json.dumps(second.to_json()))
+    assert again.report.summary() == second.report.summary()
+    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 3  # the latest is another
 
 
 @pytest.mark.parametrize(("served", "tolerance", "message"), [
