@@ -25,9 +25,10 @@ Row = dict[str, Any]
 COLUMNS = ("member", "item", "ts", "day", "surface", "dwell", "clicked")
 DEEP = "[" * 20_000
 VALUES = (
-    None, "", " ", "abc", "\ud83d", True, 1.5, -1, 0, 2**63 - 1, 2**63, 10**30, "1e400", 1e308, "NaN", float("inf"), "1_000",
-    "٣", "0x10", [1, 2], {"a": 1}, [[[["deep"]]]], "x" * 10_000, "\x00", "a\nb", 'a"b', '"', "a,b", "2024-13-45",
-    "9999-12-31T23:59:59", "0001-01-01", "1e5", "+5", "05", "true", "2024-03-21 10:00:00+25:00", "\ufeff7", "7 ", "−7")
+    None, "", " ", "abc", "\ud83d", True, 1.5, -1, 0, 2**63 - 1, 2**63, 10**30, "1e400", 1e308, "NaN", float("inf"),
+    "1_000", "٣", "0x10", [1, 2], {"a": 1}, [[[["deep"]]]], "x" * 10_000, "\x00", "a\nb", 'a"b', '"', "a,b",
+    "2024-13-45", "9999-12-31T23:59:59", "0001-01-01", "1e5", "+5", "05", "true",
+    "2024-03-21 10:00:00+25:00", "\ufeff7", "7 ", "\u22127")
 
 
 @dataclass
@@ -38,11 +39,13 @@ class Table:
       content: bytes of the file.
       rows: rows as meant; None if their number is not known.
       touched: positions of the rows that were changed; None if every row may be damaged.
+      costs_rows_only: the file must be read, whatever becomes of the touched rows.
     """
 
     content: bytes
     rows: list[Row] | None
     touched: set[int] | None = field(default_factory=set)
+    costs_rows_only: bool = False
 
 
 def good_rows() -> list[Row]:
@@ -73,7 +76,8 @@ def encode_jsonl(rows: Iterable[Row]) -> bytes:
 def encode_parquet(rows: list[Row]) -> bytes:
     """Parquet; a column of mixed values becomes text."""
     columns = {name: _arrow([row[name] for row in rows]) for name in rows[0]}
-    columns["ts"] = columns["ts"] if not all(isinstance(row["ts"], str) for row in rows) else _times(rows)
+    if all(isinstance(row.get("ts"), str) for row in rows):
+        columns["ts"] = _times(rows)
     return parquet_bytes(pa.table(columns))
 
 
@@ -92,7 +96,8 @@ def _arrow(values: list[Any]) -> pa.Array:
 
 
 def _text(value: Any) -> str:
-    return str(value).encode("utf-8", "replace").decode()
+    text = json.dumps(value) if isinstance(value, list | dict) else str(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 def _times(rows: list[Row]) -> pa.Array:
@@ -136,7 +141,8 @@ def wrong_values(chance: random.Random, form: str) -> Table:
         position = chance.randrange(len(rows))
         rows[position][chance.choice(COLUMNS)] = chance.choice(VALUES)
         touched.add(position)
-    return Table(ENCODERS[form](rows), rows, touched)
+    # A value of another type changes the type of a Parquet column.
+    return Table(ENCODERS[form](rows), rows, touched, costs_rows_only=form != "parquet")
 
 
 def repeated_rows(chance: random.Random, form: str) -> Table:
@@ -209,10 +215,12 @@ def broken_lines(chance: random.Random, form: str) -> Table:
     new, more = chance.choice((
         (b"\n" + line, 0), (line[:len(line) // 2] + b"\n", 0), (b"{}\n" + line, 1), (b"[]\n" + line, 1),
         (line.rstrip(b"\n") + b",extra\n", 0), (b"null\n" + line, 1), (DEEP.encode() + b"\n" + line, 1),
-        (line[:9] + b"\xff" + line[9:], 0), (line[:9] + b"\x00" + line[9:], 0), (b"9" * 100_000 + b"\n" + line, 1),
+        (line[:9] + b"\xff" + line[9:], 0), (b"9" * 100_000 + b"\n" + line, 1),
         (b'{"member": ' + DEEP.encode() + b"\n" + line, 1), (b'{"member": ' + b"9" * 100_000 + b"}\n" + line, 1)))
     lines[place] = new
-    table = Table(b"".join(lines), [*rows, *({} for _ in range(more))], {position, *range(len(rows), len(rows) + more)})
+    touched = {position, *range(len(rows), len(rows) + more)}
+    # The first line of JSON lines says whether the file has this format at all.
+    table = Table(b"".join(lines), [*rows, *({} for _ in range(more))], touched, costs_rows_only=place > 0)
     return table if b'"' not in new or form == "jsonl" else Table(table.content, None, None)
 
 

@@ -67,7 +67,7 @@ class Trials:
         ended = self._run_faulty("KILL", at)
         if ended.status != KILLED:
             return Verdict(LOST, f"exit code {ended.status} before the kill: {ended.output[-500:]}")
-        return self._seen_after_kill() or self._again(finished=self.expected.is_after(self._contents()))
+        return self._seen_after_kill() or self._again()
 
     def disk_full(self, at: int) -> Verdict:
         """Let the disk be full from a write on, look at the message and the output, and run the command again."""
@@ -82,7 +82,7 @@ class Trials:
             return Verdict(LOST, f"the old output changed: {_differences(self.expected.before, found)}")
         elif not self._stage.before and (problem := self._accepted(found)):
             return problem
-        return self._again(finished=ended.status == 0)
+        return self._again()
 
     def _undisturbed(self) -> Expected:
         self._stage.prepare(self._inputs, self._work)
@@ -123,18 +123,12 @@ class Trials:
         read = self._stage.read(self._commands, self._work)
         return Verdict(LOST, f"a reader refuses a whole output: {read.output[-500:]}") if read.status else None
 
-    def _again(self, *, finished: bool) -> Verdict:
-        """Run the command again without a fault.
-
-        Args:
-          finished: the command had finished its output when the fault came.
-        """
+    def _again(self) -> Verdict:
+        """Run the command again without a fault: an output that was already finished stays."""
         ended = self._stage.run(self._commands, self._inputs, self._work)
         found = self._contents()
         if ended.status:
             return Verdict(LOST, f"the same command again: exit code {ended.status}: {ended.output[-500:]}")
-        if finished and self._stage.copies:
-            return Verdict(HELD)
         if not self.expected.is_after(found):
             return Verdict(SILENT, f"the same command again: {_differences(self.expected.after, found)}")
         left = sorted(set(self._listing()) - self.expected.files)

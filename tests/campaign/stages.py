@@ -14,8 +14,9 @@ from faulty_commands import Commands, Ended
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 # Imported once, before any fork.
-MODULES = ("tfrs_pretrain.cli", "beam_pipelines.build_dataset", "artifact_readers", "tfrs_pretrain.pretraining.run",
-           "tfrs_pretrain.ranking.run", "tfrs_pretrain.retrieval.build", "tfrs_pretrain.serving.exporting.export", "faiss")
+MODULES = ("tfrs_pretrain.cli", "beam_pipelines.build_dataset", "artifact_readers", "faiss",
+           "tfrs_pretrain.pretraining.run", "tfrs_pretrain.ranking.run", "tfrs_pretrain.retrieval.build",
+           "tfrs_pretrain.serving.exporting.export")
 MODEL = "planted_ranker"
 GATE = {"min_impressions": 1, "thresholds": {"log_loss": {"max": 10.0}}, "replicates": 100}
 MODELS_CONFIG = """model_config_list {{
@@ -41,7 +42,6 @@ class Stage:
       before: what is there before, name in the work folder -> name in the inputs.
       needs: inputs that the command reads or replaces.
       same: input that is the output of the same command with the same inputs; empty if there is none.
-      copies: the command adds a numbered folder below the output at each run, instead of replacing it.
     """
 
     command: str
@@ -50,7 +50,6 @@ class Stage:
     before: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     same: str = ""
-    copies: bool = False
 
     def prepare(self, inputs: Path, work: Path) -> None:
         """Make the work folder as it is before the command."""
@@ -86,7 +85,7 @@ STAGES = {
             "--output {work}/ranker", "ranker", "ranker", "embeddings"),
     **_pair("index --embeddings {inputs}/embeddings --output {work}/index", "index", "index", "embeddings"),
     "export": Stage("export --dataset {inputs}/dataset --ranker {inputs}/ranker --models {work}/models",
-                    f"models/{MODEL}", "versions", {"models": "models"}, needs=("ranker",), copies=True),
+                    f"models/{MODEL}", "versions", {"models": "old_models"}, needs=("ranker", "old_models")),
     "promote": Stage(f"promote {{inputs}}/models/{MODEL}/2 --first --gate {{inputs}}/gate.yaml --label stable "
                      "--models-config {work}/models.config --json {work}/verdict.json", "models.config", "labels",
                      {"models.config": "models.config"}, needs=("models",)),
@@ -126,7 +125,7 @@ class Inputs:
 
 
 _RANK = "train-ranker --dataset {inputs}/dataset --embeddings {inputs}/embeddings --arm warm_start"
-_EXPORT = "export --dataset {inputs}/dataset --ranker {inputs}/ranker --models {inputs}/models"
+_EXPORT = "export --dataset {inputs}/dataset --ranker {inputs}"
 # Name -> what it needs, and the commands that make it.
 _INPUTS = {
     "dataset": ("", "dataset --config {inputs}/config.yaml --raw {inputs}/raw --output {inputs}/dataset"),
@@ -137,7 +136,9 @@ _INPUTS = {
     "old_ranker": ("embeddings", _RANK + " --output {inputs}/old_ranker --set seed=8"),
     "index": ("embeddings", "index --embeddings {inputs}/embeddings --output {inputs}/index"),
     "old_index": ("old_embeddings", "index --embeddings {inputs}/old_embeddings --output {inputs}/old_index"),
-    "models": ("ranker", _EXPORT, _EXPORT),
+    "old_models": ("old_ranker", _EXPORT + "/old_ranker --models {inputs}/old_models"),
+    "models": ("old_ranker ranker", _EXPORT + "/old_ranker --models {inputs}/models",
+               _EXPORT + "/ranker --models {inputs}/models"),
 }
 
 

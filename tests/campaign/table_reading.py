@@ -55,6 +55,8 @@ def judge(reading: Job, table: Table) -> Verdict:
     try:
         account, kept = read(reading)
     except UserError as error:
+        if table.costs_rows_only:
+            return Verdict(LOST, f"some bad rows cost the whole file: {error}")
         return Verdict(HELD) if "\n" not in str(error) else Verdict(LOST, f"several lines: {error}")
     except Exception as error:  # anything else would be a traceback
         return Verdict(LOST, f"{type(error).__name__}: {str(error)[:300]}")
