@@ -15,7 +15,7 @@ MANY = 200
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="the layer that injects faults needs Linux and a C compiler")
 
 # Stages of the short form.
-SHORT = ("dataset --overwrite", "index --overwrite")
+SHORT = ("index --overwrite",)
 
 
 class Workshop(NamedTuple):
