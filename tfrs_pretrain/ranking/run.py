@@ -27,6 +27,7 @@ from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.ranking.trained_arm import TrainedArm
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
+from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -83,6 +84,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
             print_coverage(coverages)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
+            if is_chief(strategy):
+                print_cold_fits(parts.starts)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
                                                    settings.early_stopping, writes=is_chief(strategy))
         task = ArmTrainingTask(config, dataset, arm, parts, best_checkpoint)

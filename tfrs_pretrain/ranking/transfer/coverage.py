@@ -11,7 +11,7 @@ from rich.text import Text
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.progress import console
-from tfrs_pretrain.ranking.transfer.initial_tables import is_pretrained
+from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 
 BATCH_SIZE = 8192  # larger batches exceed the cache and take twice as long
