@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: demo test test-pythons test-flink lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink campaign lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
 	@echo "make test   the tests          make lint   ruff          make types   mypy --strict"
 	@echo "make test-pythons   fast tests on the other supported versions of Python, where installed"
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
+	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
 	@echo "make same BASE=<commit>   compares what the working tree and that commit compute, bit by bit (four minutes)"
 	@echo "make docs   the documentation site, in build/site"
 	@echo "make clean  removes .venv, runs/ and build/"
@@ -28,6 +29,10 @@ test-pythons: $(VENV)/test.installed
 # The job server's jar comes through Maven; FLINK_VERSION names another Flink than the newest that Beam publishes for.
 test-flink: $(VENV)/test.installed
 	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py
+
+# One process, so that one table is printed; the counts are in build/campaign.json too.
+campaign: $(VENV)/test.installed
+	$(BIN)/python -m pytest -m campaign --campaign long --campaign-json build/campaign.json tests/campaign
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

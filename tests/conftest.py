@@ -10,6 +10,12 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fault campaign")
+    group.addoption("--campaign", choices=["short", "long"], default="short", help="size of the fault campaign")
+    group.addoption("--campaign-json", type=Path, help="file to which the counts of the campaign are added")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: where files are shared among processes, none of them is left for the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

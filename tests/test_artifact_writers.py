@@ -15,13 +15,11 @@ from tfrs_pretrain.artifacts import (
     manifest_text,
     read_manifest,
     read_optional_json,
-    refuse_existing,
-    staged_folder,
-    unfinished_folder,
     write_manifest,
     write_text,
 )
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import refuse_existing, staged_folder, unfinished_folder
 
 
 def refusal(function, *arguments, **options):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tfrs_pretrain.artifacts import json_digest, read_manifest, staged_folder, write_manifest, write_text
+from tfrs_pretrain.artifacts import json_digest, read_manifest, write_manifest, write_text
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import staged_folder
 
 
 def test_folder_appears_only_when_complete(tmp_path):
@@ -47,7 +48,7 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path):
 
 WRITER = """
 import sys, pathlib
-from tfrs_pretrain.artifacts import staged_folder
+from tfrs_pretrain.output_folders import staged_folder
 with staged_folder(pathlib.Path(sys.argv[1])) as folder:
     (folder / "data").write_text("x")
     print(folder, flush=True)

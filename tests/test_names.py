@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from tfrs_pretrain.artifacts import inside, refuse_existing, staged_folder
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import load_experiment
 from tfrs_pretrain.names import repeated
+from tfrs_pretrain.output_folders import inside, refuse_existing, staged_folder
 
 # Each of these deletes, hides or collides: other folders, hidden files, paths, line ends, names beside the output.
 BAD_FOLDERS = ["../..", "..", ".", "", "a/b", "/tmp", "a\\b", ".hidden", "-rf", "a b", "a\n", "über", "a:b", "x" * 101,

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.stages import Workdir
 
 

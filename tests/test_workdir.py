@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from tfrs_pretrain import stages
-from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.stages import Workdir, peak_rss_bytes
 
 

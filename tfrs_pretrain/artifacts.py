@@ -1,125 +1,20 @@
-"""Artifacts: folders with a manifest, by which each stage passes its result to the next.
+"""Manifests of artifacts, the folders by which each stage passes its result to the next.
 
-A writer fills a temporary folder, writes the manifest last and renames the folder into place, so that a killed job
-leaves nothing that looks finished. Readers call ``read_manifest``.
+A writer fills a temporary folder (``output_folders``) and writes the manifest last, so that a killed job leaves nothing
+that looks finished. Readers call ``read_manifest``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
-import re
-import shutil
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import MANIFEST
 from tfrs_pretrain.errors import UserError
-
-REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: Path removes the other
-
-
-@contextlib.contextmanager
-def staged_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yields an empty temporary folder beside ``target`` and renames it to ``target`` when the body succeeds.
-
-    Raises:
-      UserError: ``target`` exists and ``overwrite`` is false, or it is not a folder.
-    """
-    refuse_existing(target, overwrite=overwrite)
-    with unfinished_folder(target.parent, target.name) as temporary:
-        yield temporary
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.replace(target)
-
-
-@contextlib.contextmanager
-def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Yields an empty folder ``.<name>.unfinished-<token>`` and removes it, unless the body renamed it.
-
-    A writer locks its folder while it runs. Unlocked folders, left by killed writers, are removed first.
-    """
-    parent.mkdir(parents=True, exist_ok=True)
-    for leftover in parent.glob(f".{name}.unfinished-*"):
-        _remove_if_abandoned(leftover)
-    temporary, lock = _locked_folder(parent, name)
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        os.close(lock)
-
-
-def _locked_folder(parent: Path, name: str) -> tuple[Path, int]:
-    while True:
-        folder = parent / f".{name}.unfinished-{uuid.uuid4().hex[:8]}"
-        folder.mkdir()
-        try:
-            lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        with contextlib.suppress(OSError):  # a file system without locks: leftovers stay
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        # Another writer may have removed the folder as abandoned before it was locked.
-        if folder.exists():
-            return folder, lock
-        os.close(lock)
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    try:
-        lock = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # the writer has finished
-    try:
-        with contextlib.suppress(OSError):  # the writer is running
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(lock)
-
-
-def inside(root: Path, *names: str) -> Path:
-    """Joins names to a folder.
-
-    Raises:
-      UserError: the result is not below the folder, as with the name "../..".
-    """
-    path = root.joinpath(*names)
-    if not path.is_relative_to(root) or path == root or ".." in path.relative_to(root).parts:
-        raise UserError(f"{'/'.join(names)!r} leads out of the folder {str(root)!r}: use another name")
-    return path
-
-
-def refuse_existing(target: Path, *, overwrite: bool) -> None:
-    """Raises UserError if ``target`` is a file, or a folder with content that must not be replaced."""
-    refuse_remote(target)
-    refuse_working_folder(target)
-    if target.exists() and not target.is_dir():
-        raise UserError(f"output {str(target)!r} is a file: name a folder")
-    if target.exists() and any(target.iterdir()) and not overwrite:
-        raise UserError(f"output folder {str(target)!r} is not empty: pass --overwrite to replace it, or name another")
-
-
-def refuse_working_folder(target: Path) -> None:
-    """Raises UserError if ``target`` is the current folder or contains it: replacing it would delete the work."""
-    if Path.cwd().is_relative_to(target.resolve()):
-        raise UserError(f"output folder {str(target)!r} contains the folder in which the command runs: name another")
-
-
-def refuse_remote(folder: Path) -> None:
-    """Raises UserError for a URL, which would otherwise become a local folder of that name."""
-    if REMOTE.match(str(folder)):
-        url = str(folder).replace(":/", "://", 1)
-        raise UserError(f"{url!r} is on a remote file system, which only the Beam jobs read and write: copy or mount "
-                        "it, and name the local folder")
+from tfrs_pretrain.output_folders import recover, refuse_remote, unfinished_file
 
 
 def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: str = MANIFEST) -> None:
@@ -134,13 +29,9 @@ def manifest_text(kind: str, content: dict[str, Any]) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file by temporary name and rename."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with unfinished_file(path) as temporary:
         temporary.write_text(text)
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_optional_json(path: Path) -> dict[str, Any]:
@@ -174,6 +65,7 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
     """
     kind = kinds[0]
     refuse_remote(folder)
+    recover(folder)
     if not folder.is_dir():
         raise UserError(f"{kind} folder {str(folder)!r} does not exist: run the stage that writes it, or "
                         "correct the path")

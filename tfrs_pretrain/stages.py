@@ -14,9 +14,10 @@ import yaml
 from rich.text import Text
 
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import inside, read_manifest, write_text
+from tfrs_pretrain.artifacts import read_manifest, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.progress import console
 
 # Files and folders of a workdir

@@ -20,6 +20,7 @@ from beam_pipelines.records.files import open_file
 from beam_pipelines.transforms.vocabularies import vocabulary_info
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config, load_config, parse_config
+from tfrs_pretrain.config.yaml_text import parse_yaml
 from tfrs_pretrain.errors import UserError
 
 COMMON_OPTIONS: tuple[type[PipelineOptions], ...] = (DatasetOptions, ReadOptions)
@@ -77,7 +78,7 @@ def _load_config(source: str | None, vocabulary: str | None, overrides: list[str
         return load_config(source, overrides)
     try:
         with open_file(source) as file:
-            tree = yaml.safe_load(file.read())
+            tree = parse_yaml(file.read().decode())
     except (BeamIOError, OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"configuration {source!r} cannot be read ({' '.join(str(error).split())}): pass a YAML file "
                         "or the name of a bundled configuration") from error

@@ -19,9 +19,10 @@ from beam_pipelines.jobs.job import RESULTS_FOLDER
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
 from beam_pipelines.records.files import atomic_write
 from tfrs_pretrain.artifact_names import DATASET_INFO
-from tfrs_pretrain.artifacts import manifest_text, refuse_working_folder
+from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
+from tfrs_pretrain.output_folders import refuse_working_folder
 
 UNFINISHED_MARKER = "unfinished"
 

@@ -50,9 +50,13 @@ def test_resolved_configuration_reads_back_equal():
     ("seed", "write it as section.key=value"),
     ("seed.deeper=1", "'seed' contains a value, not a section"),
     ("seed=[", "the value is not YAML"),
+    ("name=" + "x" * 10_000, "a name is used for folders"),
+    ("pretraining.objective.kind=" + "x" * 10_000, "unknown kind 'xxx"),
 ])
 def test_refusals_name_the_key_and_the_reason(override, words):
-    assert words in refusal(override)
+    message = refusal(override)
+    assert words in message
+    assert len(message) <= 1001
 
 
 def test_overlap_is_accepted_by_name_only():

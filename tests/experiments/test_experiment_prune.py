@@ -114,7 +114,7 @@ def test_checkpoints_are_kept_and_remains_of_a_killed_writer_are_removed(experim
 
 
 def test_an_interrupted_removal_leaves_no_finished_piece(experiment, tmp_path, monkeypatch):
-    def killed(folder):
+    def killed(folder, **_):
         (folder / "rows.npy").unlink()
         raise KeyboardInterrupt
 

@@ -17,6 +17,8 @@ from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
 
 NAME = "planted_ranker"
 BINARY = os.environ.get("TENSORFLOW_MODEL_SERVER")
+# As in saved_models/compose.yaml: a version that does not load is given up after a second instead of five minutes.
+LOAD_FLAGS = ("--max_num_load_retries=1", "--load_retry_interval_micros=1000000", "--num_load_threads=1")
 
 
 @dataclasses.dataclass
@@ -109,7 +111,7 @@ def _real(path):
         process = subprocess.Popen([
             BINARY, f"--port={grpc}", f"--rest_api_port={rest}", f"--model_config_file={path}",
             "--model_config_file_poll_wait_seconds=1", "--file_system_poll_wait_seconds=1", "--grpc_max_threads=64",
-            "--allow_version_labels_for_unavailable_models=true"], stdout=output, stderr=output)
+            *LOAD_FLAGS, "--allow_version_labels_for_unavailable_models=true"], stdout=output, stderr=output)
 
     def answers():
         assert process.poll() is None, f"{BINARY} ended with {process.returncode}: {log.read_text()[-4000:]}"

@@ -150,13 +150,16 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
     assert found["passed"] is True
     assert found["load"]["REST"]["requests"] == 8
 
-    assert "(was version 1)" in " ".join(
-        call("promote", candidate, "--live", live, *verdict, "--label", "stable")[1].split())
-    assert eventually(lambda: verified(2, config) == 0)
+    promoted_output = " ".join(
+        call("promote", candidate, "--live", live, *verdict, "--label", "stable", "--server", grpc)[1].split())
+    assert "(was version 1)" in promoted_output
+    assert f"server {grpc} answers label stable with version 2" in promoted_output
+    assert verified(2, config) == 0
     promoted = tmp_path / "promoted.config"
     promoted.write_text(config.read_text())
-    assert "moved from version 2 to 1" in " ".join(call("roll-back", NAME, "--models-config", config)[1].split())
-    assert eventually(lambda: verified(1, config) == 0)
+    rolled_back = call("roll-back", NAME, "--models-config", config, "--server", grpc)[1]
+    assert "names version 1 (was version 2)" in " ".join(rolled_back.split())
+    assert verified(1, config) == 0
     assert verified(1, promoted) == 3  # the server's labels are no longer those of this file
 
 

@@ -18,8 +18,10 @@ from tfrs_pretrain.cli.options import (
     ModelArgument,
     ModelsConfigOption,
     ScoreOption,
+    ServerOption,
     SetOption,
     SplitOption,
+    WaitOption,
     check_writable,
     open_dataset,
     reader,
@@ -77,11 +79,15 @@ def promote(
     label: Annotated[str | None, typer.Option(help="assign this label to a promoted version in --models-config, such "
                                                    "as canary or stable")] = None,
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
+    server: ServerOption = None,
+    wait: WaitOption = 120.0,
 ) -> None:
     """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
 
     The verdict is a JSON file with the numbers of every check. --label requires an exported version: a promoted
-    candidate receives the label, and the version that had it stays loaded for `roll-back`. An example of a gate:
+    candidate receives the label, and the version that had it stays loaded for `roll-back`. TF Serving refuses a label
+    that moves to a version that is not loaded, so --models-config is edited twice: with --server in one call, without
+    it in two calls of the same command. An example of a gate:
 
     ```yaml
     min_impressions: 10000
@@ -99,6 +105,7 @@ def promote(
         from tfrs_pretrain.evaluation import promotion
         from tfrs_pretrain.evaluation.show import show_promotion
         from tfrs_pretrain.serving.labels.promotion import LabelMove
+        from tfrs_pretrain.serving.labels.served_model import ServedModel
     settings = load_gate(gate)
     if label:
         label_move = LabelMove.plan(candidate, models_config, label)
@@ -110,7 +117,8 @@ def promote(
     if result.verdict == promotion.REFUSED:
         raise typer.Exit(REFUSED)
     if label:
-        console.print(label_move.execute(), soft_wrap=True)
+        served = ServedModel(server, label_move.name, wait) if server else None
+        console.print(label_move.execute(served), soft_wrap=True)
 
 
 @app.command("roll-back")
@@ -118,12 +126,20 @@ def roll_back(
     model: Annotated[str, typer.Argument(help="model name")],
     label: Annotated[str, typer.Option(help="the label to move back")] = "stable",
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
+    server: ServerOption = None,
+    wait: WaitOption = 120.0,
 ) -> None:
-    """Moves a label back to the version that it named before. A second call undoes the first."""
+    """Moves a label back to the version that it named before. A second call undoes the first.
+
+    With --server, exit code 0 means that the server answers the label with the earlier version.
+    """
     with quiet_imports():
-        from tfrs_pretrain.serving.labels.moves import roll_back
-    before, after = roll_back(models_config, model, label)
-    console.print(f"{models_config}: label {label} of {model} moved from version {before} to {after}", soft_wrap=True)
+        from tfrs_pretrain.serving.labels.moves import previous_version
+        from tfrs_pretrain.serving.labels.rollout import Rollout
+        from tfrs_pretrain.serving.labels.served_model import ServedModel
+    served = ServedModel(server, model, wait) if server else None
+    earlier = previous_version(models_config, model, label)
+    console.print(Rollout(models_config, model, label, earlier, served).run(), soft_wrap=True)
 
 
 @app.command()

@@ -33,6 +33,11 @@ ScoreOption = Annotated[list[Path] | None, typer.Option(
 ModelsOption = Annotated[Path, typer.Option(help="folder of model folders: versions go to MODELS/<name>/<version>")]
 ModelsConfigOption = Annotated[Path, typer.Option(help="TF Serving's file of models and their labels")]
 VersionOption = Annotated[int | None, typer.Option("--version", help="send to this version (default: the newest)")]
+ServerOption = Annotated[str | None, typer.Option(
+    "--server", metavar="HOST:PORT", help="gRPC address of the running server: load the version, move the label and "
+                                          "check that the server applied both. Without it, the output says what to "
+                                          "watch")]
+WaitOption = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for --server to apply each edit")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write the full result as JSON")]
 
 

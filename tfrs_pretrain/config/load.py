@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,9 +15,11 @@ from pydantic_core import ErrorDetails
 from tfrs_pretrain.config.migration import migrate, migrate_pretraining, notices
 from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.root import Config
+from tfrs_pretrain.config.yaml_text import MAX_DEPTH, parse_yaml
 from tfrs_pretrain.errors import UserError
 
 BUNDLED = ("completejourney",)
+MAX_MESSAGE = 1000  # characters
 # Keys whose value may be the name of a kind instead of a mapping.
 SHORT_FORMS = frozenset({"objective", "negatives", "transfer", "user", "item", "teacher", "backbone", "meda"})
 
@@ -91,25 +94,12 @@ def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:
             bundled = f", or one of the bundled {list(BUNDLED)}" if what == "configuration" else ""
             raise UserError(f"{what} {source!r} cannot be read ({error}): give a YAML file{bundled}") from error
     try:
-        tree = yaml.load(text, _UniqueKeysLoader)
+        tree = parse_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"{what} {source!r} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{what} {source!r} must be a mapping of sections, not {type(tree).__name__}")
     return tree
-
-
-class _UniqueKeysLoader(yaml.SafeLoader):
-    """YAML loader that refuses repeated keys, of which YAML's own loader silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"key {key.value!r} occurs twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def apply_override(tree: dict[str, Any], override: str) -> None:
@@ -119,13 +109,16 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
       UserError: it is not written so.
     """
     path, equals, text = override.partition("=")
+    where = f"--set {_shown(override)}"
     if not equals or not path:
-        raise UserError(f"--set {override!r}: write it as section.key=value")
+        raise UserError(f"{where}: write it as section.key=value")
+    if path.count(".") >= MAX_DEPTH:
+        raise UserError(f"{where}: keys are nested deeper than {MAX_DEPTH}")
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {override!r}: the value is not YAML") from error
-    set_key(tree, path.strip(), value, f"--set {override!r}")
+        raise UserError(f"{where}: the value is not YAML ({' '.join(str(error).split())})") from error
+    set_key(tree, path.strip(), value, where)
 
 
 def set_key(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
@@ -161,7 +154,7 @@ def first_difference(one: Any, other: Any, path: str = "") -> str | None:
 
 
 def validation_message(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
-    """Describes the first problem of a refused ``tree`` in one line.
+    """Describes the first problem of a refused ``tree`` in one line of limited length.
 
     Args:
       where: begins the message.
@@ -169,6 +162,11 @@ def validation_message(where: str, error: ValidationError, keys: str, tree: Mapp
       keys: says where the known keys are listed.
       tree: the input of the validation.
     """
+    message = _first_problem(where, error, keys, tree)
+    return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
+
+
+def _first_problem(where: str, error: ValidationError, keys: str, tree: Mapping[str, Any]) -> str:
     # A key that accepts a string or a mapping reports both; a mapping is meant as one.
     errors = [one for one in error.errors() if not (one["type"] == "string_type" and isinstance(one["input"], dict))]
     first = errors[0] if errors else error.errors()[0]
@@ -181,8 +179,15 @@ def validation_message(where: str, error: ValidationError, keys: str, tree: Mapp
     if first["type"] == "union_tag_invalid":
         context = first["ctx"]
         return f"{where}: {place}: unknown kind {context['tag']!r}: expected {context['expected_tags']}{more}"
-    received = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    received = "" if isinstance(first["input"], dict) else f", not {_shown(first['input'])}"
     return f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{received}{more}"
+
+
+def _shown(value: Any) -> str:
+    """Returns a value for a message; long and deep ones are shortened."""
+    shortener = reprlib.Repr()
+    shortener.maxlevel, shortener.maxlist, shortener.maxstring, shortener.maxother = 3, 20, 200, 200
+    return shortener.repr(value)
 
 
 def _path(error: ErrorDetails, tree: Any) -> tuple[list[str], str | None]:

@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER
-from tfrs_pretrain.artifacts import inside, read_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Moments
 from tfrs_pretrain.features.record_column import RecordColumn
+from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import LOGS_KIND
-from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.demo.exposures import Promotions, sample_negatives
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.progress import progress
 
 PLACE = ["store_id", "week"]

@@ -21,12 +21,13 @@ from tfrs_pretrain.artifact_names import (
     MANIFEST,
     RANKER_KIND,
 )
-from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import ArmConfig, Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
 from tfrs_pretrain.demo.config import SECTION, CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.reporting.study_report import write_study

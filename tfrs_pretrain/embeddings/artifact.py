@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, inside, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.vocabulary import Vocabulary
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
 from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.experiments.pieces import KINDS, PIECES
+from tfrs_pretrain.output_folders import remove_folder
 from tfrs_pretrain.study import FILE, Study
 
 
@@ -47,12 +47,7 @@ def prune(path: Path, output: Path, selection: Selection, confirm: Callable[[Seq
         unneeded = [UnneededFolder(folder, _size(folder)) for folder in folders if not _belongs(folder, needed)]
         if confirm(unneeded):
             for each in unneeded:
-                _remove(each.folder)
-
-
-def _remove(folder: Path) -> None:
-    """Rename before removing, so that an interrupted removal leaves no folder that looks like a finished piece."""
-    shutil.rmtree(folder.rename(folder.with_name(f".{folder.name.lstrip('.')}.pruned")))
+                remove_folder(each.folder)
 
 
 def _planned(plan: Plan, output: Path) -> set[Path]:

@@ -8,13 +8,14 @@ from typing import Any
 import tensorflow as tf
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
-from tfrs_pretrain.artifacts import file_digest, refuse_existing
+from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.pairs import report_corrupt_files
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
+from tfrs_pretrain.output_folders import refuse_existing
 from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
 from tfrs_pretrain.pretraining.result import PretrainResult

@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
-from tfrs_pretrain.artifacts import file_digest, json_digest, refuse_existing
+from tfrs_pretrain.artifacts import file_digest, json_digest
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.machine import machine
+from tfrs_pretrain.output_folders import refuse_existing
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import file_digest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, index_file
 from tfrs_pretrain.retrieval.library import load_faiss

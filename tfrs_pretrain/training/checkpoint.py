@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import remove_folder, staged_folder
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     NonFiniteVariableError,
@@ -142,7 +143,7 @@ class Checkpoints:
     def remove(self) -> None:
         """Delete all checkpoints; call it when the run has written its result."""
         if self._writes:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_folder(self.folder)
 
     def describe(self) -> str:
         """The newest checkpoint, for messages."""
@@ -182,7 +183,7 @@ class Checkpoints:
         """Remove all but the checkpoints that were written last, whatever their steps are."""
         by_age = sorted(self.paths, key=lambda path: (path == written, path.stat().st_mtime_ns))
         for path in by_age[:-self._keep]:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_folder(path)
         for leftover in self.folder.glob(".step-*.unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 

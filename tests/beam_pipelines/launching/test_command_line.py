@@ -75,6 +75,8 @@ def test_a_configuration_may_be_on_any_file_system(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("content", "message"), [
     ("a: [", r"cannot be read \(.*\): pass a YAML file"), ("- 1", "must be a mapping of sections, not list"),
+    ("seed: 2024-02-30", r"'bucket://config.yaml' cannot be read \('2024-02-30' is not a valid timestamp"),
+    ("seed: 1\nseed: 2", r"'bucket://config.yaml' cannot be read \(key 'seed' occurs twice"),
     ("dataset: {shards: 1}", r"configuration 'bucket://config.yaml': name: Field required")])
 def test_an_unusable_configuration_is_refused(content, message, tmp_path, monkeypatch):
     objects = BucketFileSystem.create_bucket(tmp_path, monkeypatch)

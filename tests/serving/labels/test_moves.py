@@ -12,7 +12,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
-from tfrs_pretrain.serving.labels.moves import move_label, roll_back
+from tfrs_pretrain.serving.labels.moves import is_selected, move_label, previous_version, select_version
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 
 TEXT = """# Models to serve.  {brace in a comment
@@ -68,15 +68,30 @@ def test_a_label_moves_and_the_version_it_named_stays_loaded(config):
     assert parsed(config)[0]["new"] == 3
 
 
+def test_a_selected_version_is_loaded_and_labels_stay(config):
+    assert not is_selected(config, "ranker", 3)
+    select_version(config, "ranker", 3)
+    assert is_selected(config, "ranker", 3)
+    select_version(config, "ranker", 2)
+    assert parsed(config) == ({"stable": 1, "canary": 1}, [1, 2, 3])
+    move_label(config, "ranker", "stable", 2)
+    assert parsed(config) == ({"stable": 2, "stable_previous": 1, "canary": 1}, [1, 2])
+
+
+def roll_back(path, name, label):
+    return move_label(path, name, label, previous_version(path, name, label))
+
+
 MOVER = """
 import sys, pathlib
-from tfrs_pretrain.serving.labels.moves import move_label, roll_back
+from tfrs_pretrain.serving.labels.moves import previous_version
+from tfrs_pretrain.serving.labels.rollout import Rollout
 path, label = pathlib.Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 for number in range(30):
-    move_label(path, "ranker", f"{label}_{number}", 1 + number % 3)
-move_label(path, "ranker", f"{label}_0", 2)
-roll_back(path, "ranker", f"{label}_0")
+    Rollout(path, "ranker", f"{label}_{number}", 1 + number % 3).run()
+Rollout(path, "ranker", f"{label}_0", 2).run()
+Rollout(path, "ranker", f"{label}_0", previous_version(path, "ranker", f"{label}_0")).run()
 """
 
 
@@ -158,11 +173,13 @@ def test_a_policy_of_all_versions_stays(config):
                       'model_version_policy { all {} } } }')
     move_label(config, "ranker", "stable", 2)
     assert model_entry(config, "ranker").model_version_policy.WhichOneof("policy_choice") == "all"
+    assert is_selected(config, "ranker", 3)
 
 
 @pytest.mark.parametrize(("change", "message"), [
     (lambda path: move_label(path, "absent", "stable", 1), r"no entry for model 'absent', only \['other', 'ranker'\]"),
     (lambda path: move_label(path, "ranker", "stable", 4), r"version 4 of model 'ranker' is not in "),
+    (lambda path: select_version(path, "ranker", 4), r"version 4 of model 'ranker' is not in "),
     (lambda path: roll_back(path, "ranker", "stable"), r"label 'stable' of model 'ranker' has no previous version"),
     (lambda path: roll_back(path, "ranker", "absent"), r"label 'absent' of model 'ranker' has no previous version"),
     (lambda path: LabelMove.plan(path.parent / "ranker", path, "stable"), "has no manifest.json|does not exist"),
@@ -189,9 +206,8 @@ def test_only_versions_in_the_models_folder_get_a_label(config, tmp_path):
     write_manifest(elsewhere / "assets.extra", "saved_model", {"name": "ranker", "version": 2})
     with pytest.raises(UserError, match=r"is not in the folder that .* names for model 'ranker', .*: export it there"):
         LabelMove.plan(elsewhere, config, "stable")
-    assert "label stable of ranker names version 2 (was version 1)" in LabelMove.plan(
-        tmp_path / "ranker" / "2", config, "stable").execute()
-    assert parsed(config)[0]["stable"] == 2
+    assert "version 2 of ranker is selected" in LabelMove.plan(tmp_path / "ranker" / "2", config, "stable").execute()
+    assert parsed(config) == ({"stable": 1, "canary": 1}, [1, 2])
 
 
 def test_an_existing_base_path_is_used_unchanged(config, tmp_path):

@@ -86,7 +86,8 @@ def test_metadata_contain_only_model_and_version(live, channel):
 
 def test_a_refused_configuration_fails_the_call(two_versions, tmp_path):
     """TensorFlow Serving does not return OK with an error status in the response."""
-    with live_server(two_versions, tmp_path, versions=[1]) as running, grpc.insecure_channel(running.grpc) as opened:
+    with (live_server(two_versions, tmp_path, versions=[1], labels={"stable": 1}) as running,
+          grpc.insecure_channel(running.grpc) as opened):
         stub = ModelServiceStub(opened)
         with pytest.raises(grpc.RpcError, match=r"(?i)only") as caught:
             stub.HandleReloadConfigRequest(ReloadConfigRequest(), timeout=20)

@@ -199,6 +199,9 @@ def test_hot_reloads_lose_no_request(two_versions, tmp_path):
             for version in [2, 1] * 50:
                 if done.is_set():
                     return
+                running.write(versions=[1, 2], labels={"stable": 3 - version})  # the server refuses one edit for both
+                with running.clients(version=version)[0] as client:
+                    wait_for(client.metadata)
                 running.write(versions=[version], labels={"stable": version})
                 with running.clients(label="stable")[0] as client:
                     wait_for(lambda: client.metadata().version == version)  # noqa: B023

@@ -93,11 +93,13 @@ def test_a_label_of_a_missing_version_is_refused_in_a_reload_but_not_at_the_star
     manager = make(config({"stable": 9}))
     with pytest.raises(StatusError, match="version 9"):
         answer(manager, label="stable")
-    with pytest.raises(StatusError, match="label 'stable' of model 'a' names version 9, which is not avail") as caught:
-        manager.reload(config({"stable": 9, "canary": 1}))
+    with pytest.raises(StatusError, match="label 'stable' of model 'a' names version 8, which is not avail") as caught:
+        manager.reload(config({"stable": 8, "canary": 1}))
     assert caught.value.code == "FAILED_PRECONDITION"
     with pytest.raises(StatusError, match="unrecognized"):  # labels stay as they were
         answer(manager, label="canary")
+    manager.reload(config({"stable": 9, "canary": 1}))  # "stable" does not move
+    assert answer(manager, label="canary") == (1, [1.0])
     manager.reload(config({"stable": 2}))
     assert answer(manager, label="stable") == (2, [2.0])
 
@@ -122,6 +124,28 @@ def test_a_removed_model_is_not_served_any_more(make):
     assert answer(manager, "b") == (2, [20.0])
 
 
+def test_an_existing_label_moves_only_to_a_loaded_version_and_nothing_is_loaded_for_it(make):
+    """TensorFlow Serving checks labels before it loads; a new label may come with its version."""
+    def selecting(*versions, **labels):
+        message = config(labels)
+        message.model_config_list.config[0].model_version_policy.specific.versions[:] = versions
+        return message
+
+    manager = make(selecting(1, stable=1))
+    with pytest.raises(StatusError, match="label 'stable' of model 'a' names version 2") as caught:
+        manager.reload(selecting(1, 2, stable=2))
+    assert caught.value.code == "FAILED_PRECONDITION"
+    assert [state.number for state in manager.states(spec())] == [1]
+    with pytest.raises(StatusError, match="label 'stable'"):  # a later edit with such a label is refused as a whole
+        manager.reload(selecting(1, 2, stable=2, new=1))
+    manager.reload(selecting(1, 2, stable=1))
+    assert answer(manager, label="stable") == (1, [1.0])
+    manager.reload(selecting(2, stable=2))
+    assert answer(manager, label="stable") == (2, [2.0])
+    manager.reload(selecting(1, 2, stable=2, canary=1))
+    assert answer(manager, label="canary") == (1, [1.0])
+
+
 def test_a_changed_configuration_waits_for_its_versions(make, models, caplog):
     changes = [config({"stable": 3}), None]
     manager = make(config({"stable": 1}), read_change=lambda: changes.pop(0) if changes else None)
@@ -130,6 +154,7 @@ def test_a_changed_configuration_waits_for_its_versions(make, models, caplog):
     assert answer(manager, label="stable") == (1, [1.0])
     save_scaler(models / "3", 3.0).rename(models / "a" / "3")
     try:
+        manager.poll()  # loads the version
         manager.poll()  # the pending configuration is tried again
         assert answer(manager, label="stable") == (3, [3.0])
     finally:

@@ -132,17 +132,20 @@ def test_labels_follow_the_configuration(two_versions, tmp_path):
             assert caught.value.code == "INVALID_ARGUMENT"
 
 
-def test_a_label_moves_only_after_its_version_is_loaded(two_versions, tmp_path):
-    """The old version answers until the new one is loaded."""
-    models = copied(two_versions, tmp_path / "models", 1)
-    with live_server(models, tmp_path, versions=[1], labels={"stable": 1}) as running:
+def test_a_label_does_not_move_to_a_version_that_is_not_loaded(two_versions, tmp_path):
+    """The edit is refused, and its version is not loaded; with an edit that selects the version first, both work."""
+    with live_server(two_versions, tmp_path, versions=[1], labels={"stable": 1}) as running:
         running.write(versions=[1, 2], labels={"stable": 2})
         stable = running.clients(label="stable")[0]
-        for _ in range(40):
+        for _ in range(60):
             assert answering(stable, *running.golden(1))
-            time.sleep(0.05)  # two seconds: the server has read the file by then
-        copied(two_versions, models, 2)
-        wait_for(lambda: answering(stable, *golden(models / NAME / "2")))
+            time.sleep(0.05)  # three seconds: the server has read the file by then
+        assert [status.version for status in running.clients()[0].status()] == [1]
+        running.write(versions=[1, 2], labels={"stable": 1})
+        with running.clients(version=2)[0] as client:
+            wait_for(client.metadata)
+        running.write(versions=[1, 2], labels={"stable": 2})
+        wait_for(lambda: answering(stable, *running.golden(2)))
 
 
 def test_an_unreadable_configuration_changes_nothing(two_versions, tmp_path):

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tfrs_pretrain.artifact_names import LOGS_KIND
-from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import staged_folder
 
 FILES = ("history.parquet", "impressions.parquet", "items.parquet", "users.parquet")
 BEFORE = 20220424  # date of all engagements: the history's timestamps only order the events of a user

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import LOGS_KIND
-from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.metrics.auc import auc
+from tfrs_pretrain.output_folders import staged_folder
 
 PRETRAIN_DAYS, TRAIN_DAYS, VALIDATION_DAYS, DAYS = 20, 28, 30, 34
 EPOCH = datetime.datetime(2024, 3, 1)

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import LOGS_KIND
-from tfrs_pretrain.artifacts import staged_folder, write_manifest
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.experiments.logs.planted import COUNTRIES, DAYS, EPOCH, FACTORS, PRETRAIN_DAYS, SURFACES
 from tfrs_pretrain.metrics.auc import auc
+from tfrs_pretrain.output_folders import staged_folder
 
 ROWS_AT_ONCE = 1 << 12
 TINY = np.float32(1e-30)  # float32 draws can be 0, whose logarithm is infinite

@@ -11,18 +11,18 @@ Early stopping on a held-out set, after Prechelt, "Early Stopping - But When?" (
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.artifacts import read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
+from tfrs_pretrain.output_folders import remove_folder, staged_folder
 from tfrs_pretrain.ranking.model.ranker import Ranker
 
 KIND = "best epoch"
@@ -102,7 +102,7 @@ class BestCheckpoint(tf.Module):
     def remove(self) -> None:
         """Delete the files, once the run has finished."""
         if self._writes:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_folder(self._folder)
 
     def _path(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:04d}"
@@ -117,7 +117,7 @@ class BestCheckpoint(tf.Module):
         # The previous best is retained: a run killed before its next checkpoint resumes from before this epoch.
         for path in sorted(self._folder.glob("epoch-*")):
             if path not in (self._path(epoch), self._path(self.best_epoch)):
-                shutil.rmtree(path, ignore_errors=True)
+                remove_folder(path)
 
 
 def make_best_checkpoint(folder: Path, ranker: Ranker, config: EarlyStoppingConfig | None, *,

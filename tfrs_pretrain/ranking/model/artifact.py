@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import COLD_ROWS_FILE, NETWORK_FILE, PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
-from tfrs_pretrain.artifacts import inside, read_manifest, staged_folder, write_manifest
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.ranking.model.cold_rows import load_cold_rules
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker

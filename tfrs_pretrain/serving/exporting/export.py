@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import inside, json_digest, read_manifest, unfinished_folder, write_manifest
+from tfrs_pretrain.artifacts import json_digest, read_manifest, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.output_folders import inside, unfinished_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker

@@ -1,12 +1,14 @@
 """Moves version labels in a models.config; the rest of the file stays unchanged.
 
 TensorFlow Serving loads the versions that the policy names, which are those that labels name. Moving a label keeps the
-version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate.
+version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate. A server
+refuses a move to a version that it has not loaded: ``rollout`` selects the version first. It also holds the lock that
+keeps two edits apart.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +17,11 @@ from google.protobuf import text_encoding, text_format
 from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.locks import folder_lock
 from tfrs_pretrain.names import check_folder_name
 from tfrs_pretrain.serving.labels.models_config import (
     find_entry,
     folder_of,
+    model_entry,
     parse_models_config,
     read_models_config,
     read_text,
@@ -38,8 +40,36 @@ class LabelChange(NamedTuple):
     after: int
 
 
+def is_selected(path: Path, name: str, version: int) -> bool:
+    """Returns whether the policy of a model names a version, or selects all versions.
+
+    Raises:
+      UserError: the file cannot be read, or has no such model.
+    """
+    policy = model_entry(path, name).model_version_policy
+    return policy.WhichOneof("policy_choice") == "all" or version in policy.specific.versions
+
+
+def select_version(path: Path, name: str, version: int) -> None:
+    """Adds a version to those that the server loads, in one atomic write; labels stay unchanged.
+
+    Args:
+      path: the models.config.
+      name: name of the model.
+      version: number of an exported version.
+
+    Raises:
+      UserError: the file has no such model, the version does not exist, or the file cannot be edited.
+    """
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    labels = dict(model.version_labels)
+    _write_labels(path, config, model, labels, {*model.model_version_policy.specific.versions, version})
+
+
 def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
-    """Points a label at a version, in one atomic write; other moves in the same folder wait for it.
+    """Points a label at a version, in one atomic write.
 
     Args:
       path: the models.config.
@@ -50,54 +80,34 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
     """
-    with _edit_lock(path):
-        config = read_models_config(path)
-        model = find_entry(config, path, name)
-        _check_exists(model, path, version)
-        labels = dict(model.version_labels)
-        change = LabelChange(labels.get(label), version)
-        if change.before == version:
-            return change
-        if change.before is not None:
-            labels[label + PREVIOUS] = change.before
-        else:
-            _check_label(label)
-        _write_labels(path, config, model, labels | {label: version})
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    labels = dict(model.version_labels)
+    change = LabelChange(labels.get(label), version)
+    if change.before == version:
         return change
+    if change.before is not None:
+        labels[label + PREVIOUS] = change.before
+    else:
+        _check_label(label)
+    _write_labels(path, config, model, labels | {label: version})
+    return change
 
 
-def roll_back(path: Path, name: str, label: str) -> LabelChange:
-    """Points a label back at the version that it named before its last move; a second call undoes the rollback.
-
-    Args:
-      path: the models.config.
-      name: name of the model.
-      label: the label.
+def previous_version(path: Path, name: str, label: str) -> int:
+    """Returns the version that a label named before its last move.
 
     Raises:
       UserError: the label does not exist or was never moved, or the earlier version does not exist.
     """
-    with _edit_lock(path):
-        return _roll_back(path, name, label)
-
-
-def _roll_back(path: Path, name: str, label: str) -> LabelChange:
-    config = read_models_config(path)
-    model = find_entry(config, path, name)
-    labels = dict(model.version_labels)
+    model = model_entry(path, name)
+    labels: dict[str, int] = dict(model.version_labels)
     if label not in labels or label + PREVIOUS not in labels:
         raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no previous version (labels: "
                         f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
-    change = LabelChange(labels[label], labels[label + PREVIOUS])
-    _check_exists(model, path, change.after)
-    _write_labels(path, config, model, labels | {label: change.after, label + PREVIOUS: labels[label]})
-    return change
-
-
-def _edit_lock(path: Path) -> AbstractContextManager[None]:
-    """Lets other edits in the folder wait: each reads the file, changes it and writes it."""
-    read_text(path)  # a path that does not exist is refused; locking would create its folder
-    return folder_lock(path.resolve().parent, wait=True)
+    _check_exists(model, path, labels[label + PREVIOUS])
+    return labels[label + PREVIOUS]
 
 
 def _check_label(label: str) -> None:
@@ -116,15 +126,24 @@ def _check_exists(model: ModelConfig, path: Path, version: int) -> None:
                         "choose another version")
 
 
-def _write_labels(path: Path, config: ModelServerConfig, model: ModelConfig, labels: dict[str, int]) -> None:
-    """Replaces the labels of an entry, and its version policy unless the policy selects all versions."""
+def _write_labels(path: Path, config: ModelServerConfig, model: ModelConfig, labels: dict[str, int],
+                  more_versions: Collection[int] = ()) -> None:
+    """Replaces the labels of an entry, and its version policy unless the policy selects all versions.
+
+    Args:
+      path: the models.config.
+      config: its content; changed in place.
+      model: the entry in it.
+      labels: label -> version.
+      more_versions: versions to load that no label names.
+    """
     text = read_text(path)
     model.version_labels.clear()
     model.version_labels.update(labels)
     if model.model_version_policy.WhichOneof("policy_choice") == "all":
         policy = "model_version_policy { all { } }"
     else:
-        versions = sorted(set(labels.values()))
+        versions = sorted({*labels.values(), *more_versions})
         model.model_version_policy.specific.versions[:] = versions
         policy = ("model_version_policy { specific { "
                   + " ".join(f"versions: {version}" for version in versions) + " } }")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
-from tfrs_pretrain.serving.labels.moves import move_label
+from tfrs_pretrain.serving.labels.rollout import Rollout
+from tfrs_pretrain.serving.labels.served_model import ServedModel
 from tfrs_pretrain.serving.version_folder import read_version
 
 
@@ -47,8 +48,13 @@ class LabelMove:
                             f"{move.name!r}, {str(served)!r}: export it there, or pass another --models-config")
         return move
 
-    def execute(self) -> str:
-        """Moves the label and returns one line that describes the change."""
-        before = move_label(self.config, self.name, self.label, self.version).before
-        change = "unchanged" if before == self.version else "new" if before is None else f"was version {before}"
-        return f"{self.config}: label {self.label} of {self.name} names version {self.version} ({change})"
+    def execute(self, server: ServedModel | None = None) -> str:
+        """Moves the label, in two steps if the version has to be loaded first, and returns what happened.
+
+        Args:
+          server: the running server, which must apply each step; None: its state is unknown.
+
+        Raises:
+          UserError: see ``Rollout.run``.
+        """
+        return Rollout(self.config, self.name, self.label, self.version, server).run()

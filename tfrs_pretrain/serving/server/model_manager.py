@@ -39,8 +39,7 @@ class ModelManager:
         self._lock, self._changing = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._poller: threading.Thread | None = None
-        # As with --allow_version_labels_for_unavailable_models: at the start, labels are set before versions load.
-        self._apply(config, allow_unavailable_labels=True)
+        self._apply(config)
         for name, versions in self._models.items():
             if not versions.available:
                 LOGGER.warning("model %r has no version to serve in %s yet", name, versions.folder)
@@ -86,13 +85,19 @@ class ModelManager:
                 versions.update()
 
     def reload(self, config: ModelServerConfig) -> None:
-        """Applies a configuration; labels move after the versions that they name are loaded.
+        """Applies a configuration, unless it moves a label to a version that is not loaded.
+
+        Labels are checked before any version is loaded, as in TensorFlow Serving with
+        ``--allow_version_labels_for_unavailable_models``: new and unchanged labels may name a version that is not
+        loaded.
 
         Raises:
-          StatusError: FAILED_PRECONDITION, a label names a version that is not loaded; labels stay unchanged.
+          StatusError: FAILED_PRECONDITION, an existing label moves to a version that is not loaded; nothing changes.
         """
         with self._changing:
-            self._apply(config, allow_unavailable_labels=False)
+            for model in config.model_config_list.config:
+                self._check_labels(model)
+            self._apply(config)
 
     def watch(self, seconds: float) -> None:
         """Polls in a background thread until ``close``.
@@ -135,16 +140,22 @@ class ModelManager:
             return labels[spec.version_label]
         return int(spec.version.value) if spec.HasField("version") else None
 
-    def _apply(self, config: ModelServerConfig, *, allow_unavailable_labels: bool) -> None:
+    def _check_labels(self, model: ModelConfig) -> None:
+        """Refuses an entry that moves an existing label to a version that is not loaded."""
+        existing, versions = self._labels.get(model.name, {}), self._models.get(model.name)
+        available = versions.available if versions else []
+        for label, number in model.version_labels.items():
+            if existing.get(label, number) != number and number not in available:
+                raise StatusError("FAILED_PRECONDITION", f"label {label!r} of model {model.name!r} names version "
+                                  f"{number}, which is not available")
+
+    def _apply(self, config: ModelServerConfig) -> None:
         """Loads new versions, switches models and labels, then unloads old versions: requests never find a gap."""
         entries = {model.name: model for model in config.model_config_list.config}
         models = {name: self._reusable(model) or ModelVersions(model, self._folder_of(model), self._limits)
                   for name, model in entries.items()}
         for name, model in entries.items():
             models[name].load(model)
-        if not allow_unavailable_labels:
-            for name, model in entries.items():
-                _check_labels(model, models[name].available)
         with self._lock:
             removed = [versions for versions in self._models.values() if versions not in models.values()]
             self._models = models
@@ -157,10 +168,3 @@ class ModelManager:
     def _reusable(self, model: ModelConfig) -> ModelVersions | None:
         versions = self._models.get(model.name)
         return versions if versions and versions.config.base_path == model.base_path else None
-
-
-def _check_labels(model: ModelConfig, available: list[int]) -> None:
-    for label, number in model.version_labels.items():
-        if number not in available:
-            raise StatusError("FAILED_PRECONDITION", f"label {label!r} of model {model.name!r} names version {number}, "
-                              "which is not available")
