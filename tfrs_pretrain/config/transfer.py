@@ -40,8 +40,8 @@ class PretrainedTransfer(KindModel):
         None, gt=0, description="root mean square to which the values of pretrained rows are scaled, measured over the "
                                 "first training impressions (null: the rows as pretrained)")
     cold_rows: Literal["random", "mean", "features"] = Field(
-        "random", description="start of ids without engagements: random values; the mean pretrained row; or, where a "
-                              "ridge regression on held-out ids is better than the mean, what side features predict")
+        "random", description="start of ids without pretrained rows: random; the mean pretrained row; or, where "
+                              "side features predict the rows of held-out ids better than the mean, the prediction")
 
 
 class TrainablePretrainedTransfer(PretrainedTransfer):

@@ -100,6 +100,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     best_epoch = best_checkpoint.best_epoch if best_checkpoint else trained.epochs[-1]["epoch"]
     result = TrainedArm(
         arm=arm, transfer=_transfer(settings), embeddings=_summary(pretrained), coverage=coverages,
+        cold_fits={space: start.cold_fit.to_json() for space, start in parts.starts.items() if start.cold_fit},
         best_epoch=best_epoch, replicas=strategy.num_replicas_in_sync, **_training_record(trained),
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))

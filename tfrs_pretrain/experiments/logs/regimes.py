@@ -52,6 +52,18 @@ class Regime:
     feature_noise: float = 0.2
 
 
+REGIMES = {
+    "many_engagements": Regime(),
+    "few_engagements": Regime(engagements=8000),
+    "sparse_ids": Regime(users=3000, items=2000, engagements=25000),
+    "new_users": Regime(users=500, engagements=60000, new_users=0.5),
+    "new_items": Regime(new_items=0.5),
+    "short_lived_items": Regime(items=1500, lifetime_days=2.0),
+    "noisy_labels": Regime(label_noise=0.5),
+    "drift": Regime(drift=1.0),
+}
+
+
 class World:
     """The latent variables of one regime.
 
