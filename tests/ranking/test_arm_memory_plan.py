@@ -55,7 +55,8 @@ def test_the_planned_bytes_by_hand(planted):
 def test_arms_with_the_same_layout_share_a_plan(planted):
     titles = [plan.title for plan in arm_plans(configured(planted.dataset), planted.dataset)]
     assert titles == [f"Memory plan of Stage II, {names}"
-                      for names in ("scratch, new_tables", "warm", "frozen", "distilled", "anchored", "by_evidence", "groups")]
+                      for names in ("scratch, new_tables", "warm", "frozen", "distilled", "anchored", "by_evidence",
+                                    "groups")]
 
 
 def test_an_arm_starts_only_if_it_fits(planted, planted_embeddings, tmp_path, monkeypatch):
