@@ -1,20 +1,24 @@
 """Stage I from dataset to artifact on the planted logs."""
 
+import copy
 import json
 import shutil
 import types
 
 import numpy as np
 import planted
+import pyarrow as pa
 import pytest
 
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, TrainingConfig
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.pretraining.heldout_queries import select_queries
 from tfrs_pretrain.pretraining.run import pretrain
+from tfrs_pretrain.vocabulary import Vocabulary
 
 
 def configured(**pretraining):
@@ -50,7 +54,7 @@ def test_writes_an_artifact_that_is_compatible_with_the_dataset(trained, tiny_da
     assert embeddings.window == tiny_dataset.windows.pretrain
     assert embeddings.manifest["kept_epoch"] == len(result.epochs) - 1
     assert result.to_json().items() <= embeddings.manifest.items()
-    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "tables"}
+    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "run_digest", "tables"}
 
 
 def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_path):
@@ -154,6 +158,26 @@ def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
     assert result.epochs[0]["recall@50"] == pytest.approx(np.mean(recall), abs=0.02)  # ties aside
 
 
+def test_warns_if_the_rows_can_hardly_help(trained, tiny_dataset, tmp_path, capsys):
+    """Few ranked users have engagements; the earlier rows belong to none of the items."""
+    earlier = tmp_path / "earlier"
+    shutil.copytree(trained[0], earlier)
+    content = json.loads((earlier / "manifest.json").read_text()) | {"window": {"start": -7, "end": 5}}
+    foreign = Vocabulary(pa.array(["other"]), np.array([3]), oov_rows=8)
+    save_embeddings(earlier, {"user": Embeddings.open(trained[0]).matrix("user"), "item": np.zeros((9, 8), np.float32)},
+                    {"user": tiny_dataset.vocabulary("user"), "item": foreign}, content, overwrite=True)
+    info = copy.deepcopy(tiny_dataset.info)
+    info["splits"]["impressions/train"]["coverage"]["pretrained_users"] = 0.0004
+    capsys.readouterr()
+    pretrain(configured(epochs=0), Dataset(tiny_dataset.folder, info), tmp_path / "rows", start_from=earlier)
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("!")]
+    assert [line.partition(",")[0] for line in warnings] == [
+        "! only 0.0% of the training impressions have a pretrained user",
+        f"! no item id of this dataset has a row in {earlier}"]
+    pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other")
+    assert "!" not in capsys.readouterr().out
+
+
 def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     """Zero epochs keep the initial rows. The earlier rows are of an earlier window."""
     earlier = tmp_path / "earlier"
@@ -170,3 +194,26 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     with pytest.raises(UserError, match=r"trained on window \[0, 21\), which must end before the ranking window"):
         pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other", start_from=earlier)
     assert not (tmp_path / "other").exists()
+
+
+def test_the_finished_output_of_the_same_call_is_returned_without_training(trained, tiny_dataset, monkeypatch):
+    folder, result = trained
+    monkeypatch.setattr("tfrs_pretrain.training.trainer.Trainer.run", lambda _: pytest.fail("trained again"))
+    assert pretrain(configured(), tiny_dataset, folder) == result
+    assert not folder.with_name("embeddings.checkpoints").exists()
+    for config, changes in ((configured(epochs=1), {}), (configured(), {"start_from": folder})):
+        with pytest.raises(UserError, match="not empty: pass --overwrite"):
+            pretrain(config, tiny_dataset, folder, **changes)
+
+
+def test_checkpoints_that_a_killed_run_left_beside_its_output_are_removed(trained, tiny_dataset, monkeypatch):
+    folder, _ = trained
+    monkeypatch.setattr("tfrs_pretrain.training.checkpoint.Checkpoints.remove", lambda _: None)
+    config = configured().model_copy(update={"training": TrainingConfig(checkpoint_every_steps=5)})
+    output = folder.with_name("killed")
+    result = pretrain(config, tiny_dataset, output)
+    monkeypatch.undo()
+    assert output.with_name("killed.checkpoints").is_dir()
+    (output.with_name(".killed.unfinished-0")).mkdir()
+    assert pretrain(config, tiny_dataset, output) == result
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["embeddings", "killed"]

@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -125,10 +126,26 @@ def test_invalid_runs_are_refused_and_leave_no_files(planted, config, tmp_path, 
 def test_an_existing_output_is_kept_unless_overwriting(runs, planted, config):
     folder, manifests = runs
     with pytest.raises(UserError, match="not empty"):
-        train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None)
+        train_arm(changed(config, learning_rate=0.1), planted.dataset, "scratch", folder / "scratch", embeddings=None)
     trained = train_arm(config, planted.dataset, "scratch", folder / "scratch", embeddings=None, overwrite=True)
     manifest = trained.to_json()
     assert manifest["metrics"] == manifests["scratch"]["metrics"]
+
+
+def test_the_finished_output_of_the_same_call_is_returned_without_training(runs, planted, planted_embeddings, config,
+                                                                           monkeypatch, tmp_path):
+    folder = shutil.copytree(runs[0] / "warm_start", tmp_path / "warm_start")
+    monkeypatch.setattr("tfrs_pretrain.training.trainer.Trainer.run", lambda _: pytest.fail("trained again"))
+    (tmp_path / "warm_start.best" / "epoch-0001").mkdir(parents=True)
+    call = functools.partial(train_arm, config, planted.dataset, "warm_start", folder)
+    assert call(embeddings=planted_embeddings).to_json().items() <= runs[1]["warm_start"].items()
+    assert list(tmp_path.iterdir()) == [folder]
+    with pytest.raises(UserError, match="not empty"):
+        call(embeddings=planted_embeddings, test=False)
+    rows = shutil.copytree(planted_embeddings, tmp_path / "rows")
+    (rows / "manifest.json").write_text((rows / "manifest.json").read_text() + "\n")
+    with pytest.raises(UserError, match="not empty"):
+        call(embeddings=rows)
 
 
 def test_a_ranker_of_other_vocabularies_or_damaged_is_refused(runs, planted, config, tmp_path):

@@ -198,3 +198,24 @@ def test_two_processes_do_not_train_into_one_output(checkpoints, tmp_path):
     with checkpoints.exclusive():  # a run that saves nothing leaves nothing
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_checkpoints_of_the_same_run_that_no_process_uses_are_removed(checkpoints, tmp_path):
+    saved(checkpoints, 5, 10)
+    other = Checkpoints(checkpoints.folder, RUN | {"seed": 4}, keep=2)
+    assert not other.remove_own()
+    with checkpoints.exclusive():
+        assert not checkpoints.remove_own()
+    assert len(checkpoints.paths) == 2
+    (checkpoints.folder / "damaged-step-000000001-1").mkdir()
+    assert checkpoints.remove_own()
+    assert list(tmp_path.iterdir()) == []
+    assert checkpoints.remove_own()  # nothing is left
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unreadable_checkpoints_are_not_removed(checkpoints):
+    saved(checkpoints, 5, 10)
+    (checkpoints.paths[0] / "manifest.json").write_text("{}")
+    assert not checkpoints.remove_own()
+    assert len(checkpoints.paths) == 2

@@ -19,6 +19,7 @@ from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.demo.exposures import Promotions, sample_negatives
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.progress import progress
@@ -59,7 +60,7 @@ COLUMNS = {
 
 def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int, output: Path,
                overwrite: bool = False) -> None:
-    """Writes engagements, impressions, items and users as Parquet, and a manifest.
+    """Writes engagements, impressions, items and users as Parquet, and a manifest; an identical output is kept.
 
     Args:
       config: negatives per positive, number of households.
@@ -69,9 +70,12 @@ def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int,
       overwrite: replace the contents of the folder.
 
     Raises:
-      UserError: the data package is not installed, or the output folder is not empty.
+      UserError: the data package is not installed, or the output folder has other content.
     """
     source = _source_folder()
+    digest = run_digest(settings=config.model_dump(mode="json"), pretrain_end_week=pretrain_end_week, seed=seed)
+    if finished_output(output, LOGS_KIND, digest, overwrite=overwrite):
+        return
     with staged_folder(output, overwrite=overwrite) as folder, progress("logs: purchases and derived exposures"):
         purchases = _purchases(source, config.max_households)
         places = np.unique(_place(purchases))
@@ -88,6 +92,7 @@ def write_logs(config: CompleteJourneyConfig, pretrain_end_week: int, seed: int,
         write_manifest(folder, LOGS_KIND, {
             "rows": {name: len(frame) for name, frame in tables.items()}, "columns": COLUMNS, "exposures": DERIVATION,
             "completejourney": config.model_dump(mode="json"), "pretrain_end_week": pretrain_end_week, "seed": seed,
+            RUN_DIGEST: digest,
         })
 
 

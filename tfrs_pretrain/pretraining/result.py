@@ -47,6 +47,11 @@ class PretrainResult:
     vocabulary_digests: dict[str, str]
     window: dict[str, Any]
 
+    @classmethod
+    def from_manifest(cls, manifest: dict[str, Any]) -> PretrainResult:
+        """Reads the result from the artifact's manifest."""
+        return cls(**{field.name: manifest[field.name] for field in dataclasses.fields(cls)})
+
     def to_json(self) -> dict[str, Any]:
         """The result as a JSON value."""
         return dataclasses.asdict(self)

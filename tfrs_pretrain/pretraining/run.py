@@ -7,19 +7,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifact_names import DATASET_INFO, EMBEDDINGS_KIND, MANIFEST
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
+from tfrs_pretrain.data.joins import PRETRAINING_JOINS
 from tfrs_pretrain.data.pairs import report_corrupt_files
+from tfrs_pretrain.data.pretraining_reach import PretrainingReach, low_coverage_warnings
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.machine import machine
-from tfrs_pretrain.output_folders import refuse_existing
 from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
 from tfrs_pretrain.pretraining.result import PretrainResult
 from tfrs_pretrain.pretraining.training_task import TwoTowerTrainingTask
+from tfrs_pretrain.progress import print_warning
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
@@ -33,7 +36,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     """Train the user and item tables for all epochs and write them as an embeddings artifact.
 
     During training, checkpoints are stored next to the output. After a kill, the same call resumes from the newest one;
-    on one device with ``training.deterministic`` the result is bit-identical to that of an uninterrupted run. With
+    on one device with ``training.deterministic`` the result is bit-identical to that of an uninterrupted run. If an
+    identical run has finished the output, the call returns its result without training. With
     ``training.strategy`` "multi_worker", every worker makes this call, with folders that all share; the first one
     writes.
 
@@ -45,27 +49,32 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
       overwrite: replace an existing folder.
 
     Raises:
-      UserError: the output exists, another process is training into it, there are checkpoints of another run, a batch
-        is larger than the dataset or cannot be split among the devices, the tables do not fit on the devices, the rows
-        to start from are incompatible or were trained on the ranking window, a shard is damaged, or the loss is not
-        finite.
+      UserError: the output of another run exists, another process is training into it, there are checkpoints of another
+        run, a batch is larger than the dataset or cannot be split among the devices, the tables do not fit on the
+        devices, the rows to start from are incompatible or were trained on the ranking window, a shard is damaged, or
+        the loss is not finite.
       SystemExit: SIGTERM was received (exit code 143); a checkpoint was written.
     """
-    refuse_existing(output, overwrite=overwrite)
-    steps = _steps_per_epoch(config.pretraining, dataset)
     earlier = Embeddings.open(start_from) if start_from else None
     if earlier:
         earlier.check_window(dataset)
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
-    _check_replicas(config.pretraining, strategy)
-    show_plan(PretrainingMemoryPlan(config, dataset), local_devices(config.training),
-              lambda name: dataset.vocabulary(name).counts)
-    with strategy.scope():
-        model = build_model(config, dataset, steps, earlier)
     identity = run_identity(config, dataset, strategy.num_replicas_in_sync, earlier)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
+    digest = run_digest(config=config.resolved(), **identity)
+    if finished := finished_output(output, EMBEDDINGS_KIND, digest, overwrite=overwrite):
+        checkpoints.remove_own()
+        return PretrainResult.from_manifest(finished)
+    steps = _steps_per_epoch(config.pretraining, dataset)
+    _check_replicas(config.pretraining, strategy)
+    show_plan(PretrainingMemoryPlan(config, dataset), local_devices(config.training),
+              lambda name: dataset.vocabulary(name).counts)
+    if is_chief(strategy):
+        _warn_of_low_coverage(dataset)
+    with strategy.scope():
+        model = build_model(config, dataset, steps, earlier)
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
     with checkpoints.exclusive(), report_corrupt_files(files, pair_columns(dataset.schema)):
         task = TwoTowerTrainingTask(config, dataset, model, steps)
@@ -80,7 +89,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         window=_training_window(dataset, earlier).model_dump(mode="json"))
     if is_chief(strategy):
         tables = {"user": model.users.numpy(), "item": model.items.numpy()}
-        save_embeddings(output, tables, vocabularies, result.to_json(), overwrite=overwrite)
+        save_embeddings(output, tables, vocabularies, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
         checkpoints.remove()
     return result
 
@@ -100,6 +109,14 @@ def _training_window(dataset: Dataset, earlier: Embeddings | None) -> Window:
     first = min(windows, key=lambda window: window.bounds[0])
     last = max(windows, key=lambda window: window.bounds[1])
     return Window(start=first.start, end=last.end)
+
+
+def _warn_of_low_coverage(dataset: Dataset) -> None:
+    reach = PretrainingReach.from_info(dataset.info)
+    if reach and "train" in reach.coverage:
+        shares = {join.space: reach.coverage["train"][join.name] for join in PRETRAINING_JOINS}
+        for line in low_coverage_warnings(shares):
+            print_warning(line)
 
 
 def _steps_per_epoch(settings: PretrainingConfig, dataset: Dataset) -> int:

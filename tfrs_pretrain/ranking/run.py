@@ -7,15 +7,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST
+from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST, RANKER_KIND
 from tfrs_pretrain.artifacts import file_digest, json_digest
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.machine import machine
-from tfrs_pretrain.output_folders import refuse_existing
+from tfrs_pretrain.output_folders import remove_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
@@ -48,7 +49,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     All arms of a configuration see the same batches in the same order and have the same initial values, except where
     they differ by design. Validation is scored after every epoch, test once at the end. Checkpoints and workers are as
     in ``pretrain``: the same call after a kill continues and, on one device with ``training.deterministic``, results in
-    the same bits.
+    the same bits; if an identical run has finished the output, it returns its result.
 
     Args:
       config: the run's configuration.
@@ -63,26 +64,30 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       what the artifact's manifest records.
 
     Raises:
-      UserError: the output exists, another process trains into it, checkpoints of another run are beside it, the arm is
-        unknown, its embeddings are missing or do not fit, the batch does not fit the data or the devices, the data is
-        damaged, or a loss is not finite.
+      UserError: the output of another run exists, another process trains into it, checkpoints of another run are beside
+        it, the arm is unknown, its embeddings are missing or do not fit, the batch does not fit the data or the
+        devices, the data is damaged, or a loss is not finite.
       SystemExit: SIGTERM was received (code 143) and a checkpoint was written.
     """
-    refuse_existing(output, overwrite=overwrite)
     settings = _settings(config, arm)
     pretrained = _open_embeddings(settings, arm, embeddings)
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
-    steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
-    show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
-              lambda name: dataset.vocabulary(name).counts)
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
+    digest = run_digest(config=config.resolved(), test=test, **identity)
+    if finished := finished_output(output, RANKER_KIND, digest, overwrite=overwrite):
+        if checkpoints.remove_own():
+            remove_folder(best_folder(output))
+        return TrainedArm.from_manifest(finished)
+    steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
+    show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
+              lambda name: dataset.vocabulary(name).counts)
     with checkpoints.exclusive(), checked_reading(dataset, *IMPRESSION_SPLITS):
         coverages = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
-        if is_chief(strategy):
-            print_coverage(coverages)
+        if is_chief(strategy) and coverages:
+            print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
             if is_chief(strategy):
@@ -105,7 +110,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy):
-        save_ranker(output, student.ranker, scored, result.to_json(), overwrite=overwrite)
+        save_ranker(output, student.ranker, scored, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
         checkpoints.remove()
         if best_checkpoint:
             best_checkpoint.remove()

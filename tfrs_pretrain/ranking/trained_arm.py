@@ -54,6 +54,11 @@ class TrainedArm:
     vocabularies: dict[str, str]
     dataset_digest: str
 
+    @classmethod
+    def from_manifest(cls, manifest: dict[str, Any]) -> TrainedArm:
+        """Read the result from the ranker's manifest."""
+        return cls(**{field.name: manifest[field.name] for field in dataclasses.fields(cls)})
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as the manifest stores them."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

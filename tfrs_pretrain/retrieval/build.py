@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, write_manifest
+from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, MANIFEST, VOCABULARY_FILE
+from tfrs_pretrain.artifacts import file_digest, json_digest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, index_file
@@ -32,7 +33,7 @@ MIN_POINTS_PER_CENTROID = 39  # below, Faiss warns
 
 def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None = None, approximate: Kind = "hnsw",
                 cutoffs: tuple[int, ...] = (10, 100), queries: int = 1000, overwrite: bool = False) -> dict[str, Any]:
-    """Writes the artifact and returns its manifest.
+    """Writes the artifact and returns its manifest; an identical artifact is kept.
 
     The index contains all admitted items, but not the shared rows of unknown items. Its labels are rows of the item
     table; its scores are those of Stage I, including the popularity prior.
@@ -47,7 +48,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
       overwrite: replace an existing folder.
 
     Raises:
-      UserError: Faiss is not installed, the output exists, or there are no items, or too few for "ivfpq".
+      UserError: Faiss is not installed, another output exists, or there are no items, or too few for "ivfpq".
     """
     faiss = load_faiss()
     vectors = StageOneVectors(embeddings, dataset)
@@ -56,6 +57,11 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
     if not len(rows):
         raise UserError(f"embeddings {str(embeddings.folder)!r} have no admitted item, so there is nothing to index: "
                         "lower schema.item.min_count and build the dataset again")
+    digest = run_digest(
+        embeddings=file_digest(embeddings.folder / MANIFEST), dataset=json_digest(dataset.info) if dataset else None,
+        approximate=approximate, cutoffs=list(cutoffs), queries=queries, faiss=faiss.__version__)
+    if finished := finished_output(output, ITEM_INDEX_KIND, digest, overwrite=overwrite):
+        return finished
     with progress("index items", total=len(rows), unit="items") as meter, staged_folder(
             output, overwrite=overwrite) as stage:
         indexes = {EXACT: faiss.IndexFlatIP(vectors.dim)}
@@ -82,6 +88,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
             "vocabulary_digest": vocabulary.digest,
             "rows_digests": {name: embeddings.manifest["tables"][name]["rows_digest"] for name in embeddings.tables},
             "window": embeddings.manifest["window"], "measured_users": len(users), "indexes": entries,
+            RUN_DIGEST: digest,
         }
         write_manifest(stage, ITEM_INDEX_KIND, manifest)
     return manifest

@@ -145,6 +145,21 @@ class Checkpoints:
         if self._writes:
             remove_folder(self.folder)
 
+    def remove_own(self) -> bool:
+        """Delete what a killed run left after it had written its result.
+
+        Returns:
+          False if these are checkpoints of another run, or another process is training: nothing is deleted.
+        """
+        try:
+            with self.exclusive():
+                own = all(_read_manifest(path)["run"] == self._run for path in self.paths)
+                if own:
+                    self.remove()
+                return own
+        except (DamagedCheckpointError, UserError):
+            return False
+
     def describe(self) -> str:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"

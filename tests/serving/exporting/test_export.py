@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from loaded_models import run_signature
+from small_files import file_size_limit
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain import __version__
+from tfrs_pretrain.config import ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
@@ -22,6 +25,7 @@ from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_an
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
 from tfrs_pretrain.serving.session import LoadedModel
+from tfrs_pretrain.system_errors import describe_system_error
 
 NAME = "planted_ranker"
 
@@ -133,6 +137,7 @@ def test_the_manifest_names_ranker_dataset_and_configuration(exported, planted_c
     models, version = exported
     stored = json.loads((models / NAME / "1/assets.extra/manifest.json").read_text())
     assert "path" not in stored
+    assert len(stored.pop("run_digest")) == 64
     written = version.to_json() | {"kind": "saved_model", "code_version": __version__}
     assert written == stored | {"path": str(models / NAME / "1")}
     assert (stored["kind"], stored["name"], stored["version"], stored["arm"]) == ("saved_model", NAME, 1, "scratch")
@@ -213,8 +218,21 @@ def test_an_interrupted_export_leaves_no_files(tmp_path, planted_config, tiny_da
         export(planted_config, tiny_dataset, ranker_folder, tmp_path)
     assert list((tmp_path / NAME).iterdir()) == []
     monkeypatch.undo()
-    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 1
-    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 2
+    first = export(planted_config, tiny_dataset, ranker_folder, tmp_path)
+    assert first.version == 1
+    # A process that was killed after the rename repeats the export: it is the same version.
+    (tmp_path / NAME / ".version.unfinished-0").mkdir()
+    again = export(planted_config, tiny_dataset, ranker_folder, tmp_path)
+    assert (again.path, again.version, again.to_json()) == (first.path, 1, json.loads(json.dumps(first.to_json())))
+    assert [path.name for path in (tmp_path / NAME).iterdir()] == ["1"]
+    changed = planted_config.model_copy(update={"export": ExportConfig(
+        arm=planted_config.export.arm, table_dtype="float16", table_tolerance=1)})
+    second = export(changed, tiny_dataset, ranker_folder, tmp_path)
+    assert second.version == 2
+    again = export(changed, tiny_dataset, ranker_folder, tmp_path)
+    assert again.to_json() == json.loads(json.dumps(second.to_json()))
+    assert again.report.summary() == second.report.summary()
+    assert export(planted_config, tiny_dataset, ranker_folder, tmp_path).version == 3  # the latest is another
 
 
 @pytest.mark.parametrize(("served", "tolerance", "message"), [
@@ -267,3 +285,16 @@ def test_missing_values_are_left_out_of_examples():
     assert (list(first["user_id"].int64_list.value), list(first["item_id"].bytes_list.value)) == ([-1], [b"\x00"])
     assert list(second["item_id"].bytes_list.value) == ["日本\x00".encode()]
     assert (list(second["price"].float_list.value), list(second["tags"].bytes_list.value)) == ([-1], [b"a"])
+
+
+@pytest.mark.parametrize("limit", [0, 5_000, 60_000])
+def test_a_write_that_fails_is_one_line_and_leaves_no_version(
+        planted_config, tiny_dataset, ranker_folder, tmp_path, limit):
+    """Of the assets in the temporary folder, the variables, and the graph."""
+    with pytest.raises(OSError, match="File too large") as caught, file_size_limit(limit):
+        export(planted_config, tiny_dataset, ranker_folder, tmp_path / "models")
+    line = describe_system_error(caught.value)
+    named = tempfile.gettempdir() if limit == 0 else str(tmp_path / "models" / NAME)
+    assert line.startswith(f"{named!r}: File too large: ")
+    assert "\n" not in line
+    assert list((tmp_path / "models" / NAME).iterdir()) == []

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest, write_manifest
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, RANKER_KIND, SAVED_MODEL_KIND
+from tfrs_pretrain.artifacts import json_digest, read_manifest, read_optional_json, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.output_folders import inside, unfinished_folder
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, is_output_of, report_finished, run_digest
+from tfrs_pretrain.output_folders import inside, remove_leftovers, unfinished_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
@@ -26,13 +27,15 @@ from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport, GoldenCheck
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
+from tfrs_pretrain.system_errors import naming
 
 
 def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> ExportedVersion:
     """Writes ``models/<config.name>/<next version>/``.
 
     The version appears under its number only after all checks have passed (see ``export_checks``), so a server that
-    polls the folder sees a complete version or nothing. Several exports into one folder may run at once.
+    polls the folder sees a complete version or nothing. Several exports into one folder may run at once. If the latest
+    version is of an identical export, it is kept and returned.
 
     Args:
       config: configuration with name, dtype of the tables, tolerances and memory budget.
@@ -46,19 +49,38 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
         operations, or two versions do not fit into ``export.memory_budget_bytes``.
     """
     folder = inside(models, config.name)
-    with progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage:
-        manifest = read_manifest(ranker, RANKER_KIND)
+    manifest = read_manifest(ranker, RANKER_KIND)
+    digest = run_digest(config=config.resolved(), ranker=[str(ranker.resolve()), json_digest(manifest)],
+                        dataset=json_digest(dataset.info))
+    if finished := _finished_version(folder, digest):
+        return finished
+    with (progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage, naming(folder)):
         report = _build(stage, config, dataset, ranker, manifest)
         card = ModelCard(report, manifest, evaluate_for_card(ranker, manifest, report.contents.outputs.values()))
-        target = _publish(stage, folder, report, card)
+        target = _publish(stage, folder, report, card, digest)
         meter.note(f"version {target.name}")
     return ExportedVersion(target, int(target.name), report)
 
 
 def next_version(folder: Path) -> int:
     """Returns the highest version number in a model's folder plus 1; 1 for an empty folder."""
-    versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
-    return max(versions, default=0) + 1
+    return _latest_version(folder) + 1
+
+
+def _latest_version(folder: Path) -> int:
+    return max((int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0)
+
+
+def _finished_version(folder: Path, digest: str) -> ExportedVersion | None:
+    """Returns the latest version if an identical export has written it."""
+    version = _latest_version(folder)
+    path = folder / str(version)
+    manifest = read_optional_json(path / EXTRA_ASSETS / MANIFEST)
+    if not is_output_of(manifest, SAVED_MODEL_KIND, digest):
+        return None
+    remove_leftovers(folder / "version")
+    report_finished(path)
+    return ExportedVersion(path, version, ExportReport.from_json(manifest))
 
 
 def _build(stage: Path, config: Config, dataset: Dataset, ranker: Path, manifest: dict[str, Any]) -> ExportReport:
@@ -91,15 +113,18 @@ def _quantize(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tupl
 
 def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> SavedModelContents:
     with tempfile.TemporaryDirectory() as assets:
-        return save(ServedRanker(ranker, dataset, Path(assets), table_dtype), folder)
+        with naming(Path(tempfile.gettempdir())):
+            served = ServedRanker(ranker, dataset, Path(assets), table_dtype)
+        return save(served, folder)
 
 
-def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard) -> Path:
+def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard, digest: str) -> Path:
     """Writes the files that contain the version number, the manifest last, and renames the stage to the number."""
     while True:
         version = next_version(folder)
         card.write(stage / EXTRA_ASSETS, version)
-        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {"version": version})
+        write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {
+            "version": version, RUN_DIGEST: digest})
         try:
             return stage.rename(folder / str(version))
         except OSError as error:

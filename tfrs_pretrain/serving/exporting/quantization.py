@@ -55,6 +55,13 @@ class QuantizationCost:
     auc: MetricChange
     log_loss: MetricChange
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> QuantizationCost:
+        """Reads what ``to_json`` returned."""
+        metrics = {name: MetricChange(content[name]["trained"], content[name]["served"])
+                   for name in ("auc", "log_loss")}
+        return cls(**content | metrics)
+
     def to_json(self) -> dict[str, Any]:
         """Returns JSON."""
         return dataclasses.asdict(self) | {"auc": self.auc.to_json(), "log_loss": self.log_loss.to_json()}

@@ -10,6 +10,9 @@ from tfrs_pretrain.serving.exporting.memory import MemoryNeed
 from tfrs_pretrain.serving.exporting.quantization import QuantizationCost
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents
 
+# Fields of ExportReport that JSON contains under their names
+PLAIN = ("name", "arm", "ranker", "ranker_digest", "dataset_digest", "vocabularies", "windows", "config")
+
 
 @dataclasses.dataclass(frozen=True)
 class SignatureCheck:
@@ -54,6 +57,12 @@ class GoldenCheck:
         """Number of golden requests to all signatures."""
         return sum(check.requests for check in self.signatures.values())
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> GoldenCheck:
+        """Reads what ``to_json`` returned."""
+        signatures = {name: SignatureCheck(**check) for name, check in content["signatures"].items()}
+        return cls(content["impressions"], content["tolerance"], signatures)
+
     def to_json(self) -> dict[str, Any]:
         """Returns JSON."""
         return dataclasses.asdict(self) | {"largest_difference": self.largest_difference}
@@ -95,10 +104,17 @@ class ExportReport:
     memory: MemoryNeed
     check: GoldenCheck
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> ExportReport:
+        """Reads what ``to_json`` returned, or a version's manifest."""
+        cost = content["table_cost"]
+        return cls(**{name: content[name] for name in (*PLAIN, "operations")}, num_bytes=content["bytes"],
+                   contents=SavedModelContents.from_json(content), memory=MemoryNeed(**content["memory"]),
+                   table_cost=cost and QuantizationCost.from_json(cost), check=GoldenCheck.from_json(content["check"]))
+
     def to_json(self) -> dict[str, Any]:
         """Returns JSON, the content of the version's manifest without its number."""
-        plain = ("name", "arm", "ranker", "ranker_digest", "dataset_digest", "vocabularies", "windows", "config")
-        return {**{name: getattr(self, name) for name in plain}, **self.contents.to_json(),
+        return {**{name: getattr(self, name) for name in PLAIN}, **self.contents.to_json(),
                 "table_cost": self.table_cost and self.table_cost.to_json(), "operations": self.operations,
                 "bytes": self.num_bytes, "memory": dataclasses.asdict(self.memory), "check": self.check.to_json()}
 

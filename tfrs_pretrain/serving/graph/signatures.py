@@ -59,6 +59,12 @@ class SavedModelContents:
     signatures: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> SavedModelContents:
+        """Reads what ``to_json`` returned."""
+        inputs = {name: RawInput(**spec) for name, spec in content["inputs"].items()}
+        return cls(inputs, content["outputs"], tuple(content["classes"]), content["signatures"], content["tables"])
+
     def to_json(self) -> dict[str, Any]:
         """Returns JSON."""
         inputs = {name: {"dtype": spec.dtype, "length": spec.length, "side": spec.side}
