@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -86,7 +87,8 @@ class ColdRows(tf.Module):
     def save(self, path: Path) -> None:
         """Write the rules as one npz file."""
         rules = self.numpy()
-        np.savez(path, **_arrays(rules), **{f"{space}/{_OOV_ROWS}": rule.oov_rows for space, rule in rules.items()})
+        arrays: dict[str, Any] = {f"{space}/{_OOV_ROWS}": rule.oov_rows for space, rule in rules.items()}
+        np.savez(path, **arrays, **_arrays(rules))
 
 
 def load_cold_rules(path: Path) -> dict[str, ColdRule]:
@@ -95,8 +97,8 @@ def load_cold_rules(path: Path) -> dict[str, ColdRule]:
         return _rules(dict(file))
 
 
-def _arrays(rules: Mapping[str, ColdRule]) -> dict[str, np.ndarray]:
-    arrays = {f"{space}/{_BIAS}": rule.bias for space, rule in rules.items()}
+def _arrays(rules: Mapping[str, ColdRule]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {f"{space}/{_BIAS}": rule.bias for space, rule in rules.items()}
     for space, rule in rules.items():
         arrays |= {f"{space}/{_VALUES}/{name}": effects for name, effects in rule.values.items()}
         arrays |= {f"{space}/{_NUMBERS}/{name}": effect for name, effect in rule.numbers.items()}
