@@ -77,7 +77,9 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
         matrices = {name: np.load(checked_file(folder, manifest, f"{TABLES_FOLDER}/{name}.npy"))
                     for name in inputs.tables}
         network = keras.saving.load_model(checked_file(folder, manifest, NETWORK_FILE))
-        cold_rules = load_cold_rules(checked_file(folder, manifest, COLD_ROWS_FILE)) if manifest.get("cold_rows") else {}
+        cold_rules = {}
+        if manifest.get("cold_rows"):
+            cold_rules = load_cold_rules(checked_file(folder, manifest, COLD_ROWS_FILE))
     except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error
