@@ -16,7 +16,7 @@ from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.lists import filled
-from tfrs_pretrain.features.stored_types import is_text
+from tfrs_pretrain.features.stored_types import is_text, plain_type
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -151,7 +151,7 @@ def _parse(table: str, raw: RawBatch, types: dict[str, str]) -> pa.RecordBatch:
                         "correct it")
     columns = {}
     for name, value_type in types.items():
-        columns[name] = raw.columns[name]
+        columns[name] = raw.columns[name].cast(plain_type(raw.columns[name].type))
         if needs_parsing(columns[name].type, value_type):
             columns[name], unparsable = parse(raw.columns[name], value_type)
             for place in np.flatnonzero(unparsable)[:1].tolist():

@@ -34,6 +34,25 @@ def test_parts_with_different_dictionaries_and_integer_types_are_one_table(tmp_p
     assert table.lookup(pa.array(["a", "c", "x"]))["topic"].to_pylist() == [0, 1, None]
 
 
+def test_parts_that_pandas_stored_differently_are_one_table(tmp_path):
+    """Dictionaries whose indices have 8 or 16 bits, plain and large strings, lists of each; in the values equal."""
+    many = [f"value {number}" for number in range(300)]
+    small, large = pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int16(), pa.large_string())
+    parts = [(["a"], small, pa.list_(small)), (["b"], pa.string(), pa.list_(pa.string())),
+             (many, large, pa.large_list(pa.large_string()))]
+    for number, (values, kind, lists) in enumerate(parts):
+        ids = pa.array(range(number * 1000, number * 1000 + len(values)))
+        tags = pa.array([[value] for value in values]).cast(lists) if not pa.types.is_dictionary(lists.value_type) else (
+            pa.ListArray.from_arrays([0, 1], pa.array(values).dictionary_encode().cast(small)))
+        pq.write_table(pa.table({"id": ids, "kind": pa.array(values).cast(kind), "tags": tags}),
+                       tmp_path / f"{number}.parquet")
+    table = read_side_table("items", open_source("items", "*.parquet", str(tmp_path)),
+                            {"id": "int64", "kind": "string", "tags": "string[]"})
+    assert table["kind"].type == pa.string()
+    assert table["kind"].to_pylist() == ["a", "b", *many]
+    assert table["tags"].to_pylist() == [[value] for value in ("a", "b", *many)]
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("id,x\n1\n", r"table t: '.*t\.csv', line 2: wrong number of fields \('1'\); correct it"),
     ("id,x\n1,2\n3,y\n", r"t\.csv', position 3: column 'x' is 'y', expected float32; correct it"),
