@@ -83,7 +83,7 @@ def escape(path: str) -> str:
 
 
 def _is_hidden(path: str, pattern: str) -> bool:
-    """Whether a file is hidden, such as ``._part.parquet`` of macOS; a pattern whose name begins with a dot takes it."""
+    """Whether a file is hidden, such as ``._x.parquet`` of macOS; a pattern whose name begins with a dot takes it."""
     return posixpath.basename(path).startswith(".") and not posixpath.basename(pattern).startswith(".")
 
 

@@ -8,15 +8,21 @@ from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
 from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches
 
+CARRIAGE_RETURNS = r"a line ends with \r alone, expected \n or \r\n"
+
 
 class Csv(TextFormat):
     """The position of a row is the line where it ends."""
 
     name = "CSV"
+    errors: tuple[type[Exception], ...] = (*TextFormat.errors, csv.Error)
 
     def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path, self.limits) as lines:
-            header = next(csv.reader(_decode(lines, {}, self.limits.max_line_bytes)), [])
+            try:
+                header = next(csv.reader(_decode(lines, {}, self.limits.max_line_bytes), strict=True), [])
+            except csv.Error as error:
+                raise ValueError(f"line 1, the header: {_explain(error)}") from error
         if len(set(header)) < len(header) or not header:
             raise ValueError(f"line 1 must name each column once, found {header}")
         return dict.fromkeys(header)
@@ -24,6 +30,14 @@ class Csv(TextFormat):
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         with open_lines(path, self.limits) as lines:
             yield from to_batches(path, columns, _parse_rows(lines, columns, self.limits.max_line_bytes), batch_rows)
+
+
+def _explain(error: csv.Error) -> str:
+    """Describes an error of the csv module in terms of the file."""
+    text = str(error)
+    if "new-line character" in text:
+        return CARRIAGE_RETURNS
+    return "a quote is not closed" if "unexpected end" in text or "larger than field limit" in text else text
 
 
 def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
@@ -60,7 +74,8 @@ def _decode(lines: Iterable[bytes], bad_lines: dict[str, str], max_line_bytes: i
         content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if len(content) > max_line_bytes:
             if number == 1:
-                raise ValueError(f"line 1, the header, has more than dataset.max_line_bytes = {max_line_bytes} bytes")
+                raise ValueError(f"line 1, the header, has more than dataset.max_line_bytes = {max_line_bytes} bytes"
+                                 + (f" ({CARRIAGE_RETURNS})" if b"\r" in content else ""))
             bad_lines[OVERSIZED_LINE] = shown_part(content)
             # Without its content: a quote in the part of the line that was read would swallow the following rows.
             yield "oversized\n"

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, open_lines, row_of_values, to_batches
+from beam_pipelines.sources.text import Row, TextFormat, is_unicode, open_lines, row_of_values, to_batches
+
+HALF_CHARACTER = "half of a surrogate pair"  # two escapes stand for an emoji; one of them was cut off
 
 
 class JsonLines(TextFormat):
@@ -17,7 +19,7 @@ class JsonLines(TextFormat):
         with open_lines(path, self.limits) as lines:
             # An oversized line is a rejected row.
             first = next((line for line in lines if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
-        if not isinstance(json.loads(first), dict):
+        if not _may_be_object(first):
             raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
         return None
 
@@ -35,10 +37,31 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
-        except ValueError:
-            values = None
-        if isinstance(values, dict):
-            yield row_of_values(number, values, columns)
-        else:
-            yield MalformedRow(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))
+            yield _parse_row(number, line, columns)
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else "not a JSON object"
+            yield MalformedRow(number, reason, _shown(line))
+
+
+def _parse_row(number: int, line: bytes, columns: list[str]) -> tuple[int, Row] | MalformedRow:
+    values = json.loads(line)
+    if not isinstance(values, dict):
+        raise ValueError("not an object")
+    row = row_of_values(number, values, columns)
+    if b"\\u" in line and not isinstance(row, MalformedRow):
+        for value in row[1]:
+            if isinstance(value, str) and not is_unicode(value):
+                return MalformedRow(number, HALF_CHARACTER, _shown(line))
+    return row
+
+
+def _shown(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r\n")
+
+
+def _may_be_object(line: bytes) -> bool:
+    """Whether a line is a JSON object; one that is nested too deeply is a rejected row, not another format."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except RecursionError:
+        return line.lstrip().startswith(b"{")

@@ -4,7 +4,7 @@ import contextlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,16 @@ from tfrs_pretrain.config import DatasetConfig
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
 MAX_BATCH_CHARACTERS = 1 << 26
+# First bytes -> what a file with them is.
+OTHER_FORMATS = {
+    b"\x1f\x8b": "compressed with gzip: its name must end in .gz",
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"\x28\xb5\x2f\xfd": "compressed with Zstandard: decompress it, or compress it with gzip",
+    b"BZh": "compressed with bzip2: decompress it, or compress it with gzip",
+    b"PAR1": "a Parquet file",
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+}
 ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
 Row = list[Any]  # texts, None or ABSENT
 
@@ -33,11 +43,27 @@ def open_lines(path: str, limits: DatasetConfig) -> Iterator[Iterator[bytes]]:
 
     Raises:
       UserError: see ``LimitedGzipFile``.
+      ValueError: see ``_check_text``.
     """
     with open_file(path) as file:
         compressed = path.endswith(".gz")
+        if not compressed:
+            _check_text(file)
         content: Any = LimitedGzipFile(path, file, limits.max_decompression_ratio) if compressed else file
         yield bounded_lines(content, limits.max_line_bytes)
+
+
+def _check_text(file: BinaryIO) -> None:
+    """Checks by the first bytes that a file is no other well-known format.
+
+    Raises:
+      ValueError: names the format.
+    """
+    start = file.read(4)
+    file.seek(0)
+    for magic, description in OTHER_FORMATS.items():
+        if start.startswith(magic):
+            raise ValueError(f"it is {description}")
 
 
 def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
@@ -91,6 +117,15 @@ def row_of_values(position: int, values: Mapping[str, Any], columns: list[str]) 
         return position, [to_text(values[name]) if name in values else ABSENT for name in columns]
     except UnicodeDecodeError:
         return MalformedRow(position, "not UTF-8", json.dumps(values, default=repr, ensure_ascii=False))
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be encoded: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def to_text(value: Any) -> str | None:

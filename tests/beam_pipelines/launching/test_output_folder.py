@@ -130,8 +130,8 @@ def test_a_second_job_is_refused_and_leaves_the_files_of_the_first(overwrite, fo
         assert first.stdout.readline() == "locked\n"
         _write(folder, "pairs/x", ".results/y")
         before = list_files(str(folder))
-        with pytest.raises(UserError, match=re.escape(f"another job is writing to output folder '{folder}'")), output_folder(
-                str(folder), overwrite=overwrite):
+        message = re.escape(f"another job is writing to output folder '{folder}'")
+        with pytest.raises(UserError, match=message), output_folder(str(folder), overwrite=overwrite):
             raise AssertionError
         assert list_files(str(folder)) == before == [".results/y", "pairs/x", "unfinished"]
         first.kill()

@@ -42,8 +42,9 @@ def test_parts_that_pandas_stored_differently_are_one_table(tmp_path):
              (many, large, pa.large_list(pa.large_string()))]
     for number, (values, kind, lists) in enumerate(parts):
         ids = pa.array(range(number * 1000, number * 1000 + len(values)))
-        tags = pa.array([[value] for value in values]).cast(lists) if not pa.types.is_dictionary(lists.value_type) else (
-            pa.ListArray.from_arrays([0, 1], pa.array(values).dictionary_encode().cast(small)))
+        elements = pa.array(values).cast(lists.value_type)
+        tags = pa.ListArray.from_arrays(range(len(values) + 1), elements)
+        tags = tags if tags.type == lists else tags.cast(lists)
         pq.write_table(pa.table({"id": ids, "kind": pa.array(values).cast(kind), "tags": tags}),
                        tmp_path / f"{number}.parquet")
     table = read_side_table("items", open_source("items", "*.parquet", str(tmp_path)),
