@@ -6,23 +6,18 @@ from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches
-
-CARRIAGE_RETURNS = r"a line ends with \r alone, expected \n or \r\n"
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, refuse_compressed, to_batches
 
 
 class Csv(TextFormat):
     """The position of a row is the line where it ends."""
 
     name = "CSV"
-    errors: tuple[type[Exception], ...] = (*TextFormat.errors, csv.Error)
 
     def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path, self.limits) as lines:
-            try:
-                header = next(csv.reader(_decode(lines, {}, self.limits.max_line_bytes), strict=True), [])
-            except csv.Error as error:
-                raise ValueError(f"line 1, the header: {_explain(error)}") from error
+            header = _read_header(csv.reader(_decode(refuse_compressed(lines), {}, self.limits.max_line_bytes),
+                                             strict=True))
         if len(set(header)) < len(header) or not header:
             raise ValueError(f"line 1 must name each column once, found {header}")
         return dict.fromkeys(header)
@@ -32,19 +27,11 @@ class Csv(TextFormat):
             yield from to_batches(path, columns, _parse_rows(lines, columns, self.limits.max_line_bytes), batch_rows)
 
 
-def _explain(error: csv.Error) -> str:
-    """Describes an error of the csv module in terms of the file."""
-    text = str(error)
-    if "new-line character" in text:
-        return CARRIAGE_RETURNS
-    return "a quote is not closed" if "unexpected end" in text or "larger than field limit" in text else text
-
-
 def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
                 ) -> Iterator[tuple[int, Row] | MalformedRow]:
     bad_lines: dict[str, str] = {}
     reader = csv.reader(_decode(lines, bad_lines, max_line_bytes), strict=True)
-    header = next(reader, [])
+    header = _read_header(reader)
     places = [header.index(name) for name in columns]
     while True:
         before = reader.line_num
@@ -68,14 +55,26 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
             yield MalformedRow(reader.line_num, "wrong number of fields", ",".join(fields))
 
 
+def _read_header(reader: Iterator[list[str]]) -> list[str]:
+    """Returns the names of the columns; empty for an empty file.
+
+    Raises:
+      ValueError: the header is no row of CSV, or the lines of the file end in CR alone.
+    """
+    try:
+        return next(reader, [])
+    except csv.Error as error:
+        found = "a line ends in CR without LF: convert the line ends to LF" if "new-line" in str(error) else error
+        raise ValueError(f"line 1, the header: {found}") from error
+
+
 def _decode(lines: Iterable[bytes], bad_lines: dict[str, str], max_line_bytes: int) -> Iterator[str]:
     """Decodes lines as UTF-8; adds the reason and, if the fields do not show it, the text of bad lines."""
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if len(content) > max_line_bytes:
             if number == 1:
-                raise ValueError(f"line 1, the header, has more than dataset.max_line_bytes = {max_line_bytes} bytes"
-                                 + (f" ({CARRIAGE_RETURNS})" if b"\r" in content else ""))
+                raise ValueError(f"line 1, the header, has more than dataset.max_line_bytes = {max_line_bytes} bytes")
             bad_lines[OVERSIZED_LINE] = shown_part(content)
             # Without its content: a quote in the part of the line that was read would swallow the following rows.
             yield "oversized\n"

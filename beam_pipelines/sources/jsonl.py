@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, is_unicode, open_lines, row_of_values, to_batches
-
-HALF_CHARACTER = "half of a surrogate pair"  # two escapes stand for an emoji; one of them was cut off
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, refuse_compressed, row_of_values, to_batches
 
 
 class JsonLines(TextFormat):
@@ -18,7 +17,8 @@ class JsonLines(TextFormat):
     def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path, self.limits) as lines:
             # An oversized line is a rejected row.
-            first = next((line for line in lines if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
+            first = next((line for line in refuse_compressed(lines)
+                          if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
         if not _may_be_object(first):
             raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
         return None
@@ -36,32 +36,27 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
             continue
         if not line.strip():
             continue
-        try:
-            yield _parse_row(number, line, columns)
-        except (ValueError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else "not a JSON object"
-            yield MalformedRow(number, reason, _shown(line))
-
-
-def _parse_row(number: int, line: bytes, columns: list[str]) -> tuple[int, Row] | MalformedRow:
-    values = json.loads(line)
-    if not isinstance(values, dict):
-        raise ValueError("not an object")
-    row = row_of_values(number, values, columns)
-    if b"\\u" in line and not isinstance(row, MalformedRow):
-        for value in row[1]:
-            if isinstance(value, str) and not is_unicode(value):
-                return MalformedRow(number, HALF_CHARACTER, _shown(line))
-    return row
-
-
-def _shown(line: bytes) -> str:
-    return line.decode(errors="replace").rstrip("\r\n")
+        values = _parse_object(line)
+        if values is None:
+            yield MalformedRow(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))
+        else:
+            yield row_of_values(number, values, columns)
 
 
 def _may_be_object(line: bytes) -> bool:
-    """Whether a line is a JSON object; one that is nested too deeply is a rejected row, not another format."""
+    """Whether a line is an object; one that is nested too deeply is a rejected row, not another format."""
     try:
         return isinstance(json.loads(line), dict)
     except RecursionError:
         return line.lstrip().startswith(b"{")
+    except ValueError:
+        return False
+
+
+def _parse_object(line: bytes) -> dict[str, Any] | None:
+    """Parses a line; None if it is no object, or nested too deeply to be parsed."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None

@@ -1,10 +1,11 @@
 """Shared parts of the formats without types: string columns and numbered lines."""
 
 import contextlib
+import itertools
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +18,7 @@ from tfrs_pretrain.config import DatasetConfig
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
 MAX_BATCH_CHARACTERS = 1 << 26
-# First bytes -> what a file with them is.
-OTHER_FORMATS = {
-    b"\x1f\x8b": "compressed with gzip: its name must end in .gz",
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\x28\xb5\x2f\xfd": "compressed with Zstandard: decompress it, or compress it with gzip",
-    b"BZh": "compressed with bzip2: decompress it, or compress it with gzip",
-    b"PAR1": "a Parquet file",
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-}
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
 Row = list[Any]  # texts, None or ABSENT
 
@@ -43,27 +35,23 @@ def open_lines(path: str, limits: DatasetConfig) -> Iterator[Iterator[bytes]]:
 
     Raises:
       UserError: see ``LimitedGzipFile``.
-      ValueError: see ``_check_text``.
     """
     with open_file(path) as file:
         compressed = path.endswith(".gz")
-        if not compressed:
-            _check_text(file)
         content: Any = LimitedGzipFile(path, file, limits.max_decompression_ratio) if compressed else file
         yield bounded_lines(content, limits.max_line_bytes)
 
 
-def _check_text(file: BinaryIO) -> None:
-    """Checks by the first bytes that a file is no other well-known format.
+def refuse_compressed(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields the lines of a text.
 
     Raises:
-      ValueError: names the format.
+      ValueError: the text is compressed, but its name does not say so.
     """
-    start = file.read(4)
-    file.seek(0)
-    for magic, description in OTHER_FORMATS.items():
-        if start.startswith(magic):
-            raise ValueError(f"it is {description}")
+    for number, line in enumerate(lines):
+        if number == 0 and line.startswith(GZIP):
+            raise ValueError("it is compressed with gzip: let its name end in .gz")
+        yield line
 
 
 def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
@@ -99,6 +87,26 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
 
 def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
+    try:
+        return _columns(path, columns, positions, values, malformed)
+    except UnicodeEncodeError:
+        good = [_is_unicode(row) for row in values]
+        bad = [MalformedRow(position, "half of a surrogate pair", json.dumps([*_without_absent(row)]))
+               for position, row, is_good in zip(positions, values, good, strict=True) if not is_good]
+        return _columns(path, columns, [*itertools.compress(positions, good)], [*itertools.compress(values, good)],
+                        [*malformed, *bad])
+
+
+def _is_unicode(row: Row) -> bool:
+    try:
+        "".join(value for value in row if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _columns(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
+             ) -> RawBatch:
     texts: Iterable[Sequence[Any]] = zip(*values, strict=True) if values else ([] for _ in columns)
     by_column = dict(zip(columns, texts, strict=True))
     batch = pa.RecordBatch.from_pydict({name: pa.array(_without_absent(column), pa.string())
@@ -112,20 +120,13 @@ def _without_absent(column: Sequence[Any]) -> Sequence[str | None]:
 
 
 def row_of_values(position: int, values: Mapping[str, Any], columns: list[str]) -> tuple[int, Row] | MalformedRow:
-    """Converts the values of a row to texts; a row with bytes that are not UTF-8 is malformed."""
+    """Converts the values of a row to texts; a row that has no text in UTF-8 is malformed."""
     try:
         return position, [to_text(values[name]) if name in values else ABSENT for name in columns]
     except UnicodeDecodeError:
         return MalformedRow(position, "not UTF-8", json.dumps(values, default=repr, ensure_ascii=False))
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be encoded: it has no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    except RecursionError:
+        return MalformedRow(position, "nested too deeply", "")
 
 
 def to_text(value: Any) -> str | None:
