@@ -97,8 +97,8 @@ class DatasetConfig(StrictModel):
         1024, ge=1, description="longest id or text value of a feature, in bytes of UTF-8; a row with a longer one is "
                                 "rejected")
     max_decompression_ratio: float = Field(
-        200, gt=1, description="highest ratio of content to compressed size of a gzip, Parquet or Avro input; above it the "
-                               "input is refused (checked from 16 MiB of content)")
+        200, gt=1, description="highest ratio of content to compressed size of a gzip, Parquet or Avro input, which is "
+                               "refused above it (checked from 16 MiB of content)")
     duplicates: Duplicates = Field(Duplicates(), description="handling of rows that repeat a key")
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")
