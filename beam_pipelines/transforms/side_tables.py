@@ -11,6 +11,7 @@ from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.column_readers import ColumnReader, feature_readers, value_types
 from beam_pipelines.jobs.job import Job
+from beam_pipelines.logs.row_checks import exceeds
 from beam_pipelines.logs.text_values import needs_parsing, parse
 from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
@@ -21,6 +22,11 @@ from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
 from tfrs_pretrain.value_types import ARROW_TYPES
 
 SIDE_TABLES = {"items": ITEM_ID, "users": USER_ID}
+
+
+def match_column(table: str) -> str:
+    """Column that the join with a side table adds: null for an id that is not in the table."""
+    return f"@{table}"
 
 
 class SideTable:
@@ -37,7 +43,7 @@ class SideTable:
 
     @classmethod
     def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
-        """Reads the id and the features of a table.
+        """Reads the id and the features of a table; adds ``match_column``.
 
         Raises:
           UserError: see ``read_side_table``.
@@ -45,8 +51,9 @@ class SideTable:
         content = read_side_table(table, source, value_types(side_table_readers(space, features))).combine_chunks()
         require_ids(table, space.column, content[space.column])
         ids = content[space.column].cast(ARROW_TYPES[space.dtype]).combine_chunks()
-        return cls(ids, {feature.name: feature.clean(_to_array(content[feature.source_column]))
-                         for feature in features})
+        matched = {match_column(table): pa.repeat(True, len(ids))}
+        return cls(ids, matched | {feature.name: feature.clean(_to_array(content[feature.source_column]))
+                                   for feature in features})
 
     def lookup(self, ids: pa.Array) -> dict[str, pa.Array]:
         """Returns feature name -> values [m] for m ids; null (an empty list) for an id that is not in the table."""
@@ -84,7 +91,7 @@ def require_ids(table: str, column: str, ids: pa.ChunkedArray) -> None:
 
 
 class JoinSideFeatures(beam.PTransform):
-    """Adds item and user features to cleaned ``(split, batch)`` elements."""
+    """Adds item and user features, and ``match_column`` of each table, to cleaned ``(split, batch)`` elements."""
 
     def __init__(self, job: Job):
         super().__init__()
@@ -136,7 +143,7 @@ def read_side_table(table: str, source: TableSource, types: dict[str, str]) -> p
     batches = list(source.read_all(list(types)))
     if not batches:
         raise UserError(f"table {table}: {source} has no rows, expected one for each id")
-    parts = [_parse(table, raw, types) for raw in batches]
+    parts = [_parse(table, raw, types, source.limits.max_id_bytes) for raw in batches]
     present: frozenset[str] = frozenset().union(*(raw.present for raw in batches))
     for column in types:
         if column not in present and any(raw.columns.num_rows for raw in batches):
@@ -145,7 +152,7 @@ def read_side_table(table: str, source: TableSource, types: dict[str, str]) -> p
     return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
 
 
-def _parse(table: str, raw: RawBatch, types: dict[str, str]) -> pa.RecordBatch:
+def _parse(table: str, raw: RawBatch, types: dict[str, str], max_bytes: int) -> pa.RecordBatch:
     for row in raw.malformed:
         raise UserError(f"table {table}: {raw.path!r}, line {row.position}: {row.reason} ({row.text[:80]!r}); "
                         "correct it")
@@ -157,6 +164,10 @@ def _parse(table: str, raw: RawBatch, types: dict[str, str]) -> pa.RecordBatch:
             for place in np.flatnonzero(unparsable)[:1].tolist():
                 raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "
                                 f"{raw.columns[name][place].as_py()!r}, expected {value_type}; correct it")
+        if value_type.startswith("string"):
+            for place in np.flatnonzero(exceeds(columns[name], max_bytes))[:1].tolist():
+                raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} has a "
+                                f"text of more than dataset.max_id_bytes = {max_bytes} bytes; correct it")
     return pa.RecordBatch.from_pydict(columns)
 
 
