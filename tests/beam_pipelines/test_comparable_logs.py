@@ -22,7 +22,7 @@ def build_with(planted_logs, tmp_path):
     for name in ("items", "users"):
         (tmp_path / f"{name}.parquet").write_bytes((planted_logs / f"{name}.parquet").read_bytes())
 
-    def run(engagements, impressions, **sources) -> Dataset:
+    def run(engagements, impressions, /, **sources) -> Dataset:
         for name, convert in (("engagements", engagements), ("impressions", impressions)):
             table = pq.read_table(planted_logs / f"{name}.parquet")
             place = table.schema.get_field_index("ts")
