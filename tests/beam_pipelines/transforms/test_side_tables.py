@@ -7,7 +7,7 @@ from planted import planted_config
 
 from beam_pipelines.sources import open_source
 from beam_pipelines.transforms.side_tables import SideTable, read_side_table
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, DatasetConfig
 from tfrs_pretrain.errors import UserError
 
 
@@ -96,3 +96,17 @@ def test_a_column_that_no_row_of_a_side_table_has_is_refused(tmp_path):
     assert read_side_table("t", source, {"id": "int64", "x": "float32"})["x"].to_pylist() == [2.0, None]
     with pytest.raises(UserError, match=r"table t: no row of '?.*t\.jsonl'? has a column 'z'; correct the schema"):
         read_side_table("t", source, {"id": "int64", "z": "float32"})
+
+
+@pytest.mark.parametrize(("texts", "kind", "value_type"), [
+    (["a", None, "é" * 5], pa.string(), "string"),
+    (["a", "a", "é" * 5], pa.dictionary(pa.int8(), pa.string()), "string"),
+    (["a|b|c|d|e|f", "", "ééééé"], pa.string(), "string[|]")])
+def test_a_text_of_too_many_bytes_is_refused(texts, kind, value_type, tmp_path):
+    """Of a list, each text is limited."""
+    pq.write_table(pa.table({"x": pa.array(texts).cast(kind)}), tmp_path / "t.parquet")
+    source = open_source("t", "t.parquet", str(tmp_path), DatasetConfig(max_id_bytes=9))
+    with pytest.raises(UserError, match=r"t\.parquet', position 2: column 'x' has a text of more than .* = 9 bytes"):
+        read_side_table("t", source, {"x": value_type})
+    source = open_source("t", "t.parquet", str(tmp_path), DatasetConfig(max_id_bytes=10))
+    assert read_side_table("t", source, {"x": value_type}).num_rows == 3
