@@ -42,7 +42,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, tiny_dataset, tmp_pat
 
     for number, event, at, code, expected in (
             (signal.SIGKILL, "step", 8, -9, 6),                           # step 8 of the first epoch
-            (signal.SIGKILL, "write", 3 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
+            (signal.SIGKILL, "write", 2 * 10 + 2, -9, None),              # in the middle of writing a checkpoint
             (signal.SIGTERM, "step", 50, 143, None)):
         before = newest(checkpoints)
         returned, output_text = run_until(SCRIPT, number, event, at, tiny_dataset.folder, output)
