@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from resealed import rewrite
 
 from tfrs_pretrain import __version__
 from tfrs_pretrain.cli import application
@@ -102,10 +103,10 @@ def test_a_dataset_without_a_newer_key_is_still_read(tiny_dataset, tmp_path):
     path = tmp_path / "dataset" / "dataset_info.json"
     info = json.loads(path.read_text())
     del info["config"]["schema"]["request"]
-    path.write_text(json.dumps(info))
+    rewrite(path, info)
     assert open_dataset(tmp_path / "dataset", None, None)[1].schema_ == tiny_dataset.schema
     info["config"]["windows"]["test"]["end"] += 1
-    path.write_text(json.dumps(info))
+    rewrite(path, info)
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(tiny_dataset.info["config"]))
     with pytest.raises(UserError, match=r"built with another configuration, first in windows.test.end \(35 there, 34"):

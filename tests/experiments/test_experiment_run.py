@@ -17,7 +17,7 @@ from planted import planted_config
 from processes import start
 from typer.testing import CliRunner
 
-from tfrs_pretrain.artifacts import read_manifest, read_optional_json
+from tfrs_pretrain.artifacts import read_manifest, read_optional_json, write_manifest
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.experiments.run import _with_same_test_impressions, choose
 from tfrs_pretrain.study import Run, StudiedArm, Study
@@ -230,6 +230,7 @@ def test_runs_on_other_test_impressions_become_failures(tmp_path):
         folder = tmp_path / name / "predictions"
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"key": keys}), folder / "test.parquet")
+        write_manifest(tmp_path / name, "ranker", {})
         return StudiedArm(name, {}, [Run(1, tmp_path / name, None, Path(name))])
 
     arms = [studied_arm(name, keys) for name, keys in (

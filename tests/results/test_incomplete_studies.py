@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from example_study import write_example
+from resealed import reseal
 
 from tfrs_pretrain.reporting.study_report import write_study
 
@@ -14,6 +15,7 @@ def rewritten(study, change):
     """Replace the study's predictions by ``change(table)``."""
     for path in study.folder.glob("*/predictions/*.parquet"):
         pq.write_table(change(pq.read_table(path)), path)
+        reseal(path.parents[1])
     return study
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.results.embedding_map import MAX_COLOURS, MAX_DRAWN, OTHER, _colour_indices, _map
 from tfrs_pretrain.results.item_categories import item_categories
 from tfrs_pretrain.study import Run
@@ -20,6 +21,7 @@ def run(tmp_path):
         (tmp_path / "predictions").mkdir()
         for split, columns in (("validation", validation), ("test", test)):
             pq.write_table(pa.table(columns), tmp_path / "predictions" / f"{split}.parquet")
+        write_manifest(tmp_path, "ranker", {})
         return Run(1, tmp_path, None, Path("data"))
 
     return written
