@@ -4,7 +4,7 @@ import dataclasses
 import posixpath
 from collections.abc import Iterable
 
-from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
 from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, DEFAULT_BUCKETS, SPLITS
 from beam_pipelines.sources import TableSource, open_source
 from tfrs_pretrain.config import Config, Source
@@ -48,8 +48,9 @@ class Job:
         """Engagements of the pretraining window."""
         dataset = self.config.dataset
         return LogSpec("engagements", "engagements", self.schema, {"pretrain": self.config.windows.pretrain},
-                       relations=dataset.relations, reject_duplicates=dataset.duplicates.engagements == "reject",
-                       time=self._time_type("engagements"))
+                       relations=dataset.relations, max_id_bytes=dataset.max_id_bytes,
+                       reject_duplicates=dataset.duplicates.engagements == "reject",
+                       time=self._source("engagements").time, time_rules=self._time_rules("engagements"))
 
     @property
     def history(self) -> LogSpec:
@@ -67,7 +68,9 @@ class Job:
                        context_features=self.features("impressions"),
                        reject_duplicates=dataset.duplicates.impressions == "reject",
                        negative_rates={"train": sampling.rate} if sampling and "train" in self.splits else {},
-                       request=self.schema.request, time=self._time_type("impressions"))
+                       request=self.schema.request, max_id_bytes=dataset.max_id_bytes,
+                       time=self._source("impressions").time,
+                       time_rules=self._time_rules("impressions"))
 
     @property
     def impression_logs(self) -> tuple[LogSpec, ...]:
@@ -86,7 +89,8 @@ class Job:
 
     def source(self, table: str) -> TableSource:
         """Source of a table: "engagements", "impressions", "items" or "users"."""
-        return open_source(table, getattr(self.config.dataset.sources, table), self.raw)
+        dataset = self.config.dataset
+        return open_source(table, getattr(dataset.sources, table), self.raw, dataset)
 
     @property
     def inputs(self) -> list[str]:
@@ -94,8 +98,12 @@ class Job:
         tables = (str(self.source(name)) for name in ("engagements", "impressions", "items", "users"))
         return [*tables, *filter(None, (self.vocabulary, self.extend))]
 
-    def _time_type(self, table: str) -> str:
-        return Source.from_declared(getattr(self.config.dataset.sources, table)).time
+    def _source(self, table: str) -> Source:
+        return Source.from_declared(getattr(self.config.dataset.sources, table))
+
+    def _time_rules(self, table: str) -> TimeRules:
+        source = self._source(table)
+        return TimeRules(source.time_unit, source.time_zone, source.time_resolution)
 
     def path(self, *parts: str) -> str:
         """A path inside the output folder."""

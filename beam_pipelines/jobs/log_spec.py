@@ -9,6 +9,21 @@ from tfrs_pretrain.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
+class TimeRules:
+    """How the times of a log are read.
+
+    Attributes:
+      unit: unit of integer times: "s", "ms", "us" or "ns". None: plain integers.
+      zone: IANA name of the zone of dates and of times without a zone. None: UTC.
+      resolution: "day", "hour", "minute" or "second" that the times are rounded down to. None: they are exact.
+    """
+
+    unit: str | None = None
+    zone: str | None = None
+    resolution: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class LogSpec:
     """How a job reads a log: the split of each row and the columns to read.
 
@@ -23,6 +38,8 @@ class LogSpec:
       reject_duplicates: reject all rows of equal key except one.
       negative_rates: split -> share of its negatives to keep.
       request: column that identifies the request of an impression, or None.
+      time_rules: unit, zone and resolution of the times.
+      max_id_bytes: maximum length of an id or of a text value of a feature.
       time: type of the time column in formats without types: "timestamp" or "integer".
     """
 
@@ -36,7 +53,9 @@ class LogSpec:
     reject_duplicates: bool = False
     negative_rates: dict[str, float] = dataclasses.field(default_factory=dict)
     request: str | None = None
+    max_id_bytes: int = 1024
     time: str = "timestamp"
+    time_rules: TimeRules = TimeRules()
 
     @property
     def readers(self) -> list[ColumnReader]:
@@ -49,8 +68,8 @@ class LogSpec:
         if not (self.windows and schema.window == schema.time):
             readers.append(ColumnReader(schema.time, "schema.time", "int64" if self.time == "integer" else "timestamp"))
         if self.windows:
-            readers.append(ColumnReader(schema.window, "schema.window",
-                                        "timestamp" if self.has_date_windows else "int64"))
+            temporal = self.has_date_windows and not self.has_epoch_windows
+            readers.append(ColumnReader(schema.window, "schema.window", "timestamp" if temporal else "int64"))
         readers += [ColumnReader(space.column, f"schema.{name}", space.dtype)
                     for name, space in schema.id_spaces.items()]
         return readers
@@ -65,6 +84,11 @@ class LogSpec:
     def has_date_windows(self) -> bool:
         """True if the windows are intervals of dates, false if of integers."""
         return next(iter(self.windows.values())).temporal
+
+    @property
+    def has_epoch_windows(self) -> bool:
+        """True if windows of dates are compared with integer times in a declared unit."""
+        return (self.schema.window == self.schema.time and self.time_rules.unit is not None and self.time == "integer")
 
     @property
     def columns(self) -> list[str]:

@@ -48,8 +48,10 @@ def log_types(log: LogSpec) -> ExpectedTypes:
         schema.time: StoredType("integer, date or timestamp", lambda dtype: is_integer(dtype) or _is_temporal(dtype)),
     }
     if log.windows:
+        has_unit = log.time_rules.unit is not None
         expected[schema.window] = (
-            StoredType("date or timestamp (the windows are dates)", _is_temporal) if log.has_date_windows
+            StoredType("date or timestamp (the windows are dates)",
+                       lambda dtype: _is_temporal(dtype) or (has_unit and is_integer(dtype))) if log.has_date_windows
             else StoredType("integer (the windows are integers)", is_integer))
     if log.relations and schema.relation:
         expected[schema.relation] = StoredType("string or integer", lambda dtype: is_text(dtype) or is_integer(dtype))
@@ -96,21 +98,20 @@ def check_time_types(job: Job) -> None:
     """Checks that both logs store times alike: a history compares the times of both.
 
     Raises:
-      UserError: one log has integers, the other timestamps.
+      UserError: one log has integers without a unit, the other timestamps.
     """
     found = {log.table: {_time_type(log, types) for _, types in job.source(log.table).column_types()}
              for log in (job.history, job.impressions)}
     if len(set.union(*found.values())) > 1:
         raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "
                         f"{', '.join(f'{sorted(types)} in {table}' for table, types in found.items())}: store "
-                        "both as timestamps or both as integers")
+                        "both as timestamps or both as integers, or set time_unit of the integers in dataset.sources")
 
 
 def _time_type(log: LogSpec, types: ColumnTypes) -> str:
     dtype = (types or {}).get(log.schema.time)
-    if dtype is None:
-        return log.time
-    return "integer" if is_integer(dtype) else "timestamp"
+    integer = log.time == "integer" if dtype is None else is_integer(dtype)
+    return "integer" if integer and log.time_rules.unit is None else "timestamp"
 
 
 def check_ids(job: Job, table: str, space: IdSpace) -> None:

@@ -26,6 +26,7 @@ from beam_pipelines.launching.output_folder import (
     refuse_overwriting_inputs,
     require_unfinished,
 )
+from beam_pipelines.launching.time_checks import check_times
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER, check_rejected
 from beam_pipelines.transforms.vocabularies import check_vocabularies
 from tfrs_pretrain.errors import UserError
@@ -118,6 +119,7 @@ def _check_results(job: Job, step: Step, dead_letter: str) -> None:
         check_present(job, log)
         check_rejected(job, log, dead_letter)
         check_windows(job, log)
+    check_times(job, step.logs)
 
 
 def _finish(job: Job, kind: str, describe: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ class Account:
       filtered: number of good rows that the configuration excludes, by reason.
       low, high: range of the window column's values that are not null; None if there are none.
       present: columns that at least one row has.
+      times: number of rows by form of their time, see ``times.Times.forms``.
+      first, last: range of the normalized times; None if there are none.
+      windows: number of rows by form of their value in the window column.
     """
 
     read: int = 0
@@ -28,13 +31,25 @@ class Account:
     low: int | None = None
     high: int | None = None
     present: frozenset[str] = frozenset()
+    times: Counter[str] = dataclasses.field(default_factory=Counter)
+    first: int | None = None
+    last: int | None = None
+    windows: Counter[str] = dataclasses.field(default_factory=Counter)
 
     def __add__(self, other: "Account") -> "Account":
-        lows = [account.low for account in (self, other) if account.low is not None]
-        highs = [account.high for account in (self, other) if account.high is not None]
         return Account(self.read + other.read, _add(self.kept, other.kept), _add(self.rejected, other.rejected),
-                       _add(self.filtered, other.filtered), min(lows, default=None), max(highs, default=None),
-                       self.present | other.present)
+                       _add(self.filtered, other.filtered), _least(self.low, other.low),
+                       _greatest(self.high, other.high), self.present | other.present, _add(self.times, other.times),
+                       _least(self.first, other.first), _greatest(self.last, other.last),
+                       _add(self.windows, other.windows))
+
+
+def _least(first: int | None, second: int | None) -> int | None:
+    return min((value for value in (first, second) if value is not None), default=None)
+
+
+def _greatest(first: int | None, second: int | None) -> int | None:
+    return max((value for value in (first, second) if value is not None), default=None)
 
 
 def _add(first: Counter[str], second: Counter[str]) -> Counter[str]:

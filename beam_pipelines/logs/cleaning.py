@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
 from beam_pipelines.logs.accounting import Account
-from beam_pipelines.logs.keys import TIME, event_hash, request_hash
+from beam_pipelines.logs.keys import END, TIME, event_hash, request_hash
 from beam_pipelines.logs.rejected_rows import select_rejected
-from beam_pipelines.logs.row_checks import check_rows, parse_text_columns, relation_names, to_mask
+from beam_pipelines.logs.row_checks import Check, check_rows, parse_text_columns, relation_names, to_mask
+from beam_pipelines.logs.times import Times, normalize
 from beam_pipelines.sources import RawBatch
 from tfrs_pretrain.hashing import fraction, mix
 from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID
@@ -22,6 +23,7 @@ from tfrs_pretrain.value_types import ARROW_TYPES
 
 # Columns of a cleaned batch in addition to the declared ones; "@" prevents collisions with names of features.
 RELATION, FILE, POSITION = "@relation", "@file", "@position"
+WINDOW = "@window"  # of a batch before it is split
 ACCOUNTS, REJECTED = "accounts", "rejected"
 SAMPLING_SALT = np.uint64(0x5A3D)
 
@@ -30,9 +32,9 @@ class CleanLog(beam.PTransform):
     """Rejects bad rows, selects the rows of the windows, and converts columns to their declared names and types.
 
     Outputs:
-      batches: ``(split, batch)`` with columns user_id, item_id, @time, @relation and request (if the log has them),
-        labels and context features (categorical ones dictionary-encoded), and @file and @position if duplicates are
-        rejected.
+      batches: ``(split, batch)`` with columns user_id, item_id, @time, @end (if the log has no windows), @relation and
+        request (if the log has them), labels and context features (categorical ones dictionary-encoded), and @file and
+        @position if duplicates are rejected.
       accounts: an Account for each input batch.
       rejected: batches of ``rejected_rows.REJECTED_SCHEMA``.
     """
@@ -77,18 +79,40 @@ class CleanedBatch:
 def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Cleans one batch, see ``CleanLog``."""
     batch, unparsable = parse_text_columns(raw.columns, log)
+    times = normalize(raw.columns[log.schema.time], batch[log.schema.time], log.time_rules)
+    windows = _normalize_windows(raw, batch, log)
+    batch = _add_times(batch, times, windows)
     good = np.ones(batch.num_rows, bool)
     reasons = np.full(batch.num_rows, None, object)
-    for reason, bad in [*unparsable, *check_rows(batch, log)]:
+    for reason, bad in [*unparsable, *check_rows(batch, log), *times.bad, *_window_checks(windows)]:
         reasons[good & bad] = reason
         good &= ~bad
     rejected = select_rejected(raw, reasons)
     by_split, filtered = _split(batch, raw, good, log)
     kept = Counter({split: part.num_rows for split, part in by_split.items()})
-    span = pc.min_max(to_int64(batch[log.schema.window])).as_py() if log.windows else {"min": None, "max": None}
+    low, high = pc.min_max(windows.values).as_py().values() if windows else (None, None)
+    first, last = pc.min_max(times.values).as_py().values()
     account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
-                      span["min"], span["max"], raw.present)
+                      low, high, raw.present, times.forms, first, last, windows.forms if windows else Counter())
     return CleanedBatch(by_split, account, rejected)
+
+
+def _normalize_windows(raw: RawBatch, batch: pa.RecordBatch, log: LogSpec) -> Times | None:
+    """Returns the values of the window column; integers without a unit if the windows are intervals of integers."""
+    if not log.windows:
+        return None
+    rules = log.time_rules if log.has_date_windows else TimeRules()
+    # Windows of dates select dates of any zone.
+    return normalize(raw.columns[log.schema.window], batch[log.schema.window], rules, shift_dates=False)
+
+
+def _window_checks(windows: Times | None) -> list[Check]:
+    return [(reason.replace("time", "window", 1), mask) for reason, mask in windows.bad] if windows else []
+
+
+def _add_times(batch: pa.RecordBatch, times: Times, windows: Times | None) -> pa.RecordBatch:
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {TIME: times.values}
+    return pa.RecordBatch.from_pydict(columns | ({WINDOW: windows.values} if windows else {END: times.ends}))
 
 
 def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: LogSpec
@@ -117,10 +141,11 @@ def _select_windows(batch: pa.RecordBatch, good: np.ndarray, log: LogSpec) -> It
     if not log.windows:
         yield "all", good
         return
-    values = to_int64(batch[log.schema.window]).fill_null(0).to_numpy(zero_copy_only=False)
+    known = batch[WINDOW].is_valid().to_numpy(zero_copy_only=False)
+    values = batch[WINDOW].fill_null(0).to_numpy(zero_copy_only=False)
     for split, interval in log.windows.items():
         start, end = interval.bounds
-        yield split, good & (values >= start) & (values < end)
+        yield split, good & known & (values >= start) & (values < end)
 
 
 def _downsample(part: pa.RecordBatch, log: LogSpec, rate: float) -> pa.RecordBatch:
@@ -142,8 +167,10 @@ def to_declared_columns(batch: pa.RecordBatch, raw: RawBatch, selected: np.ndarr
     columns = {
         USER_ID: batch[schema.user.column].cast(ARROW_TYPES[schema.user.dtype]),
         ITEM_ID: batch[schema.item.column].cast(ARROW_TYPES[schema.item.dtype]),
-        TIME: to_int64(batch[schema.time]),
+        TIME: batch[TIME],
     }
+    if not log.windows:
+        columns[END] = batch[END]
     if log.relations:
         columns[RELATION] = pc.index_in(relation_names(batch, log), pa.array(list(log.relations)))
     if log.request:
@@ -154,11 +181,3 @@ def to_declared_columns(batch: pa.RecordBatch, raw: RawBatch, selected: np.ndarr
         columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])
         columns[POSITION] = pa.array(raw.positions[selected])
     return pa.RecordBatch.from_pydict(columns)
-
-
-def to_int64(column: pa.Array) -> pa.Array:
-    """Converts integers, dates or timestamps [n] to int64; times in microseconds since 1970-01-01 UTC."""
-    if pa.types.is_integer(column.type):
-        return column.cast(pa.int64())
-    zone = column.type.tz if pa.types.is_timestamp(column.type) else None
-    return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())

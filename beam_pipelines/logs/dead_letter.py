@@ -2,7 +2,7 @@
 
 Columns: ``reason``; ``file``; ``position``, the line (CSV, JSON lines; from 1) or the row (Parquet, Avro; from 0) in
 the file, null for BigQuery; ``values``, JSON text of the columns as read (for duplicates: as cleaned), or the line
-itself if it could not be split into columns.
+itself if it could not be split into columns; of long texts the beginning.
 """
 
 import functools

@@ -11,6 +11,7 @@ from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
 
 TIME = "@time"
+END = "@end"  # the latest time at which an event may have happened, see ``times``; in the log of histories only
 
 
 def event_hash(batch: pa.RecordBatch, context_features: Iterable[Feature] = ()) -> np.ndarray:

@@ -36,6 +36,8 @@ def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:
         yield f"missing {name} id", _is_missing(batch[space.column])
         if space.dtype == "int64":
             yield f"negative {name} id", to_mask(pc.less(batch[space.column], 0))
+        else:
+            yield f"oversized {name} id", exceeds(batch[space.column], log.max_id_bytes)
     yield "missing time", to_mask(pc.is_null(batch[schema.time]))
     if log.windows:
         yield "missing window", to_mask(pc.is_null(batch[schema.window]))
@@ -45,6 +47,9 @@ def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:
         label = batch[column].cast(pa.float64())
         yield f"missing {name}", to_mask(pc.is_null(label))
         yield f"{name} outside 0 and 1", to_mask(pc.invert(pc.or_(pc.equal(label, 0), pc.equal(label, 1))))
+    for feature in log.context_features:
+        if feature.value_type.startswith("string"):
+            yield f"oversized {feature.source_column}", exceeds(batch[feature.source_column], log.max_id_bytes)
     if log.relations:
         relation = relation_names(batch, log)
         yield "missing relation", to_mask(pc.is_null(relation))
@@ -61,6 +66,19 @@ def to_mask(values: pa.Array) -> np.ndarray:
     """Converts an Arrow boolean array [n] to bool [n]; null becomes False."""
     mask: np.ndarray = values.fill_null(False).to_numpy(zero_copy_only=False)
     return mask
+
+
+def exceeds(column: pa.Array, max_bytes: int) -> np.ndarray:
+    """Returns bool [n]: texts, or lists with a text, of more than ``max_bytes`` bytes."""
+    if pa.types.is_dictionary(column.type):
+        # Repeated texts are not copied.
+        return to_mask(pa.array(exceeds(column.dictionary, max_bytes)).take(column.indices))
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        mask = np.zeros(len(column), bool)
+        parents = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)
+        mask[parents[exceeds(pc.list_flatten(column), max_bytes)]] = True
+        return mask
+    return to_mask(pc.greater(pc.binary_length(column), max_bytes))
 
 
 def _is_missing(column: pa.Array) -> np.ndarray:

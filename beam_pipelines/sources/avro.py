@@ -1,5 +1,6 @@
 """Avro object container files."""
 
+import lzma
 import struct
 import zlib
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import fastavro
 
 from beam_pipelines.records.files import open_file
+from beam_pipelines.sources.avro_blocks import read_rows
 from beam_pipelines.sources.base import ColumnTypes, RawBatch
 from beam_pipelines.sources.text import TextFormat, row_of_values, to_batches
 
@@ -17,7 +19,7 @@ class Avro(TextFormat):
     name = "Avro"
     # The exception that fastavro raises for a damaged block depends on the damaged byte.
     errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError,
-                                           MemoryError, struct.error, zlib.error)
+                                           MemoryError, struct.error, zlib.error, lzma.LZMAError)
 
     def column_types(self, path: str) -> ColumnTypes:
         with open_file(path) as file:
@@ -28,6 +30,6 @@ class Avro(TextFormat):
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         with open_file(path) as file:
-            rows = (row_of_values(number, row, columns)
-                    for number, row in enumerate(fastavro.reader(file)) if isinstance(row, dict))
+            rows = (row_of_values(number, row, columns) for number, row in enumerate(
+                read_rows(path, file, self.limits.max_decompression_ratio)) if isinstance(row, dict))
             yield from to_batches(path, columns, rows, batch_rows)

@@ -9,6 +9,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from tfrs_pretrain.config import DatasetConfig
 from tfrs_pretrain.errors import UserError
 
 # Column -> Arrow type, or None if the values are text that is parsed as the schema declares. None instead of the dict
@@ -86,6 +87,10 @@ class TableSource(abc.ABC):
 class Format(abc.ABC):
     """A file format.
 
+    Args:
+      table: name for messages.
+      limits: limits on the inputs.
+
     Attributes:
       name: name of the format for messages.
       errors: exceptions that decoding may raise.
@@ -94,8 +99,8 @@ class Format(abc.ABC):
     name: str
     errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError)
 
-    def __init__(self, table: str):
-        self.table = table
+    def __init__(self, table: str, limits: DatasetConfig):
+        self.table, self.limits = table, limits
 
     @abc.abstractmethod
     def column_types(self, path: str) -> ColumnTypes:

@@ -5,6 +5,7 @@ import csv
 from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
+from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
 from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches
 
 
@@ -14,20 +15,21 @@ class Csv(TextFormat):
     name = "CSV"
 
     def column_types(self, path: str) -> ColumnTypes:
-        with open_lines(path) as lines:
-            header = next(csv.reader(_decode(lines, set())), [])
+        with open_lines(path, self.limits) as lines:
+            header = next(csv.reader(_decode(lines, {}, self.limits.max_line_bytes)), [])
         if len(set(header)) < len(header) or not header:
             raise ValueError(f"line 1 must name each column once, found {header}")
         return dict.fromkeys(header)
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
-        with open_lines(path) as lines:
-            yield from to_batches(path, columns, _parse_rows(lines, columns), batch_rows)
+        with open_lines(path, self.limits) as lines:
+            yield from to_batches(path, columns, _parse_rows(lines, columns, self.limits.max_line_bytes), batch_rows)
 
 
-def _parse_rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
-    undecodable: set[int] = set()
-    reader = csv.reader(_decode(lines, undecodable), strict=True)
+def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
+                ) -> Iterator[tuple[int, Row] | MalformedRow]:
+    bad_lines: dict[str, str] = {}
+    reader = csv.reader(_decode(lines, bad_lines, max_line_bytes), strict=True)
     header = next(reader, [])
     places = [header.index(name) for name in columns]
     while True:
@@ -42,21 +44,29 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[in
             continue
         if fields is None:
             return
-        if undecodable:
-            undecodable.clear()
-            yield MalformedRow(reader.line_num, "not UTF-8", ",".join(fields))
+        if bad_lines:
+            reason, text = bad_lines.popitem()
+            bad_lines.clear()
+            yield MalformedRow(reader.line_num, reason, text or ",".join(fields))
         elif len(fields) == len(header):
             yield reader.line_num, [fields[place] or None for place in places]
         elif fields:
             yield MalformedRow(reader.line_num, "wrong number of fields", ",".join(fields))
 
 
-def _decode(lines: Iterable[bytes], undecodable: set[int]) -> Iterator[str]:
-    """Decodes lines as UTF-8; adds the numbers of the lines that are not to ``undecodable``."""
+def _decode(lines: Iterable[bytes], bad_lines: dict[str, str], max_line_bytes: int) -> Iterator[str]:
+    """Decodes lines as UTF-8; adds the reason and, if the fields do not show it, the text of bad lines."""
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if len(content) > max_line_bytes:
+            if number == 1:
+                raise ValueError(f"line 1, the header, has more than dataset.max_line_bytes = {max_line_bytes} bytes")
+            bad_lines[OVERSIZED_LINE] = shown_part(content)
+            # Without its content: a quote in the part of the line that was read would swallow the following rows.
+            yield "oversized\n"
+            continue
         try:
             yield content.decode()
         except UnicodeDecodeError:
-            undecodable.add(number)
+            bad_lines["not UTF-8"] = ""
             yield content.decode(errors="replace")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
+from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
 from beam_pipelines.sources.text import Row, TextFormat, open_lines, row_of_values, to_batches
 
 
@@ -13,19 +14,24 @@ class JsonLines(TextFormat):
     name = "JSON lines"
 
     def column_types(self, path: str) -> ColumnTypes:
-        with open_lines(path) as lines:
-            first = next((line for line in lines if line.strip()), b"{}")
+        with open_lines(path, self.limits) as lines:
+            # An oversized line is a rejected row.
+            first = next((line for line in lines if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
         if not isinstance(json.loads(first), dict):
             raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
         return None
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
-        with open_lines(path) as lines:
-            yield from to_batches(path, columns, _parse_rows(lines, columns), batch_rows)
+        with open_lines(path, self.limits) as lines:
+            yield from to_batches(path, columns, _parse_rows(lines, columns, self.limits.max_line_bytes), batch_rows)
 
 
-def _parse_rows(lines: Iterable[bytes], columns: list[str]) -> Iterator[tuple[int, Row] | MalformedRow]:
+def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
+                ) -> Iterator[tuple[int, Row] | MalformedRow]:
     for number, line in enumerate(lines, start=1):
+        if len(line) > max_line_bytes:
+            yield MalformedRow(number, OVERSIZED_LINE, shown_part(line))
+            continue
         if not line.strip():
             continue
         try:

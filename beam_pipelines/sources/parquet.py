@@ -4,10 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch
+from beam_pipelines.sources.limits import check_ratio
+from tfrs_pretrain.features.stored_types import is_text
+
+MAX_BATCH_BYTES = 1 << 28  # of one column
 
 
 class Parquet(Format):
@@ -26,12 +31,31 @@ class Parquet(Format):
             metadata = pq.ParquetFile(file).metadata
         first = 0
         for group in range(metadata.num_row_groups):
+            self._check_ratio(path, metadata.row_group(group))
             yield group, first
             first += metadata.row_group(group).num_rows
 
+    def _check_ratio(self, path: str, group: pq.RowGroupMetaData) -> None:
+        compressed = sum(group.column(number).total_compressed_size for number in range(group.num_columns))
+        check_ratio(path, group.total_byte_size, compressed, self.limits.max_decompression_ratio)
+
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         group, first = part
+        max_rows = max(1, min(batch_rows, MAX_BATCH_BYTES // _longest_repeated_text(path, group, columns)))
         with open_file(path) as file:
-            for batch in pq.ParquetFile(file).iter_batches(batch_rows, row_groups=[group], columns=columns):
+            for batch in pq.ParquetFile(file).iter_batches(max_rows, row_groups=[group], columns=columns):
                 yield RawBatch(path, np.arange(first, first + batch.num_rows), batch)
                 first += batch.num_rows
+
+
+def _longest_repeated_text(path: str, group: int, columns: list[str]) -> int:
+    """Returns the length in bytes of the longest text in the dictionaries of a row group, at least 1.
+
+    A text that is stored once may be repeated in each row, and would then fill the memory.
+    """
+    with open_file(path) as file:
+        names = [field.name for field in pq.read_schema(file) if field.name in columns and is_text(field.type)]
+        reader = pq.ParquetFile(file, read_dictionary=names)
+        first = next(reader.iter_batches(1, row_groups=[group], columns=names), None) if names else None
+        dictionaries = [column.dictionary for column in first or [] if pa.types.is_dictionary(column.type)]
+    return max((pc.max(pc.binary_length(texts)).as_py() or 1 for texts in dictionaries), default=1)

@@ -1,20 +1,22 @@
 """Shared parts of the formats without types: string columns and numbered lines."""
 
 import contextlib
-import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import Format, MalformedRow, RawBatch
+from beam_pipelines.sources.limits import LimitedGzipFile, bounded_lines
+from tfrs_pretrain.config import DatasetConfig
 
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
+MAX_BATCH_CHARACTERS = 1 << 26
 ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
 Row = list[Any]  # texts, None or ABSENT
 
@@ -26,14 +28,16 @@ class TextFormat(Format):
 
 
 @contextlib.contextmanager
-def open_lines(path: str) -> Iterator[Iterable[bytes]]:
-    """Yields the lines of a file, decompressed if its name ends in .gz."""
-    with open_file(path) as file, _decompress(path, file) as lines:
-        yield lines
+def open_lines(path: str, limits: DatasetConfig) -> Iterator[Iterator[bytes]]:
+    """Yields the lines of a file, decompressed if its name ends in .gz; oversized ones see ``bounded_lines``.
 
-
-def _decompress(path: str, file: BinaryIO) -> Any:
-    return gzip.GzipFile(fileobj=file) if path.endswith(".gz") else contextlib.nullcontext(file)
+    Raises:
+      UserError: see ``LimitedGzipFile``.
+    """
+    with open_file(path) as file:
+        compressed = path.endswith(".gz")
+        content: Any = LimitedGzipFile(path, file, limits.max_decompression_ratio) if compressed else file
+        yield bounded_lines(content, limits.max_line_bytes)
 
 
 def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
@@ -44,20 +48,25 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
       path: see ``RawBatch``.
       columns: names of the values of a row.
       rows: position and values of each row, or a malformed row.
-      batch_rows: maximum number of rows in a batch, malformed ones included; MAX_TEXT_ROWS if that is less.
+      batch_rows: maximum number of rows in a batch, malformed ones included; MAX_TEXT_ROWS if that is less. A batch
+        also ends when its texts have MAX_BATCH_CHARACTERS characters.
     """
     positions: list[int] = []
     values: list[Row] = []
     malformed: list[MalformedRow] = []
+    num_characters = 0
     for row in rows:
         if isinstance(row, MalformedRow):
             malformed.append(row)
+            num_characters += len(row.text)
         else:
             positions.append(row[0])
             values.append(row[1])
-        if len(values) + len(malformed) >= min(batch_rows, MAX_TEXT_ROWS):
+            num_characters += sum(len(value) for value in row[1] if isinstance(value, str))
+        if (len(values) + len(malformed) >= min(batch_rows, MAX_TEXT_ROWS)
+                or num_characters >= MAX_BATCH_CHARACTERS):
             yield _batch(path, columns, positions, values, malformed)
-            positions, values, malformed = [], [], []
+            positions, values, malformed, num_characters = [], [], [], 0
     if values or malformed:
         yield _batch(path, columns, positions, values, malformed)
 

@@ -1,6 +1,7 @@
 """Point-in-time history: the last N items that a user engaged with strictly before an impression.
 
-Engagements at the same time as the impression are excluded: they may be its outcome.
+Engagements at the same time as the impression are excluded: they may be its outcome. So are those whose time is a date
+or is rounded down and may therefore lie after the impression, see ``logs.times``.
 """
 
 import functools
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beam_pipelines.jobs.job import Job
-from beam_pipelines.logs.keys import TIME
+from beam_pipelines.logs.keys import END, TIME
 from beam_pipelines.transforms.vocabularies import VocabularyDoFn
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
@@ -85,7 +86,7 @@ class JoinRawHistory(beam.PTransform):
 class _MapItems(VocabularyDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
-        columns = {USER_ID: batch[USER_ID], TIME: batch[TIME], ROW: self._vocabularies.lookup("item", batch[ITEM_ID])}
+        columns = {USER_ID: batch[USER_ID], TIME: batch[END], ROW: self._vocabularies.lookup("item", batch[ITEM_ID])}
         raw = {ITEM_ID: batch[ITEM_ID]} if split == RAW else {}
         yield ENGAGED, pa.RecordBatch.from_pydict(columns | raw)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.strict_model import StrictModel
 
+TimeUnit = Literal["s", "ms", "us", "ns"]
+TimeResolution = Literal["second", "minute", "hour", "day"]
 SUFFIXES = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz"), "avro": (".avro",),
             "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")}
 
@@ -23,8 +26,22 @@ class Source(StrictModel):
     format: Literal["parquet", "csv", "jsonl", "avro", "bigquery"] = Field("parquet", description="file format")
     time: Literal["timestamp", "integer"] = Field(
         "timestamp", description="type of the time column in formats without types: ISO 8601 or integers")
+    time_unit: TimeUnit | None = Field(
+        None, description="unit of integer times, counted from 1970-01-01 UTC (null: they are compared as they are)")
+    time_zone: str | None = Field(
+        None, description="zone of dates and of times without one: an IANA name such as Europe/Berlin (null: UTC)")
+    time_resolution: TimeResolution | None = Field(
+        None, description="times are rounded down to it: an engagement enters histories after the end of its day, "
+                          "hour, minute or second (null: dates are days, other times exact)")
     query: str | None = Field(None, description="BigQuery: a query in standard SQL instead of a table")
     method: Literal["DIRECT_READ", "EXPORT"] = Field("DIRECT_READ", description="BigQuery: storage API or export files")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, zone: str | None) -> str | None:
+        if zone is not None and zone not in zoneinfo.available_timezones():
+            raise ValueError(f"{zone!r} is not the IANA name of a time zone, such as Europe/Berlin or UTC")
+        return zone
 
     @model_validator(mode="after")
     def _names_one_place(self) -> Source:
@@ -74,6 +91,14 @@ class DatasetConfig(StrictModel):
 
     sources: Sources = Field(Sources(), description="the four input tables")
     max_rejected_share: float = Field(0.01, ge=0, le=1, description="maximum share of rejected rows in a log")
+    max_line_bytes: int = Field(
+        1 << 20, ge=64, description="longest line of a CSV or JSON lines file; a row with a longer line is rejected")
+    max_id_bytes: int = Field(
+        1024, ge=1, description="longest id or text value of a feature, in bytes of UTF-8; a row with a longer one is "
+                                "rejected")
+    max_decompression_ratio: float = Field(
+        200, gt=1, description="highest ratio of content to compressed size of a gzip, Parquet or Avro input; one above "
+                               "it is refused (checked from 16 MiB of content)")
     duplicates: Duplicates = Field(Duplicates(), description="handling of rows that repeat a key")
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")

@@ -97,6 +97,9 @@ def test_a_history_needs_times_of_one_type(tables, tmp_path):
     for check in (lambda: check_time_types(job), lambda: check_inputs(job, [job.impressions, job.history])):
         with pytest.raises(UserError, match=r"\['integer'\] in engagements, \['timestamp'\] in impressions: "):
             check()
+    tree = job.config.resolved()
+    tree["dataset"]["sources"]["engagements"] = {"path": "engagements.parquet", "time_unit": "s"}
+    check_time_types(dataclasses.replace(job, config=Config.model_validate(tree)))
 
 
 def test_formats_without_types_are_checked_for_names_only(tmp_path):

@@ -21,7 +21,7 @@ from tfrs_pretrain.errors import UserError
 
 COLUMNS = ["day", "item", "member", "ts"]
 ACCOUNT = {"present": COLUMNS, "read": 4, "kept": {"pretrain": 3}, "rejected": {"bad": 1}, "filtered": {}, "low": 0,
-           "high": 9}
+           "high": 9, "times": {"integer": 4}, "first": 0, "last": 9, "windows": {"integer": 4}}
 
 
 @pytest.fixture

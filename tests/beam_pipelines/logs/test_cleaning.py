@@ -19,6 +19,7 @@ from beam_pipelines.logs.text_values import parse
 from beam_pipelines.sources.base import MalformedRow, RawBatch
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.features.categorical import CategoricalFeature
+from tfrs_pretrain.features.multi_valued import MultiValuedFeature
 from tfrs_pretrain.features.numeric import NumericFeature
 from tfrs_pretrain.schema import IdSpace, Schema
 
@@ -63,7 +64,8 @@ def test_rows_are_split_by_window_and_columns_get_their_types():
     }
     assert parts["train"].schema.field("user_id").type == pa.int64()
     assert parts["train"].schema.field("label").type == pa.float32()
-    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7, COLUMNS)
+    assert account == Account(5, Counter(train=2, test=1), Counter(), Counter({OUTSIDE: 2}), 2, 7, COLUMNS,
+                              Counter(integer=5), 10, 10, Counter(integer=5))
 
 
 @pytest.mark.parametrize(("change", "reason"), [
@@ -117,8 +119,11 @@ def test_windows_of_dates_are_compared_in_utc(value, kind):
 def test_accounts_add_up_in_any_order():
     combine = SumAccounts()
     # The last corrects the count of a row that others kept, as duplicates do.
-    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, frozenset("q")), Account(),
-                Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4, frozenset("pq")),
+    accounts = [Account(3, Counter(a=1), Counter(x=2), Counter(z=1), 5, 9, frozenset("q"), Counter(date=3), 7, 8,
+                        Counter(integer=3)),
+                Account(),
+                Account(2, Counter(a=1, b=2), Counter(), Counter(), 1, 4, frozenset("pq"),
+                        Counter(date=1, integer=1), 2, 3, Counter(date=2)),
                 Account(0, Counter(b=-1), Counter(y=1), Counter())]
     for order in (accounts, accounts[::-1]):
         total = combine.create_accumulator()
@@ -126,7 +131,8 @@ def test_accounts_add_up_in_any_order():
             total = combine.add_input(total, account)
         assert combine.extract_output(combine.merge_accumulators([total, Account()])) == {
             "read": 5, "kept": {"a": 2, "b": 1}, "rejected": {"x": 2, "y": 1}, "filtered": {"z": 1}, "low": 1,
-            "high": 9, "present": ["p", "q"]}
+            "high": 9, "present": ["p", "q"], "times": {"date": 4, "integer": 1}, "first": 2, "last": 8,
+            "windows": {"date": 2, "integer": 3}}
 
 
 def test_rejected_rows_have_reason_position_and_values():
@@ -157,7 +163,8 @@ def test_text_is_parsed_as_the_schema_declares():
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": None, "price": None},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 0.0, "surface": "home", "price": 2.5},
         {"user_id": 1, "item_id": "a", "@time": 10, "label": 1.0, "surface": "home", "price": None}]
-    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, COLUMNS)
+    assert account == Account(4, Counter(train=4), Counter(), Counter(), 3, 4, COLUMNS, Counter(integer=4), 10, 10,
+                              Counter(integer=4))
 
 
 @pytest.mark.parametrize(("change", "reason"), [
@@ -226,3 +233,23 @@ def test_every_row_is_kept_rejected_or_filtered(changes):
     assert account.kept == Counter("train" if row["w"] < 5 else "test" for row in good if 3 <= row["w"] < 7)
     assert account.filtered == Counter({OUTSIDE: sum(not 3 <= row["w"] < 7 for row in good)} if any(
         not 3 <= row["w"] < 7 for row in good) else {})
+
+
+@pytest.mark.parametrize(("change", "reason"), [({"i": "é" * 5}, "oversized item id"),
+                                                ({"surface": "é" * 5}, "oversized surface")])
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_ids_and_values_of_too_many_bytes_are_rejected(change, reason, kind):
+    """The limit is in bytes: "é" has two."""
+    log = dataclasses.replace(IMPRESSIONS, max_id_bytes=9)
+    _, account = clean(_batch({}, {"i": "é" * 4 + "x", "surface": None}, change, i=kind, surface=kind), log)
+    assert (account.kept, account.rejected) == ({"train": 2}, {reason: 1})
+
+
+@pytest.mark.parametrize(("kind", "value"), [(pa.list_(pa.string()), ["a", "xxxx"]), (pa.string(), '["a", "xxxx"]')])
+def test_a_list_with_a_value_of_too_many_bytes_is_rejected(kind, value):
+    tags = MultiValuedFeature(name="surface", source="impressions", kind="multi_valued", dtype="string",
+                              max_values=3)
+    log = dataclasses.replace(IMPRESSIONS, context_features=(tags, PRICE), max_id_bytes=3)
+    empty = [] if kind != pa.string() else "[]"
+    _, account = clean(_batch({"surface": empty}, {"surface": None}, {"surface": value}, surface=kind), log)
+    assert (account.kept, account.rejected) == ({"train": 2}, {"oversized surface": 1})

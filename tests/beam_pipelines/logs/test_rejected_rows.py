@@ -29,3 +29,8 @@ def test_position_zero_is_a_position():
 
 def test_dates_become_text_and_letters_are_not_escaped():
     assert to_json_lines([{"d": datetime.date(2024, 3, 2), "é": b"x"}]) == ['{"d": "2024-03-02", "é": "b\'x\'"}']
+
+
+def test_long_values_are_cut_off():
+    values = rejected_batch(["r", "r"], "a", [0, 1], ["é" * 65536, "é" * 65537])["values"].to_pylist()
+    assert values == ["é" * 65536, "é" * 65536 + "…"]
