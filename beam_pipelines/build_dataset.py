@@ -20,6 +20,7 @@ from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions, ReadOptions
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options
+from beam_pipelines.launching.coverage_checks import check_coverage
 from beam_pipelines.launching.dataset_info import dataset_info
 from beam_pipelines.launching.launch import Step, main, run_steps
 from tfrs_pretrain.artifact_names import DATASET_KIND
@@ -67,7 +68,7 @@ def run(argv: list[str]) -> PipelineResult:
 def _run(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineResult, dict[str, Any]]:
     steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, job.impressions)),
              Step("pairs", build_pairs.build, (job.engagements,)),
-             Step("impressions", build_impressions.build, job.impression_logs)]
+             Step("impressions", build_impressions.build, job.impression_logs, (check_coverage,))]
     return run_steps(job, DATASET_KIND, steps, dataset_info, options, overwrite=overwrite)
 
 

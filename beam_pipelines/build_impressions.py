@@ -18,6 +18,7 @@ the dataset that the model was trained on and a later test window:
 import functools
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -29,6 +30,7 @@ from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.jobs.options import DatasetOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.command_line import parse_job
+from beam_pipelines.launching.coverage_checks import check_coverage
 from beam_pipelines.launching.dataset_info import impressions_info
 from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.logs.keys import TIME, event_hash, unique_keys
@@ -41,14 +43,16 @@ from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.golden import write_golden
 from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
+from beam_pipelines.transforms.join_counts import JOIN_COUNTS_FILE, JoinCounts, WriteJoinCounts, count_joins
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabulary
 from tfrs_pretrain.artifact_names import IMPRESSIONS_KIND
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import list_columns, record_columns
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 
 CHUNK_ROWS = 1 << 16
+JOIN_COUNTS = "join_counts"
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
@@ -60,8 +64,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
-    split_to_rows = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job)).with_output_types(
-        tuple[str, pa.RecordBatch])
+    mapped = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job)).with_output_types(
+        tuple[str, pa.RecordBatch], join_counts=tuple[str, JoinCounts]).with_outputs(JOIN_COUNTS, main="batches")
+    split_to_rows = mapped["batches"]
     golden = (
         split_to_joined
         | "SelectValidation" >> beam.Filter(lambda element: element[0] == "validation")
@@ -83,6 +88,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "WriteFileList" >> WriteJson(job.path(RESULTS_FOLDER, "impressions.json"))
     )
     _ = golden | "WriteGolden" >> beam.Map(write_golden, job)
+    _ = mapped[JOIN_COUNTS] | "WriteJoinCounts" >> WriteJoinCounts(job.path(RESULTS_FOLDER, JOIN_COUNTS_FILE))
     if job.vocabulary:
         _ = (
             pipeline
@@ -98,7 +104,7 @@ def run(argv: list[str]) -> PipelineResult:
       UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, VocabularyOptions, SplitOptions)
-    steps = [Step("impressions", build, job.impression_logs)]
+    steps = [Step("impressions", build, job.impression_logs, (check_coverage,))]
     return run_steps(job, IMPRESSIONS_KIND, steps, impressions_info, options,
                      overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
@@ -110,7 +116,7 @@ def add_hash(split: str, batch: pa.RecordBatch, log: LogSpec) -> tuple[str, pa.R
 
 
 class _MapIdsToRows(VocabularyDoFn):
-    def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[Any]:
         split, batch = element
         lookup = self._vocabularies.lookup
         columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
@@ -124,6 +130,9 @@ class _MapIdsToRows(VocabularyDoFn):
         for feature in self._job.schema.features:
             columns[feature.name] = feature.record_values(batch[feature.name], lookup)
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
+        pretrained = {space: self._vocabularies.occur(space, columns[space]) for space in (USER_ROW, ITEM_ROW)}
+        counts = count_joins(batch, pretrained, self._job.schema.features)
+        yield beam.pvalue.TaggedOutput(JOIN_COUNTS, (f"impressions/{split}", counts))
 
 
 def encode_impressions(table: pa.Table, *, config: Config) -> Iterator[RecordBuffer]:
@@ -144,10 +153,12 @@ def encode_impressions(table: pa.Table, *, config: Config) -> Iterator[RecordBuf
 
 
 def measure_impressions(table: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Counts positives of each label, values of each list column, and impressions with an id outside the vocabulary."""
+    """Counts positives of each label, values of each list column, empty histories, and ids outside the vocabulary."""
     labels = {f"{name}_rate": int(table[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
     lists = {f"{name}_length": pc.sum(pc.list_value_length(table[name])).as_py() for name in list_columns(schema)}
-    return {"positives": int(table[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **lists,
+    history = {"empty_histories": int(pc.sum(pc.equal(pc.list_value_length(table[HISTORY]), 0)).as_py())
+               } if schema.history else {}
+    return {"positives": int(table[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **lists, **history,
             "oov_users": int((table[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((table[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
 

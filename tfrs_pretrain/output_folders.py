@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.system_errors import naming
 
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: Path removes the other
 UNFINISHED, REPLACED = "unfinished", "replaced"
@@ -51,12 +52,17 @@ def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
     """Yields an empty folder ``.<name>.unfinished-<token>`` and removes it, unless the body renamed it.
 
     A writer locks its folder while it runs. Unlocked folders, left by killed writers, are removed first.
+
+    Raises:
+      OSError: the disk is full, or the system refuses something else; the error names ``parent / name``.
     """
     parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(parent / name)
-    temporary, lock = _locked_sibling(parent / name, Path.mkdir)
+    with naming(parent / name):
+        temporary, lock = _locked_sibling(parent / name, Path.mkdir)
     try:
-        yield temporary
+        with naming(parent / name):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(lock)
@@ -66,9 +72,11 @@ def unfinished_folder(parent: Path, name: str) -> Iterator[Path]:
 def unfinished_file(target: Path) -> Iterator[Path]:
     """Like ``unfinished_folder``, for a file beside ``target``."""
     remove_leftovers(target)
-    temporary, lock = _locked_sibling(target, Path.touch)
+    with naming(target):
+        temporary, lock = _locked_sibling(target, Path.touch)
     try:
-        yield temporary
+        with naming(target):
+            yield temporary
     finally:
         temporary.unlink(missing_ok=True)
         os.close(lock)

@@ -17,6 +17,11 @@ console = Console(file=output_stream)  # type: ignore[arg-type]
 error_console = Console(file=error_stream)  # type: ignore[arg-type]
 
 
+def print_warning(text: str) -> None:
+    """Prints a line about something that the user should look at, although the command continues."""
+    console.print(Text(f"! {text}", style="yellow"), soft_wrap=True)
+
+
 class Meter:
     """Updates a running progress bar."""
 

@@ -6,11 +6,14 @@ import numpy as np
 
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.launching.coverage_checks import joins_of, read_join_counts
 from beam_pipelines.records.files import read_json
 from beam_pipelines.records.shards import summarize_splits
 from beam_pipelines.transforms.vocabularies import Vocabularies, vocabulary_info
 from tfrs_pretrain.data.dataset import pair_columns
+from tfrs_pretrain.data.joins import PRETRAINED_BOTH
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import HISTORY
 
 
 def num_rows_read(job: Job, log: LogSpec) -> int:
@@ -70,14 +73,20 @@ def merge_infos(*parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def vocabularies_info(job: Job) -> dict[str, Any]:
-    """Content for vocabularies and numeric statistics: ``kept`` is the number of rows of each log by window."""
+    """Content for vocabularies and numeric statistics.
+
+    ``kept`` is the number of rows of each log by window. ``engagements_end`` is the end, exclusive, of the engagements
+    in the pretraining window: an integer, or microseconds since 1970-01-01 UTC.
+    """
     numeric = {feature.name: read_json(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
                for feature in job.schema.moment_features}
     counts = {log.name: _counts(job, log) | {"kept": _account(job, log)["kept"]}
               for log in (job.engagements, job.impressions)}
+    window = job.config.windows.pretrain
+    span = {"engagements_end": min(_account(job, job.engagements)["high"] + 1, window.bounds[1])}
     extended = {"extended": vocabulary_info(job.extend)["vocabularies"]} if job.extend else {}
     return {"config": job.config.resolved(), "numeric": numeric, "counts": counts,
-            "vocabularies": Vocabularies.load(job).describe(), **extended}
+            "vocabularies": Vocabularies.load(job).describe(), **span, **extended}
 
 
 def pairs_info(job: Job) -> dict[str, Any]:
@@ -91,15 +100,28 @@ def pairs_info(job: Job) -> dict[str, Any]:
 
 
 def impressions_info(job: Job) -> dict[str, Any]:
-    """Content for impressions: their splits and format; with histories also the counts of the engagements."""
+    """Content for impressions: their splits and format; with histories also the counts of the engagements.
+
+    Each split has the ``coverage`` of each join as a share, and the number of impressions with a ``missing`` value by
+    feature.
+    """
     splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "impressions.json")))
     history = {"history": _counts(job, job.history)} if job.schema.history else {}
     rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
     return _common_info(job) | {
         "counts": {"impressions": _counts(job, job.impressions, splits), **history},
         "impressions_format": job.config.dataset.impressions_format,
-        "splits": {name: _add_rates(split) | rates.get(name, {}) for name, split in splits.items()},
+        "splits": {name: _add_joins(job, name, split) | rates.get(name, {}) for name, split in splits.items()},
     }
+
+
+def _add_joins(job: Job, name: str, split: dict[str, Any]) -> dict[str, Any]:
+    joins = read_join_counts(job).get(name, {"impressions": 0, "found": {}, "missing": {}})
+    names = [*(join.name for join in joins_of(job)), PRETRAINED_BOTH]
+    coverage = {join: joins["found"].get(join, 0) / max(joins["impressions"], 1) for join in names}
+    missing = {feature.name: joins["missing"].get(feature.name, 0) for feature in job.schema.features}
+    missing |= {HISTORY: split["measures"].pop("empty_histories", 0)} if job.schema.history else {}
+    return _add_rates(split) | {"coverage": coverage, "missing": missing}
 
 
 def _common_info(job: Job) -> dict[str, Any]:

@@ -42,11 +42,13 @@ class Step:
       title: what it builds, for the progress display.
       build: ``build(pipeline, job=...)`` adds the transforms.
       logs: logs that it reads.
+      checks: further checks of its results; they raise UserError.
     """
 
     title: str
     build: Callable[..., None]
     logs: tuple[LogSpec, ...]
+    checks: tuple[Callable[[Job], None], ...] = ()
 
 
 def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Job], dict[str, Any]],
@@ -120,6 +122,8 @@ def _check_results(job: Job, step: Step, dead_letter: str) -> None:
         check_rejected(job, log, dead_letter)
         check_windows(job, log)
     check_times(job, step.logs)
+    for check in step.checks:
+        check(job)
 
 
 def _finish(job: Job, kind: str, describe: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:

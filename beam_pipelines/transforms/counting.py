@@ -59,7 +59,8 @@ class _CountBundle(beam.DoFn):
 def _split_by_bucket(name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
     merged = _merge(tables).combine_chunks()
     buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(NUM_BUCKETS)
-    for bucket in np.unique(buckets):
+    # A name without any value, such as a feature of lists that are all empty, is counted too.
+    for bucket in np.unique(buckets) if len(buckets) else (0,):
         yield (name, int(bucket)), merged.filter(pa.array(buckets == bucket))
 
 

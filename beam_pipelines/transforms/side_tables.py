@@ -23,6 +23,11 @@ from tfrs_pretrain.value_types import ARROW_TYPES
 SIDE_TABLES = {"items": ITEM_ID, "users": USER_ID}
 
 
+def match_column(table: str) -> str:
+    """Column that the join with a side table adds: null for an id that is not in the table."""
+    return f"@{table}"
+
+
 class SideTable:
     """Features of one table, by id.
 
@@ -37,7 +42,7 @@ class SideTable:
 
     @classmethod
     def read(cls, table: str, source: TableSource, space: IdSpace, features: tuple[Feature, ...]) -> "SideTable":
-        """Reads the id and the features of a table.
+        """Reads the id and the features of a table; adds ``match_column``.
 
         Raises:
           UserError: see ``read_side_table``.
@@ -45,8 +50,9 @@ class SideTable:
         content = read_side_table(table, source, value_types(side_table_readers(space, features))).combine_chunks()
         require_ids(table, space.column, content[space.column])
         ids = content[space.column].cast(ARROW_TYPES[space.dtype]).combine_chunks()
-        return cls(ids, {feature.name: feature.clean(_to_array(content[feature.source_column]))
-                         for feature in features})
+        matched = {match_column(table): pa.repeat(True, len(ids))}
+        return cls(ids, matched | {feature.name: feature.clean(_to_array(content[feature.source_column]))
+                                   for feature in features})
 
     def lookup(self, ids: pa.Array) -> dict[str, pa.Array]:
         """Returns feature name -> values [m] for m ids; null (an empty list) for an id that is not in the table."""
@@ -84,7 +90,7 @@ def require_ids(table: str, column: str, ids: pa.ChunkedArray) -> None:
 
 
 class JoinSideFeatures(beam.PTransform):
-    """Adds item and user features to cleaned ``(split, batch)`` elements."""
+    """Adds item and user features, and ``match_column`` of each table, to cleaned ``(split, batch)`` elements."""
 
     def __init__(self, job: Job):
         super().__init__()

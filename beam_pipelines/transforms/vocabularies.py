@@ -1,6 +1,7 @@
 """Vocabulary files on any file system, and lookup of rows; each worker loads the vocabularies once."""
 
 import dataclasses
+import functools
 import posixpath
 import shutil
 import tempfile
@@ -50,11 +51,25 @@ class Vocabularies:
         rows: np.ndarray = vocabulary.lookup(pa.concat_arrays([column.dictionary, missing])).astype(np.int32)[indices]
         return rows
 
+    def occur(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Returns bool [n]: the row belongs to one id that occurs in the window of the vocabulary's counts."""
+        occurring: np.ndarray = self._occurring[name][rows]
+        return occurring
+
+    @functools.cached_property
+    def _occurring(self) -> dict[str, np.ndarray]:
+        return {name: vocabulary.row_counts > 0 for name, vocabulary in self.by_name.items()}
+
     def describe(self) -> dict[str, Any]:
         """Returns the section ``vocabularies`` of dataset_info.json."""
-        return {name: {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.num_rows,
-                       "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(vocabulary.counts.sum())}
-                for name, vocabulary in self.by_name.items()}
+        return {name: _describe(vocabulary) for name, vocabulary in self.by_name.items()}
+
+
+def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
+    counts = vocabulary.counts[vocabulary.counts > 0]
+    return {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.num_rows,
+            "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(counts.sum()),
+            "occurring_ids": len(counts), "median_count": float(np.median(counts)) if len(counts) else 0.0}
 
 
 class VocabularyDoFn(beam.DoFn):

@@ -70,7 +70,7 @@ def test_blocks_have_the_configured_number_of_impressions():
 
 def test_measures_are_sums_over_the_impressions():
     assert measure_impressions(TABLE, schema=_config().schema_) == {
-        "positives": 2, "liked_rate": 1, "history_length": 3, "oov_users": 2, "oov_items": 1}
+        "positives": 2, "liked_rate": 1, "history_length": 3, "empty_histories": 1, "oov_users": 2, "oov_items": 1}
 
 
 def test_the_hash_is_added_to_the_other_columns():

@@ -122,3 +122,33 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys):
     assert end.value.code == 2
     assert capsys.readouterr().err == (
         "error: output: No space left on device: check the path, its permissions and the free space\n")
+
+
+def test_an_error_of_the_system_in_another_exception_is_one_line(monkeypatch, capsys):
+    def fails():
+        raise RuntimeError("write error in /x/exact.faiss: 1 != 2 (No space left on device)")
+
+    monkeypatch.setattr(application, "app", fails)
+    with pytest.raises(SystemExit) as end:
+        application.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: '/x/exact.faiss': No space left on device: check the path, its permissions and the free space\n")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def fails():
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(application, "app", fails)
+    with pytest.raises(RuntimeError, match="bug"):
+        application.main()
+
+
+def test_the_backend_of_keras_in_the_environment_is_ignored():
+    command = ("from tfrs_pretrain.cli import application; application.app = lambda: __import__('keras'); "
+               "application.main()")
+    for backend in ("torch", "nonsense"):
+        done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False, timeout=120,
+                              env={**os.environ, "KERAS_BACKEND": backend})
+        assert done.returncode == 0, done.stderr

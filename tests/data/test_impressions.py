@@ -149,6 +149,15 @@ def test_a_corrupt_file_is_named(dataset):
     assert path in str(error.value)
 
 
+def test_a_file_that_disappears_while_it_is_read_is_named(dataset):
+    path = dataset.files("impressions/test")[-1]
+    with (pytest.raises(UserError, match=r"^impressions '.*' is missing, but was there") as error,
+          impressions.checked_reading(dataset, "impressions/test")):
+        Path(path).unlink()
+        list(impressions.evaluation_batches(dataset, "impressions/test", batch_size=4))
+    assert repr(path) in str(error.value)
+
+
 def test_other_errors_pass_through(dataset):
     with (pytest.raises(tf.errors.InvalidArgumentError, match="mine"),
           impressions.checked_reading(dataset, "impressions/test")):

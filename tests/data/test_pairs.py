@@ -1,5 +1,7 @@
 """Every pair once an epoch, in an order that the seed and the epoch decide; damaged files by name."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -85,6 +87,15 @@ def test_truncated_file_is_named_with_the_offset_of_its_last_record(files):
     with (pytest.raises(UserError, match=rf"train-2\.tfrecord' .* record 6, .* byte {sum(whole[:6])}:"),
           report_corrupt_files(files)):
         queries(shuffled_batches(files, 100, seed=1, epoch=1))
+
+
+def test_a_file_that_disappears_while_it_is_read_is_named(files):
+    message = r"pairs '.*train-1\.tfrecord' is missing, but was there .* then run the same command again"
+    with pytest.raises(UserError, match=message) as error, report_corrupt_files(files):
+        batches = shuffled_batches(files, 100, seed=1, epoch=1)
+        Path(files[1]).unlink()
+        queries(batches)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("window", [64, 1000, 1 << 20])

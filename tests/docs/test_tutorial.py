@@ -105,6 +105,13 @@ def test_pretraining_improves_auc_as_documented(followed):
 
 
 @pytest.mark.slow
+def test_the_dataset_step_prints_what_the_page_shows(followed):
+    _, seen = followed
+    shown = re.search(r"^```text\n(┃.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)[1]
+    assert set(shown.splitlines()) <= set(seen.splitlines())
+
+
+@pytest.mark.slow
 def test_every_documented_file_is_written(followed):
     folder, seen = followed
     assert (folder / "models" / "shop_ranker" / "1" / "saved_model.pb").is_file()

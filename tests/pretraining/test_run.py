@@ -1,20 +1,24 @@
 """Stage I from dataset to artifact on the planted logs."""
 
+import copy
 import json
 import shutil
 import types
 
 import numpy as np
 import planted
+import pyarrow as pa
 import pytest
 
 from tfrs_pretrain.config import Config, TrainingConfig
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import pair_blocks
-from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.pretraining.heldout_queries import select_queries
 from tfrs_pretrain.pretraining.run import pretrain
+from tfrs_pretrain.vocabulary import Vocabulary
 
 
 def configured(**pretraining):
@@ -152,6 +156,26 @@ def test_a_popularity_prior_alone_ranks_by_popularity(tiny_dataset, tmp_path):
         ranked = [item for item in np.argsort(-popularity, kind="stable").tolist() if item not in seen]
         recall.append(len(relevant & set(ranked[:50])) / len(relevant))
     assert result.epochs[0]["recall@50"] == pytest.approx(np.mean(recall), abs=0.02)  # ties aside
+
+
+def test_warns_if_the_rows_can_hardly_help(trained, tiny_dataset, tmp_path, capsys):
+    """Few ranked users have engagements; the earlier rows belong to none of the items."""
+    earlier = tmp_path / "earlier"
+    shutil.copytree(trained[0], earlier)
+    content = json.loads((earlier / "manifest.json").read_text()) | {"window": {"start": -7, "end": 5}}
+    foreign = Vocabulary(pa.array(["other"]), np.array([3]), oov_rows=8)
+    save_embeddings(earlier, {"user": Embeddings.open(trained[0]).matrix("user"), "item": np.zeros((9, 8), np.float32)},
+                    {"user": tiny_dataset.vocabulary("user"), "item": foreign}, content, overwrite=True)
+    info = copy.deepcopy(tiny_dataset.info)
+    info["splits"]["impressions/train"]["coverage"]["pretrained_users"] = 0.0004
+    capsys.readouterr()
+    pretrain(configured(epochs=0), Dataset(tiny_dataset.folder, info), tmp_path / "rows", start_from=earlier)
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("!")]
+    assert [line.partition(",")[0] for line in warnings] == [
+        "! only 0.0% of the training impressions have a pretrained user",
+        f"! no item id of this dataset has a row in {earlier}"]
+    pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other")
+    assert "!" not in capsys.readouterr().out
 
 
 def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):

@@ -6,12 +6,14 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from small_files import file_size_limit
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.retrieval.artifact import ItemIndex, search
 from tfrs_pretrain.retrieval.build import build_index
 from tfrs_pretrain.retrieval.measure import measure, recall
 from tfrs_pretrain.retrieval.vectors import StageOneVectors
+from tfrs_pretrain.system_errors import describe_system_error
 from tfrs_pretrain.vocabulary import Vocabulary
 
 OOV = 3
@@ -165,6 +167,15 @@ def test_without_faiss_the_extra_is_named(write_embeddings, tmp_path, monkeypatc
     with pytest.raises(UserError, match=r"need Faiss .*pip install 'tfrs-pretrain\[retrieval\]'") as refused:
         build_index(embeddings, tmp_path / "index")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("limit", [0, 1000, 10_000])
+def test_a_write_that_fails_is_one_line_and_leaves_nothing(write_embeddings, tmp_path, limit):
+    embeddings, output = write_embeddings(USERS, INTEGERS), tmp_path / "deep" / "index"
+    with pytest.raises(OSError, match="File too large") as caught, file_size_limit(limit):
+        build_index(embeddings, output, cutoffs=(5,))
+    assert describe_system_error(caught.value).startswith(f"{str(output)!r}: File too large: ")
+    assert list(output.parent.iterdir()) == []
 
 
 def test_the_finished_index_of_the_same_call_is_kept(write_embeddings, tmp_path, monkeypatch):

@@ -61,3 +61,9 @@ def draws(seed):
 def test_seeds_reach_every_generator():
     assert draws(3) == draws(3)
     assert all(a != b for a, b in zip(draws(3), draws(4), strict=True))
+
+
+def test_another_backend_of_keras_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    with pytest.raises(UserError, match="imported with the backend 'torch', expected 'tensorflow': set KERAS_BACKEND"):
+        build_strategy(TrainingConfig())

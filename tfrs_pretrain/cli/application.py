@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import io
 import os
@@ -16,10 +15,10 @@ from rich.text import Text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import error_console, output_stream
 from tfrs_pretrain.standard_streams import open_closed_streams
+from tfrs_pretrain.system_errors import describe_system_error
 
 # Exit codes beside 0 (success) and 2 (the user can correct the input).
 FAILED, REFUSED = 1, 3
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a failed write does not name the file
 Function = TypeVar("Function", bound=Callable[..., None])
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
@@ -46,9 +45,13 @@ def formerly(old: str, new: str) -> Callable[[Function], Function]:
 
 
 def main() -> None:
-    """Runs a command; prints an error that the user can correct as one line on standard error and exits with 2."""
+    """Runs a command; prints an error that the user can correct as one line on standard error and exits with 2.
+
+    Such errors are a UserError and an error of the operating system, such as a full disk. Others are bugs.
+    """
     # Set before TensorFlow loads: its C++ log messages would hide the progress bars. Errors are still printed.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the shell may name another one for another project
     open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # --help contains characters that some encodings lack
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -61,11 +64,11 @@ def main() -> None:
         raise
     except UserError as error:
         _refuse(str(error))
-    except OSError as error:
-        if error.filename is None and error.errno not in DISK_FULL:
+    except Exception as error:
+        message = describe_system_error(error)
+        if message is None:
             raise
-        where = "output" if error.filename is None else repr(error.filename)
-        _refuse(f"{where}: {error.strerror}: check the path, its permissions and the free space")
+        _refuse(message)
 
 
 def _refuse(message: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tfrs_pretrain.cli.application import app, formerly
+from tfrs_pretrain.cli.joins import show_joins
 from tfrs_pretrain.cli.options import (
     ConfigOption,
     DatasetConfigOption,
@@ -84,6 +85,7 @@ def dataset(
     info = build(settings, raw, output, pipeline_args=[*context.args, *extending], overwrite=overwrite)
     if "counts" in info:  # a --dry_run builds nothing
         show_built(info)
+        show_joins(info)
         next_command(f"tfrs-pretrain pretrain --dataset {output} --output EMBEDDINGS")
 
 

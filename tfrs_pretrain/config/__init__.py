@@ -13,7 +13,15 @@ from tfrs_pretrain.config.arms import (
     NonContinualMeda,
 )
 from tfrs_pretrain.config.backbones import Backbone, DcnV2Backbone, MlpBackbone
-from tfrs_pretrain.config.dataset import SUFFIXES, DatasetConfig, Duplicates, NegativeSampling, Source, Sources
+from tfrs_pretrain.config.dataset import (
+    SUFFIXES,
+    DatasetConfig,
+    Duplicates,
+    MinCoverage,
+    NegativeSampling,
+    Source,
+    Sources,
+)
 from tfrs_pretrain.config.distillation import DistillationConfig, FixedTeacherConfig, OnlineTeacher
 from tfrs_pretrain.config.export import ExportConfig
 from tfrs_pretrain.config.load import BUNDLED, first_difference, load_config, parse_config, parse_pretraining
@@ -45,7 +53,7 @@ __all__ = [
     "BUNDLED", "SUFFIXES", "AbsentTransfer", "AnchorConfig", "ArmConfig", "Backbone", "Config", "ContinualMeda",
     "CosineContrastiveObjective", "DatasetConfig", "DcnV2Backbone", "DistillationConfig", "Duplicates",
     "EarlyStoppingConfig", "ExportConfig", "FixedTeacherConfig", "FrozenThenTrainableTransfer", "FrozenTransfer",
-    "InBatchNegatives", "Meda", "MixedNegatives", "MlpBackbone", "NegativeSampling", "NonContinualMeda",
+    "InBatchNegatives", "Meda", "MinCoverage", "MixedNegatives", "MlpBackbone", "NegativeSampling", "NonContinualMeda",
     "OnlineTeacher", "PretrainedTransfer", "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer",
     "SoftmaxObjective", "Source", "Sources", "TrainablePretrainedTransfer", "TrainingConfig", "Transfer",
     "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config",

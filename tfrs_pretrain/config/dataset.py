@@ -86,19 +86,35 @@ class NegativeSampling(StrictModel):
     rate: float = Field(gt=0, lt=1, description="share of the training negatives to keep")
 
 
+class MinCoverage(StrictModel):
+    """Smallest accepted coverage of each join: the share of impressions that find a match, in each window.
+
+    A lower share fails the job. The defaults detect ids that never match, such as v00001 and V00001, and accept logs in
+    which most ids are new. 0 accepts everything.
+    """
+
+    pretrained_users: float = Field(0.001, ge=0, le=1, description="impressions whose user has engagements in the "
+                                                                   "pretraining window")
+    pretrained_items: float = Field(0.001, ge=0, le=1, description="impressions whose item has engagements in the "
+                                                                   "pretraining window")
+    users_table: float = Field(0.001, ge=0, le=1, description="impressions whose user has a row in the table users")
+    items_table: float = Field(0.001, ge=0, le=1, description="impressions whose item has a row in the table items")
+
+
 class DatasetConfig(StrictModel):
     """Settings of the Beam jobs."""
 
     sources: Sources = Field(Sources(), description="the four input tables")
     max_rejected_share: float = Field(0.01, ge=0, le=1, description="maximum share of rejected rows in a log")
+    min_coverage: MinCoverage = Field(MinCoverage(), description="smallest accepted coverage of each join")
     max_line_bytes: int = Field(
         1 << 20, ge=64, description="longest line of a CSV or JSON lines file; a row with a longer line is rejected")
     max_id_bytes: int = Field(
         1024, ge=1, description="longest id or text value of a feature, in bytes of UTF-8; a row with a longer one is "
                                 "rejected")
     max_decompression_ratio: float = Field(
-        200, gt=1, description="highest ratio of content to compressed size of a gzip, Parquet or Avro input; one above "
-                               "it is refused (checked from 16 MiB of content)")
+        200, gt=1, description="highest ratio of content to compressed size of a gzip, Parquet or Avro input; one "
+                               "above it is refused (checked from 16 MiB of content)")
     duplicates: Duplicates = Field(Duplicates(), description="handling of rows that repeat a key")
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")

@@ -14,7 +14,13 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from tfrs_pretrain.data.dataset import Dataset, compression_type, record_columns
-from tfrs_pretrain.data.records import CorruptRecordError, positioned_records, without_autotune
+from tfrs_pretrain.data.records import (
+    READING_ERRORS,
+    CorruptRecordError,
+    check_files_exist,
+    positioned_records,
+    without_autotune,
+)
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.schema import ITEM_ID, KEY, REQUEST, USER_ID
@@ -108,10 +114,11 @@ def _parsed(serialized: tf.Tensor, dataset: Dataset, names: Iterable[str]) -> Ba
 
 @contextlib.contextmanager
 def checked_reading(dataset: Dataset, *splits: str) -> Iterator[None]:
-    """Checks the first record of each file of the splits, and names the corrupt file if reading fails in the body.
+    """Checks the first record of each file of the splits, and names the bad file if reading fails in the body.
 
     Raises:
-      UserError: a file is corrupt, or a record lacks a column or has it in another type than the schema declares.
+      UserError: a file is corrupt or missing, or a record lacks a column or has it in another type than the schema
+        declares.
     """
     files = [path for split in splits for path in dataset.files(split)]
     expected = record_columns(dataset.schema)
@@ -119,7 +126,8 @@ def checked_reading(dataset: Dataset, *splits: str) -> Iterator[None]:
         check_records(path, expected, limit=1)
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+    except READING_ERRORS:
+        check_files_exist("impressions", files)
         for path in files:
             check_records(path, expected)
         raise

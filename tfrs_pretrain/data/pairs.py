@@ -9,7 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import compression_type, pair_columns
-from tfrs_pretrain.data.records import CorruptRecordError, RecordPosition, positioned_records, without_autotune
+from tfrs_pretrain.data.records import (
+    READING_ERRORS,
+    CorruptRecordError,
+    RecordPosition,
+    check_files_exist,
+    positioned_records,
+    without_autotune,
+)
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.schema import Schema
 
@@ -77,11 +84,12 @@ def report_corrupt_files(files: list[str], columns: Mapping[str, str] = ROW_COLU
     """Replaces TensorFlow's error about unreadable data by one that names the file and the record.
 
     Raises:
-      UserError: the body failed on data, and one of the files is corrupt.
+      UserError: the body failed on data, and one of the files is corrupt or missing.
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    except READING_ERRORS as error:
+        check_files_exist("pairs", files)
         for path in files:
             position = _first_corrupt_record(path, columns)
             if position is not None:

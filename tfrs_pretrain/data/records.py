@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import compression_type
+from tfrs_pretrain.errors import UserError
+
+# TensorFlow's errors about data that is corrupt, of another format, or no longer there.
+READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
 
 _FRAME_BYTES = 16  # added by TFRecord: uint64 length, and CRC-32C checksums of the length and of the data
 
@@ -52,6 +57,18 @@ def without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
+
+
+def check_files_exist(what: str, files: Iterable[str]) -> None:
+    """Checks that no file has disappeared since the dataset was opened.
+
+    Raises:
+      UserError: names the first missing file; the message begins with ``what``.
+    """
+    for path in files:
+        if not Path(path).is_file():
+            raise UserError(f"{what} {path!r} is missing, but was there when the dataset was opened: restore the file "
+                            "or rebuild the dataset, then run the same command again")
 
 
 def positioned_records(path: str, *, limit: int = -1) -> Iterator[tuple[RecordPosition, bytes]]:

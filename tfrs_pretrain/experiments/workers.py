@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.pieces import Piece
 from tfrs_pretrain.stages import peak_rss_bytes
+from tfrs_pretrain.system_errors import describe_system_error
 
 PIECES_PER_WORKER = 16  # TensorFlow keeps memory of finished models until the process ends
 MEMORY_PER_WORKER = 4 << 30  # bytes, with a margin: the project's own studies peak at 2.5 GB
@@ -144,7 +145,7 @@ def _attempt(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> st
         return str(error)
     except Exception as error:
         traceback.print_exc()
-        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return describe_system_error(error) or " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return None
 
 

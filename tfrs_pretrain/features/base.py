@@ -160,6 +160,10 @@ class Feature(FeatureKind, StrictModel):
     def hash_values(self, values: pa.Array) -> np.ndarray:
         """uint64 [n] hashes of cleaned values; equal values have equal hashes."""
 
+    def num_missing(self, values: pa.Array) -> int:
+        """Number of cleaned values that are missing."""
+        return int(values.null_count)
+
     def counted_values(self, values: pa.Array) -> pa.Array:
         """Values that the vocabulary counts, from cleaned values: without nulls, of the vocabulary's dtype."""
         raise NotImplementedError(f"feature kind {self.kind!r} has no vocabulary")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from tfrs_pretrain.features.base import Feature, GraphLookup, Lookup, Moments, RankerSettings, VocabularyRules
@@ -43,6 +44,11 @@ class CategoricalFeature(Feature):
 
     def hash_values(self, values: pa.Array) -> np.ndarray:
         return hash_dictionary(values)
+
+    def num_missing(self, values: pa.Array) -> int:
+        """Nulls, and values that are stored as the missing value."""
+        place = pc.index(values.dictionary, MISSING[self.dtype]).as_py()
+        return int(values.null_count) + int(pc.sum(pc.equal(values.indices, place)).as_py() or 0)
 
     def counted_values(self, values: pa.Array) -> pa.Array:
         return compact_dictionary(values).dictionary_decode().fill_null(MISSING[self.dtype])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from tfrs_pretrain.features.base import Feature, GraphLookup, Lookup, Moments, RankerSettings, VocabularyRules
@@ -56,6 +57,10 @@ class MultiValuedFeature(Feature):
 
     def hash_values(self, values: pa.Array) -> np.ndarray:
         return hash_lists(values)
+
+    def num_missing(self, values: pa.Array) -> int:
+        """Lists without a value."""
+        return int(pc.sum(pc.equal(pc.list_value_length(values), 0)).as_py() or 0)
 
     def counted_values(self, values: pa.Array) -> pa.Array:
         return values.flatten()

@@ -16,7 +16,7 @@ from tfrs_pretrain.pretraining.known_positives import load_known_positives
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, popularity_prior
 from tfrs_pretrain.pretraining.two_tower import TwoTower
-from tfrs_pretrain.progress import console
+from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.training.schedules import make_schedule
 
 
@@ -56,4 +56,7 @@ def _initial_matrices(config: Config, dataset: Dataset,
             copied, ids = earlier.copy_known_rows(matrix, name, dataset), len(dataset.vocabulary(name).ids)
             text = f"{name}: {copied:,} of {ids:,} ids start from their rows in {earlier.folder}"
             console.print(Text(text, style="dim"), soft_wrap=True)
+            if not copied:
+                print_warning(f"no {name} id of this dataset has a row in {earlier.folder}, so --start-from has no "
+                              f"effect on the {name} table: compare the ids of both datasets, or omit --start-from")
         yield name, matrix

@@ -11,7 +11,9 @@ from tfrs_pretrain.artifact_names import DATASET_INFO, EMBEDDINGS_KIND, MANIFEST
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
+from tfrs_pretrain.data.joins import PRETRAINING_JOINS
 from tfrs_pretrain.data.pairs import report_corrupt_files
+from tfrs_pretrain.data.pretraining_reach import PretrainingReach, low_coverage_warnings
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
@@ -20,6 +22,7 @@ from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
 from tfrs_pretrain.pretraining.result import PretrainResult
 from tfrs_pretrain.pretraining.training_task import TwoTowerTrainingTask
+from tfrs_pretrain.progress import print_warning
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 from tfrs_pretrain.training.devices import local_devices
@@ -68,6 +71,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     _check_replicas(config.pretraining, strategy)
     show_plan(PretrainingMemoryPlan(config, dataset), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
+    if is_chief(strategy):
+        _warn_of_low_coverage(dataset)
     with strategy.scope():
         model = build_model(config, dataset, steps, earlier)
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
@@ -104,6 +109,14 @@ def _training_window(dataset: Dataset, earlier: Embeddings | None) -> Window:
     first = min(windows, key=lambda window: window.bounds[0])
     last = max(windows, key=lambda window: window.bounds[1])
     return Window(start=first.start, end=last.end)
+
+
+def _warn_of_low_coverage(dataset: Dataset) -> None:
+    reach = PretrainingReach.from_info(dataset.info)
+    if reach and "train" in reach.coverage:
+        shares = {join.space: reach.coverage["train"][join.name] for join in PRETRAINING_JOINS}
+        for line in low_coverage_warnings(shares):
+            print_warning(line)
 
 
 def _steps_per_epoch(settings: PretrainingConfig, dataset: Dataset) -> int:

@@ -85,8 +85,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
               lambda name: dataset.vocabulary(name).counts)
     with checkpoints.exclusive(), checked_reading(dataset, *IMPRESSION_SPLITS):
         coverages = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
-        if is_chief(strategy):
-            print_coverage(coverages)
+        if is_chief(strategy) and coverages:
+            print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,

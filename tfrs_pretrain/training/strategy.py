@@ -22,8 +22,12 @@ def build_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     "multi_worker" must be built before TensorFlow executes any operation, and waits for the other workers.
 
     Raises:
-      UserError: TensorFlow was initialised with another number of logical CPUs, or TF_CONFIG does not name the workers.
+      UserError: TensorFlow was initialised with another number of logical CPUs, TF_CONFIG does not name the workers, or
+        Keras was imported with another backend.
     """
+    if (backend := keras.config.backend()) != "tensorflow":
+        raise UserError(f"Keras was imported with the backend {backend!r}, expected 'tensorflow': set "
+                        "KERAS_BACKEND=tensorflow before the first import of keras")
     if config.strategy == "multi_worker":
         _check_cluster(os.environ.get("TF_CONFIG", ""))
         return _multi_worker()

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.progress import Meter, console, progress
+from tfrs_pretrain.progress import Meter, console, print_warning, progress
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.checkpoint_schedule import CheckpointSchedule
 from tfrs_pretrain.training.epoch_state import EpochState
@@ -88,7 +88,7 @@ class Trainer:
         if lines:
             lines.append(f"damaged checkpoints are kept in {self._checkpoints.folder} until the run finishes")
         for line in lines:
-            console.print(Text(f"! {line}", style="yellow"), soft_wrap=True)
+            print_warning(line)
 
     def _check_workers_agree(self, step: int) -> None:
         """The replicas' tables are equal only if all workers read the same checkpoint."""

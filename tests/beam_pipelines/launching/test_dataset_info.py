@@ -49,6 +49,11 @@ def _log(job: Job, name: str, **changes) -> None:
     _result(job, f"rejected-{name}", ["rejected/b", "rejected/a"])
 
 
+def _joins(job: Job, **splits) -> None:
+    _result(job, "joins", {f"impressions/{split}": {"impressions": 10, "unmatched": {}} | counts
+                           for split, counts in splits.items()})
+
+
 def _files(split: str, *examples: int, **measures: int) -> list[dict]:
     return [SHARD | {"split": split, "path": f"{split}-{number}", "examples": count, "measures": measures}
             for number, count in enumerate(examples)]
@@ -57,6 +62,7 @@ def _files(split: str, *examples: int, **measures: int) -> list[dict]:
 def test_rows_are_counted_by_outcome(job):
     _log(job, "impressions")
     _result(job, "impressions", _files("impressions/train", 3, 4) + _files("impressions/test", 5))
+    _joins(job)
     assert num_rows_read(job, job.impressions) == 20
     counts = impressions_info(job)["counts"]
     assert counts == {"impressions": {
@@ -77,10 +83,15 @@ def test_sums_become_rates_per_example(job):
     measures = {"positives": 3, "oov_users": 1, "oov_items": 2, "tags_length": 9}
     _result(job, "impressions", _files("impressions/train", 4, 6, **measures) + _files("impressions/test", 0) +
             _files("impressions/validation", 2, positives=1))
+    found = {"pretrained_users": 9, "pretrained_both": 7, "items_table": 10}
+    _joins(job, train={"found": found, "missing": {"dwell": 3}})
     info = impressions_info(job)
     train = info["splits"]["impressions/train"]
     assert train.pop("shards") == [SHARD | {"path": f"impressions/train-{number}", "examples": count}
                                    for number, count in ((0, 4), (1, 6))]
+    assert train.pop("coverage") == {"pretrained_users": 0.9, "pretrained_items": 0, "pretrained_both": 0.7,
+                                     "users_table": 0, "items_table": 1}
+    assert train.pop("missing") == {"surface": 0, "dwell": 3, "topic": 0, "quality": 0, "country": 0}
     assert train == {"examples": 10, "label_rate": 0.6, "oov_user_share": 0.2, "oov_item_share": 0.4,
                      "tags_length": 1.8, "negative_rate": 0.5}
     validation = info["splits"]["impressions/validation"]
@@ -117,6 +128,9 @@ def test_vocabularies_record_the_rows_that_they_were_built_from(job):
     assert info["numeric"] == {"dwell": {"mean": 0.5, "std": 5}, "quality": {"mean": 0.5, "std": 7}}
     assert info["counts"]["impressions"]["kept"] == ACCOUNT["kept"]
     assert info["counts"]["impressions"]["written"] == 12
+    assert info["engagements_end"] == 20  # of the window; the log ends at 40
+    assert info["vocabularies"]["item"]["occurring_ids"] == 1
+    assert info["vocabularies"]["item"]["median_count"] == 3
     assert "extended" not in info
 
 

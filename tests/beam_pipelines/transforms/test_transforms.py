@@ -85,7 +85,8 @@ def test_join_adds_features_by_id_and_null_for_unknown_ids(pipeline, tmp_path):
         joined = pipeline | beam.Create([("train", batch)]) | JoinSideFeatures(Job(config, str(tmp_path), "unused"))
         assert_that(joined | beam.MapTuple(lambda split, rows: (split, rows.to_pydict())), equal_to([("train", {
             "user_id": [1, 2, 3], "item_id": ["b", "a", "c"], "label": [1.0, 0.0, 0.0], "topic": [8, 7, None],
-            "quality": [None, 0.5, None], "country": [None, "日本", None]})]))
+            "quality": [None, 0.5, None], "country": [None, "日本", None], "@items": [True, True, None],
+            "@users": [True, True, None]})]))
 
 
 def test_candidate_counts(pipeline):

@@ -56,7 +56,8 @@ def test_integers_are_looked_up(vocabularies):
 def test_the_manifest_describes_each_vocabulary(vocabularies):
     described = vocabularies.describe()
     digest = described["name"].pop("digest")
-    assert described["name"] == {"dtype": "string", "oov_rows": 2, "rows": 5, "ids": 3, "count": 15}
+    assert described["name"] == {"dtype": "string", "oov_rows": 2, "rows": 5, "ids": 3, "count": 15,
+                                 "occurring_ids": 3, "median_count": 5}
     assert digest == vocabularies.by_name["name"].digest
 
 

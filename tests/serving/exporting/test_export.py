@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from loaded_models import run_signature
+from small_files import file_size_limit
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfrs_pretrain import __version__
@@ -23,6 +25,7 @@ from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_an
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import serialize_examples
 from tfrs_pretrain.serving.session import LoadedModel
+from tfrs_pretrain.system_errors import describe_system_error
 
 NAME = "planted_ranker"
 
@@ -282,3 +285,16 @@ def test_missing_values_are_left_out_of_examples():
     assert (list(first["user_id"].int64_list.value), list(first["item_id"].bytes_list.value)) == ([-1], [b"\x00"])
     assert list(second["item_id"].bytes_list.value) == ["日本\x00".encode()]
     assert (list(second["price"].float_list.value), list(second["tags"].bytes_list.value)) == ([-1], [b"a"])
+
+
+@pytest.mark.parametrize("limit", [0, 5_000, 60_000])
+def test_a_write_that_fails_is_one_line_and_leaves_no_version(
+        planted_config, tiny_dataset, ranker_folder, tmp_path, limit):
+    """Of the assets in the temporary folder, the variables, and the graph."""
+    with pytest.raises(OSError, match="File too large") as caught, file_size_limit(limit):
+        export(planted_config, tiny_dataset, ranker_folder, tmp_path / "models")
+    line = describe_system_error(caught.value)
+    named = tempfile.gettempdir() if limit == 0 else str(tmp_path / "models" / NAME)
+    assert line.startswith(f"{named!r}: File too large: ")
+    assert "\n" not in line
+    assert list((tmp_path / "models" / NAME).iterdir()) == []

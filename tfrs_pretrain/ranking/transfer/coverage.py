@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
-from tfrs_pretrain.progress import console
+from tfrs_pretrain.data.pretraining_reach import low_coverage_warnings
+from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.ranking.transfer.initial_tables import is_pretrained
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 
@@ -37,10 +38,17 @@ def coverage(dataset: Dataset, split: str) -> dict[str, float]:
     return shares | {"impressions": float(both.mean())}
 
 
-def print_coverage(coverages: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the coverage of each split: split -> ``coverage``."""
+def print_coverage(coverages: Mapping[str, Mapping[str, float]], spaces: Iterable[str]) -> None:
+    """Print the coverage of each split, and warn if few training impressions have pretrained rows.
+
+    Args:
+      coverages: split -> ``coverage``.
+      spaces: the ID spaces whose tables start at pretrained rows.
+    """
     for split, shares in coverages.items():
         text = (f"{split}: pretrained rows for {shares['user_ids']:.1%} of users, {shares['item_ids']:.1%} of items; "
                 f"{shares['user_impressions']:.1%} of impressions have a pretrained user, "
                 f"{shares['item_impressions']:.1%} a pretrained item, {shares['impressions']:.1%} both")
         console.print(Text(text, style="dim"), soft_wrap=True)
+    for line in low_coverage_warnings({space: coverages["train"][f"{space}_impressions"] for space in spaces}):
+        print_warning(line)

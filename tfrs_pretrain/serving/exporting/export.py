@@ -27,6 +27,7 @@ from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport, GoldenCheck
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
+from tfrs_pretrain.system_errors import naming
 
 
 def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> ExportedVersion:
@@ -53,7 +54,7 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
                         dataset=json_digest(dataset.info))
     if finished := _finished_version(folder, digest):
         return finished
-    with progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage:
+    with (progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage, naming(folder)):
         report = _build(stage, config, dataset, ranker, manifest)
         card = ModelCard(report, manifest, evaluate_for_card(ranker, manifest, report.contents.outputs.values()))
         target = _publish(stage, folder, report, card, digest)
@@ -112,7 +113,9 @@ def _quantize(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tupl
 
 def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> SavedModelContents:
     with tempfile.TemporaryDirectory() as assets:
-        return save(ServedRanker(ranker, dataset, Path(assets), table_dtype), folder)
+        with naming(Path(tempfile.gettempdir())):
+            served = ServedRanker(ranker, dataset, Path(assets), table_dtype)
+        return save(served, folder)
 
 
 def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard, digest: str) -> Path:
