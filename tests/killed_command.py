@@ -1,4 +1,4 @@
-"""Run a command of tfrs-pretrain in a process that is killed when it puts its output in place.
+"""Run a command of tfrs-pretrain in a process that is killed when it puts its output, a folder "out", in place.
 
 argv: "before", "after" or "never", the moment of the kill; arguments of the command.
 """
@@ -13,12 +13,12 @@ from tfrs_pretrain.cli import main
 
 
 def killed(moment, place):
-    """The function, with a kill of this process before or after its call."""
-    def call(*arguments, **keywords):
-        if moment == "before":
+    """The function, with a kill of this process before or after it handles the output (not a checkpoint)."""
+    def call(folder, target, **keywords):
+        if (moment, target.name) == ("before", "out"):
             os.kill(os.getpid(), signal.SIGKILL)
-        place(*arguments, **keywords)
-        if moment == "after":
+        place(folder, target, **keywords)
+        if (moment, target.name) == ("after", "out"):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return call
