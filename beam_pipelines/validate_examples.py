@@ -25,6 +25,7 @@ from beam_pipelines.jobs.runner import help_text, pipeline_options, run_pipeline
 from beam_pipelines.records.files import WriteJson, atomic_write, read_json
 from beam_pipelines.validation.dataset import DescribedDataset
 from beam_pipelines.validation.measurements import Statistics, measure_contents, measure_drift, measure_schema_changes
+from beam_pipelines.validation.missing_values import add_missing_counts
 from beam_pipelines.validation.record_measuring import measure_file
 from beam_pipelines.validation.record_statistics import SplitStatistics, SumStatistics
 from beam_pipelines.validation.report import print_report
@@ -99,6 +100,7 @@ def validate(options: PipelineOptions) -> tuple[dict[str, Any], PipelineResult]:
         return {}, result
     statistics: dict[str, Statistics] = {name: {} for name in datasets}
     for (name, split), measured in read_json(path):
+        add_missing_counts(measured, datasets[name].info["splits"][split])
         statistics[name][split] = measured
     FileSystems.delete([path])
     limits = {name: getattr(arguments, name) for name in THRESHOLDS}

@@ -8,6 +8,7 @@ import numpy as np
 
 from beam_pipelines.validation.dataset import DescribedDataset
 from beam_pipelines.validation.drift_metrics import Histogram, categorical_psi, kolmogorov_smirnov, numeric_psi
+from beam_pipelines.validation.missing_values import missing_share
 from beam_pipelines.validation.thresholds import Measurement
 
 Statistics = dict[str, dict[str, Any]]  # split -> SplitStatistics.to_json()
@@ -41,6 +42,8 @@ def _measure_columns(dataset: DescribedDataset, split: str, measured: dict[str, 
     yield Measurement("max_new_columns", len(new), split, detail=", ".join(new))
     yield Measurement("max_type_differences", len(different), split, detail=", ".join(different))
     for name, column in columns.items():
+        if name in expected and (share := missing_share(column)) is not None:
+            yield Measurement("max_missing_share", share, split, name)
         if name in expected and expected[name].vocabulary:
             yield Measurement("max_unknown_rows", column["unknown"], split, name)
             yield Measurement("max_oov_share", oov_share(column), split, name)
@@ -67,7 +70,11 @@ def measure_drift(dataset: DescribedDataset, split: str, measured: dict[str, Any
     expected = dataset.expected_columns(split)
     for name, column in measured["columns"].items():
         other = reference_measured["columns"].get(name)
-        if name not in expected or not other or not column["values"] or not other["values"]:
+        if name not in expected or not other:
+            continue
+        if name not in dataset.labels:
+            yield from _measure_missing_shift(split, name, missing_share(column), missing_share(other))
+        if not column["values"] or not other["values"]:
             continue
         if "mean" in column and "mean" in other:
             yield from _measure_numeric_drift(dataset, split, name, column, other)
@@ -79,14 +86,17 @@ def measure_drift(dataset: DescribedDataset, split: str, measured: dict[str, Any
                 yield Measurement("max_psi", categorical_psi(counts, reference_counts), split, name)
 
 
+def _measure_missing_shift(split: str, name: str, share: float | None, other: float | None) -> Iterator[Measurement]:
+    if share is not None and other is not None:
+        yield Measurement("max_missing_shift", abs(share - other), split, name, f"{other:.1%} → {share:.1%}")
+
+
 def _measure_numeric_drift(dataset: DescribedDataset, split: str, name: str, column: dict[str, Any],
                            other: dict[str, Any]) -> Iterator[Measurement]:
     if name in dataset.labels:
         yield Measurement("max_label_rate_shift", abs(column["mean"] - other["mean"]), split, name)
         return
     histogram, reference = _histogram(column), _histogram(other)
-    missing = abs(column["missing"] / column["values"] - other["missing"] / other["values"])
-    yield Measurement("max_missing_shift", missing, split, name)
     yield Measurement("max_mean_shift", abs(column["mean"] - other["mean"]) / other["std"], split, name)
     yield Measurement("max_std_shift", abs(math.log(column["std"] / other["std"])), split, name)
     yield Measurement("max_psi", numeric_psi(histogram, reference), split, name)

@@ -63,6 +63,8 @@ def test_sound_contents_measure_zero():
      (1, "place (int64, 2 records without exactly one value, expected int64)")),
     ({"columns": {"place": _column("int64", unknown=2)}}, ("max_unknown_rows", "place"), (2, "")),
     ({"columns": {"place": _column("int64", oov=1)}}, ("max_oov_share", "place"), (0.25, "")),
+    ({"columns": {"price": _column("float32", missing=3)}}, ("max_missing_share", "price"), (0.75, "")),
+    ({"columns": {"place": _column("int64", missing=1, examples=2)}}, ("max_missing_share", "place"), (0.5, "")),
 ])
 def test_each_fault_has_its_measurement(changes, key, expected):
     found = _contents(**changes)
@@ -106,6 +108,13 @@ def test_drift_of_a_numeric_column():
     assert found["max_std_shift"] == pytest.approx(math.log(2))
     assert found["max_ks"] == pytest.approx(0.5)  # at the end of bin 2: 1/2 of the values against 4/4
     assert found["max_psi"] > 0
+
+
+def test_missing_categories_and_empty_lists_shift_even_without_any_value():
+    assert _drift("place", _column("int64", missing=3, examples=4), _column("int64", missing=1, examples=8))[
+        "max_missing_shift"] == 0.75 - 0.125
+    empty = _column("int64", values=0, missing=4, examples=4)
+    assert _drift("place", empty, _column("int64", missing=0, examples=4)) == {"max_missing_shift": 1}
 
 
 def test_drift_of_a_label_is_that_of_its_rate():

@@ -32,8 +32,9 @@ def test_checks_are_sorted_by_threshold_then_the_worst_first():
         ("max_psi", "b", "x", "")]
 
 
-def test_structure_is_limited_and_drift_is_not_by_default():
+def test_structure_and_missing_values_are_limited_and_other_drift_is_not_by_default():
     assert {name for name, threshold in THRESHOLDS.items() if threshold.default == 0} == {
         "max_missing_columns", "max_type_differences", "max_damaged_files", "max_malformed_records",
         "max_miscounted_examples", "max_unknown_rows", "max_vocabulary_mismatches"}
-    assert {threshold.default for threshold in THRESHOLDS.values()} == {0, None}
+    assert {name: threshold.default for name, threshold in THRESHOLDS.items() if threshold.default} == {
+        "max_missing_share": 0.99, "max_missing_shift": 0.1}
