@@ -97,7 +97,7 @@ def _parse_json_arrays(column: pa.Array) -> pa.Array:
 def _parse_json_array(text: str | None) -> list[str | None] | None:
     try:
         values = json.loads(text or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, list):
         return None
