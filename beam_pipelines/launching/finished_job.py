@@ -72,7 +72,8 @@ def finished_or_refused(folder: str, kind: str, digest: Callable[[], str | None]
 
 def _finished_info(folder: str, kind: str, digest: Callable[[], str | None]) -> dict[str, Any] | None:
     try:
-        stored, info = read_json(posixpath.join(folder, RUN_FILE)), read_manifest_file(posixpath.join(folder, DATASET_INFO))
+        stored = read_json(posixpath.join(folder, RUN_FILE))
+        info = read_manifest_file(posixpath.join(folder, DATASET_INFO))
         is_same = stored == {RUN_DIGEST: digest()} and info["kind"] == kind
     except (BeamIOError, OSError, ValueError, UserError):
         return None
