@@ -60,7 +60,7 @@ class Piece:
         return inside(root, CONSOLE, f"{self.kind}.{self.name}.log")
 
     def is_finished(self, root: Path) -> bool:
-        return (self.folder(root) / (DATASET_INFO if self.kind == DATASET else MANIFEST)).is_file()
+        return has_manifest(self.folder(root), DATASET_INFO if self.kind == DATASET else MANIFEST)
 
     def with_dependencies(self) -> list[Piece]:
         """Return all direct and indirect dependencies, then the piece itself. May contain repetitions."""

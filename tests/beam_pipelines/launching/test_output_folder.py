@@ -207,3 +207,55 @@ def test_a_job_whose_files_another_one_has_deleted_does_not_finish(other, folder
             _write(folder, "unfinished")
         output.check()
     assert "pairs/other" in list_files(str(folder))
+
+
+class _KilledError(BaseException):
+    """Raised where a process is killed: nothing handles it."""
+
+
+def _raise_at(monkeypatch, number):
+    """Raise before the file operation ``number``, from 1, of those that change names."""
+    left = [number]
+
+    def counted(function):
+        def call(*arguments, **options):
+            left[0] -= 1
+            if not left[0]:
+                raise _KilledError
+            return function(*arguments, **options)
+        return call
+
+    for name in ("remove", "rename", "rmdir"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+
+
+def _replace_in_place(folder, content):
+    with output_folder(str(folder), overwrite=True, in_place=True) as output:
+        for name in ("a", "deep/b"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(content)
+        finish_folder(output.folder, "dataset", {"content": content})
+
+
+def test_a_kill_of_a_replacement_in_place_leaves_no_manifest_with_files_missing(folder, monkeypatch):
+    """As on an object store: the folder is unfinished for a while, but never looks finished without being so."""
+    manifests = []
+    for number in range(1, 100):
+        _replace_in_place(folder, "old")
+        with monkeypatch.context() as patch:
+            _raise_at(patch, number)
+            try:
+                _replace_in_place(folder, "new")
+                break
+            except _KilledError:
+                pass
+        files = [path for path in list_files(str(folder)) if not path.startswith(".")]
+        if "dataset_info.json" in files:
+            manifests.append(json.loads((folder / "dataset_info.json").read_text())["content"])
+            assert {(folder / name).read_text() for name in ("a", "deep/b")} == {manifests[-1]}
+        else:
+            manifests.append(None)
+        _replace_in_place(folder, "new")
+        assert list_files(str(folder)) == ["a", "dataset_info.json", "deep/b"]
+    assert manifests == [content for content in ("old", None, "new") for _ in range(manifests.count(content))]
+    assert set(manifests) == {"old", None, "new"}
