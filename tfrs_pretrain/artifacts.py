@@ -16,7 +16,7 @@ from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, SAVED_MODEL_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file, describe_folder
-from tfrs_pretrain.json_documents import check_document, document_text, parse_document
+from tfrs_pretrain.json_documents import REPEAT, check_document, document_text, parse_document
 from tfrs_pretrain.output_folders import recover, refuse_remote, unfinished_file
 
 
@@ -89,7 +89,7 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
     try:
         manifest = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{str(path)!r} is not readable JSON ({error}): run the stage that writes it again") from error
+        raise UserError(f"{str(path)!r} is not readable JSON ({error}): restore a copy, or {REPEAT}") from error
     if isinstance(manifest, dict):
         check_document(manifest, path)
     found = manifest.get("kind") if isinstance(manifest, dict) else None

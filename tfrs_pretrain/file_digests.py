@@ -19,6 +19,7 @@ import google_crc32c
 from rich.text import Text
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import REPEAT
 from tfrs_pretrain.progress import error_console
 
 FILES = "files"  # key of a manifest
@@ -64,8 +65,7 @@ def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
     if manifest.get(FILES) is None:
         _report_unchecked(folder)
     elif name not in manifest[FILES]:
-        raise UserError(f"{str(path)!r} is not among the files that the manifest lists: run the stage that writes it "
-                        "again")
+        raise UserError(f"{str(path)!r} is not among the files that the manifest lists: {REPEAT}")
     else:
         compare(str(path), manifest[FILES][name], _describe_file(path) if path.is_file() else None)
     return path
@@ -94,7 +94,7 @@ def compare(path: str, expected: Mapping[str, Any], found: Mapping[str, Any] | N
         what = f"found {found['bytes']} bytes with {found['crc32c']}; the file changed after it was written" \
             if found else "found no file"
         raise UserError(f"{path!r}: expected {expected['bytes']} bytes with CRC-32C {expected['crc32c']}, {what}: "
-                        "restore a copy, or run the stage that writes it again")
+                        f"restore a copy, or {REPEAT}")
 
 
 def _describe_file(path: Path) -> FileDigest:

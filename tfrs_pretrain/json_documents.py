@@ -18,7 +18,7 @@ from typing import Any
 from tfrs_pretrain.errors import UserError
 
 DIGEST, ALGORITHM = "content_digest", "digest_algorithm"
-REPEAT = "run the stage that writes it again"
+REPEAT = "run the stage that writes it again with --overwrite"
 
 
 def json_digest(content: Any) -> str:
