@@ -57,6 +57,25 @@ def test_a_missing_signature_has_its_own_code_in_predict(model):
     assert caught.value.code == "FAILED_PRECONDITION"
 
 
+@pytest.mark.parametrize(("shape", "words"), [
+    ([1 << 20], "batch of 1048576"), ([(1 << 20) + 1], "'x': its shape has 1048577 values, but its message only"),
+    ([1 << 40, 1 << 40], "its message only"), ([1 << 10, 1 << 11], "its message only")])
+def test_a_short_message_does_not_become_a_large_tensor(model, shape, words):
+    """The last value of a message fills the rest of its shape."""
+    request = predict_request(x=[1], shift=[0])
+    request.inputs["x"].tensor_content = b""
+    request.inputs["x"].float_val[:] = [1]
+    request.inputs["x"].tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
+    with pytest.raises(StatusError, match=words) as caught:
+        inference.predict(model, request)
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_a_large_message_is_a_large_tensor(model):
+    request = predict_request(x=[1.0] * 90_000, shift=[0])
+    assert tf.make_ndarray(inference.predict(model, request).outputs["scaled"]).shape == (90_000,)
+
+
 def test_a_broken_tensor_names_its_input(model):
     request = predict_request(x=[1], shift=[0])
     request.inputs["x"].tensor_shape.dim[0].size = 7

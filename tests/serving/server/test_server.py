@@ -1,12 +1,14 @@
 """A server of the exported model, over gRPC and REST."""
 
+import http.client
 import json
+import socket
 import time
 
 import numpy as np
 import pytest
 import requests
-from live_servers import NAME, answering, copied, golden, live_server, models_config, wait_for
+from live_servers import BINARY, NAME, answering, copied, golden, live_server, models_config, wait_for
 
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, Regress, RequestError
 from tfrs_pretrain.serving.server.run import open_models
@@ -89,7 +91,8 @@ def test_unknown_inputs_are_refused(live):
 
 @pytest.mark.parametrize("body", [
     b"", b"{", b"[]", b"[" * 200_000, b'{"instances": []}', b'{"inputs": 5}', b'{"instances": [5], "inputs": [5]}',
-    b'{"signature_name": 5, "instances": [{}]}', b'{"inputs": {"user_id": ' + b"[" * 900 + b"]" * 900 + b"}}",
+    b'{"signature_name": 5, "instances": [{}]}', b'{"signature_name": "\\ud800", "instances": [{}]}',
+    b'{"inputs": {"user_id": ' + b"[" * 900 + b"]" * 900 + b"}}",
     b'{"inputs": {"user_id": [1e400]}}', b'{"inputs": {"user_id": [123456789012345678901234567890]}}',
     b'{"inputs": {"user_id": [true]}}', b'{"inputs": {"item_id": [{"b64": "%%%"}]}}', b"\xff\xfe", b'{"inputs": null}',
     b'{"inputs": {"user_id": [[1], [2, 3]]}}', b'{"inputs": {"user_id": [1, [2]]}}'])
@@ -97,6 +100,21 @@ def test_invalid_bodies_are_refused(live, body):
     answer = requests.post(f"http://{live.rest}/{URL}:predict", data=body, timeout=20)
     assert answer.status_code == 400
     assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.skipif(bool(BINARY), reason="these responses belong to the development server")
+@pytest.mark.parametrize(("head", "status"), [
+    ("GARBAGE\r\n", 400), ("GET /\r\n\r\n", 404), ("PUT /v1 HTTP/1.1\r\n\r\n", 501),
+    ("GET / HTTP/9.9\r\n\r\n", 505),
+    ("GET http://[x/v1 HTTP/1.1\r\n\r\n", 404), (f"GET /{'a' * 70_000} HTTP/1.1\r\n\r\n", 414)])
+def test_an_invalid_head_gets_a_status_and_json(live, head, status):
+    host, port = live.rest.split(":")
+    with socket.create_connection((host, int(port)), 20) as connection:
+        connection.sendall(head.encode())
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, list(json.loads(response.read()))) == (status, ["error"])
 
 
 def test_a_new_version_is_served_before_the_old_one_is_unloaded(two_versions, tmp_path):

@@ -56,6 +56,7 @@ class RestServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # an invalid request line is answered with a status line, as in HTTP/1.0
     # Buffered, so that head and body leave in one packet: two packets would wait 40 ms for an acknowledgement.
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -71,6 +72,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._reply(lambda: rest_api.post(self.server.manager, self.path, self._body()))
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Sends an error that the base class finds before it calls a method of this class."""
+        self.close_connection = True
+        self._send(code, {"error": message or _phrase(code)})
+
     def log_message(self, format: str, *args: Any) -> None:
         """Logs no requests, to keep the console readable."""
 
@@ -80,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
                 status, content = http.HTTPStatus.OK.value, respond()
         except StatusError as error:
             status, content = HTTP_STATUS[error.code], {"error": error.message}
+        self._send(status, content)
+
+    def _send(self, status: int, content: Mapping[str, Any]) -> None:
         body = json.dumps(content).encode()
         self.send_response_only(status, _phrase(status))
         self.send_header("Content-Type", "application/json")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from tfrs_pretrain.serving.protocol.messages import (
@@ -22,6 +25,8 @@ from tfrs_pretrain.serving.protocol.signature_names import CLASSIFY, METHODS, RE
 from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
 from tfrs_pretrain.serving.server.checked_model import CheckedModel
 from tfrs_pretrain.serving.server.errors import StatusError, invalid_argument
+
+MAX_FILLED = 1 << 20  # values of a tensor whose message contains fewer values than its shape has
 
 
 def predict(model: CheckedModel, request: PredictRequest) -> PredictResponse:
@@ -141,11 +146,19 @@ def replay(model: CheckedModel, log: PredictionLog) -> None:
 def _input_tensors(request: PredictRequest) -> dict[str, np.ndarray]:
     inputs = {}
     for name, tensor in request.inputs.items():
+        _check_size(name, tensor)
         try:
             inputs[name] = from_proto(tensor)
         except ValueError as error:
             raise invalid_argument(f"input {name!r}: {error}") from error
     return inputs
+
+
+def _check_size(name: str, tensor: Any) -> None:
+    """Refuses a tensor that is much larger than its message: 30 bytes could otherwise take gigabytes of memory."""
+    size, num_bytes = math.prod(dim.size for dim in tensor.tensor_shape.dim), tensor.ByteSize()
+    if size > max(num_bytes, MAX_FILLED):
+        raise invalid_argument(f"input {name!r}: its shape has {size} values, but its message only {num_bytes} bytes")
 
 
 def _classes(outputs: dict[str, np.ndarray], position: int) -> list[tuple[str, float]]:

@@ -51,14 +51,23 @@ def post(manager: ModelManager, path: str, body: Any) -> Json:
       StatusError: the path is malformed, there is no such model, or the body does not match the signature.
     """
     match = _match(_INFERENCE, "POST", path)
-    if not isinstance(body, dict) or not isinstance(body.get("signature_name", ""), str):
+    signature = body.get("signature_name", "") if isinstance(body, dict) else None
+    if not isinstance(signature, str) or not _is_unicode(signature):
         raise invalid_argument("the request must be a JSON object, and its 'signature_name' a string")
     respond = {"predict": _predict, "classify": _classify, "regress": _regress}[match["verb"]]
-    return respond(manager, _spec(match, body.get("signature_name", "")), body)
+    return respond(manager, _spec(match, signature), body)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text has no surrogate, which JSON can write as an escape."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _match(pattern: re.Pattern[str], method: str, path: str) -> re.Match[str]:
-    match = pattern.fullmatch(urlsplit(path).path)
+    try:
+        match = pattern.fullmatch(urlsplit(path).path)
+    except ValueError:  # an invalid host
+        match = None
     if not match:
         code = "INVALID_ARGUMENT" if path.lower().startswith("/v1/") else "NOT_FOUND"
         raise StatusError(code, f"malformed request: {method} {path}")
