@@ -25,7 +25,6 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES
 from tfrs_pretrain.finished_outputs import run_digest
-from tfrs_pretrain.json_documents import without_digest
 
 KINDS = (VOCABULARY_KIND, PAIRS_KIND, IMPRESSIONS_KIND)
 
@@ -63,7 +62,7 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
             for path in list_files(folder):
                 if path not in (DATASET_INFO, RUN_FILE):
                     _copy(check_file(folder, infos[kind], path), posixpath.join(written.folder, path))
-        parts = [{key: value for key, value in without_digest(info).items()
+        parts = [{key: value for key, value in info.items()
                   if key not in ("kind", "code_version", FILES)} for info in infos.values()]
         finish_folder(written.folder, DATASET_KIND, merge_infos(*parts))
 

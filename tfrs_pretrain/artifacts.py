@@ -16,7 +16,7 @@ from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, SAVED_MODEL_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file, describe_folder
-from tfrs_pretrain.json_documents import REPEAT, check_document, document_text, parse_document
+from tfrs_pretrain.json_documents import REPEAT, check_document, document_text, parse_document, without_digest
 from tfrs_pretrain.output_folders import recover, refuse_remote, unfinished_file
 
 
@@ -37,7 +37,7 @@ def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: st
 
 def manifest_text(kind: str, content: dict[str, Any]) -> str:
     """Returns the text of a manifest with its own digest, for writers to other file systems."""
-    return document_text({"kind": kind, "code_version": __version__, **content})
+    return document_text({"kind": kind, "code_version": __version__, **content}, sort_keys=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,7 +65,7 @@ def has_manifest(folder: Path, name: str = MANIFEST) -> bool:
 
 
 def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
-    """Reads the manifest of a finished artifact.
+    """Reads the manifest of a finished artifact; its own digest is left out.
 
     Args:
       folder: folder of the artifact.
@@ -96,7 +96,7 @@ def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, 
     if found not in kinds:
         expected = " or ".join(map(repr, kinds))
         raise UserError(f"{str(folder)!r} contains {found!r}, expected {expected}: name another folder")
-    return dict(manifest)
+    return without_digest(manifest)
 
 
 def artifact_file(folder: Path, kind: str, name: str) -> Path:

@@ -26,10 +26,10 @@ def json_digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def document_text(content: Mapping[str, Any]) -> str:
-    """Returns the text of a JSON file with the digest of its content."""
+def document_text(content: Mapping[str, Any], *, sort_keys: bool = False) -> str:
+    """Returns the text of a JSON file with the digest of its content, which does not depend on the order of keys."""
     document = json.loads(json.dumps({**without_digest(content), ALGORITHM: "sha256"}))
-    return json.dumps({**document, DIGEST: json_digest(document)}, indent=2, sort_keys=True) + "\n"
+    return json.dumps({**document, DIGEST: json_digest(document)}, indent=2, sort_keys=sort_keys) + "\n"
 
 
 def without_digest(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from beam_pipelines.records.files import read_json
 from beam_pipelines.transforms.join_counts import JOIN_COUNTS_FILE, MAX_EXAMPLES
 from beam_pipelines.transforms.side_tables import read_side_table
 from beam_pipelines.transforms.vocabularies import Vocabularies
+from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS
 from tfrs_pretrain.data.joins import PRETRAINING_JOINS, SIDE_TABLE_JOINS, Join
 from tfrs_pretrain.errors import UserError
 
@@ -14,8 +15,9 @@ NOUNS = {"user": "a user", "item": "an item"}
 
 
 def read_join_counts(job: Job) -> dict[str, dict[str, Any]]:
-    """Reads split -> ``JoinCounts.to_json()``, after the pipeline has run."""
-    return dict(read_json(job.path(RESULTS_FOLDER, JOIN_COUNTS_FILE)))
+    """Reads split -> ``JoinCounts.to_json()``, in the order of the windows, after the pipeline has run."""
+    counts = read_json(job.path(RESULTS_FOLDER, JOIN_COUNTS_FILE))
+    return {split: counts[split] for split in IMPRESSION_SPLITS if split in counts}
 
 
 def joins_of(job: Job) -> list[Join]:

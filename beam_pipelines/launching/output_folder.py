@@ -23,11 +23,12 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_pipelines.jobs.job import RESULTS_FOLDER, RUN_FILE
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
-from beam_pipelines.records.files import atomic_write, describe_file, listed_digest
+from beam_pipelines.records.files import atomic_write, delete, describe_file, escape, listed_digest, match
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES
+from tfrs_pretrain.json_documents import without_digest
 from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
 from tfrs_pretrain.output_folders import (
     put_in_place,
@@ -248,8 +249,7 @@ def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> dict[str, Any
     with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
         file.write(text.encode())
     _delete(folder, [UNFINISHED_MARKER])
-    manifest: dict[str, Any] = json.loads(text)
-    return manifest
+    return without_digest(json.loads(text))
 
 
 def remove_remains(folder: str) -> None:
@@ -266,14 +266,15 @@ def _is_unfinished(files: list[str]) -> bool:
 
 def list_files(folder: str) -> list[str]:
     """Lists all files below a folder as paths relative to it, sorted."""
+    if "://" not in folder:
+        return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
     try:
-        [result] = FileSystems.match([posixpath.join(folder, "**")])
+        [result] = match([posixpath.join(escape(folder), "**")])
     except BeamIOError:
         # Some file systems raise for a folder that does not exist yet.
         return []
     start = len(folder.rstrip("/")) + 1
-    paths = [metadata.path for metadata in result.metadata_list]
-    return sorted(path[start:] for path in paths if "://" in path or Path(path).is_file())
+    return sorted(metadata.path[start:] for metadata in result.metadata_list)
 
 
 def _delete(folder: str, paths: list[str], *, keep_folder: bool = False) -> None:
@@ -284,7 +285,7 @@ def _delete(folder: str, paths: list[str], *, keep_folder: bool = False) -> None
     for selected in ([path for path in paths if path == DATASET_INFO],
                      [path for path in paths if path != DATASET_INFO]):
         if selected:
-            FileSystems.delete([posixpath.join(folder, path) for path in selected])
+            delete([posixpath.join(folder, path) for path in selected])
     if "://" not in folder and Path(folder).is_dir():
         inside = (path for path in Path(folder).rglob("*") if path.is_dir())
         for empty in [*sorted(inside, reverse=True), *([] if keep_folder else [Path(folder)])]:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 import fastavro
+from fastavro.schema import SchemaParseException
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.avro_blocks import read_rows
@@ -19,7 +20,8 @@ class Avro(TextFormat):
     name = "Avro"
     # The exception that fastavro raises for a damaged block depends on the damaged byte.
     errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError,
-                                           MemoryError, struct.error, zlib.error, lzma.LZMAError)
+                                           MemoryError, RecursionError, struct.error, zlib.error, lzma.LZMAError,
+                                           SchemaParseException)
 
     def column_types(self, path: str) -> ColumnTypes:
         with open_file(path) as file:

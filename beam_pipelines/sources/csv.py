@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, open_lines, to_batches
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, refuse_compressed, to_batches
 
 
 class Csv(TextFormat):
@@ -16,7 +16,8 @@ class Csv(TextFormat):
 
     def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path, self.limits) as lines:
-            header = next(csv.reader(_decode(lines, {}, self.limits.max_line_bytes)), [])
+            header = _read_header(csv.reader(_decode(refuse_compressed(lines), {}, self.limits.max_line_bytes),
+                                             strict=True))
         if len(set(header)) < len(header) or not header:
             raise ValueError(f"line 1 must name each column once, found {header}")
         return dict.fromkeys(header)
@@ -30,7 +31,7 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
                 ) -> Iterator[tuple[int, Row] | MalformedRow]:
     bad_lines: dict[str, str] = {}
     reader = csv.reader(_decode(lines, bad_lines, max_line_bytes), strict=True)
-    header = next(reader, [])
+    header = _read_header(reader)
     places = [header.index(name) for name in columns]
     while True:
         before = reader.line_num
@@ -52,6 +53,19 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
             yield reader.line_num, [fields[place] or None for place in places]
         elif fields:
             yield MalformedRow(reader.line_num, "wrong number of fields", ",".join(fields))
+
+
+def _read_header(reader: Iterator[list[str]]) -> list[str]:
+    """Returns the names of the columns; empty for an empty file.
+
+    Raises:
+      ValueError: the header is no row of CSV, or the lines of the file end in CR alone.
+    """
+    try:
+        return next(reader, [])
+    except csv.Error as error:
+        found = "a line ends in CR without LF: convert the line ends to LF" if "new-line" in str(error) else error
+        raise ValueError(f"line 1, the header: {found}") from error
 
 
 def _decode(lines: Iterable[bytes], bad_lines: dict[str, str], max_line_bytes: int) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, open_lines, row_of_values, to_batches
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, refuse_compressed, row_of_values, to_batches
 
 
 class JsonLines(TextFormat):
@@ -16,8 +17,9 @@ class JsonLines(TextFormat):
     def column_types(self, path: str) -> ColumnTypes:
         with open_lines(path, self.limits) as lines:
             # An oversized line is a rejected row.
-            first = next((line for line in lines if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
-        if not isinstance(json.loads(first), dict):
+            first = next((line for line in refuse_compressed(lines)
+                          if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
+        if not _may_be_object(first):
             raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
         return None
 
@@ -34,11 +36,27 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
             continue
         if not line.strip():
             continue
-        try:
-            values = json.loads(line)
-        except ValueError:
-            values = None
-        if isinstance(values, dict):
-            yield row_of_values(number, values, columns)
-        else:
+        values = _parse_object(line)
+        if values is None:
             yield MalformedRow(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))
+        else:
+            yield row_of_values(number, values, columns)
+
+
+def _may_be_object(line: bytes) -> bool:
+    """Whether a line is an object; one that is nested too deeply is a rejected row, not another format."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except RecursionError:
+        return line.lstrip().startswith(b"{")
+    except ValueError:
+        return False
+
+
+def _parse_object(line: bytes) -> dict[str, Any] | None:
+    """Parses a line; None if it is no object, or nested too deeply to be parsed."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None

@@ -24,6 +24,8 @@ class Parquet(Format):
     def column_types(self, path: str) -> ColumnTypes:
         with open_file(path) as file:
             schema = pq.read_schema(file)
+        if len(set(schema.names)) < len(schema.names):
+            raise pa.ArrowInvalid(f"it must name each column once, found {schema.names}")
         return dict(zip(schema.names, schema.types, strict=True))
 
     def parts(self, path: str) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Shared parts of the formats without types: string columns and numbered lines."""
 
 import contextlib
+import itertools
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,9 @@ from tfrs_pretrain.config import DatasetConfig
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
 MAX_BATCH_CHARACTERS = 1 << 26
-ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
+# In place of a value: the row has no such column. False, as None is.
+ABSENT = type("Absent", (), {"__bool__": lambda self: False})()
 Row = list[Any]  # texts, None or ABSENT
 
 
@@ -38,6 +41,18 @@ def open_lines(path: str, limits: DatasetConfig) -> Iterator[Iterator[bytes]]:
         compressed = path.endswith(".gz")
         content: Any = LimitedGzipFile(path, file, limits.max_decompression_ratio) if compressed else file
         yield bounded_lines(content, limits.max_line_bytes)
+
+
+def refuse_compressed(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields the lines of a text.
+
+    Raises:
+      ValueError: the text is compressed, but its name does not say so.
+    """
+    for number, line in enumerate(lines):
+        if number == 0 and line.startswith(GZIP):
+            raise ValueError("it is compressed with gzip: let its name end in .gz")
+        yield line
 
 
 def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
@@ -62,7 +77,7 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
         else:
             positions.append(row[0])
             values.append(row[1])
-            num_characters += sum(len(value) for value in row[1] if isinstance(value, str))
+            num_characters += sum(map(len, filter(None, row[1])))
         if (len(values) + len(malformed) >= min(batch_rows, MAX_TEXT_ROWS)
                 or num_characters >= MAX_BATCH_CHARACTERS):
             yield _batch(path, columns, positions, values, malformed)
@@ -73,6 +88,26 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
 
 def _batch(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
            ) -> RawBatch:
+    try:
+        return _columns(path, columns, positions, values, malformed)
+    except UnicodeEncodeError:
+        good = [_is_unicode(row) for row in values]
+        bad = [MalformedRow(position, "half of a surrogate pair", json.dumps([*_without_absent(row)]))
+               for position, row, is_good in zip(positions, values, good, strict=True) if not is_good]
+        return _columns(path, columns, [*itertools.compress(positions, good)], [*itertools.compress(values, good)],
+                        [*malformed, *bad])
+
+
+def _is_unicode(row: Row) -> bool:
+    try:
+        "".join(value for value in row if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _columns(path: str, columns: list[str], positions: list[int], values: list[Row], malformed: list[MalformedRow]
+             ) -> RawBatch:
     texts: Iterable[Sequence[Any]] = zip(*values, strict=True) if values else ([] for _ in columns)
     by_column = dict(zip(columns, texts, strict=True))
     batch = pa.RecordBatch.from_pydict({name: pa.array(_without_absent(column), pa.string())
@@ -86,11 +121,13 @@ def _without_absent(column: Sequence[Any]) -> Sequence[str | None]:
 
 
 def row_of_values(position: int, values: Mapping[str, Any], columns: list[str]) -> tuple[int, Row] | MalformedRow:
-    """Converts the values of a row to texts; a row with bytes that are not UTF-8 is malformed."""
+    """Converts the values of a row to texts; a row that has no text in UTF-8 is malformed."""
     try:
         return position, [to_text(values[name]) if name in values else ABSENT for name in columns]
     except UnicodeDecodeError:
         return MalformedRow(position, "not UTF-8", json.dumps(values, default=repr, ensure_ascii=False))
+    except RecursionError:
+        return MalformedRow(position, "nested too deeply", "")
 
 
 def to_text(value: Any) -> str | None:

@@ -58,10 +58,16 @@ def count_joins(batch: pa.RecordBatch, pretrained: dict[str, np.ndarray], featur
                 for join in SIDE_TABLE_JOINS if join.table and match_column(join.table) in batch.schema.names}
     found = {join.name: int(mask.sum()) for join, mask in matched.items()}
     found[PRETRAINED_BOTH] = int((pretrained["user"] & pretrained["item"]).sum())
-    unmatched = {join.name: batch[join.id_column].take(pa.array(np.flatnonzero(~mask)[:MAX_EXAMPLES])).to_pylist()
+    unmatched = {join.name: batch[join.id_column].take(pa.array(_spread(np.flatnonzero(~mask)))).to_pylist()
                  for join, mask in matched.items()}
     missing = {feature.name: feature.num_missing(batch[feature.name]) for feature in features}
     return JoinCounts(batch.num_rows, Counter(found), Counter(missing), unmatched)
+
+
+def _spread(places: np.ndarray) -> np.ndarray:
+    """Selects up to MAX_EXAMPLES places from all parts of a batch: neighbours often have the same user."""
+    step = max(len(places) // MAX_EXAMPLES, 1)
+    return places[::step][:MAX_EXAMPLES]
 
 
 class WriteJoinCounts(beam.PTransform):

@@ -20,11 +20,17 @@ from tfrs_pretrain.ranking.run import train_arm
 SCRIPT = Path(__file__).with_name("resumable_arm.py")
 
 
+TRANSFER = {"kind": "warm_start", "pretrained_rms": 0.3, "evidence": 20.0, "cold_rows": "features"}
+
+
 def configured(dataset, seed=4, **ranking):
     tree = dataset.info["config"]
+    arms = tree["ranking"]["arms"] | {"distilled": {"transfer": TRANSFER, "distillation": {
+        "teacher": {"hidden": [32, 16]}}}}
     return Config.model_validate(tree | {"seed": seed, "training": {"checkpoint_every_steps": 7},
-                                         "ranking": tree["ranking"] | {"epochs": 2, "batch_size": 512,
-                                                                    "evals_per_epoch": 3} | ranking})
+                                         "ranking": tree["ranking"] | {
+                                             "arms": arms, "epochs": 2, "batch_size": 512,
+                                             "evals_per_epoch": 3} | ranking})
 
 
 def train(dataset, embeddings, output, arm="distilled", **settings):

@@ -30,6 +30,7 @@ from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.ranking.trained_arm import TrainedArm
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
+from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -90,6 +91,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
             print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
+            if is_chief(strategy):
+                print_cold_fits(parts.starts)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
                                                    settings.early_stopping, writes=is_chief(strategy))
         task = ArmTrainingTask(config, dataset, arm, parts, best_checkpoint)
@@ -103,6 +106,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     best_epoch = best_checkpoint.best_epoch if best_checkpoint else trained.epochs[-1]["epoch"]
     result = TrainedArm(
         arm=arm, transfer=_transfer(settings), embeddings=_summary(pretrained), coverage=coverages,
+        cold_fits={space: start.cold_fit.to_json() for space, start in parts.starts.items() if start.cold_fit},
         best_epoch=best_epoch, replicas=strategy.num_replicas_in_sync, **_training_record(trained),
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))

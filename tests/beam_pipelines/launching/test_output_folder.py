@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,9 @@ from beam_pipelines.launching.output_folder import (
 from tfrs_pretrain.errors import UserError
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    return tmp_path / "out"
+@pytest.fixture(params=["out", "out[1]"])
+def folder(tmp_path, request) -> Path:
+    return tmp_path / request.param
 
 
 def _write(folder: Path, *paths: str) -> None:
@@ -47,12 +48,12 @@ def test_only_remains_of_an_unfinished_job_are_replaced_without_overwrite(files,
         refuse_existing(str(folder), overwrite=False)
         return
     problem = "has a finished dataset" if "dataset_info.json" in files else "is not empty"
-    with pytest.raises(UserError, match=f"'{folder}' {problem}: pass --overwrite"):
+    with pytest.raises(UserError, match=f"'{re.escape(str(folder))}' {problem}: pass --overwrite"):
         refuse_existing(str(folder), overwrite=False)
 
 
 def test_a_file_is_no_output_folder(folder):
-    _write(folder.parent, "out")
+    _write(folder.parent, folder.name)
     with pytest.raises(UserError, match="is a file: name a folder"):
         refuse_existing(str(folder), overwrite=True)
 
@@ -185,8 +186,8 @@ def test_a_second_job_is_refused_and_leaves_the_files_of_the_first(overwrite, fo
         written = first.stdout.readline().strip()
         _write(Path(written), "pairs/x", ".results/y")
         before = list_files(written)
-        with pytest.raises(UserError, match=f"another job is writing to output folder '{folder}'"), output_folder(
-                str(folder), overwrite=overwrite):
+        message = re.escape(f"another job is writing to output folder '{folder}'")
+        with pytest.raises(UserError, match=message), output_folder(str(folder), overwrite=overwrite):
             raise AssertionError
         assert list_files(written) == before == [".results/y", "pairs/x", "unfinished"]
         first.kill()

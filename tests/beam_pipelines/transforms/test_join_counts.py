@@ -27,6 +27,17 @@ def test_matches_missing_values_and_examples_are_counted():
                                 "items_table": ["b", "d", "e"]}
 
 
+def test_examples_are_taken_from_the_whole_batch_and_not_repeated():
+    """Neighbours share a user."""
+    users = np.repeat([4, 5, 6], [10, 10, 10])
+    batch = pa.RecordBatch.from_pydict({"user_id": users, "item_id": ["a"] * 30})
+    pretrained = {"user": np.zeros(30, bool), "item": np.ones(30, bool)}
+    counts = count_joins(batch, pretrained, [])
+    assert counts.unmatched == {"pretrained_users": [4, 5, 6], "pretrained_items": []}
+    same = count_joins(batch.slice(0, 2), {name: mask[:2] for name, mask in pretrained.items()}, [])
+    assert (JoinCounts() + same).unmatched["pretrained_users"] == [4]
+
+
 def test_counts_add_up_in_any_order():
     features = _features("topic", "quality")
     parts = [count_joins(BATCH.slice(start, size), {name: mask[start:start + size] for name, mask in
