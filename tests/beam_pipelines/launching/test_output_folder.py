@@ -66,7 +66,7 @@ def test_a_finished_folder_has_the_manifest_and_neither_marker_nor_results(in_pl
         assert (folder / "old").exists() == (not in_place)
         _write(Path(output.folder), ".results/account.json", "pairs/x")
         finish_folder(output.folder, "dataset", {"a": 1})
-    assert [path.name for path in folder.parent.iterdir()] == ["out"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     assert list_files(str(folder)) == ["dataset_info.json", "pairs/x"]
     assert not (folder / ".results").exists()
     info = json.loads((folder / "dataset_info.json").read_text())
@@ -132,7 +132,7 @@ def test_what_another_program_wrote_meanwhile_is_not_replaced(folder):
 
 
 def test_a_dataset_that_a_killed_job_had_set_aside_is_restored_before_the_next_job_locks_the_folder(folder):
-    aside = folder.with_name(".out.replaced-0")
+    aside = folder.with_name(f".{folder.name}.replaced-0")
     _write(aside, "dataset_info.json")
     with pytest.raises(UserError, match="has a finished dataset"), output_folder(str(folder), overwrite=False):
         pass
