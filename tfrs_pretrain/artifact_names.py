@@ -32,6 +32,7 @@ VOCABULARY_FILE = "vocabulary.parquet"
 
 # Ranker
 NETWORK_FILE = "network.keras"
+COLD_ROWS_FILE = "cold_rows.npz"
 TABLES_FOLDER = "tables"
 PREDICTIONS_FOLDER = "predictions"
 

@@ -14,7 +14,7 @@ from apache_beam.io.filesystem import BeamIOError
 from beam_pipelines.jobs.job import RUN_FILE, Job
 from beam_pipelines.launching.input_state import InputState
 from beam_pipelines.launching.output_folder import refuse_existing, remove_remains
-from beam_pipelines.records.files import atomic_write, read_json
+from beam_pipelines.records.files import atomic_write, read_json, read_manifest_file
 from beam_pipelines.transforms.vocabularies import vocabulary_info
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.errors import UserError
@@ -72,7 +72,8 @@ def finished_or_refused(folder: str, kind: str, digest: Callable[[], str | None]
 
 def _finished_info(folder: str, kind: str, digest: Callable[[], str | None]) -> dict[str, Any] | None:
     try:
-        stored, info = (read_json(posixpath.join(folder, name)) for name in (RUN_FILE, DATASET_INFO))
+        stored = read_json(posixpath.join(folder, RUN_FILE))
+        info = read_manifest_file(posixpath.join(folder, DATASET_INFO))
         is_same = stored == {RUN_DIGEST: digest()} and info["kind"] == kind
     except (BeamIOError, OSError, ValueError, UserError):
         return None

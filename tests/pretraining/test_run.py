@@ -9,6 +9,7 @@ import numpy as np
 import planted
 import pyarrow as pa
 import pytest
+from resealed import rewrite
 
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
@@ -54,7 +55,8 @@ def test_writes_an_artifact_that_is_compatible_with_the_dataset(trained, tiny_da
     assert embeddings.window == tiny_dataset.windows.pretrain
     assert embeddings.manifest["kept_epoch"] == len(result.epochs) - 1
     assert result.to_json().items() <= embeddings.manifest.items()
-    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "run_digest", "tables"}
+    assert embeddings.manifest.keys() - result.to_json().keys() == {
+        "code_version", "content_digest", "digest_algorithm", "files", "kind", "run_digest", "tables"}
 
 
 def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_path):
@@ -183,14 +185,14 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     earlier = tmp_path / "earlier"
     shutil.copytree(trained[0], earlier)
     content = json.loads((earlier / "manifest.json").read_text())
-    (earlier / "manifest.json").write_text(json.dumps(content | {"window": {"start": -7, "end": 5}}))
+    rewrite(earlier / "manifest.json", content | {"window": {"start": -7, "end": 5}})
     pretrain(configured(epochs=0), tiny_dataset, tmp_path / "rows", start_from=earlier)
     started = Embeddings.open(tmp_path / "rows")
     for name in ("user", "item"):
         np.testing.assert_array_equal(started.matrix(name), Embeddings.open(trained[0]).matrix(name))
     assert str(started.window) == "[-7, 20)"
     later = content | {"window": {"start": 0, "end": 21}}  # the ranking window begins at 20
-    (earlier / "manifest.json").write_text(json.dumps(later))
+    rewrite(earlier / "manifest.json", later)
     with pytest.raises(UserError, match=r"trained on window \[0, 21\), which must end before the ranking window"):
         pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other", start_from=earlier)
     assert not (tmp_path / "other").exists()

@@ -17,6 +17,7 @@ from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation.step import distillation_step
 from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.model.cold_rows import ColdRows, ColdRule
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
@@ -62,13 +63,22 @@ def descending(learner):
 
 
 def held(learner):
-    """The same ranker with dropout of rows and values, an anchor, a table that unfreezes, and interval decay."""
+    """The same ranker with everything that acts on tables.
+
+    Dropout of rows and values, an anchor, a table that unfreezes, interval decay, rates by row, predicted rows of
+    unknown ids.
+    """
     ranker = learner.ranker
     rule = make_optimizer("lazy_adam", interval_decay=0.02)
     tables = {name: EmbeddingTable(name, table.numpy(), rule) for name, table in ranker.tables.items()}
     everywhere = np.ones(tables["user"].num_rows, bool)
-    return Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=3e-3, table_learning_rate=5e-3,
-                   policies={"user": TablePolicy(dropout=RowDropout(0.3, whole_rows=False, seed=5)),
+    effects = np.random.default_rng(8).standard_normal((5, 8)).astype(np.float32)
+    cold_rows = ColdRows({"item": ColdRule(100, effects[0], {"place": effects[1:4]}, {"price": effects[4]})},
+                         ranker.inputs.numeric)
+    scales = np.linspace(0.1, 2, tables["user"].num_rows, dtype=np.float32)
+    return Learner(Ranker(ranker.inputs, tables, ranker.network, cold_rows=cold_rows), learning_rate=3e-3,
+                   table_learning_rate=5e-3,
+                   policies={"user": TablePolicy(dropout=RowDropout(0.3, whole_rows=False, seed=5), row_scales=scales),
                              "item": TablePolicy(trainable_from=4, dropout=RowDropout(0.3, whole_rows=True, seed=6))},
                    anchor=Anchor(0.5, {"user": tables["user"].numpy()}, {"user": everywhere}))
 

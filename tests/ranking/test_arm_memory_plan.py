@@ -15,6 +15,7 @@ ARMS = {
     "scratch": {}, "warm": WARM, "frozen": {"transfer": "frozen"},
     "distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32, 16]}}},
     "anchored": WARM | {"anchor": {"weight": 0.1}, "table_learning_rate": 1e-3},
+    "by_evidence": {"transfer": {"kind": "warm_start", "evidence": 10.0, "pretrained_rms": 0.3}},
     "new_tables": {"epochs": 3, "meda": {}},
     "groups": {"epochs": 3, "meda": {"kind": "continual", "chunks": 2}},
 }
@@ -33,7 +34,7 @@ def test_the_plan_equals_the_size_of_the_arms_variables(planted, planted_embeddi
     plan = ArmPlan(config, dataset, arm)
     parts = build_parts(config, dataset, config.ranking.arms[arm], Embeddings.open(planted_embeddings), steps=10)
     held = sum(variable.shape.num_elements() * variable.dtype.size
-               for learner in parts.learners for variable in learner.variables)
+               for learner in parts.learners for variable in (*learner.variables, *learner.row_scales.values()))
     anchors = 8 * 4 * (dataset.num_rows("user") + dataset.num_rows("item")) if arm == "anchored" else 0
     steps = 8 * sum(variable.name.endswith("_step:0") and variable.shape.rank == 0  # counters of the tables
                     for learner in parts.learners for variable in learner.variables)
@@ -54,7 +55,8 @@ def test_the_planned_bytes_by_hand(planted):
 def test_arms_with_the_same_layout_share_a_plan(planted):
     titles = [plan.title for plan in arm_plans(configured(planted.dataset), planted.dataset)]
     assert titles == [f"Memory plan of Stage II, {names}"
-                      for names in ("scratch, new_tables", "warm", "frozen", "distilled", "anchored", "groups")]
+                      for names in ("scratch, new_tables", "warm", "frozen", "distilled", "anchored", "by_evidence",
+                                    "groups")]
 
 
 def test_an_arm_starts_only_if_it_fits(planted, planted_embeddings, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from processes import newest, run_until
+from resealed import rewrite
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
@@ -19,11 +20,17 @@ from tfrs_pretrain.ranking.run import train_arm
 SCRIPT = Path(__file__).with_name("resumable_arm.py")
 
 
+TRANSFER = {"kind": "warm_start", "pretrained_rms": 0.3, "evidence": 20.0, "cold_rows": "features"}
+
+
 def configured(dataset, seed=4, **ranking):
     tree = dataset.info["config"]
+    arms = tree["ranking"]["arms"] | {"distilled": {"transfer": TRANSFER, "distillation": {
+        "teacher": {"hidden": [32, 16]}}}}
     return Config.model_validate(tree | {"seed": seed, "training": {"checkpoint_every_steps": 7},
-                                         "ranking": tree["ranking"] | {"epochs": 2, "batch_size": 512,
-                                                                    "evals_per_epoch": 3} | ranking})
+                                         "ranking": tree["ranking"] | {
+                                             "arms": arms, "epochs": 2, "batch_size": 512,
+                                             "evals_per_epoch": 3} | ranking})
 
 
 def train(dataset, embeddings, output, arm="distilled", **settings):
@@ -52,7 +59,7 @@ def test_killed_runs_end_with_the_same_bits(uninterrupted, planted, planted_embe
     checkpoints = tmp_path / "ranker.checkpoints"
     for number, event, at, code, expected in (
             (signal.SIGKILL, "step", 12, -9, 7),   # step 12 of the first epoch's 15
-            (signal.SIGKILL, "write", 2.5, -9, 14),  # after reading and writing one, in the middle of writing another
+            (signal.SIGKILL, "write", 1.5, -9, 14),  # after writing one, in the middle of writing another
             (signal.SIGTERM, "step", 9, 143, 23)):  # in the second epoch
         before = newest(checkpoints)
         files = len(list((checkpoints / before).glob("*.npy"))) if event == "write" else 1
@@ -94,7 +101,7 @@ def test_checkpoints_of_another_run_are_refused(planted, planted_embeddings, tmp
     other = tmp_path / "embeddings"
     shutil.copytree(planted_embeddings, other)
     manifest = other / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"seed": 8}))
+    rewrite(manifest, json.loads(manifest.read_text()) | {"seed": 8})
     with pytest.raises(UserError, match="another run, first difference in embeddings_manifest_digest"):
         train(planted.dataset, other, output)
 
@@ -105,7 +112,7 @@ def test_checkpoints_of_another_dataset_are_refused(planted, planted_embeddings,
     shutil.copytree(planted.dataset.folder, folder)
     info = json.loads((folder / DATASET_INFO).read_text())
     info["numeric"]["price"]["mean"] = 2.5
-    (folder / DATASET_INFO).write_text(json.dumps(info))
+    rewrite(folder / DATASET_INFO, info)
     with pytest.raises(UserError, match="another run, first difference in dataset_info_digest"):
         train(Dataset.open(folder), planted_embeddings, output)
 

@@ -68,7 +68,7 @@ def test_no_item_or_no_user(write_embeddings, tmp_path):
     nobody = write_embeddings(vocabulary([]), STRINGS, name="nobody")
     manifest = build_index(nobody, tmp_path / "index", approximate="hnsw")
     assert manifest["measured_users"] == 0
-    assert set(manifest["indexes"]["exact"]) == {"bytes", "digest"}  # nobody to measure with
+    assert set(manifest["indexes"]["exact"]) == {"bytes"}  # nobody to measure with
 
 
 def test_recall_is_the_share_that_was_found():
@@ -149,7 +149,7 @@ def test_changed_files_are_noticed(write_embeddings, tmp_path):
     build_index(write_embeddings(USERS, STRINGS), tmp_path / "index")
     path = tmp_path / "index" / "approximate.faiss"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(UserError, match=r"approximate.faiss': expected digest .* build it again"):
+    with pytest.raises(UserError, match=r"approximate.faiss': expected .* CRC-32C .* restore a copy"):
         ItemIndex.open(tmp_path / "index")
 
 
@@ -190,5 +190,10 @@ def test_the_finished_index_of_the_same_call_is_kept(write_embeddings, tmp_path,
     for changes in ({"queries": 7}, {"cutoffs": (5,)}, {"approximate": "hnsw"}):
         with pytest.raises(UserError, match="is not empty: pass --overwrite"):
             build_index(embeddings, output, **{"approximate": "none", "cutoffs": (10,)} | changes)
+    content = bytearray((output / "exact.faiss").read_bytes())
+    content[100] ^= 1
+    (output / "exact.faiss").write_bytes(content)
+    with pytest.raises(UserError, match=r"exact\.faiss'.* changed after it was written.*, with --overwrite$"):
+        build_index(embeddings, output, approximate="none", cutoffs=(10,))
     build_index(embeddings, output, approximate="none", cutoffs=(5,), overwrite=True)
     assert "recall@5" in ItemIndex.open(output).manifest["indexes"]["exact"]

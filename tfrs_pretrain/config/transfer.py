@@ -36,6 +36,12 @@ class PretrainedTransfer(KindModel):
     pretrained_dropout_of: Literal["values", "rows"] = Field(
         "values", description="unit of dropout: single values, or whole rows")
     fresh_dim: int = Field(0, ge=0, description="columns of random, trainable rows beside pretrained ones (0: none)")
+    pretrained_rms: float | None = Field(
+        None, gt=0, description="root mean square to which the values of pretrained rows are scaled, measured over the "
+                                "first training impressions (null: the rows as pretrained)")
+    cold_rows: Literal["random", "mean", "features"] = Field(
+        "random", description="start of ids without pretrained rows: random; the mean pretrained row; or, where "
+                              "side features predict the rows of held-out ids better than the mean, the prediction")
 
 
 class TrainablePretrainedTransfer(PretrainedTransfer):
@@ -43,6 +49,9 @@ class TrainablePretrainedTransfer(PretrainedTransfer):
 
     pretrained_learning_rate_scale: float = Field(
         0.1, gt=0, description="learning rate of the pretrained table relative to table_learning_rate")
+    evidence: float | None = Field(
+        None, ge=0, description="engagements at which the learning rate of an id's row is halfway between "
+                                "table_learning_rate and the scaled one (null: all rows have the scaled rate)")
 
 
 class WarmStartTransfer(TrainablePretrainedTransfer):

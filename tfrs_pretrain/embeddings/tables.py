@@ -37,7 +37,8 @@ class EmbeddingTable(tf.Module):
         return tf.gather(local_copy(self.weights), ids)
 
     def apply_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
-                        active: tf.Tensor | None = None, padded: bool = False) -> None:
+                        active: tf.Tensor | None = None, padded: bool = False,
+                        row_scales: tf.Variable | None = None) -> None:
         """Update the rows of a batch; gradients of repeated ids are summed first, also over all replicas.
 
         Args:
@@ -46,6 +47,7 @@ class EmbeddingTable(tf.Module):
           learning_rate: scalar.
           active: bool scalar; where false, neither rows nor state change. None means true.
           padded: whether ids below 0 occur; their gradients are dropped.
+          row_scales: as in ``apply_summed_gradients``.
 
         Raises:
           ValueError: the table has several replicas and this is not called in one of them, or n is not static there.
@@ -56,10 +58,10 @@ class EmbeddingTable(tf.Module):
         if padded:
             valid = tf.where(unique >= 0)[:, 0]
             unique, summed = tf.gather(unique, valid), tf.gather(summed, valid)
-        self.apply_summed_gradients(unique, summed, learning_rate, active=active)
+        self.apply_summed_gradients(unique, summed, learning_rate, active=active, row_scales=row_scales)
 
     def apply_summed_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
-                               active: tf.Tensor | None = None) -> None:
+                               active: tf.Tensor | None = None, row_scales: tf.Variable | None = None) -> None:
         """Update distinct rows with gradients that are already summed over the batch and the replicas.
 
         Args:
@@ -67,6 +69,7 @@ class EmbeddingTable(tf.Module):
           gradients: float32 [n, dim], the same on every replica.
           learning_rate: scalar.
           active: as in ``apply_gradients``.
+          row_scales: float32 [num_rows], factor of each row's learning rate. None means 1.
 
         Raises:
           ValueError: the table has several replicas and this is not called in one of them.
@@ -76,6 +79,8 @@ class EmbeddingTable(tf.Module):
         step = tf.cast(local_copy(self.step).assign_add(1 if active is None else tf.cast(active, tf.int64)), tf.float32)
         before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
         rows = self.gather(ids)
+        if row_scales is not None:
+            learning_rate *= tf.gather(local_copy(row_scales), ids)[:, None]
         delta, after = self._update(rows, gradients, before, step, learning_rate)
         if active is not None:
             delta = tf.where(active, delta, tf.zeros_like(delta))

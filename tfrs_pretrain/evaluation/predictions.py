@@ -19,10 +19,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, PREDICTIONS_FOLDER, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, PREDICTIONS_FOLDER, RANKER_KIND, SAVED_MODEL_KIND
+from tfrs_pretrain.artifacts import artifact_file, has_manifest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
@@ -73,7 +74,8 @@ class Predictions:
           label: "label", or the name of a further label that the ranker predicts.
 
         Raises:
-          UserError: there is no such artifact, it has no such predictions, or the ranker of a version is missing.
+          UserError: there is no such artifact, it has no such predictions, they are damaged, or the ranker of a version
+            is missing.
         """
         source, ranker = find_ranker(folder)
         path = ranker / PREDICTIONS_FOLDER / f"{split}.parquet"
@@ -81,6 +83,7 @@ class Predictions:
             available = sorted(file.stem for file in path.parent.glob("*.parquet"))
             raise UserError(f"ranker {str(ranker)!r} has no predictions of split {split!r}, it has {available}: name "
                             "one of these, or train it again")
+        path = artifact_file(ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/{split}.parquet")
         try:
             names = [name for name in pq.read_schema(path).names if name not in UNREAD]
             table = pq.read_table(path, columns=names)
@@ -223,7 +226,7 @@ def find_ranker(folder: Path) -> tuple[Source, Path]:
     ranker = Path(exported.get("ranker", ""))
     what = f"version {str(folder)!r} was exported from ranker {str(ranker)!r} (arm {exported['arm']}, digest " \
            f"{exported['ranker_digest'][:12]})"
-    if not (ranker / MANIFEST).is_file() or "ranker" not in exported:
+    if not has_manifest(ranker) or "ranker" not in exported:
         raise UserError(f"{what}, which no longer exists, and a version contains no predictions: name a copy of that "
                         "ranker instead")
     source, _ = find_ranker(ranker)

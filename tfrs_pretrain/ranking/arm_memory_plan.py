@@ -91,7 +91,7 @@ def _tables(role: str, learner: Learner, groups: int) -> list[TableMemory]:
     suffix = f" in {groups} groups" if groups > 1 else ""
     vocabularies = learner.ranker.inputs.tables
     return [TableMemory(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
-                      groups * sum(slot.shape[1] for slot in table.slots.values()), role)
+                      groups * sum(slot.shape[1] for slot in table.slots.values()) + (name in learner.row_scales), role)
             for name, table in learner.ranker.tables.items()]
 
 

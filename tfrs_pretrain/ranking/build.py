@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.anchor import make_anchor
 from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_fresh_tables
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
+from tfrs_pretrain.ranking.transfer.pretrained_rows import PretrainedStart, pretrained_starts
 from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules
 
 _TRAIN = IMPRESSION_SPLITS[0]
@@ -42,6 +43,7 @@ class Parts:
       teacher: online teacher, which the step updates too; None without one.
       fixed: fixed teacher; None without one.
       rounds: order in which the data is read.
+      starts: ID space -> changes of its pretrained rows.
     """
 
     step: Step
@@ -49,6 +51,7 @@ class Parts:
     teacher: Learner | None
     fixed: FixedTeacher | None
     rounds: Rounds
+    starts: Mapping[str, PretrainedStart]
 
     @property
     def learners(self) -> tuple[Learner, ...]:
@@ -98,17 +101,19 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     ranking, distillation = config.ranking.for_arm(arm), arm.distillation
     rounds = Rounds.from_config(arm.meda, ranking.epochs, steps)
     total = rounds.count * rounds.steps
+    starts = pretrained_starts(dataset, Inputs.of(dataset, ranking, privileged=False), ranking, arm, embeddings,
+                               seed=config.seed)
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
-                            seed=derive_seed(config.seed, "student"), steps=total, anchored=True)
+                            seed=derive_seed(config.seed, "student"), steps=total, anchored=True, starts=starts)
     if distillation is None:
-        return Parts(label_step(student), student, None, None, rounds)
+        return Parts(label_step(student), student, None, None, rounds, starts)
     if isinstance(distillation.teacher, FixedTeacherConfig):
         fixed = open_teacher(Path(distillation.teacher.path), dataset, student.ranker.labels)
-        return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds)
+        return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds, starts)
     teacher = build_learner(teacher_settings(ranking, distillation.teacher), dataset, arm, embeddings, steps=total,
                             hidden=distillation.teacher.hidden, privileged=distillation.teacher.privileged,
-                            seed=derive_seed(config.seed, "teacher"))
-    return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds)
+                            seed=derive_seed(config.seed, "teacher"), starts=starts)
+    return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds, starts)
 
 
 def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingConfig:
@@ -117,8 +122,8 @@ def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingC
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                  hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1,
-                  anchored: bool = False) -> Learner:
+                  hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1, anchored: bool = False,
+                  starts: Mapping[str, PretrainedStart] | None = None) -> Learner:
     """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
@@ -131,18 +136,22 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       privileged: read features that are not available in serving.
       steps: of the whole run, for learning-rate schedules.
       anchored: apply the arm's anchor.
+      starts: ID space -> changes of its pretrained rows; spaces without one start at the rows as pretrained.
     """
     config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
-    label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, seed=seed)
+    label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, dataset, seed=seed)
 
     def make_tables(number: int) -> dict[str, np.ndarray]:
         table_seed = seed if number == 1 else derive_seed(seed, f"epoch {number}")
-        return initial_tables(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings)
+        return initial_tables(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings,
+                              starts=starts)
 
     rows = make_tables(1)
     network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
-    ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels)
+    cold_rules = {space: start.cold_rule for space, start in (starts or {}).items() if start.cold_rule}
+    ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels,
+                          cold_rules=cold_rules)
     return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),

@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST, RANKER_KIND
-from tfrs_pretrain.artifacts import file_digest, json_digest
+from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.output_folders import remove_folder
 from tfrs_pretrain.progress import progress
@@ -29,6 +30,7 @@ from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.ranking.trained_arm import TrainedArm
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
+from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
@@ -89,6 +91,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
             print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
             parts = build_parts(config, dataset, settings, pretrained, steps=steps)
+            if is_chief(strategy):
+                print_cold_fits(parts.starts)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
                                                    settings.early_stopping, writes=is_chief(strategy))
         task = ArmTrainingTask(config, dataset, arm, parts, best_checkpoint)
@@ -102,6 +106,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     best_epoch = best_checkpoint.best_epoch if best_checkpoint else trained.epochs[-1]["epoch"]
     result = TrainedArm(
         arm=arm, transfer=_transfer(settings), embeddings=_summary(pretrained), coverage=coverages,
+        cold_fits={space: start.cold_fit.to_json() for space, start in parts.starts.items() if start.cold_fit},
         best_epoch=best_epoch, replicas=strategy.num_replicas_in_sync, **_training_record(trained),
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))

@@ -19,6 +19,7 @@ class TrainedArm:
         ``evaluation_seconds``.
       curve: evaluations within epochs (``ranking.evals_per_epoch``): ``epoch`` and ``examples`` so far, ``train_loss``
         since the previous one, ``log_loss`` and ``auc`` (None if undefined) of a sample of validation impressions.
+      cold_fits: ID space -> ``ColdFit.to_json``, where the arm predicts the rows of unknown ids.
       best_epoch: epoch whose weights the artifact has.
       metrics: split -> ``SplitMetrics.metrics``.
       slices: split -> ``SplitMetrics.slices``.
@@ -39,6 +40,7 @@ class TrainedArm:
     coverage: dict[str, dict[str, float]]
     epochs: list[dict[str, Any]]
     curve: list[dict[str, Any]]
+    cold_fits: dict[str, dict[str, Any]]
     best_epoch: int
     metrics: dict[str, dict[str, Any]]
     slices: dict[str, list[dict[str, Any]]]

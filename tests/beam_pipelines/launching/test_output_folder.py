@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,9 @@ from beam_pipelines.launching.output_folder import (
 from tfrs_pretrain.errors import UserError
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    return tmp_path / "out"
+@pytest.fixture(params=["out", "out[1]"])
+def folder(tmp_path, request) -> Path:
+    return tmp_path / request.param
 
 
 def _write(folder: Path, *paths: str) -> None:
@@ -47,12 +48,12 @@ def test_only_remains_of_an_unfinished_job_are_replaced_without_overwrite(files,
         refuse_existing(str(folder), overwrite=False)
         return
     problem = "has a finished dataset" if "dataset_info.json" in files else "is not empty"
-    with pytest.raises(UserError, match=f"'{folder}' {problem}: pass --overwrite"):
+    with pytest.raises(UserError, match=f"'{re.escape(str(folder))}' {problem}: pass --overwrite"):
         refuse_existing(str(folder), overwrite=False)
 
 
 def test_a_file_is_no_output_folder(folder):
-    _write(folder.parent, "out")
+    _write(folder.parent, folder.name)
     with pytest.raises(UserError, match="is a file: name a folder"):
         refuse_existing(str(folder), overwrite=True)
 
@@ -65,7 +66,7 @@ def test_a_finished_folder_has_the_manifest_and_neither_marker_nor_results(in_pl
         assert (folder / "old").exists() == (not in_place)
         _write(Path(output.folder), ".results/account.json", "pairs/x")
         finish_folder(output.folder, "dataset", {"a": 1})
-    assert [path.name for path in folder.parent.iterdir()] == ["out"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     assert list_files(str(folder)) == ["dataset_info.json", "pairs/x"]
     assert not (folder / ".results").exists()
     info = json.loads((folder / "dataset_info.json").read_text())
@@ -131,7 +132,7 @@ def test_what_another_program_wrote_meanwhile_is_not_replaced(folder):
 
 
 def test_a_dataset_that_a_killed_job_had_set_aside_is_restored_before_the_next_job_locks_the_folder(folder):
-    aside = folder.with_name(".out.replaced-0")
+    aside = folder.with_name(f".{folder.name}.replaced-0")
     _write(aside, "dataset_info.json")
     with pytest.raises(UserError, match="has a finished dataset"), output_folder(str(folder), overwrite=False):
         pass
@@ -185,8 +186,8 @@ def test_a_second_job_is_refused_and_leaves_the_files_of_the_first(overwrite, fo
         written = first.stdout.readline().strip()
         _write(Path(written), "pairs/x", ".results/y")
         before = list_files(written)
-        with pytest.raises(UserError, match=f"another job is writing to output folder '{folder}'"), output_folder(
-                str(folder), overwrite=overwrite):
+        message = re.escape(f"another job is writing to output folder '{folder}'")
+        with pytest.raises(UserError, match=message), output_folder(str(folder), overwrite=overwrite):
             raise AssertionError
         assert list_files(written) == before == [".results/y", "pairs/x", "unfinished"]
         first.kill()
@@ -207,3 +208,55 @@ def test_a_job_whose_files_another_one_has_deleted_does_not_finish(other, folder
             _write(folder, "unfinished")
         output.check()
     assert "pairs/other" in list_files(str(folder))
+
+
+class _KilledError(BaseException):
+    """Raised where a process is killed: nothing handles it."""
+
+
+def _raise_at(monkeypatch, number):
+    """Raise before the file operation ``number``, from 1, of those that change names."""
+    left = [number]
+
+    def counted(function):
+        def call(*arguments, **options):
+            left[0] -= 1
+            if not left[0]:
+                raise _KilledError
+            return function(*arguments, **options)
+        return call
+
+    for name in ("remove", "rename", "rmdir"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+
+
+def _replace_in_place(folder, content):
+    with output_folder(str(folder), overwrite=True, in_place=True) as output:
+        for name in ("a", "deep/b"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(content)
+        finish_folder(output.folder, "dataset", {"content": content})
+
+
+def test_a_kill_of_a_replacement_in_place_leaves_no_manifest_with_files_missing(folder, monkeypatch):
+    """As on an object store: the folder is unfinished for a while, but never looks finished without being so."""
+    manifests = []
+    for number in range(1, 100):
+        _replace_in_place(folder, "old")
+        with monkeypatch.context() as patch:
+            _raise_at(patch, number)
+            try:
+                _replace_in_place(folder, "new")
+                break
+            except _KilledError:
+                pass
+        files = [path for path in list_files(str(folder)) if not path.startswith(".")]
+        if "dataset_info.json" in files:
+            manifests.append(json.loads((folder / "dataset_info.json").read_text())["content"])
+            assert {(folder / name).read_text() for name in ("a", "deep/b")} == {manifests[-1]}
+        else:
+            manifests.append(None)
+        _replace_in_place(folder, "new")
+        assert list_files(str(folder)) == ["a", "dataset_info.json", "deep/b"]
+    assert manifests == [content for content in ("old", None, "new") for _ in range(manifests.count(content))]
+    assert set(manifests) == {"old", None, "new"}

@@ -7,7 +7,8 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.coverage import coverage
-from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, is_pretrained
+from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables
+from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):

@@ -60,6 +60,8 @@ class Learner(tf.Module):
         self.ranker = ranker
         self.label_loss = label_loss
         self.policies = {name: (policies or {}).get(name, DEFAULT_POLICY) for name in ranker.tables}
+        self.row_scales = {name: tf.Variable(policy.row_scales, trainable=False, name=f"{name}_row_scales")
+                            for name, policy in self.policies.items() if policy.row_scales is not None}
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
         self._jit_compile = jit_compile
@@ -79,7 +81,9 @@ class Learner(tf.Module):
         tables = [variable for table in self.ranker.tables.values()
                   for variable in (table.weights, *table.slots.values(), table.step)]
         dense = (*self.ranker.network.variables, *self.optimizer.variables)
-        return (*tables, *(self._meda.variables if self._meda else ()), *(variable.value for variable in dense))
+        cold_rows = self.ranker.cold_rows.variables if self.ranker.cold_rows is not None else ()
+        return (*tables, *(self._meda.variables if self._meda else ()), *cold_rows,
+                *(variable.value for variable in dense))
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare the tables; call it outside of replicas before the first step of an epoch (or round), from 1."""
@@ -160,4 +164,4 @@ class Learner(tf.Module):
             conditions += [step >= policy.trainable_from] if policy.trainable_from else []
             active = tf.reduce_all(conditions) if conditions else None
             table.apply_gradients(*joined, rate * policy.learning_rate_scale, active=active,
-                                  padded=any(row.length for row in inputs))
+                                  padded=any(row.length for row in inputs), row_scales=self.row_scales.get(name))

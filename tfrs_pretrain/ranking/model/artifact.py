@@ -4,6 +4,7 @@
 
     tables/<name>.npy               float32 [num_rows, dim]
     network.keras                   the dense network
+    cold_rows.npz                   prediction of the rows of unknown ids, if the arm has one
     predictions/<split>.parquet     scores of the validation and test impressions
     manifest.json                   inputs, digests, configuration, losses, metrics; written last
 """
@@ -19,11 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifact_names import NETWORK_FILE, PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
+from tfrs_pretrain.artifact_names import COLD_ROWS_FILE, NETWORK_FILE, PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
+from tfrs_pretrain.ranking.model.cold_rows import load_cold_rules
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
 
@@ -48,9 +51,12 @@ def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], 
         for name, table in ranker.tables.items():
             np.save(inside(stage, TABLES_FOLDER, f"{name}.npy"), table.numpy())
         ranker.network.save(stage / NETWORK_FILE)
+        if ranker.cold_rows is not None:
+            ranker.cold_rows.save(stage / COLD_ROWS_FILE)
         for split, scored in predictions.items():
             pq.write_table(scored, stage / PREDICTIONS_FOLDER / f"{split}.parquet")
-        write_manifest(stage, RANKER_KIND, {**manifest, "labels": list(ranker.labels),
+        cold_spaces = {"cold_rows": sorted(ranker.cold_rows.rules)} if ranker.cold_rows is not None else {}
+        write_manifest(stage, RANKER_KIND, {**manifest, **cold_spaces, "labels": list(ranker.labels),
                                      "inputs": dataclasses.asdict(ranker.inputs)})
 
 
@@ -58,7 +64,7 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     """Load a trained ranker to score impressions of a dataset.
 
     Raises:
-      UserError: the artifact is unfinished or unreadable, or was trained with other vocabularies.
+      UserError: the artifact is unfinished, unreadable or damaged, or was trained with other vocabularies.
     """
     manifest = read_manifest(folder, RANKER_KIND)
     inputs = Inputs.from_json(manifest["inputs"])
@@ -68,9 +74,13 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
             raise UserError(f"ranker {str(folder)!r} was trained with another vocabulary {name!r} (digest "
                             f"{expected[:12]}, the dataset's is {received[:12]}): train on this dataset")
     try:
-        matrices = {name: np.load(inside(folder, TABLES_FOLDER, f"{name}.npy")) for name in inputs.tables}
-        network = keras.saving.load_model(folder / NETWORK_FILE)
+        matrices = {name: np.load(checked_file(folder, manifest, f"{TABLES_FOLDER}/{name}.npy"))
+                    for name in inputs.tables}
+        network = keras.saving.load_model(checked_file(folder, manifest, NETWORK_FILE))
+        cold_rules = {}
+        if manifest.get("cold_rows"):
+            cold_rules = load_cold_rules(checked_file(folder, manifest, COLD_ROWS_FILE))
     except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error
-    return build_ranker(inputs, matrices, network, labels=manifest["labels"])
+    return build_ranker(inputs, matrices, network, labels=manifest["labels"], cold_rules=cold_rules)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate, SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
+from tfrs_pretrain.ranking.model.cold_rows import ColdRows, ColdRule
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.schema import ITEM_ROW, LABEL, PADDING, USER_ROW
@@ -25,15 +26,17 @@ class Ranker(tf.Module):
       tables: name -> table.
       network: built for these inputs, see ``build_ranker``.
       labels: label column of each head, the main one first.
+      cold_rows: prediction of the rows of unknown ids; None: they are the shared rows.
     """
 
     def __init__(self, inputs: Inputs, tables: Mapping[str, EmbeddingTable], network: RankingNetwork,
-                 labels: Sequence[str] = (LABEL,)):
+                 labels: Sequence[str] = (LABEL,), cold_rows: ColdRows | None = None):
         super().__init__(name="ranker")
         self.inputs = inputs
         self.tables = dict(tables)
         self.network = network
         self.labels = tuple(labels)
+        self.cold_rows = cold_rows
         signature = {row.column: tf.TensorSpec([None, row.length] if row.length else [None], tf.int64)
                      for row in inputs.rows}
         signature |= {name: tf.TensorSpec([None], tf.float32) for name in inputs.numeric}
@@ -62,14 +65,16 @@ class Ranker(tf.Module):
 
         Args:
           rows: input -> gathered rows, see ``gather``; an input in a side of one row has a single row.
-          batch: numeric columns, and padded columns for their masks.
+          batch: numeric columns, padded columns for their masks, and the columns that ``cold_rows`` reads.
           training: passed to the network.
           sides: see ``RankingNetwork.call``.
           owners: inputs without padding, see ``RankingNetwork.call``.
         """
         features = dict(rows)
+        if self.cold_rows is not None:
+            features |= self.cold_rows.fill(rows, batch)
         if self.inputs.similarity:
-            features[SIMILARITY] = _similarity(rows[USER_ROW], rows[ITEM_ROW], self.inputs.similarity)
+            features[SIMILARITY] = _similarity(features[USER_ROW], features[ITEM_ROW], self.inputs.similarity)
         if self.inputs.numeric:
             columns = [statistics.normalize(batch[name]) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
@@ -125,7 +130,8 @@ def _norm(rows: tf.Tensor) -> tf.Tensor:
 
 
 def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: RankingNetwork, *,
-                 rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,)) -> Ranker:
+                 rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,),
+                 cold_rules: Mapping[str, ColdRule] | None = None) -> Ranker:
     """Create a ranker; call it inside the strategy's scope.
 
     Args:
@@ -134,6 +140,7 @@ def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: Rankin
       network: built here for these inputs if it is not built yet.
       rules: table -> its update rule; tables without one have no optimizer state and cannot be trained.
       labels: label column of each head, the main one first.
+      cold_rules: ID space -> prediction of the rows of unknown ids.
     """
     tables = {name: EmbeddingTable(name, rows[name], (rules or {}).get(name, NoUpdate())) for name in inputs.tables}
     if not network.built:
@@ -145,4 +152,5 @@ def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: Rankin
         if inputs.numeric:
             shapes[NUMERIC] = (None, len(inputs.numeric))
         network.build(shapes)
-    return Ranker(inputs, tables, network, labels)
+    cold_rows = ColdRows(cold_rules, inputs.numeric) if cold_rules else None
+    return Ranker(inputs, tables, network, labels, cold_rows)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.replicas import local_copy
-from tfrs_pretrain.ranking.transfer.initial_tables import is_pretrained
+from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 
 
 class Anchor(tf.Module):

@@ -12,7 +12,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.data.pretraining_reach import low_coverage_warnings
 from tfrs_pretrain.progress import console, print_warning
-from tfrs_pretrain.ranking.transfer.initial_tables import is_pretrained
+from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 
 BATCH_SIZE = 8192  # larger batches exceed the cache and take twice as long

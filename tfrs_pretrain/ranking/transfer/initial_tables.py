@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.seeds import derive_seed
+from tfrs_pretrain.ranking.transfer.pretrained_rows import UNCHANGED, PretrainedStart, fill_pretrained, is_pretrained
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 
 
@@ -37,7 +39,8 @@ def fresh_table(space: str) -> str:
 
 
 def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: ArmConfig, *, seed: int,
-                   embeddings: Embeddings | None) -> dict[str, np.ndarray]:
+                   embeddings: Embeddings | None, starts: Mapping[str, PretrainedStart] | None = None
+                   ) -> dict[str, np.ndarray]:
     """Create the initial rows of each table.
 
     Random rows depend only on the seed and the table, so arms that differ in transfer share all other initial values.
@@ -50,6 +53,7 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
       arm: determines which tables are transferred.
       seed: of the random rows.
       embeddings: pretrained rows; None if no table is transferred.
+      starts: ID space -> changes of its pretrained rows; spaces without one start at the rows as pretrained.
 
     Returns:
       table -> float32 [num_rows, dim].
@@ -74,15 +78,8 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
         if dim != config.id_dim:
             raise UserError(f"embeddings {str(embeddings.folder)!r}: table {space!r} has {dim} columns, "
                             f"ranking.id_dim is {config.id_dim}: set it to {dim}, or pretrain again")
-        replaced = is_pretrained(dataset, space)
-        tables[space][replaced] = pretrained[replaced]
+        known, transfer = is_pretrained(dataset, space), arm.pretrained_tables[space]
+        start = (starts or {}).get(space, UNCHANGED)
+        fill_pretrained(tables[space], pretrained, known, factor=start.factor,
+                        mean=transfer.cold_rows == "mean" or start.cold_rule is not None)
     return tables
-
-
-def is_pretrained(dataset: Dataset, space: str) -> np.ndarray:
-    """Return bool [num_rows]: the row belongs to one id that has an engagement in the pretraining window.
-
-    Rows shared by out-of-vocabulary ids are false: in ranking they belong to ids that pretraining never saw, and not to
-    the ids that shared the row in pretraining.
-    """
-    return dataset.vocabulary(space).row_counts > 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+
+import numpy as np
 
 from tfrs_pretrain.config import (
     ArmConfig,
@@ -13,12 +16,15 @@ from tfrs_pretrain.config import (
     RankingConfig,
     TrainablePretrainedTransfer,
 )
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.seeds import derive_seed
+from tfrs_pretrain.ranking.transfer.evidence import evidence_scales
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
+from tfrs_pretrain.vocabulary import Vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,28 +35,42 @@ class TablePolicy:
       learning_rate_scale: factor of the tables' learning rate.
       trainable_from: number of steps for which the table is frozen; None: it is never trained.
       dropout: of the gathered rows in training; None for no dropout.
+      row_scales: float32 [num_rows], a further factor of each row's learning rate; None: 1 for all rows.
     """
 
     learning_rate_scale: float = 1.0
     trainable_from: int | None = 0
     dropout: RowDropout | None = None
+    row_scales: np.ndarray | None = None
 
     @classmethod
-    def from_config(cls, transfer: PretrainedTransfer, seed: int) -> TablePolicy:
-        """Create the policy of a table that starts at pretrained rows."""
+    def from_config(cls, transfer: PretrainedTransfer, vocabulary: Callable[[], Vocabulary], seed: int) -> TablePolicy:
+        """Create the policy of a table that starts at pretrained rows.
+
+        Args:
+          transfer: of the table.
+          vocabulary: returns the table's vocabulary; called only if its counts determine the rates.
+          seed: of the dropout.
+        """
         start = transfer.trainable_from_step if isinstance(transfer, FrozenThenTrainableTransfer) else 0
-        scale = transfer.pretrained_learning_rate_scale if isinstance(transfer, TrainablePretrainedTransfer) else 1.0
         dropout = RowDropout(transfer.pretrained_dropout, transfer.pretrained_dropout_of == "rows", seed)
-        return cls(scale, None if isinstance(transfer, FrozenTransfer) else start,
-                   dropout if transfer.pretrained_dropout else None)
+        policy = cls(1.0, None if isinstance(transfer, FrozenTransfer) else start,
+                     dropout if transfer.pretrained_dropout else None)
+        if not isinstance(transfer, TrainablePretrainedTransfer):
+            return policy
+        scale, evidence = transfer.pretrained_learning_rate_scale, transfer.evidence
+        if evidence is None:
+            return dataclasses.replace(policy, learning_rate_scale=scale)
+        return dataclasses.replace(policy, row_scales=evidence_scales(vocabulary(), scale, evidence))
 
 
 DEFAULT_POLICY = TablePolicy()
 
 
-def table_policies(arm: ArmConfig, *, seed: int) -> dict[str, TablePolicy]:
+def table_policies(arm: ArmConfig, dataset: Dataset, *, seed: int) -> dict[str, TablePolicy]:
     """Return table -> its policy, if it differs from DEFAULT_POLICY."""
-    pretrained = {space: TablePolicy.from_config(transfer, derive_seed(seed, "dropout", space))
+    pretrained = {space: TablePolicy.from_config(transfer, functools.partial(dataset.vocabulary, space),
+                                                 derive_seed(seed, "dropout", space))
                   for space, transfer in arm.pretrained_tables.items()}
     untrained = {space: TablePolicy(trainable_from=None) for space in (USER_ROW, ITEM_ROW)
                  if arm.table_transfer(space).kind in ("random", "absent")}

@@ -77,7 +77,8 @@ class QuantizationCost:
 def quantized(ranker: Ranker, dtype: str) -> Ranker:
     """Returns the ranker with its tables quantized to a dtype and converted back to float32."""
     tables = {name: quantize_dequantize(table.numpy(), dtype) for name, table in ranker.tables.items()}
-    return build_ranker(ranker.inputs, tables, ranker.network, labels=ranker.labels)
+    return build_ranker(ranker.inputs, tables, ranker.network, labels=ranker.labels,
+                        cold_rules=ranker.cold_rows.numpy() if ranker.cold_rows is not None else None)
 
 
 def quantization_cost(trained: Ranker, served: Ranker, dataset: Dataset, tolerance: float) -> QuantizationCost:

@@ -52,6 +52,7 @@ class ServedRanker(tf.Module):
         # variables are listed because TF Serving does not find variables that only a Keras 3 model references.
         self._logits = ranker.logits_from_rows
         self._dense = [variable.value for variable in ranker.network.variables]
+        self._cold_rows = ranker.cold_rows
 
     def score(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores impressions.
