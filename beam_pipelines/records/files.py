@@ -16,6 +16,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes, MatchResult
 from apache_beam.io.filesystems import FileSystems
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import FILES, FileDigest, compare, describe_content
+from tfrs_pretrain.json_documents import check_document, without_digest
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
@@ -143,6 +145,48 @@ def read_json(path: str) -> Any:
     """Reads a JSON file."""
     with open_file(path) as file:
         return json.loads(file.read())
+
+
+def read_manifest_file(path: str) -> Any:
+    """Reads a manifest and compares its content with its own digest.
+
+    Raises:
+      UserError: the content changed after it was written.
+      OSError, ValueError: the file cannot be read, or is not JSON.
+    """
+    manifest = read_json(path)
+    if not isinstance(manifest, dict):
+        return manifest
+    check_document(manifest, path)
+    return without_digest(manifest)
+
+
+def describe_file(path: str) -> FileDigest:
+    """Returns size and CRC-32C of a file."""
+    with open_file(path) as file:
+        return describe_content(file)
+
+
+def listed_digest(manifest: dict[str, Any], name: str) -> FileDigest | None:
+    """Returns the digest that a dataset's manifest contains for a file; None if an older version wrote it."""
+    shards = {shard["path"]: shard for split in manifest.get("splits", {}).values() for shard in split["shards"]}
+    listed: FileDigest | None = (shards | manifest.get(FILES, {})).get(name)
+    return listed
+
+
+def check_file(folder: str, manifest: dict[str, Any], name: str) -> str:
+    """Returns the path of a dataset's file after comparing the file with the manifest.
+
+    Raises:
+      UserError: the file is missing or has changed.
+    """
+    path, expected = posixpath.join(folder, name), listed_digest(manifest, name)
+    if expected:
+        try:
+            compare(path, expected, describe_file(path))
+        except OSError:
+            compare(path, expected, None)
+    return path
 
 
 class WriteJson(beam.PTransform):
