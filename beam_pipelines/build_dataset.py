@@ -7,7 +7,6 @@ outputs of build_vocabulary, build_pairs and build_impressions (run them with --
 runner are accepted too; the default runner works in this process.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from beam_pipelines.launching.coverage_checks import check_coverage
 from beam_pipelines.launching.dataset_info import dataset_info
 from beam_pipelines.launching.launch import Step, main, run_steps
 from tfrs_pretrain.artifact_names import DATASET_KIND
-from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.config import Config
 
 
@@ -51,8 +49,7 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
     read = options.view_as(ReadOptions)
     job = Job(config, str(raw), str(output).rstrip("/"), read.read_batch_rows, read.buckets,
               extend=options.view_as(ExtendOptions).extend)
-    info: dict[str, Any] = json.loads(manifest_text(DATASET_KIND, _run(job, options, overwrite)[1]))
-    return info
+    return _run(job, options, overwrite)[1]
 
 
 def run(argv: list[str]) -> PipelineResult:

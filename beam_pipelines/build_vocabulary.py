@@ -30,7 +30,12 @@ from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
-from beam_pipelines.transforms.vocabularies import load_vocabulary, save_vocabulary, vocabulary_info, vocabulary_path
+from beam_pipelines.transforms.vocabularies import (
+    load_finished_vocabulary,
+    save_vocabulary,
+    vocabulary_info,
+    vocabulary_path,
+)
 from tfrs_pretrain.artifact_names import VOCABULARY_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
@@ -112,7 +117,7 @@ def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
     rules = job.schema.vocabularies[name]
     ids, id_counts = counts["value"].combine_chunks().cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
     if job.extend and name in vocabulary_info(job.extend)["vocabularies"]:
-        earlier = load_vocabulary(vocabulary_path(job.extend, name))
+        earlier = load_finished_vocabulary(job.extend, name)
         if rules.max_size is not None and len(earlier.ids) > rules.max_size:
             raise UserError(f"vocabulary {name!r} of {job.extend!r} has {len(earlier.ids)} ids, more than max_size "
                             f"{rules.max_size}, and each would keep its row: raise max_size, or build without --extend")

@@ -16,11 +16,12 @@ from apache_beam.io.filesystem import BeamIOError
 
 from beam_pipelines.launching.dataset_info import merge_infos
 from beam_pipelines.launching.output_folder import finish_folder, list_files, output_folder, refuse_overwriting_inputs
-from beam_pipelines.records.files import atomic_write, open_file, read_json
+from beam_pipelines.records.files import atomic_write, check_file, open_file, read_manifest_file
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND, PAIRS_KIND, VOCABULARY_KIND
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import FILES
 
 KINDS = (VOCABULARY_KIND, PAIRS_KIND, IMPRESSIONS_KIND)
 
@@ -34,8 +35,8 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
       overwrite: replace the contents of ``output``.
 
     Raises:
-      UserError: a folder is unfinished, has another kind, configuration or vocabulary, or lacks a split; or
-        ``output`` is not empty.
+      UserError: a folder is unfinished, has another kind, configuration or vocabulary, lacks a split or has a damaged
+        file; or ``output`` is not empty.
     """
     infos = {kind: _read_info(folder, kind) for kind, folder in folders.items()}
     for kind in KINDS[1:]:
@@ -50,12 +51,12 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
         raise UserError(f"{folders[IMPRESSIONS_KIND]!r} has no {missing[0]}: build it without --splits")
     refuse_overwriting_inputs(output, folders.values())
     with output_folder(output, overwrite=overwrite):
-        for folder in folders.values():
+        for kind, folder in folders.items():
             for path in list_files(folder):
                 if path != DATASET_INFO:
-                    _copy(posixpath.join(folder, path), posixpath.join(output, path))
-        parts = [{key: value for key, value in info.items() if key not in ("kind", "code_version")}
-                 for info in infos.values()]
+                    _copy(check_file(folder, infos[kind], path), posixpath.join(output, path))
+        parts = [{key: value for key, value in info.items()
+                  if key not in ("kind", "code_version", FILES)} for info in infos.values()]
         finish_folder(output, DATASET_KIND, merge_infos(*parts))
 
 
@@ -70,7 +71,7 @@ def _refuse_changed_logs(vocabulary: dict[str, Any], part: dict[str, Any], folde
 
 def _read_info(folder: str, kind: str) -> dict[str, Any]:
     try:
-        info = read_json(posixpath.join(folder, DATASET_INFO))
+        info = read_manifest_file(posixpath.join(folder, DATASET_INFO))
     except (BeamIOError, OSError, ValueError) as error:
         raise UserError(f"{folder!r} has no readable {DATASET_INFO}: name a folder that its job finished") from error
     if info.get("kind") != kind:

@@ -17,12 +17,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines.jobs.runner import help_text, pipeline_options, run_pipeline
-from beam_pipelines.records.files import WriteJson, atomic_write, read_json
+from beam_pipelines.records.files import WriteJson, atomic_write, delete, read_json
 from beam_pipelines.validation.dataset import DescribedDataset
 from beam_pipelines.validation.measurements import Statistics, measure_contents, measure_drift, measure_schema_changes
 from beam_pipelines.validation.missing_values import add_missing_counts
@@ -102,7 +101,7 @@ def validate(options: PipelineOptions) -> tuple[dict[str, Any], PipelineResult]:
     for (name, split), measured in read_json(path):
         add_missing_counts(measured, datasets[name].info["splits"][split])
         statistics[name][split] = measured
-    FileSystems.delete([path])
+    delete([path])
     limits = {name: getattr(arguments, name) for name in THRESHOLDS}
     report = _report(datasets, statistics, check_limits(_measure(datasets, statistics), limits))
     with atomic_write(arguments.report) as file:

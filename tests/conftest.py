@@ -13,6 +13,8 @@ from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fault campaign")
     group.addoption("--campaign", choices=["short", "long"], default="short", help="size of the fault campaign")
+    group.addoption("--campaign-points", type=int, default=200,
+                    help="max operations of a stage at which the long form kills it or fills its disk")
     group.addoption("--campaign-json", type=Path, help="file to which the counts of the campaign are added")
 
 

@@ -1,6 +1,6 @@
 """Run a training script that sends itself a signal at a given event.
 
-argv: signal number; event, "step" (a training step) or "write" (the digest of a checkpoint's file); count of the event
+argv: signal number; event, "step" (a training step) or "write" (a file of a checkpoint); count of the event
 at which to send the signal; script; arguments of the script.
 """
 
@@ -27,7 +27,7 @@ def signalled(function, number, at):
 
 def main(number, event, at, script, *arguments):
     loop.STEPS_PER_CALL = 1
-    owner, name = {"step": (compiled_loop.CompiledLoop, "__call__"), "write": (checkpoint_files, "file_digest")}[event]
+    owner, name = {"step": (compiled_loop.CompiledLoop, "__call__"), "write": (checkpoint_files, "local_copy")}[event]
     setattr(owner, name, signalled(getattr(owner, name), int(number), int(at)))
     sys.argv = [script, *arguments]
     runpy.run_path(script, run_name="__main__")

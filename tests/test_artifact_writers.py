@@ -11,7 +11,6 @@ import pytest
 from tfrs_pretrain import __version__
 from tfrs_pretrain.artifacts import (
     file_digest,
-    json_digest,
     manifest_text,
     read_manifest,
     read_optional_json,
@@ -19,6 +18,7 @@ from tfrs_pretrain.artifacts import (
     write_text,
 )
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import json_digest, without_digest
 from tfrs_pretrain.output_folders import refuse_existing, staged_folder, unfinished_folder
 
 
@@ -122,7 +122,7 @@ def test_folders_with_a_colon_are_no_urls(tmp_path, monkeypatch, path):
 
 
 def test_a_manifest_names_kind_and_version_unless_the_content_does():
-    content = json.loads(manifest_text("thing", {"n": 1}))
+    content = without_digest(json.loads(manifest_text("thing", {"n": 1})))
     assert content == {"kind": "thing", "code_version": __version__, "n": 1}
     assert manifest_text("thing", {"n": 1}) == manifest_text("thing", {"n": 1}).rstrip("\n") + "\n"
     assert json.loads(manifest_text("thing", {"code_version": "0"}))["code_version"] == "0"
@@ -160,8 +160,8 @@ def test_optional_json_may_be_absent_but_not_damaged(tmp_path):
     assert read_optional_json(path) == {}
     write_text(path, '{"a": [1]}')
     assert read_optional_json(path) == {"a": [1]}
-    for text, words in (("{", "is not readable JSON"), ("[]", "contains a list, not an object: remove it"),
-                        ("null", "contains a NoneType")):
+    for text, words in (("{", "is not readable JSON"), ("null", "contains a NoneType"),
+                        ("[]", "contains a list, not an object: restore a copy, or remove it")):
         write_text(path, text)
         assert words in refusal(read_optional_json, path)
     path.write_bytes(b"\xff")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tfrs_pretrain.artifacts import json_digest, read_manifest, write_manifest, write_text
+from tfrs_pretrain.artifacts import read_manifest, write_manifest, write_text
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import staged_folder
 
 
@@ -98,7 +99,7 @@ def test_reading_tells_missing_unfinished_broken_and_foreign_apart(tmp_path):
 def test_manifest_is_stable_json(tmp_path):
     write_manifest(tmp_path, "thing", {"b": 1, "a": 2})
     text = (tmp_path / "manifest.json").read_text()
-    assert list(json.loads(text)) == ["a", "b", "code_version", "kind"]
+    assert list(json.loads(text)) == ["a", "b", "code_version", "content_digest", "digest_algorithm", "files", "kind"]
     assert json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
 
 

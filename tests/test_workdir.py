@@ -1,12 +1,11 @@
 """The workdir at the edges: what is stored, what an older version left, what each stage cost."""
 
-import json
 
 import pytest
 import yaml
 
 from tfrs_pretrain import stages
-from tfrs_pretrain.artifacts import write_manifest
+from tfrs_pretrain.artifacts import read_optional_json, write_manifest
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import staged_folder
@@ -53,7 +52,7 @@ def test_a_stage_returns_its_manifest_and_records_its_cost(tmp_path, config, mon
     monkeypatch.setattr(stages.time, "monotonic", lambda: next(clock))
     workdir = Workdir(tmp_path / "run", config)
     assert workdir.stage("one", "artifact", "thing", write("thing"))["made"] == "thing"
-    costs = json.loads((tmp_path / "run" / "stages.json").read_text())
+    costs = read_optional_json(tmp_path / "run" / "stages.json")
     assert costs["one"]["seconds"] == 7.5
     assert costs == workdir.costs == Workdir.reopen(tmp_path / "run").costs
 
@@ -98,7 +97,7 @@ def test_a_failed_stage_has_no_cost(tmp_path, config):
     (tmp_path / "one" / "manifest.json").unlink()
     with pytest.raises(AssertionError):
         workdir.stage("one", "one", "thing", fail)
-    assert json.loads((tmp_path / "stages.json").read_text()) == {}
+    assert read_optional_json(tmp_path / "stages.json") == {}
 
 
 def test_seconds_are_added(tmp_path, config):

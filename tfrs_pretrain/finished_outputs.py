@@ -13,7 +13,8 @@ from rich.text import Text
 
 from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import json_digest, read_optional_json
+from tfrs_pretrain.file_digests import check_files
+from tfrs_pretrain.json_documents import json_digest, parse_document
 from tfrs_pretrain.output_folders import recover, refuse_existing, remove_leftovers
 from tfrs_pretrain.progress import console
 
@@ -35,13 +36,15 @@ def finished_output(output: Path, kind: str, digest: str, *, overwrite: bool) ->
       overwrite: replace any output.
 
     Raises:
-      UserError: the output of another run exists and ``overwrite`` is false, see ``refuse_existing``.
+      UserError: the output of another run exists or the output is damaged, and ``overwrite`` is false, see
+        ``refuse_existing`` and ``checked_file``.
     """
     recover(output)
     if overwrite or not (output / MANIFEST).is_file() or not is_output_of(
-            manifest := read_optional_json(output / MANIFEST), kind, digest):
+            manifest := parse_document((output / MANIFEST).read_bytes(), output / MANIFEST), kind, digest):
         refuse_existing(output, overwrite=overwrite)
         return None
+    check_files(output, manifest)
     remove_leftovers(output)
     report_finished(output)
     return manifest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -14,9 +13,10 @@ import yaml
 from rich.text import Text
 
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import read_manifest, write_text
+from tfrs_pretrain.artifacts import read_manifest, read_optional_json, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import document_text
 from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.progress import console
 
@@ -43,8 +43,7 @@ class Workdir:
         self.folder, self.config = folder, config
         self._claim()
         self._renewed = False
-        path = folder / COSTS
-        self.costs: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.is_file() else {}
+        self.costs: dict[str, dict[str, float]] = read_optional_json(folder / COSTS)
 
     @classmethod
     def reopen(cls, folder: Path) -> Workdir:
@@ -117,7 +116,7 @@ class Workdir:
         return sum(self.costs[name]["seconds"] for name in names)
 
     def _save_costs(self) -> None:
-        write_text(self.folder / COSTS, json.dumps(self.costs, indent=2) + "\n")
+        write_text(self.folder / COSTS, document_text(self.costs))
 
 
 def peak_rss_bytes() -> int:

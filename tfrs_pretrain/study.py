@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import STUDY_KIND
-from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.artifacts import manifest_text, read_manifest, write_text
 from tfrs_pretrain.config import Config, parse_config
 from tfrs_pretrain.errors import UserError
 
@@ -108,7 +108,8 @@ class Study:
         """Write ``study.json``. Paths below the folder are stored relative to it, so the folder can be moved."""
         arms = [dataclasses.asdict(arm) | {"runs": [self._run_json(run) for run in arm.runs]} for arm in self.arms]
         content = {name: getattr(self, name) for name in _PLAIN}
-        write_manifest(self.folder, STUDY_KIND, {**content, "config": self.config.resolved(), "arms": arms}, name=FILE)
+        write_text(self.folder / FILE, manifest_text(STUDY_KIND, {
+            **content, "config": self.config.resolved(), "arms": arms}))
 
     @classmethod
     def open(cls, folder: Path) -> Study:

@@ -8,7 +8,9 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
+from beam_pipelines.jobs.worker_errors import held_worker_errors
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.system_errors import describe_system_error
 
 # Beam's default runner tries to download another runner first.
 DEFAULT_RUNNER = "FnApiRunner"
@@ -35,19 +37,31 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOption
     """Builds a pipeline, runs it and waits for its end; with --template_location it only submits it.
 
     Raises:
-      UserError: a worker raised one.
+      UserError: a worker raised one or met an error of the system, or the runner is unknown or lacks an option.
     """
-    pipeline = beam.Pipeline(options=options)
+    pipeline = _create(options)
     build(pipeline)
-    try:
-        result = pipeline.run()
-        if not options.view_as(GoogleCloudOptions).template_location:
-            result.wait_until_finish()
-    except Exception as error:
-        if message := WORKER_ERROR.search(f"{type(error).__name__}: {error}"):
-            raise UserError(message[1]) from error
-        raise
+    with held_worker_errors():
+        try:
+            result = pipeline.run()
+            if not options.view_as(GoogleCloudOptions).template_location:
+                result.wait_until_finish()
+        except Exception as error:
+            if message := WORKER_ERROR.search(f"{type(error).__name__}: {error}"):
+                raise UserError(message[1]) from error
+            if line := describe_system_error(error):
+                raise UserError(line) from error
+            raise
     return result
+
+
+def _create(options: PipelineOptions) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError, TypeError) as error:
+        runner = options.view_as(StandardOptions).runner
+        raise UserError(f"the pipeline cannot run with --runner={runner} ({' '.join(str(error).split())}): correct the "
+                        "runner and its options") from error
 
 
 def help_text(module: str, doc: str, groups: Iterable[type[PipelineOptions]]) -> str:

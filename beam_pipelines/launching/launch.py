@@ -67,7 +67,7 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
       overwrite: replace the contents of the output folder.
 
     Returns:
-      Result of the last pipeline, and the content of the manifest.
+      Result of the last pipeline, and the manifest.
 
     Raises:
       UserError: an input is missing or wrong, a window is empty, too many rows were rejected, or the folder is not
@@ -122,9 +122,7 @@ def _check_results(job: Job, step: Step) -> None:
 
 
 def _finish(job: Job, kind: str, describe: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:
-    info = describe(job)
-    finish_folder(job.folder, kind, info)
-    return info
+    return finish_folder(job.folder, kind, describe(job))
 
 
 def main(module: str, *supported: type[PipelineOptions]) -> int:

@@ -6,6 +6,7 @@ finished; a folder with a marker file was left by a job that failed or was kille
 
 import contextlib
 import dataclasses
+import json
 import posixpath
 import uuid
 from collections.abc import Iterable, Iterator
@@ -17,10 +18,12 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_pipelines.jobs.job import RESULTS_FOLDER
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
-from beam_pipelines.records.files import atomic_write
+from beam_pipelines.records.files import atomic_write, delete, describe_file, escape, listed_digest, match
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import FILES
+from tfrs_pretrain.json_documents import without_digest
 from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
 from tfrs_pretrain.output_folders import refuse_working_folder
 
@@ -161,24 +164,40 @@ def require_unfinished(folder: str) -> None:
                         "from a template, with the same arguments")
 
 
-def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> None:
-    """Deletes the intermediate results, writes the manifest and deletes the marker, in this order."""
-    _delete(folder, [path for path in list_files(folder) if path.startswith(f"{RESULTS_FOLDER}/")])
+def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> dict[str, Any]:
+    """Deletes the intermediate results, writes the manifest and deletes the marker, in this order.
+
+    Args:
+      folder: output folder of the job.
+      kind: kind of the manifest.
+      info: content of the manifest; the digests of all files except shards, which it already has, are added.
+
+    Returns:
+      The manifest.
+    """
+    files = list_files(folder)
+    _delete(folder, [path for path in files if path.startswith(f"{RESULTS_FOLDER}/")])
+    digests = {path: describe_file(posixpath.join(folder, path)) for path in files
+               if path != UNFINISHED_MARKER and not path.startswith(f"{RESULTS_FOLDER}/")
+               and not listed_digest(info, path)}
+    text = manifest_text(kind, {**info, FILES: digests})
     with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
-        file.write(manifest_text(kind, info).encode())
+        file.write(text.encode())
     _delete(folder, [UNFINISHED_MARKER])
+    return without_digest(json.loads(text))
 
 
 def list_files(folder: str) -> list[str]:
     """Lists all files below a folder as paths relative to it, sorted."""
+    if "://" not in folder:
+        return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
     try:
-        [result] = FileSystems.match([posixpath.join(folder, "**")])
+        [result] = match([posixpath.join(escape(folder), "**")])
     except BeamIOError:
         # Some file systems raise for a folder that does not exist yet.
         return []
     start = len(folder.rstrip("/")) + 1
-    paths = [metadata.path for metadata in result.metadata_list]
-    return sorted(path[start:] for path in paths if "://" in path or Path(path).is_file())
+    return sorted(metadata.path[start:] for metadata in result.metadata_list)
 
 
 def _delete(folder: str, paths: list[str], *, keep_folder: bool = False) -> None:
@@ -189,7 +208,7 @@ def _delete(folder: str, paths: list[str], *, keep_folder: bool = False) -> None
     for selected in ([path for path in paths if path == DATASET_INFO],
                      [path for path in paths if path != DATASET_INFO]):
         if selected:
-            FileSystems.delete([posixpath.join(folder, path) for path in selected])
+            delete([posixpath.join(folder, path) for path in selected])
     if "://" not in folder and Path(folder).is_dir():
         inside = (path for path in Path(folder).rglob("*") if path.is_dir())
         for empty in [*sorted(inside, reverse=True), *([] if keep_folder else [Path(folder)])]:

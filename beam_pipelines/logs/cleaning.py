@@ -23,7 +23,7 @@ from tfrs_pretrain.value_types import ARROW_TYPES
 
 # Columns of a cleaned batch in addition to the declared ones; "@" prevents collisions with names of features.
 RELATION, FILE, POSITION = "@relation", "@file", "@position"
-WINDOW = "@window"  # of a batch before it is split
+WINDOW, WINDOW_END = "@window", "@window end"  # of a batch before it is split
 ACCOUNTS, REJECTED = "accounts", "rejected"
 SAMPLING_SALT = np.uint64(0x5A3D)
 
@@ -112,7 +112,8 @@ def _window_checks(windows: Times | None) -> list[Check]:
 
 def _add_times(batch: pa.RecordBatch, times: Times, windows: Times | None) -> pa.RecordBatch:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True)) | {TIME: times.values}
-    return pa.RecordBatch.from_pydict(columns | ({WINDOW: windows.values} if windows else {END: times.ends}))
+    added = {WINDOW: windows.values, WINDOW_END: windows.ends} if windows else {END: times.ends}
+    return pa.RecordBatch.from_pydict(columns | added)
 
 
 def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: LogSpec
@@ -137,15 +138,18 @@ def _split(batch: pa.RecordBatch, raw: RawBatch, good: np.ndarray, log: LogSpec
 
 
 def _select_windows(batch: pa.RecordBatch, good: np.ndarray, log: LogSpec) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields each split with bool [n]: its good rows."""
+    """Yields each split with bool [n]: its good rows.
+
+    A row is in a window if all of its span is. A date is not in a window that ends at noon: its event may be later.
+    """
     if not log.windows:
         yield "all", good
         return
     known = batch[WINDOW].is_valid().to_numpy(zero_copy_only=False)
-    values = batch[WINDOW].fill_null(0).to_numpy(zero_copy_only=False)
+    values, ends = (batch[name].fill_null(0).to_numpy(zero_copy_only=False) for name in (WINDOW, WINDOW_END))
     for split, interval in log.windows.items():
         start, end = interval.bounds
-        yield split, good & known & (values >= start) & (values < end)
+        yield split, good & known & (values >= start) & (ends < end)
 
 
 def _downsample(part: pa.RecordBatch, log: LogSpec, rate: float) -> pa.RecordBatch:

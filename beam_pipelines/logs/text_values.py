@@ -97,11 +97,13 @@ def _parse_json_arrays(column: pa.Array) -> pa.Array:
 def _parse_json_array(text: str | None) -> list[str | None] | None:
     try:
         values = json.loads(text or "null")
+        if not isinstance(values, list):
+            return None
+        texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+        "".join(filter(None, texts)).encode()  # an escape may be half of a surrogate pair
     except (ValueError, RecursionError):
         return None
-    if not isinstance(values, list):
-        return None
-    return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    return texts
 
 
 def _keep_matching(column: pa.Array, pattern: str) -> pa.Array:

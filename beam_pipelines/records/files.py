@@ -6,15 +6,18 @@ import json
 import os
 import posixpath
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import apache_beam as beam
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, MatchResult
 from apache_beam.io.filesystems import FileSystems
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import FILES, FileDigest, compare, describe_content
+from tfrs_pretrain.json_documents import check_document, without_digest
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
@@ -28,21 +31,62 @@ def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".pa
     Raises:
       UserError: no file matches, or a matching one cannot be read.
     """
-    patterns = [pattern, *(posixpath.join(pattern, f"*{suffix}") for suffix in suffixes)]
+    pattern_of_files = escape_existing(pattern)
+    patterns = [pattern_of_files, *(posixpath.join(pattern_of_files, f"*{suffix}") for suffix in suffixes)]
     try:
-        matched = [result.metadata_list for result in FileSystems.match(patterns)]
+        matched = [result.metadata_list for result in match(patterns)]
     except (BeamIOError, ValueError, OSError) as error:
         raise UserError(f"table {table}: {pattern!r} cannot be listed ({error}): correct dataset.sources.{table} "
                         "or --raw") from error
     inside = [metadata for found in matched[1:] for metadata in found]
     # A local folder matches its own name too.
-    paths = sorted(metadata.path for metadata in inside or matched[0] if not Path(metadata.path).is_dir())
+    paths = sorted(metadata.path for metadata in inside or matched[0]
+                   if not Path(metadata.path).is_dir() and not _is_hidden(metadata.path, pattern))
     if not paths:
         raise UserError(f"table {table}: no file at {pattern!r}, expected a file, a folder of {' or '.join(suffixes)} "
                         f"files or a glob pattern; correct dataset.sources.{table} or --raw")
     if "://" not in pattern:
-        _refuse_left_out(table, patterns[1:] if inside else [pattern], suffixes)
+        _refuse_left_out(table, patterns[1:] if inside else patterns[:1], suffixes)
     return paths
+
+
+def match(patterns: list[str]) -> list[MatchResult]:
+    """Returns the files that match each pattern, on any file system; escaped characters cause no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        results: list[MatchResult] = FileSystems.match(patterns)
+    return results
+
+
+def delete(paths: list[str]) -> None:
+    """Deletes files, on any file system; none of the paths is a pattern."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        FileSystems.delete([escape(path) for path in paths])
+
+
+def escape_existing(pattern: str) -> str:
+    """Escapes the longest part of a local pattern that is the path of a file or folder, such as ``run[1]/*.csv``."""
+    if "://" in pattern:
+        return pattern
+    literal, rest = pattern, ""
+    while literal and not os.path.lexists(literal):
+        literal, _, name = literal.rpartition("/")
+        rest = f"/{name}{rest}"
+    return escape(literal) + rest if literal else pattern
+
+
+def escape(path: str) -> str:
+    """Escapes the characters of a path that would be wildcards of a pattern."""
+    scheme, separator, rest = path.rpartition("://")
+    escaped = scheme + separator + glob.escape(rest)
+    # Beam lists no folder for a relative pattern whose first name has a wildcard.
+    return escaped if escaped == path or scheme or posixpath.isabs(path) else f"./{escaped}"
+
+
+def _is_hidden(path: str, pattern: str) -> bool:
+    """Whether a file is hidden, such as ``._x.parquet`` of macOS; a pattern whose name begins with a dot takes it."""
+    return posixpath.basename(path).startswith(".") and not posixpath.basename(pattern).startswith(".")
 
 
 def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...]) -> None:
@@ -59,7 +103,7 @@ def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...])
 
 def file_states(paths: list[str]) -> Iterator[tuple[str, tuple[int, float]]]:
     """Yields each path with its size in bytes and the time of its last change."""
-    for result in FileSystems.match(paths):
+    for result in match([escape(path) for path in paths]):
         for metadata in result.metadata_list:
             yield metadata.path, (metadata.size_in_bytes, metadata.last_updated_in_seconds)
 
@@ -90,7 +134,7 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
         FileSystems.rename([temporary], [path])
     except BaseException as error:
         with contextlib.suppress(OSError):  # the temporary file may not exist
-            FileSystems.delete([temporary])
+            delete([temporary])
         if isinstance(error, OSError):
             raise UserError(f"{path!r} cannot be written ({' '.join(str(error).split())}): check the path, its "
                             "permissions and the free space") from error
@@ -101,6 +145,48 @@ def read_json(path: str) -> Any:
     """Reads a JSON file."""
     with open_file(path) as file:
         return json.loads(file.read())
+
+
+def read_manifest_file(path: str) -> Any:
+    """Reads a manifest and compares its content with its own digest.
+
+    Raises:
+      UserError: the content changed after it was written.
+      OSError, ValueError: the file cannot be read, or is not JSON.
+    """
+    manifest = read_json(path)
+    if not isinstance(manifest, dict):
+        return manifest
+    check_document(manifest, path)
+    return without_digest(manifest)
+
+
+def describe_file(path: str) -> FileDigest:
+    """Returns size and CRC-32C of a file."""
+    with open_file(path) as file:
+        return describe_content(file)
+
+
+def listed_digest(manifest: dict[str, Any], name: str) -> FileDigest | None:
+    """Returns the digest that a dataset's manifest contains for a file; None if an older version wrote it."""
+    shards = {shard["path"]: shard for split in manifest.get("splits", {}).values() for shard in split["shards"]}
+    listed: FileDigest | None = (shards | manifest.get(FILES, {})).get(name)
+    return listed
+
+
+def check_file(folder: str, manifest: dict[str, Any], name: str) -> str:
+    """Returns the path of a dataset's file after comparing the file with the manifest.
+
+    Raises:
+      UserError: the file is missing or has changed.
+    """
+    path, expected = posixpath.join(folder, name), listed_digest(manifest, name)
+    if expected:
+        try:
+            compare(path, expected, describe_file(path))
+        except OSError:
+            compare(path, expected, None)
+    return path
 
 
 class WriteJson(beam.PTransform):

@@ -57,7 +57,13 @@ class RawBatch:
 
 
 class TableSource(abc.ABC):
-    """A table to read. The constructor performs no input or output."""
+    """A table to read. The constructor performs no input or output.
+
+    Attributes:
+      limits: limits on the inputs.
+    """
+
+    limits = DatasetConfig()
 
     @abc.abstractmethod
     def read(self, columns: list[str], batch_rows: int) -> beam.PTransform:

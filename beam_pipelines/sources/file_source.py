@@ -25,6 +25,7 @@ class FileSource(TableSource):
 
     def __init__(self, table: str, pattern: str, file_format: Format, suffixes: tuple[str, ...]):
         self._table, self._pattern, self._format, self._suffixes = table, pattern, file_format, suffixes
+        self.limits = file_format.limits
 
     def read(self, columns: list[str], batch_rows: int) -> beam.PTransform:
         return _ReadFiles(self, columns, batch_rows)

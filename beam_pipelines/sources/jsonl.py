@@ -19,7 +19,7 @@ class JsonLines(TextFormat):
             # An oversized line is a rejected row.
             first = next((line for line in refuse_compressed(lines)
                           if line.strip() and len(line) <= self.limits.max_line_bytes), b"{}")
-        if _parse_object(first) is None:
+        if not _may_be_object(first):
             raise ValueError(f"line 1: expected an object, found {first[:80].decode(errors='replace')!r}")
         return None
 
@@ -41,6 +41,16 @@ def _parse_rows(lines: Iterable[bytes], columns: list[str], max_line_bytes: int
             yield MalformedRow(number, "not a JSON object", line.decode(errors="replace").rstrip("\r\n"))
         else:
             yield row_of_values(number, values, columns)
+
+
+def _may_be_object(line: bytes) -> bool:
+    """Whether a line is an object; one that is nested too deeply is a rejected row, not another format."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except RecursionError:
+        return line.lstrip().startswith(b"{")
+    except ValueError:
+        return False
 
 
 def _parse_object(line: bytes) -> dict[str, Any] | None:

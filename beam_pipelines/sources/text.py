@@ -19,7 +19,8 @@ from tfrs_pretrain.config import DatasetConfig
 MAX_TEXT_ROWS = 1 << 15
 MAX_BATCH_CHARACTERS = 1 << 26
 GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
-ABSENT = type("Absent", (), {})()  # in place of a value: the row has no such column
+# In place of a value: the row has no such column. False, as None is.
+ABSENT = type("Absent", (), {"__bool__": lambda self: False})()
 Row = list[Any]  # texts, None or ABSENT
 
 
@@ -76,7 +77,7 @@ def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | M
         else:
             positions.append(row[0])
             values.append(row[1])
-            num_characters += sum(len(value) for value in row[1] if isinstance(value, str))
+            num_characters += sum(map(len, filter(None, row[1])))
         if (len(values) + len(malformed) >= min(batch_rows, MAX_TEXT_ROWS)
                 or num_characters >= MAX_BATCH_CHARACTERS):
             yield _batch(path, columns, positions, values, malformed)

@@ -11,12 +11,13 @@ from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.column_readers import ColumnReader, feature_readers, value_types
 from beam_pipelines.jobs.job import Job
+from beam_pipelines.logs.row_checks import exceeds
 from beam_pipelines.logs.text_values import needs_parsing, parse
 from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.lists import filled
-from tfrs_pretrain.features.stored_types import is_text
+from tfrs_pretrain.features.stored_types import is_text, plain_type
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -142,7 +143,7 @@ def read_side_table(table: str, source: TableSource, types: dict[str, str]) -> p
     batches = list(source.read_all(list(types)))
     if not batches:
         raise UserError(f"table {table}: {source} has no rows, expected one for each id")
-    parts = [_parse(table, raw, types) for raw in batches]
+    parts = [_parse(table, raw, types, source.limits.max_id_bytes) for raw in batches]
     present: frozenset[str] = frozenset().union(*(raw.present for raw in batches))
     for column in types:
         if column not in present and any(raw.columns.num_rows for raw in batches):
@@ -151,18 +152,22 @@ def read_side_table(table: str, source: TableSource, types: dict[str, str]) -> p
     return pa.concat_tables([pa.Table.from_batches([part]) for part in parts], promote_options="permissive")
 
 
-def _parse(table: str, raw: RawBatch, types: dict[str, str]) -> pa.RecordBatch:
+def _parse(table: str, raw: RawBatch, types: dict[str, str], max_bytes: int) -> pa.RecordBatch:
     for row in raw.malformed:
         raise UserError(f"table {table}: {raw.path!r}, line {row.position}: {row.reason} ({row.text[:80]!r}); "
                         "correct it")
     columns = {}
     for name, value_type in types.items():
-        columns[name] = raw.columns[name]
+        columns[name] = raw.columns[name].cast(plain_type(raw.columns[name].type))
         if needs_parsing(columns[name].type, value_type):
             columns[name], unparsable = parse(raw.columns[name], value_type)
             for place in np.flatnonzero(unparsable)[:1].tolist():
                 raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "
                                 f"{raw.columns[name][place].as_py()!r}, expected {value_type}; correct it")
+        if value_type.startswith("string"):
+            for place in np.flatnonzero(exceeds(columns[name], max_bytes))[:1].tolist():
+                raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} has a "
+                                f"text of more than dataset.max_id_bytes = {max_bytes} bytes; correct it")
     return pa.RecordBatch.from_pydict(columns)
 
 

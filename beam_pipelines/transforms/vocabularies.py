@@ -14,7 +14,7 @@ import pyarrow as pa
 from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.job import Job
-from beam_pipelines.records.files import atomic_write, open_file, read_json
+from beam_pipelines.records.files import atomic_write, check_file, open_file, read_manifest_file
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER, VOCABULARY_KIND
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
@@ -36,8 +36,9 @@ class Vocabularies:
     @classmethod
     def load(cls, job: Job) -> "Vocabularies":
         """Loads the vocabularies that a job maps ids with."""
-        folder = job.vocabulary or job.folder
-        return cls({name: load_vocabulary(vocabulary_path(folder, name)) for name in job.schema.vocabularies})
+        if job.vocabulary:
+            return cls({name: load_finished_vocabulary(job.vocabulary, name) for name in job.schema.vocabularies})
+        return cls({name: load_vocabulary(vocabulary_path(job.folder, name)) for name in job.schema.vocabularies})
 
     def lookup(self, name: str, column: pa.Array) -> np.ndarray:
         """Returns int32 [n] rows of raw values [n], plain or dictionary-encoded; null is the missing value."""
@@ -91,10 +92,10 @@ def vocabulary_info(folder: str) -> dict[str, Any]:
     """Reads the manifest of a dataset or vocabulary folder.
 
     Raises:
-      UserError: the manifest is missing or has another kind.
+      UserError: the manifest is missing, damaged or of another kind.
     """
     try:
-        info = read_json(posixpath.join(folder, DATASET_INFO))
+        info = read_manifest_file(posixpath.join(folder, DATASET_INFO))
     except (OSError, ValueError) as error:
         raise UserError(f"vocabulary folder {folder!r} has no readable {DATASET_INFO}: name a folder that "
                         "build_vocabulary or build_dataset finished") from error
@@ -108,8 +109,8 @@ def check_vocabularies(job: Job, folder: str) -> None:
     """Checks that the vocabularies of a folder fit a job.
 
     Raises:
-      UserError: a vocabulary is missing (accepted in the folder of --extend), has another dtype or another number of
-        out-of-vocabulary rows, or was built from data of the job's validation or test window.
+      UserError: a vocabulary is missing (accepted in the folder of --extend), damaged, has another dtype or another
+        number of out-of-vocabulary rows, or was built from data of the job's validation or test window.
     """
     info = vocabulary_info(folder)
     for name, rules in job.schema.vocabularies.items():
@@ -121,6 +122,7 @@ def check_vocabularies(job: Job, folder: str) -> None:
             raise UserError(f"vocabulary {name!r} of {folder!r} has (dtype, oov_rows) {found}, the configuration "
                             f"declares {(rules.dtype, rules.oov_rows)}: rows would move; use a vocabulary of the same "
                             "schema")
+        check_file(folder, info, vocabulary_path("", name))
     first = next((split for split in job.splits if split != "train"), "validation")
     windows, evaluation = Windows.model_validate(info["config"]["windows"]), getattr(job.config.windows, first)
     latest = max((windows.pretrain, windows.train), key=lambda window: window.bounds[1])
@@ -146,10 +148,20 @@ def load_vocabulary(path: str) -> Vocabulary:
         return Vocabulary.load(local)
 
 
+def load_finished_vocabulary(folder: str, name: str) -> Vocabulary:
+    """Reads a vocabulary of a finished folder after comparing its file with the manifest.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    return load_vocabulary(check_file(folder, vocabulary_info(folder), vocabulary_path("", name)))
+
+
 def copy_vocabulary(name: str, job: Job) -> str:
     """Copies a vocabulary of ``job.vocabulary`` to the output folder, so readers can map rows back to ids."""
     assert job.vocabulary is not None
-    with open_file(vocabulary_path(job.vocabulary, name)) as source, \
+    path = check_file(job.vocabulary, vocabulary_info(job.vocabulary), vocabulary_path("", name))
+    with open_file(path) as source, \
             atomic_write(vocabulary_path(job.folder, name)) as file:
         shutil.copyfileobj(source, file)
     return name

@@ -9,7 +9,7 @@ from apache_beam.io.filesystem import BeamIOError
 from pydantic import ValidationError
 
 from beam_pipelines.records.blocks import LENGTHS
-from beam_pipelines.records.files import read_json
+from beam_pipelines.records.files import check_file, read_manifest_file
 from beam_pipelines.transforms.vocabularies import load_vocabulary
 from beam_pipelines.validation.record_statistics import VocabularyRows
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND, PAIRS_KIND, VOCABULARY_FOLDER
@@ -71,7 +71,7 @@ class DescribedDataset:
         """
         path = posixpath.join(folder, DATASET_INFO)
         try:
-            info = read_json(path)
+            info = read_manifest_file(path)
         except (BeamIOError, OSError, ValueError) as error:
             raise UserError(f"{folder!r} has no finished dataset ({path!r}: {' '.join(str(error).split())}): name a "
                             "folder that build_dataset wrote, or build it again") from error
@@ -128,7 +128,7 @@ class DescribedDataset:
     def vocabulary(self, name: str) -> Vocabulary | None:
         """Loads a vocabulary; None if the file is missing, unreadable or does not match the manifest's digest."""
         try:
-            vocabulary = load_vocabulary(posixpath.join(self.folder, VOCABULARY_FOLDER, f"{name}.parquet"))
+            vocabulary = load_vocabulary(check_file(self.folder, self.info, f"{VOCABULARY_FOLDER}/{name}.parquet"))
         except (UserError, BeamIOError, OSError):
             return None
         return vocabulary if vocabulary.digest == self.digests[name] else None

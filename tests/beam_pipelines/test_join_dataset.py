@@ -6,6 +6,7 @@ import pytest
 import yaml
 from folder_contents import folder_contents
 from planted import planted_config as planted_tree
+from resealed import rewrite
 
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.join_dataset import main
@@ -40,7 +41,7 @@ def test_parts_of_different_datasets_are_refused(parts, tmp_path, capsys):
     other.mkdir()
     info = json.loads((parts / "pairs" / DATASET_INFO).read_text())
     info["config"]["windows"]["pretrain"]["end"] = 19
-    (other / DATASET_INFO).write_text(json.dumps(info))
+    rewrite(other / DATASET_INFO, info)
     mistakes = {"differ first in config.windows.pretrain.end (20 there, 19 here)": {"pairs": other},
                 "has kind 'pairs', expected 'impressions'": {"impressions": other},
                 "has no readable dataset_info.json": {"vocabulary": parts / "vocabulary" / "vocabulary"}}

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 import yaml
 from planted import planted_config as planted_tree
+from resealed import rewrite
 
 from beam_pipelines import validate_examples
 from beam_pipelines.build_dataset import build
@@ -237,7 +238,7 @@ def test_command_line_mistakes(argv, message):
 
 def test_another_kind_of_manifest_is_refused(tiny_dataset, damaged):
     info = json.loads((damaged / "dataset_info.json").read_text())
-    (damaged / "dataset_info.json").write_text(json.dumps(info | {"kind": "embeddings"}))
+    rewrite(damaged / "dataset_info.json", info | {"kind": "embeddings"})
     with pytest.raises(UserError, match="describes 'embeddings', expected dataset or pairs or impressions"):
         _validate(damaged)
 

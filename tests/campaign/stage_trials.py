@@ -89,7 +89,8 @@ class Trials:
         before = self._contents()
         other = _contents(self._inputs / self._stage.same) if self._stage.same else self._undisturbed_run()[0]
         after, ended = self._undisturbed_run()
-        stable = frozenset(name for name, content in after.items() if other[name] == content)
+        stable = frozenset(name for name, content in after.items()
+                           if other[name] == content and name not in self._stage.measured)
         return Expected(before, after, stable, frozenset(self._listing()), ended.operations, ended.writes)
 
     def _undisturbed_run(self) -> tuple[Contents, Ended]:

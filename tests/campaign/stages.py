@@ -41,6 +41,7 @@ class Stage:
       reader: function of ``artifact_readers`` that reads the output as the next stage does.
       before: what is there before, name in the work folder -> name in the inputs.
       needs: inputs that the command reads or replaces.
+      measured: files of the output with measured values, which two runs may round alike.
       same: input that is the output of the same command with the same inputs; empty if there is none.
     """
 
@@ -50,6 +51,7 @@ class Stage:
     before: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     same: str = ""
+    measured: tuple[str, ...] = ()
 
     def prepare(self, inputs: Path, work: Path) -> None:
         """Make the work folder as it is before the command."""
@@ -85,7 +87,8 @@ STAGES = {
             "--output {work}/ranker", "ranker", "ranker", "embeddings"),
     **_pair("index --embeddings {inputs}/embeddings --output {work}/index", "index", "index", "embeddings"),
     "export": Stage("export --dataset {inputs}/dataset --ranker {inputs}/ranker --models {work}/models",
-                    f"models/{MODEL}", "versions", {"models": "old_models"}, needs=("ranker", "old_models")),
+                    f"models/{MODEL}", "versions", {"models": "old_models"}, needs=("ranker", "old_models"),
+                    measured=("2/assets.extra/model_card.md", "2/assets.extra/model_card.json")),
     "promote": Stage(f"promote {{inputs}}/models/{MODEL}/2 --first --gate {{inputs}}/gate.yaml --label stable "
                      "--models-config {work}/models.config --json {work}/verdict.json", "models.config", "labels",
                      {"models.config": "models.config"}, needs=("models",)),

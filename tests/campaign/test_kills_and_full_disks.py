@@ -1,6 +1,6 @@
 """A stage is killed at a file operation, or its disk is full from a write on; the same command then succeeds.
 
-The long form takes every operation, but at most MANY of a stage, spread evenly.
+The long form takes every operation, but at most ``--campaign-points`` of a stage, spread evenly.
 """
 
 from pathlib import Path
@@ -11,7 +11,6 @@ from faulty_commands import SUPPORTED, Commands, commands
 from stage_trials import HELD, Trials
 from stages import MODULES, STAGES, Inputs
 
-MANY = 200
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="the layer that injects faults needs Linux and a C compiler")
 
 # Stages of the short form.
@@ -35,12 +34,11 @@ def workshop(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_survives(name, workshop, outcomes, campaign_size):
-    wanted = campaign_size(2 if name in SHORT else 0, MANY)
+def test_a_stage_survives(name, workshop, outcomes, campaign_size, pytestconfig):
+    wanted = campaign_size(2 if name in SHORT else 0, pytestconfig.getoption("--campaign-points"))
     if not wanted:
         pytest.skip("only in the long form")
     trials = Trials(STAGES[name], *workshop)
-    # The last write is closed in the manifest's rename; a full disk after it is none.
     run(f"killed: {name}", trials.killed, numbers(trials.expected.operations + 1, wanted), outcomes)
     run(f"disk full: {name}", trials.disk_full, numbers(trials.expected.writes, wanted), outcomes)
     for fault in ("killed", "disk full"):

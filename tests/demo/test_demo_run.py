@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.demo import run
 from tfrs_pretrain.demo.config import CompleteJourneyConfig, load_demo_config
@@ -54,7 +55,7 @@ def exported(tmp_path):
     version = tmp_path / "models" / "ranker" / "3"
     version.mkdir(parents=True)
     (tmp_path / "run" / "export").mkdir(parents=True)
-    (tmp_path / "run" / "export" / "manifest.json").write_text(json.dumps({"path": str(version)}))
+    write_manifest(tmp_path / "run" / "export", "export", {"path": str(version)})
     return tmp_path
 
 

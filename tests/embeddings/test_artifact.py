@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pyarrow as pa
 import pytest
+from resealed import older_version, reseal
 
 from tfrs_pretrain.config import Window, Windows
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
@@ -62,6 +63,15 @@ def test_unfinished_folder_is_refused(folder):
 
 def test_changed_rows_are_refused(folder):
     np.save(folder / "user" / "rows.npy", TABLES["user"] + 1)
+    with pytest.raises(UserError, match=r"user/rows\.npy': expected 160 bytes with CRC-32C"):
+        Embeddings.open(folder)
+
+
+def test_changed_rows_of_an_older_version_are_refused(folder, capsys):
+    older_version(folder / "manifest.json")
+    np.testing.assert_array_equal(Embeddings.open(folder).matrix("user"), TABLES["user"])
+    assert "was written by an older version" in capsys.readouterr().err
+    np.save(folder / "user" / "rows.npy", TABLES["user"] + 1)
     with pytest.raises(UserError, match="expected digest"):
         Embeddings.open(folder)
 
@@ -69,6 +79,7 @@ def test_changed_rows_are_refused(folder):
 @pytest.mark.parametrize("rows", [np.ones((5, 2), np.float32), np.ones((4, 2), np.float64)])
 def test_wrong_shape_or_dtype_is_refused(folder, rows):
     np.save(folder / "user" / "rows.npy", rows)
+    reseal(folder)
     with pytest.raises(UserError, match=rf"expected float32 \[4, 2\], found {rows.dtype} \[{len(rows)}, 2\]"):
         Embeddings.open(folder)
 
@@ -76,6 +87,7 @@ def test_wrong_shape_or_dtype_is_refused(folder, rows):
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 def test_unreadable_rows_are_refused(folder, content):
     (folder / "user" / "rows.npy").write_bytes(content)
+    reseal(folder)
     with pytest.raises(UserError, match="cannot be read"):
         Embeddings.open(folder)
 

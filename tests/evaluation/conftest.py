@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from planted_predictions import ROWS, impressions, write_ranker
 
-from tfrs_pretrain.artifacts import json_digest, read_manifest, write_manifest
+from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.json_documents import json_digest
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Files that several commands share: recorded costs, the ledger of test evaluations, the lock."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from processes import start
 
+from tfrs_pretrain.artifacts import read_optional_json
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.evaluation_ledger import EvaluationLedger
 from tfrs_pretrain.experiments.output_lock import locked
@@ -56,7 +56,7 @@ def test_the_ledger_counts_distinct_settings_over_commands(tmp_path):
     again = EvaluationLedger(tmp_path)
     again.add("cold", "c")
     assert (again.count("warm"), again.count("cold")) == (2, 2)
-    assert json.loads((tmp_path / "test_evaluations.json").read_text()) == {"warm": ["a", "b"], "cold": ["a", "c"]}
+    assert read_optional_json(tmp_path / "test_evaluations.json") == {"warm": ["a", "b"], "cold": ["a", "c"]}
 
 
 @pytest.mark.parametrize(("record", "name"), [

@@ -17,7 +17,7 @@ from planted import planted_config
 from processes import start
 from typer.testing import CliRunner
 
-from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.artifacts import read_manifest, read_optional_json
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.experiments.run import _with_same_test_impressions, choose
 from tfrs_pretrain.study import Run, StudiedArm, Study
@@ -83,7 +83,7 @@ def test_trials_are_not_scored_on_test_and_the_lowest_validation_loss_is_chosen(
     assert tested[0]["metrics"]["validation"] == warm.trials[1].validation | {
         name: value for name, value in tested[0]["metrics"]["validation"].items() if value is None}
     assert study.test_evaluations == dict.fromkeys((arm.name for arm in study.arms), 1)
-    assert json.loads((output / "test_evaluations.json").read_text()).keys() == study.test_evaluations.keys()
+    assert read_optional_json(output / "test_evaluations.json").keys() == study.test_evaluations.keys()
 
 
 @pytest.mark.slow

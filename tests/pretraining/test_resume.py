@@ -9,6 +9,7 @@ import numpy as np
 import planted
 import pytest
 from processes import newest, run_until
+from resealed import rewrite
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config
@@ -109,7 +110,7 @@ def test_checkpoints_of_another_dataset_are_refused(tiny_dataset, tmp_path, monk
     interrupted(tiny_dataset, tmp_path / "e", monkeypatch, configured())
     shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
     info = tmp_path / "dataset" / DATASET_INFO
-    info.write_text(json.dumps(json.loads(info.read_text()) | {"built": "again, from other logs"}))
+    rewrite(info, json.loads(info.read_text()) | {"built": "again, from other logs"})
     with pytest.raises(UserError, match="another run, first difference in dataset_info_digest"):
         pretrain(configured(), Dataset.open(tmp_path / "dataset"), tmp_path / "e")
 

@@ -9,6 +9,7 @@ import numpy as np
 import planted
 import pyarrow as pa
 import pytest
+from resealed import rewrite
 
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
@@ -183,14 +184,14 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     earlier = tmp_path / "earlier"
     shutil.copytree(trained[0], earlier)
     content = json.loads((earlier / "manifest.json").read_text())
-    (earlier / "manifest.json").write_text(json.dumps(content | {"window": {"start": -7, "end": 5}}))
+    rewrite(earlier / "manifest.json", content | {"window": {"start": -7, "end": 5}})
     pretrain(configured(epochs=0), tiny_dataset, tmp_path / "rows", start_from=earlier)
     started = Embeddings.open(tmp_path / "rows")
     for name in ("user", "item"):
         np.testing.assert_array_equal(started.matrix(name), Embeddings.open(trained[0]).matrix(name))
     assert str(started.window) == "[-7, 20)"
     later = content | {"window": {"start": 0, "end": 21}}  # the ranking window begins at 20
-    (earlier / "manifest.json").write_text(json.dumps(later))
+    rewrite(earlier / "manifest.json", later)
     with pytest.raises(UserError, match=r"trained on window \[0, 21\), which must end before the ranking window"):
         pretrain(configured(epochs=0), tiny_dataset, tmp_path / "other", start_from=earlier)
     assert not (tmp_path / "other").exists()

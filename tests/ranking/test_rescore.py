@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from resealed import rewrite
 from sklearn.metrics import roc_auc_score
 
-from tfrs_pretrain.artifacts import json_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.data.dataset import Dataset
@@ -18,6 +18,7 @@ from tfrs_pretrain.evaluation.bootstrap import Resampling
 from tfrs_pretrain.evaluation.evaluate import evaluate
 from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.evaluation.promotion import promote
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.ranking.rescore import scoring
 from tfrs_pretrain.ranking.run import train_arm
 
@@ -94,7 +95,7 @@ def test_each_ranker_scores_the_dataset_with_its_own_vocabularies(rankers, plant
     shutil.copytree(rankers / "warm_start", other)
     manifest = json.loads((other / "manifest.json").read_text())
     manifest["vocabularies"]["user"] = foreign.digests["user"]
-    (other / "manifest.json").write_text(json.dumps(manifest))
+    rewrite(other / "manifest.json", manifest)
     read = scoring([foreign, planted.dataset])
     assert read(rankers / "warm_start", "test", "label").source["dataset_digest"] == json_digest(planted.dataset.info)
     with pytest.raises(UserError, match="is not the one this dataset was built with"):

@@ -68,7 +68,7 @@ def test_no_item_or_no_user(write_embeddings, tmp_path):
     nobody = write_embeddings(vocabulary([]), STRINGS, name="nobody")
     manifest = build_index(nobody, tmp_path / "index", approximate="hnsw")
     assert manifest["measured_users"] == 0
-    assert set(manifest["indexes"]["exact"]) == {"bytes", "digest"}  # nobody to measure with
+    assert set(manifest["indexes"]["exact"]) == {"bytes"}  # nobody to measure with
 
 
 def test_recall_is_the_share_that_was_found():
@@ -149,7 +149,7 @@ def test_changed_files_are_noticed(write_embeddings, tmp_path):
     build_index(write_embeddings(USERS, STRINGS), tmp_path / "index")
     path = tmp_path / "index" / "approximate.faiss"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(UserError, match=r"approximate.faiss': expected digest .* build it again"):
+    with pytest.raises(UserError, match=r"approximate.faiss': expected .* CRC-32C .* restore a copy"):
         ItemIndex.open(tmp_path / "index")
 
 

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pyarrow as pa
 import pytest
+from resealed import rewrite
 
 from tfrs_pretrain.data.pairs import pair_blocks
 from tfrs_pretrain.errors import UserError
@@ -222,7 +223,7 @@ def test_a_ranker_of_another_run_is_told(shop, shop_embeddings, tmp_path):
         tables = {name: table | changes for name, table in shop_embeddings.manifest["tables"].items()}
         manifest = json.loads((shop.ranker / "manifest.json").read_text())
         manifest["embeddings"] = {"window": {"start": 3, "end": 9}, "tables": tables}
-        (ranker / "manifest.json").write_text(json.dumps(manifest))
+        rewrite(ranker / "manifest.json", manifest)
         answer = recommend(RecommendationRequest(user="4200"), shop.dataset, shop_embeddings, ItemIndex.open(index),
                            ranker)
         return [note for note in answer["notes"] if "different runs" in note]

@@ -6,8 +6,10 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from resealed import rewrite
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import document_text
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
 
 RUN = {"seed": 3, "pretraining": {"dim": 4}}
@@ -64,8 +66,11 @@ def test_nothing_to_restore(checkpoints):
     ("001-user_step.npy", None, "001-user_step.npy is missing"),
     ("manifest.json", lambda data: data[:50], "its manifest cannot be read"),
     ("manifest.json", None, "its manifest cannot be read"),
-    ("manifest.json", lambda data: data.replace(b'"run"', b'"ruo"'), "its manifest is incomplete"),
-    ("manifest.json", lambda data: data.replace(b'"step": 10', b'"step": "0"'), "its manifest is incomplete"),
+    ("manifest.json", lambda data: data.replace(b'"epoch": 10', b'"epoch": 11'), "its manifest cannot be read"),
+    ("manifest.json", lambda data: document_text({**json.loads(data), "run": None}).encode(),
+     "its manifest is incomplete"),
+    ("manifest.json", lambda data: document_text({**json.loads(data), "step": "0"}).encode(),
+     "its manifest is incomplete"),
 ])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(checkpoints, file, damage, reason):
     saved(checkpoints, 5, 10)
@@ -136,8 +141,8 @@ def test_checkpoints_of_an_older_format_are_refused(checkpoints):
     manifest = checkpoints.paths[0] / "manifest.json"
     content = json.loads(manifest.read_text())
     del content["run"]["checkpoint_format"]
-    manifest.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"another version of this program, 0\..* \(format 1, expected 2\)"):
+    rewrite(manifest, content)
+    with pytest.raises(UserError, match=r"another version of this program, 0\..* \(format 1, expected 3\)"):
         checkpoints.restore(variables())
     assert [path.name for path in checkpoints.paths] == ["step-000000005"]
 

@@ -30,6 +30,7 @@ from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Moments
 from tfrs_pretrain.features.record_column import RecordColumn
+from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -132,13 +133,21 @@ class Dataset:
         """Name of a vocabulary -> its digest."""
         return {name: entry["digest"] for name, entry in self.info["vocabularies"].items()}
 
+    def checked_file(self, name: str) -> Path:
+        """Returns the path of a file other than a shard, whose records have checksums, after comparing its digest.
+
+        Raises:
+          UserError: the file is missing or has changed.
+        """
+        return checked_file(self.folder, self.info, inside(self.folder, name).relative_to(self.folder).as_posix())
+
     def vocabulary(self, name: str) -> Vocabulary:
         """Loads a vocabulary and checks its digest.
 
         Raises:
           UserError: the file is unreadable or is not the one that the dataset was built with.
         """
-        path = inside(self.folder, VOCABULARY_FOLDER, f"{name}.parquet")
+        path = self.checked_file(f"{VOCABULARY_FOLDER}/{name}.parquet")
         vocabulary = Vocabulary.load(path)
         if vocabulary.digest != self.digests[name]:
             raise UserError(f"vocabulary {str(path)!r} is not the one this dataset was built with (digest "
@@ -170,7 +179,7 @@ class Dataset:
     @property
     def candidate_probability(self) -> np.ndarray:
         """float64 [item rows]: probability that a training pair's candidate is this row; sums to 1."""
-        probability: np.ndarray = np.load(self.folder / CANDIDATE_PROBABILITY)
+        probability: np.ndarray = np.load(self.checked_file(CANDIDATE_PROBABILITY))
         return probability
 
     @property

@@ -6,7 +6,6 @@ Each stage reads only the artifacts of earlier stages, so each can also run alon
 from __future__ import annotations
 
 import functools
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from tfrs_pretrain.artifact_names import (
     MANIFEST,
     RANKER_KIND,
 )
-from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.artifacts import check_artifact, read_manifest, write_manifest
 from tfrs_pretrain.config import ArmConfig, Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
@@ -52,8 +51,8 @@ def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dic
     workdir.stage("logs", LOGS, LOGS_KIND, lambda output: completejourney.write_logs(
         logs, pretrain_end_week=config.windows.pretrain.bounds[1], seed=config.seed, output=output,
         overwrite=True))
-    workdir.stage("dataset", DATASET, DATASET_KIND, lambda output: build_dataset.build(
-        config, folder / LOGS, output, pipeline_args=[], overwrite=True), manifest=DATASET_INFO)
+    workdir.stage("dataset", DATASET, DATASET_KIND, functools.partial(_build_dataset, config, folder / LOGS),
+                  manifest=DATASET_INFO)
     dataset = Dataset.open(folder / DATASET)
     workdir.stage("pretrain", EMBEDDINGS, EMBEDDINGS_KIND, lambda output: pretrain(
         config, dataset, output, overwrite=True))
@@ -127,6 +126,11 @@ def _check_logs(folder: Path, settings: CompleteJourneyConfig) -> None:
                         f"{difference}: name another --workdir, or remove this one")
 
 
+def _build_dataset(config: Config, logs: Path, output: Path) -> None:
+    check_artifact(logs, LOGS_KIND)
+    build_dataset.build(config, logs, output, pipeline_args=[], overwrite=True)
+
+
 def _train_ranker(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
     train_arm(config, dataset, arm, output, embeddings=embeddings, overwrite=True)
 
@@ -143,5 +147,5 @@ def _was_exported(folder: Path, models: Path) -> bool:
     path = folder / EXPORT / MANIFEST
     if not path.is_file():
         return False
-    version = Path(json.loads(path.read_text())["path"])
+    version = Path(read_manifest(folder / EXPORT, EXPORT_KIND)["path"])
     return version.is_dir() and version.parent.parent.resolve() == models.resolve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import json_digest, write_text
+from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.config import Config, first_difference, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.causes import blamed_spaces
@@ -22,6 +21,7 @@ from tfrs_pretrain.diagnosis.verdict import SHARP, BorderRise, bootstrap_rise, c
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.bootstrap import Resampling
+from tfrs_pretrain.json_documents import document_text, json_digest
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.build import steps_per_epoch
@@ -74,7 +74,7 @@ def diagnose(config: Config, dataset: Dataset, output: Path, *, controls: Sequen
         controls={name: _result(name, runs, rises, resampling) for name, runs in curves.items()}, gap=gap.rows(),
         seconds=time.monotonic() - started, dataset_digest=json_digest(dataset.info),
         ranking=config.ranking.model_dump(mode="json", exclude={"arms"}))
-    write_text(output / FILE, json.dumps(diagnosis.to_json(), indent=2) + "\n")
+    write_text(output / FILE, document_text(diagnosis.to_json()))
     return diagnosis
 
 

@@ -20,6 +20,7 @@ from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import FILES, check_files, checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -86,13 +87,14 @@ class Embeddings:
 
     @classmethod
     def open(cls, folder: Path | str) -> Embeddings:
-        """Open an artifact and verify each table's file against the manifest.
+        """Open an artifact and verify its files against the manifest.
 
         Raises:
           UserError: the folder is missing or unfinished, or a file differs from the manifest's description.
         """
         folder = Path(folder)
         embeddings = cls(folder, read_manifest(folder, EMBEDDINGS_KIND))
+        check_files(folder, embeddings.manifest)
         for name in embeddings.tables:
             embeddings._verify(name)
         return embeddings
@@ -114,7 +116,7 @@ class Embeddings:
           UserError: there is no such table, or the file's shape or dtype differs from the manifest's.
         """
         entry = self._entry(name)
-        path = inside(self.folder, name, MATRIX_FILE)
+        path = self._file(name, MATRIX_FILE)
         try:
             matrix: np.ndarray = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
@@ -128,7 +130,7 @@ class Embeddings:
     def vocabulary(self, name: str) -> Vocabulary:
         """The ids of a table's rows."""
         self._entry(name)
-        return Vocabulary.load(inside(self.folder, name, VOCABULARY_FILE))
+        return Vocabulary.load(self._file(name, VOCABULARY_FILE))
 
     def check_compatible(self, dataset: Dataset) -> None:
         """Check that the rows stand for the dataset's ids and were trained on data before its ranking windows.
@@ -189,8 +191,15 @@ class Embeddings:
                             "pretrain with the schema of this dataset")
         return TableEntry(**self.manifest["tables"][name])
 
+    def _file(self, table: str, name: str) -> Path:
+        return checked_file(self.folder, self.manifest, inside(self.folder, table, name).relative_to(
+            self.folder).as_posix())
+
     def _verify(self, name: str) -> None:
         self.matrix(name)
+        if FILES in self.manifest:
+            return
+        # An older version listed no files, but the digest of each matrix.
         path = inside(self.folder, name, MATRIX_FILE)
         expected, found = self._entry(name).rows_digest, file_digest(path)
         if expected != found:

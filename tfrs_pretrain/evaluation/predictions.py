@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, PREDICTIONS_FOLDER, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.artifacts import artifact_file, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
@@ -73,7 +74,8 @@ class Predictions:
           label: "label", or the name of a further label that the ranker predicts.
 
         Raises:
-          UserError: there is no such artifact, it has no such predictions, or the ranker of a version is missing.
+          UserError: there is no such artifact, it has no such predictions, they are damaged, or the ranker of a version
+            is missing.
         """
         source, ranker = find_ranker(folder)
         path = ranker / PREDICTIONS_FOLDER / f"{split}.parquet"
@@ -81,6 +83,7 @@ class Predictions:
             available = sorted(file.stem for file in path.parent.glob("*.parquet"))
             raise UserError(f"ranker {str(ranker)!r} has no predictions of split {split!r}, it has {available}: name "
                             "one of these, or train it again")
+        path = artifact_file(ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/{split}.parquet")
         try:
             names = [name for name in pq.read_schema(path).names if name not in UNREAD]
             table = pq.read_table(path, columns=names)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tfrs_pretrain.artifacts import read_optional_json, write_text
+from tfrs_pretrain.json_documents import document_text
 
 FILE = "test_evaluations.json"
 
@@ -29,7 +29,7 @@ class EvaluationLedger:
         digests = self._evaluated.setdefault(arm, [])
         if settings_digest not in digests:
             digests.append(settings_digest)
-            write_text(self._path, json.dumps(self._evaluated, indent=2) + "\n")
+            write_text(self._path, document_text(self._evaluated))
 
     def count(self, arm: str) -> int:
         """Return the number of evaluated settings of an arm."""

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
-from tfrs_pretrain.artifacts import file_digest, json_digest
+from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import CompleteJourneyLogs, Experiment, PlantedLogs, ProvidedLogs
 from tfrs_pretrain.experiments.logs.kuairand import FILES
 from tfrs_pretrain.experiments.pieces import LOGS, Piece
+from tfrs_pretrain.json_documents import json_digest
 
 
 def check_data(experiment: Experiment, data: Path | None) -> None:

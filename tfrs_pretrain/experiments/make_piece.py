@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from beam_pipelines.build_dataset import build
+from tfrs_pretrain.artifact_names import LOGS_KIND
+from tfrs_pretrain.artifacts import check_artifact
 from tfrs_pretrain.config import Config, FixedTeacherConfig, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
@@ -28,14 +30,17 @@ def make_piece(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> 
       root: output folder of the experiment, which contains the other pieces.
 
     Raises:
-      UserError: a stage refuses its input.
+      UserError: a stage refuses its input, or generated logs are damaged.
     """
     if kind == LOGS:
         _write_logs(task, output)
         return
     config = parse_config(task["config"], origin=str(output))
     if kind == DATASET:
-        build(config, _folder(task["logs"], root), output, overwrite=True)
+        logs = _folder(task["logs"], root)
+        if "kind" in task["logs"]:
+            check_artifact(logs, LOGS_KIND)
+        build(config, logs, output, overwrite=True)
         return
     dataset = Dataset.open(_folder(task["dataset"], root))
     if kind == EMBEDDINGS:

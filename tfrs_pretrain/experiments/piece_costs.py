@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tfrs_pretrain.artifacts import read_optional_json, write_text
 from tfrs_pretrain.experiments.pieces import Piece
+from tfrs_pretrain.json_documents import document_text
 
 FILE = "costs.json"
 
@@ -61,4 +61,4 @@ class PieceCosts:
     def _save(self) -> None:
         now = time.monotonic()
         self.wall_seconds, self._counted = self.wall_seconds + now - self._counted, now
-        write_text(self._path, json.dumps({"pieces": self._pieces, "wall_seconds": self.wall_seconds}, indent=2) + "\n")
+        write_text(self._path, document_text({"pieces": self._pieces, "wall_seconds": self.wall_seconds}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifacts import json_digest
 from tfrs_pretrain.config import Config, OnlineTeacher
 from tfrs_pretrain.config.arms import Overrides
 from tfrs_pretrain.data.dataset import Dataset
@@ -13,6 +12,7 @@ from tfrs_pretrain.experiments.arm_configs import ArmConfigs
 from tfrs_pretrain.experiments.definition import Experiment
 from tfrs_pretrain.experiments.log_sources import check_data, fingerprint, logs_piece
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, RANKER, Piece
+from tfrs_pretrain.json_documents import json_digest
 
 DATASET_SECTIONS = ("schema", "windows", "dataset")  # sections that determine a dataset
 TRAINING_KEYS = ("deterministic", "strategy", "logical_cpus")  # keys of ``training`` that determine results

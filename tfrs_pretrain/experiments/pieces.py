@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, EMBEDDINGS_KIND, LOGS_KIND, MANIFEST, RANKER_KIND
-from tfrs_pretrain.artifacts import json_digest
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import inside
 
 LOGS, DATASET, EMBEDDINGS, RANKER = KINDS = (LOGS_KIND, DATASET_KIND, EMBEDDINGS_KIND, RANKER_KIND)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic_core import to_jsonable_python
 
 from tfrs_pretrain.artifact_names import LOGS_KIND, PREDICTIONS_FOLDER, RANKER_KIND
-from tfrs_pretrain.artifacts import read_manifest, write_text
+from tfrs_pretrain.artifacts import artifact_file, read_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arm_configs import ARM_PREFIX
 from tfrs_pretrain.experiments.arms import Arm
@@ -157,7 +157,8 @@ def _with_same_test_impressions(arms: Sequence[StudiedArm], baseline: str) -> li
 
 def _test_keys(run: Run) -> np.ndarray:
     """int64 [n], sorted."""
-    return np.sort(pq.read_table(run.ranker / PREDICTIONS_FOLDER / "test.parquet", columns=[KEY])[KEY].to_numpy())
+    path = artifact_file(run.ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/test.parquet")
+    return np.sort(pq.read_table(path, columns=[KEY])[KEY].to_numpy())
 
 
 def _pieces(plan: Plan, arm: Arm, settings: Settings | None) -> list[Piece]:

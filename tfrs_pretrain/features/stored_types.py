@@ -28,6 +28,18 @@ class StoredType:
                           lambda stored: self.accepts(stored) and other.accepts(stored))
 
 
+def plain_type(stored: pa.DataType) -> pa.DataType:
+    """Returns the type of the same values without dictionaries and without 64-bit offsets.
+
+    Parts of a table that were written one by one may differ in both; their plain types can be concatenated.
+    """
+    if pa.types.is_dictionary(stored):
+        return plain_type(stored.value_type)
+    if pa.types.is_list(stored) or pa.types.is_large_list(stored):
+        return pa.list_(plain_type(stored.value_type))
+    return pa.string() if pa.types.is_large_string(stored) else stored
+
+
 def is_text(stored: pa.DataType) -> bool:
     """Whether the values are strings, dictionary-encoded or not."""
     if pa.types.is_dictionary(stored):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.pairs import pair_blocks
+from tfrs_pretrain.data.pairs import pair_blocks, report_corrupt_files
 from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates
 from tfrs_pretrain.pretraining.logit_positions import LogitPositions
@@ -43,6 +43,8 @@ class KnownPositives:
 
 def load_known_positives(dataset: Dataset) -> KnownPositives:
     """Read the training pairs into memory: 4 bytes per distinct pair and 8 per user."""
-    blocks = list(pair_blocks(dataset.files("pairs/train")).as_numpy_iterator())
+    files = dataset.files("pairs/train")
+    with report_corrupt_files(files):
+        blocks = list(pair_blocks(files).as_numpy_iterator())
     users, items = (np.concatenate([block[name] for block in blocks]) for name in ("query", "candidate"))
     return KnownPositives(Interactions.from_pairs(users, items, dataset.num_rows("user")))

@@ -10,6 +10,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT, USER_COUNT
 from tfrs_pretrain.progress import Meter
+from tfrs_pretrain.ranking.extreme_values import check_scores
 from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
 from tfrs_pretrain.value_types import MISSING
@@ -32,11 +33,16 @@ def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None
 
     Returns:
       the columns that ``evaluation.predictions`` describes, in the order of the files.
+
+    Raises:
+      UserError: a score is not finite.
     """
     context, batches = _Context(dataset), []
     for batch in evaluation_batches(dataset, split, batch_size=BATCH_SIZE):
         copied = {name: batch[name] for name in (*COPIED, *context.copied)}
-        scores = dict(zip(score_names(ranker.labels), tf.unstack(ranker.score(batch), axis=1), strict=True))
+        scored = ranker.score(batch)
+        check_scores(ranker, batch, scored, split)
+        scores = dict(zip(score_names(ranker.labels), tf.unstack(scored, axis=1), strict=True))
         labels = {f"{LABEL}_{name}": batch[name] for name in ranker.labels[1:]}
         columns = {name: _arrow(values.numpy()) for name, values in (copied | scores | labels).items()}
         batches.append(pa.record_batch(columns | context.columns(batch)))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import RANKER_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.data.dataset import Dataset, impression_columns, list_columns
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Reader, find_ranker
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs

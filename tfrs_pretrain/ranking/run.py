@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST, RANKER_KIND
-from tfrs_pretrain.artifacts import file_digest, json_digest
+from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import ArmConfig, Config
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.output_folders import remove_folder
 from tfrs_pretrain.progress import progress

@@ -13,6 +13,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.ranking.build import Parts
+from tfrs_pretrain.ranking.extreme_values import describe_extreme_value
 from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint
 from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample
 from tfrs_pretrain.ranking.learning.learner import Learner
@@ -101,4 +102,5 @@ class ArmTrainingTask(TrainingTask):
 
     def describe_batch(self, batch: Mapping[str, Any]) -> str:
         pairs = format_id_pairs(self._dataset, batch[USER_ROW], batch[ITEM_ROW])
-        return f"first (user, item) pairs of the batch: {pairs}"
+        extreme = describe_extreme_value(self._parts.student.ranker, batch)
+        return (f"{extreme}; " if extreme else "") + f"first (user, item) pairs of the batch: {pairs}"

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import parse_config
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.results.config_differences import config_differences
 from tfrs_pretrain.study import Study
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from tfrs_pretrain.diagnosis.advice import advice
 from tfrs_pretrain.diagnosis.diagnosis import Diagnosis
 from tfrs_pretrain.diagnosis.run import FILE
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import parse_document
 
 
 def read_diagnosis(folder: Path) -> dict[str, Any] | None:
@@ -25,7 +25,7 @@ def read_diagnosis(folder: Path) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        content = json.loads(path.read_text())
+        content = parse_document(path.read_bytes(), path)
         return {**content, "advice": advice(Diagnosis.from_json(content))}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{str(path)!r} is not a diagnosis of this version ({error!r}): run `tfrs-pretrain diagnose` "

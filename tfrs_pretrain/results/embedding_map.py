@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import RANKER_KIND, TABLES_FOLDER
-from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.artifacts import artifact_file, read_manifest
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.metrics.neighbour_purity import chance_purity, l2_normalized, neighbour_purity
 from tfrs_pretrain.metrics.principal_components import principal_components
@@ -99,12 +99,13 @@ def _item_tables(runs: Mapping[str, Run], arms: Mapping[str, Mapping[str, Any]],
     embeddings = runs[warm].embeddings if warm else None
     tables = [] if embeddings is None else [
         ItemTable("Stage I", np.asarray(Embeddings.open(embeddings).matrix("item")))]
-    paths = {name: _item_table_path(runs[name].ranker) for name in (warm, scratch) if name}
-    return [*tables, *(ItemTable(name, np.load(path)) for name, path in paths.items() if path.is_file())]
+    files = {name: (runs[name].ranker, _item_table_file(runs[name].ranker)) for name in (warm, scratch) if name}
+    return [*tables, *(ItemTable(name, np.load(artifact_file(ranker, RANKER_KIND, file)))
+                       for name, (ranker, file) in files.items() if (ranker / file).is_file())]
 
 
-def _item_table_path(ranker: Path) -> Path:
-    """Return the file of the table that contains the item's rows."""
+def _item_table_file(ranker: Path) -> str:
+    """Return the file of the table that contains the item's rows, relative to the ranker."""
     inputs: Sequence[Mapping[str, Any]] = read_manifest(ranker, RANKER_KIND)["inputs"]["rows"]
     name = next((entry["table"] for entry in inputs if entry["column"] == ITEM_ROW), ITEM_ROW)
-    return ranker / TABLES_FOLDER / f"{name}.npy"
+    return f"{TABLES_FOLDER}/{name}.npy"

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifact_names import PREDICTIONS_FOLDER
+from tfrs_pretrain.artifact_names import PREDICTIONS_FOLDER, RANKER_KIND
+from tfrs_pretrain.artifacts import artifact_file
 from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT
 from tfrs_pretrain.ranking.predict import MISSING_VALUE, UNKNOWN
 from tfrs_pretrain.schema import ITEM_ROW
@@ -44,7 +45,8 @@ def item_categories(run: Run, features: Sequence[str]) -> ItemCategories | None:
     Returns:
       None if no feature has between ``MIN_VALUES`` and ``MAX_VALUES`` values, or the predictions have no counts.
     """
-    paths = sorted((run.ranker / PREDICTIONS_FOLDER).glob("*.parquet"))
+    paths = [artifact_file(run.ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/{path.name}")
+             for path in sorted((run.ranker / PREDICTIONS_FOLDER).glob("*.parquet"))]
     columns = set(pq.read_schema(paths[0]).names) if paths else set()
     names = [name for name in features if FEATURE + name in columns]
     if not names or ITEM_COUNT not in columns:

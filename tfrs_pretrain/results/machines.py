@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, RANKER_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.study import Study
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import parse_pretraining
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.results.config_differences import config_differences
 from tfrs_pretrain.study import Study
 

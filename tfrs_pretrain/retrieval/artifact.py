@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, read_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import check_files, checked_file
 from tfrs_pretrain.retrieval.library import load_faiss
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -45,12 +46,7 @@ class ItemIndex:
           UserError: the folder is missing or unfinished, or a file is not the one that the manifest describes.
         """
         index = cls(folder, read_manifest(folder, ITEM_INDEX_KIND))
-        for name, entry in index.manifest["indexes"].items():
-            path = folder / index_file(name)
-            found = file_digest(path) if path.is_file() else "no file"
-            if found != entry["digest"]:
-                raise UserError(f"index {str(path)!r}: expected digest {entry['digest'][:12]}, found {found[:12]}; "
-                                "copy the artifact again, or build it again with `tfrs-pretrain index`")
+        check_files(folder, index.manifest)
         return index
 
     @property
@@ -60,7 +56,7 @@ class ItemIndex:
 
     def vocabulary(self) -> Vocabulary:
         """Loads the vocabulary of the item table."""
-        return Vocabulary.load(self.folder / VOCABULARY_FILE)
+        return Vocabulary.load(checked_file(self.folder, self.manifest, VOCABULARY_FILE))
 
     def load(self, name: str) -> Any:
         """Loads a Faiss index.
@@ -72,7 +68,7 @@ class ItemIndex:
             raise UserError(f"index {str(self.folder)!r} has no {name} index, only {list(self.names)}: build it again "
                             "with --approximate, or search exactly")
         faiss = load_faiss()
-        path = self.folder / index_file(name)
+        path = checked_file(self.folder, self.manifest, index_file(name))
         try:
             return faiss.read_index(str(path))
         except RuntimeError as error:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from tfrs_pretrain.artifact_names import ITEM_INDEX_KIND, MANIFEST, VOCABULARY_FILE
-from tfrs_pretrain.artifacts import file_digest, json_digest, write_manifest
+from tfrs_pretrain.artifacts import file_digest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.retrieval.artifact import APPROXIMATE, EXACT, index_file
@@ -77,7 +78,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
         for name, index in built.items():
             path = stage / index_file(name)
             faiss.write_index(index, str(path))
-            entries[name] = {"digest": file_digest(path), "bytes": path.stat().st_size}
+            entries[name] = {"bytes": path.stat().st_size}
         users = vectors.users(sample_users(embeddings.vocabulary("user"), queries))
         for name, measured in measure(built, users, cutoffs).items():
             entries[name] |= measured

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfrs_pretrain.artifact_names import RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.pairs import pair_blocks
+from tfrs_pretrain.data.pairs import pair_blocks, report_corrupt_files
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.artifact import load_ranker
@@ -133,9 +133,11 @@ def _other_run_note(ranker: Path, embeddings: Embeddings) -> list[str]:
 
 def _engaged_items(dataset: Dataset, user_row: int) -> np.ndarray:
     """Rows of the items in the user's training pairs, int64 [n]."""
-    blocks = pair_blocks(dataset.files("pairs/train")).as_numpy_iterator()
-    return np.unique(np.concatenate([np.empty(0, np.int64), *(
-        block["candidate"][block["query"] == user_row].astype(np.int64) for block in blocks)]))
+    files = dataset.files("pairs/train")
+    with report_corrupt_files(files):
+        return np.unique(np.concatenate([np.empty(0, np.int64), *(
+            block["candidate"][block["query"] == user_row].astype(np.int64)
+            for block in pair_blocks(files).as_numpy_iterator())]))
 
 
 def _notes(request: RecommendationRequest, known: bool, found: CandidateFeatures) -> list[str]:

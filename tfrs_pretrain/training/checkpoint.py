@@ -37,7 +37,7 @@ from tfrs_pretrain.training.checkpoint_files import (
 from tfrs_pretrain.training.output_lock import output_lock
 
 KIND = "checkpoint"
-FORMAT = 2  # raise it when the JSON of TrainingProgress changes: older checkpoints are then refused
+FORMAT = 3  # raise it when the manifest or the JSON of TrainingProgress changes: older checkpoints are then refused
 
 
 def checkpoint_folder(output: Path) -> Path:
@@ -108,8 +108,8 @@ class Checkpoints:
         target = self.folder / f"step-{step:09d}"
         try:
             with staged_folder(target, overwrite=True) as stage:
-                files = write_variables(stage, variables)
-                write_manifest(stage, KIND, {"files": files, "progress": progress, "run": self._run, "step": step})
+                names = write_variables(stage, variables)
+                write_manifest(stage, KIND, {"variables": names, "progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
             raise UserError(f"variable {str(error)!r} is not finite, so no checkpoint was written (last good "
                             f"checkpoint: {self.describe()}): lower the learning rate") from error
@@ -168,7 +168,7 @@ class Checkpoints:
         manifest = _read_manifest(path)
         self._check_run(manifest)
         try:
-            values = read_variables(path, manifest["files"], variables)
+            values = read_variables(path, manifest, variables)
         except OtherVariablesError as error:
             raise self._other_version(manifest, str(error)) from error
         return RestoredCheckpoint(path, manifest["step"], manifest["progress"]), values
@@ -208,7 +208,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = read_manifest(path, KIND)
     except UserError as error:
         raise DamagedCheckpointError("its manifest cannot be read") from error
-    types = {"files": list, "progress": dict, "run": dict, "step": int}
+    types = {"progress": dict, "run": dict, "step": int}
     if not all(isinstance(manifest.get(key), expected) for key, expected in types.items()):
         raise DamagedCheckpointError("its manifest is incomplete")
     return manifest

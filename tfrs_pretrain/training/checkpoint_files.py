@@ -1,16 +1,18 @@
-"""The variables of a checkpoint as files with digests."""
+"""The variables of a checkpoint as files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.embeddings.replicas import local_copy
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import checked_file
 
 
 class DamagedCheckpointError(Exception):
@@ -25,11 +27,11 @@ class NonFiniteVariableError(Exception):
     """A variable contains NaN or infinity; the message is its name."""
 
 
-def write_variables(folder: Path, variables: Sequence[tf.Variable]) -> list[dict[str, str]]:
+def write_variables(folder: Path, variables: Sequence[tf.Variable]) -> list[str]:
     """Write each variable to ``<number>-<variable>.npy``.
 
     Returns:
-      "name" and "digest" (SHA-256) of each file, in the order of the variables.
+      names of the files, in the order of the variables.
 
     Raises:
       NonFiniteVariableError: a variable contains NaN or infinity.
@@ -39,40 +41,40 @@ def write_variables(folder: Path, variables: Sequence[tf.Variable]) -> list[dict
             for number, variable in enumerate(variables)]
 
 
-def read_variables(folder: Path, files: Sequence[dict[str, str]],
-                   variables: Sequence[tf.Variable]) -> list[np.ndarray]:
+def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequence[tf.Variable]) -> list[np.ndarray]:
     """The stored value of each variable, memory-mapped.
 
     Args:
       folder: the checkpoint.
-      files: what ``write_variables`` returned.
+      manifest: its manifest; ``variables`` is what ``write_variables`` returned.
       variables: give the expected number and shapes; not changed.
 
     Raises:
       DamagedCheckpointError: a file is missing or changed.
       OtherVariablesError: the number or a shape of the variables differs.
     """
-    if len(files) != len(variables):
-        raise OtherVariablesError(f"{len(files)} variables, expected {len(variables)}")
-    return [_read(folder, entry, variable) for entry, variable in zip(files, variables, strict=True)]
+    names = manifest["variables"]
+    if len(names) != len(variables):
+        raise OtherVariablesError(f"{len(names)} variables, expected {len(variables)}")
+    return [_read(folder, manifest, name, variable) for name, variable in zip(names, variables, strict=True)]
 
 
-def _write(path: Path, variable: tf.Variable) -> dict[str, str]:
+def _write(path: Path, variable: tf.Variable) -> str:
     value = local_copy(variable).numpy()
     if not np.isfinite(value).all():
         raise NonFiniteVariableError(_base_name(variable))
     np.save(path, value)
-    return {"name": path.name, "digest": file_digest(path)}
+    return path.name
 
 
-def _read(folder: Path, entry: dict[str, str], variable: tf.Variable) -> np.ndarray:
-    name, shape = entry["name"], variable.shape.as_list()
-    path = folder / name
-    if not path.is_file():
+def _read(folder: Path, manifest: Mapping[str, Any], name: str, variable: tf.Variable) -> np.ndarray:
+    shape = variable.shape.as_list()
+    if not (folder / name).is_file():
         raise DamagedCheckpointError(f"{name} is missing")
-    if file_digest(path) != entry["digest"]:
-        raise DamagedCheckpointError(f"{name} changed after it was written")
-    value: np.ndarray = np.load(path, mmap_mode="r")
+    try:
+        value: np.ndarray = np.load(checked_file(folder, manifest, name), mmap_mode="r")
+    except UserError as error:
+        raise DamagedCheckpointError(f"{name} changed after it was written") from error
     if list(value.shape) != shape:
         raise OtherVariablesError(f"{name} has shape {list(value.shape)}, expected {shape}")
     return value

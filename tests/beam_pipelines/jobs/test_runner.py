@@ -1,6 +1,8 @@
 """Options, errors of workers, and help."""
 
 import argparse
+import errno
+import logging
 
 import apache_beam as beam
 import pytest
@@ -47,15 +49,36 @@ def _fail(error: Exception):
     return build
 
 
-def test_a_user_error_of_a_worker_reaches_the_user_in_one_line():
+def test_a_user_error_of_a_worker_reaches_the_user_in_one_line(caplog):
     with pytest.raises(UserError) as caught:
         run_pipeline(_fail(UserError("table x: row 3 is bad; correct it")), pipeline_options([]))
     assert str(caught.value) == "table x: row 3 is bad; correct it"
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-def test_other_errors_of_a_worker_are_not_hidden():
+def test_an_error_of_the_system_in_a_worker_is_one_line(caplog):
+    with pytest.raises(UserError, match=r"^'/x/y': No space left on device: check the path"):
+        run_pipeline(_fail(OSError(errno.ENOSPC, "No space left on device", "/x/y")), pipeline_options([]))
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_other_errors_of_a_worker_are_not_hidden(caplog):
     with pytest.raises(ZeroDivisionError):
         run_pipeline(_fail(ZeroDivisionError("oops")), pipeline_options([]))
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR and "oops" in record.getMessage()]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--runner=FlinkRuner"], "--runner=FlinkRuner (Unexpected pipeline runner: FlinkRuner."),
+    (["--runner=absent_module.Runner"], "--runner=absent_module.Runner (No module named 'absent_module')"),
+    (["--runner=DataflowRunner"], "Missing required option: project. Missing required option: region."),
+])
+def test_a_runner_that_cannot_be_used_is_one_line(arguments, words):
+    with pytest.raises(UserError) as caught:
+        run_pipeline(lambda pipeline: None, pipeline_options(arguments))
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("the pipeline cannot run with --runner=")
+    assert "\n" not in str(caught.value)
 
 
 class _Pipeline:

@@ -1,6 +1,7 @@
 """The output folder: what is protected, what is cleaned, what decides that it is finished."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,9 @@ from beam_pipelines.launching.output_folder import (
 from tfrs_pretrain.errors import UserError
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    return tmp_path / "out"
+@pytest.fixture(params=["out", "out[1]"])
+def folder(tmp_path, request) -> Path:
+    return tmp_path / request.param
 
 
 def _write(folder: Path, *paths: str) -> None:
@@ -46,12 +47,12 @@ def test_only_remains_of_an_unfinished_job_are_replaced_without_overwrite(files,
         refuse_existing(str(folder), overwrite=False)
         return
     problem = "has a finished dataset" if "dataset_info.json" in files else "is not empty"
-    with pytest.raises(UserError, match=f"'{folder}' {problem}: pass --overwrite"):
+    with pytest.raises(UserError, match=f"'{re.escape(str(folder))}' {problem}: pass --overwrite"):
         refuse_existing(str(folder), overwrite=False)
 
 
 def test_a_file_is_no_output_folder(folder):
-    _write(folder.parent, "out")
+    _write(folder.parent, folder.name)
     with pytest.raises(UserError, match="is a file: name a folder"):
         refuse_existing(str(folder), overwrite=True)
 
@@ -129,8 +130,8 @@ def test_a_second_job_is_refused_and_leaves_the_files_of_the_first(overwrite, fo
         assert first.stdout.readline() == "locked\n"
         _write(folder, "pairs/x", ".results/y")
         before = list_files(str(folder))
-        with pytest.raises(UserError, match=f"another job is writing to output folder '{folder}'"), output_folder(
-                str(folder), overwrite=overwrite):
+        message = re.escape(f"another job is writing to output folder '{folder}'")
+        with pytest.raises(UserError, match=message), output_folder(str(folder), overwrite=overwrite):
             raise AssertionError
         assert list_files(str(folder)) == before == [".results/y", "pairs/x", "unfinished"]
         first.kill()

@@ -161,6 +161,18 @@ def test_windows_of_dates_select_epoch_numbers_with_a_unit(column):
     assert cleaned.by_split["pretrain"]["@time"].to_pylist() == [MARCH_2]
 
 
+@pytest.mark.parametrize(("column", "rules"), [
+    (pa.array(["2024-03-01", "2024-03-02"]), TimeRules()),
+    (pa.array([datetime.date(2024, 3, 1), datetime.date(2024, 3, 2)]), TimeRules()),
+    (pa.array(["2024-03-02T11:00", "2024-03-02T12:00"]), TimeRules(resolution="hour"))])
+def test_a_window_that_ends_within_the_span_of_a_time_does_not_select_it(column, rules):
+    """The event may have happened after the window: at most the first row was certainly before half past twelve."""
+    window = Window(start=datetime.date(2024, 2, 28), end=datetime.datetime(2024, 3, 2, 12, 30))
+    cleaned = _clean(column, dataclasses.replace(LOG, windows={"pretrain": window}, time_rules=rules))
+    assert (cleaned.account.kept, cleaned.account.filtered) == ({"pretrain": 1}, {"outside every window": 1})
+    assert cleaned.by_split["pretrain"]["@time"].to_pylist()[0] < MARCH_2 + 12 * HOUR
+
+
 def test_windows_of_integers_compare_epoch_numbers_as_stored():
     log = dataclasses.replace(LOG, time="integer", time_rules=TimeRules("ms"),
                               windows={"pretrain": Window(start=1709337600_000, end=1709337600_001)})

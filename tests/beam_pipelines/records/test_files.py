@@ -1,10 +1,19 @@
 """Complete files or none; tables as files, folders and patterns."""
 
+from pathlib import Path
+
 import apache_beam as beam
 import pytest
 from apache_beam.testing import test_pipeline
 
-from beam_pipelines.records.files import WriteJson, atomic_write, list_table_files, open_file, read_json
+from beam_pipelines.records.files import (
+    WriteJson,
+    atomic_write,
+    file_states,
+    list_table_files,
+    open_file,
+    read_json,
+)
 from tfrs_pretrain.errors import UserError
 
 
@@ -26,6 +35,34 @@ def tables(tmp_path):
 ])
 def test_a_table_is_a_file_a_folder_or_a_pattern(pattern, suffixes, expected, tables):
     assert list_table_files("t", f"{tables}/{pattern}", suffixes) == [f"{tables}/{path}" for path in expected]
+
+
+@pytest.mark.parametrize("name", ["run[1]", "a*b", "what?", "[", "[!x]"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_folder_that_looks_like_a_pattern_is_a_folder(name, relative, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("a.parquet", "deep/b[2].parquet", "deep/c.parquet"):
+        (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / path).write_bytes(b"")
+    root = name if relative else f"{tmp_path}/{name}"
+    for pattern, expected in (("a.parquet", ["a.parquet"]), ("deep", ["deep/b[2].parquet", "deep/c.parquet"]),
+                              ("d*/[c].parquet", ["deep/c.parquet"]), ("deep/b[2].parquet", ["deep/b[2].parquet"])):
+        found = list_table_files("t", f"{root}/{pattern}")
+        assert [Path(path).resolve() for path in found] == [tmp_path / name / path for path in expected]
+    [(_, state)] = file_states([f"{root}/a.parquet"])
+    assert state == (0, pytest.approx((tmp_path / name / "a.parquet").stat().st_mtime))
+
+
+def test_hidden_files_are_no_parts_of_a_table(tables):
+    """macOS writes ``._x`` beside each file on foreign file systems, and other tools write temporary files."""
+    for name in ("._x.csv", ".y.csv.a1b2"):
+        (tables / "folder" / name).write_bytes(b"\x00\x05\x16\x07")
+    for pattern in ("folder", "folder/*.csv", "folder/*"):
+        assert not [path for path in list_table_files("t", f"{tables}/{pattern}", (".csv",)) if "/." in path]
+    assert list_table_files("t", f"{tables}/folder/._*", (".csv",)) == [f"{tables}/folder/._x.csv"]
+    (tables / "folder" / "y.csv").unlink()
+    with pytest.raises(UserError, match="no file at"):
+        list_table_files("t", f"{tables}/folder", (".csv",))
 
 
 @pytest.mark.parametrize("pattern", ["missing.parquet", "folder", "d*"])

@@ -52,7 +52,7 @@ def test_a_file_in_another_form_is_refused(case, tmp_path):
 
 def test_a_parquet_column_that_occurs_twice_is_refused(tmp_path):
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["id", "id"]), tmp_path / "t.parquet")
-    with pytest.raises(UserError, match=r"must name each column once, found \['id', 'id'\]"):
+    with pytest.raises(UserError, match="each column once"):
         list(open_source("t", "t.parquet", str(tmp_path)).column_types())
 
 

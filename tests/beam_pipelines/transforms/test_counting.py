@@ -24,6 +24,15 @@ def test_counts_do_not_depend_on_the_pending_limit(pending, monkeypatch):
             ("b", {"value": [-1, 7], "count": [1, 2]})]))
 
 
+def test_a_name_without_values_is_counted():
+    """A feature of lists that are all empty has a vocabulary without values, not no vocabulary."""
+    empty = pa.array([], pa.string())
+    with beam.Pipeline(options=pipeline_options([])) as pipeline:
+        counts = (pipeline | beam.Create([("a", empty), ("b", pa.array([7])), ("a", empty)], reshuffle=False)
+                  | CountValues() | beam.MapTuple(lambda name, table: (name, str(table["value"].type), table.num_rows)))
+        assert_that(counts, equal_to([("a", "string", 0), ("b", "int64", 1)]))
+
+
 def test_counts_above_the_pending_limit_are_emitted(monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", 3)
     bundle = counting._CountBundle()

@@ -7,7 +7,7 @@ from planted import planted_config
 
 from beam_pipelines.sources import open_source
 from beam_pipelines.transforms.side_tables import SideTable, read_side_table
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, DatasetConfig
 from tfrs_pretrain.errors import UserError
 
 
@@ -32,6 +32,26 @@ def test_parts_with_different_dictionaries_and_integer_types_are_one_table(tmp_p
     features = tuple(feature for feature in schema.features if feature.source == "items")
     table = SideTable.read("items", open_source("items", "items/*.parquet", str(tmp_path)), schema.item, features)
     assert table.lookup(pa.array(["a", "c", "x"]))["topic"].to_pylist() == [0, 1, None]
+
+
+def test_parts_that_pandas_stored_differently_are_one_table(tmp_path):
+    """Dictionaries whose indices have 8 or 16 bits, plain and large strings, lists of each; in the values equal."""
+    many = [f"value {number}" for number in range(300)]
+    small, large = pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int16(), pa.large_string())
+    parts = [(["a"], small, pa.list_(small)), (["b"], pa.string(), pa.list_(pa.string())),
+             (many, large, pa.large_list(pa.large_string()))]
+    for number, (values, kind, lists) in enumerate(parts):
+        ids = pa.array(range(number * 1000, number * 1000 + len(values)))
+        elements = pa.array(values).cast(lists.value_type)
+        tags = pa.ListArray.from_arrays(range(len(values) + 1), elements)
+        tags = tags if tags.type == lists else tags.cast(lists)
+        pq.write_table(pa.table({"id": ids, "kind": pa.array(values).cast(kind), "tags": tags}),
+                       tmp_path / f"{number}.parquet")
+    table = read_side_table("items", open_source("items", "*.parquet", str(tmp_path)),
+                            {"id": "int64", "kind": "string", "tags": "string[]"})
+    assert table["kind"].type == pa.string()
+    assert table["kind"].to_pylist() == ["a", "b", *many]
+    assert table["tags"].to_pylist() == [[value] for value in ("a", "b", *many)]
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -76,3 +96,17 @@ def test_a_column_that_no_row_of_a_side_table_has_is_refused(tmp_path):
     assert read_side_table("t", source, {"id": "int64", "x": "float32"})["x"].to_pylist() == [2.0, None]
     with pytest.raises(UserError, match=r"table t: no row of '?.*t\.jsonl'? has a column 'z'; correct the schema"):
         read_side_table("t", source, {"id": "int64", "z": "float32"})
+
+
+@pytest.mark.parametrize(("texts", "kind", "value_type"), [
+    (["a", None, "é" * 5], pa.string(), "string"),
+    (["a", "a", "é" * 5], pa.dictionary(pa.int8(), pa.string()), "string"),
+    (["a|b|c|d|e|f", "", "ééééé"], pa.string(), "string[|]")])
+def test_a_text_of_too_many_bytes_is_refused(texts, kind, value_type, tmp_path):
+    """Of a list, each text is limited."""
+    pq.write_table(pa.table({"x": pa.array(texts).cast(kind)}), tmp_path / "t.parquet")
+    source = open_source("t", "t.parquet", str(tmp_path), DatasetConfig(max_id_bytes=9))
+    with pytest.raises(UserError, match=r"t\.parquet', position 2: column 'x' has a text of more than .* = 9 bytes"):
+        read_side_table("t", source, {"x": value_type})
+    source = open_source("t", "t.parquet", str(tmp_path), DatasetConfig(max_id_bytes=10))
+    assert read_side_table("t", source, {"x": value_type}).num_rows == 3

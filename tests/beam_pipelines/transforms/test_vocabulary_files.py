@@ -12,10 +12,12 @@ from beam_pipelines.transforms.vocabularies import (
     Vocabularies,
     check_vocabularies,
     copy_vocabulary,
+    load_finished_vocabulary,
     load_vocabulary,
     save_vocabulary,
     vocabulary_info,
 )
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -67,8 +69,13 @@ def test_a_saved_vocabulary_is_loaded_and_copied_unchanged(vocabularies, tmp_pat
     loaded = load_vocabulary(str(path))
     assert (loaded.ids, loaded.counts.tolist(), loaded.oov_rows) == (NAMES, [9, 5, 1], 2)
     job = Job(Config.model_validate(planted_config()), "raw", str(tmp_path / "to"), vocabulary=str(tmp_path / "from"))
+    write_manifest(tmp_path / "from", "vocabulary", {}, name="dataset_info.json")
     assert copy_vocabulary("name", job) == "name"
     assert (tmp_path / "to" / "vocabulary" / "name.parquet").read_bytes() == path.read_bytes()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    for read in (lambda: copy_vocabulary("name", job), lambda: load_finished_vocabulary(job.vocabulary, "name")):
+        with pytest.raises(UserError, match=r"name\.parquet': expected \d+ bytes with CRC-32C"):
+            read()
 
 
 @pytest.fixture

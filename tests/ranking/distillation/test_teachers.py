@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from resealed import rewrite
 
 from tfrs_pretrain.config import Config, DistillationConfig
 from tfrs_pretrain.data.impressions import evaluation_batches, training_batches
@@ -115,7 +116,7 @@ def test_a_teacher_trained_on_the_evaluation_window_is_refused(planted, trained,
     manifest = json.loads((trained / "manifest.json").read_text())
     manifest["windows"]["train"]["end"] = 21
     manifest["windows"]["validation"]["start"] = 21
-    (tmp_path / "late" / "manifest.json").write_text(json.dumps(manifest))
+    rewrite(tmp_path / "late" / "manifest.json", manifest)
     message = r"was trained on window \[10, 21\), which must end before the validation window \[20, 22\) starts"
     with pytest.raises(UserError, match=message):
         open_teacher(tmp_path / "late", planted.dataset, LABELS)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from loaded_models import run_signature
+from resealed import reseal
 from small_files import file_size_limit
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
@@ -19,6 +20,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.features.raw_input import RawInput
+from tfrs_pretrain.json_documents import without_digest
 from tfrs_pretrain.serving.exporting import export as module
 from tfrs_pretrain.serving.exporting.export import export, next_version
 from tfrs_pretrain.serving.exporting.export_checks import check_answer, check_answers
@@ -139,7 +141,11 @@ def test_the_manifest_names_ranker_dataset_and_configuration(exported, planted_c
     assert "path" not in stored
     assert len(stored.pop("run_digest")) == 64
     written = version.to_json() | {"kind": "saved_model", "code_version": __version__}
-    assert written == stored | {"path": str(models / NAME / "1")}
+    listed = stored.pop("files")
+    assert written == without_digest(stored) | {"path": str(models / NAME / "1")}
+    assert sorted(listed) == sorted(
+        path.relative_to(models / NAME / "1").as_posix() for path in (models / NAME / "1").rglob("*")
+        if path.is_file() and path.name != "manifest.json")
     assert (stored["kind"], stored["name"], stored["version"], stored["arm"]) == ("saved_model", NAME, 1, "scratch")
     assert stored["vocabularies"]["item"] == tiny_dataset.digests["item"]
     assert stored["config"] == planted_config.resolved()
@@ -181,6 +187,7 @@ def damaged(dataset, folder, change):
     copy = shutil.copytree(dataset.folder, folder / "dataset")
     table = pq.read_table(copy / "golden.parquet")
     pq.write_table(change(table), copy / "golden.parquet")
+    reseal(copy)
     return Dataset.open(copy)
 
 
@@ -260,6 +267,9 @@ def test_strings_are_compared_exactly():
 def test_unreadable_golden_impressions_stop_the_export(tmp_path, planted_config, tiny_dataset, ranker_folder):
     copy = shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
     (copy / "golden.parquet").write_bytes(b"not Parquet")
+    with pytest.raises(UserError, match=r"golden.parquet': expected \d+ bytes with CRC-32C"):
+        export(planted_config, Dataset.open(copy), ranker_folder, tmp_path / "models")
+    reseal(copy)
     with pytest.raises(UserError, match=r"golden.parquet' cannot be read \(.*\): build the dataset"):
         export(planted_config, Dataset.open(copy), ranker_folder, tmp_path / "models")
 

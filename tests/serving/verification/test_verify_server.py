@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from live_servers import BINARY, NAME, copied, live_server, models_config
+from resealed import reseal_version, rewrite
 from rich.console import Console
 
 from tfrs_pretrain.errors import UserError
@@ -46,7 +47,7 @@ def test_another_model_with_the_same_version_fails(live, two_versions, tmp_path)
     other = copied(two_versions, tmp_path, 2) / NAME
     (other / "2").rename(other / "1")
     manifest = other / "1/assets.extra/manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 1}))
+    rewrite(manifest, json.loads(manifest.read_text()) | {"version": 1})
     differences = failed(verified(live, other / "1", load=LoadSpec(requests=8)))
     for transport in ("gRPC", "REST"):
         assert "largest difference" in differences[transport, "golden serving_default"]
@@ -77,6 +78,7 @@ def test_other_signatures_fail(live, two_versions, tmp_path):
     signatures["serving_default"].inputs["quality"].dtype = 9
     signatures["more"].CopyFrom(signatures["rank"])
     (folder / "saved_model.pb").write_bytes(graph.SerializeToString())
+    reseal_version(folder)
     differences = failed(verified(live, folder))
     assert {what for _, what in differences} == {"signatures", "inputs and outputs of serving_default"}
     assert "quality: float32" in differences["REST", "inputs and outputs of serving_default"]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, NETWORK_FILE, SAVED_MODEL_FILE
-from tfrs_pretrain.artifacts import file_digest
+from tfrs_pretrain.artifact_names import (
+    EXTRA_ASSETS,
+    MANIFEST,
+    NETWORK_FILE,
+    PREDICTIONS_FOLDER,
+    RANKER_KIND,
+    SAVED_MODEL_FILE,
+)
+from tfrs_pretrain.artifacts import artifact_file, check_saved_model, file_digest
 from tfrs_pretrain.config import DistillationConfig, FixedTeacherConfig, Windows
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import parse_document
 from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher
 from tfrs_pretrain.ranking.distillation.model_teachers import ServedTeacher, TrainedTeacher
 from tfrs_pretrain.ranking.distillation.stored_logits import StoredLogits
@@ -31,9 +38,11 @@ def open_teacher(path: Path, dataset: Dataset, labels: Sequence[str]) -> FixedTe
         training window overlaps the time on which its student is evaluated.
     """
     if path.is_file():
+        _check_predictions(path)
         return StoredLogits(path, dataset, labels)
     _check_window(path, dataset)
     if (path / SAVED_MODEL_FILE).is_file():
+        check_saved_model(path)
         return ServedTeacher(path, dataset, labels)
     if (path / NETWORK_FILE).is_file():
         return TrainedTeacher(path, dataset, labels)
@@ -50,13 +59,20 @@ def teacher_digest(config: DistillationConfig | None) -> str | None:
     return file_digest(files[0]) if files else None
 
 
+def _check_predictions(path: Path) -> None:
+    """Compare a file of logits with the manifest of the ranker that it belongs to, if it is one's predictions."""
+    ranker = path.absolute().parent.parent
+    if path.absolute().parent.name == PREDICTIONS_FOLDER and (ranker / MANIFEST).is_file():
+        artifact_file(ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/{path.name}")
+
+
 def _check_window(folder: Path, dataset: Dataset) -> None:
     """Check the training window of a model written by this project, which its manifest records."""
     manifests = [path for path in (folder / MANIFEST, folder / EXTRA_ASSETS / MANIFEST) if path.is_file()]
     if not manifests:
         return
     try:
-        trained = Windows.model_validate(json.loads(manifests[0].read_text())["windows"]).train
+        trained = Windows.model_validate(parse_document(manifests[0].read_bytes(), manifests[0])["windows"]).train
     except (ValueError, KeyError) as error:
         raise UserError(f"teacher {str(folder)!r}: its manifest cannot be read ({' '.join(str(error).split())[:200]}): "
                         "copy it again") from error

@@ -21,6 +21,7 @@ from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
 from tfrs_pretrain.output_folders import remove_folder, staged_folder
 from tfrs_pretrain.ranking.model.ranker import Ranker
@@ -92,12 +93,12 @@ class BestCheckpoint(tf.Module):
         """Assign the best epoch's weights to the ranker.
 
         Raises:
-          UserError: the files are missing.
+          UserError: a file is missing or damaged.
         """
         folder = self._path(self.best_epoch)
-        read_manifest(folder, KIND)
+        manifest = read_manifest(folder, KIND)
         for number, variable in enumerate(self._weights):
-            variable.assign(np.load(folder / f"{number:03d}.npy", mmap_mode="r"))
+            variable.assign(np.load(checked_file(folder, manifest, f"{number:03d}.npy"), mmap_mode="r"))
 
     def remove(self) -> None:
         """Delete the files, once the run has finished."""

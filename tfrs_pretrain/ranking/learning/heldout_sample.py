@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.auc import auc
 from tfrs_pretrain.metrics.log_loss import negative_log_likelihoods
@@ -32,12 +32,13 @@ class HeldOutSample:
       table_rows: ID space -> int64 [n], the table row of each impression's id.
 
     Raises:
-      UserError: the split is empty.
+      UserError: the split is empty or damaged.
     """
 
     def __init__(self, dataset: Dataset, split: str, max_impressions: int):
         batches = evaluation_batches(dataset, split, batch_size=BATCH_SIZE).take(-(-max_impressions // BATCH_SIZE))
-        self._batches = list(batches)
+        with checked_reading(dataset, split):
+            self._batches = list(batches)
         if not self._batches:
             raise UserError(f"dataset {str(dataset.folder)!r} has no impressions in {split}: widen its window")
         self.labels = self._column(LABEL)
@@ -62,9 +63,14 @@ class HeldOutSample:
 
 
 def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Count the training impressions of each table row: ID space -> int64 [table rows]."""
+    """Count the training impressions of each table row: ID space -> int64 [table rows].
+
+    Raises:
+      UserError: a shard is damaged.
+    """
     spaces = (USER_ROW, ITEM_ROW)
     batches = evaluation_batches(dataset, "impressions/train", batch_size=BATCH_SIZE, columns=spaces)
-    counted = [{space: np.bincount(batch[space], minlength=dataset.num_rows(space)) for space in spaces}
-               for batch in batches.as_numpy_iterator()]
+    with checked_reading(dataset, "impressions/train"):
+        counted = [{space: np.bincount(batch[space], minlength=dataset.num_rows(space)) for space in spaces}
+                   for batch in batches.as_numpy_iterator()]
     return {space: np.sum([counts[space] for counts in counted], axis=0) for space in spaces}

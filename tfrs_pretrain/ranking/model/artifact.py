@@ -24,6 +24,7 @@ from tfrs_pretrain.artifact_names import COLD_ROWS_FILE, NETWORK_FILE, PREDICTIO
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.ranking.model.cold_rows import load_cold_rules
 from tfrs_pretrain.ranking.model.inputs import Inputs
@@ -63,7 +64,7 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     """Load a trained ranker to score impressions of a dataset.
 
     Raises:
-      UserError: the artifact is unfinished or unreadable, or was trained with other vocabularies.
+      UserError: the artifact is unfinished, unreadable or damaged, or was trained with other vocabularies.
     """
     manifest = read_manifest(folder, RANKER_KIND)
     inputs = Inputs.from_json(manifest["inputs"])
@@ -73,9 +74,12 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
             raise UserError(f"ranker {str(folder)!r} was trained with another vocabulary {name!r} (digest "
                             f"{expected[:12]}, the dataset's is {received[:12]}): train on this dataset")
     try:
-        matrices = {name: np.load(inside(folder, TABLES_FOLDER, f"{name}.npy")) for name in inputs.tables}
-        network = keras.saving.load_model(folder / NETWORK_FILE)
-        cold_rules = load_cold_rules(folder / COLD_ROWS_FILE) if manifest.get("cold_rows") else {}
+        matrices = {name: np.load(checked_file(folder, manifest, f"{TABLES_FOLDER}/{name}.npy"))
+                    for name in inputs.tables}
+        network = keras.saving.load_model(checked_file(folder, manifest, NETWORK_FILE))
+        cold_rules = {}
+        if manifest.get("cold_rows"):
+            cold_rules = load_cold_rules(checked_file(folder, manifest, COLD_ROWS_FILE))
     except (OSError, ValueError, KeyError, TypeError) as error:  # TypeError: a network of another version
         raise UserError(f"ranker {str(folder)!r} cannot be read ({' '.join(str(error).split())}): "
                         "copy the artifact again, or train again") from error

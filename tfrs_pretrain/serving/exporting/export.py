@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import json_digest, read_manifest, read_optional_json, write_manifest
+from tfrs_pretrain.artifacts import read_manifest, read_optional_json, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.file_digests import check_files
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, is_output_of, report_finished, run_digest
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import inside, remove_leftovers, unfinished_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import load_ranker
@@ -72,11 +75,15 @@ def _latest_version(folder: Path) -> int:
 
 
 def _finished_version(folder: Path, digest: str) -> ExportedVersion | None:
-    """Returns the latest version if an identical export has written it."""
+    """Returns the latest version if an identical export has written it and it is not damaged."""
     version = _latest_version(folder)
     path = folder / str(version)
-    manifest = read_optional_json(path / EXTRA_ASSETS / MANIFEST)
-    if not is_output_of(manifest, SAVED_MODEL_KIND, digest):
+    try:
+        manifest = read_optional_json(path / EXTRA_ASSETS / MANIFEST)
+        if not is_output_of(manifest, SAVED_MODEL_KIND, digest):
+            return None
+        check_files(path, manifest)
+    except UserError:
         return None
     remove_leftovers(folder / "version")
     report_finished(path)
@@ -124,7 +131,7 @@ def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard, d
         version = next_version(folder)
         card.write(stage / EXTRA_ASSETS, version)
         write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {
-            "version": version, RUN_DIGEST: digest})
+            "version": version, RUN_DIGEST: digest}, root=stage)
         try:
             return stage.rename(folder / str(version))
         except OSError as error:

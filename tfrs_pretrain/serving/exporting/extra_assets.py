@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, GOLDEN_REQUESTS, RANKER_KIND, SERVED_TABLES_KIND
-from tfrs_pretrain.artifacts import write_manifest, write_text
+from tfrs_pretrain.artifacts import manifest_text, write_text
 from tfrs_pretrain.serving.exporting.golden_impressions import GoldenImpressions
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log, write_prediction_logs
@@ -36,6 +36,6 @@ def write_extra_assets(folder: Path, name: str, golden: GoldenImpressions, reque
     write_text(extra / GOLDEN_REQUESTS, golden.as_rest())
     write_prediction_logs(extra / GOLDEN_LOGS, (
         prediction_log(name, request.signature, request.inputs, request.outputs) for request in requests))
-    write_manifest(extra, RANKER_KIND, ranker, name=RANKER_MANIFEST)
-    write_manifest(extra, SERVED_TABLES_KIND, {"tables": contents.tables, "pretrained": ranker["embeddings"]},
-                   name=TABLE_MANIFEST)
+    write_text(extra / RANKER_MANIFEST, manifest_text(RANKER_KIND, ranker))
+    write_text(extra / TABLE_MANIFEST, manifest_text(SERVED_TABLES_KIND, {
+        "tables": contents.tables, "pretrained": ranker["embeddings"]}))

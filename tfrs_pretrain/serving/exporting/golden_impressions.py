@@ -64,7 +64,7 @@ def read_golden_impressions(dataset: Dataset, ranker: Ranker) -> GoldenImpressio
     Raises:
       UserError: the raw copy cannot be read or lacks a column, or its impressions are not among the records.
     """
-    path = dataset.folder / GOLDEN_IMPRESSIONS
+    path = dataset.checked_file(GOLDEN_IMPRESSIONS)
     expected = raw_inputs(dataset.schema, ranker.inputs.columns)
     try:
         table = pq.read_table(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_FILE
+from tfrs_pretrain.artifacts import check_saved_model
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelVersionStatus
 from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
 from tfrs_pretrain.serving.server.checked_model import CheckedModel
@@ -167,6 +168,7 @@ class ModelVersions:
                 return
             try:
                 with translated_errors():
+                    check_saved_model(folder)
                     version = _LoadedVersion(_warmed_up(CheckedModel(folder, self._limits), folder))
             except StatusError as error:
                 LOGGER.error("version %d of %s does not load: %s", number, self.config.name, error)
