@@ -55,7 +55,8 @@ def test_writes_an_artifact_that_is_compatible_with_the_dataset(trained, tiny_da
     assert embeddings.window == tiny_dataset.windows.pretrain
     assert embeddings.manifest["kept_epoch"] == len(result.epochs) - 1
     assert result.to_json().items() <= embeddings.manifest.items()
-    assert embeddings.manifest.keys() - result.to_json().keys() == {"code_version", "kind", "run_digest", "tables"}
+    assert embeddings.manifest.keys() - result.to_json().keys() == {
+        "code_version", "files", "kind", "run_digest", "tables"}
 
 
 def test_same_seed_same_rows_other_seed_other_rows(trained, tiny_dataset, tmp_path):
