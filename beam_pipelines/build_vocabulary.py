@@ -41,7 +41,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
 from tfrs_pretrain.value_types import ARROW_TYPES
-from tfrs_pretrain.vocabulary import Vocabulary
+from tfrs_pretrain.vocabulary import Vocabulary, single_array
 
 ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
 
@@ -112,21 +112,27 @@ def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
       job: schema, output folder and, optionally, the folder to extend.
 
     Raises:
-      UserError: the vocabulary to extend exceeds ``max_size``.
+      UserError: the vocabulary to extend exceeds ``max_size``, or the ids are too much text for one vocabulary.
     """
+    try:
+        vocabulary = _selected(name, counts, job)
+    except UserError as error:
+        raise UserError(f"vocabulary {name!r}: {error}") from error
+    save_vocabulary(vocabulary, vocabulary_path(job.folder, name))
+    return name
+
+
+def _selected(name: str, counts: pa.Table, job: Job) -> Vocabulary:
     rules = job.schema.vocabularies[name]
-    ids, id_counts = counts["value"].combine_chunks().cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
+    ids, id_counts = counts["value"].cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
     if job.extend and name in vocabulary_info(job.extend)["vocabularies"]:
         earlier = load_finished_vocabulary(job.extend, name)
         if rules.max_size is not None and len(earlier.ids) > rules.max_size:
-            raise UserError(f"vocabulary {name!r} of {job.extend!r} has {len(earlier.ids)} ids, more than max_size "
-                            f"{rules.max_size}, and each would keep its row: raise max_size, or build without --extend")
-        vocabulary = earlier.extended(ids, id_counts, min_count=rules.min_count, max_size=rules.max_size)
-    else:
-        vocabulary = Vocabulary.from_counts(ids, id_counts, oov_rows=rules.oov_rows, min_count=rules.min_count,
-                                            max_size=rules.max_size)
-    save_vocabulary(vocabulary, vocabulary_path(job.folder, name))
-    return name
+            raise UserError(f"{job.extend!r} has {len(earlier.ids)} ids, more than max_size {rules.max_size}, and each "
+                            "would keep its row: raise max_size, or build without --extend")
+        return earlier.extended(single_array(ids), id_counts, min_count=rules.min_count, max_size=rules.max_size)
+    return Vocabulary.from_counts(ids, id_counts, oov_rows=rules.oov_rows, min_count=rules.min_count,
+                                  max_size=rules.max_size)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 
+from beam_pipelines.jobs.job import RUN_FILE
 from beam_pipelines.launching.dataset_info import merge_infos
+from beam_pipelines.launching.finished_job import finished_or_refused, write_digest
 from beam_pipelines.launching.output_folder import finish_folder, list_files, output_folder, refuse_overwriting_inputs
 from beam_pipelines.records.files import atomic_write, check_file, open_file, read_manifest_file
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND, PAIRS_KIND, VOCABULARY_KIND
@@ -22,6 +24,7 @@ from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES
+from tfrs_pretrain.finished_outputs import run_digest
 
 KINDS = (VOCABULARY_KIND, PAIRS_KIND, IMPRESSIONS_KIND)
 
@@ -50,14 +53,18 @@ def join(folders: dict[str, str], output: str, *, overwrite: bool = False) -> No
     if missing:
         raise UserError(f"{folders[IMPRESSIONS_KIND]!r} has no {missing[0]}: build it without --splits")
     refuse_overwriting_inputs(output, folders.values())
-    with output_folder(output, overwrite=overwrite):
+    digest = run_digest(kind=DATASET_KIND, parts=infos)
+    if finished_or_refused(output, DATASET_KIND, lambda: digest, overwrite=overwrite):
+        return
+    with output_folder(output, overwrite=overwrite) as written:
+        write_digest(written.folder, digest)
         for kind, folder in folders.items():
             for path in list_files(folder):
-                if path != DATASET_INFO:
-                    _copy(check_file(folder, infos[kind], path), posixpath.join(output, path))
+                if path not in (DATASET_INFO, RUN_FILE):
+                    _copy(check_file(folder, infos[kind], path), posixpath.join(written.folder, path))
         parts = [{key: value for key, value in info.items()
                   if key not in ("kind", "code_version", FILES)} for info in infos.values()]
-        finish_folder(output, DATASET_KIND, merge_infos(*parts))
+        finish_folder(written.folder, DATASET_KIND, merge_infos(*parts))
 
 
 def _refuse_changed_logs(vocabulary: dict[str, Any], part: dict[str, Any], folder: str) -> None:

@@ -36,21 +36,22 @@ from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.ranking.split_metrics import split_metrics
 
 CONFIG = Path(__file__).parent.parent / "experiments" / "configs" / "transfer.yaml"
-DEFAULT, RECOMMENDED = 0.07, 0.2  # temperatures of Stage I
-RMS, EVIDENCE, COLD = {"pretrained_rms": 0.3}, {"evidence": 10.0}, {"cold_rows": "features"}
+DEFAULT, SOFTER = 0.07, 0.2  # temperatures of Stage I
+EVIDENCE, COLD = {"evidence": 10.0}, {"cold_rows": "features"}
 # arm -> temperature of Stage I, None without pretrained rows; settings of the transfer
 ARMS: dict[str, tuple[float | None, dict[str, Any]]] = {
     "scratch": (None, {}),
     "default": (DEFAULT, {}),
-    "temperature": (RECOMMENDED, {}),
-    "rms": (RECOMMENDED, RMS),
-    "evidence": (RECOMMENDED, EVIDENCE),
-    "cold": (RECOMMENDED, COLD),
-    "full_rate": (RECOMMENDED, {"pretrained_learning_rate_scale": 1.0}),
-    "fresh": (RECOMMENDED, {"fresh_dim": 16}),
-    "recommended": (RECOMMENDED, RMS | EVIDENCE | COLD),
+    "evidence": (DEFAULT, EVIDENCE),
+    "cold": (DEFAULT, COLD),
+    "evidence_and_cold": (DEFAULT, EVIDENCE | COLD),
+    "rms": (DEFAULT, {"pretrained_rms": 0.3}),
+    "full_rate": (DEFAULT, {"pretrained_learning_rate_scale": 1.0}),
+    "fresh": (DEFAULT, {"fresh_dim": 16}),
+    "temperature": (SOFTER, {}),
+    "temperature_and_evidence": (SOFTER, EVIDENCE),
 }
-REPORTED = ("scratch", "default", "recommended")
+REPORTED = ("scratch", "default", "evidence_and_cold")
 METRICS = ("auc", "log_loss")
 
 

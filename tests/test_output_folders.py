@@ -9,7 +9,7 @@ import pytest
 from processes import finish, start
 
 from tfrs_pretrain import output_folders
-from tfrs_pretrain.artifacts import read_manifest, write_manifest, write_text
+from tfrs_pretrain.artifacts import has_manifest, read_manifest, write_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import put_in_place, recover, refuse_existing, remove_folder, staged_folder
 
@@ -126,6 +126,13 @@ def test_the_newest_folder_that_was_set_aside_is_restored(tmp_path):
     with staged_folder(tmp_path / "out", overwrite=True) as stage:
         fill(stage, "new")
     assert {path.name for path in tmp_path.iterdir()} == {"out", ".outer.replaced-3"}
+
+
+def test_a_folder_that_was_set_aside_is_finished(tmp_path):
+    fill(tmp_path / ".out.replaced-1", "old")
+    assert not has_manifest(tmp_path / "other")
+    assert has_manifest(tmp_path / "out")
+    assert not has_manifest(tmp_path / "out", "other.json")
 
 
 def test_a_folder_that_was_set_aside_counts_as_content(tmp_path):

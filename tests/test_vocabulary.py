@@ -27,6 +27,19 @@ def test_max_size_keeps_the_most_frequent():
     assert make([10, 20, 30], [1, 5, 5], max_size=2).ids.to_pylist() == [20, 30]
 
 
+def test_pruned_ids_do_not_count_towards_the_limit_of_text(monkeypatch):
+    ids, counts = pa.chunked_array([["bb", "a"], ["ccc", "dd"]]), np.array([2, 2, 1, 3])
+    monkeypatch.setattr("tfrs_pretrain.vocabulary.MAX_TEXT_BYTES", 4)
+    for options, kept in (({"min_count": 3}, ["dd"]), ({"max_size": 2}, ["dd", "a"])):
+        vocabulary = Vocabulary.from_counts(ids, counts, oov_rows=1, **options)
+        assert vocabulary.ids.type == pa.string()
+        assert vocabulary.ids.to_pylist() == kept
+    with pytest.raises(UserError, match="3 string ids have 5 bytes of text, and one vocabulary contains at most 4"):
+        Vocabulary.from_counts(ids, counts, oov_rows=1, min_count=2)
+    with pytest.raises(UserError, match="4 string ids have 5 bytes of text"):
+        make(["a"], [1]).extended(pa.array(["bb", "c", "d"]), np.array([1, 1, 1]))
+
+
 def test_unknown_and_missing_values_share_rows_by_hash():
     vocabulary = make([7, 8], [1, 1], oov_rows=5)
     unknown = np.array([-3, 0, 12, 2**62])

@@ -58,6 +58,12 @@ def read_optional_json(path: Path) -> dict[str, Any]:
     return parse_document(path.read_bytes(), path, "remove it and lose its content")
 
 
+def has_manifest(folder: Path, name: str = MANIFEST) -> bool:
+    """Returns whether a writer has finished a folder."""
+    recover(folder)
+    return (folder / name).is_file()
+
+
 def read_manifest(folder: Path, *kinds: str, name: str = MANIFEST) -> dict[str, Any]:
     """Reads the manifest of a finished artifact; its own digest is left out.
 

@@ -12,9 +12,10 @@ from typing import Any
 from rich.text import Text
 
 from tfrs_pretrain import __version__
-from tfrs_pretrain.artifact_names import MANIFEST
+from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import check_files
-from tfrs_pretrain.json_documents import json_digest, parse_document
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import recover, refuse_existing, remove_leftovers
 from tfrs_pretrain.progress import console
 
@@ -36,23 +37,29 @@ def finished_output(output: Path, kind: str, digest: str, *, overwrite: bool) ->
       overwrite: replace any output.
 
     Raises:
-      UserError: the output of another run exists or the output is damaged, and ``overwrite`` is false, see
-        ``refuse_existing`` and ``checked_file``.
+      UserError: ``overwrite`` is false, and the output of another run exists (see ``refuse_existing``) or a file of the
+        finished output is damaged.
     """
     recover(output)
-    if overwrite or not (output / MANIFEST).is_file() or not is_output_of(
-            manifest := parse_document((output / MANIFEST).read_bytes(), output / MANIFEST), kind, digest):
+    if overwrite or not (manifest := read_output_of(output, kind, digest)):
         refuse_existing(output, overwrite=overwrite)
         return None
-    check_files(output, manifest)
+    try:
+        check_files(output, manifest)
+    except UserError as error:
+        raise UserError(f"{error}, with --overwrite") from error
     remove_leftovers(output)
     report_finished(output)
     return manifest
 
 
-def is_output_of(manifest: dict[str, Any], kind: str, digest: str) -> bool:
-    """Returns whether the manifest describes the output of the run with a digest."""
-    return (manifest.get("kind"), manifest.get(RUN_DIGEST)) == (kind, digest)
+def read_output_of(folder: Path, kind: str, digest: str) -> dict[str, Any] | None:
+    """Returns the manifest if the folder is the output of the run with a digest; else None."""
+    try:
+        manifest = read_manifest(folder, kind)
+    except UserError:
+        return None
+    return manifest if manifest.get(RUN_DIGEST) == digest else None
 
 
 def report_finished(output: Path | str) -> None:

@@ -13,7 +13,7 @@ import yaml
 from rich.text import Text
 
 from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import read_manifest, read_optional_json, write_text
+from tfrs_pretrain.artifacts import has_manifest, read_manifest, read_optional_json, write_text
 from tfrs_pretrain.config import Config, first_difference, load_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.json_documents import document_text
@@ -86,7 +86,7 @@ class Workdir:
           manifest: file name of the manifest.
         """
         folder = inside(self.folder, artifact)
-        if (folder / manifest).is_file() and name in self.costs and not self._renewed:
+        if has_manifest(folder, manifest) and name in self.costs and not self._renewed:
             finished = Text(f"{artifact}  kept from an earlier run", style="dim not green")
             console.print(Text("✓ ", style="green").append_text(finished))
         else:

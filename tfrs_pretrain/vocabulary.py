@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.value_types import MISSING
+
+MAX_TEXT_BYTES = 2**31 - 1  # an Arrow string array has 32-bit offsets
 
 
 class Vocabulary:
@@ -42,7 +45,7 @@ class Vocabulary:
         self.oov_rows = oov_rows
 
     @classmethod
-    def from_counts(cls, ids: pa.Array, counts: np.ndarray, *, oov_rows: int, min_count: int = 1,
+    def from_counts(cls, ids: pa.Array | pa.ChunkedArray, counts: np.ndarray, *, oov_rows: int, min_count: int = 1,
                     max_size: int | None = None) -> Vocabulary:
         """Builds a vocabulary from counts.
 
@@ -52,11 +55,16 @@ class Vocabulary:
           oov_rows: number of shared rows.
           min_count: occurrences that admit an id.
           max_size: maximum number of ids, most frequent first (None: no limit).
+
+        Raises:
+          UserError: the admitted ids have more than MAX_TEXT_BYTES of text.
         """
         table = pa.table({"id": ids, "count": np.asarray(counts, np.int64)})
-        table = table.filter(pa.compute.greater_equal(table["count"], min_count))
+        table = table.filter(pc.greater_equal(table["count"], min_count))
+        if text_bytes(table["id"]) > MAX_TEXT_BYTES:  # sorting gathers the ids of all chunks in one array
+            table = table.set_column(0, "id", table["id"].cast(pa.large_string()))
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
-        return cls(table["id"].combine_chunks(), table["count"].to_numpy(), oov_rows)
+        return cls(single_array(table["id"].cast(ids.type)), table["count"].to_numpy(), oov_rows)
 
     def extended(self, ids: pa.Array, counts: np.ndarray, *, min_count: int = 1, max_size: int | None = None
                  ) -> Vocabulary:
@@ -69,6 +77,9 @@ class Vocabulary:
           counts: int64 [n], occurrences in the later window.
           min_count: occurrences that admit a new id.
           max_size: maximum number of ids, known ones included (None: no limit).
+
+        Raises:
+          UserError: the ids have more than MAX_TEXT_BYTES of text.
         """
         known = self._index.get_indexer(_as_index(ids))
         counts = np.asarray(counts, np.int64)
@@ -77,7 +88,8 @@ class Vocabulary:
         room = None if max_size is None else max(max_size - len(self.ids), 0)
         new = Vocabulary.from_counts(ids.filter(pa.array(known < 0)), counts[known < 0], oov_rows=self.oov_rows,
                                      min_count=min_count, max_size=room)
-        return Vocabulary(pa.concat_arrays([self.ids, new.ids]), np.concatenate([updated, new.counts]), self.oov_rows)
+        ids = single_array(pa.chunked_array([self.ids, new.ids]))
+        return Vocabulary(ids, np.concatenate([updated, new.counts]), self.oov_rows)
 
     @property
     def dtype(self) -> str:
@@ -154,6 +166,25 @@ class Vocabulary:
             return cls(table["id"].combine_chunks(), table["count"].to_numpy(), oov_rows)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error
+
+
+def single_array(ids: pa.ChunkedArray) -> pa.Array:
+    """Concatenates the chunks of ids.
+
+    Raises:
+      UserError: they have more than MAX_TEXT_BYTES of text.
+    """
+    if text_bytes(ids) > MAX_TEXT_BYTES:
+        raise UserError(f"{len(ids)} string ids have {text_bytes(ids)} bytes of text, and one vocabulary contains at "
+                        f"most {MAX_TEXT_BYTES}: raise min_count, set max_size, or use int64 ids")
+    return ids.combine_chunks()
+
+
+def text_bytes(ids: pa.Array | pa.ChunkedArray) -> int:
+    """Returns the size of string ids without their offsets; 0 for int64."""
+    if pa.types.is_int64(ids.type):
+        return 0
+    return int(pc.sum(pc.binary_length(ids)).as_py() or 0)
 
 
 def hash_to_oov_row(values: pa.Array, oov_rows: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import LABEL, Schema
 
 RESULTS_FOLDER = ".results"
+RUN_FILE = ".run.json"  # digest of the job that has written a folder
 
 
 @dataclasses.dataclass(frozen=True)

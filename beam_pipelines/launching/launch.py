@@ -16,18 +16,18 @@ from beam_pipelines.jobs.options import DatasetOptions
 from beam_pipelines.jobs.runner import help_text, run_pipeline
 from beam_pipelines.launching.command_line import COMMON_OPTIONS
 from beam_pipelines.launching.dataset_info import check_present, check_windows, num_rows_read
+from beam_pipelines.launching.finished_job import finished_or_refused, job_digest, write_digest
 from beam_pipelines.launching.input_checks import check_inputs
 from beam_pipelines.launching.input_state import check_unchanged, input_state
 from beam_pipelines.launching.output_folder import (
     exclusive,
     finish_folder,
     output_folder,
-    refuse_existing,
     refuse_overwriting_inputs,
     require_unfinished,
 )
 from beam_pipelines.launching.time_checks import check_times
-from beam_pipelines.logs.dead_letter import check_rejected
+from beam_pipelines.logs.dead_letter import REJECTED_FOLDER, check_rejected
 from beam_pipelines.transforms.vocabularies import check_vocabularies
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import progress
@@ -56,7 +56,7 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     """Runs pipelines one after another and finishes the folder.
 
     With --template_location, the only pipeline is submitted but not awaited: the returned content is empty, and a
-    later call with --finish checks and finishes the folder.
+    later call with --finish checks and finishes the folder. If the same job has finished the folder, nothing is run.
 
     Args:
       job: job to run.
@@ -84,26 +84,31 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
         with exclusive(job.folder):
             require_unfinished(job.folder)
             for step in steps:
-                _check_results(job, step)
+                _check_results(job, step, job.path(REJECTED_FOLDER))
             return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
     tables = sorted(job.tables(log for step in steps for log in step.logs))
-    _check_before(job, steps, overwrite=overwrite)
+    finished = finished_or_refused(job.folder, kind, lambda: job_digest(job, kind, input_state(job, tables)),
+                                   overwrite=overwrite)
+    if finished:
+        return PipelineResult(PipelineState.DONE), finished
+    _check_before(job, steps)
     before = input_state(job, tables)
-    with output_folder(job.folder, overwrite=overwrite) as claim:
+    with output_folder(job.folder, overwrite=overwrite, in_place=bool(template)) as output:
+        job = dataclasses.replace(job, folder=output.folder)
+        write_digest(output.folder, job_digest(job, kind, before))
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
                 result = run_pipeline(functools.partial(step.build, job=job), options)
                 if template:
                     return result, {}
-                check_unchanged(job, tables, before)
-                _check_results(job, step)
+                check_unchanged(job, before)
+                _check_results(job, step, output.dead_letter)
                 meter.advance(sum(num_rows_read(job, log) for log in step.logs))
-        claim.check()
+        output.check()
         return result, _finish(job, kind, describe)
 
 
-def _check_before(job: Job, steps: list[Step], *, overwrite: bool) -> None:
-    refuse_existing(job.folder, overwrite=overwrite)
+def _check_before(job: Job, steps: list[Step]) -> None:
     refuse_overwriting_inputs(job.folder, job.inputs)
     check_inputs(job, {log.name: log for step in steps for log in step.logs}.values())
     for folder in (job.vocabulary, job.extend):
@@ -111,10 +116,10 @@ def _check_before(job: Job, steps: list[Step], *, overwrite: bool) -> None:
             check_vocabularies(job, folder)
 
 
-def _check_results(job: Job, step: Step) -> None:
+def _check_results(job: Job, step: Step, dead_letter: str) -> None:
     for log in step.logs:
         check_present(job, log)
-        check_rejected(job, log)
+        check_rejected(job, log, dead_letter)
         check_windows(job, log)
     check_times(job, step.logs)
     for check in step.checks:

@@ -1,12 +1,17 @@
 """The output folder of a job, on any file system.
 
-Most object stores cannot rename a folder. Therefore the manifest decides: a folder with a dataset_info.json is
-finished; a folder with a marker file was left by a job that failed or was killed, and is cleaned by the next job.
+A local folder is completed beside its place and then put there, as by ``tfrs_pretrain.output_folders``: earlier content
+stays until the job has succeeded.
+
+Most object stores cannot rename a folder. There, and for a template, whose job runs later, the files are written in
+place and the manifest decides: a folder with a dataset_info.json is finished; a folder with a marker file was left by a
+job that failed or was killed, and is cleaned by the next job. Earlier content is deleted when the job starts.
 """
 
 import contextlib
 import dataclasses
 import json
+import os
 import posixpath
 import uuid
 from collections.abc import Iterable, Iterator
@@ -16,7 +21,7 @@ from typing import Any
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.jobs.job import RESULTS_FOLDER
+from beam_pipelines.jobs.job import RESULTS_FOLDER, RUN_FILE
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
 from beam_pipelines.records.files import atomic_write, delete, describe_file, escape, listed_digest, match
 from tfrs_pretrain.artifact_names import DATASET_INFO
@@ -25,24 +30,32 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES
 from tfrs_pretrain.json_documents import without_digest
 from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
-from tfrs_pretrain.output_folders import refuse_working_folder
+from tfrs_pretrain.output_folders import (
+    put_in_place,
+    recover,
+    refuse_working_folder,
+    remove_leftovers,
+    unfinished_folder,
+)
 
 UNFINISHED_MARKER = "unfinished"
 
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
-    """A job's claim to its output folder.
+class Output:
+    """Where a job writes.
 
     An object store has no locks. There, the marker tells whether another job has started in the folder since.
 
     Attributes:
-      folder: output folder of the job.
-      token: content of the marker that the job wrote.
+      folder: folder to write to.
+      token: content of the marker that the job wrote there.
+      dead_letter: folder of the rejected rows if the job fails.
     """
 
     folder: str
     token: str
+    dead_letter: str
 
     def check(self) -> None:
         """Raises ClaimLostError if the marker is gone or is another job's."""
@@ -62,26 +75,70 @@ class ClaimLostError(UserError):
 
 
 @contextlib.contextmanager
-def output_folder(folder: str, *, overwrite: bool) -> Iterator[Claim]:
-    """Cleans and marks a folder for the body, which ends with ``finish_folder``.
+def output_folder(folder: str, *, overwrite: bool, in_place: bool = False) -> Iterator[Output]:
+    """Provides a marked folder for the body, which ends with ``finish_folder``.
 
     If the body raises a UserError, all files are deleted except the dead letter.
+
+    Args:
+      folder: output folder of the job.
+      overwrite: replace the contents of the folder.
+      in_place: write to the folder itself although it could be replaced.
 
     Raises:
       UserError: another job writes to the folder, or see ``refuse_existing``.
     """
+    if "://" not in folder:
+        recover(Path(folder))  # before the lock creates the folder
     with exclusive(folder):
         refuse_existing(folder, overwrite=overwrite)
-        _delete(folder, list_files(folder), keep_folder=True)
-        token = uuid.uuid4().hex
-        _write_marker(folder, token)
-        with _cleaned_after_user_errors(folder):
-            yield Claim(folder, token)
+        write = _written_in_place if in_place or not _is_replaceable(folder) else _staged
+        with write(folder, overwrite) as output:
+            yield output
+
+
+def _is_replaceable(folder: str) -> bool:
+    return "://" not in folder and not Path(folder).is_mount() and os.access(Path(folder).resolve().parent, os.W_OK)
+
+
+@contextlib.contextmanager
+def _written_in_place(folder: str, _: bool) -> Iterator[Output]:
+    _delete(folder, list_files(folder), keep_folder=True)
+    with _cleaned_after_user_errors(folder):
+        yield Output(folder, _write_marker(folder), posixpath.join(folder, REJECTED_FOLDER))
+
+
+@contextlib.contextmanager
+def _staged(folder: str, overwrite: bool) -> Iterator[Output]:
+    target, files = Path(folder).resolve(), list_files(folder)
+    if not overwrite or _is_unfinished(files):
+        _delete(folder, files, keep_folder=True)
+    is_kept = any(target.iterdir())
+    dead_letter = Path(f"{folder}.{REJECTED_FOLDER}") if is_kept else Path(folder, REJECTED_FOLDER)
+    try:
+        with unfinished_folder(target.parent, target.name) as stage:
+            try:
+                yield Output(str(stage), _write_marker(str(stage)), str(dead_letter))
+            except UserError:
+                if is_kept:
+                    _put_rejected(stage, dead_letter)
+                elif _delete_except_rejected(str(stage)):
+                    put_in_place(stage, target, overwrite=False)
+                raise
+            put_in_place(stage, target, overwrite=overwrite)
+    finally:
+        with contextlib.suppress(OSError):  # the lock has created it
+            target.rmdir()
+
+
+def _put_rejected(stage: Path, target: Path) -> None:
+    if (stage / REJECTED_FOLDER).is_dir():
+        put_in_place(stage / REJECTED_FOLDER, target, overwrite=True)
 
 
 @contextlib.contextmanager
 def exclusive(folder: str) -> Iterator[None]:
-    """Locks a folder on this machine's file systems; others have no locks, see ``Claim``.
+    """Locks a folder on this machine's file systems; others have no locks, see ``Output``.
 
     Raises:
       UserError: another job holds the lock, or the folder cannot be created or opened.
@@ -101,9 +158,11 @@ def exclusive(folder: str) -> Iterator[None]:
                         "free space") from error
 
 
-def _write_marker(folder: str, token: str) -> None:
+def _write_marker(folder: str) -> str:
+    token = uuid.uuid4().hex
     with atomic_write(posixpath.join(folder, UNFINISHED_MARKER)) as file:
         file.write(f"A job is writing here, or did not finish.\n{token}\n".encode())
+    return token
 
 
 @contextlib.contextmanager
@@ -113,11 +172,17 @@ def _cleaned_after_user_errors(folder: str) -> Iterator[None]:
     except ClaimLostError:
         raise  # the files are the other job's
     except UserError:
-        files = list_files(folder)
-        rejected = [path for path in files if path.startswith(f"{REJECTED_FOLDER}/")]
-        retained = {*rejected, UNFINISHED_MARKER} if rejected else set()
-        _delete(folder, [path for path in files if path not in retained])
+        _delete_except_rejected(folder)
         raise
+
+
+def _delete_except_rejected(folder: str) -> bool:
+    """Deletes all files except rejected rows and the marker, which stays with them; returns whether there are any."""
+    files = list_files(folder)
+    rejected = [path for path in files if path.startswith(f"{REJECTED_FOLDER}/")]
+    retained = {*rejected, UNFINISHED_MARKER} if rejected else set()
+    _delete(folder, [path for path in files if path not in retained])
+    return bool(rejected)
 
 
 def refuse_existing(folder: str, *, overwrite: bool) -> None:
@@ -130,8 +195,9 @@ def refuse_existing(folder: str, *, overwrite: bool) -> None:
         refuse_working_folder(Path(folder))
         if Path(folder).is_file():
             raise UserError(f"output {folder!r} is a file: name a folder")
+        recover(Path(folder))
     files = list_files(folder)
-    if overwrite or not files or (UNFINISHED_MARKER in files and DATASET_INFO not in files):
+    if overwrite or not files or _is_unfinished(files):
         return
     problem = "has a finished dataset" if DATASET_INFO in files else "is not empty"
     raise UserError(f"output folder {folder!r} {problem}: pass --overwrite to replace it, or name another folder")
@@ -158,8 +224,7 @@ def require_unfinished(folder: str) -> None:
     Raises:
       UserError: the folder is finished, or no job has written to it.
     """
-    files = list_files(folder)
-    if DATASET_INFO in files or UNFINISHED_MARKER not in files:
+    if not _is_unfinished(list_files(folder)):
         raise UserError(f"output folder {folder!r} has no unfinished job: use --finish after a job that was launched "
                         "from a template, with the same arguments")
 
@@ -178,13 +243,25 @@ def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> dict[str, Any
     files = list_files(folder)
     _delete(folder, [path for path in files if path.startswith(f"{RESULTS_FOLDER}/")])
     digests = {path: describe_file(posixpath.join(folder, path)) for path in files
-               if path != UNFINISHED_MARKER and not path.startswith(f"{RESULTS_FOLDER}/")
+               if path not in (RUN_FILE, UNFINISHED_MARKER) and not path.startswith(f"{RESULTS_FOLDER}/")
                and not listed_digest(info, path)}
     text = manifest_text(kind, {**info, FILES: digests})
     with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
         file.write(text.encode())
     _delete(folder, [UNFINISHED_MARKER])
     return without_digest(json.loads(text))
+
+
+def remove_remains(folder: str) -> None:
+    """Deletes what a job has left that was killed after it had finished the folder."""
+    if UNFINISHED_MARKER in list_files(folder):
+        _delete(folder, [UNFINISHED_MARKER])
+    if "://" not in folder:
+        remove_leftovers(Path(folder))
+
+
+def _is_unfinished(files: list[str]) -> bool:
+    return UNFINISHED_MARKER in files and DATASET_INFO not in files
 
 
 def list_files(folder: str) -> list[str]:

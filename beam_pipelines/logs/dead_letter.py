@@ -66,8 +66,13 @@ def _write_file(number: int, batches: Iterable[pa.RecordBatch], folder: str, log
     return path
 
 
-def check_rejected(job: Job, log: LogSpec) -> None:
+def check_rejected(job: Job, log: LogSpec, dead_letter: str) -> None:
     """Checks that the share of rejected rows does not exceed ``dataset.max_rejected_share``.
+
+    Args:
+      job: the job.
+      log: the log.
+      dead_letter: folder of the rejected rows after a failure.
 
     Raises:
       UserError: names the reasons and the files with the rejected rows.
@@ -78,4 +83,4 @@ def check_rejected(job: Job, log: LogSpec) -> None:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(account["rejected"].items()))
         raise UserError(f"table {log.table}: {rejected} of {account['read']} rows were rejected ({reasons}), more than "
                         f"dataset.max_rejected_share = {max_share} accepts; see the reason and position of each in "
-                        f"{job.path(REJECTED_FOLDER, log.name)}-*.parquet")
+                        f"{posixpath.join(dead_letter, log.name)}-*.parquet")

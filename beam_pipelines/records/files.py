@@ -18,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, FileDigest, compare, describe_content
 from tfrs_pretrain.json_documents import check_document, without_digest
+from tfrs_pretrain.output_folders import recover
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
@@ -154,6 +155,8 @@ def read_manifest_file(path: str) -> Any:
       UserError: the content changed after it was written.
       OSError, ValueError: the file cannot be read, or is not JSON.
     """
+    if "://" not in path:
+        recover(Path(path).parent)
     manifest = read_json(path)
     if not isinstance(manifest, dict):
         return manifest

@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 # Parts of keys in JSON files whose numbers depend on the machine, the moment or the configuration.
 UNSTABLE = re.compile(r"second|byte|memory|rss|version|machine|config|settings|format|latency", re.IGNORECASE)
 ARROW_METADATA = (b"ARROW:schema", b"pandas")
-LEFT_OUT = ("golden_requests.tfrecord",)  # its requests and answers are in the arrays that answers.py writes
+# Requests and answers of the first are in the arrays of answers.py; the second has the times of input files.
+LEFT_OUT = ("golden_requests.tfrecord", ".run.json")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -192,7 +192,7 @@ def test_a_finished_folder_is_kept_unless_overwrite_is_given(tiny_dataset, plant
     folder = Path(shutil.copytree(tiny_dataset.folder, tmp_path / "finished"))
     (folder / "stale").touch()
     with pytest.raises(UserError, match="has a finished dataset: pass --overwrite"):
-        build(planted_config, planted_logs, folder)
+        build(planted_config.model_copy(update={"seed": 99}), planted_logs, folder)
     build(planted_config, planted_logs, folder, overwrite=True)
     assert folder_contents(folder) == folder_contents(tiny_dataset.folder)
 
@@ -214,12 +214,14 @@ def test_after_a_crash_the_folder_is_unfinished_and_a_rerun_succeeds(tiny_datase
         patch.setattr(build_impressions, "build", die)
         with pytest.raises(KeyboardInterrupt):
             build(planted_config, planted_logs, tmp_path / "out")
-    assert (tmp_path / "out" / "pairs").is_dir()
-    with pytest.raises(UserError, match=r"has no dataset_info\.json, so it is no finished dataset"):
+    with pytest.raises(UserError, match=r"does not exist: run the stage that writes it"):
         Dataset.open(tmp_path / "out")
-    (tmp_path / "out" / "pairs" / "train-00007-of-00009.tfrecord").touch()
+    left = tmp_path / ".out.unfinished-0" / "pairs"  # a kill leaves this
+    left.mkdir(parents=True)
+    (left / "train-00007-of-00009.tfrecord").touch()
     build(planted_config, planted_logs, tmp_path / "out")
     assert folder_contents(tmp_path / "out") == folder_contents(tiny_dataset.folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_too_many_bad_rows_fail_the_job_and_remain_in_the_dead_letter(planted_config, logs, tmp_path):

@@ -68,11 +68,18 @@ def test_a_feature_that_the_earlier_folder_lacks_is_built_from_scratch(earlier, 
 def test_a_vocabulary_above_its_limit_cannot_be_extended(max_size, refused, earlier, tmp_path):
     job = _job(tmp_path, {"max_size": max_size}, extend=earlier)
     if refused:
-        with pytest.raises(UserError, match=r"vocabulary 'item' of '.*' has 2 ids, more than max_size 1, and each"):
+        with pytest.raises(UserError, match=r"vocabulary 'item': '.*' has 2 ids, more than max_size 1, and each"):
             write_vocabulary("item", COUNTS, job)
     else:
         write_vocabulary("item", COUNTS, job)
         assert _written(job) == [("x", 0), ("c", 5)]
+
+
+def test_ids_of_too_much_text_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfrs_pretrain.vocabulary.MAX_TEXT_BYTES", 3)
+    with pytest.raises(UserError, match=r"vocabulary 'surface': 4 string ids have 4 bytes of text, and one vocabulary "
+                                        r"contains at most 3: raise min_count, set max_size, or use int64 ids"):
+        write_vocabulary("surface", COUNTS, _job(tmp_path))
 
 
 def test_values_of_a_batch_go_to_their_vocabularies(tmp_path):

@@ -219,7 +219,7 @@ MISTAKES = {
                       "--splits 'all': expected one or more of"),
     "too many": (build_vocabulary, ["--extend={v}"], {"schema": {"item": {
         "column": "item", "dtype": "string", "oov_rows": 8, "max_size": 5}}},
-        r"vocabulary 'item' of .* has \d+ ids, more than max_size 5"),
+        r"vocabulary 'item': .* has \d+ ids, more than max_size 5"),
 }
 
 

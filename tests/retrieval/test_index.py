@@ -190,5 +190,10 @@ def test_the_finished_index_of_the_same_call_is_kept(write_embeddings, tmp_path,
     for changes in ({"queries": 7}, {"cutoffs": (5,)}, {"approximate": "hnsw"}):
         with pytest.raises(UserError, match="is not empty: pass --overwrite"):
             build_index(embeddings, output, **{"approximate": "none", "cutoffs": (10,)} | changes)
+    content = bytearray((output / "exact.faiss").read_bytes())
+    content[100] ^= 1
+    (output / "exact.faiss").write_bytes(content)
+    with pytest.raises(UserError, match=r"exact\.faiss'.* changed after it was written.*, with --overwrite$"):
+        build_index(embeddings, output, approximate="none", cutoffs=(10,))
     build_index(embeddings, output, approximate="none", cutoffs=(5,), overwrite=True)
     assert "recall@5" in ItemIndex.open(output).manifest["indexes"]["exact"]

@@ -20,7 +20,7 @@ from tfrs_pretrain.artifact_names import (
     MANIFEST,
     RANKER_KIND,
 )
-from tfrs_pretrain.artifacts import check_artifact, read_manifest, write_manifest
+from tfrs_pretrain.artifacts import check_artifact, has_manifest, read_manifest, write_manifest
 from tfrs_pretrain.config import ArmConfig, Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
@@ -118,7 +118,7 @@ def commands(workdir: Path, config: Config, logs: CompleteJourneyConfig) -> list
 
 
 def _check_logs(folder: Path, settings: CompleteJourneyConfig) -> None:
-    if not (folder / LOGS / MANIFEST).is_file():
+    if not has_manifest(folder / LOGS):
         return
     stored = read_manifest(folder / LOGS, LOGS_KIND)[SECTION]
     if difference := first_difference(stored, settings.model_dump(mode="json"), SECTION):

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfrs_pretrain.artifact_names import MANIFEST
-from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.artifacts import has_manifest, write_text
 from tfrs_pretrain.config import Config, first_difference, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.diagnosis.causes import blamed_spaces
@@ -130,7 +129,7 @@ def _pretrained(config: Config, dataset: Dataset, output: Path, embeddings: Path
     if embeddings is not None:
         return Embeddings.open(embeddings)
     folder = output / EMBEDDINGS
-    if not (folder / MANIFEST).is_file():
+    if not has_manifest(folder):
         pretrain(config, dataset, folder)
         return Embeddings.open(folder)
     found, requested = Embeddings.open(folder), config.resolved()

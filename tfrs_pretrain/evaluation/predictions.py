@@ -19,8 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, PREDICTIONS_FOLDER, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import artifact_file, read_manifest
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, PREDICTIONS_FOLDER, RANKER_KIND, SAVED_MODEL_KIND
+from tfrs_pretrain.artifacts import artifact_file, has_manifest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
 from tfrs_pretrain.json_documents import json_digest
@@ -226,7 +226,7 @@ def find_ranker(folder: Path) -> tuple[Source, Path]:
     ranker = Path(exported.get("ranker", ""))
     what = f"version {str(folder)!r} was exported from ranker {str(ranker)!r} (arm {exported['arm']}, digest " \
            f"{exported['ranker_digest'][:12]})"
-    if not (ranker / MANIFEST).is_file() or "ranker" not in exported:
+    if not has_manifest(ranker) or "ranker" not in exported:
         raise UserError(f"{what}, which no longer exists, and a version contains no predictions: name a copy of that "
                         "ranker instead")
     source, _ = find_ranker(ranker)

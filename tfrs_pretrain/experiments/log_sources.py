@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
-from tfrs_pretrain.artifacts import file_digest
+from tfrs_pretrain.artifacts import file_digest, has_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import CompleteJourneyLogs, Experiment, PlantedLogs, ProvidedLogs
@@ -54,7 +54,7 @@ def fingerprint(source: str, data: Path) -> str:
       UserError: the dataset is unfinished.
     """
     if source == "dataset":
-        if not (data / DATASET_INFO).is_file():
+        if not has_manifest(data, DATASET_INFO):
             raise UserError(f"--data {str(data)!r} has no {DATASET_INFO}, so it is not a finished dataset: name the "
                             "folder that `tfrs-pretrain dataset` wrote")
         return file_digest(data / DATASET_INFO)

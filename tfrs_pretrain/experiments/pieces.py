@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, EMBEDDINGS_KIND, LOGS_KIND, MANIFEST, RANKER_KIND
+from tfrs_pretrain.artifacts import has_manifest
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import inside
 
@@ -60,7 +61,7 @@ class Piece:
         return inside(root, CONSOLE, f"{self.kind}.{self.name}.log")
 
     def is_finished(self, root: Path) -> bool:
-        return (self.folder(root) / (DATASET_INFO if self.kind == DATASET else MANIFEST)).is_file()
+        return has_manifest(self.folder(root), DATASET_INFO if self.kind == DATASET else MANIFEST)
 
     def with_dependencies(self) -> list[Piece]:
         """Return all direct and indirect dependencies, then the piece itself. May contain repetitions."""

@@ -1,5 +1,6 @@
 """The order of checks, pipelines and manifest, with pipelines that write literal results."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import apache_beam as beam
 import pytest
 from planted import planted_config
 
-from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.job import RUN_FILE, Job
 from beam_pipelines.jobs.options import VocabularyOptions
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.launching import launch
@@ -53,7 +54,7 @@ def _run(job: Job, steps: list[Step], calls: list, *options: str, overwrite: boo
 
 
 def _files(job: Job) -> list[str]:
-    return sorted(path.name for path in Path(job.folder).rglob("*") if path.is_file())
+    return sorted(path.name for path in Path(job.folder).rglob("*") if path.is_file() and path.name != RUN_FILE)
 
 
 def test_pipelines_run_in_order_and_the_manifest_is_last(job):
@@ -77,14 +78,61 @@ def test_a_failed_check_stops_before_the_next_pipeline(account, message, job):
     assert not Path(job.folder).exists()
 
 
-def test_a_finished_folder_needs_overwrite(job):
+@pytest.mark.parametrize("change", [
+    lambda job: os.utime(Path(job.raw, "engagements.parquet"), (5, 5)),
+    lambda job: Path(job.raw, "engagements.parquet").write_bytes(b"more rows"),
+    lambda job: Path(job.folder, ".run.json").unlink(),
+    lambda job: Path(job.folder, ".run.json").write_text("{"),
+    lambda job: dataclasses.replace(job, splits=("test",)),
+    lambda job: dataclasses.replace(job, config=job.config.model_copy(update={"seed": 9}))])
+def test_the_finished_folder_of_another_job_needs_overwrite(change, job):
     _run(job, [_step(job, [])], [])
+    changed = change(job)
+    job = changed if isinstance(changed, Job) else job
     calls: list[str] = []
     with pytest.raises(UserError, match="has a finished dataset"):
         _run(job, [_step(job, calls)], calls)
     assert calls == []
     _run(job, [_step(job, calls)], calls, overwrite=True)
     assert calls == ["first", "describe"]
+
+
+def test_the_finished_folder_of_the_same_job_is_kept(job, tmp_path, capsys):
+    _, info = _run(job, [_step(job, [])], [])
+    (tmp_path / ".out.unfinished-0").mkdir()
+    Path(job.folder, "unfinished").touch()  # as on an object store, where the marker is deleted last
+    calls: list[str] = []
+    result, again = _run(job, [_step(job, calls)], calls)
+    assert (calls, result.state, again["answer"]) == ([], "DONE", info["answer"])
+    assert _files(job) == ["dataset_info.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "raw"]
+    assert "kept: it is the finished output of the same command" in "".join(capsys.readouterr().out.split("\n"))
+
+
+def test_a_table_without_files_is_never_the_same(job, monkeypatch):
+    """Its rows may have changed."""
+    monkeypatch.setattr("beam_pipelines.sources.file_source.FileSource.file_states", lambda _: iter(()))
+    _run(job, [_step(job, [])], [])
+    with pytest.raises(UserError, match="has a finished dataset"):
+        _run(job, [_step(job, [])], [])
+
+
+def test_the_old_dataset_stays_until_the_job_has_succeeded(job, tmp_path):
+    _run(job, [_step(job, [])], [])
+    before = Path(job.folder, "dataset_info.json").read_bytes()
+
+    def fail(pipeline: beam.Pipeline, job: Job) -> None:
+        assert (tmp_path / "out" / "dataset_info.json").read_bytes() == before
+        rejected = Path(job.folder, "rejected", "engagements-00000.parquet")
+        rejected.parent.mkdir(parents=True)
+        rejected.touch()
+        _step(job, [], rejected={"bad": 2}).build(pipeline, job)
+
+    with pytest.raises(UserError, match=r"out\.rejected/engagements-\*\.parquet$"):
+        _run(job, [Step("first", fail, (job.engagements,))], [], overwrite=True)
+    assert (tmp_path / "out" / "dataset_info.json").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.rejected", "raw"]
+    assert [path.name for path in (tmp_path / "out.rejected").iterdir()] == ["engagements-00000.parquet"]
 
 
 def test_inputs_inside_the_output_are_refused_before_anything_is_deleted(job, tmp_path):

@@ -18,7 +18,7 @@ def test_counts_do_not_depend_on_the_pending_limit(pending, monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", pending)
     with beam.Pipeline(options=pipeline_options([])) as pipeline:
         counts = (pipeline | beam.Create(COLUMNS, reshuffle=False) | CountValues()
-                  | beam.MapTuple(lambda name, table: (name, table.to_pydict())))
+                  | beam.MapTuple(lambda name, table: (name, table.sort_by("value").to_pydict())))
         assert_that(counts, equal_to([
             ("a", {"value": ["u", "v", "w", "x", "y", "z"], "count": [1, 1, 1, 4, 1, 1]}),
             ("b", {"value": [-1, 7], "count": [1, 2]})]))

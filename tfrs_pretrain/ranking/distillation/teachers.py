@@ -13,7 +13,7 @@ from tfrs_pretrain.artifact_names import (
     RANKER_KIND,
     SAVED_MODEL_FILE,
 )
-from tfrs_pretrain.artifacts import artifact_file, check_saved_model, file_digest
+from tfrs_pretrain.artifacts import artifact_file, check_saved_model, file_digest, has_manifest
 from tfrs_pretrain.config import DistillationConfig, FixedTeacherConfig, Windows
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
@@ -62,7 +62,7 @@ def teacher_digest(config: DistillationConfig | None) -> str | None:
 def _check_predictions(path: Path) -> None:
     """Compare a file of logits with the manifest of the ranker that it belongs to, if it is one's predictions."""
     ranker = path.absolute().parent.parent
-    if path.absolute().parent.name == PREDICTIONS_FOLDER and (ranker / MANIFEST).is_file():
+    if path.absolute().parent.name == PREDICTIONS_FOLDER and has_manifest(ranker):
         artifact_file(ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/{path.name}")
 
 

@@ -7,13 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, RANKER_KIND, SAVED_MODEL_KIND
-from tfrs_pretrain.artifacts import read_manifest, read_optional_json, write_manifest
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, RANKER_KIND, SAVED_MODEL_KIND
+from tfrs_pretrain.artifacts import check_saved_model, read_manifest, write_manifest
 from tfrs_pretrain.config import Config, ExportConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.file_digests import check_files
-from tfrs_pretrain.finished_outputs import RUN_DIGEST, is_output_of, report_finished, run_digest
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, read_output_of, report_finished, run_digest
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import inside, remove_leftovers, unfinished_folder
 from tfrs_pretrain.progress import progress
@@ -75,16 +74,16 @@ def _latest_version(folder: Path) -> int:
 
 
 def _finished_version(folder: Path, digest: str) -> ExportedVersion | None:
-    """Returns the latest version if an identical export has written it and it is not damaged."""
+    """Returns the latest version if an identical export has written it and it is undamaged."""
     version = _latest_version(folder)
     path = folder / str(version)
-    try:
-        manifest = read_optional_json(path / EXTRA_ASSETS / MANIFEST)
-        if not is_output_of(manifest, SAVED_MODEL_KIND, digest):
-            return None
-        check_files(path, manifest)
-    except UserError:
+    manifest = read_output_of(path / EXTRA_ASSETS, SAVED_MODEL_KIND, digest)
+    if manifest is None:
         return None
+    try:
+        check_saved_model(path)
+    except UserError:
+        return None  # damaged: the next version replaces it
     remove_leftovers(folder / "version")
     report_finished(path)
     return ExportedVersion(path, version, ExportReport.from_json(manifest))
