@@ -29,6 +29,7 @@ def calls(monkeypatch):
     replace(module, "write_planted_logs", "planted")
     replace(module.completejourney, "write_logs", "completejourney")
     replace(module.kuairand, "write_logs", "kuairand")
+    replace(module, "check_artifact", "check_artifact")
     monkeypatch.setattr(module, "Dataset", SimpleNamespace(open=lambda folder: ("dataset", folder)))
     return recorded
 
@@ -65,7 +66,8 @@ def test_a_dataset_is_built_from_the_logs_of_the_experiment(calls, plan):
     planned = plan({"a": {"set": {"windows.pretrain.end": 18}}})
     dataset = planned.planner.dataset(planned.config(planned.arms[0], planned.arms[0].candidates[0]))
     make(dataset)
-    [(name, (config, *rest), keys)] = calls
+    [checked, (name, (config, *rest), keys)] = calls
+    assert checked == ("check_artifact", (planned.planner.logs.folder(ROOT), "logs"), {})
     assert (name, config.windows.pretrain.end, keys) == ("build", 18, {"overwrite": True})
     assert rest == [planned.planner.logs.folder(ROOT), OUTPUT]
 

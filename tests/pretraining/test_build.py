@@ -88,6 +88,7 @@ def test_a_batch_that_cannot_be_split_among_the_replicas_is_refused(tiny_dataset
     @dataclasses.dataclass
     class ThreeReplicas:
         num_replicas_in_sync: int = 3
+        cluster_resolver: None = None
 
     monkeypatch.setattr("tfrs_pretrain.pretraining.run.build_strategy", lambda training: ThreeReplicas())
     with pytest.raises(UserError, match=r"pretraining.batch_size 128 must be a multiple of the 3 devices"):

@@ -71,9 +71,10 @@ def write_raw_logs(rows, known, folder):
         "tags": pa.array(column("tags"), pa.list_(pa.string()))}).cast(items), folder / "items.parquet")
     pq.write_table(pa.table({"member": pa.array(column("user_id"), pa.int64()),
                              "country": pa.array(column("country"), pa.string())}), folder / "users.parquet")
-    engagements = [(row["user_id"], item, start - np.timedelta64(len(row["history"]) - place, "s"))
+    end = start - np.timedelta64(1, "us")  # in microseconds, as the impressions
+    engagements = [(row["user_id"], item, end - np.timedelta64(len(row["history"]) - place, "s"))
                    for row in rows for place, item in enumerate(row["history"])]
-    users, names, times = zip(*engagements, (2**62, "ítem-1", start), strict=True)  # one at least, of somebody else
+    users, names, times = zip(*engagements, (2**62, "ítem-1", end), strict=True)  # one at least, of somebody else
     pq.write_table(pa.table({"day": pa.array([DAY - 1] * len(times), pa.int32()), "ts": pa.array(times),
                              "member": pa.array(users, pa.int64()), "item": pa.array(names)}),
                    folder / "engagements.parquet")
