@@ -82,7 +82,10 @@ def write_raw_logs(rows, known, folder):
 
 def recorded_scores(rows, kinds_dataset, ranker, folder):
     """{output: [n]}: scores of the records that the Beam job builds from the logs with the training vocabularies."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(kinds_dataset.info["config"]))
+    tree = kinds_dataset.info["config"]
+    unlimited = dict.fromkeys(tree["dataset"]["min_coverage"], 0.0)  # most ids of the logs are unknown
+    tree = {**tree, "dataset": {**tree["dataset"], "min_coverage": unlimited}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
     build_impressions.run([f"--config={folder / 'config.yaml'}", f"--raw={folder / 'raw'}",
                            f"--vocabulary={kinds_dataset.folder}", f"--output={folder / 'out'}"])
     recorded = Dataset(folder / "out", read_manifest(folder / "out", "impressions", name=DATASET_INFO))
