@@ -130,7 +130,8 @@ class _MapIdsToRows(VocabularyDoFn):
         for feature in self._job.schema.features:
             columns[feature.name] = feature.record_values(batch[feature.name], lookup)
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
-        pretrained = {space: self._vocabularies.occur(space, columns[space]) for space in (USER_ROW, ITEM_ROW)}
+        pretrained = {space: self._vocabularies.by_name[space].occurring[columns[space]]
+                      for space in (USER_ROW, ITEM_ROW)}
         counts = count_joins(batch, pretrained, self._job.schema.features)
         yield beam.pvalue.TaggedOutput(JOIN_COUNTS, (f"impressions/{split}", counts))
 

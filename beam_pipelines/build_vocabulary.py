@@ -125,8 +125,9 @@ def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
 def _selected(name: str, counts: pa.Table, job: Job) -> Vocabulary:
     rules = job.schema.vocabularies[name]
     ids, id_counts = counts["value"].cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
-    if job.extend and name in vocabulary_info(job.extend)["vocabularies"]:
-        earlier = load_finished_vocabulary(job.extend, name)
+    info = vocabulary_info(job.extend) if job.extend else {"vocabularies": {}}
+    if job.extend and name in info["vocabularies"]:
+        earlier = load_finished_vocabulary(job.extend, name, info)
         if rules.max_size is not None and len(earlier.ids) > rules.max_size:
             raise UserError(f"{job.extend!r} has {len(earlier.ids)} ids, more than max_size {rules.max_size}, and each "
                             "would keep its row: raise max_size, or build without --extend")

@@ -107,6 +107,12 @@ class Vocabulary:
         return np.concatenate([np.zeros(self.oov_rows, np.int64), self.counts])
 
     @functools.cached_property
+    def occurring(self) -> np.ndarray:
+        """bool [num_rows]: the row belongs to one id that occurs in the window of the counts; false at shared rows."""
+        occurring: np.ndarray = self.row_counts > 0
+        return occurring
+
+    @functools.cached_property
     def digest(self) -> str:
         """SHA-256 over the id at every row: tables with equal digests have the same id at each row."""
         state = hashlib.sha256(f"{self.dtype}:{self.oov_rows}:{len(self.ids)}:".encode())

@@ -1,7 +1,6 @@
 """Vocabulary files on any file system, and lookup of rows; each worker loads the vocabularies once."""
 
 import dataclasses
-import functools
 import posixpath
 import shutil
 import tempfile
@@ -37,7 +36,9 @@ class Vocabularies:
     def load(cls, job: Job) -> "Vocabularies":
         """Loads the vocabularies that a job maps ids with."""
         if job.vocabulary:
-            return cls({name: load_finished_vocabulary(job.vocabulary, name) for name in job.schema.vocabularies})
+            info = vocabulary_info(job.vocabulary)
+            return cls({name: load_finished_vocabulary(job.vocabulary, name, info)
+                        for name in job.schema.vocabularies})
         return cls({name: load_vocabulary(vocabulary_path(job.folder, name)) for name in job.schema.vocabularies})
 
     def lookup(self, name: str, column: pa.Array) -> np.ndarray:
@@ -51,15 +52,6 @@ class Vocabularies:
         indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
         rows: np.ndarray = vocabulary.lookup(pa.concat_arrays([column.dictionary, missing])).astype(np.int32)[indices]
         return rows
-
-    def occur(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Returns bool [n]: the row belongs to one id that occurs in the window of the vocabulary's counts."""
-        occurring: np.ndarray = self._occurring[name][rows]
-        return occurring
-
-    @functools.cached_property
-    def _occurring(self) -> dict[str, np.ndarray]:
-        return {name: vocabulary.row_counts > 0 for name, vocabulary in self.by_name.items()}
 
     def describe(self) -> dict[str, Any]:
         """Returns the section ``vocabularies`` of dataset_info.json."""
@@ -148,13 +140,18 @@ def load_vocabulary(path: str) -> Vocabulary:
         return Vocabulary.load(local)
 
 
-def load_finished_vocabulary(folder: str, name: str) -> Vocabulary:
+def load_finished_vocabulary(folder: str, name: str, info: dict[str, Any]) -> Vocabulary:
     """Reads a vocabulary of a finished folder after comparing its file with the manifest.
+
+    Args:
+      folder: dataset or vocabulary folder.
+      name: id space or feature.
+      info: the folder's manifest, see ``vocabulary_info``.
 
     Raises:
       UserError: the file is missing or damaged.
     """
-    return load_vocabulary(check_file(folder, vocabulary_info(folder), vocabulary_path("", name)))
+    return load_vocabulary(check_file(folder, info, vocabulary_path("", name)))
 
 
 def copy_vocabulary(name: str, job: Job) -> str:

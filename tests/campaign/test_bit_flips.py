@@ -31,7 +31,7 @@ from outcomes import Outcomes
 from planted import planted_config as planted_tree
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.transforms.vocabularies import load_finished_vocabulary
+from beam_pipelines.transforms.vocabularies import load_finished_vocabulary, vocabulary_info
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.config import Config, EarlyStoppingConfig
 from tfrs_pretrain.data.dataset import Dataset
@@ -87,7 +87,9 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Kind]:
         *(Kind(name, files_of(folder / name), lambda read=read, name=name: read(folder / name))
           for name, read in made.items()),
         Kind("vocabularies of another job", (*vocabularies, folder / "dataset" / "dataset_info.json"),
-             lambda: [load_finished_vocabulary(str(folder / "dataset"), path.stem).counts for path in vocabularies]),
+             lambda: [load_finished_vocabulary(
+                 str(folder / "dataset"), path.stem, vocabulary_info(str(folder / "dataset"))).counts
+                 for path in vocabularies]),
         Kind("checkpoint", checkpoints, lambda: read_checkpoints(folder / "checkpoints")),
         Kind("exported version", files_of(version), lambda: read_exported(version)),
         Kind("served version", files_of(version), lambda: serve(version)), *document_kinds(folder, study)]

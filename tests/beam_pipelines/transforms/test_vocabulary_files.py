@@ -73,7 +73,8 @@ def test_a_saved_vocabulary_is_loaded_and_copied_unchanged(vocabularies, tmp_pat
     assert copy_vocabulary("name", job) == "name"
     assert (tmp_path / "to" / "vocabulary" / "name.parquet").read_bytes() == path.read_bytes()
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    for read in (lambda: copy_vocabulary("name", job), lambda: load_finished_vocabulary(job.vocabulary, "name")):
+    for read in (lambda: copy_vocabulary("name", job), lambda: load_finished_vocabulary(
+            job.vocabulary, "name", vocabulary_info(job.vocabulary))):
         with pytest.raises(UserError, match=r"name\.parquet': expected \d+ bytes with CRC-32C"):
             read()
 

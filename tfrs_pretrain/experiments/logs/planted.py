@@ -91,7 +91,7 @@ def _engagements(truth: _Truth, num_rows: int, generator: np.random.Generator) -
     for start in range(0, num_rows, 1 << 12):
         chunk = logits[user[start:start + (1 << 12)]]
         item[start:start + (1 << 12)] = (chunk + generator.gumbel(size=chunk.shape)).argmax(axis=1)
-    return pa.table(_time_columns(num_rows, generator) | _id_columns(user, item))
+    return pa.table(event_columns(draw_seconds(0, DAYS, num_rows, generator), user, item))
 
 
 def _impressions(truth: _Truth, num_rows: int, generator: np.random.Generator
@@ -108,7 +108,7 @@ def _impressions(truth: _Truth, num_rows: int, generator: np.random.Generator
     logit = 2 * truth.affinity(user, item) + np.array([-1.5, -0.5, -2.0])[surface]
     clicked = (generator.random(num_rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
     dwell = (logit + generator.normal(size=num_rows)).astype(np.float32)
-    table = pa.table(_time_columns(num_rows, generator) | _id_columns(user, item) | {
+    table = pa.table(event_columns(draw_seconds(0, DAYS, num_rows, generator), user, item) | {
         "surface": np.array(SURFACES)[surface].tolist(), "dwell": dwell, "clicked": clicked})
     return table, auc(clicked, logit)
 
@@ -118,7 +118,7 @@ def _items(truth: _Truth, generator: np.random.Generator) -> pa.Table:
     quality = (truth.items[:, 1] + generator.normal(size=len(number))).astype(np.float32)
     missing = generator.random(len(number)) < 0.2
     topic = np.argmax(truth.items, axis=1) * 2 + (truth.items[:, 0] > 0)
-    return pa.table({"item": _item_names(number), "topic_id": topic.astype(np.int64),
+    return pa.table({"item": item_names(number), "topic_id": topic.astype(np.int64),
                      "quality": pa.array(quality, mask=missing)})
 
 
@@ -126,23 +126,27 @@ def _users(truth: _Truth, generator: np.random.Generator) -> pa.Table:
     number = np.arange(len(truth.users))
     missing = generator.random(len(number)) < 0.3
     country = [COUNTRIES[code] for code in np.argmax(truth.users[:, :len(COUNTRIES)], axis=1)]
-    return pa.table({"member": _member_ids(number), "country": pa.array(country, mask=missing)})
+    return pa.table({"member": member_ids(number), "country": pa.array(country, mask=missing)})
 
 
-def _time_columns(num_rows: int, generator: np.random.Generator) -> dict[str, Any]:
-    """Return ascending columns ``day`` (from 0) and ``ts``."""
-    seconds = np.sort(generator.integers(0, DAYS * 86400, num_rows))
+def draw_seconds(first_day: int, last_day: int, num_rows: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw int64 [num_rows] ascending seconds after ``EPOCH`` between two days."""
+    seconds: np.ndarray = np.sort(generator.integers(first_day * 86400, last_day * 86400, num_rows))
+    return seconds
+
+
+def event_columns(seconds: np.ndarray, user: np.ndarray, item: np.ndarray) -> dict[str, Any]:
+    """Return the columns of both logs: ``day`` (from 0), ``ts``, ``member`` and ``item``; arguments int64 [n]."""
     return {"day": (seconds // 86400).astype(np.int32),
-            "ts": pa.array(np.datetime64(EPOCH, "us") + seconds.astype("timedelta64[s]"))}
+            "ts": pa.array(np.datetime64(EPOCH, "us") + seconds.astype("timedelta64[s]")),
+            "member": member_ids(user), "item": item_names(item)}
 
 
-def _id_columns(user: np.ndarray, item: np.ndarray) -> dict[str, Any]:
-    return {"member": _member_ids(user), "item": _item_names(item)}
-
-
-def _member_ids(number: np.ndarray) -> np.ndarray:
+def member_ids(number: np.ndarray) -> np.ndarray:
+    """Return the int64 ids of users by number."""
     return number.astype(np.int64) * 17 + 1000
 
 
-def _item_names(number: np.ndarray) -> list[str]:
+def item_names(number: np.ndarray) -> list[str]:
+    """Return the string ids of items by number."""
     return [f"ítem-{value}" for value in number]

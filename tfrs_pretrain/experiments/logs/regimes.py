@@ -16,7 +16,17 @@ import pyarrow.parquet as pq
 
 from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import write_manifest
-from tfrs_pretrain.experiments.logs.planted import COUNTRIES, DAYS, EPOCH, FACTORS, PRETRAIN_DAYS, SURFACES
+from tfrs_pretrain.experiments.logs.planted import (
+    COUNTRIES,
+    DAYS,
+    FACTORS,
+    PRETRAIN_DAYS,
+    SURFACES,
+    draw_seconds,
+    event_columns,
+    item_names,
+    member_ids,
+)
 from tfrs_pretrain.metrics.auc import auc
 from tfrs_pretrain.output_folders import staged_folder
 
@@ -165,17 +175,17 @@ def write_regime_logs(output: Path, regime: Regime, *, seed: int = 0, overwrite:
 
 def _engagements(world: World, generator: np.random.Generator) -> pa.Table:
     num_rows = world.regime.engagements
-    seconds = np.sort(generator.integers(0, PRETRAIN_DAYS * 86400, num_rows))
+    seconds = draw_seconds(0, PRETRAIN_DAYS, num_rows, generator)
     user, day = world.draw_users(num_rows, generator, engaged=True), seconds / 86400
     factors = 2 * world.users(user, day) / np.sqrt(FACTORS)
     item = world.draw_items(factors, day, np.ones(num_rows), generator)
-    return pa.table(_columns(user, item, seconds))
+    return pa.table(event_columns(seconds, user, item))
 
 
 def _impressions(world: World, generator: np.random.Generator) -> tuple[pa.Table, float | None]:
     """Show half of the items by popularity, half uniformly. Return the impressions and the AUC of the true scores."""
     num_rows = world.regime.impressions
-    seconds = np.sort(generator.integers(PRETRAIN_DAYS * 86400, DAYS * 86400, num_rows))
+    seconds = draw_seconds(PRETRAIN_DAYS, DAYS, num_rows, generator)
     user, day = world.draw_users(num_rows, generator, engaged=False), seconds / 86400
     popularity = (generator.random(num_rows) < 0.5).astype(float)
     item = world.draw_items(np.zeros((num_rows, FACTORS)), day, popularity, generator)
@@ -185,15 +195,9 @@ def _impressions(world: World, generator: np.random.Generator) -> tuple[pa.Table
     noisy = generator.random(num_rows) < world.regime.label_noise
     probability = np.where(noisy, 0.3, 1 / (1 + np.exp(-logit)))
     clicked = (generator.random(num_rows) < probability).astype(np.int8)
-    table = pa.table(_columns(user, item, seconds) | {"surface": np.array(SURFACES)[surface].tolist(),
-                                                      "clicked": clicked})
+    table = pa.table(event_columns(seconds, user, item) | {"surface": np.array(SURFACES)[surface].tolist(),
+                                                           "clicked": clicked})
     return table, auc(clicked, logit)
-
-
-def _columns(user: np.ndarray, item: np.ndarray, seconds: np.ndarray) -> dict[str, np.ndarray | list[str]]:
-    return {"day": (seconds // 86400).astype(np.int32),
-            "ts": np.datetime64(EPOCH, "us") + seconds.astype("timedelta64[s]"),
-            "member": user.astype(np.int64) * 17 + 1000, "item": [f"ítem-{value}" for value in item]}
 
 
 def _items(world: World, generator: np.random.Generator) -> pa.Table:
@@ -203,11 +207,11 @@ def _items(world: World, generator: np.random.Generator) -> pa.Table:
     random = generator.random(number) < world.regime.feature_noise
     topic = np.where(random, generator.integers(0, 1 << FACTORS, number), topic)
     quality = world.appeal + generator.normal(size=number)
-    return pa.table({"item": [f"ítem-{value}" for value in range(number)], "topic_id": topic.astype(np.int64),
+    return pa.table({"item": item_names(np.arange(number)), "topic_id": topic.astype(np.int64),
                      "quality": quality.astype(np.float32)})
 
 
 def _users(world: World) -> pa.Table:
     factors = world.first_users
     country = [COUNTRIES[code] for code in np.argmax(factors[:, :len(COUNTRIES)], axis=1)]
-    return pa.table({"member": np.arange(len(factors), dtype=np.int64) * 17 + 1000, "country": country})
+    return pa.table({"member": member_ids(np.arange(len(factors))), "country": country})

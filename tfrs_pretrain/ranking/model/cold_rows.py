@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.features.ranker_input import NumericStatistics
+from tfrs_pretrain.ranking.model.pooling import mean_pooling
 
 _BIAS, _OOV_ROWS, _VALUES, _NUMBERS = "bias", "oov_rows", "values", "numbers"
 
@@ -126,5 +127,4 @@ def _effects(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     effects = tf.where(inside[..., None], tf.gather(table, tf.where(inside, rows, 0)), 0.0)
     if rows.shape.rank == 1:
         return effects
-    valid = tf.reduce_sum(tf.cast(rows >= 0, tf.float32), axis=1, keepdims=True)
-    return tf.reduce_sum(effects, axis=1) / tf.maximum(valid, 1.0)
+    return mean_pooling(effects, rows >= 0)

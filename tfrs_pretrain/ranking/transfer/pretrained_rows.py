@@ -114,4 +114,4 @@ def is_pretrained(dataset: Dataset, space: str) -> np.ndarray:
     Rows shared by out-of-vocabulary ids are false: in ranking they belong to ids that pretraining never saw, and not to
     the ids that shared the row in pretraining.
     """
-    return dataset.vocabulary(space).row_counts > 0
+    return dataset.vocabulary(space).occurring

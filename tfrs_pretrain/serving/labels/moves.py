@@ -61,9 +61,7 @@ def select_version(path: Path, name: str, version: int) -> None:
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
     """
-    config = read_models_config(path)
-    model = find_entry(config, path, name)
-    _check_exists(model, path, version)
+    config, model = _read_to_edit(path, name, version)
     labels = dict(model.version_labels)
     _write_labels(path, config, model, labels, {*model.model_version_policy.specific.versions, version})
 
@@ -80,9 +78,7 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
     """
-    config = read_models_config(path)
-    model = find_entry(config, path, name)
-    _check_exists(model, path, version)
+    config, model = _read_to_edit(path, name, version)
     labels = dict(model.version_labels)
     change = LabelChange(labels.get(label), version)
     if change.before == version:
@@ -116,6 +112,14 @@ def _check_label(label: str) -> None:
         check_folder_name(label)
     except ValueError as error:
         raise UserError(f"label {label!r}: {error}") from error
+
+
+def _read_to_edit(path: Path, name: str, version: int) -> tuple[ModelServerConfig, ModelConfig]:
+    """Returns a models.config and its entry of a model, of which a version must exist."""
+    config = read_models_config(path)
+    model = find_entry(config, path, name)
+    _check_exists(model, path, version)
+    return config, model
 
 
 def _check_exists(model: ModelConfig, path: Path, version: int) -> None:
