@@ -14,7 +14,7 @@ from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
-def rare_ids(dataset, split="validation"):
+def rare_ids(dataset):
     """Positions in the item vocabulary that no golden impression has."""
     golden = set(pq.read_table(dataset.folder / "golden.parquet")["item_id"].to_pylist())
     return [position for position, item in enumerate(dataset.vocabulary("item").ids.to_pylist()) if item not in golden]
@@ -27,7 +27,7 @@ def evolve(dataset, ranker, folder, *, replace=None, append=(), rows=None, dense
       dataset: open dataset.
       ranker: folder of the ranker.
       folder: folder for both copies.
-      replace: position in the item vocabulary -> another id, which takes over the row.
+      replace: position in the item vocabulary -> another id, which takes over the row; None: the row is free.
       append: new items.
       rows: table -> {row: values} to overwrite; rows of new and replaced ids get values of their own.
       dense: changes a bias of the network too.
@@ -41,13 +41,15 @@ def evolve(dataset, ranker, folder, *, replace=None, append=(), rows=None, dense
     ids = before.ids.to_pylist()
     for position, item in (replace or {}).items():
         ids[position] = item
-    later = Vocabulary(pa.array([*ids, *append]), np.ones(len(ids) + len(append), np.int64), before.oov_rows)
+    ids += append
+    counts = np.array([item is not None for item in ids], np.int64)
+    later = Vocabulary(pa.array(ids, pa.string()), counts, before.oov_rows)
     later.save(folder / "dataset/vocabulary/item.parquet")
     info = json.loads((folder / "dataset/dataset_info.json").read_text())
     info["vocabularies"]["item"] |= {"digest": later.digest, "rows": later.num_rows}
     rewrite(folder / "dataset/dataset_info.json", info)
     reseal(folder / "dataset")
-    random = np.random.default_rng(len(ids) + len(append))
+    random = np.random.default_rng(len(ids))
     manifest = json.loads((folder / "ranker/manifest.json").read_text())
     for name in [table["table"] for table in manifest["inputs"]["rows"]]:
         values = np.load(folder / f"ranker/tables/{name}.npy")

@@ -31,7 +31,7 @@ def served_rows(state):
     found = {}
     for name, vocabulary in state.tables.items():
         stored, ids = state.table(name), state.vocabularies[vocabulary].ids.to_pylist()
-        keys = [*range(state.vocabularies[vocabulary].oov_rows), *(("id", each) for each in ids)]
+        keys = [*range(state.vocabularies[vocabulary].oov_rows), *(("id", each or position) for position, each in enumerate(ids))]
         parts = [stored.values] if stored.scales is None else [stored.values, stored.scales]
         found[name] = {key: b"".join(part[row].tobytes() for part in parts) for row, key in enumerate(keys)}
     return found
@@ -67,7 +67,7 @@ def test_a_compacted_version_answers_every_request_bit_for_bit_as_the_full_expor
     requests = read_logged_requests(expected / "assets.extra/golden_requests.tfrecord")
     assert {request.signature for request in requests} == {
         "serving_default", "rank", "predict_examples", "classify", "regress", "user_embedding", "item_embedding"}
-    items = [*generations[-1][0].vocabulary("item").ids.to_pylist(), "zweiter Erbe", "first heir", "unknown"]
+    items = [*generations[-1][0].vocabulary("item").known_ids.to_pylist(), "zweiter Erbe", "first heir", "unknown"]
     with LoadedModel(version.path) as found, LoadedModel(expected) as wanted:
         for signature, inputs in [*((request.signature, request.inputs) for request in requests),
                                   ("item_embedding", {"item_id": np.array(items, object)})]:
@@ -88,20 +88,20 @@ def test_a_delta_contains_the_changed_rows_and_the_tombstones(chained, generatio
     first, second = read_chain(chained[1] / NAME / "1").deltas
     ids = pq.read_table(first.folder / "vocabulary/item/changed.parquet").to_pydict()
     assert dict(zip(ids["position"], ids["id"], strict=True)) == {
-        rare[0]: "first heir", rare[1]: "zweiter Erbe", known: "new 1", known + 1: "new 2", known + 2: "ñ 3"}
+        rare[0]: "first heir", rare[1]: "zweiter Erbe", rare[2]: None, known: "new 1", known + 1: "new 2", known + 2: "ñ 3"}
     gone = pq.read_table(first.folder / "vocabulary/item/tombstones.parquet")["id"].to_pylist()
-    assert gone == base.ids.take(rare[:2]).to_pylist()
-    assert first.manifest["vocabularies"] == {"item": {"ids": known + 3, "changed": 5, "new": 5, "tombstones": 2}}
+    assert gone == base.ids.take(rare[:3]).to_pylist()
+    assert first.manifest["vocabularies"] == {"item": {"ids": known + 3, "changed": 6, "new": 5, "tombstones": 3}}
     assert np.load(first.folder / "tables/user/rows.npy").tolist() == [2, 5]
     assert np.load(first.folder / "tables/item/rows.npy").tolist() == [
-        0, *(position + base.oov_rows for position in (*rare[:2], known, known + 1, known + 2))]
+        0, *(position + base.oov_rows for position in (*rare[:3], known, known + 1, known + 2))]
     assert {path.name for path in (first.folder / "tables").iterdir()} == {"user", "item"}
     assert not (first.folder / "network.keras").exists()
     assert (second.folder / "network.keras").exists()
     assert pq.read_table(second.folder / "vocabulary/item/tombstones.parquet")["id"].to_pylist() == ["first heir"]
     assert np.load(second.folder / "tables/user/rows.npy").tolist() == [5]
     item = np.load(first.folder / "tables/item/values.npy")
-    assert (item.dtype.name, item.shape) == ("float32", (6, 8))
+    assert (item.dtype.name, item.shape) == ("float32", (7, 8))
 
 
 def test_an_identical_export_keeps_the_last_delta(chained, generations):
@@ -140,7 +140,7 @@ def test_the_commands_write_a_delta_and_compact_it(generations, planted_config, 
     arguments = ["export", "--dataset", dataset.folder, "--ranker", ranker, "--models", tmp_path, "--delta-of", 1]
     written = CliRunner().invoke(app, list(map(str, arguments)))
     assert written.exit_code == 0
-    assert "Ids: item: 5 new, 2 gone." in written.output
+    assert "Ids: item: 5 new, 3 gone." in written.output
     assert "Dense weights: unchanged." in written.output
     compacted = CliRunner().invoke(app, ["compact", str(tmp_path / NAME / "1")])
     assert (compacted.exit_code, (tmp_path / NAME / "2/saved_model.pb").is_file()) == (0, True)
