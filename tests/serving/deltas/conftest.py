@@ -18,7 +18,8 @@ def generations(tmp_path_factory, tiny_dataset, ranker_folder):
     """(dataset, ranker) three times: trained; ids replaced and appended, rows changed; likewise, and dense weights."""
     rare = rare_ids(tiny_dataset)
     second = evolve(tiny_dataset, ranker_folder, tmp_path_factory.mktemp("second"),
-                    replace={rare[0]: "first heir", rare[1]: "zweiter Erbe", rare[2]: None}, append=["new 1", "new 2", "ñ 3"],
+                    replace={rare[0]: "first heir", rare[1]: "zweiter Erbe", rare[2]: None},
+                    append=["new 1", "new 2", "ñ 3"],
                     rows={"user": {2: np.full(8, -0.0), 5: np.linspace(-1, 1, 8)}, "item": {0: np.full(8, 0.125)}})
     third = evolve(*second, tmp_path_factory.mktemp("third"), replace={rare[0]: "its heir"}, append=["new 4"],
                    rows={"user": {5: np.linspace(1, -2, 8)}}, dense=True)

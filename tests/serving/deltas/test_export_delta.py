@@ -31,7 +31,8 @@ def served_rows(state):
     found = {}
     for name, vocabulary in state.tables.items():
         stored, ids = state.table(name), state.vocabularies[vocabulary].ids.to_pylist()
-        keys = [*range(state.vocabularies[vocabulary].oov_rows), *(("id", each or position) for position, each in enumerate(ids))]
+        shared = range(state.vocabularies[vocabulary].oov_rows)
+        keys = [*shared, *(("id", each or position) for position, each in enumerate(ids))]
         parts = [stored.values] if stored.scales is None else [stored.values, stored.scales]
         found[name] = {key: b"".join(part[row].tobytes() for part in parts) for row, key in enumerate(keys)}
     return found
@@ -88,7 +89,8 @@ def test_a_delta_contains_the_changed_rows_and_the_tombstones(chained, generatio
     first, second = read_chain(chained[1] / NAME / "1").deltas
     ids = pq.read_table(first.folder / "vocabulary/item/changed.parquet").to_pydict()
     assert dict(zip(ids["position"], ids["id"], strict=True)) == {
-        rare[0]: "first heir", rare[1]: "zweiter Erbe", rare[2]: None, known: "new 1", known + 1: "new 2", known + 2: "ñ 3"}
+        rare[0]: "first heir", rare[1]: "zweiter Erbe", rare[2]: None, known: "new 1", known + 1: "new 2",
+        known + 2: "ñ 3"}
     gone = pq.read_table(first.folder / "vocabulary/item/tombstones.parquet")["id"].to_pylist()
     assert gone == base.ids.take(rare[:3]).to_pylist()
     assert first.manifest["vocabularies"] == {"item": {"ids": known + 3, "changed": 6, "new": 5, "tombstones": 3}}

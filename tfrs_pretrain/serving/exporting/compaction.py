@@ -50,6 +50,7 @@ def compact(base: Path) -> ExportedVersion:
       UserError: there are no deltas, the chain is not complete (see ``read_chain``), or the new version fails a check
         of ``export``.
     """
+    base = base.resolve()  # "." has no name
     chain = read_chain(base)
     if not chain.deltas:
         raise UserError(f"version {str(base)!r} has no deltas, it is a full version already: use it as it is")
