@@ -101,3 +101,25 @@ def verify_server(
     show(result, console)
     if not result.passed:
         raise typer.Exit(REFUSED)
+
+
+@app.command()
+def push(
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="gRPC address")],
+    version: Annotated[Path, typer.Option(help="version that the server serves: MODELS/<name>/<version>")],
+    secret: Annotated[Path, typer.Option(help="the file of export.push_secret")],
+    timeout: Annotated[float, typer.Option(min=0.001, help="seconds per request")] = 60.0,
+) -> None:
+    """Sends the deltas that a running server lacks, then golden requests: exit code 3 if an answer differs.
+
+    The version must be exported with export.live_updates=true. A server that was restarted gets all deltas again.
+    """
+    with quiet_imports():
+        from tfrs_pretrain.serving.live.push_secret import read_key
+        from tfrs_pretrain.serving.pushing.push import push
+    result = push(server, version, read_key(secret), timeout=timeout)
+    console.print(f"deltas {list(result.deltas)} in {result.chunks} requests, {result.seconds:.2f} s")
+    failed = [check for check in result.checks if not check.passed]
+    console.print(f"{len(result.checks) - len(failed)} of {len(result.checks)} golden requests answered as expected")
+    if failed:
+        raise typer.Exit(REFUSED)

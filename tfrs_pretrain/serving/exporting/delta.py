@@ -81,7 +81,7 @@ def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, v
     folder, number = deltas_folder(chain.base), delta_name(len(chain.deltas) + 1)
     with (progress(f"export delta {number} of {config.name}/{version}"),
           unfinished_folder(folder, "full") as full, unfinished_folder(folder, number) as stage):
-        report = build_version(full, config, dataset, ranker, manifest)
+        report = build_version(full, _without_live_updates(config), dataset, ranker, manifest)
         _check_interface(chain, report)
         change = StateChange.between(chain.state(), read_state(full, report.to_json()))
         change.save(stage)
@@ -94,6 +94,10 @@ def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, v
             "predecessor": chain.digest, "report": report.to_json(), RUN_DIGEST: digest})
         _publish(stage, folder / number)
     return ExportedDelta(folder / number, read_manifest(folder / number, DELTA_KIND))
+
+
+def _without_live_updates(config: Config) -> Config:
+    return config.model_copy(update={"export": config.export.model_copy(update={"live_updates": False})})
 
 
 def _check_interface(chain: Chain, report: ExportReport) -> None:

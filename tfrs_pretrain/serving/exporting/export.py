@@ -31,6 +31,8 @@ from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport, GoldenCheck
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
+from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
+from tfrs_pretrain.serving.live.push_secret import read_key
 from tfrs_pretrain.system_errors import naming
 
 
@@ -97,7 +99,7 @@ def build_version(stage: Path, config: Config, dataset: Dataset, ranker: Path, m
     settings = config.export
     served, cost = _quantize(load_ranker(ranker, dataset), dataset, settings)
     golden = read_golden_impressions(dataset, served)
-    contents = _save(stage, served, dataset, settings.table_dtype)
+    contents, live = _save(stage, served, dataset, settings)
     operations = check_operations(stage)
     requests = golden_requests(golden, ReferenceScorer(served, dataset), contents.inputs, contents.classes)
     answers = check_answers(stage, requests, settings.tolerance)
@@ -110,7 +112,7 @@ def build_version(stage: Path, config: Config, dataset: Dataset, ranker: Path, m
         windows=dataset.windows.model_dump(mode="json"), config=config.resolved(), contents=contents, table_cost=cost,
         operations=operations, num_bytes=folder_bytes(stage),
         memory=check_budget(stage, answers.memory, settings.memory_budget_bytes),
-        check=GoldenCheck(len(golden.keys), settings.tolerance, answers.signatures))
+        check=GoldenCheck(len(golden.keys), settings.tolerance, answers.signatures), live=live)
 
 
 def _quantize(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tuple[Ranker, QuantizationCost | None]:
@@ -121,11 +123,24 @@ def _quantize(trained: Ranker, dataset: Dataset, settings: ExportConfig) -> tupl
     return served, quantization_cost(trained, served, dataset, settings.table_tolerance)
 
 
-def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> SavedModelContents:
+def _save(folder: Path, ranker: Ranker, dataset: Dataset, settings: ExportConfig
+          ) -> tuple[SavedModelContents, dict[str, Any] | None]:
+    """Saves the model; returns its contents, and a description of its live updates (None: it takes none)."""
     with tempfile.TemporaryDirectory() as assets:
         with naming(Path(tempfile.gettempdir())):
-            served = ServedRanker(ranker, dataset, Path(assets), table_dtype)
-        return save(served, folder)
+            served = _served(ranker, dataset, Path(assets), settings)
+        contents = save(served, folder)
+    return contents, served.described_updates() if isinstance(served, LiveRanker) else None
+
+
+def _served(ranker: Ranker, dataset: Dataset, assets: Path, settings: ExportConfig) -> ServedRanker:
+    if not settings.live_updates:
+        return ServedRanker(ranker, dataset, assets, settings.table_dtype)
+    if settings.push_secret is None:
+        raise UserError("export.live_updates needs export.push_secret, a file that `openssl rand -hex 32` fills: a "
+                        "server without a secret would take rows from everybody")
+    live = LiveSettings(read_key(Path(settings.push_secret)), settings.live_spare, settings.live_grace_seconds)
+    return LiveRanker(ranker, dataset, assets, live, settings.table_dtype)
 
 
 def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callable[[Path, int], None], digest: str

@@ -87,6 +87,7 @@ class ExportReport:
       num_bytes: size of the version on disk.
       memory: memory that a server needs.
       check: comparison with the trained model.
+      live: version before any update, spare places and grace period; None: no live updates.
     """
 
     name: str
@@ -103,6 +104,7 @@ class ExportReport:
     num_bytes: int
     memory: MemoryNeed
     check: GoldenCheck
+    live: dict[str, Any] | None = None
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> ExportReport:
@@ -110,13 +112,15 @@ class ExportReport:
         cost = content["table_cost"]
         return cls(**{name: content[name] for name in (*PLAIN, "operations")}, num_bytes=content["bytes"],
                    contents=SavedModelContents.from_json(content), memory=MemoryNeed(**content["memory"]),
-                   table_cost=cost and QuantizationCost.from_json(cost), check=GoldenCheck.from_json(content["check"]))
+                   table_cost=cost and QuantizationCost.from_json(cost), check=GoldenCheck.from_json(content["check"]),
+                   live=content.get("live"))
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON, the content of the version's manifest without its number."""
         return {**{name: getattr(self, name) for name in PLAIN}, **self.contents.to_json(),
                 "table_cost": self.table_cost and self.table_cost.to_json(), "operations": self.operations,
-                "bytes": self.num_bytes, "memory": dataclasses.asdict(self.memory), "check": self.check.to_json()}
+                "bytes": self.num_bytes, "memory": dataclasses.asdict(self.memory), "check": self.check.to_json(),
+                **({"live": self.live} if self.live else {})}
 
     def summary(self) -> list[str]:
         """Returns the results of the checks as sentences, for the console and the model card."""

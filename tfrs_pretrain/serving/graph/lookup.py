@@ -69,7 +69,7 @@ class HashedLookup(VocabularyLookup):
     def __init__(self, vocabulary: Vocabulary, asset: Path):
         super().__init__(vocabulary)
         # Also attributes of the module, because saving does not follow the attributes of initializers.
-        self._asset = _write(asset, _as_tensor(vocabulary.known_ids))
+        self._asset = _write(asset, as_tensor(vocabulary.known_ids))
         self._rows_asset = (_write(asset.with_suffix(".rows"), tf.constant(vocabulary.id_rows, tf.int64))
                             if len(vocabulary.free) else None)
         initializer = _IdsFromFile(self._asset, self._rows_asset, self.dtype, vocabulary.oov_rows)
@@ -92,7 +92,7 @@ class SortedLookup(VocabularyLookup):
     def __init__(self, vocabulary: Vocabulary):
         super().__init__(vocabulary)
         self._key = 0
-        ids = _as_tensor(vocabulary.known_ids)
+        ids = as_tensor(vocabulary.known_ids)
         keys = self._keys(ids).numpy()
         while len(np.unique(keys)) < len(keys):
             self._key += 1
@@ -136,5 +136,6 @@ def _write(path: Path, values: tf.Tensor) -> tf.saved_model.Asset:
     return tf.saved_model.Asset(str(path))
 
 
-def _as_tensor(ids: pa.Array) -> tf.Tensor:
+def as_tensor(ids: pa.Array) -> tf.Tensor:
+    """Returns ids without nulls as int64 or string [n]."""
     return tf.constant(ids.to_numpy(zero_copy_only=False), tf.int64 if pa.types.is_int64(ids.type) else tf.string)

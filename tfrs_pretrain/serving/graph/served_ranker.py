@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ from tfrs_pretrain.ranking.model.ranker import NUMERIC, SIMILARITY, Ranker, scor
 from tfrs_pretrain.schema import ITEM_ID, Schema
 from tfrs_pretrain.serving.graph.example_parsing import parse_examples
 from tfrs_pretrain.serving.graph.inputs import Raw, raw_inputs, validated, validated_candidates
-from tfrs_pretrain.serving.graph.lookup import make_lookup
+from tfrs_pretrain.serving.graph.lookup import VocabularyLookup, make_lookup
 from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -60,11 +60,12 @@ class ServedRanker(tf.Module):
         self.classes = (dataset.schema.label, *ranker.labels[1:])
         self._rows, self._numeric = ranker.inputs.rows, tuple(ranker.inputs.numeric)
         self._kinds = {name: dataset.schema.inputs[name] for name in ranker.inputs.columns}
-        self._lookups = {name: make_lookup(dataset.vocabulary(name), assets / f"{name}.ids")
+        self._lookups = {name: self._make_lookup(dataset.vocabulary(name), assets / f"{name}.ids")
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
         stored = stored or {name: StoredRows.quantized(table.numpy(), table_dtype)
                             for name, table in ranker.tables.items()}
-        self._tables = {name: ServedTable(name, rows) for name, rows in stored.items()}
+        self._tables = {name: self._make_table(name, rows, self._lookups[ranker.inputs.tables[name]])
+                        for name, rows in stored.items()}
         self.tables = {name: table.described() | {"vocabulary": vocabulary, "digest": dataset.digests[vocabulary]}
                        for name, vocabulary in ranker.inputs.tables.items() for table in [self._tables[name]]}
         self._sides = self._network_sides(ranker)
@@ -122,6 +123,17 @@ class ServedRanker(tf.Module):
           ``{"embedding": float32 [batch, dim]}``.
         """
         return {"embedding": self._tables[space].gather(self._lookups[space].lookup(tf.ensure_shape(ids, [None])))}
+
+    def extra_functions(self) -> dict[str, tuple[Any, dict[str, tf.TensorSpec]]]:
+        """Returns further signatures: name -> function, and its inputs."""
+        return {}
+
+    def _make_lookup(self, vocabulary: Vocabulary, asset: Path) -> VocabularyLookup:
+        return make_lookup(vocabulary, asset)
+
+    def _make_table(self, name: str, stored: StoredRows, lookup: VocabularyLookup) -> ServedTable:
+        del lookup  # for tables whose rows move
+        return ServedTable(name, stored)
 
     def _by_name(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(self.outputs, tf.unstack(probabilities, axis=1), strict=True))

@@ -8,6 +8,9 @@ PREDICT_EXAMPLES = "predict_examples"
 CLASSIFY = "classify"
 REGRESS = "regress"
 
+# Of models with live updates
+APPLY_DELTA, DELTA_VERSION = "apply_delta", "delta_version"
+
 SERIALIZED_EXAMPLES = "inputs"  # the input name that TensorFlow Serving requires for Classify and Regress
 
 # TensorFlow Serving checks the method name of Classify and Regress only; every other signature is served by Predict.

@@ -1,0 +1,1 @@
+"""A served model whose rows can be replaced while it answers requests, with TensorFlow's own operations only."""

@@ -1,0 +1,72 @@
+"""Snapshots: a request sees the rows and weights after a whole number of updates.
+
+Every id, and every other part that an update can change, has an entry ``[since, new, old]``. A request reads the epoch
+once, before anything else. It uses the place ``new`` of an entry if ``since <= epoch``, else ``old``. An update writes
+to places that no entry names, changes entries to ``since = epoch + 1``, and raises the epoch last.
+
+A place is free again, and an entry may change again, when all requests that could see its earlier state have ended:
+when no update has been applied for a grace period. The epoch at the last such pause is the settled epoch.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+import tensorflow as tf
+
+SINCE, NEW, OLD = range(3)
+NOWHERE = -1  # place of an id that has none
+USED = tf.int32.max  # in place of the epoch at which a place became free
+
+
+class Epochs(tf.Module):
+    """The number of applied updates.
+
+    Args:
+      grace_seconds: longest time that a request may take.
+    """
+
+    def __init__(self, grace_seconds: float):
+        super().__init__(name="epochs")
+        self._grace = grace_seconds
+        self._epoch = tf.Variable(0, trainable=False, dtype=tf.int32, name="epoch")
+        self._settled = tf.Variable(0, trainable=False, dtype=tf.int32, name="settled_epoch")
+        self._written = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="time_of_last_update")
+        self._read: weakref.WeakKeyDictionary[tf.Graph, tf.Tensor] = weakref.WeakKeyDictionary()
+
+    def current(self) -> tf.Tensor:
+        """Returns int32 [], the epoch of the request whose graph is traced: read once for each graph."""
+        if tf.executing_eagerly():
+            return self._epoch.read_value()
+        graph = tf.compat.v1.get_default_graph()
+        if graph not in self._read:
+            self._read[graph] = tf.identity(self._epoch.read_value())
+        return self._read[graph]
+
+    def place(self, entries: tf.Tensor) -> tf.Tensor:
+        """Returns int32 [...], the places that a request uses.
+
+        Args:
+          entries: int32 [..., 3], read after ``current``.
+        """
+        return tf.where(entries[..., SINCE] <= self.current(), entries[..., NEW], entries[..., OLD])
+
+    def next(self) -> tf.Tensor:
+        """Returns int32 [], the epoch of the update that is being applied."""
+        return self._epoch.read_value() + 1
+
+    def settled(self) -> tf.Tensor:
+        """Returns int32 [], the settled epoch: the present one if no update was applied for the grace period."""
+        paused = tf.timestamp() - self._written.read_value() >= self._grace
+        return tf.where(paused, self._epoch.read_value(), self._settled.read_value())
+
+    def advance(self, settled: tf.Tensor, commit: tf.Tensor) -> list[tf.Operation]:
+        """Returns operations that end an update. Everything that it writes must be written before.
+
+        Args:
+          settled: int32 [], what ``settled`` returned at the beginning of the update.
+          commit: bool [], make this update, and those since the last commit, visible.
+        """
+        epoch = self._epoch.read_value() + tf.cast(commit, tf.int32)
+        return [self._settled.assign(settled, read_value=False),
+                self._written.assign(tf.timestamp(), read_value=False), self._epoch.assign(epoch, read_value=False)]

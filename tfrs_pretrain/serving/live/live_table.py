@@ -1,0 +1,60 @@
+"""A served table with spare places, into which updates write rows that no request reads yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows
+from tfrs_pretrain.serving.live.places import LiveLookup
+
+
+class LiveTable(ServedTable):
+    """A served table whose rows are gathered by place.
+
+    Args:
+      name: name of its variables.
+      stored: rows of the base version.
+      places: places of its vocabulary.
+      spare: number of spare places.
+    """
+
+    def __init__(self, name: str, stored: StoredRows, places: LiveLookup, spare: int):
+        super().__init__(name, StoredRows(_with_spare(stored.values, spare), None if stored.scales is None
+                                          else _with_spare(stored.scales, spare)))
+        self._places, self._spare = places, spare
+
+    def gather(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [..., dim], the embeddings of what ``LiveLookup.lookup`` found [...]."""
+        return super().gather(self._places.shared_places(rows))
+
+    def described(self) -> dict[str, Any]:
+        """Returns number of rows, spare places, dim, dtype and size in bytes, as JSON."""
+        found = super().described()
+        return found | {"rows": found["rows"] - self._spare, "spare": self._spare}
+
+    def decode(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns rows [n, dim] of a string [] of little-endian values in the table's dtype."""
+        return tf.reshape(tf.io.decode_raw(values, self._rows.dtype), [-1, self._rows.shape[1]])
+
+    def checks(self, rows: tf.Tensor, scales: tf.Tensor, num_rows: tf.Tensor) -> list[tf.Operation]:
+        """Returns assertions that there are ``num_rows`` rows and, for int8, scales."""
+        expected = 0 if self._scales is None else num_rows
+        valid = (tf.shape(rows)[0] == num_rows) & (tf.shape(scales)[0] == expected)
+        return [tf.debugging.Assert(valid, ["live update: rows and scales differ in number from the ids:",
+                                            tf.shape(rows), tf.shape(scales), num_rows])]
+
+    def write(self, places: tf.Tensor, rows: tf.Tensor, scales: tf.Tensor) -> list[tf.Operation]:
+        """Returns operations that write rows [n, dim] and scales [n, 1] to int32 [n], places that no request reads."""
+        writes = [_scatter(self._rows, places, rows)]
+        return writes if self._scales is None else [*writes, _scatter(self._scales, places, scales)]
+
+
+def _scatter(variable: tf.Variable, places: tf.Tensor, values: tf.Tensor) -> tf.Operation:
+    return tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=places, updates=values)
+
+
+def _with_spare(rows: np.ndarray, spare: int) -> np.ndarray:
+    return np.concatenate([rows, np.zeros((spare, rows.shape[1]), rows.dtype)])

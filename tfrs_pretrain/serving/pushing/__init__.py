@@ -1,0 +1,1 @@
+"""Sends deltas to a running server whose model takes live updates."""
