@@ -97,8 +97,9 @@ def answers(model, requests):
 
 
 def update(chunk, **changes):
-    return chunk.inputs | {"secret": np.array(KEY, object), "predecessor": np.array(chunk.predecessor, object),
-                           "successor": np.array(chunk.successor, object), "commit": np.array(int(chunk.last))} | changes
+    strings = {"secret": KEY, "predecessor": chunk.predecessor, "successor": chunk.successor}
+    sent = chunk.inputs | {name: np.array(value, object) for name, value in strings.items()}
+    return sent | {"commit": np.array(int(chunk.last))} | changes
 
 
 def test_a_live_model_answers_as_the_static_one_before_and_after_an_update(models):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
@@ -74,9 +75,8 @@ class LiveRanker(ServedRanker):
         self._settings, self._epochs = settings, Epochs(settings.grace_seconds)
         super().__init__(ranker, dataset, assets, table_dtype, stored)
         self._vocabularies = dict(ranker.inputs.tables)  # table -> vocabulary
-        self._ranker_logits, self._network_weights = ranker.logits_from_rows, list(ranker.network.weights)
         self._live_dense = LiveDense(ranker, self._epochs)
-        self._logits = self._live_logits
+        self._logits = functools.partial(_live_logits, ranker, self._live_dense)
         self.token = secrets.token_hex(16)
         self._version = tf.Variable(self.token, trainable=False, dtype=tf.string, name="delta_version")
         salt = secrets.token_bytes(SALT_BYTES)
@@ -97,12 +97,6 @@ class LiveRanker(ServedRanker):
     def _make_table(self, name: str, stored: StoredRows, lookup: VocabularyLookup) -> ServedTable:
         assert isinstance(lookup, LiveLookup)
         return LiveTable(name, stored, lookup, self._settings.places(len(stored.values)))
-
-    def _live_logits(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
-                     sides: Sequence[Sequence[str]] | None = None) -> tf.Tensor:
-        mapping = list(zip(self._network_weights, self._live_dense.weights(), strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return self._ranker_logits(rows, batch, sides=sides, moments=self._live_dense.moments())
 
     def extra_functions(self) -> dict[str, tuple[Any, dict[str, tf.TensorSpec]]]:
         return {APPLY_DELTA: (self.apply_delta, self._update_specs()), DELTA_VERSION: (self.delta_version, {})}
@@ -179,3 +173,11 @@ class LiveRanker(ServedRanker):
             moves += self._live_dense.write(dense, epoch)
         with tf.control_dependencies(moves):
             return self._epochs.advance(settled, commit > 0)
+
+
+def _live_logits(ranker: Ranker, dense: LiveDense, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
+                 sides: Sequence[Sequence[str]] | None = None) -> tf.Tensor:
+    """As ``Ranker.logits_from_rows`` with the weights and moments that the request uses."""
+    mapping = list(zip(ranker.network.weights, dense.weights(), strict=True))
+    with keras.StatelessScope(state_mapping=mapping):
+        return ranker.logits_from_rows(rows, batch, sides=sides, moments=dense.moments())

@@ -19,8 +19,8 @@ def read_key(path: Path) -> bytes:
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise UserError(f"push secret {str(path)!r} cannot be read ({error.strerror}): create it with `openssl rand -hex "
-                        "32`, readable by its owner only") from error
+        raise UserError(f"push secret {str(path)!r} cannot be read ({error.strerror}): create it with `openssl rand "
+                        "-hex 32`, readable by its owner only") from error
     if len(secret) < MIN_SECRET_BYTES:
         raise UserError(f"push secret {str(path)!r} has {len(secret)} bytes, expected at least {MIN_SECRET_BYTES}: "
                         "create it with `openssl rand -hex 32`")
