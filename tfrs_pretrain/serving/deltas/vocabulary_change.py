@@ -66,7 +66,7 @@ class VocabularyChange:
         return Vocabulary(ids, np.zeros(self.num_ids, np.int64), earlier.oov_rows)
 
     def save(self, folder: Path) -> None:
-        """Writes the change; nothing that is empty."""
+        """Writes the change."""
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"position": self.positions, "id": self.ids}), folder / CHANGED)
         pq.write_table(pa.table({"id": self.tombstones}), folder / TOMBSTONES)

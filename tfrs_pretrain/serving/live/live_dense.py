@@ -66,7 +66,7 @@ class LiveDense(tf.Module):
         before = self._entry.read_value()
         free = 1 - before[NEW]
         changed = tf.strings.length(content) > 0
-        # Without new weights, none of the zeros is written: a request may still read the other generation.
+        # Without new weights nothing is written: a request may still read the other generation.
         count = tf.cast(changed, tf.int32)
         flat = tf.io.decode_raw(tf.where(changed, content, b"\0" * self.num_bytes), tf.float32)
         sizes = [math.prod(variable.shape[1:]) for variable in self._generations]
