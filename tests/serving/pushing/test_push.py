@@ -85,5 +85,5 @@ def test_another_secret_is_refused(pushed, tmp_path):
 
 
 def test_a_version_without_live_updates_is_refused(exported, pushed):
-    with pytest.raises(UserError, match="takes no live updates: export it with export.live_updates=true"):
+    with pytest.raises(UserError, match=r"takes no live updates: export it with export\.live_updates=true"):
         push("127.0.0.1:1", exported[0] / NAME / "1", read_key(pushed[1]))
