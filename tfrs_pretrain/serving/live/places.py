@@ -40,7 +40,7 @@ class LiveLookup(VocabularyLookup):
 
     def _find(self, ids: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([self._epochs.current()]):
-            entries = self._entries.lookup(tf.identity(ids))
+            entries = tf.ensure_shape(self._entries.lookup(tf.identity(ids)), [*ids.shape, 3])
         return tf.cast(self._epochs.place(entries), tf.int64)
 
     def shared_places(self, found: tf.Tensor) -> tf.Tensor:
@@ -60,7 +60,7 @@ class LiveLookup(VocabularyLookup):
           change: ids and shared rows to move.
           settled: int32 [], see ``Epochs``.
         """
-        ids, gone = self._entries.lookup(change.ids), self._entries.lookup(change.gone)
+        ids, gone = (tf.ensure_shape(self._entries.lookup(keys), [None, 3]) for keys in (change.ids, change.gone))
         shared = tf.gather(self._shared.read_value(), change.shared)
         before = tf.concat([ids, shared, gone], 0)
         free = tf.where(self._free_since.read_value() <= settled)[:, 0]
