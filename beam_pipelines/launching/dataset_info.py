@@ -95,7 +95,7 @@ def pairs_info(job: Job) -> dict[str, Any]:
     return _common_info(job) | {
         "counts": {"engagements": _counts(job, job.engagements, splits)},
         "pair_columns": pair_columns(job.schema), "relations": list(job.config.dataset.relations),
-        "splits": {name: _add_rates(split) for name, split in splits.items()},
+        "splits": {name: add_rates(split) for name, split in splits.items()},
     }
 
 
@@ -121,7 +121,7 @@ def _add_joins(job: Job, name: str, split: dict[str, Any]) -> dict[str, Any]:
     coverage = {join: joins["found"].get(join, 0) / max(joins["impressions"], 1) for join in names}
     missing = {feature.name: joins["missing"].get(feature.name, 0) for feature in job.schema.features}
     missing |= {HISTORY: split["measures"].pop("empty_histories", 0)} if job.schema.history else {}
-    return _add_rates(split) | {"coverage": coverage, "missing": missing}
+    return add_rates(split) | {"coverage": coverage, "missing": missing}
 
 
 def _common_info(job: Job) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dic
             "dead_letter": sorted(read_json(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json")))}
 
 
-def _add_rates(split: dict[str, Any]) -> dict[str, Any]:
+def add_rates(split: dict[str, Any]) -> dict[str, Any]:
     """Replaces the measures of a split, which are sums, with means over its examples."""
     measures, examples = split["measures"], max(split["examples"], 1)
     names = {"positives": "label_rate", "oov_users": "oov_user_share", "oov_items": "oov_item_share"}
