@@ -20,6 +20,8 @@ SERVED_TABLES_KIND = "served_tables"
 EXPORT_KIND = "export"
 ITEM_INDEX_KIND = "item_index"
 STUDY_KIND = "study"
+CHECKPOINT_KIND = "checkpoint"
+BEST_EPOCH_KIND = "best epoch"
 
 # Dataset
 VOCABULARY_FOLDER = "vocabulary"

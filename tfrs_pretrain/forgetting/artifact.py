@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfrs_pretrain.artifact_names import MANIFEST
 from tfrs_pretrain.file_digests import FILES, describe_content
 from tfrs_pretrain.forgetting.ids import ForgottenIds
+from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.vocabulary import Vocabulary
 
 FORGOTTEN = "forgotten"  # key of a manifest: one entry for each time that ids were removed
@@ -89,12 +92,10 @@ def free_ids(path: Path, ids: ForgottenIds) -> tuple[Vocabulary, int]:
       The vocabulary, and the number of freed rows.
     """
     vocabulary = Vocabulary.load(path)
-    rows = vocabulary.lookup(ids.ids)
-    rows = rows[rows >= vocabulary.oov_rows]
+    rows = np.setdiff1d(ids.freed_rows(vocabulary.digest), vocabulary.free)
     if len(rows):
         vocabulary = vocabulary.with_freed(rows)
-        path.unlink()
-        vocabulary.save(path)
+        vocabulary.save(new_file(path))
     return vocabulary, len(rows)
 
 

@@ -63,8 +63,7 @@ def erase(folder: Path, info: dict[str, Any], ids: ForgottenIds) -> Removed:
     if removed["pairs"] and (folder / CANDIDATE_PROBABILITY).is_file():
         _write_probability(folder, info, eraser.types(PAIRS))
     if (folder / GOLDEN_IMPRESSIONS).is_file():
-        removed["golden impressions"] = drop_rows(folder / GOLDEN_IMPRESSIONS, lambda table: _in_golden(
-            table, ids, known=False), lambda table: _without_history(table, ids))
+        removed["golden impressions"] = drop_rows(folder / GOLDEN_IMPRESSIONS, lambda table: _in_golden(table, ids))
     removed["rejected rows"] = erase_rejected(folder / REJECTED_FOLDER, ids)
     return +removed
 
@@ -152,13 +151,10 @@ def _write_probability(folder: Path, info: Mapping[str, Any], types: Types) -> N
     np.save(new_file(path), totals / max(int(totals.sum()), 1))
 
 
-def _in_golden(table: pa.Table, ids: ForgottenIds, *, known: bool) -> np.ndarray:
-    """Returns bool [n]: impressions of the ids, or whose history contains an id that has no row in the records.
+def _in_golden(table: pa.Table, ids: ForgottenIds) -> np.ndarray:
+    """Returns bool [n]: golden impressions of the ids, or with one of them in the history.
 
-    Args:
-      table: golden impressions.
-      ids: the ids.
-      known: whether the history may contain no id at all.
+    The latter are removed as a whole, because the history of the record cannot be edited where the id has no row.
     """
     found = ids.contains(table[ids.column])
     if ids.column == ITEM_ID and HISTORY in table.column_names:
@@ -167,10 +163,6 @@ def _in_golden(table: pa.Table, ids: ForgottenIds, *, known: bool) -> np.ndarray
         owners = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
         found[owners[inside]] = True
     return found
-
-
-def _without_history(table: pa.Table, ids: ForgottenIds) -> pa.Table:
-    return table
 
 
 def leaks(folder: Path, info: Mapping[str, Any], ids: ForgottenIds) -> Iterator[Leak]:
@@ -194,7 +186,7 @@ def leaks(folder: Path, info: Mapping[str, Any], ids: ForgottenIds) -> Iterator[
         if count := int((np.load(folder / CANDIDATE_PROBABILITY)[free] != 0).sum()):
             yield Leak(folder / CANDIDATE_PROBABILITY, f"{count} free rows have a probability")
     if (folder / GOLDEN_IMPRESSIONS).is_file():
-        if count := int(_in_golden(pq.read_table(folder / GOLDEN_IMPRESSIONS), ids, known=True).sum()):
+        if count := int(_in_golden(pq.read_table(folder / GOLDEN_IMPRESSIONS), ids).sum()):
             yield Leak(folder / GOLDEN_IMPRESSIONS, f"{count} golden impressions contain ids")
     yield from rejected_leaks(folder / REJECTED_FOLDER, ids)
 

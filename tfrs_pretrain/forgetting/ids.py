@@ -24,14 +24,14 @@ class Freed:
     """Rows of a vocabulary that belong to no id any more.
 
     Attributes:
-      digest: digest of the vocabulary in which they are free.
       rows: int64 [n], ascending.
       num_rows: number of rows of the vocabulary.
+      oov_rows: number of its shared rows.
     """
 
-    digest: str
     rows: np.ndarray
     num_rows: int
+    oov_rows: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,7 @@ class ForgottenIds:
       ids: Arrow array [n], unique, of the type of the space.
       columns: columns of raw logs that contain ids of the space.
       freed: digest of a vocabulary -> the rows that it loses, or has lost by an earlier run.
+      datasets: digest of the manifest of a dataset, before or after the change -> digest of its vocabulary.
       features: names of features, whose tables are not those of an ID space.
     """
 
@@ -50,6 +51,7 @@ class ForgottenIds:
     ids: pa.Array
     columns: frozenset[str] = frozenset()
     freed: Mapping[str, Freed] = dataclasses.field(default_factory=dict)
+    datasets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     features: frozenset[str] = frozenset()
 
     @property
@@ -72,6 +74,10 @@ class ForgottenIds:
         found = pc.is_in(values, value_set=ids)
         found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
         return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+    def contains_keys(self, keys: np.ndarray) -> np.ndarray:
+        """Returns bool [n]: which keys of a served lookup, int64 or bytes [n], are among the ids."""
+        return self.contains(pa.array(keys) if keys.dtype != object else pa.array(keys, pa.binary()).cast(pa.string()))
 
     def freed_rows(self, digest: str) -> np.ndarray:
         """Returns the rows that a vocabulary loses, int64 [n]; empty for a vocabulary of another space."""
