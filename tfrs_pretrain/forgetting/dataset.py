@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from beam_pipelines.build_impressions import measure_impressions
 from beam_pipelines.build_pairs import measure_pairs
@@ -21,7 +20,7 @@ from tfrs_pretrain.data.dataset import pair_columns, record_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import Digests, Leak, Removed, free_ids
 from tfrs_pretrain.forgetting.ids import ForgottenIds
-from tfrs_pretrain.forgetting.parquet_rows import drop_rows
+from tfrs_pretrain.forgetting.parquet_rows import drop_rows, read_table
 from tfrs_pretrain.forgetting.record_tables import Types, edit_file, read_tables, without_elements
 from tfrs_pretrain.forgetting.rejected import erase_rejected, rejected_leaks
 from tfrs_pretrain.forgetting.staging import new_file
@@ -182,12 +181,12 @@ def leaks(folder: Path, info: Mapping[str, Any], ids: ForgottenIds) -> Iterator[
                 for place, count in _places(table, ids, free, is_pairs=is_pairs):
                     if count:
                         yield Leak(folder / shard["path"], f"{count} {place}")
-    if (folder / CANDIDATE_PROBABILITY).is_file() and ids.space == "item":
-        if count := int((np.load(folder / CANDIDATE_PROBABILITY)[free] != 0).sum()):
-            yield Leak(folder / CANDIDATE_PROBABILITY, f"{count} free rows have a probability")
-    if (folder / GOLDEN_IMPRESSIONS).is_file():
-        if count := int(_in_golden(pq.read_table(folder / GOLDEN_IMPRESSIONS), ids).sum()):
-            yield Leak(folder / GOLDEN_IMPRESSIONS, f"{count} golden impressions contain ids")
+    path = folder / CANDIDATE_PROBABILITY
+    if path.is_file() and ids.space == "item" and (count := int((np.load(path)[free] != 0).sum())):
+        yield Leak(path, f"{count} free rows have a probability")
+    path = folder / GOLDEN_IMPRESSIONS
+    if path.is_file() and (count := int(_in_golden(read_table(path), ids).sum())):
+        yield Leak(path, f"{count} golden impressions contain ids")
     yield from rejected_leaks(folder / REJECTED_FOLDER, ids)
 
 

@@ -124,8 +124,8 @@ def read_artifact(folder: Path) -> Artifact | None:
             continue
         kind = parse_document(path.read_bytes(), path).get("kind")
         if kind not in KINDS:
-            raise UserError(f"{str(folder)!r} is of kind {kind!r}, from which this version cannot remove ids, only from "
-                            f"{', '.join(sorted(KINDS))}: use the version that wrote it, or remove the folder")
+            raise UserError(f"{str(folder)!r} is of kind {kind!r}, from which this version cannot remove ids (only "
+                            f"from {', '.join(sorted(KINDS))}): use the version that wrote it, or remove the folder")
         return Artifact(folder, name, kind, read_manifest(path.parent, kind, name=path.name))
     return None
 

@@ -18,7 +18,9 @@ from tfrs_pretrain.hashing import hash_ids
 
 MIN_BYTES, MIN_DIGITS = 6, 10
 NUM_HASHES = 2**63 - 1  # of the served lookup of strings
-WORD = frozenset(b"0123456789.")  # beside a number in decimal, they make it another number
+# Bytes beside a text that make it another one: "item-1" is no part of "item-12".
+NUMBER = frozenset(b"0123456789.")
+WORD = frozenset(byte for byte in range(256) if byte >= 0x80 or chr(byte).isalnum()) | frozenset(b"_-")
 BLOCK = 1 << 22
 
 
@@ -29,12 +31,12 @@ class Encoding:
     Attributes:
       name: name of the encoding.
       content: its bytes.
-      is_number: whether digits beside it make it another number.
+      others: bytes beside it that make it another text.
     """
 
     name: str
     content: bytes
-    is_number: bool = False
+    others: frozenset[int] = frozenset()
 
 
 def encodings(ids: pa.Array) -> list[Encoding]:
@@ -56,7 +58,7 @@ def _of_int(value: int) -> list[Encoding]:
     if len(varint) >= MIN_BYTES and not -2**35 < value < 0:
         found.append(Encoding("varint", varint))
     if len(str(abs(value))) >= MIN_DIGITS:
-        found.append(Encoding("decimal text", str(value).encode(), is_number=True))
+        found.append(Encoding("decimal text", str(value).encode(), NUMBER))
     return found
 
 
@@ -64,7 +66,7 @@ def _of_text(value: str) -> list[Encoding]:
     forms = {"UTF-8": value.encode(), "JSON": json.dumps(value)[1:-1].encode(),
              "JSON in UTF-8": json.dumps(value, ensure_ascii=False)[1:-1].encode()}
     distinct = {content: name for name, content in reversed(forms.items())}
-    return [Encoding(name, content, value.isdecimal()) for content, name in distinct.items()
+    return [Encoding(name, content, NUMBER if value.isdecimal() else WORD) for content, name in distinct.items()
             if len(content) >= (MIN_DIGITS if value.isdecimal() else MIN_BYTES)]
 
 
@@ -112,10 +114,16 @@ class ByteSearch:
 
     def _matches(self, data: memoryview, position: int) -> list[tuple[int, Encoding]]:
         window = bytes(data[position:position + self._longest])
-        before = data[position - 1] if position else 0
         return [(position, encoding) for encoding in self._by_prefix[_prefix(window)]
-                if window.startswith(encoding.content) and not (encoding.is_number and (
-                    before in WORD or set(data[position + len(encoding.content):][:1]) & WORD))]
+                if window.startswith(encoding.content) and _is_whole(data, position, encoding)]
+
+
+def _is_whole(data: memoryview, position: int, encoding: Encoding) -> bool:
+    """Whether no byte beside an occurrence makes it another text; a length before it, as in protobuf, does not."""
+    size = len(encoding.content)
+    before, after = bytes(data[max(position - 1, 0):position]), bytes(data[position + size:position + size + 1])
+    return not ((before and before[0] in encoding.others and before[0] != size)
+                or (after and after[0] in encoding.others))
 
 
 def _prefix(content: bytes) -> int:

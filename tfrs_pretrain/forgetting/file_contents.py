@@ -32,14 +32,19 @@ def contents(path: Path) -> Iterator[tuple[str, bytes | memoryview]]:
         elif data.startswith(PARQUET):
             for batch in pq.ParquetFile(path).iter_batches():
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                    for buffer in _buffers(column):
-                        yield f"column {name!r}", memoryview(buffer)
+                    for data in _values(column):
+                        yield f"column {name!r}", data
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException):
         return
 
 
-def _buffers(column: pa.Array) -> Iterator[pa.Buffer]:
+def _values(column: pa.Array) -> Iterator[bytes | memoryview]:
+    """Yields the values of a column: numbers as they are in memory, texts with separators between them."""
     if pa.types.is_dictionary(column.type):
-        yield from _buffers(column.dictionary)
-        return
-    yield from (buffer for buffer in column.buffers() if buffer is not None)
+        yield from _values(column.dictionary)
+    elif pa.types.is_list(column.type):
+        yield from _values(column.flatten())
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        yield b"\0".join(value.encode() for value in column.to_pylist() if value is not None)
+    else:
+        yield from (memoryview(buffer) for buffer in column.buffers() if buffer is not None)

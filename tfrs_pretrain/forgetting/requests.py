@@ -63,10 +63,9 @@ def erase_golden(path: Path, ids: ForgottenIds) -> int:
     for log in map(_parsed, read_prediction_logs(path)):
         rows = _rows_with_ids(log, ids)
         removed += int(rows.sum())
-        if rows.any():
-            log = _without_rows(log, rows)
-        if log is not None:
-            logs.append(log)
+        kept = _without_rows(log, rows) if rows.any() else log
+        if kept is not None:
+            logs.append(kept)
     if removed:
         write_prediction_logs(new_file(path), logs)
     return removed
@@ -180,20 +179,23 @@ def _replace(log: PredictionLog, ids: ForgottenIds) -> int:
         return sum(_replace_in_example(example, ids) for example in _examples(log))
     count, protos = 0, log.predict_log.request.inputs
     for name, values in _arrays(log).items():
-        if name == SERIALIZED_EXAMPLES:
-            examples = [tf.train.Example.FromString(text) for text in values]
-            found = sum(_replace_in_example(example, ids) for example in examples)
-            values = np.array([example.SerializeToString(deterministic=True) for example in examples], object)
-        elif name in id_inputs(ids):
-            mask = _array_contained(values, ids)
-            found = int(mask.sum())
-            values[mask] = _unknown(ids)
-        else:
-            continue
+        found, changed = _replaced(name, values, ids)
         count += found
         if found:
-            protos[name].CopyFrom(tf.make_tensor_proto(values, protos[name].dtype))
+            protos[name].CopyFrom(tf.make_tensor_proto(changed, protos[name].dtype))
     return count
+
+
+def _replaced(name: str, values: np.ndarray, ids: ForgottenIds) -> tuple[int, np.ndarray]:
+    if name == SERIALIZED_EXAMPLES:
+        examples = [tf.train.Example.FromString(text) for text in values]
+        found = sum(_replace_in_example(example, ids) for example in examples)
+        return found, np.array([example.SerializeToString(deterministic=True) for example in examples], object)
+    if name not in id_inputs(ids):
+        return 0, values
+    mask = _array_contained(values, ids)
+    values[mask] = _unknown(ids)
+    return int(mask.sum()), values
 
 
 def _replace_in_example(example: Any, ids: ForgottenIds) -> int:

@@ -55,6 +55,14 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
     return resolved
 
 
+def count_without_row(ids: ForgottenIds, artifacts: Sequence[Artifact]) -> int:
+    """Returns the number of ids that have a row in no vocabulary: never admitted, or forgotten before."""
+    known = np.zeros(len(ids.ids), bool)
+    for _, vocabulary in _vocabularies(artifacts, ids.space):
+        known |= vocabulary.lookup(ids.ids) >= vocabulary.oov_rows
+    return int((~known).sum())
+
+
 def _vocabularies(artifacts: Sequence[Artifact], space: str) -> Iterator[tuple[Artifact, Vocabulary]]:
     for artifact in artifacts:
         files = KINDS[artifact.kind].vocabularies(artifact.folder, artifact.manifest)
@@ -112,8 +120,8 @@ def _check_known(artifact: Artifact, ids: ForgottenIds) -> None:
     if artifact.kind in (CHECKPOINT_KIND, BEST_EPOCH_KIND):
         digest = dataset_digest(artifact.folder, artifact.manifest)
         if digest not in ids.datasets:
-            raise UserError(f"{what} is of a run on a dataset (digest {digest[:12]}) that none of the folders contains: "
-                            "also name that dataset")
+            raise UserError(f"{what} is of a run on a dataset (digest {digest[:12]}) that none of the folders "
+                            "contains: also name that dataset")
     elif artifact.kind in (RANKER_KIND, SAVED_MODEL_KIND, PAIRS_KIND, IMPRESSIONS_KIND):
         quoted = _vocabulary_digest(artifact.manifest, ids.space)
         if quoted is not None and quoted not in ids.freed:

@@ -19,8 +19,9 @@ from tfrs_pretrain.forgetting.ids import ForgottenIds
 from tfrs_pretrain.forgetting.kinds import KINDS
 from tfrs_pretrain.forgetting.rejected import erase_rejected
 from tfrs_pretrain.forgetting.requoting import Renamed, quotable
-from tfrs_pretrain.forgetting.resolve import resolve
+from tfrs_pretrain.forgetting.resolve import count_without_row, resolve
 from tfrs_pretrain.forgetting.staging import edited_folder, publish
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.locks import FolderLockedError, folder_lock
 from tfrs_pretrain.names import SUFFIXES
 from tfrs_pretrain.output_folders import refuse_existing
@@ -42,6 +43,11 @@ class Change:
     files: dict[str, Any]
     before: str
 
+    @property
+    def after(self) -> str:
+        """Digest of the manifest's content now."""
+        return json_digest(self.artifact.manifest)
+
 
 @dataclasses.dataclass(frozen=True)
 class Forgetting:
@@ -49,6 +55,7 @@ class Forgetting:
 
     Attributes:
       ids: the ids.
+      without_row: number of ids that had no row in any vocabulary when the run began.
       changes: one for each artifact.
       rejected: folder of rejected rows without an artifact -> number of removed rows.
       found: the artifacts and other files after the run.
@@ -56,6 +63,7 @@ class Forgetting:
     """
 
     ids: ForgottenIds
+    without_row: int
     changes: list[Change]
     rejected: dict[Path, int]
     found: Found
@@ -82,13 +90,14 @@ def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
         for artifact in found.artifacts:
             refuse_existing(artifact.folder, overwrite=True)
             check_files(artifact.folder, artifact.manifest)
-        changes, renamed = [], Renamed()
+        without_row = count_without_row(ids, found.artifacts)
+        changes, renamed = list[Change](), Renamed()
         for artifact in found.artifacts:
             changes.append(_change(artifact, ids, renamed))
             renamed.add(changes[-1].artifact)
         rejected = {folder: _erase_rejected(folder, ids) for folder in found.rejected}
     found, ids, leaks = check(space, ids_file, folders)
-    return Forgetting(ids, changes, rejected, found, leaks)
+    return Forgetting(ids, without_row, changes, rejected, found, leaks)
 
 
 def check(space: str, ids_file: Path, folders: Sequence[Path]) -> tuple[Found, ForgottenIds, list[Leak]]:

@@ -144,8 +144,8 @@ def dataset_digest(folder: Path, manifest: Mapping[str, Any]) -> str:
     run = folder.parent.with_name(f"{folder.parent.name.removesuffix(BEST)}{CHECKPOINTS}")
     steps = sorted(path for path in run.glob("step-*") if (path / MANIFEST).is_file())
     if not steps or "tables" not in manifest:
-        raise UserError(f"best epoch {str(folder)!r} has no checkpoints beside it, or is of an older version: finish the "
-                        "run, or remove the folder")
+        raise UserError(f"best epoch {str(folder)!r} has no checkpoints beside it, or is of an older version: "
+                        "finish the run, or remove the folder")
     return dataset_digest(steps[-1], read_manifest(steps[-1], CHECKPOINT_KIND))
 
 

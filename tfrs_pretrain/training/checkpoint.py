@@ -109,7 +109,8 @@ class Checkpoints:
         try:
             with staged_folder(target, overwrite=True) as stage:
                 names = write_variables(stage, variables)
-                write_manifest(stage, CHECKPOINT_KIND, {"variables": names, "progress": progress, "run": self._run, "step": step})
+                write_manifest(stage, CHECKPOINT_KIND, {
+                    "variables": names, "progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
             raise UserError(f"variable {str(error)!r} is not finite, so no checkpoint was written (last good "
                             f"checkpoint: {self.describe()}): lower the learning rate") from error
