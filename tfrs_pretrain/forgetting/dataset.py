@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from beam_pipelines.build_impressions import measure_impressions
 from beam_pipelines.build_pairs import measure_pairs
@@ -20,7 +21,7 @@ from tfrs_pretrain.data.dataset import pair_columns, record_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import Digests, Leak, Removed, free_ids
 from tfrs_pretrain.forgetting.ids import ForgottenIds
-from tfrs_pretrain.forgetting.parquet_rows import drop_rows, read_table
+from tfrs_pretrain.forgetting.parquet_rows import read_table
 from tfrs_pretrain.forgetting.record_tables import Types, edit_file, read_tables, without_elements
 from tfrs_pretrain.forgetting.rejected import erase_rejected, rejected_leaks
 from tfrs_pretrain.forgetting.staging import new_file
@@ -53,7 +54,9 @@ def erase(folder: Path, info: dict[str, Any], ids: ForgottenIds) -> Removed:
     _check_features(schema, ids)
     old = info["vocabularies"][ids.space]
     removed, freed = Removed(), ids.freed_rows(old["digest"])
+    known = ids.ids.slice(0, 0)
     if path := vocabulary_files(folder, info).get(ids.space):
+        known = ids.ids.filter(pc.is_in(ids.ids, value_set=Vocabulary.load(path).known_ids))
         vocabulary, removed["rows"] = free_ids(path, ids)
         if removed["rows"]:
             info["vocabularies"] = info["vocabularies"] | Vocabularies({ids.space: vocabulary}).describe()
@@ -62,7 +65,7 @@ def erase(folder: Path, info: dict[str, Any], ids: ForgottenIds) -> Removed:
     if removed["pairs"] and (folder / CANDIDATE_PROBABILITY).is_file():
         _write_probability(folder, info, eraser.types(PAIRS))
     if (folder / GOLDEN_IMPRESSIONS).is_file():
-        removed["golden impressions"] = drop_rows(folder / GOLDEN_IMPRESSIONS, lambda table: _in_golden(table, ids))
+        removed["golden impressions"] = _erase_golden(folder / GOLDEN_IMPRESSIONS, ids, known)
     removed["rejected rows"] = erase_rejected(folder / REJECTED_FOLDER, ids)
     return +removed
 
@@ -150,17 +153,32 @@ def _write_probability(folder: Path, info: Mapping[str, Any], types: Types) -> N
     np.save(new_file(path), totals / max(int(totals.sum()), 1))
 
 
-def _in_golden(table: pa.Table, ids: ForgottenIds) -> np.ndarray:
-    """Returns bool [n]: golden impressions of the ids, or with one of them in the history.
+def _erase_golden(path: Path, ids: ForgottenIds, known: pa.Array) -> int:
+    """Removes golden impressions of the ids, and the ids from histories; returns the number of changed impressions.
 
-    The latter are removed as a whole, because the history of the record cannot be edited where the id has no row.
+    Histories are changed like those of the records. There, the entry of an id without a row cannot be recognized, so an
+    impression with such an id in its history is removed.
     """
+    table = read_table(path)
+    changed = _in_golden(table, ids)
+    if not changed.any():
+        return 0
+    if ids.column == ITEM_ID and HISTORY in table.column_names:
+        lists = [[each for each in values if each not in set(known.to_pylist())]
+                 for values in table[HISTORY].to_pylist()]
+        place = table.column_names.index(HISTORY)
+        table = table.set_column(place, table.schema.field(HISTORY), pa.array(lists, table[HISTORY].type))
+    pq.write_table(table.filter(pa.array(~_in_golden(table, ids))), new_file(path))
+    return int(changed.sum())
+
+
+def _in_golden(table: pa.Table, ids: ForgottenIds) -> np.ndarray:
+    """Returns bool [n]: golden impressions of the ids, or with one of them in the history."""
     found = ids.contains(table[ids.column])
     if ids.column == ITEM_ID and HISTORY in table.column_names:
         lists = table[HISTORY].combine_chunks()
-        inside = ids.contains(lists.flatten())
         owners = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
-        found[owners[inside]] = True
+        found[owners[ids.contains(lists.flatten())]] = True
     return found
 
 
