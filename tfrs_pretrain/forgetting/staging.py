@@ -55,9 +55,7 @@ def with_zero_rows(path: Path, rows: np.ndarray) -> int:
     Returns:
       Number of rows that were not zero.
     """
-    array: np.ndarray = np.load(path, mmap_mode="r")
-    rows = rows[rows < len(array)]
-    filled = rows[np.asarray(array[rows] != 0).reshape(len(rows), -1).any(axis=1)]
+    filled = filled_rows(path, rows)
     if len(filled):
         changed = path.with_name(f"{path.name}.new")
         shutil.copyfile(path, changed)
@@ -66,3 +64,11 @@ def with_zero_rows(path: Path, rows: np.ndarray) -> int:
         target.flush()  # type: ignore[attr-defined]
         changed.replace(path)
     return len(filled)
+
+
+def filled_rows(path: Path, rows: np.ndarray) -> np.ndarray:
+    """Returns the rows of an array file, among some, that are not zero."""
+    array: np.ndarray = np.load(path, mmap_mode="r")
+    rows = rows[rows < len(array)]
+    is_filled = np.asarray(array[rows] != 0)
+    return rows[is_filled.any(axis=tuple(range(1, is_filled.ndim)))]

@@ -23,7 +23,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import Digests, Leak, Removed, free_ids
 from tfrs_pretrain.forgetting.ids import ForgottenIds
 from tfrs_pretrain.forgetting.parquet_rows import drop_rows, read_table
-from tfrs_pretrain.forgetting.staging import with_zero_rows
+from tfrs_pretrain.forgetting.staging import filled_rows, with_zero_rows
 from tfrs_pretrain.names import SUFFIXES
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -70,9 +70,7 @@ def embeddings_leaks(folder: Path, manifest: Mapping[str, Any], ids: ForgottenId
 
 
 def _filled(path: Path, rows: np.ndarray) -> Iterator[Leak]:
-    array: np.ndarray = np.load(path, mmap_mode="r")
-    filled = np.asarray(array[rows[rows < len(array)]] != 0).reshape(-1, max(array[:1].size, 1)).any(axis=1)
-    if count := int(filled.sum()):
+    if count := len(filled_rows(path, rows)):
         yield Leak(path, f"{count} forgotten rows are not zero")
 
 
