@@ -65,10 +65,12 @@ def test_a_damaged_artifact_is_not_sealed_again(life, users):
     refused([life.dataset, life.ranker], users, "the file changed after it was written", life.folder)
 
 
-@pytest.mark.parametrize("folder", ["embeddings.checkpoints", "ranker.checkpoints", "dataset"])
-def test_a_folder_in_use_is_refused(folder, life, users):
+@pytest.mark.parametrize(("folder", "named"), [
+    ("embeddings.checkpoints", ["dataset", "embeddings"]), ("dataset", ["dataset"]), ("next.checkpoints", [""])])
+def test_a_folder_in_use_is_refused(folder, named, life, users):
+    """Also a training run below a named folder that has no checkpoint yet."""
     with folder_lock(life.folder / folder, wait=False):
-        refused(life.artifacts, users, "is in use by another process", life.folder)
+        refused([life.folder / name for name in named], users, "is in use by another process", life.folder)
 
 
 def test_a_feature_of_the_ids_is_refused(life, tmp_path):
@@ -107,9 +109,7 @@ def test_checkpoints_and_best_epochs(life, users, built_life):
     for number in range(3):
         np.save(best / f"{number:03d}.npy", filled)
     write_manifest(best, "best epoch", {"epoch": 2, "tables": {"000.npy": "user", "001.npy": "item"}})
-    (life.folder / "unfinished").mkdir()
-    (life.folder / "unfinished" / "note.txt").write_text("nothing")
-    # The folder itself is not finished, but what stages keep beside it is found.
+    # The folder itself does not exist yet, but what stages keep beside it is found.
     result = forget("user", users, [life.dataset, life.folder / "unfinished"])
     assert result.leaks == []
     rows = vocabulary.oov_rows + np.array([4, 5])
@@ -129,8 +129,6 @@ def test_checkpoints_and_best_epochs(life, users, built_life):
 
 def test_a_checkpoint_needs_its_dataset(life, users, built_life):
     save_checkpoint(life, "other", {"user_weights": np.ones((3, 2), np.float32)})
-    (life.folder / "other").mkdir()
-    (life.folder / "other" / "note.txt").write_text("nothing")
     refused([life.embeddings, life.folder / "other"], users, "also name that dataset", life.folder)
 
 

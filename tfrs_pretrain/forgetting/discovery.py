@@ -30,11 +30,13 @@ class Found:
       artifacts: in the order in which they are changed.
       rejected: folders of rejected rows that belong to no artifact.
       loose: other files that belong to no artifact.
+      runs: folders of checkpoints, which a training run locks.
     """
 
     artifacts: list[Artifact]
     rejected: list[Path]
     loose: list[Path]
+    runs: list[Path]
 
     @property
     def size(self) -> int:
@@ -51,14 +53,15 @@ def find_artifacts(folders: Iterable[Path]) -> Found:
       UserError: a folder is missing or contains nothing, or an artifact is damaged or of a kind that this version does
         not know.
     """
-    found, seen = Found([], [], []), set[Path]()
+    found, seen = Found([], [], [], []), set[Path]()
     for folder in folders:
         refuse_remote(folder)
         recover(folder)
-        if not folder.is_dir():
+        beside = list(_beside(folder))
+        if not folder.is_dir() and not beside:
             raise UserError(f"folder {str(folder)!r} does not exist: correct the path")
         before = found.size
-        for path in (folder, *_beside(folder)):
+        for path in (*([folder] if folder.is_dir() else ()), *beside):
             _remove_leftovers(path)
             _walk(path.resolve(), found, seen)
         if found.size == before:
@@ -88,6 +91,8 @@ def _walk(folder: Path, found: Found, seen: set[Path]) -> None:
         assert match
         recover(folder / match["target"])
         _remove_leftovers(folder / match["target"])
+    if folder.name.endswith(SUFFIXES):
+        found.runs.append(folder)
     artifact = read_artifact(folder)
     if artifact:
         found.artifacts.append(artifact)

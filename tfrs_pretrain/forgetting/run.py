@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
         not among the folders.
     """
     found = find_artifacts(folders)
-    with _locked(found.artifacts):
+    with _locked(found):
         ids = resolve(space, ids_file, found.artifacts)
         for artifact in found.artifacts:
             refuse_existing(artifact.folder, overwrite=True)
@@ -112,28 +112,23 @@ def check(space: str, ids_file: Path, folders: Sequence[Path]) -> tuple[Found, F
 
 
 @contextlib.contextmanager
-def _locked(artifacts: Iterable[Artifact]) -> Iterator[None]:
-    """Keeps other processes from writing to the artifacts, and from training into them.
+def _locked(found: Found) -> Iterator[None]:
+    """Keeps other processes from writing to the artifacts, and from training into the folders.
 
     Raises:
       UserError: another process does so.
     """
-    checkpoints, best = SUFFIXES
-    folders = dict.fromkeys(path for artifact in artifacts for path in (
-        artifact.folder, *_existing(artifact.folder.with_name(f"{artifact.folder.name}{checkpoints}")),
-        *(path for path in [artifact.folder.parent] if path.name.endswith((checkpoints, best)))))
+    checkpoints, _ = SUFFIXES
+    beside = (artifact.folder.with_name(f"{artifact.folder.name}{checkpoints}") for artifact in found.artifacts)
+    folders = [*(artifact.folder for artifact in found.artifacts), *(path for path in beside if path.is_dir())]
     with contextlib.ExitStack() as locks:
-        for folder in folders:
+        for folder in dict.fromkeys([*folders, *found.runs]):
             try:
                 locks.enter_context(folder_lock(folder, wait=False))
             except FolderLockedError as error:
                 raise UserError(f"{str(folder)!r} is in use by another process, such as a training run: wait until it "
                                 "has finished; nothing was changed") from error
         yield
-
-
-def _existing(folder: Path) -> list[Path]:
-    return [folder] if folder.is_dir() else []
 
 
 def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed) -> Change:
