@@ -9,11 +9,14 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 from life import Life, write_ids
+from typer.testing import CliRunner
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
+from tfrs_pretrain.cli import app
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.run import check, forget
+from tfrs_pretrain.json_documents import parse_document
 from tfrs_pretrain.locks import folder_lock
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -80,6 +83,18 @@ def test_a_feature_of_the_ids_is_refused(life, tmp_path):
     write_manifest(life.dataset, "dataset", info, name=DATASET_INFO)
     ids = write_ids(tmp_path / "ids.parquet", pa.array([5], pa.int64()))
     refused([life.dataset], ids, "contains the ids of 'user' (column 'member')", life.dataset)
+
+
+def test_the_command_writes_a_certificate_and_its_exit_code_tells(life, users, tmp_path):
+    folders = [str(life.dataset), str(life.embeddings)]
+    options = ["forget", "--space", "user", "--ids", str(users), "--certificate", str(tmp_path / "proof.json")]
+    run = CliRunner()
+    assert run.invoke(app, [*options, "--check", *folders]).exit_code == 1
+    assert not (tmp_path / "proof.json").exists()
+    assert run.invoke(app, [*options, *folders]).exit_code == 0
+    proof = parse_document((tmp_path / "proof.json").read_bytes(), tmp_path / "proof.json")
+    assert [entry["removed"]["rows"] for entry in proof["artifacts"]] == [2, 2]
+    assert run.invoke(app, [*options, "--check", *folders]).exit_code == 0
 
 
 def test_unknown_ids_change_nothing(life, tmp_path):

@@ -32,8 +32,8 @@ def contents(path: Path) -> Iterator[tuple[str, bytes | memoryview]]:
         elif data.startswith(PARQUET):
             for batch in pq.ParquetFile(path).iter_batches():
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                    for data in _values(column):
-                        yield f"column {name!r}", data
+                    for values in _values(column):
+                        yield f"column {name!r}", values
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException):
         return
 
