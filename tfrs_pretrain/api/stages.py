@@ -147,13 +147,13 @@ def evaluate(model: PathLike, against: PathLike | None = None, *, split: str = "
     """
     from tfrs_pretrain.evaluation import evaluate as evaluation
     from tfrs_pretrain.evaluation.bootstrap import Resampling
-    from tfrs_pretrain.evaluation.predictions import Predictions
+    from tfrs_pretrain.evaluation.predictions import Predictions, Reader
 
     try:
         resampling = Resampling(replicates, confidence, seed)
     except ValueError as error:
         raise UserError(f"{error}: correct the arguments") from error
-    read = Predictions.open
+    read: Reader = Predictions.open
     if datasets:
         from tfrs_pretrain.ranking.rescore import scoring
 
