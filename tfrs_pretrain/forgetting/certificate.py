@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain import __version__
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.forgetting.encodings import MIN_BYTES, MIN_DIGITS, encodings
 from tfrs_pretrain.forgetting.run import Change, Forgetting
 from tfrs_pretrain.json_documents import document_text
+from tfrs_pretrain.version import __version__
 
 VALUES_PROOF = "values: every place where the format has ids, or rows of ids, was decoded and compared"
 NOT_KNOWN = (

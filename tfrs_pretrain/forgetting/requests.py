@@ -209,6 +209,6 @@ def _replace_in_example(example: Any, ids: ForgottenIds) -> int:
     return count
 
 
-def _unknown(ids: ForgottenIds) -> int | bytes:
-    value = UNKNOWN["int64" if pa.types.is_int64(ids.ids.type) else "string"]
-    return value.encode() if isinstance(value, str) else int(value)
+def _unknown(ids: ForgottenIds) -> Any:
+    value: Any = UNKNOWN["int64" if pa.types.is_int64(ids.ids.type) else "string"]
+    return value.encode() if isinstance(value, str) else value

@@ -131,4 +131,5 @@ def _check_known(artifact: Artifact, ids: ForgottenIds) -> None:
 
 def _vocabulary_digest(manifest: dict[str, Any], space: str) -> str | None:
     entry = manifest["vocabularies"].get(space)
-    return entry["digest"] if isinstance(entry, dict) else entry
+    digest: str | None = entry["digest"] if isinstance(entry, dict) else entry
+    return digest
