@@ -206,6 +206,7 @@ def test_a_second_run_finds_nothing_to_do(case):
     "embeddings/SPACE/rows.npy", "embeddings/SPACE/vocabulary.parquet", "index/exact.faiss", "index/approximate.faiss",
     "index/vocabulary.parquet", "ranker/tables/SPACE.npy", "ranker/predictions/test.parquet",
     "models/planted_ranker/1/assets/SPACE.ids", "models/planted_ranker/1/variables/variables.data-00000-of-00001",
+    "models/planted_ranker/1/assets.extra/served_state/vocabulary/SPACE.parquet",
     "models/planted_ranker/1/assets.extra/golden_requests.json",
     "models/planted_ranker/1/assets.extra/golden_requests.tfrecord",
     "models/planted_ranker/1/assets.extra/tf_serving_warmup_requests", "dataset/rejected/impressions-00000.parquet"])

@@ -44,13 +44,29 @@ def refused(folders, ids, words, folder, space="user"):
 
 def test_an_unknown_kind_is_named(life, users):
     (life.folder / "new").mkdir()
-    write_manifest(life.folder / "new", "delta", {})
-    refused([life.folder], users, "is of kind 'delta', from which this version cannot remove ids", life.folder)
+    write_manifest(life.folder / "new", "novelty", {})
+    refused([life.folder], users, "is of kind 'novelty', from which this version cannot remove ids", life.folder)
 
 
 def test_a_ranker_needs_its_dataset(life, users):
     refused([life.ranker, life.logs], users, "was made with a vocabulary 'user'", life.folder)
-    refused([life.models], users, "also name its dataset or embeddings", life.folder)
+
+
+def test_deltas_are_refused_with_advice(life, users):
+    """Also if only their version is named: a version whose deltas still contain the ids is no proof."""
+    delta = life.models / "planted_ranker/1.deltas/000001"
+    delta.mkdir(parents=True)
+    write_manifest(delta, "delta", {})
+    refused([life.dataset, life.version], users, "run `tfrs-pretrain compact`", life.folder)
+
+
+def test_a_version_alone(life, users, built_life):
+    """It has the vocabularies that it serves; its manifest names the changed one."""
+    result = forget("user", users, [life.version])
+    assert result.leaks == []
+    manifest = read_manifest(life.version / "assets.extra", "saved_model")
+    expected = built_life.vocabulary("user").with_freed(built_life.vocabulary("user").oov_rows + np.array([4, 5]))
+    assert manifest["vocabularies"]["user"] == manifest["tables"]["user"]["digest"] == expected.digest
 
 
 def test_a_missing_or_empty_folder(life, users, tmp_path):

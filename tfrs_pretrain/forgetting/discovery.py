@@ -12,13 +12,13 @@ from tfrs_pretrain.artifact_names import DATASET_INFO, EXTRA_ASSETS, MANIFEST, S
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import Artifact
-from tfrs_pretrain.forgetting.kinds import KINDS
+from tfrs_pretrain.forgetting.kinds import KINDS, REFUSED
 from tfrs_pretrain.json_documents import parse_document
 from tfrs_pretrain.names import SUFFIXES
 from tfrs_pretrain.output_folders import recover, refuse_remote, remove_leftovers
 
 MANIFESTS = (MANIFEST, DATASET_INFO, KINDS[STUDY_KIND].manifest_name, f"{EXTRA_ASSETS}/{MANIFEST}")
-BESIDE = (*SUFFIXES, ".rejected")  # of the folders that a stage keeps beside its output
+BESIDE = (*SUFFIXES, ".rejected", ".deltas")  # of the folders that a stage keeps beside its output
 LEFTOVER = re.compile(r"\.(?P<target>.+)\.(unfinished|replaced)-[0-9a-f]{8}")
 
 
@@ -128,6 +128,8 @@ def read_artifact(folder: Path) -> Artifact | None:
         if not path.is_file() or (name == MANIFEST and folder.name == EXTRA_ASSETS):
             continue
         kind = parse_document(path.read_bytes(), path).get("kind")
+        if kind in REFUSED:
+            raise UserError(f"ids cannot be removed from {kind} {str(folder)!r}: {REFUSED[kind]}")
         if kind not in KINDS:
             raise UserError(f"{str(folder)!r} is of kind {kind!r}, from which this version cannot remove ids (only "
                             f"from {', '.join(sorted(KINDS))}): use the version that wrote it, or remove the folder")

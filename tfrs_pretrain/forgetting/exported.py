@@ -11,15 +11,28 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, GOLDEN_REQUESTS
-from tfrs_pretrain.forgetting.artifact import Leak, Removed
-from tfrs_pretrain.forgetting.ids import ForgottenIds, Freed
+from tfrs_pretrain.forgetting.artifact import Digests, Leak, Removed, free_ids
+from tfrs_pretrain.forgetting.ids import SPACES, ForgottenIds, Freed
 from tfrs_pretrain.forgetting.requests import count_in_logs, count_in_rest, erase_golden, erase_rest, erase_warmup
 from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.forgetting.variables_bundle import SUFFIX, read_variables, write_variables
+from tfrs_pretrain.serving.deltas.state import SERVED_STATE, VOCABULARIES
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
+from tfrs_pretrain.vocabulary import Vocabulary
 
 ASSETS = "assets"
 SORTED, ROWS_OF_KEYS = f"_sorted{SUFFIX}", f"_rows{SUFFIX}"
+
+
+def vocabulary_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Path]:
+    """ID space -> vocabulary file, of a version that has them."""
+    paths = {space: folder / EXTRA_ASSETS / SERVED_STATE / VOCABULARIES / f"{space}.parquet" for space in SPACES}
+    return {space: path for space, path in paths.items() if path.is_file()}
+
+
+def quoted_digests(folder: Path, manifest: Mapping[str, Any]) -> Digests:
+    """Digests of the vocabularies."""
+    return {f"vocabulary.{name}": digest for name, digest in manifest["vocabularies"].items()}
 
 
 def erase(folder: Path, manifest: dict[str, Any], ids: ForgottenIds) -> Removed:
@@ -28,8 +41,11 @@ def erase(folder: Path, manifest: dict[str, Any], ids: ForgottenIds) -> Removed:
     A forgotten id is answered as an unknown one. Its row is zero, and its entry is removed from the lookup. In a lookup
     whose rows are positions, another key takes its place, which no caller knows: it depends on the row only.
     """
-    removed, extra = Removed(), folder / EXTRA_ASSETS
-    if freed := ids.freed.get(manifest["vocabularies"].get(ids.space, "")):
+    removed, extra, known = Removed(), folder / EXTRA_ASSETS, dict(manifest["vocabularies"])
+    if path := vocabulary_files(folder, manifest).get(ids.space):
+        vocabulary, removed["rows"] = free_ids(path, ids)
+        manifest["vocabularies"] = known | {ids.space: vocabulary.digest}
+    if freed := ids.freed.get(known.get(ids.space, "")):
         removed["lookup entries"] = _erase_asset(folder, ids, freed)
         changed = {**_tables_without(folder, manifest, ids.space, freed), **_sorted_without(folder, ids, freed)}
         if changed:
@@ -126,6 +142,9 @@ def _sorted_without(folder: Path, ids: ForgottenIds, freed: Freed) -> dict[str, 
 def leaks(folder: Path, manifest: Mapping[str, Any], ids: ForgottenIds) -> Iterator[Leak]:
     """Finds the ids in lookups and requests, and forgotten rows that are not zero, in an exported version."""
     extra = folder / EXTRA_ASSETS
+    path = vocabulary_files(folder, manifest).get(ids.space, folder / "absent")
+    if path.is_file() and (count := int(ids.contains(Vocabulary.load(path).known_ids).sum())):
+        yield Leak(path, f"{count} ids have rows")
     path = folder / ASSETS / f"{ids.space}.ids"
     if path.is_file() and (count := int(ids.contains_keys(_read(path, ids)[0]).sum())):
         yield Leak(path, f"{count} ids in the lookup")

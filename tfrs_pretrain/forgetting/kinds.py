@@ -11,6 +11,7 @@ from tfrs_pretrain.artifact_names import (
     CHECKPOINT_KIND,
     DATASET_INFO,
     DATASET_KIND,
+    DELTA_KIND,
     EMBEDDINGS_KIND,
     EXPORT_KIND,
     IMPRESSIONS_KIND,
@@ -56,9 +57,12 @@ KINDS: dict[str, Kind] = {
     # The best epoch finds its dataset through the checkpoints beside it.
     BEST_EPOCH_KIND: Kind(tables.erase_variables, tables.variable_leaks, 6),
     CHECKPOINT_KIND: Kind(tables.erase_variables, tables.variable_leaks, 7),
-    SAVED_MODEL_KIND: Kind(exported.erase, exported.leaks, 8),
+    SAVED_MODEL_KIND: Kind(exported.erase, exported.leaks, 8, exported.vocabulary_files, exported.quoted_digests),
     EXPORT_KIND: Kind(_nothing, _no_leaks, 9),
     STUDY_KIND: Kind(_nothing, _no_leaks, 10, manifest_name=STUDY_FILE),
 }
 # Manifests that are files of another artifact, which changes them.
 INNER_KINDS = frozenset({SERVED_TABLES_KIND})
+# Kinds from which ids cannot be removed -> what to do instead.
+REFUSED = {DELTA_KIND: "deltas are chained by digests and contain the ids that they remove: run `tfrs-pretrain compact`, "
+                       "delete the old version with its deltas, and forget the ids in the new version"}

@@ -40,6 +40,10 @@ class Renamed:
                 if name in present and present[name] != digest:
                     self._present[digest] = present[name]
 
+    def add_digests(self, before: Digests, after: Digests) -> None:
+        """Adds digests of parts of an artifact before and after a change."""
+        self._present |= {before[name]: digest for name, digest in after.items() if before[name] != digest}
+
     def content(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns a manifest with present digests."""
         return {key: value if key in OWN else self._value(value) for key, value in manifest.items()}

@@ -139,6 +139,7 @@ def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed) -> Change:
     with edited_folder(artifact.folder) as stage:
         erased = dict(artifact.manifest)  # with the digests before, by which rows are looked up
         removed = KINDS[artifact.kind].erase(stage, erased, ids)
+        renamed.add_digests(before, KINDS[artifact.kind].digests(stage, erased))
         if artifact.kind == SAVED_MODEL_KIND:
             renamed.extra_assets(stage)
         manifest = renamed.content(erased)
