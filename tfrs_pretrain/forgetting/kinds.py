@@ -64,5 +64,5 @@ KINDS: dict[str, Kind] = {
 # Manifests that are files of another artifact, which changes them.
 INNER_KINDS = frozenset({SERVED_TABLES_KIND})
 # Kinds from which ids cannot be removed -> what to do instead.
-REFUSED = {DELTA_KIND: "deltas are chained by digests and contain the ids that they remove: run `tfrs-pretrain compact`, "
-                       "delete the old version with its deltas, and forget the ids in the new version"}
+REFUSED = {DELTA_KIND: "deltas are chained by digests and contain the ids that they remove: run `tfrs-pretrain "
+                       "compact`, delete the old version with its deltas, and forget the ids in the new version"}
