@@ -18,7 +18,7 @@ from tfrs_pretrain.errors import UserError
 
 COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "evaluate", "promote",
             "roll-back", "diagnose", "experiment", "report", "serve", "query", "verify-server", "index", "recommend",
-            "config", "version"]
+            "config", "version", "embeddings"]
 
 
 def call(*arguments, folder=None):

@@ -1,0 +1,1 @@
+"""File formats in which other programs read pretrained rows."""
