@@ -63,7 +63,7 @@ def test_unknown_ids_start_as_requested(oov, opened_rows):
 def test_a_row_that_occurs_twice_receives_the_sum_of_its_gradients(opened_rows):
     layer = opened_rows.to_keras("item", trainable=True)
     model = model_of(layer, "item")
-    model.compile(keras.optimizers.Adagrad(0.5, initial_accumulator_value=0.0, epsilon=0.0),
+    model.compile(keras.optimizers.Adagrad(0.5, initial_accumulator_value=0.0),
                   lambda target, found: keras.ops.sum(target * found, axis=-1))
     weights = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
     model.train_on_batch(tf.constant(["b", "é", "b", "new"]), weights)

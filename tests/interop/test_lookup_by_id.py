@@ -59,7 +59,9 @@ def test_a_missing_id_is_the_missing_value(opened_rows):
     (["5"], "user", r"are integers \(int64\), received '5'"),
     ([5.0], "user", r"are integers \(int64\)"),
     ([True], "user", r"are integers \(int64\)"),
-    (pa.array(["x"]), "user", r"are integers \(int64\)"),
+    (pa.array(["7"]), "user", r"are integers \(int64\), received '7'"),
+    (pa.array([7]), "item", r"are strings \(string\), received 7"),
+    (pa.array([1.0]), "item", r"are strings \(string\)"),
     ([2**63], "user", r"are integers \(int64\)"),
     (["b"], "shop", r"no table 'shop', only \['item', 'user'\]"),
 ])

@@ -93,17 +93,17 @@ class Embeddings(artifact.Embeddings):
         if inputs not in ("ids", "rows"):
             raise UserError(f"inputs {inputs!r} is unknown: choose 'ids' or 'rows'")
         vocabulary = self.vocabulary(table)
-        options = {"initial": initial_rows(self.matrix(table), vocabulary, oov), "trainable": trainable, "name": name}
+        initial = initial_rows(self.matrix(table), vocabulary, oov)
         if inputs == "rows":
             from tfrs_pretrain.interop.keras_rows import PretrainedRows
 
-            return PretrainedRows(*options["initial"].shape, **options)
+            return PretrainedRows(*initial.shape, initial=initial, trainable=trainable, name=name)
         if backend != "tensorflow":
             raise UserError(f"raw ids need Keras's TensorFlow backend, this process uses {backend!r}: pass "
                             "inputs='rows' and map ids with Embeddings.rows")
         from tfrs_pretrain.interop.keras_ids import PretrainedIds
 
-        return PretrainedIds.from_vocabulary(vocabulary, **options)
+        return PretrainedIds.from_vocabulary(vocabulary, initial, trainable=trainable, name=name)
 
     def to_torch(self, table: str = "item", *, trainable: bool = False, oov: Oov = "shared") -> torch.nn.Embedding:
         """Makes a PyTorch embedding from row indices, which ``Embeddings.rows`` returns, to vectors.

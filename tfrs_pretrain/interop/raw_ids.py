@@ -26,19 +26,31 @@ def as_ids(ids: Any, dtype: str) -> tuple[pa.Array, tuple[int, ...]]:
     """
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
-    shape: tuple[int, ...] = (len(ids),)
-    if not isinstance(ids, pa.Array):
-        array = np.asarray(ids)
-        if array.dtype.kind not in "iu":
-            array = np.asarray(ids, object)  # keeps None, and texts of different lengths
-        ids, shape = array.ravel(), array.shape
-        if array.dtype.kind == "O" and not all(_is_id(value, dtype) for value in ids):
-            raise _mismatch(ids, dtype)
+    shape: tuple[int, ...] = (len(ids),) if isinstance(ids, pa.Array) else np.shape(ids)
     try:
-        converted = pa.array(ids, ARROW_TYPES[dtype]) if isinstance(ids, np.ndarray) else ids.cast(ARROW_TYPES[dtype])
+        converted = _from_arrow(ids, dtype) if isinstance(ids, pa.Array) else _from_values(np.asarray(ids), ids, dtype)
     except (pa.ArrowException, TypeError) as error:
         raise _mismatch(ids, dtype) from error
     return converted, shape
+
+
+def _from_arrow(ids: pa.Array, dtype: str) -> pa.Array:
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_decode()
+    # A cast alone would turn numbers into texts, and texts of digits into numbers.
+    texts = pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type) or pa.types.is_string_view(ids.type)
+    if not (pa.types.is_null(ids.type) or (texts if dtype == "string" else pa.types.is_integer(ids.type))):
+        raise TypeError(f"ids are {ids.type}")
+    return ids.cast(ARROW_TYPES[dtype])
+
+
+def _from_values(array: np.ndarray, given: Any, dtype: str) -> pa.Array:
+    if array.dtype.kind not in "iu":
+        array = np.asarray(given, object)  # keeps None and the types of mixed values
+    values = array.ravel()
+    if array.dtype.kind == "O" and not all(_is_id(value, dtype) for value in values):
+        raise TypeError(f"ids are not all {dtype}")
+    return pa.array(values, ARROW_TYPES[dtype])
 
 
 def parse_id(text: str, dtype: str) -> int | str:
@@ -63,5 +75,6 @@ def _is_id(value: Any, dtype: str) -> bool:
 
 def _mismatch(ids: Any, dtype: str) -> UserError:
     wanted = "strings" if dtype == "string" else "integers"
-    return UserError(f"the ids of this table are {wanted} ({dtype}), received {str(ids[:1].tolist())[1:-1]}: convert "
-                     "the ids, or name another table")
+    first = np.ravel(np.asarray(ids.to_pylist() if isinstance(ids, pa.Array) else ids, object))[:1].tolist()
+    return UserError(f"the ids of this table are {wanted} ({dtype}), received {str(first)[1:-1]}: convert the ids, or "
+                     "name another table")
