@@ -17,10 +17,10 @@ from tfrs_pretrain.artifacts import file_digest, write_manifest
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
-from tfrs_pretrain.interop.formats.arrays import write_npz, write_safetensors
-from tfrs_pretrain.interop.formats.indexes import write_faiss, write_hnswlib
-from tfrs_pretrain.interop.formats.records import write_csv, write_parquet, write_tfrecord
+from tfrs_pretrain.interop.array_formats import write_npz, write_safetensors
 from tfrs_pretrain.interop.id_rows import IdRows, similarity
+from tfrs_pretrain.interop.index_formats import write_faiss, write_hnswlib
+from tfrs_pretrain.interop.record_formats import write_csv, write_parquet, write_tfrecord
 from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.progress import progress
 

@@ -1,1 +1,0 @@
-"""File formats in which other programs read pretrained rows."""
