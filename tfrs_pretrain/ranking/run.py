@@ -15,7 +15,7 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.evaluation.predictions import Predictions
+from tfrs_pretrain.evaluation.predictions import Predictions, Source
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
@@ -89,7 +89,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         if checkpoints.remove_own():
             remove_folder(best_folder(output))
         kept = TrainedArm.from_manifest(finished)
-        return _compared(kept, dataset, settings, Predictions.open(output, "validation"), baseline) if baseline else kept
+        predictions = Predictions.open(output, "validation") if baseline else None
+        return _compared(kept, dataset, settings, predictions, baseline) if baseline and predictions else kept
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
@@ -120,7 +121,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy):
         if baseline:
-            source = {**baseline.source, "path": str(output), "arm": arm}
+            source: Source = {**baseline.source, "path": str(output), "arm": arm}
             result = _compared(result, dataset, settings, Predictions(source, scored["validation"]), baseline)
         save_ranker(output, student.ranker, scored, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
         checkpoints.remove()

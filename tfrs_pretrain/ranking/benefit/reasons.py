@@ -84,8 +84,8 @@ def _cold_rows(facts: TransferFacts) -> str | None:
 
 RULES = (
     Rule("coverage", _coverage,
-         "widen windows.pretrain, end it later, lower min_count of the ids, or start new ids at the rows that side features "
-         "predict (cold_rows: features of the arm's transfer)"),
+         "widen windows.pretrain, end it later, lower min_count of the ids, or start new ids at the rows that side "
+         "features predict (cold_rows: features of the arm's transfer)"),
     Rule("age", _age,
          "end windows.pretrain where windows.train starts, and shorten both if the ids live briefly"),
     Rule("few_engagements", _engagements,
@@ -97,5 +97,5 @@ RULES = (
 )
 UNKNOWN = Reason(
     "unknown", "coverage, age and engagements per id are sufficient, so the settings may not fit these data",
-    "another temperature or number of epochs of Stage I, or fresh_dim or a larger pretrained_learning_rate_scale of the "
-    "arm's transfer, each compared on validation")
+    "another temperature or number of epochs of Stage I, or fresh_dim or a larger pretrained_learning_rate_scale of "
+    "the arm's transfer, each compared on validation")

@@ -12,7 +12,7 @@ from tfrs_pretrain.reporting.text.training_sentences import failure_sentences, o
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
-    """Return the sentences about comparisons, the benefit of pretraining, the one-epoch phenomenon, Stage I and failures.
+    """Return the sentences about comparisons, the benefit of pretraining, the one-epoch phenomenon, Stage I, failures.
     """
     one_epoch, line = one_epoch_sentence(results), (results["benefit"] or {}).get("line")
     return [*comparison_sentences(results), *([f"{capitalized(line)}."] if line else []),
