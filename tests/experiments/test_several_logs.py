@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from planted import planted_config
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
@@ -117,13 +116,14 @@ def test_the_judge_of_the_defaults_is_valid_for_every_log(tmp_path):
         data = tmp_path if name in ("kuairand", "gowalla") else None
         plan = Plan(TRANSFER, Selection(data, log=name))
         assert [arm.name for arm in plan.arms] == ["scratch", "warm_start", "best"]
-        assert len(plan.trials(plan.arms[2])) == 10
+        assert {"arm.transfer": "scratch"} in plan.arms[2].candidates
 
 
 @pytest.mark.slow
 def test_two_small_logs_end_in_reports_and_a_summary(write, tmp_path):
     path, output = write(), tmp_path / "out"
-    result = CliRunner().invoke(app, ["experiment", str(path), "--output", str(output), "--jobs", "2"])
+    options = ["experiment", str(path), "--output", str(output), "--seed", "2"]
+    result = CliRunner().invoke(app, [*options, "--jobs", "2"])
     assert result.exit_code == 0, result.output
     assert "left out: own, which needs --data own=FOLDER" in " ".join(result.output.split())
     summary = json.loads((output / "summary.json").read_text())
@@ -131,18 +131,16 @@ def test_two_small_logs_end_in_reports_and_a_summary(write, tmp_path):
     for name, log in summary["logs"].items():
         assert (output / name / "report.html").is_file()
         study = Study.open(output / name)
-        assert study.commands == [f"tfrs-pretrain experiment {path} --output {output} --log {name}"]
+        assert study.commands == [f"tfrs-pretrain experiment {path} --output {output} --log {name} --seed 2"]
         tested = {arm.name: [auc_of(run.ranker) for run in arm.runs] for arm in study.arms}
         for arm, values in tested.items():
-            low, high = stats.t.interval(0.95, 1, np.mean(values), stats.sem(values))
-            expected = {"mean": np.mean(values), "low": low, "high": high}
-            assert log["arms"][arm]["auc"] == pytest.approx(expected, abs=1e-5)
+            assert log["arms"][arm]["auc"] == {"mean": pytest.approx(np.mean(values)), "low": None, "high": None}
         gain = {role: np.mean(np.subtract(tested[arm], tested["scratch"]))
                 for role, arm in (("arm", "warm_start"), ("best", "best"))}
         assert log["target"]["gain"]["auc"] == pytest.approx(gain, abs=1e-6)
         assert log["settings"]["best"] in ARMS["best"]["choose"]
-    again = CliRunner().invoke(app, ["experiment", str(path), "--output", str(output), "--log", "few", "--dry-run"])
-    assert ["ranker", "6", "6", "0"] in [line.split() for line in again.output.splitlines()]
+    again = CliRunner().invoke(app, [*options, "--log", "few", "--dry-run"])
+    assert ["ranker", "4", "4", "0"] in [line.split() for line in again.output.splitlines()]
 
 
 def auc_of(ranker):

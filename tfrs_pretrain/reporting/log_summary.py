@@ -35,8 +35,7 @@ def target_rows(summary: Mapping[str, Any]) -> list[list[str]]:
     """Return one row for each log with a target: log, whether the arm loses, share of AUC and of log loss, reached."""
     targets = {name: log["target"] for name, log in summary["logs"].items() if log["target"]}
     return [[name, "yes" if target["loses"] else "no", *(_share(target["shares"][metric]) for metric in METRICS),
-             {True: "yes", False: "no", None: "not measurable"}[target["reached"]]]
-            for name, target in targets.items()]
+             _reached(target)] for name, target in targets.items()]
 
 
 def target_heading(summary: Mapping[str, Any]) -> str | None:
@@ -78,6 +77,12 @@ def _estimate(found: Mapping[str, float | None]) -> str:
 
 def _verdict(log: Mapping[str, Any], arm: str) -> str:
     return "baseline" if arm == log["baseline"] else ", ".join(log["verdicts"].get(arm, {}).values()) or DASH
+
+
+def _reached(target: Mapping[str, Any]) -> str:
+    if target["reached"] and all(share is None for share in target["shares"].values()):
+        return "no gain was measurable"
+    return {True: "yes", False: "no", None: "not measurable"}[target["reached"]]
 
 
 def _share(share: float | None) -> str:
