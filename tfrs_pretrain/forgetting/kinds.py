@@ -12,6 +12,7 @@ from tfrs_pretrain.artifact_names import (
     DATASET_INFO,
     DATASET_KIND,
     DELTA_KIND,
+    EMBEDDINGS_EXPORT_KIND,
     EMBEDDINGS_KIND,
     EXPORT_KIND,
     IMPRESSIONS_KIND,
@@ -65,4 +66,6 @@ KINDS: dict[str, Kind] = {
 INNER_KINDS = frozenset({SERVED_TABLES_KIND})
 # Kinds from which ids cannot be removed -> what to do instead.
 REFUSED = {DELTA_KIND: "deltas are chained by digests and contain the ids that they remove: run `tfrs-pretrain "
-                       "compact`, delete the old version with its deltas, and forget the ids in the new version"}
+                       "compact`, delete the old version with its deltas, and forget the ids in the new version",
+           EMBEDDINGS_EXPORT_KIND: "it is a copy for other programs: delete it, forget the ids in the embeddings, and run "
+                                   "`tfrs-pretrain embeddings export` again"}
