@@ -67,5 +67,5 @@ INNER_KINDS = frozenset({SERVED_TABLES_KIND})
 # Kinds from which ids cannot be removed -> what to do instead.
 REFUSED = {DELTA_KIND: "deltas are chained by digests and contain the ids that they remove: run `tfrs-pretrain "
                        "compact`, delete the old version with its deltas, and forget the ids in the new version",
-           EMBEDDINGS_EXPORT_KIND: "it is a copy for other programs: delete it, forget the ids in the embeddings, and run "
-                                   "`tfrs-pretrain embeddings export` again"}
+           EMBEDDINGS_EXPORT_KIND: "it is a copy for other programs: delete it, forget the ids in the embeddings, and "
+                                   "run `tfrs-pretrain embeddings export` again"}
