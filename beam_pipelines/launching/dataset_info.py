@@ -106,7 +106,7 @@ def impressions_info(job: Job) -> dict[str, Any]:
     feature.
     """
     splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "impressions.json")))
-    history = {"history": _counts(job, job.history)} if job.schema.history else {}
+    history = {"history": _counts(job, job.history)} if job.compares_times else {}
     rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
     return _common_info(job) | {
         "counts": {"impressions": _counts(job, job.impressions, splits), **history},
@@ -142,13 +142,22 @@ def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dic
     """
     account = _account(job, log)
     written = sum(split["examples"] for split in splits.values()) if splits else sum(account["kept"].values())
+    sampled = _num_sampled(job, log, splits or {})
     rejected, filtered = sum(account["rejected"].values()), sum(account["filtered"].values())
-    if account["read"] != written + rejected + filtered:
+    if account["read"] + sampled != written + rejected + filtered:
         raise UserError(f"table {log.table}: {account['read']} rows were read but {written} written, {rejected} "
                         f"rejected and {filtered} filtered: the files changed during the job; run it again")
-    return {"read": account["read"], "written": written, "rejected": account["rejected"], "filtered": filtered,
-            "filtered_by": account["filtered"],
+    negatives = {"sampled_negatives": sampled} if sampled else {}
+    return {"read": account["read"], "written": written, **negatives, "rejected": account["rejected"],
+            "filtered": filtered, "filtered_by": account["filtered"],
             "dead_letter": sorted(read_json(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json")))}
+
+
+def _num_sampled(job: Job, log: LogSpec, splits: dict[str, Any]) -> int:
+    """Returns the number of negatives in the splits that are no rows of the log."""
+    if log.table != "impressions" or not job.config.dataset.implicit_feedback:
+        return 0
+    return int(sum(split["examples"] - split["measures"]["positives"] for split in splits.values()))
 
 
 def _add_rates(split: dict[str, Any]) -> dict[str, Any]:
