@@ -60,7 +60,7 @@ class AddSampledNegatives(beam.PTransform):
         with_candidates = (
             (events, positives)
             | "MergeEventsAndPositives" >> beam.Flatten()
-            | "AssignSpans" >> beam.FlatMapTuple(_assign_spans, span).with_output_types(keyed)
+            | "AssignSpans" >> beam.FlatMapTuple(functools.partial(_assign_spans, span=span)).with_output_types(keyed)
             | "GroupBySpan" >> beam.GroupByKey()
             | "DrawCandidates" >> beam.FlatMap(functools.partial(
                 _draw_candidates, span=span, num_draws=SPARE_DRAWS * feedback.negatives_per_positive,
@@ -70,7 +70,8 @@ class AddSampledNegatives(beam.PTransform):
         return (
             (events, with_candidates)
             | "MergeEventsAndCandidates" >> beam.Flatten()
-            | "AssignBuckets" >> beam.FlatMapTuple(_assign_buckets, self._job.buckets).with_output_types(keyed)
+            | "AssignBuckets" >> beam.FlatMapTuple(functools.partial(
+                _assign_buckets, buckets=self._job.buckets)).with_output_types(keyed)
             | "GroupByBucket" >> beam.GroupByKey()
             | "AddNegatives" >> beam.FlatMap(_add_negatives, feedback.negatives_per_positive).with_output_types(
                 tuple[str, pa.RecordBatch])

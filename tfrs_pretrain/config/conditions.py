@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-CONDITION = re.compile(r"\s*(?P<column>.*?\S)\s*(?P<operator>>=|<=|==|!=|>|<|=)\s*(?P<value>[^=<>!\s].*?)\s*")
+CONDITION = re.compile(
+    r"\s*(?P<column>[^=<>!\s]([^=<>!]*[^=<>!\s])?)\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<value>[^=<>!\s].*?)\s*")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 QUOTED = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"")
 
@@ -35,7 +36,7 @@ class Condition:
           ValueError: the text has another form, or compares the order of texts.
         """
         match = CONDITION.fullmatch(text)
-        if match is None or match["operator"] == "=":
+        if match is None:
             raise ValueError(f"{text!r} is no condition: expected a column, one of >=, <=, >, <, ==, != and a value, "
                              "such as rating >= 4 or event == purchase")
         condition = cls(match["column"], match["operator"], _value(match["value"]))

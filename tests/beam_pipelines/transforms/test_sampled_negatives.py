@@ -6,13 +6,12 @@ import naive_hashing as naive
 import pandas as pd
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_config
 
 from beam_pipelines.build_dataset import build
-from beam_pipelines.records.example_parser import parse_examples
-from beam_pipelines.records.tfrecord_reader import read_tfrecord
 from beam_pipelines.transforms.sampled_negatives import ENGAGED, _add_negatives, _assign_spans, _draw_candidates
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
@@ -82,13 +81,11 @@ def _implicit(**feedback) -> Config:
 
 
 def _impressions(dataset: Dataset, split: str) -> list[tuple]:
-    columns: dict[str, list] = {"user_id": [], "item_id": [], "label": []}
-    for path in dataset.files(f"impressions/{split}"):
-        for records in read_tfrecord(str(path)):
-            parsed = parse_examples(records)
-            for name, values in columns.items():
-                values += [value for part in parsed[name] for value in part.values.tolist()]
-    return list(zip(*columns.values(), strict=True))
+    spec = {name: tf.io.FixedLenFeature([], dtype) for name, dtype in (
+        ("user_id", tf.int64), ("item_id", tf.string), ("label", tf.float32))}
+    records = list(tf.data.TFRecordDataset(dataset.files(f"impressions/{split}")).as_numpy_iterator())
+    user, item, label = (tf.io.parse_example(records, spec)[name].numpy().tolist() for name in spec)
+    return list(zip(user, [name.decode() for name in item], label, strict=True))
 
 
 @pytest.fixture(scope="module")
