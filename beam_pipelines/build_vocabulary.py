@@ -25,6 +25,7 @@ from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions
 from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import vocabularies_info
 from beam_pipelines.launching.launch import Step, main, run_steps
+from beam_pipelines.launching.positive_checks import check_training_positives
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
@@ -84,7 +85,7 @@ def run(argv: list[str]) -> PipelineResult:
       UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, ExtendOptions)
-    steps = [Step("vocabularies", build, (job.engagements, *job.positive_logs))]
+    steps = [Step("vocabularies", build, (job.engagements, *job.positive_logs), (check_training_positives,))]
     return run_steps(job, VOCABULARY_KIND, steps, vocabularies_info, options,
                      overwrite=options.view_as(DatasetOptions).overwrite)[0]
 

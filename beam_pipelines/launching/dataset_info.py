@@ -7,6 +7,7 @@ import numpy as np
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.launching.coverage_checks import joins_of, read_join_counts
+from beam_pipelines.launching.positive_checks import count_sampled
 from beam_pipelines.records.files import read_json
 from beam_pipelines.records.shards import summarize_splits
 from beam_pipelines.transforms.vocabularies import Vocabularies, vocabulary_info
@@ -109,7 +110,7 @@ def impressions_info(job: Job) -> dict[str, Any]:
     history = {"history": _counts(job, job.history)} if job.compares_times else {}
     rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
     return _common_info(job) | {
-        "counts": {"impressions": _counts(job, job.impressions, splits), **history},
+        "counts": {"impressions": _impression_counts(job, splits), **history},
         "impressions_format": job.config.dataset.impressions_format,
         "splits": {name: _add_joins(job, name, split) | rates.get(name, {}) for name, split in splits.items()},
     }
@@ -142,22 +143,24 @@ def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dic
     """
     account = _account(job, log)
     written = sum(split["examples"] for split in splits.values()) if splits else sum(account["kept"].values())
-    sampled = _num_sampled(job, log, splits or {})
     rejected, filtered = sum(account["rejected"].values()), sum(account["filtered"].values())
-    if account["read"] + sampled != written + rejected + filtered:
+    if account["read"] != written + rejected + filtered:
         raise UserError(f"table {log.table}: {account['read']} rows were read but {written} written, {rejected} "
                         f"rejected and {filtered} filtered: the files changed during the job; run it again")
-    negatives = {"sampled_negatives": sampled} if sampled else {}
-    return {"read": account["read"], "written": written, **negatives, "rejected": account["rejected"],
-            "filtered": filtered, "filtered_by": account["filtered"],
+    return {"read": account["read"], "written": written, "rejected": account["rejected"], "filtered": filtered,
+            "filtered_by": account["filtered"],
             "dead_letter": sorted(read_json(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json")))}
 
 
-def _num_sampled(job: Job, log: LogSpec, splits: dict[str, Any]) -> int:
-    """Returns the number of negatives in the splits that are no rows of the log."""
-    if log.table != "impressions" or not job.config.dataset.implicit_feedback:
-        return 0
-    return int(sum(split["examples"] - split["measures"]["positives"] for split in splits.values()))
+def _impression_counts(job: Job, splits: dict[str, Any]) -> dict[str, Any]:
+    """Returns ``_counts`` of the impressions; of a log of positives also the number of sampled negatives."""
+    if not job.config.dataset.implicit_feedback:
+        return _counts(job, job.impressions, splits)
+    counts, (positives, negatives) = _counts(job, job.impressions), count_sampled(job, splits)
+    repeated = counts["written"] - positives
+    filtered_by = counts["filtered_by"] | ({"repeated engagements": repeated} if repeated else {})
+    return counts | {"written": positives, "sampled_negatives": negatives, "filtered": counts["filtered"] + repeated,
+                     "filtered_by": filtered_by}
 
 
 def _add_rates(split: dict[str, Any]) -> dict[str, Any]:

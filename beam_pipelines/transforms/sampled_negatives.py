@@ -2,8 +2,9 @@
 
 A negative is the item of an engagement drawn at random from ``popularity_days`` before the positive: an item is drawn
 in proportion to its popularity at that time. What happens at or after the time of the positive never has an influence.
-Items that the user had engaged with by then are excluded. Items that the user engages with later are not: without
-them, the training labels would tell which items those are.
+Items that the user engages with at that time are excluded, and with ``repeats: exclude`` those of earlier engagements,
+also as positives: otherwise an earlier engagement would tell the label. Items that the user engages with later are
+not excluded: without them, the training labels would tell which items those are.
 
 A hash of the seed and the positive's columns determines its draws, so that they depend neither on the order of the
 rows nor on the runner.
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import END, TIME, event_hash
 from beam_pipelines.logs.times import MICROSECONDS
+from tfrs_pretrain.config import ImplicitFeedback
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
 from tfrs_pretrain.schema import ITEM_ID, LABEL, USER_ID
@@ -73,7 +75,7 @@ class AddSampledNegatives(beam.PTransform):
             | "AssignBuckets" >> beam.FlatMapTuple(functools.partial(
                 _assign_buckets, buckets=self._job.buckets)).with_output_types(keyed)
             | "GroupByBucket" >> beam.GroupByKey()
-            | "AddNegatives" >> beam.FlatMap(_add_negatives, feedback.negatives_per_positive).with_output_types(
+            | "AddNegatives" >> beam.FlatMap(_add_negatives, feedback).with_output_types(
                 tuple[str, pa.RecordBatch])
         )
 
@@ -147,16 +149,18 @@ def _assign_buckets(split: str, batch: pa.RecordBatch, buckets: int
         yield int(bucket), (split, batch.filter(pa.array(numbers == bucket)))
 
 
-def _add_negatives(bucket: tuple[int, Batches], per_positive: int) -> Iterator[tuple[str, pa.RecordBatch]]:
+def _add_negatives(bucket: tuple[int, Batches], feedback: ImplicitFeedback) -> Iterator[tuple[str, pa.RecordBatch]]:
     # The positives may be missing in the engagement log.
     known = KnownItems(pa.Table.from_batches([batch.select([USER_ID, ITEM_ID, TIME]) for _, batch in bucket[1]]))
     for split, batch in bucket[1]:
         if split != ENGAGED:
-            yield split, with_negatives(batch, known, per_positive)
+            labelled = with_negatives(batch, known, feedback)
+            if labelled.num_rows:
+                yield split, labelled
 
 
 class KnownItems:
-    """The first engagement of each user with each item.
+    """The engagements of each user with each item, sorted by user, item and time.
 
     Args:
       events: columns user_id, item_id and @time (int64).
@@ -166,42 +170,47 @@ class KnownItems:
         user_codes, users = pd.factorize(events[USER_ID].to_numpy())
         item_codes, items = pd.factorize(events[ITEM_ID].to_numpy())
         self._users, self._items = pd.Index(users), pd.Index(items)
-        keys, times = user_codes * len(items) + item_codes, events[TIME].to_numpy()
-        order = np.lexsort((times, keys))
-        self._keys, first = np.unique(keys[order], return_index=True)
-        self._first = times[order][first]
+        self._pairs, pair_codes = np.unique(user_codes * len(items) + item_codes, return_inverse=True)
+        self._times, time_codes = np.unique(events[TIME].to_numpy(), return_inverse=True)
+        # Sort key of an engagement: user and item, then rank of its time.
+        self._keys = np.unique(pair_codes * len(self._times) + time_codes)
 
-    def known(self, users: pa.Array, items: pa.Array, times: np.ndarray) -> np.ndarray:
-        """Returns bool [n]: the user had engaged with the item at or before the time."""
+    def num_before(self, users: pa.Array, items: pa.Array, times: np.ndarray) -> np.ndarray:
+        """Counts the different times before a time at which the user engaged with the item: int64 [n]."""
         user_codes = self._users.get_indexer(pd.Index(users.to_numpy(zero_copy_only=False)))
         item_codes = self._items.get_indexer(pd.Index(items.to_numpy(zero_copy_only=False)))
-        keys = np.where((user_codes < 0) | (item_codes < 0), -1, user_codes * len(self._items) + item_codes)
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        known: np.ndarray = (self._keys[places] == keys) & (self._first[places] <= times)
-        return known
+        pairs = np.where((user_codes < 0) | (item_codes < 0), -1, user_codes * len(self._items) + item_codes)
+        codes = np.searchsorted(self._pairs, pairs)
+        found = self._pairs[np.minimum(codes, len(self._pairs) - 1)] == pairs
+        first = codes * len(self._times)
+        ends = np.searchsorted(self._keys, first + np.searchsorted(self._times, times))
+        return np.where(found, ends - np.searchsorted(self._keys, first), 0)
 
 
-def with_negatives(batch: pa.RecordBatch, known: KnownItems, per_positive: int) -> pa.RecordBatch:
+def with_negatives(batch: pa.RecordBatch, known: KnownItems, feedback: ImplicitFeedback) -> pa.RecordBatch:
     """Adds the label and the negatives of n positives: the first candidates that are neither known nor repeated.
 
     Args:
       batch: columns of a cleaned batch, and CANDIDATES.
-      known: what the users had engaged with.
-      per_positive: maximum number of negatives of a positive.
+      known: what the users engaged with.
+      feedback: handling of repeats, and the maximum number of negatives of a positive.
 
     Returns:
       The positives, then the negatives.
     """
-    candidates = batch[CANDIDATES]
-    positives = batch.drop_columns([CANDIDATES])
+    if feedback.repeats == "exclude":
+        batch = batch.filter(pa.array(known.num_before(batch[USER_ID], batch[ITEM_ID], batch[TIME].to_numpy()) == 0))
+    candidates, positives = batch[CANDIDATES], batch.drop_columns([CANDIDATES])
     parents, items = pc.list_parent_indices(candidates), candidates.flatten()
-    known_items = known.known(batch[USER_ID].take(parents), items, batch[TIME].take(parents).to_numpy())
-    chosen = _first_distinct(parents.to_numpy(), items, ~known_items, per_positive)
+    users, times = batch[USER_ID].take(parents), batch[TIME].take(parents).to_numpy()
+    known_items = known.num_before(users, items, times + 1)
+    if feedback.repeats == "include":
+        known_items -= known.num_before(users, items, times)
+    chosen = _first_distinct(parents.to_numpy(), items, known_items == 0, feedback.negatives_per_positive)
     negatives = positives.take(parents.take(pa.array(chosen)))
     place = negatives.schema.get_field_index(ITEM_ID)
     negatives = negatives.set_column(place, ITEM_ID, items.take(pa.array(chosen)))
-    table = pa.Table.from_batches([_labelled(positives, 1), _labelled(negatives, 0)]).combine_chunks()
-    return table.to_batches()[0]
+    return pa.concat_batches([_labelled(positives, 1), _labelled(negatives, 0)])
 
 
 def _first_distinct(parents: np.ndarray, items: pa.Array, eligible: np.ndarray, limit: int) -> np.ndarray:

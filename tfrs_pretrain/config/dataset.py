@@ -109,13 +109,17 @@ class ImplicitFeedback(StrictModel):
 
     The table of impressions then contains positives only. Each becomes an impression with label 1, and so does each of
     its negatives with label 0: items of engagements drawn at random from the time before, so that an item is drawn in
-    proportion to its popularity at that time. An item that the user had engaged with by then is never a negative.
+    proportion to its popularity at that time.
     """
 
     negatives_per_positive: int = Field(4, ge=1, le=1000, description="negatives of each positive; fewer if the user "
                                                                       "knows most of the popular items")
     popularity_days: float = Field(7, gt=0, description="days before a positive whose engagements its negatives are "
                                                         "drawn from")
+    repeats: Literal["exclude", "include"] = Field(
+        "exclude", description="items that the user had engaged with before: exclude makes them neither positives nor "
+                               "negatives, as for articles that are read once; include may make them either, as for "
+                               "groceries that are bought again")
     seed: int = Field(0, ge=0, description="seed of the draws")
 
 

@@ -5,6 +5,8 @@ from collections import Counter
 import naive_hashing as naive
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from planted import planted_config
 
 from beam_pipelines.build_dataset import build
 from beam_pipelines.transforms.sampled_negatives import ENGAGED, _add_negatives, _assign_spans, _draw_candidates
-from tfrs_pretrain.config import Config
+from tfrs_pretrain.config import Config, ImplicitFeedback
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 
@@ -21,14 +23,17 @@ DAY = 86_400_000_000
 EVENT = st.tuples(st.sampled_from(["u", "v", "é"]), st.sampled_from("abcd"), st.integers(0, 9))
 
 
-def twin(engagements, positives, count, span, seed=0):
-    """Negatives of (user, item, time) positives by loops: {positive: items in the order of the draws}."""
+def twin(engagements, positives, count, span, repeats="exclude"):
+    """Positives and their negatives by loops: {(user, item, time): items in the order of the draws}."""
     ordered = sorted(engagements, key=lambda event: (event[2], event[1]))
     negatives = {}
     for user, item, time in positives:
+        mine = [event for event in [*engagements, *positives] if event[0] == user]
+        if repeats == "exclude" and any(other == item and when < time for _, other, when in mine):
+            continue
         pool = [event[1] for event in ordered if time - span <= event[2] < time]
-        known = {other for who, other, when in [*engagements, *positives] if who == user and when <= time}
-        first = naive.combine(naive.event(user, item, time), naive.hash_id(seed))
+        known = {other for _, other, when in mine if when == time or (repeats == "exclude" and when < time)}
+        first = naive.combine(naive.event(user, item, time), naive.hash_id(0))
         drawn = [pool[int(naive.fraction(naive.mix((first + k) & naive.MASK)) * len(pool))]
                  for k in range(5 * count)] if pool else []
         negatives[user, item, time] = list(dict.fromkeys(other for other in drawn if other not in known))[:count]
@@ -40,7 +45,7 @@ def _batch(events, **more):
     return pa.RecordBatch.from_pydict({"user_id": users, "item_id": items, "@time": pa.array(times, pa.int64())} | more)
 
 
-def _sample(engagements, positives, count, span):
+def _sample(engagements, positives, count, span, repeats="exclude"):
     """Runs both groupings as a runner does, with loops."""
     spans: dict[int, list] = {}
     events = _batch(engagements, **{"@end": pa.array([time for *_, time in engagements], pa.int64())})
@@ -49,16 +54,18 @@ def _sample(engagements, positives, count, span):
         for number, part in _assign_spans(split, batch, span):
             spans.setdefault(number, []).append(part)
     drawn = [part for group in spans.items() for part in _draw_candidates(group, span, 5 * count, 0, ())]
-    return [row for _, batch in _add_negatives((0, [parts[0], *drawn]), count) for row in batch.to_pylist()]
+    feedback = ImplicitFeedback(negatives_per_positive=count, repeats=repeats)
+    return [row for _, batch in _add_negatives((0, [parts[0], *drawn]), feedback) for row in batch.to_pylist()]
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(EVENT, min_size=1, max_size=25), st.lists(EVENT, min_size=1, max_size=8, unique=True),
-       st.integers(1, 3), st.integers(1, 6))
-def test_negatives_equal_those_of_the_twin(engagements, positives, count, span):
-    rows = _sample(engagements, positives, count, span)
-    expected = twin(engagements, positives, count, span)
-    assert Counter((row["user_id"], row["item_id"], row["@time"]) for row in rows if row["label"]) == Counter(positives)
+       st.integers(1, 3), st.integers(1, 6), st.sampled_from(["exclude", "include"]))
+def test_negatives_equal_those_of_the_twin(engagements, positives, count, span, repeats):
+    rows = _sample(engagements, positives, count, span, repeats)
+    expected = twin(engagements, positives, count, span, repeats)
+    assert Counter((row["user_id"], row["item_id"], row["@time"]) for row in rows if row["label"]) == Counter(
+        list(expected))
     assert Counter((row["user_id"], row["item_id"], row["@time"]) for row in rows if not row["label"]) == Counter(
         (user, item, time) for (user, _, time), items in expected.items() for item in items)
 
@@ -98,24 +105,24 @@ def implicit_dataset(planted_logs, tmp_path_factory) -> Dataset:
 def test_a_dataset_of_positives_has_the_negatives_of_the_twin(implicit_dataset, planted_logs):
     log = pd.read_parquet(planted_logs / "engagements.parquet")
     times = log.ts.astype("datetime64[us]").astype("int64")
-    events = list(zip(log.member.tolist(), log.item.tolist(), times.tolist(), strict=True))
-    positives = [event for event, day in zip(events, log.day, strict=True) if 28 <= day < 30]
-    recent = [event for event in events if event[2] >= min(time for *_, time in positives) - 2 * DAY]
-    ordered, known = pd.DataFrame(recent), {}
-    for user, item, time in sorted(events, key=lambda event: event[2]):
-        known.setdefault(user, {}).setdefault(item, time)
-    ordered = ordered.sort_values([2, 1])
-    expected = Counter((user, item, 1.0) for user, item, _ in positives)
-    for user, item, time in positives:
-        pool = ordered[1].to_numpy()[ordered[2].searchsorted(time - 2 * DAY):ordered[2].searchsorted(time)]
+    events = pd.DataFrame({"user": log.member, "item": log.item, "time": times}).sort_values(["time", "item"])
+    known: dict[tuple, int] = {}
+    for user, item, time in events.itertuples(index=False):
+        known.setdefault((user, item), time)
+    expected: Counter = Counter()
+    for user, item, time in events.loc[log.day.between(28, 29)[events.index]].itertuples(index=False):
+        if known[user, item] < time:
+            continue
+        pool = events.item.to_numpy()[events.time.searchsorted(time - 2 * DAY):events.time.searchsorted(time)]
         first = naive.combine(naive.event(user, item, time), naive.hash_id(0))
         drawn = [pool[int(naive.fraction(naive.mix((first + k) & naive.MASK)) * len(pool))] for k in range(15)]
-        new = dict.fromkeys(other for other in drawn if known[user].get(other, time + 1) > time)
-        expected.update((user, other, 0.0) for other in list(new)[:3])
+        new = dict.fromkeys(other for other in drawn if known.get((user, other), time + 1) > time)
+        expected.update([(user, item, 1.0), *((user, other, 0.0) for other in list(new)[:3])])
     assert Counter(_impressions(implicit_dataset, "validation")) == expected
     counts = implicit_dataset.info["counts"]["impressions"]
-    assert counts["read"] + counts["sampled_negatives"] == counts["written"] + counts["filtered"]
-    assert counts["sampled_negatives"] > 2 * (counts["read"] - counts["filtered"])
+    assert counts["read"] == counts["written"] + counts["filtered"]
+    assert counts["sampled_negatives"] > 2 * counts["written"]
+    assert counts["filtered_by"]["repeated engagements"] > 0
 
 
 def test_negatives_do_not_depend_on_batches_and_buckets(implicit_dataset, planted_logs, tmp_path):
@@ -129,6 +136,18 @@ def test_another_seed_draws_other_negatives(implicit_dataset, planted_logs, tmp_
                      for dataset in (implicit_dataset, Dataset.open(tmp_path / "out")))
     assert {row for row in first if row[2]} == {row for row in second if row[2]}
     assert {row for row in first if not row[2]} != {row for row in second if not row[2]}
+
+
+def test_a_window_of_repeats_only_is_refused(planted_logs, tmp_path):
+    table = pq.read_table(planted_logs / "engagements.parquet").combine_chunks()
+    again = table.filter(pc.less(table["day"], 20)).slice(0, 5).to_pandas()
+    again = [again.assign(day=day, ts=again.ts + pd.Timedelta(days=day)) for day in (21, 28, 31)]
+    before = table.filter(pc.less(table["day"], 20)).to_pandas()
+    pd.concat([before, *again]).to_parquet(tmp_path / "engagements.parquet")
+    for name in ("items", "users"):
+        (tmp_path / f"{name}.parquet").write_bytes((planted_logs / f"{name}.parquet").read_bytes())
+    with pytest.raises(UserError, match=r"window train has no positive: .* Set dataset.implicit_feedback.repeats="):
+        build(_implicit(), tmp_path, tmp_path / "out")
 
 
 def test_times_without_a_unit_are_refused(planted_logs, tmp_path):

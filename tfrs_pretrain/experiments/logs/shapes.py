@@ -61,12 +61,13 @@ class Choices:
 
 
 def draw_choices(generator: np.random.Generator, *, users: int, items: int, rows: int, days: int,
-                 births: np.ndarray | None = None, lifetime: float = 1.0) -> Choices:
-    """Draw items with probability proportional to popularity times the exponential of twice the affinity.
+                 focus: float = 2, births: np.ndarray | None = None, lifetime: float = 1.0) -> Choices:
+    """Draw items with probability proportional to popularity times the exponential of the affinity times ``focus``.
 
     Args:
       generator: source of random numbers.
       users, items, rows, days: sizes.
+      focus: how closely the choices follow the affinity.
       births: day from which an item exists, float64 [items]; None: all items always exist.
       lifetime: with ``births``, days after which the popularity has fallen to 1/e.
     """
@@ -77,7 +78,7 @@ def draw_choices(generator: np.random.Generator, *, users: int, items: int, rows
     item = np.empty(rows, np.int64)
     for start in range(0, rows, ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        logits = log_popularity + 2 * user_factors[user[part]] @ item_factors.T / np.sqrt(FACTORS)
+        logits = log_popularity + focus * user_factors[user[part]] @ item_factors.T / np.sqrt(FACTORS)
         if births is not None:
             age = second[part, None] / 86400 - births
             logits += np.where(age >= 0, -age / lifetime, -np.inf)
@@ -89,9 +90,10 @@ def draw_choices(generator: np.random.Generator, *, users: int, items: int, rows
 
 def movies(generator: np.random.Generator) -> Files:
     """Ratings from 0.5 to 5 that follow the affinity and the quality of the movie; a movie is rated once by a user."""
-    choices = draw_choices(generator, users=500, items=400, rows=30000, days=180)
+    choices = draw_choices(generator, users=400, items=600, rows=24000, days=180,
+                           focus=1)
     quality = 0.4 * generator.normal(size=len(choices.items))
-    stars = 2.6 + 0.7 * choices.affinity + quality[choices.item] + 0.5 * generator.normal(size=len(choices.item))
+    stars = 3.2 + choices.affinity + quality[choices.item] + 0.5 * generator.normal(size=len(choices.item))
     ratings = pd.DataFrame({"userId": choices.user + 1, "movieId": choices.item * 7 + 1,
                             "rating": np.clip(np.round(2 * stars) / 2, 0.5, 5),
                             "timestamp": int(EPOCH.timestamp()) + choices.second})
@@ -106,7 +108,7 @@ def movies(generator: np.random.Generator) -> Files:
 
 def shop(generator: np.random.Generator) -> Files:
     """Lines of orders: a customer's choices of one day are one order; one order in thirty is cancelled."""
-    choices = draw_choices(generator, users=600, items=400, rows=30000, days=84)
+    choices = draw_choices(generator, users=600, items=400, rows=12000, days=84)
     price = np.exp(generator.normal(3, 0.8, len(choices.items))).round(2)
     products = [f"SKU-{number:04d}" for number in range(len(choices.items))]
     order = choices.user * 1000 + choices.second // 86400
@@ -129,7 +131,7 @@ def news(generator: np.random.Generator) -> Files:
     """Clicks on articles of the last days; a reader clicks an article once."""
     days, articles = 42, 900
     births = np.sort(generator.uniform(-2, days, articles))
-    choices = draw_choices(generator, users=500, items=articles, rows=25000, days=days, births=births)
+    choices = draw_choices(generator, users=500, items=articles, rows=12000, days=days, births=births)
     number = np.arange(articles)
     names = [f"a-{10000 + n}" for n in number]
     tags = [[f"tag{place}{'+' if value > 0 else '-'}" for place, value in enumerate(row) if abs(value) > 0.7]
