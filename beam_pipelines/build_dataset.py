@@ -64,7 +64,8 @@ def run(argv: list[str]) -> PipelineResult:
 
 
 def _run(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineResult, dict[str, Any]]:
-    steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, *job.positive_logs), (check_training_positives,)),
+    steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, *job.positive_logs),
+                  (check_training_positives,)),
              Step("pairs", build_pairs.build, (job.engagements,)),
              Step("impressions", build_impressions.build, job.impression_logs, (check_coverage,))]
     return run_steps(job, DATASET_KIND, steps, dataset_info, options, overwrite=overwrite)

@@ -1,22 +1,60 @@
 """Runs the files and commands of docs/your_data.md exactly as shown, on generated logs of three shapes."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
-from typed_pages import type_page
+import yaml
+from typed_pages import blocks, type_page
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "your_data.md"
+from tfrs_pretrain.config import parse_config
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "your_data.md").read_text()
+SHAPES = PAGE[:PAGE.index("## Questions")]
+KINDS = ["movies", "shop", "news"]
 
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
     """Returns a folder after all steps of the page, and the output."""
     folder = tmp_path_factory.mktemp("your_data")
-    page = re.sub(r"^## Questions$.*", "", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return folder, type_page(page, folder)
+    return folder, type_page(SHAPES, folder)
+
+
+def test_each_shape_is_taken_from_logs_to_a_comparison():
+    lines = [shlex.split(line) for language, _, text in blocks(SHAPES) if language == "sh" for line in text.splitlines()]
+    assert [line[1] for line in lines] == ["demo-logs", "dataset", "pretrain", "train-ranker", "train-ranker",
+                                           "evaluate"] * 3
+    assert {title: yaml.safe_load(text)["name"] for _, title, text in blocks(SHAPES) if title} == {
+        f"{kind}.yaml": f"{kind}_ranker" for kind in KINDS}
+
+
+def test_larger_logs_need_no_other_keys():
+    """The page tells to delete the keys of small logs."""
+    [small] = re.findall(r"delete the keys (.*?):", PAGE, re.DOTALL)
+    for _, title, text in blocks(SHAPES):
+        if title:
+            tree = yaml.safe_load(text)
+            for section in (tree["pretraining"], tree["ranking"]):
+                for key in re.findall(r"`(\w+)`", small):
+                    section.pop(key, None)
+            assert parse_config(tree).ranking.id_dim == 64
 
 
 @pytest.mark.slow
-def test_it_runs(followed):
-    print(followed[1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_pretraining_improves_auc(followed, kind):
+    folder, _ = followed
+    scratch, warm_start = (json.loads((folder / "runs" / kind / arm / "metrics.json").read_text())["test"]["auc"]
+                           for arm in ("scratch", "warm_start"))
+    assert warm_start > scratch + 0.02
+
+
+@pytest.mark.slow
+def test_positives_have_the_configured_number_of_negatives(followed):
+    folder, _ = followed
+    for kind in ("shop", "news"):
+        counts = json.loads((folder / "runs" / kind / "dataset" / "dataset_info.json").read_text())["counts"]
+        assert 3.8 < counts["impressions"]["sampled_negatives"] / counts["impressions"]["written"] <= 4

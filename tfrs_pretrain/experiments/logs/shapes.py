@@ -19,6 +19,7 @@ import pandas as pd
 
 from tfrs_pretrain.artifact_names import LOGS_KIND
 from tfrs_pretrain.artifacts import write_manifest
+from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.output_folders import staged_folder
 
 EPOCH = pd.Timestamp("2024-01-01")
@@ -149,7 +150,7 @@ SHAPES: dict[str, Callable[[np.random.Generator], Files]] = {"movies": movies, "
 
 
 def write_shape_logs(kind: str, output: Path, *, seed: int = 0, overwrite: bool = False) -> None:
-    """Write the files of one shape, and a manifest. A seed determines all bytes.
+    """Write the files of one shape, and a manifest; an identical output is kept. A seed determines all bytes.
 
     Args:
       kind: key of SHAPES.
@@ -158,13 +159,16 @@ def write_shape_logs(kind: str, output: Path, *, seed: int = 0, overwrite: bool 
       overwrite: replace the content of the folder.
 
     Raises:
-      UserError: the output folder is not empty and ``overwrite`` is false.
+      UserError: the output folder has other content and ``overwrite`` is false.
     """
+    digest = run_digest(kind=kind, seed=seed)
+    if finished_output(output, LOGS_KIND, digest, overwrite=overwrite):
+        return
     files = SHAPES[kind](np.random.default_rng(seed))
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in files.items():
             _write(table, folder / name)
-        write_manifest(folder, LOGS_KIND, {"kind": kind, "seed": seed,
+        write_manifest(folder, LOGS_KIND, {"shape": kind, "seed": seed, RUN_DIGEST: digest,
                                            "rows": {name: len(table) for name, table in files.items()}})
 
 
