@@ -24,8 +24,8 @@ def followed(tmp_path_factory):
 
 
 def test_each_shape_is_taken_from_logs_to_a_comparison():
-    lines = [shlex.split(line) for language, _, text in blocks(SHAPES) if language == "sh" for line in text.splitlines()]
-    assert [line[1] for line in lines] == ["demo-logs", "dataset", "pretrain", "train-ranker", "train-ranker",
+    typed = [text for language, _, text in blocks(SHAPES) if language == "sh"]
+    assert [shlex.split(line)[1] for text in typed for line in text.splitlines()] == ["demo-logs", "dataset", "pretrain", "train-ranker", "train-ranker",
                                            "evaluate"] * 3
     assert {title: yaml.safe_load(text)["name"] for _, title, text in blocks(SHAPES) if title} == {
         f"{kind}.yaml": f"{kind}_ranker" for kind in KINDS}
@@ -40,14 +40,14 @@ def test_larger_logs_need_no_other_keys():
             for section in (tree["pretraining"], tree["ranking"]):
                 for key in re.findall(r"`(\w+)`", small):
                     section.pop(key, None)
-            assert parse_config(tree).ranking.id_dim == 64
+            assert parse_config(tree, origin=title).ranking.id_dim == 64
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_pretraining_improves_auc(followed, kind):
     folder, _ = followed
-    scratch, warm_start = (json.loads((folder / "runs" / kind / arm / "metrics.json").read_text())["test"]["auc"]
+    scratch, warm_start = (json.loads((folder / "runs" / kind / arm / "manifest.json").read_text())["metrics"]["test"]["auc"]
                            for arm in ("scratch", "warm_start"))
     assert warm_start > scratch + 0.02
 

@@ -1,4 +1,4 @@
-"""Logs in the shapes that people have: determined by the seed, in the promised formats, with what their names promise."""
+"""Logs in the shapes that people have: determined by the seed, in typical formats, with the properties of their shape."""
 
 import json
 
