@@ -1,4 +1,4 @@
-"""Logs in the shapes that people have: determined by the seed, in typical formats, with the properties of their shape."""
+"""Logs in the shapes that people have: determined by the seed, in typical formats, with what their shape promises."""
 
 import json
 
