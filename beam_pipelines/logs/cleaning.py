@@ -113,7 +113,8 @@ def _excluded(batch: pa.RecordBatch, unparsable: dict[str, np.ndarray], log: Log
     if log.where is None:
         return np.zeros(batch.num_rows, bool)
     bad = unparsable.get(unparsable_reason(log.where.column, log), np.zeros(batch.num_rows, bool))
-    return ~to_mask(evaluate(log.where, batch)) & ~bad
+    excluded: np.ndarray = ~(to_mask(evaluate(log.where, batch)) | bad)
+    return excluded
 
 
 def _normalize_windows(raw: RawBatch, batch: pa.RecordBatch, log: LogSpec) -> Times | None:
