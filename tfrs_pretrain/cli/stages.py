@@ -26,7 +26,7 @@ from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
-from tfrs_pretrain.stages import Workdir
+from tfrs_pretrain.stages import DATASET, Workdir
 
 
 @app.command()
@@ -41,7 +41,9 @@ def demo(
     run = Workdir(workdir, settings)
     with quiet_imports():
         from tfrs_pretrain.demo.run import run_demo
-    summarize(run_demo(run, logs, models), workdir)
+    results = run_demo(run, logs, models)
+    next_command(f"tfrs-pretrain tune --dataset {workdir / DATASET} --output {workdir / 'tune'} --minutes 10")
+    summarize(results, workdir)
 
 
 @app.command("demo-logs")
