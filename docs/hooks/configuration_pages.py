@@ -33,8 +33,8 @@ def configuration_pages() -> dict[str, str]:
         "- [`completejourney`](completejourney.md): the demo's logs, which only the demo's commands read",
         "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
         "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`",
-        "- [candidates](candidates.md): the file of `tfrs-pretrain tune --candidates`", "", "## Keys outside a section", "",
-        *_keys("", schema | {"properties": plain})])
+        "- [candidates](candidates.md): the file of `tfrs-pretrain tune --candidates`", "",
+        "## Keys outside a section", "", *_keys("", schema | {"properties": plain})])
     pages["configuration/completejourney.md"] = _file_page("The demo's logs", _DEMO, CompleteJourneyConfig)
     pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
     pages["configuration/experiment.md"] = _file_page("An experiment", _EXPERIMENT, Experiment)

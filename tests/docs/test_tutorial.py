@@ -92,8 +92,8 @@ def test_only_the_docker_command_is_skipped():
     tested = [shlex.split(line)[1] for language, _, text in blocks() if language == "sh"
               for line in text.splitlines() if line.startswith("tfrs-pretrain")]
     assert tested == ["config", "dataset", "plan-memory", "diagnose", "pretrain", "train-ranker",
-                      "train-ranker", "evaluate", "tune", "export", "promote", "serve", "verify-server", "query", "index",
-                      "recommend"]
+                      "train-ranker", "evaluate", "tune", "export", "promote", "serve", "verify-server", "query",
+                      "index", "recommend"]
 
 
 @pytest.mark.slow

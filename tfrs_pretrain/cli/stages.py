@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from tfrs_pretrain.cli.application import app, formerly
 from tfrs_pretrain.cli.joins import show_joins
@@ -42,7 +43,8 @@ def demo(
     with quiet_imports():
         from tfrs_pretrain.demo.run import run_demo
     results = run_demo(run, logs, models)
-    next_command(f"tfrs-pretrain tune --dataset {workdir / DATASET} --output {workdir / 'tune'} --minutes 10")
+    tuning = f"tfrs-pretrain tune --dataset {workdir / DATASET} --output {workdir / 'tune'} --minutes 10"
+    console.print(Text("choose settings on this data: ", style="dim").append(tuning, style="bold"), soft_wrap=True)
     summarize(results, workdir)
 
 
