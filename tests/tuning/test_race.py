@@ -52,6 +52,7 @@ class FakeScheduler:
             if isinstance(value, str):
                 self.failures[piece] = value
             elif not piece.is_finished(self.folder) and len(self.made) < self.runs:
+                piece.folder(self.folder).mkdir(parents=True)
                 write_manifest(piece.folder(self.folder), "ranker", {"metrics": {"validation": {self.metric: value}}})
                 self.made.append(piece.name)
 

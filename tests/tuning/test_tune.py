@@ -21,7 +21,8 @@ from tfrs_pretrain.tuning.run import check_validation
 
 CLI = "import sys; from tfrs_pretrain.cli import main; main()"
 SETTINGS = ["export.arm=warm_start", "pretraining.epochs=1", "training.checkpoint_every_steps=5"]
-CANDIDATES = {"scratch": {"arm.transfer": "scratch"}, "bad_rate": {"ranking.table_learning_rate": 1e-9},
+CANDIDATES = {"scratch": {"arm.transfer": "scratch"},
+              "no_learning": {"ranking.table_learning_rate": 1e-9, "ranking.learning_rate": 1e-9},
               "two_epochs": {"pretraining.epochs": 2},
               "full_rate": {"arm.transfer.pretrained_learning_rate_scale": 1.0}}
 
@@ -74,7 +75,7 @@ def test_the_race_chooses_by_validation_without_reading_test(finished):
     order = [entry["name"] for entry in first["entries"] if entry["name"] != "default"]
     assert [entry["name"] for entry in first["entries"] if entry["kept"]] == order[:2]
     assert {entry["name"] for entry in second["entries"]} - {"default"} == {*order[:2], *first["joined"]}
-    assert order[-1] == "bad_rate"  # tables that hardly learn
+    assert order[-1] == "no_learning"
     found = manifests(output)
     assert len(found) == len(first["entries"]) + sum(1 + (entry["name"] in first["joined"])
                                                      for entry in second["entries"])
