@@ -72,7 +72,9 @@ def test_a_file_of_candidates_keeps_its_order_and_can_add_the_built_in_ones(tmp_
 
 @pytest.mark.parametrize(("text", "message"), [
     ("candidates: {default: {seed: 1}}", "choose another name"),
-    ("candidates: {}", "candidates"), ("candidate: {}", "candidates: Field required"), ("candidates: {a/b: {}}", "folders"),
+    ("candidates: {}", "at least 1"),
+    ("candidate: {}", "candidates: Field required"),
+    ("candidates: {a/b: {}}", "folders"),
     ("[", "YAML"),
 ])
 def test_a_bad_file_is_refused_in_one_line(tmp_path, text, message):
