@@ -178,6 +178,7 @@ def test_validation_without_impressions_or_with_one_label_is_refused(tiny_datase
     ({"a": {"ranking.epoch": 2}}, "unknown key 'ranking.epoch'"),
     ({"a": {"seed": 2}}, "sets 'seed', which all arms share"),
     ({"a": {"windows.test": 2}}, "which all arms share"),
+    ({"a": {"pretraining.epochs": 1}, "b": {}}, "every candidate has the settings of arm 'warm_start'"),
     ({"a": {"arm.transfer.evidence": -1}}, "greater than or equal to 0"),
 ])
 def test_a_bad_candidate_is_refused_before_anything_is_trained(unreadable, tmp_path, candidates, message):

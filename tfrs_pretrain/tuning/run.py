@@ -133,6 +133,9 @@ def _plan(config: Config, dataset: Dataset, output: Path, arm: str, candidates: 
     plan = Plan(write_race(output, config, arm, candidates, seeds), Selection(dataset.folder))
     distinct = {plan.settings_digest(each, each.candidates[0]): each for each in reversed(plan.arms)}
     plan.arms = [each for each in plan.arms if each in distinct.values()]
+    if len(plan.arms) == 1:
+        raise UserError(f"every candidate has the settings of arm {arm!r}, so there is nothing to choose: name others "
+                        "with --candidates")
     return plan
 
 
