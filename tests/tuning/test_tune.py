@@ -23,7 +23,6 @@ CLI = "import sys; from tfrs_pretrain.cli import main; main()"
 SETTINGS = ["export.arm=warm_start", "pretraining.epochs=1", "training.checkpoint_every_steps=5"]
 CANDIDATES = {"scratch": {"arm.transfer": "scratch"},
               "no_learning": {"ranking.table_learning_rate": 1e-9, "ranking.learning_rate": 1e-9},
-              "two_epochs": {"pretraining.epochs": 2},
               "full_rate": {"arm.transfer.pretrained_learning_rate_scale": 1.0}}
 
 
