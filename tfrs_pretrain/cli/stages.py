@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.cli.application import app, formerly
 from tfrs_pretrain.cli.joins import show_joins
 from tfrs_pretrain.cli.options import (
     ConfigOption,
     DatasetConfigOption,
     DatasetOption,
+    JsonOption,
     ModelsOption,
     OverwriteOption,
     RankerOption,
     SetOption,
+    check_writable,
     next_command,
     number,
     open_dataset,
@@ -147,12 +151,27 @@ def train_ranker(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     test: Annotated[bool, typer.Option(help="score the test impressions; not while choosing settings")] = True,
+    baseline: Annotated[Path | None, typer.Option(
+        metavar="RANKER", help="ranker from scratch that an arm with pretrained rows is compared with on validation "
+                               "(default: the best one on validation in a folder beside OUTPUT, of the same dataset "
+                               "and settings)")] = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """Stage II: trains and evaluates one arm of the ranking model."""
+    """Stage II: trains and evaluates one arm of the ranking model.
+
+    Where a ranker from scratch exists, an arm that starts from pretrained rows says if pretraining does not pay, with
+    the likeliest reason and what to try.
+    """
+    check_writable(json_file)
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
+        from tfrs_pretrain.ranking.benefit.scratch_ranker import find_scratch_ranker
         from tfrs_pretrain.ranking.run import train_arm
-    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
+    scratch = baseline or find_scratch_ranker(output, opened, settings)
+    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, scratch=scratch, overwrite=overwrite,
+                        test=test)
+    if json_file:
+        write_text(json_file, json.dumps(trained.to_json(), indent=2) + "\n")
     for split, metrics in trained.metrics.items():
         console.print(f"{split} " + " · ".join(f"{words} {number(metrics[name])}" for name, words in (
             ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))
@@ -164,15 +183,38 @@ def export(
     dataset: DatasetOption,
     ranker: RankerOption,
     models: ModelsOption = Path("saved_models"),
+    delta_of: Annotated[int | None, typer.Option(
+        metavar="VERSION", help="write only what changes in this version and its deltas, as its next delta "
+                                "MODELS/<name>/<version>.deltas/NNNNNN")] = None,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
+        from tfrs_pretrain.serving.exporting.delta import export_delta
         from tfrs_pretrain.serving.exporting.export import export
+    if delta_of is not None:
+        delta = export_delta(settings, opened, ranker, models, delta_of)
+        for line in delta.summary():
+            console.print(line)
+        console.print(f"wrote {delta.path}", soft_wrap=True)
+        return
     exported = export(settings, opened, ranker, models)
     for line in exported.report.summary():
         console.print(line)
     console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
     console.print(f"wrote {exported.path}", soft_wrap=True)
+
+
+@app.command()
+def compact(
+    version: Annotated[Path, typer.Argument(help="exported version that has deltas: MODELS/<name>/<version>")],
+) -> None:
+    """Writes a version and its deltas as a new full version, which returns the answers of the last delta's ranker."""
+    with quiet_imports():
+        from tfrs_pretrain.serving.exporting.compaction import compact
+    compacted = compact(version)
+    for line in compacted.report.summary():
+        console.print(line)
+    console.print(f"wrote {compacted.path}", soft_wrap=True)
