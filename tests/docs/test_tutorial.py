@@ -29,8 +29,8 @@ def test_only_the_docker_command_is_skipped():
     tested = [shlex.split(line)[1] for language, _, text in blocks(PAGE.read_text()) if language == "sh"
               for line in text.splitlines() if line.startswith("tfrs-pretrain")]
     assert tested == ["config", "dataset", "plan-memory", "diagnose", "pretrain", "train-ranker",
-                      "train-ranker", "evaluate", "export", "promote", "serve", "verify-server", "query", "index",
-                      "recommend"]
+                      "train-ranker", "evaluate", "tune", "export", "promote", "serve", "verify-server", "query",
+                      "index", "recommend"]
 
 
 @pytest.mark.slow
@@ -39,6 +39,16 @@ def test_pretraining_improves_auc_as_documented(followed):
     [everything] = [part for part in json.loads((folder / "runs" / "comparison.json").read_text())["parts"]
                     if part["slicing"] == "all"]
     assert everything["differences"]["model"]["auc"]["low"] > 0.05
+
+
+@pytest.mark.slow
+def test_the_race_decides_and_writes_its_page(followed):
+    folder, seen = followed
+    result = json.loads((folder / "runs" / "tune" / "tune.json").read_text())
+    assert {"full_rate", "twice_the_epochs"} < result["candidates"].keys()
+    assert result["decision"]["reason"][1:] in seen.replace("\n", " ")
+    assert (folder / "runs" / "tune" / "tuned.yaml").is_file()
+    assert (folder / "runs" / "tune" / "tune.html").is_file()
 
 
 @pytest.mark.slow

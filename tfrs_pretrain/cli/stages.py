@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.cli.application import app, formerly
@@ -30,7 +31,7 @@ from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
-from tfrs_pretrain.stages import Workdir
+from tfrs_pretrain.stages import DATASET, Workdir
 
 LogKind = Literal["completejourney", "movies", "shop", "news"]
 
@@ -47,7 +48,10 @@ def demo(
     run = Workdir(workdir, settings)
     with quiet_imports():
         from tfrs_pretrain.demo.run import run_demo
-    summarize(run_demo(run, logs, models), workdir)
+    results = run_demo(run, logs, models)
+    tuning = f"tfrs-pretrain tune --dataset {workdir / DATASET} --output {workdir / 'tune'} --minutes 10"
+    console.print(Text("choose settings on this data: ", style="dim").append(tuning, style="bold"), soft_wrap=True)
+    summarize(results, workdir)
 
 
 @app.command("demo-logs")
