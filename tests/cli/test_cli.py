@@ -17,8 +17,8 @@ from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
 COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "compact", "evaluate",
-            "promote", "roll-back", "diagnose", "experiment", "report", "serve", "query", "verify-server", "index",
-            "recommend", "forget", "config", "version", "embeddings"]
+            "promote", "roll-back", "diagnose", "experiment", "report", "tune", "serve", "query", "verify-server",
+            "index", "recommend", "forget", "config", "version", "embeddings"]
 
 
 def call(*arguments, folder=None):
