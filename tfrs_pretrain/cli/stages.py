@@ -71,7 +71,7 @@ def dataset(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     extend: Annotated[str | None, typer.Option(
-        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids are appended")] = None,
+        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids get free rows, then rows at the end")] = None,
 ) -> None:
     """Builds vocabularies, pairs and impressions as TFRecord files with Beam.
 
