@@ -5,8 +5,8 @@
 Reads the engagement log, the impression log and the side tables. Ids are counted over the engagements of the
 pretraining window, features over the impressions of the ranking training window: nothing is learned from validation or
 test. Ids are admitted by minimum count and maximum size, and their rows have the order (-count, id). With --extend,
-every id of an earlier vocabulary keeps its row and gets its new count, unless schema.<space>.ttl or eviction removes it;
-new ids get the free rows, then rows at the end.
+every id of an earlier vocabulary keeps its row and gets its new count, unless schema.<space>.ttl or eviction removes
+it; new ids get the free rows, then rows at the end.
 
 Writes vocabulary/<name>.parquet (id and count, in row order), rejected/<log>-*.parquet if there are bad rows, and
 finally dataset_info.json (numeric statistics, row counts, digests).

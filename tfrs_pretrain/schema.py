@@ -22,9 +22,9 @@ from tfrs_pretrain.features.base import Feature, FeatureKind, VocabularyRules
 from tfrs_pretrain.features.history import History, HistoryKind
 from tfrs_pretrain.features.ids import IdKind
 from tfrs_pretrain.features.registry import AnyFeature
+from tfrs_pretrain.lifecycle_rules import Eviction, LifecycleRules
 from tfrs_pretrain.names import ColumnName, repeated
 from tfrs_pretrain.strict_model import StrictModel
-from tfrs_pretrain.vocabulary_lifecycle import Eviction, LifecycleRules
 
 __all__ = ["HISTORY", "ITEM_ID", "ITEM_ROW", "KEY", "LABEL", "PADDING", "REQUEST", "RESERVED_COLUMNS", "USER_ID",
            "USER_ROW", "History", "IdSpace", "Schema"]

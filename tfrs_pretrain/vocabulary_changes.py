@@ -1,8 +1,10 @@
-"""What an extension did to a vocabulary, by comparison of the ids at each row."""
+"""Differences between two vocabularies, by comparison of the ids at each row."""
 
 from __future__ import annotations
 
 import dataclasses
+
+import numpy as np
 
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -44,3 +46,31 @@ class VocabularyChanges:
             raise RuntimeError(f"{changes} do not add up: {moved} ids moved, {earlier.num_rows} rows became "
                                f"{later.num_rows}, {len(earlier.free)} free rows became {len(later.free)}")
         return changes
+
+
+@dataclasses.dataclass(frozen=True)
+class RowMap:
+    """Rows of the same ids in two vocabularies; an id of only one of them has no entry.
+
+    Attributes:
+      source: int64 [n], rows of the earlier vocabulary.
+      target: int64 [n], the rows of these ids in the later vocabulary.
+      shared: number of shared rows, if both vocabularies have the same number, else 0.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    shared: int
+
+    @classmethod
+    def between(cls, earlier: Vocabulary, later: Vocabulary) -> RowMap:
+        """Matches two vocabularies of the same type by id."""
+        rows = earlier.lookup(later.known_ids)
+        is_known = rows >= earlier.oov_rows
+        shared = later.oov_rows if earlier.oov_rows == later.oov_rows else 0
+        return cls(rows[is_known], later.id_rows[is_known], shared)
+
+    def copy(self, source: np.ndarray, target: np.ndarray) -> None:
+        """Copies the rows of ``source`` [rows, dim], and the shared rows, into ``target``."""
+        target[self.target] = source[self.source]
+        target[:self.shared] = source[:self.shared]

@@ -71,7 +71,8 @@ def dataset(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     extend: Annotated[str | None, typer.Option(
-        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids get free rows, then rows at the end")] = None,
+        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids get free rows, then "
+                                 "rows at the end")] = None,
 ) -> None:
     """Builds vocabularies, pairs and impressions as TFRecord files with Beam.
 
@@ -143,12 +144,19 @@ def train_ranker(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     test: Annotated[bool, typer.Option(help="score the test impressions; not while choosing settings")] = True,
+    start_from: Annotated[Path | None, typer.Option(
+        metavar="RANKER", help="earlier ranker, such as last week's: dense weights and the rows of its ids start "
+                               "there, other ids start as the arm says")] = None,
+    start_from_dataset: Annotated[Path | None, typer.Option(
+        metavar="DATASET", help="dataset that the ranker of --start-from was trained on (default: --dataset, if it has "
+                                "the same vocabularies)")] = None,
 ) -> None:
     """Stage II: trains and evaluates one arm of the ranking model."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.ranking.run import train_arm
-    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
+    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test,
+                        start_from=start_from, start_from_dataset=start_from_dataset)
     for split, metrics in trained.metrics.items():
         console.print(f"{split} " + " · ".join(f"{words} {number(metrics[name])}" for name, words in (
             ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))

@@ -20,9 +20,9 @@ from tfrs_pretrain.features.ranker_input import NumericStatistics, RowInput
 from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.features.stored_types import STORED_TYPES, StoredType
+from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.names import FeatureName
 from tfrs_pretrain.strict_model import StrictModel
-from tfrs_pretrain.vocabulary_lifecycle import LifecycleRules
 
 if TYPE_CHECKING:
     import tensorflow as tf

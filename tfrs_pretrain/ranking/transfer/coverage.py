@@ -11,6 +11,7 @@ from rich.text import Text
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.data.pretraining_reach import low_coverage_warnings
+from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
@@ -18,8 +19,8 @@ from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, USER_ID, USER_ROW
 BATCH_SIZE = 8192  # larger batches exceed the cache and take twice as long
 
 
-def coverage(dataset: Dataset, split: str) -> dict[str, float]:
-    """Compute the shares of a split that start at a pretrained row.
+def coverage(dataset: Dataset, split: str, embeddings: Embeddings | None = None) -> dict[str, float]:
+    """Compute the shares of a split that start at a pretrained row of the embeddings.
 
     Returns:
       for each ID space ``<space>_impressions``, the share of impressions, and ``<space>_ids``, the share of distinct
@@ -31,7 +32,7 @@ def coverage(dataset: Dataset, split: str) -> dict[str, float]:
     shares: dict[str, float] = {}
     both = np.ones(dataset.num_examples(split), bool)
     for space, ids in spaces.items():
-        pretrained = is_pretrained(dataset, space)[np.concatenate([batch[space] for batch in batches])]
+        pretrained = is_pretrained(dataset, space, embeddings)[np.concatenate([batch[space] for batch in batches])]
         first = ~pd.Series(np.concatenate([batch[ids] for batch in batches])).duplicated().to_numpy()
         shares |= {f"{space}_impressions": float(pretrained.mean()), f"{space}_ids": float(pretrained[first].mean())}
         both &= pretrained
