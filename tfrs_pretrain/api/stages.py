@@ -92,7 +92,8 @@ def pretrain(dataset: DatasetLike, output: PathLike, *, config: ConfigLike | Non
 
 def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = None,
                  embeddings: Embeddings | PathLike | None = None, config: ConfigLike | None = None,
-                 overrides: Sequence[str] = (), overwrite: bool = False, test: bool = True) -> TrainedArm:
+                 overrides: Sequence[str] = (), overwrite: bool = False, test: bool = True,
+                 start_from: PathLike | None = None, start_from_dataset: PathLike | None = None) -> TrainedArm:
     """Stage II: trains and evaluates one arm of the ranking model and writes it as an artifact.
 
     The same call continues a run that was interrupted, and returns the result of a run that has finished.
@@ -106,6 +107,8 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
       overrides: changes of single keys, such as ``["ranking.epochs=1"]``.
       overwrite: replace the content of ``output``.
       test: score the test impressions. Pass False while you choose settings.
+      start_from: folder of an earlier ranker. Dense weights and the rows of its ids start there.
+      start_from_dataset: folder of the dataset that it was trained on (default: ``dataset``).
 
     Returns:
       metrics by split, such as ``metrics["test"]["auc"]``, of the epoch that was kept, and the course of training.
@@ -119,7 +122,8 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
     opened = as_dataset(dataset)
     settings = run_config(opened, config, overrides)
     return train_arm(settings, opened, arm or settings.export.arm, Path(output), embeddings=_folder(embeddings),
-                     overwrite=overwrite, test=test)
+                     overwrite=overwrite, test=test, start_from=Path(start_from) if start_from else None,
+                     start_from_dataset=Path(start_from_dataset) if start_from_dataset else None)
 
 
 def evaluate(model: PathLike, against: PathLike | None = None, *, split: str = "test", label: str = "label",
