@@ -81,7 +81,7 @@ def test_the_number_of_started_ids_is_printed(weeks, config, planted, capsys):
 
 
 def test_tables_that_an_arm_leaves_out_stay_zero(weeks, config, planted):
-    learner = started(weeks, config, planted, transfer={"user": "absent", "item": "scratch"})
+    learner = started(weeks, config, planted, tables={"user": "absent"})
     assert not learner.ranker.tables["user"].numpy().any()
     np.testing.assert_array_equal(learner.ranker.tables["item"].numpy(), weeks.ranker.tables["item"].numpy())
 
@@ -106,7 +106,7 @@ def test_a_ranker_of_another_shape_is_refused(weeks, config, planted, ranking, m
 
 def test_an_arm_that_replaces_its_tables_cannot_start_from_a_ranker(weeks, planted):
     with pytest.raises(UserError, match="no effect on an arm with meda"):
-        EarlierRanker.open(weeks.folder, planted.dataset).check(ArmConfig(meda={}))
+        EarlierRanker.open(weeks.folder, planted.dataset).check(ArmConfig(epochs=2, meda={}))
 
 
 def test_training_starts_from_the_earlier_ranker(weeks, config, planted, tmp_path):

@@ -89,7 +89,7 @@ class EarlierRanker:
         Raises:
           UserError: the networks differ.
         """
-        ours, theirs = ([(weight.path.partition("/")[2], tuple(weight.shape)) for weight in one.weights]
+        ours, theirs = ([(weight.path.rpartition("/")[2], tuple(weight.shape)) for weight in one.weights]
                         for one in (network, self.ranker.network))
         if ours != theirs:
             differing = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]),
