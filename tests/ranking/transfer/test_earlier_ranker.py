@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import types
 
 import numpy as np
 import pyarrow as pa
@@ -97,11 +98,18 @@ def test_a_ranker_of_other_vocabularies_needs_its_dataset(weeks, config, tmp_pat
 
 @pytest.mark.parametrize(("ranking", "message"), [
     ({"id_dim": 4}, r"has another table 'user' \(\(8, 'int64'\)\) than this configuration \(\(4, 'int64'\)\)"),
-    ({"similarity": ["dot"]}, "has another network")])
+    ({"similarity": ("norms",)}, r"has another list of inputs \(\['user \(user\)', .* configuration \(.*'norms'\]")])
 def test_a_ranker_of_another_shape_is_refused(weeks, config, planted, ranking, message):
     other = config.model_copy(update={"ranking": config.ranking.model_copy(update=ranking)})
     with pytest.raises(UserError, match=message):
         started(weeks, other, planted)
+
+
+def test_a_network_of_another_shape_is_refused(weeks, planted):
+    earlier = EarlierRanker.open(weeks.folder, planted.dataset)
+    other = types.SimpleNamespace(weights=earlier.ranker.network.weights[:-1])
+    with pytest.raises(UserError, match="has another network"):
+        earlier.start_network(other)
 
 
 def test_an_arm_that_replaces_its_tables_cannot_start_from_a_ranker(weeks, planted):

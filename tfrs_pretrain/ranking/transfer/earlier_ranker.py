@@ -14,6 +14,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.ranking.model.artifact import load_ranker
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.vocabulary_changes import RowMap
@@ -56,27 +57,27 @@ class EarlierRanker:
             raise UserError("--start-from has no effect on an arm with meda, which replaces its tables in each epoch: "
                             "choose another arm, or omit --start-from")
 
-    def start_tables(self, tables: Mapping[str, np.ndarray], vocabularies: Mapping[str, str], dataset: Dataset,
-                     arm: ArmConfig) -> None:
+    def start_tables(self, tables: Mapping[str, np.ndarray], inputs: Inputs, dataset: Dataset, arm: ArmConfig) -> None:
         """Copy the rows of ids of both datasets into the initial tables.
 
         Args:
           tables: table -> float32 [num_rows, dim], changed in place.
-          vocabularies: table -> vocabulary whose ids its rows represent.
+          inputs: of the ranker to train.
           dataset: the dataset to train on.
           arm: tables that it leaves out remain zero.
 
         Raises:
-          UserError: the earlier ranker has other tables, or tables of another width or id type.
+          UserError: the earlier ranker has other inputs, or tables of another width or id type.
         """
-        if vocabularies != self.ranker.inputs.tables:
-            raise self._other("tables", sorted(self.ranker.inputs.tables), sorted(vocabularies))
+        found, expected = _names(self.ranker.inputs), _names(inputs)
+        if found != expected:
+            raise self._other("list of inputs", found, expected)
         absent = {space for space in dataset.schema.id_spaces if arm.table_transfer(space).kind == "absent"}
-        for name, vocabulary in vocabularies.items():
+        for name, vocabulary in inputs.tables.items():
             earlier, later = self.dataset.vocabulary(vocabulary), dataset.vocabulary(vocabulary)
-            found, expected = (self.ranker.tables[name].dim, earlier.dtype), (tables[name].shape[1], later.dtype)
-            if found != expected:
-                raise self._other(f"table {name!r}", found, expected)
+            types = (self.ranker.tables[name].dim, earlier.dtype), (tables[name].shape[1], later.dtype)
+            if types[0] != types[1]:
+                raise self._other(f"table {name!r}", *types)
             if name in absent:
                 continue
             row_map = RowMap.between(earlier, later)
@@ -106,3 +107,8 @@ class EarlierRanker:
     def _other(self, what: str, found: object, expected: object) -> UserError:
         return UserError(f"ranker {str(self.folder)!r} has another {what} ({found}) than this configuration "
                          f"({expected}): start from a ranker of the same schema and ranking section")
+
+
+def _names(inputs: Inputs) -> list[str]:
+    """Inputs of a network, in the order in which it reads them."""
+    return [*(f"{row.name} ({row.table})" for row in inputs.rows), *inputs.numeric, *inputs.similarity]
