@@ -14,6 +14,7 @@ PAIRS_KIND = "pairs"
 IMPRESSIONS_KIND = "impressions"  # without pairs, of some splits: data on which trained models are judged
 DATASET_KIND = "dataset"
 EMBEDDINGS_KIND = "embeddings"
+EMBEDDINGS_EXPORT_KIND = "embeddings_export"
 RANKER_KIND = "ranker"
 SAVED_MODEL_KIND = "saved_model"
 SERVED_TABLES_KIND = "served_tables"
