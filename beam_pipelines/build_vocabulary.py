@@ -27,10 +27,12 @@ from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions
 from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.dataset_info import vocabularies_info
 from beam_pipelines.launching.launch import Step, main, run_steps
+from beam_pipelines.launching.positive_checks import check_training_positives
 from beam_pipelines.logs.read_log import ReadLog
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.moments import ExactMoments
+from beam_pipelines.transforms.sampled_negatives import AddSampledNegatives
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import (
     load_finished_vocabulary,
@@ -54,6 +56,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
     engagements = pipeline | "ReadEngagements" >> ReadLog(job, job.engagements)
     impressions = pipeline | "ReadImpressions" >> ReadLog(job, job.impressions)
+    if job.config.dataset.implicit_feedback:
+        history = pipeline | "ReadHistory" >> ReadLog(job, job.history)
+        impressions |= "AddSampledNegatives" >> AddSampledNegatives(job, history)
     training = (
         impressions
         | "SelectTrainingWindow" >> beam.Filter(lambda element: element[0] == "train")
@@ -84,7 +89,7 @@ def run(argv: list[str]) -> PipelineResult:
       UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, ExtendOptions)
-    steps = [Step("vocabularies", build, (job.engagements, job.impressions))]
+    steps = [Step("vocabularies", build, (job.engagements, *job.positive_logs), (check_training_positives,))]
     return run_steps(job, VOCABULARY_KIND, steps, vocabularies_info, options,
                      overwrite=options.view_as(DatasetOptions).overwrite)[0]
 

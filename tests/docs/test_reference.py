@@ -17,6 +17,7 @@ from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.experiments.definition import Experiment
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.registry import registered_kinds
+from tfrs_pretrain.tuning.candidates import CandidateFile
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -60,7 +61,7 @@ def plain(text: str) -> str:
     return re.sub(r"[`\s]+", " ", text.replace("&lt;", "<")).lower()
 
 
-@pytest.mark.parametrize("root", [Config, Gate, Experiment])
+@pytest.mark.parametrize("root", [Config, Gate, Experiment, CandidateFile])
 def test_every_key_has_its_description_in_the_reference(root, configuration):
     text = "\n".join(configuration.values())
     missing = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.cli.application import app, formerly
@@ -30,7 +31,9 @@ from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
-from tfrs_pretrain.stages import Workdir
+from tfrs_pretrain.stages import DATASET, Workdir
+
+LogKind = Literal["completejourney", "movies", "shop", "news"]
 
 
 @app.command()
@@ -45,19 +48,31 @@ def demo(
     run = Workdir(workdir, settings)
     with quiet_imports():
         from tfrs_pretrain.demo.run import run_demo
-    summarize(run_demo(run, logs, models), workdir)
+    results = run_demo(run, logs, models)
+    tuning = f"tfrs-pretrain tune --dataset {workdir / DATASET} --output {workdir / 'tune'} --minutes 10"
+    console.print(Text("choose settings on this data: ", style="dim").append(tuning, style="bold"), soft_wrap=True)
+    summarize(results, workdir)
 
 
 @app.command("demo-logs")
 @formerly("logs", "demo-logs")
 def demo_logs(
-    output: Annotated[Path, typer.Option(help="folder to write: engagements, impressions, items and users as Parquet")],
+    output: Annotated[Path, typer.Option(help="folder to write")],
+    kind: Annotated[LogKind, typer.Option(
+        help="**completejourney**: the demo's four tables as Parquet. **movies** (ratings as CSV), **shop** (orders as "
+             "Parquet), **news** (clicks as JSON lines): small generated logs to practise with")] = "completejourney",
     config: ConfigOption = "completejourney",
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Writes the demo's logs: purchases as engagements, derived exposures as impressions, and side tables."""
+    """Writes logs to try the other commands on: the demo's purchases with derived exposures, or generated logs."""
     settings, logs = load_demo_config(config, overrides or ())
+    if kind != "completejourney":
+        with quiet_imports():
+            from tfrs_pretrain.experiments.logs.shapes import write_shape_logs
+        write_shape_logs(kind, output, seed=settings.seed, overwrite=overwrite)
+        next_command(f"tfrs-pretrain dataset --config {kind}.yaml --raw {output} --output DATASET")
+        return
     with quiet_imports():
         from tfrs_pretrain.demo.completejourney import write_logs
     write_logs(logs, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed, output=output,

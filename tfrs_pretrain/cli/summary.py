@@ -39,7 +39,8 @@ def show_built(info: dict[str, Any]) -> None:
     """Prints how many rows of each log were read, written and left out, and how many ids stay, leave and are new."""
     for log, count in info["counts"].items():
         left_out = count["filtered_by"] | {f"rejected: {reason}": rows for reason, rows in count["rejected"].items()}
-        parts = [f"{count['read']:,} rows read", f"{count['written']:,} written",
+        sampled = [f"{count['sampled_negatives']:,} sampled negatives"] if "sampled_negatives" in count else []
+        parts = [f"{count['read']:,} rows read", f"{count['written']:,} written", *sampled,
                  *(f"{num_rows:,} {reason}" for reason, num_rows in left_out.items())]
         console.print(Text(f"{log}: {', '.join(parts)}", style="dim"), soft_wrap=True)
     for name, changes in info.get("lifecycle", {}).items():

@@ -67,7 +67,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       embeddings: folder of the pretrained rows; ignored by an arm that transfers no table.
       scratch: ranker from scratch to compare with on validation; ignored likewise. None: no comparison.
       overwrite: replace an existing folder.
-      test: score the test impressions; pass False while settings are being chosen.
+      test: score the test impressions; pass False while settings are being chosen. If false, no file of the test
+        split is read.
       start_from: folder of an earlier ranker, such as last week's, see ``EarlierRanker``.
       start_from_dataset: folder of the dataset that it was trained on; required if its vocabularies are others.
 
@@ -99,8 +100,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
-    with checkpoints.exclusive(), checked_reading(dataset, *IMPRESSION_SPLITS):
-        coverages = {split.rpartition("/")[2]: coverage(dataset, split, pretrained) for split in IMPRESSION_SPLITS
+    splits = IMPRESSION_SPLITS if test else (TRAIN, VALIDATION)
+    with checkpoints.exclusive(), checked_reading(dataset, *splits):
+        coverages = {split.rpartition("/")[2]: coverage(dataset, split, pretrained) for split in splits
                      if pretrained}
         if is_chief(strategy) and coverages:
             print_coverage(coverages, settings.pretrained_tables)
