@@ -33,6 +33,7 @@ GOLDEN_IMPRESSIONS = "golden.parquet"
 # Embeddings and item index
 MATRIX_FILE = "rows.npy"
 VOCABULARY_FILE = "vocabulary.parquet"
+TRAINED_FILE = "trained.npy"
 
 # Ranker
 NETWORK_FILE = "network.keras"

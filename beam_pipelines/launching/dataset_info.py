@@ -10,7 +10,7 @@ from beam_pipelines.launching.coverage_checks import joins_of, read_join_counts
 from beam_pipelines.launching.positive_checks import count_sampled
 from beam_pipelines.records.files import read_json
 from beam_pipelines.records.shards import summarize_splits
-from beam_pipelines.transforms.vocabularies import Vocabularies, vocabulary_info
+from beam_pipelines.transforms.vocabularies import Vocabularies, extension_changes, vocabulary_info
 from tfrs_pretrain.data.dataset import pair_columns
 from tfrs_pretrain.data.joins import PRETRAINED_BOTH
 from tfrs_pretrain.errors import UserError
@@ -77,7 +77,8 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
     """Content for vocabularies and numeric statistics.
 
     ``kept`` is the number of rows of each log by window. ``engagements_end`` is the end, exclusive, of the engagements
-    in the pretraining window: an integer, or microseconds since 1970-01-01 UTC.
+    in the pretraining window: an integer, or microseconds since 1970-01-01 UTC. With --extend, ``extended`` is the
+    section ``vocabularies`` of the earlier folder, and ``lifecycle`` has the ``VocabularyChanges`` of each vocabulary.
     """
     numeric = {feature.name: read_json(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
                for feature in job.schema.moment_features}
@@ -85,9 +86,11 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
               for log in (job.engagements, job.impressions)}
     window = job.config.windows.pretrain
     span = {"engagements_end": min(_account(job, job.engagements)["high"] + 1, window.bounds[1])}
-    extended = {"extended": vocabulary_info(job.extend)["vocabularies"]} if job.extend else {}
+    vocabularies = Vocabularies.load(job)
+    extended = {"extended": vocabulary_info(job.extend)["vocabularies"],
+                "lifecycle": extension_changes(job, vocabularies)} if job.extend else {}
     return {"config": job.config.resolved(), "numeric": numeric, "counts": counts,
-            "vocabularies": Vocabularies.load(job).describe(), **span, **extended}
+            "vocabularies": vocabularies.describe(), **span, **extended}
 
 
 def pairs_info(job: Job) -> dict[str, Any]:

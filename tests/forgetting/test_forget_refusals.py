@@ -52,6 +52,23 @@ def test_a_ranker_needs_its_dataset(life, users):
     refused([life.ranker, life.logs], users, "was made with a vocabulary 'user'", life.folder)
 
 
+def test_trained_rows_of_a_continued_run(life, users, built_life):
+    """Embeddings that started from earlier ones say which rows were trained."""
+    vocabulary = built_life.vocabulary("user")
+    np.save(life.embeddings / "user/trained.npy", np.ones(vocabulary.num_rows, bool))
+    manifest = read_manifest(life.embeddings, "embeddings")
+    (life.embeddings / "manifest.json").unlink()
+    write_manifest(life.embeddings, "embeddings", manifest)
+    forget("user", users, [life.embeddings])
+    expected = np.ones(vocabulary.num_rows, bool)
+    expected[vocabulary.oov_rows + np.array([4, 5])] = False
+    assert np.array_equal(np.load(life.embeddings / "user/trained.npy"), expected)
+    (life.embeddings / "user/trained.npy").unlink()
+    np.save(life.embeddings / "user/trained.npy", np.ones(vocabulary.num_rows, bool))
+    [leak] = check("user", users, [life.embeddings])[2]
+    assert leak.path.name == "trained.npy"
+
+
 def test_deltas_are_refused_with_advice(life, users):
     """Also if only their version is named: a version whose deltas still contain the ids is no proof."""
     delta = life.models / "planted_ranker/1.deltas/000001"

@@ -90,7 +90,8 @@ def dataset(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     extend: Annotated[str | None, typer.Option(
-        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids are appended")] = None,
+        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids get free rows, then "
+                                 "rows at the end")] = None,
 ) -> None:
     """Builds vocabularies, pairs and impressions as TFRecord files with Beam.
 
@@ -162,6 +163,12 @@ def train_ranker(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     test: Annotated[bool, typer.Option(help="score the test impressions; not while choosing settings")] = True,
+    start_from: Annotated[Path | None, typer.Option(
+        metavar="RANKER", help="earlier ranker, such as last week's: dense weights and the rows of its ids start "
+                               "there, other ids start as the arm says")] = None,
+    start_from_dataset: Annotated[Path | None, typer.Option(
+        metavar="DATASET", help="dataset that the ranker of --start-from was trained on (default: --dataset, if it has "
+                                "the same vocabularies)")] = None,
     baseline: Annotated[Path | None, typer.Option(
         metavar="RANKER", help="ranker from scratch that an arm with pretrained rows is compared with on validation "
                                "(default: the best one on validation in a folder beside OUTPUT, of the same dataset "
@@ -180,7 +187,7 @@ def train_ranker(
         from tfrs_pretrain.ranking.run import train_arm
     scratch = baseline or find_scratch_ranker(output, opened, settings)
     trained = train_arm(settings, opened, arm, output, embeddings=embeddings, scratch=scratch, overwrite=overwrite,
-                        test=test)
+                        test=test, start_from=start_from, start_from_dataset=start_from_dataset)
     if json_file:
         write_text(json_file, json.dumps(trained.to_json(), indent=2) + "\n")
     for split, metrics in trained.metrics.items():

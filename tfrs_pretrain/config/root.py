@@ -56,6 +56,10 @@ class Config(StrictModel):
         if unknown:
             raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
                              "declare them there and build the dataset again, or leave them out")
+        timed = [name for name, space in self.schema_.id_spaces.items() if isinstance(space.ttl, str)]
+        if timed and not self.windows.pretrain.temporal:
+            raise ValueError(f"schema.{timed[0]}.ttl {self.schema_.id_spaces[timed[0]].ttl!r} is a time, but the "
+                             "windows are integers: set it to a number of extensions")
         warm = [name for name, arm in self.ranking.arms.items() if arm.pretrained_tables]
         if warm and self.ranking.id_dim != self.pretraining.dim:
             raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "

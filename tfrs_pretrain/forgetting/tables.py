@@ -16,6 +16,7 @@ from tfrs_pretrain.artifact_names import (
     MATRIX_FILE,
     PREDICTIONS_FOLDER,
     TABLES_FOLDER,
+    TRAINED_FILE,
     VOCABULARY_FILE,
 )
 from tfrs_pretrain.artifacts import file_digest, read_manifest
@@ -54,6 +55,8 @@ def erase_embeddings(folder: Path, manifest: dict[str, Any], ids: ForgottenIds) 
         freed = ids.freed_rows(entry["vocabulary_digest"])
         vocabulary, removed["rows"] = free_ids(table / VOCABULARY_FILE, ids)
         removed["rows set to zero"] = with_zero_rows(table / MATRIX_FILE, freed)
+        if (table / TRAINED_FILE).is_file():
+            with_zero_rows(table / TRAINED_FILE, freed)
         entry = entry | {"vocabulary_digest": vocabulary.digest, "rows_digest": file_digest(table / MATRIX_FILE)}
         manifest["tables"] = manifest["tables"] | {ids.space: entry}
     return +removed
@@ -66,7 +69,9 @@ def embeddings_leaks(folder: Path, manifest: Mapping[str, Any], ids: ForgottenId
         if count := int(ids.contains(Vocabulary.load(path).known_ids).sum()):
             yield Leak(path, f"{count} ids have rows")
         digest = manifest["tables"][ids.space]["vocabulary_digest"]
-        yield from _filled(folder / ids.space / MATRIX_FILE, ids.freed_rows(digest))
+        for name in (MATRIX_FILE, TRAINED_FILE):
+            if (folder / ids.space / name).is_file():
+                yield from _filled(folder / ids.space / name, ids.freed_rows(digest))
 
 
 def _filled(path: Path, rows: np.ndarray) -> Iterator[Leak]:

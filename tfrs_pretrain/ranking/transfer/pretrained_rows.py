@@ -58,7 +58,7 @@ def pretrained_starts(dataset: Dataset, inputs: Inputs, config: RankingConfig, a
     embeddings.check_compatible(dataset)
     starts = {}
     for space, transfer in arm.pretrained_tables.items():
-        matrix, known = embeddings.matrix(space), is_pretrained(dataset, space)
+        matrix, known = embeddings.matrix(space), is_pretrained(dataset, space, embeddings)
         fit = fit_cold_rows(dataset, inputs, space, matrix, known) if transfer.cold_rows == "features" else None
         starts[space] = PretrainedStart(_factor(transfer, dataset, space, matrix, known, config.batch_size, seed), fit)
     return starts
@@ -108,10 +108,17 @@ def fill_pretrained(table: np.ndarray, pretrained: np.ndarray, known: np.ndarray
         table[~known] = table[known].mean(axis=0, dtype=np.float64)
 
 
-def is_pretrained(dataset: Dataset, space: str) -> np.ndarray:
+def is_pretrained(dataset: Dataset, space: str, embeddings: Embeddings | None = None) -> np.ndarray:
     """Return bool [num_rows]: the row belongs to one id that has an engagement in the pretraining window.
+
+    If the embeddings started from earlier ones, ids whose row was trained in an earlier window are pretrained too.
 
     Rows shared by out-of-vocabulary ids are false: in ranking they belong to ids that pretraining never saw, and not to
     the ids that shared the row in pretraining.
     """
-    return dataset.vocabulary(space).occurring
+    vocabulary, trained = dataset.vocabulary(space), embeddings.trained_rows(space) if embeddings else None
+    if trained is None:
+        return vocabulary.occurring
+    pretrained = np.zeros(vocabulary.num_rows, bool)
+    pretrained[vocabulary.id_rows] = trained[vocabulary.id_rows]
+    return pretrained
