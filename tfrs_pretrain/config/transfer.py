@@ -39,6 +39,9 @@ class PretrainedTransfer(KindModel):
     pretrained_rms: float | None = Field(
         None, gt=0, description="root mean square to which the values of pretrained rows are scaled, measured over the "
                                 "first training impressions (null: the rows as pretrained)")
+    shrinkage: float | None = Field(
+        None, gt=0, description="engagements at which an id's row starts halfway between the mean pretrained row and "
+                                "its own (null: all rows start as pretrained)")
     cold_rows: Literal["random", "mean", "features"] = Field(
         "random", description="start of ids without pretrained rows: random; the mean pretrained row; or, where "
                               "side features predict the rows of held-out ids better than the mean, the prediction")
