@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tfrs_pretrain.strict_model import KindModel, short_form
+from tfrs_pretrain.strict_model import KindModel, short_form, with_default
 
 
 class ScratchTransfer(KindModel):
@@ -58,9 +58,15 @@ class TrainablePretrainedTransfer(PretrainedTransfer):
 
 
 class WarmStartTransfer(TrainablePretrainedTransfer):
-    """Pretrained rows that are trained from the first step."""
+    """Pretrained rows that are trained from the first step.
+
+    The defaults were chosen on validation over eight generated logs and two real ones (docs/method.md).
+    """
 
     kind: Literal["warm_start"] = Field("warm_start", description="which start")
+    shrinkage: float | None = with_default(PretrainedTransfer, "shrinkage", 3.0)
+    evidence: float | None = with_default(TrainablePretrainedTransfer, "evidence", 10.0)
+    cold_rows: Literal["random", "mean", "features"] = with_default(PretrainedTransfer, "cold_rows", "features")
 
 
 class FrozenTransfer(PretrainedTransfer):

@@ -42,7 +42,7 @@ def test_without_engagements_rows_remain():
 
 
 def test_shrinkage_is_closer_to_the_true_rows_than_the_estimates():
-    """Rows known from n noisy observations each: the weights n / (n + 4) are the best where the noise is 4 times as large."""
+    """With noise of 4 times the rows' variance in each of n observations, the weights n / (n + 4) are the best."""
     generator = np.random.default_rng(5)
     counts = generator.integers(1, 30, 4000)
     true = generator.normal(3.0, 1.0, (4000, 8))

@@ -13,7 +13,7 @@ from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained, pretra
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=privileged)
-    arm = ArmConfig(transfer="warm_start" if embeddings else "scratch")
+    arm = ArmConfig(transfer={"kind": "warm_start", "shrinkage": None} if embeddings else "scratch")
     return initial_tables(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
 
 
@@ -39,8 +39,9 @@ def test_warm_start_copies_admitted_rows_and_keeps_the_rest_random(planted, plan
 
 
 def test_shrunk_rows_start_in_the_table_and_unknown_ids_remain_random(planted, planted_embeddings, config):
-    inputs, embeddings = Inputs.of(planted.dataset, config.ranking, privileged=False), Embeddings.open(planted_embeddings)
-    arm = ArmConfig(tables={"user": {"kind": "warm_start", "shrinkage": 5.0, "pretrained_rms": 2.0}, "item": "warm_start"})
+    inputs = Inputs.of(planted.dataset, config.ranking, privileged=False)
+    embeddings, plain = Embeddings.open(planted_embeddings), {"kind": "warm_start", "shrinkage": None}
+    arm = ArmConfig(tables={"user": {"kind": "warm_start", "shrinkage": 5.0, "pretrained_rms": 2.0}, "item": plain})
     starts = pretrained_starts(planted.dataset, inputs, config.ranking, arm, embeddings, seed=1)
     rows = initial_tables(inputs, planted.dataset, config.ranking, arm, seed=1, embeddings=embeddings, starts=starts)
     weights = (planted.dataset.vocabulary("user").counts / (planted.dataset.vocabulary("user").counts + 5))[:, None]
