@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.cli.application import app, formerly
 from tfrs_pretrain.cli.joins import show_joins
 from tfrs_pretrain.cli.options import (
     ConfigOption,
     DatasetConfigOption,
     DatasetOption,
+    JsonOption,
     ModelsOption,
     OverwriteOption,
     RankerOption,
     SetOption,
+    check_writable,
     next_command,
     number,
     open_dataset,
@@ -143,12 +147,27 @@ def train_ranker(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     test: Annotated[bool, typer.Option(help="score the test impressions; not while choosing settings")] = True,
+    baseline: Annotated[Path | None, typer.Option(
+        metavar="RANKER", help="ranker from scratch that an arm with pretrained rows is compared with on validation "
+                               "(default: the best one on validation in a folder beside OUTPUT, of the same dataset "
+                               "and settings)")] = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """Stage II: trains and evaluates one arm of the ranking model."""
+    """Stage II: trains and evaluates one arm of the ranking model.
+
+    Where a ranker from scratch exists, an arm that starts from pretrained rows says if pretraining does not pay, with
+    the likeliest reason and what to try.
+    """
+    check_writable(json_file)
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
+        from tfrs_pretrain.ranking.benefit.scratch_ranker import find_scratch_ranker
         from tfrs_pretrain.ranking.run import train_arm
-    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
+    scratch = baseline or find_scratch_ranker(output, opened, settings)
+    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, scratch=scratch, overwrite=overwrite,
+                        test=test)
+    if json_file:
+        write_text(json_file, json.dumps(trained.to_json(), indent=2) + "\n")
     for split, metrics in trained.metrics.items():
         console.print(f"{split} " + " · ".join(f"{words} {number(metrics[name])}" for name, words in (
             ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))

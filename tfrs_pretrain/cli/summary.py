@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tfrs_pretrain.artifact_names import REPORT_HTML
 from tfrs_pretrain.cli.options import next_command, number
-from tfrs_pretrain.progress import console
+from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.reporting.text.differences import both_verdicts
 
 
@@ -25,6 +25,8 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
         metrics = [number(result.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
         table.add_row(Text(arm), *metrics, both_verdicts(compared.get(arm)) if "test" in result else "did not finish")
     console.print(table)
+    if line := (results["benefit"] or {}).get("line"):
+        print_warning(line)
     if results["stage_one"]:
         losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
         console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.predictions import Predictions, Source
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.output_folders import remove_folder
-from tfrs_pretrain.progress import progress
+from tfrs_pretrain.progress import print_warning, progress
 from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
+from tfrs_pretrain.ranking.benefit.facts import TransferFacts
+from tfrs_pretrain.ranking.benefit.scratch_ranker import open_scratch_ranker
+from tfrs_pretrain.ranking.benefit.verdict import compare_with_scratch
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
@@ -44,7 +49,7 @@ TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
 
 def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embeddings: Path | None,
-              overwrite: bool = False, test: bool = True) -> TrainedArm:
+              scratch: Path | None = None, overwrite: bool = False, test: bool = True) -> TrainedArm:
     """Train and evaluate one arm of ``ranking.arms`` and write its artifact.
 
     All arms of a configuration see the same batches in the same order and have the same initial values, except where
@@ -58,6 +63,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       arm: name in ``config.ranking.arms``.
       output: folder of the artifact.
       embeddings: folder of the pretrained rows; ignored by an arm that transfers no table.
+      scratch: ranker from scratch to compare with on validation; ignored likewise. None: no comparison.
       overwrite: replace an existing folder.
       test: score the test impressions; pass False while settings are being chosen.
 
@@ -67,11 +73,12 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     Raises:
       UserError: the output of another run exists, another process trains into it, checkpoints of another run are beside
         it, the arm is unknown, its embeddings are missing or do not fit, the batch does not fit the data or the
-        devices, the data is damaged, or a loss is not finite.
+        devices, the data is damaged, ``scratch`` cannot be compared with, or a loss is not finite.
       SystemExit: SIGTERM was received (code 143) and a checkpoint was written.
     """
     settings = _settings(config, arm)
     pretrained = _open_embeddings(settings, arm, embeddings)
+    baseline = open_scratch_ranker(scratch, dataset) if scratch and pretrained else None
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
@@ -81,7 +88,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     if finished := finished_output(output, RANKER_KIND, digest, overwrite=overwrite):
         if checkpoints.remove_own():
             remove_folder(best_folder(output))
-        return TrainedArm.from_manifest(finished)
+        kept = TrainedArm.from_manifest(finished)
+        predictions = Predictions.open(output, "validation") if baseline else None
+        return _compared(kept, dataset, settings, predictions, baseline) if baseline and predictions else kept
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
@@ -111,6 +120,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy):
+        if baseline:
+            source: Source = {**baseline.source, "path": str(output), "arm": arm}
+            result = _compared(result, dataset, settings, Predictions(source, scored["validation"]), baseline)
         save_ranker(output, student.ranker, scored, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
         checkpoints.remove()
         if best_checkpoint:
@@ -143,6 +155,17 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
         raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings were "
                         "given: run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
+
+
+def _compared(trained: TrainedArm, dataset: Dataset, settings: ArmConfig, predictions: Predictions,
+              scratch: Predictions) -> TrainedArm:
+    """Add the comparison with a ranker from scratch, and print a line if pretraining does not pay."""
+    facts = TransferFacts.from_records(dataset.info, trained.coverage, trained.cold_fits,
+                                       list(settings.pretrained_tables))
+    benefit = compare_with_scratch(predictions, scratch, facts)
+    if benefit.line:
+        print_warning(benefit.line)
+    return dataclasses.replace(trained, against_scratch=benefit.to_json())
 
 
 def _transfer(settings: ArmConfig) -> str | dict[str, str]:
