@@ -179,15 +179,38 @@ def export(
     dataset: DatasetOption,
     ranker: RankerOption,
     models: ModelsOption = Path("saved_models"),
+    delta_of: Annotated[int | None, typer.Option(
+        metavar="VERSION", help="write only what changes in this version and its deltas, as its next delta "
+                                "MODELS/<name>/<version>.deltas/NNNNNN")] = None,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
+        from tfrs_pretrain.serving.exporting.delta import export_delta
         from tfrs_pretrain.serving.exporting.export import export
+    if delta_of is not None:
+        delta = export_delta(settings, opened, ranker, models, delta_of)
+        for line in delta.summary():
+            console.print(line)
+        console.print(f"wrote {delta.path}", soft_wrap=True)
+        return
     exported = export(settings, opened, ranker, models)
     for line in exported.report.summary():
         console.print(line)
     console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
     console.print(f"wrote {exported.path}", soft_wrap=True)
+
+
+@app.command()
+def compact(
+    version: Annotated[Path, typer.Argument(help="exported version that has deltas: MODELS/<name>/<version>")],
+) -> None:
+    """Writes a version and its deltas as a new full version, which returns the answers of the last delta's ranker."""
+    with quiet_imports():
+        from tfrs_pretrain.serving.exporting.compaction import compact
+    compacted = compact(version)
+    for line in compacted.report.summary():
+        console.print(line)
+    console.print(f"wrote {compacted.path}", soft_wrap=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain import __version__
 from tfrs_pretrain.evaluation.verdict import RULE
 from tfrs_pretrain.metrics.calibration import reliability
 from tfrs_pretrain.results.arms import arm_results
@@ -22,6 +21,7 @@ from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 from tfrs_pretrain.results.study_evaluation import RESAMPLING, StudyEvaluation, evaluate_study, run_name
 from tfrs_pretrain.study import Study
+from tfrs_pretrain.version import __version__
 
 FORMAT = 4
 
