@@ -54,7 +54,7 @@ def test_shrinkage_is_closer_to_the_true_rows_than_the_estimates():
 
 def test_policies_have_a_factor_for_each_row_of_pretrained_trainable_tables(planted):
     arm = ArmConfig(tables={"user": {"kind": "warm_start", "evidence": 50.0, "pretrained_learning_rate_scale": 0.2},
-                            "item": "warm_start"})
+                            "item": {"kind": "warm_start", "evidence": None}})
     policies = table_policies(arm, planted.dataset, seed=1)
     counts = np.concatenate([[0, 0], np.arange(150, 0, -1)])  # two shared rows, then the users of the conftest
     assert policies["user"].learning_rate_scale == 1
