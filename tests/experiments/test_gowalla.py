@@ -51,7 +51,7 @@ def test_the_seed_determines_the_impressions(visits, tmp_path):
 
 
 def test_other_files_are_refused(visits, tmp_path):
-    with pytest.raises(UserError, match="expected interactions.parquet, but it is missing"):
+    with pytest.raises(UserError, match=r"expected interactions\.parquet, but it is missing"):
         write_logs(tmp_path, tmp_path / "out", seed=1)
     visits.drop(columns="split").to_parquet(tmp_path / "interactions.parquet")
     with pytest.raises(UserError, match="has no column 'split'"):

@@ -25,7 +25,8 @@ def test_tables_targets_settings_and_what_is_missing(tmp_path):
     lines = (tmp_path / "summary.md").read_text().splitlines()
     for line in ("| movies | scratch | 0.7000 [0.6900, 0.7100] | 0.5000 | baseline |",
                  "| movies | warm | — | 0.4500 [0.4400, 0.4600] | better, worse |",
-                 "warm must not lose to the baseline, and must reach 80% of the gain of best where that gain is measurable.",
+                 "warm must not lose to the baseline, and must reach 80% of the gain of best where that gain is "
+                 "measurable.",
                  "| movies | yes | 52% | — | no |", "| news | no | — | — | no gain was measurable |",
                  "| music | no | 52% | — | yes |", "| tiny | no | 52% | — | not measurable |",
                  "Chosen on validation for movies: best = arm.transfer: warm_start.", "shop failed: no rows",

@@ -92,7 +92,8 @@ def pretrain(dataset: DatasetLike, output: PathLike, *, config: ConfigLike | Non
 
 def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = None,
                  embeddings: Embeddings | PathLike | None = None, config: ConfigLike | None = None,
-                 overrides: Sequence[str] = (), overwrite: bool = False, test: bool = True) -> TrainedArm:
+                 overrides: Sequence[str] = (), overwrite: bool = False, test: bool = True,
+                 baseline: PathLike | None = None) -> TrainedArm:
     """Stage II: trains and evaluates one arm of the ranking model and writes it as an artifact.
 
     The same call continues a run that was interrupted, and returns the result of a run that has finished.
@@ -106,20 +107,25 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
       overrides: changes of single keys, such as ``["ranking.epochs=1"]``.
       overwrite: replace the content of ``output``.
       test: score the test impressions. Pass False while you choose settings.
+      baseline: ranker from scratch that an arm with pretrained rows is compared with on validation (default: the best
+        one in a folder beside ``output``, of the same dataset and settings).
 
     Returns:
       metrics by split, such as ``metrics["test"]["auc"]``, of the epoch that was kept, and the course of training.
 
     Raises:
       UserError: the configuration is invalid or does not fit the dataset, the arm is unknown, its embeddings are
-        missing or do not fit, ``output`` contains another run, the data is damaged, or a loss is not finite.
+        missing or do not fit, ``output`` contains another run, ``baseline`` cannot be compared with, the data is
+        damaged, or a loss is not finite.
     """
+    from tfrs_pretrain.ranking.benefit.scratch_ranker import find_scratch_ranker
     from tfrs_pretrain.ranking.run import train_arm
 
     opened = as_dataset(dataset)
     settings = run_config(opened, config, overrides)
+    scratch = _folder(baseline) or find_scratch_ranker(Path(output), opened, settings)
     return train_arm(settings, opened, arm or settings.export.arm, Path(output), embeddings=_folder(embeddings),
-                     overwrite=overwrite, test=test)
+                     scratch=scratch, overwrite=overwrite, test=test)
 
 
 def evaluate(model: PathLike, against: PathLike | None = None, *, split: str = "test", label: str = "label",
