@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tfrs_pretrain.data.dataset import Dataset
     from tfrs_pretrain.embeddings.adagrad import Adagrad, RowwiseAdagrad
     from tfrs_pretrain.embeddings.adam import LazyAdam
-    from tfrs_pretrain.embeddings.artifact import Embeddings
     from tfrs_pretrain.embeddings.regularization import IntervalDecay, L2Regularized
     from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
     from tfrs_pretrain.embeddings.tables import EmbeddingTable
     from tfrs_pretrain.errors import UserError
     from tfrs_pretrain.evaluation.evaluate import Evaluation
+    from tfrs_pretrain.interop.embeddings import Embeddings
     from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates
     from tfrs_pretrain.pretraining.contrastive_task import ContrastiveBatch, ContrastiveTask
     from tfrs_pretrain.pretraining.cosine_contrastive import CosineContrastive
@@ -59,12 +59,12 @@ _MODULES = {
     "data.dataset": ("Dataset",),
     "embeddings.adagrad": ("Adagrad", "RowwiseAdagrad"),
     "embeddings.adam": ("LazyAdam",),
-    "embeddings.artifact": ("Embeddings",),
     "embeddings.regularization": ("IntervalDecay", "L2Regularized"),
     "embeddings.sparse_optimizer": ("SparseOptimizer",),
     "embeddings.tables": ("EmbeddingTable",),
     "errors": ("UserError",),
     "evaluation.evaluate": ("Evaluation",),
+    "interop.embeddings": ("Embeddings",),
     "pretraining.batch_candidates": ("BatchCandidates",),
     "pretraining.contrastive_task": ("ContrastiveBatch", "ContrastiveTask"),
     "pretraining.cosine_contrastive": ("CosineContrastive",),

@@ -59,8 +59,10 @@ def log_types(log: LogSpec) -> ExpectedTypes:
         expected[log.request] = StoredType(
             "string, integer, date or timestamp",
             lambda dtype: is_text(dtype) or is_integer(dtype) or _is_temporal(dtype))
-    label = StoredType("integer, boolean or float", lambda dtype: is_number(dtype) or pa.types.is_boolean(dtype))
-    _add_types(expected, ((column, label) for column in log.labels.values()))
+    number = StoredType("integer, boolean or float", lambda dtype: is_number(dtype) or pa.types.is_boolean(dtype))
+    _add_types(expected, ((column, number) for column in log.labels.values() if column not in log.computed_labels))
+    _add_types(expected, ((condition.column, number if condition.is_numeric else STORED_TYPES["string"])
+                          for condition in log.conditions.values()))
     return _add_types(expected, _feature_types(log.context_features))
 
 
@@ -95,15 +97,20 @@ def _check_one_parse(table: str, path: str, column: str, readers: list[ColumnRea
 
 
 def check_time_types(job: Job) -> None:
-    """Checks that both logs store times alike: a history compares the times of both.
+    """Checks that both logs store times alike: a history and sampled negatives compare the times of both.
 
     Raises:
-      UserError: one log has integers without a unit, the other timestamps.
+      UserError: one log has integers without a unit, the other timestamps; or negatives are sampled and one has.
     """
     found = {log.table: {_time_type(log, types) for _, types in job.source(log.table).column_types()}
              for log in (job.history, job.impressions)}
+    if job.config.dataset.implicit_feedback and "integer" in set.union(*found.values()):
+        table = next(table for table, types in found.items() if "integer" in types)
+        raise UserError(f"dataset.implicit_feedback draws from popularity_days before a positive, but column "
+                        f"{job.schema.time!r} of {table} has integers without a unit: set "
+                        f"dataset.sources.{table}.time_unit, or store timestamps")
     if len(set.union(*found.values())) > 1:
-        raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "
+        raise UserError(f"{job.compares_times} compares column {job.schema.time!r} of both logs, but its values are "
                         f"{', '.join(f'{sorted(types)} in {table}' for table, types in found.items())}: store "
                         "both as timestamps or both as integers, or set time_unit of the integers in dataset.sources")
 

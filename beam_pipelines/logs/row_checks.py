@@ -18,15 +18,20 @@ def parse_text_columns(batch: pa.RecordBatch, log: LogSpec) -> tuple[pa.RecordBa
     Returns:
       The columns of the log, null where a text cannot be parsed; and a check for each parsed column.
     """
-    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
-    roles |= {log.schema.window: "window", log.schema.time: "time"}
     columns, unparsable = {}, []
     for name, value_type in log.value_types.items():
         columns[name] = batch[name]
         if needs_parsing(batch[name].type, value_type):
             columns[name], mask = parse(batch[name], value_type)
-            unparsable.append((f"unparsable {roles.get(name, name)}", mask))
+            unparsable.append((unparsable_reason(name, log), mask))
     return pa.RecordBatch.from_pydict(columns), unparsable
+
+
+def unparsable_reason(column: str, log: LogSpec) -> str:
+    """Returns the reason to reject a row whose text in a column cannot be parsed."""
+    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
+    roles |= {log.schema.window: "window", log.schema.time: "time"}
+    return f"unparsable {roles.get(column, column)}"
 
 
 def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:

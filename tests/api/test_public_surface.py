@@ -18,7 +18,7 @@ def test_names_and_signatures_are_the_recorded_ones():
 def test_signatures_contain_types_defaults_and_decorators():
     lines = RECORDED.read_text().splitlines()
     assert ("def load_config(config: ConfigLike, overrides: Sequence[str]=()) -> Config") in lines
-    embeddings = lines[lines.index("class Embeddings()"):]
-    assert "    @classmethod def open(cls, folder: Path | str) -> Embeddings" in embeddings
-    assert "    manifest: dict[str, Any]" in embeddings
+    result = lines[lines.index("class PretrainResult()"):]
+    assert "    @classmethod def from_manifest(cls, manifest: dict[str, Any]) -> PretrainResult" in result
+    assert "    config: dict[str, Any]" in result
     assert not any("def _" in line for line in lines if "__init__" not in line and "__call__" not in line)

@@ -16,9 +16,9 @@ from tfrs_pretrain.cli import application
 from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
-COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "evaluate", "promote",
-            "roll-back", "diagnose", "experiment", "report", "serve", "query", "verify-server", "index", "recommend",
-            "config", "version"]
+COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "compact", "evaluate",
+            "promote", "roll-back", "diagnose", "experiment", "report", "serve", "query", "verify-server", "index",
+            "recommend", "config", "version", "embeddings"]
 
 
 def call(*arguments, folder=None):

@@ -93,7 +93,8 @@ def pretrain(dataset: DatasetLike, output: PathLike, *, config: ConfigLike | Non
 def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = None,
                  embeddings: Embeddings | PathLike | None = None, config: ConfigLike | None = None,
                  overrides: Sequence[str] = (), overwrite: bool = False, test: bool = True,
-                 baseline: PathLike | None = None) -> TrainedArm:
+                 baseline: PathLike | None = None, start_from: PathLike | None = None,
+                 start_from_dataset: PathLike | None = None) -> TrainedArm:
     """Stage II: trains and evaluates one arm of the ranking model and writes it as an artifact.
 
     The same call continues a run that was interrupted, and returns the result of a run that has finished.
@@ -109,6 +110,8 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
       test: score the test impressions. Pass False while you choose settings.
       baseline: ranker from scratch that an arm with pretrained rows is compared with on validation (default: the best
         one in a folder beside ``output``, of the same dataset and settings).
+      start_from: folder of an earlier ranker. Dense weights and the rows of its ids start there.
+      start_from_dataset: folder of the dataset that it was trained on (default: ``dataset``).
 
     Returns:
       metrics by split, such as ``metrics["test"]["auc"]``, of the epoch that was kept, and the course of training.
@@ -125,7 +128,9 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
     settings = run_config(opened, config, overrides)
     scratch = _folder(baseline) or find_scratch_ranker(Path(output), opened, settings)
     return train_arm(settings, opened, arm or settings.export.arm, Path(output), embeddings=_folder(embeddings),
-                     scratch=scratch, overwrite=overwrite, test=test)
+                     scratch=scratch, overwrite=overwrite, test=test,
+                     start_from=Path(start_from) if start_from else None,
+                     start_from_dataset=Path(start_from_dataset) if start_from_dataset else None)
 
 
 def evaluate(model: PathLike, against: PathLike | None = None, *, split: str = "test", label: str = "label",

@@ -17,6 +17,7 @@ from tfrs_pretrain.ranking.model.cold_rows import ColdRule
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.transfer.cold_features import ColdFit, fit_cold_rows
 from tfrs_pretrain.ranking.transfer.evidence import evidence_weights, shrunk_rows
+from tfrs_pretrain.vocabulary import Vocabulary
 
 MEASURED_BATCHES = 8
 
@@ -67,13 +68,22 @@ def pretrained_starts(dataset: Dataset, inputs: Inputs, config: RankingConfig, a
     embeddings.check_compatible(dataset)
     starts = {}
     for space, transfer in arm.pretrained_tables.items():
-        known = is_pretrained(dataset, space)
-        weights = evidence_weights(dataset.vocabulary(space), transfer.shrinkage) if transfer.shrinkage else None
+        known = is_pretrained(dataset, space, embeddings)
+        weights = _weights(dataset.vocabulary(space), known, transfer.shrinkage)
         matrix = PretrainedStart(weights=weights).rows(embeddings.matrix(space))
         fit = fit_cold_rows(dataset, inputs, space, matrix, known) if transfer.cold_rows == "features" else None
         factor = _factor(transfer, dataset, space, matrix, known, config.batch_size, seed)
         starts[space] = PretrainedStart(factor, weights, fit)
     return starts
+
+
+def _weights(vocabulary: Vocabulary, known: np.ndarray, shrinkage: float | None) -> np.ndarray | None:
+    """Return the weight of each row; 1 for rows of earlier windows, whose engagements are not counted."""
+    if shrinkage is None:
+        return None
+    weights = evidence_weights(vocabulary, shrinkage)
+    weights[known & ~vocabulary.occurring] = 1.0
+    return weights
 
 
 def _factor(transfer: PretrainedTransfer, dataset: Dataset, space: str, matrix: np.ndarray, known: np.ndarray,
@@ -118,10 +128,17 @@ def fill_pretrained(table: np.ndarray, pretrained: np.ndarray, known: np.ndarray
         table[~known] = table[known].mean(axis=0, dtype=np.float64)
 
 
-def is_pretrained(dataset: Dataset, space: str) -> np.ndarray:
+def is_pretrained(dataset: Dataset, space: str, embeddings: Embeddings | None = None) -> np.ndarray:
     """Return bool [num_rows]: the row belongs to one id that has an engagement in the pretraining window.
+
+    If the embeddings started from earlier ones, ids whose row was trained in an earlier window are pretrained too.
 
     Rows shared by out-of-vocabulary ids are false: in ranking they belong to ids that pretraining never saw, and not to
     the ids that shared the row in pretraining.
     """
-    return dataset.vocabulary(space).occurring
+    vocabulary, trained = dataset.vocabulary(space), embeddings.trained_rows(space) if embeddings else None
+    if trained is None:
+        return vocabulary.occurring
+    pretrained = np.zeros(vocabulary.num_rows, bool)
+    pretrained[vocabulary.id_rows] = trained[vocabulary.id_rows]
+    return pretrained
