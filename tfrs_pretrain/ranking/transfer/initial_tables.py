@@ -80,6 +80,6 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
                             f"ranking.id_dim is {config.id_dim}: set it to {dim}, or pretrain again")
         known, transfer = is_pretrained(dataset, space, embeddings), arm.pretrained_tables[space]
         start = (starts or {}).get(space, UNCHANGED)
-        fill_pretrained(tables[space], pretrained, known, factor=start.factor,
+        fill_pretrained(tables[space], start.rows(pretrained), known,
                         mean=transfer.cold_rows == "mean" or start.cold_rule is not None)
     return tables
