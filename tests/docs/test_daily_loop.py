@@ -1,24 +1,21 @@
 """Runs the daily loop's commands exactly as shown, on logs of five weeks."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from planted import planted_config
-from test_tutorial import BLOCK, SHELL
+from typed_pages import BLOCK, type_page
 
 from tfrs_pretrain.schema import Schema
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
 
 
-def _section(title):
-    return BLOCK.findall(re.search(rf"^## {title}$(.*?)^## ", PAGE.read_text(), re.MULTILINE | re.DOTALL)[1])
+def _text(title):
+    return re.search(rf"^## {title}$(.*?)^## ", PAGE.read_text(), re.MULTILINE | re.DOTALL)[1]
 
 
 def _write_config(folder):
@@ -26,7 +23,7 @@ def _write_config(folder):
     days = {"pretrain": (1, 15), "train": (15, 22), "validation": (22, 24), "test": (24, 29)}
     tree = planted_config(windows={name: {"start": f"2024-03-{start:02d}", "end": f"2024-03-{end:02d}"}
                                    for name, (start, end) in days.items()})
-    [(_, _, title, text)] = _section("The vocabulary")
+    [(_, _, title, text)] = BLOCK.findall(_text("The vocabulary"))
     tree["schema"] |= {"window": "ts", "user": tree["schema"]["user"] | yaml.safe_load(text)["schema"]["user"]}
     tree["schema"]["item"] |= {"max_size": 150, "eviction": "least_frequent"}
     tree["export"]["arm"] = "warm_start"
@@ -40,12 +37,7 @@ def followed(tmp_path_factory, planted_logs):
     folder = tmp_path_factory.mktemp("daily")
     (folder / "logs").symlink_to(planted_logs)
     _write_config(folder)
-    lines = [text.replace("\\\n", " ") for _, _, _, text in _section("The daily loop")]
-    (folder / "typed.txt").write_text("".join(lines))
-    done = subprocess.run([sys.executable, "-c", SHELL], cwd=folder, capture_output=True, text=True, timeout=600,
-                          check=False, env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert "every line has run" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder, done.stdout
+    return folder, type_page(_text("The daily loop"), folder, timeout=600)
 
 
 @pytest.mark.slow
