@@ -77,7 +77,7 @@ def test_every_key_has_its_description_in_the_reference(root, configuration):
 
 @pytest.mark.parametrize(("page", "entry"), [
     ("pretraining",
-     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.07`</small>"),
+     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.2`</small>"),
     ("pretraining", "`optimizer`{ #pretraining.optimizer } <small>`lazy_adam`, `rowwise_adagrad`, `adagrad` · default"),
     ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.transfer--warm_start-.pretrained_dropout } "
                 "<small>number ≥ 0, < 1 · default"),
