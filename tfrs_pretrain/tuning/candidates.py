@@ -76,10 +76,12 @@ def builtin_candidates(config: Config, arm: str) -> dict[str, Settings]:
 def _transfer_changes(config: Config) -> dict[str, Settings]:
     changes: dict[str, Settings] = {
         "full_rate": {"pretrained_learning_rate_scale": 1.0},
-        "evidence_and_cold_features": {"evidence": 10.0, "cold_rows": "features"},
+        "faster_rows": {"pretrained_learning_rate_scale": 0.3},
+        "by_evidence": {"shrinkage": 3.0, "evidence": 10.0, "cold_rows": "features"},
         "larger_rows": {"pretrained_rms": 0.3},
         "fresh_columns": {"fresh_dim": max(1, config.ranking.id_dim // 4)},
-        "plain_transfer": {"evidence": None, "cold_rows": "random", "pretrained_rms": None, "fresh_dim": 0},
+        "plain_transfer": {"shrinkage": None, "evidence": None, "cold_rows": "random", "pretrained_rms": None,
+                           "fresh_dim": 0},
     }
     return {name: {f"arm.transfer.{key}": value for key, value in change.items()} for name, change in changes.items()}
 
@@ -99,7 +101,7 @@ def _stage_one_changes(config: Config) -> Iterator[tuple[str, Settings]]:
         yield name, {"pretraining.dim": dim, "ranking.id_dim": dim}
 
 
-ORDER = ("scratch", "warm_start", "full_rate", "temperature_0.2", "evidence_and_cold_features", "no_distillation",
+ORDER = ("scratch", "warm_start", "full_rate", "temperature_0.2", "by_evidence", "faster_rows", "no_distillation",
          "larger_rows", "temperature_0.1", "fresh_columns", "twice_the_epochs", "half_the_epochs", "plain_transfer",
          "temperature_0.05", "half_the_columns", "popularity_prior_1", "popularity_prior_0", "twice_the_columns")
 
