@@ -114,7 +114,8 @@ class BestCheckpoint(tf.Module):
         with staged_folder(self._path(epoch), overwrite=True) as stage:
             for number, variable in enumerate(self._weights):
                 np.save(stage / f"{number:03d}.npy", local_copy(variable).numpy())
-            write_manifest(stage, BEST_EPOCH_KIND, {"epoch": epoch, "tables": self._table_files})
+            tables = {**self._table_files}  # tf.Module wraps dictionaries in a class that JSON does not know
+            write_manifest(stage, BEST_EPOCH_KIND, {"epoch": epoch, "tables": tables})
         # The previous best is retained: a run killed before its next checkpoint resumes from before this epoch.
         for path in sorted(self._folder.glob("epoch-*")):
             if path not in (self._path(epoch), self._path(self.best_epoch)):
