@@ -76,10 +76,11 @@ def builtin_candidates(config: Config, arm: str) -> dict[str, Settings]:
 def _transfer_changes(config: Config) -> dict[str, Settings]:
     changes: dict[str, Settings] = {
         "full_rate": {"pretrained_learning_rate_scale": 1.0},
-        "evidence_and_cold_features": {"evidence": 10.0, "cold_rows": "features"},
+        "evidence_and_cold_features": {"evidence": 10.0, "shrinkage": 3.0, "cold_rows": "features"},
         "larger_rows": {"pretrained_rms": 0.3},
         "fresh_columns": {"fresh_dim": max(1, config.ranking.id_dim // 4)},
-        "plain_transfer": {"evidence": None, "cold_rows": "random", "pretrained_rms": None, "fresh_dim": 0},
+        "plain_transfer": {"evidence": None, "shrinkage": None, "cold_rows": "random", "pretrained_rms": None,
+                           "fresh_dim": 0},
     }
     return {name: {f"arm.transfer.{key}": value for key, value in change.items()} for name, change in changes.items()}
 
