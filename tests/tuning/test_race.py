@@ -166,7 +166,8 @@ def test_the_reason_says_whether_the_default_is_kept(tmp_path):
     assert contender(rungs) == ("a", 2)
     better, equal, worse = (decision_json(chosen, ("a", 2), Difference(gain, 0.003, 0.004), rungs, "log_loss")["reason"]
                             for chosen, gain in (("a", 0.1), ("default", 0.005), ("default", -0.1)))
-    assert better == "a is 0.1000 better than the default in validation log loss (standard error 0.0050, 4 seeds)"
+    assert better == ("candidate a is 0.1000 better than the default in validation log loss (standard error 0.0050, 4 "
+                      "seeds)")
     assert equal == ("the best candidate, a, is 0.0050 better than the default in validation log loss (standard error "
                      "0.0050, 4 seeds); that is not beyond the standard error, so the default is kept")
     assert "0.1000 worse than the default" in worse

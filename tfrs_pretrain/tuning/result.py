@@ -95,7 +95,7 @@ def _reason(best: tuple[str, int] | None, difference: Difference | None, rungs: 
     figures = (f"{abs(difference.gain):.4f} {order} than the default in validation {metric_name(metric)} (standard "
                f"error {difference.standard_error:.4f}, {len(rungs[index].seeds)} seeds)")
     if difference.is_better:
-        return f"{name} is {figures}"
+        return f"candidate {name} is {figures}"
     return f"the best candidate, {name}, is {figures}; that is not beyond the standard error, so the default is kept"
 
 
