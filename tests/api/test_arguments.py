@@ -64,7 +64,8 @@ def test_stages_receive_opened_inputs_and_paths(monkeypatch, tiny_dataset, tmp_p
     tp.pretrain(str(tiny_dataset.folder), str(tmp_path / "e"), start_from=embeddings)
     tp.train_ranker(tiny_dataset, tmp_path / "r", embeddings=str(tmp_path / "e"), test=False)
     tp.train_ranker(tiny_dataset, tmp_path / "r", arm="scratch", overrides=["seed=3"], overwrite=True,
-                    baseline=str(tmp_path / "b"), start_from=str(tmp_path / "old"), start_from_dataset=tmp_path / "then")
+                    baseline=str(tmp_path / "b"), start_from=str(tmp_path / "old"),
+                    start_from_dataset=tmp_path / "then")
     tp.export(tiny_dataset, str(tmp_path / "r"))
     tp.evaluate(str(tmp_path / "r"), str(tmp_path / "q"), slices=["topic"], replicates=50)
     (pretrained, started), (trained, warm), (again, cold), (exported, _), (evaluated, compared) = received
