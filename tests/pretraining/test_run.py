@@ -126,6 +126,7 @@ def test_queries_are_the_users_of_the_smallest_hash(tiny_dataset):
 
 def test_held_out_repeats_of_training_pairs_are_not_relevant(tiny_dataset):
     repeats = types.SimpleNamespace(schema=tiny_dataset.schema, num_rows=tiny_dataset.num_rows, relations=(),
+                                    vocabulary=tiny_dataset.vocabulary,
                                     files=lambda split: tiny_dataset.files("pairs/train"))
     queries = select_queries(repeats, 20)
     assert queries.seen.counts.min() > 0
