@@ -38,8 +38,11 @@ def shrunk_rows(matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total = weights.sum(dtype=np.float64)
     if not total:
         return matrix
-    mean = (weights.astype(np.float64) @ matrix / total).astype(np.float32)
-    shrunk: np.ndarray = mean + weights[:, None] * (matrix - mean)
+    # einsum converts blocks of the matrix: a table may be too large for a second copy in float64.
+    mean = (np.einsum("r,rd->d", weights, matrix, dtype=np.float64) / total).astype(np.float32)
+    shrunk: np.ndarray = matrix - mean
+    shrunk *= weights[:, None]
+    shrunk += mean
     return shrunk
 
 

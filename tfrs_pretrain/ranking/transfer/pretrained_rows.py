@@ -41,7 +41,6 @@ class PretrainedStart:
         """The prediction of the rows of unknown ids; None without one."""
         return self.cold_fit.rule.scaled(self.factor) if self.cold_fit and self.cold_fit.rule else None
 
-
     def rows(self, matrix: np.ndarray) -> np.ndarray:
         """Return the pretrained rows of a matrix [num_rows, dim] as they start."""
         rows = matrix if self.weights is None else shrunk_rows(matrix, self.weights)
