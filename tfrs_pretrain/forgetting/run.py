@@ -86,10 +86,10 @@ def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
     """
     found = find_artifacts(folders)
     with _locked(found):
-        ids = resolve(space, ids_file, found.artifacts)
         for artifact in found.artifacts:
             refuse_existing(artifact.folder, overwrite=True)
             check_files(artifact.folder, artifact.manifest)
+        ids = resolve(space, ids_file, found.artifacts)
         without_row = count_without_row(ids, found.artifacts)
         changes, renamed = list[Change](), Renamed()
         for artifact in found.artifacts:
