@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, RANKER_KIND
 from tfrs_pretrain.artifacts import read_manifest
+from tfrs_pretrain.config import PretrainedTransfer
 from tfrs_pretrain.evaluation.comparison import Comparison, Estimate, ScoredImpressions, compare
 from tfrs_pretrain.evaluation.predictions import Predictions, align
 from tfrs_pretrain.ranking.benefit.facts import TransferFacts
@@ -19,7 +20,7 @@ from tfrs_pretrain.results.study_evaluation import run_name
 from tfrs_pretrain.study import Run, StudiedArm, Study
 
 VALIDATION = "validation"
-PRETRAINED_KINDS = ("warm_start", "frozen", "frozen_then_trainable")
+PRETRAINED_KINDS = get_args(PretrainedTransfer.model_fields["kind"].annotation)
 
 
 def benefit(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:

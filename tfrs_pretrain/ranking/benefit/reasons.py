@@ -5,7 +5,7 @@ The limits are this project's own choice: rough values below which pretrained ro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tfrs_pretrain.ranking.benefit.facts import TransferFacts
@@ -50,11 +50,15 @@ def likeliest_reason(facts: TransferFacts) -> Reason:
     return next((Reason(rule.name, text, rule.advice) for rule, text in found if text), UNKNOWN)
 
 
+def _lowest_space(values: Mapping[str, float], limit: float) -> str | None:
+    """Return the ID space with the lowest value, if that is below the limit."""
+    space = min(values, key=values.__getitem__, default=None)
+    return None if space is None or values[space] >= limit else space
+
+
 def _coverage(facts: TransferFacts) -> str | None:
-    space = min(facts.coverage, key=facts.coverage.__getitem__, default=None)
-    if space is None or facts.coverage[space] >= MIN_COVERAGE:
-        return None
-    return f"only {facts.coverage[space]:.0%} of the training impressions have a pretrained {space}"
+    space = _lowest_space(facts.coverage, MIN_COVERAGE)
+    return space and f"only {facts.coverage[space]:.0%} of the training impressions have a pretrained {space}"
 
 
 def _age(facts: TransferFacts) -> str | None:
@@ -65,10 +69,8 @@ def _age(facts: TransferFacts) -> str | None:
 
 
 def _engagements(facts: TransferFacts) -> str | None:
-    space = min(facts.engagements_per_id, key=facts.engagements_per_id.__getitem__, default=None)
-    if space is None or facts.engagements_per_id[space] >= MIN_ENGAGEMENTS:
-        return None
-    return f"half of the {space}s have at most {facts.engagements_per_id[space]:,.3g} engagements"
+    space = _lowest_space(facts.engagements_per_id, MIN_ENGAGEMENTS)
+    return space and f"half of the {space}s have at most {facts.engagements_per_id[space]:,.3g} engagements"
 
 
 def _cold_rows(facts: TransferFacts) -> str | None:
@@ -90,7 +92,7 @@ RULES = (
          "end windows.pretrain where windows.train starts, and shorten both if the ids live briefly"),
     Rule("few_engagements", _engagements,
          "widen windows.pretrain, add further kinds of engagements, or let rows with few engagements learn faster "
-         "(evidence: 10 of the arm's transfer)"),
+         "(a larger evidence or pretrained_learning_rate_scale of the arm's transfer)"),
     Rule("cold_rows", _cold_rows,
          "add features of the items and users tables that tell new ids apart, or start new ids at the mean row "
          "(cold_rows: mean of the arm's transfer)"),
