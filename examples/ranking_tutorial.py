@@ -11,7 +11,7 @@ once.
     tfrs-pretrain pretrain --dataset runs/tutorial/dataset --output runs/tutorial/embeddings
     python examples/ranking_tutorial.py --logs runs/tutorial/logs --embeddings runs/tutorial/embeddings
 
-takes about two minutes on two CPU cores. docs/rows_elsewhere.md shows the result.
+The last command prints test AUC and log loss of both arms, seed by seed.
 """
 
 from __future__ import annotations
