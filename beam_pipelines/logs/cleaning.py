@@ -14,7 +14,7 @@ from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
 from beam_pipelines.logs.accounting import Account
 from beam_pipelines.logs.keys import END, TIME, event_hash, request_hash
 from beam_pipelines.logs.rejected_rows import select_rejected
-from beam_pipelines.logs.row_checks import Check, check_rows, parse_text_columns, relation_names, to_mask
+from beam_pipelines.logs.row_checks import Check, check_rows, convert_columns, relation_names, to_mask
 from beam_pipelines.logs.times import Times, normalize
 from beam_pipelines.sources import RawBatch
 from tfrs_pretrain.hashing import fraction, mix
@@ -78,7 +78,7 @@ class CleanedBatch:
 
 def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Cleans one batch, see ``CleanLog``."""
-    batch, unparsable = parse_text_columns(raw.columns, log)
+    batch, unparsable = convert_columns(raw.columns, log)
     times = normalize(raw.columns[log.schema.time], batch[log.schema.time], log.time_rules)
     windows = _normalize_windows(raw, batch, log)
     batch = _add_times(batch, times, windows)
