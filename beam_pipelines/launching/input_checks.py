@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.column_readers import ColumnReader, conflict
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
-from beam_pipelines.sources.base import ColumnTypes
 from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table, require_ids, side_table_readers
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature

@@ -114,13 +114,11 @@ def _is_hidden(path: str, pattern: str) -> bool:
                for name in path.split("/")[literal:])
 
 
-def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...], paths: list[str]
-                     ) -> None:
+def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...], paths: list[str]) -> None:
     """Refuses local names that match but are left out of the listing, which would lose their rows without a word."""
     # Path.glob accepts relative patterns only.
-    for name in sorted(name for pattern in patterns for name in glob.glob(pattern, recursive=True)):  # noqa: PTH207
-        if _is_hidden(name, pattern):
-            continue
+    for name in sorted(name for pattern in patterns for name in glob.glob(pattern, recursive=True)  # noqa: PTH207
+                       if not _is_hidden(name, pattern)):
         if not os.access(name, os.R_OK):
             raise UserError(f"table {table}: {name!r} cannot be read (a link to a missing file, or no permission): "
                             "restore it, or move it away")
