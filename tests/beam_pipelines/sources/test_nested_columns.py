@@ -48,8 +48,9 @@ def test_objects_of_json_lines(tmp_path):
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, [*ROWS, {"n": 4, "user": 5}, {"n": 5, "user.id": 6}])))
     _, rows = _rows(tmp_path, "t.jsonl", COLUMNS)
     assert rows == [["1", "a", "1"], ["2", None, None], ["3", None, "3"], ["4", None, None], ["5", None, "6"]]
-    [batch] = open_source("t", "t.jsonl", str(tmp_path)).read_all([*COLUMNS, "user.age"])
-    assert batch.absent == {"user.age"}
+    (tmp_path / "u.jsonl").write_text('{"user": {"id": 1}}\n{"user": {"id": null}}\n')
+    [batch] = open_source("t", "u.jsonl", str(tmp_path)).read_all(["user.id", "user.age", "n.x"])
+    assert batch.absent == {"user.age", "n.x"}
 
 
 def test_records_of_avro(tmp_path):
