@@ -128,8 +128,8 @@ def _selected(name: str, counts: pa.Table, job: Job) -> Vocabulary:
     info = vocabulary_info(job.extend) if job.extend else {"vocabularies": {}}
     if job.extend and name in info["vocabularies"]:
         earlier = load_finished_vocabulary(job.extend, name, info)
-        if rules.max_size is not None and len(earlier.ids) > rules.max_size:
-            raise UserError(f"{job.extend!r} has {len(earlier.ids)} ids, more than max_size {rules.max_size}, and each "
+        if rules.max_size is not None and earlier.num_ids > rules.max_size:
+            raise UserError(f"{job.extend!r} has {earlier.num_ids} ids, more than max_size {rules.max_size}, and each "
                             "would keep its row: raise max_size, or build without --extend")
         return earlier.extended(single_array(ids), id_counts, min_count=rules.min_count, max_size=rules.max_size)
     return Vocabulary.from_counts(ids, id_counts, oov_rows=rules.oov_rows, min_count=rules.min_count,

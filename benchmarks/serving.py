@@ -139,7 +139,7 @@ def impressions(catalogue: Catalogue, inputs: dict[str, RawInput], count: int) -
         if of.dtype == "float32":
             return random.gamma(2.0, 5.0, shape).astype(np.float32)
         space = {"user_id": "user", "item_id": "item", "history": "item"}.get(name, name)
-        return random.choice(catalogue.vocabulary(space).ids.to_numpy(zero_copy_only=False), shape)
+        return random.choice(catalogue.vocabulary(space).known_ids.to_numpy(zero_copy_only=False), shape)
 
     return {name: values(name, of) for name, of in inputs.items()}
 

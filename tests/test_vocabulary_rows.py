@@ -98,7 +98,7 @@ def test_the_missing_value_can_have_a_row():
 
 @pytest.mark.parametrize(("ids", "counts", "oov_rows", "words"), [
     ([1, 2], [1], 1, r"a count for each id \(1 for 2\)"), ([1], [1], 0, r"at least one shared row \(0\)"),
-    ([1, None], [1, 1], 1, r"received 1 nulls")])
+    ([1, None], [1, 2], 3, r"free rows have no count, but 1 have one, the first is row 4")])
 def test_what_is_no_vocabulary_is_refused(ids, counts, oov_rows, words):
     with pytest.raises(ValueError, match=words):
         Vocabulary(pa.array(ids, pa.int64()), np.array(counts), oov_rows)

@@ -2,7 +2,8 @@
 
 Ids that are not in the vocabulary share rows ``0 .. oov_rows - 1`` by hash; the ids of the vocabulary follow in the
 order (-count, id). The Parquet file has the columns ``id`` and ``count`` in row order, so that new ids can be appended
-without moving a row.
+without moving a row. A row whose id is null is free: it belonged to an id that was evicted or forgotten, and may be
+given to another id.
 """
 
 from __future__ import annotations
@@ -28,21 +29,24 @@ class Vocabulary:
     """Ids of one space, in row order.
 
     Args:
-      ids: Arrow int64 or string array [n], unique, without nulls.
-      counts: int64 [n], occurrences in the window from which the vocabulary was built.
+      ids: Arrow int64 or string array [n], unique; null at free rows.
+      counts: int64 [n], occurrences in the window from which the vocabulary was built; 0 at free rows.
       oov_rows: number of rows shared by all other ids, at least 1.
 
     Raises:
-      ValueError: ids contain nulls, ids and counts differ in length, or there is no shared row.
+      ValueError: ids and counts differ in length, a free row has a count, or there is no shared row.
     """
 
     def __init__(self, ids: pa.Array, counts: np.ndarray, oov_rows: int):
-        if oov_rows < 1 or len(ids) != len(counts) or ids.null_count:
-            raise ValueError(f"a vocabulary needs ids without nulls (received {ids.null_count} nulls), a count for "
-                             f"each id ({len(counts)} for {len(ids)}) and at least one shared row ({oov_rows})")
+        if oov_rows < 1 or len(ids) != len(counts):
+            raise ValueError(f"a vocabulary needs a count for each id ({len(counts)} for {len(ids)}) and at least one "
+                             f"shared row ({oov_rows})")
         self.ids = ids
         self.counts = np.asarray(counts, np.int64)
         self.oov_rows = oov_rows
+        counted = self.free[self.counts[self.free - oov_rows] != 0]
+        if len(counted):
+            raise ValueError(f"free rows have no count, but {len(counted)} have one, the first is row {counted[0]}")
 
     @classmethod
     def from_counts(cls, ids: pa.Array | pa.ChunkedArray, counts: np.ndarray, *, oov_rows: int, min_count: int = 1,
@@ -84,12 +88,30 @@ class Vocabulary:
         known = self._index.get_indexer(_as_index(ids))
         counts = np.asarray(counts, np.int64)
         updated = np.zeros(len(self.ids), np.int64)
-        updated[known[known >= 0]] = counts[known >= 0]
+        updated[self.id_rows[known[known >= 0]] - self.oov_rows] = counts[known >= 0]
         room = None if max_size is None else max(max_size - len(self.ids), 0)
         new = Vocabulary.from_counts(ids.filter(pa.array(known < 0)), counts[known < 0], oov_rows=self.oov_rows,
                                      min_count=min_count, max_size=room)
         ids = single_array(pa.chunked_array([self.ids, new.ids]))
         return Vocabulary(ids, np.concatenate([updated, new.counts]), self.oov_rows)
+
+    def with_freed(self, rows: np.ndarray) -> Vocabulary:
+        """Builds the vocabulary without the ids of some rows; these rows are free, all other rows are unchanged.
+
+        Args:
+          rows: int64 [n], rows of ids or free rows.
+
+        Raises:
+          ValueError: a row is shared or does not exist.
+        """
+        rows = np.asarray(rows, np.int64)
+        if len(rows) and not (self.oov_rows <= rows.min() and rows.max() < self.num_rows):
+            raise ValueError(f"expected rows from {self.oov_rows} to {self.num_rows - 1}, received {rows.min()} to "
+                             f"{rows.max()}")
+        is_freed = np.zeros(len(self.ids), bool)
+        is_freed[rows - self.oov_rows] = True
+        ids = pc.if_else(pa.array(is_freed), pa.scalar(None, self.ids.type), self.ids)
+        return Vocabulary(ids, np.where(is_freed, 0, self.counts), self.oov_rows)
 
     @property
     def dtype(self) -> str:
@@ -98,17 +120,39 @@ class Vocabulary:
 
     @property
     def num_rows(self) -> int:
-        """Number of rows of a table for this vocabulary, including shared rows."""
+        """Number of rows of a table for this vocabulary, including shared and free rows."""
         return self.oov_rows + len(self.ids)
 
     @property
+    def num_ids(self) -> int:
+        """Number of ids that have a row."""
+        return len(self.ids) - int(self.ids.null_count)
+
+    @functools.cached_property
+    def id_rows(self) -> np.ndarray:
+        """int64 [num_ids]: the rows that belong to one id, ascending."""
+        rows: np.ndarray = np.flatnonzero(self.ids.is_valid().to_numpy(zero_copy_only=False)) + self.oov_rows
+        return rows
+
+    @functools.cached_property
+    def free(self) -> np.ndarray:
+        """int64 [n]: the rows that belong to no id, ascending."""
+        rows: np.ndarray = np.flatnonzero(self.ids.is_null().to_numpy(zero_copy_only=False)) + self.oov_rows
+        return rows
+
+    @property
+    def known_ids(self) -> pa.Array:
+        """The ids without the nulls of free rows, Arrow array [num_ids], in the order of ``id_rows``."""
+        return self.ids.drop_null() if self.ids.null_count else self.ids
+
+    @property
     def row_counts(self) -> np.ndarray:
-        """int64 [num_rows]: count of the id at each row, 0 at shared rows."""
+        """int64 [num_rows]: count of the id at each row, 0 at shared and free rows."""
         return np.concatenate([np.zeros(self.oov_rows, np.int64), self.counts])
 
     @functools.cached_property
     def occurring(self) -> np.ndarray:
-        """bool [num_rows]: the row belongs to one id that occurs in the window of the counts; false at shared rows."""
+        """bool [num_rows]: the row belongs to one id that occurs in the window of the counts."""
         occurring: np.ndarray = self.row_counts > 0
         return occurring
 
@@ -116,17 +160,20 @@ class Vocabulary:
     def digest(self) -> str:
         """SHA-256 over the id at every row: tables with equal digests have the same id at each row."""
         state = hashlib.sha256(f"{self.dtype}:{self.oov_rows}:{len(self.ids)}:".encode())
+        ids = self.ids.fill_null(0 if self.dtype == "int64" else "")
         if self.dtype == "int64":
-            state.update(self.ids.to_numpy().astype("<i8").tobytes())
+            state.update(ids.to_numpy().astype("<i8").tobytes())
         else:
-            encoded = [value.encode() for value in self.ids.to_pylist()]
+            encoded = [value.encode() for value in ids.to_pylist()]
             state.update(np.array([len(value) for value in encoded], "<i8").tobytes())
             state.update(b"".join(encoded))
+        if len(self.free):  # free rows differ from rows of the id that fills the nulls
+            state.update(b":free:" + self.free.astype("<i8").tobytes())
         return state.hexdigest()
 
     @functools.cached_property
     def _index(self) -> pd.Index:
-        return _as_index(self.ids)
+        return _as_index(self.known_ids)
 
     def lookup(self, values: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Maps raw values to rows.
@@ -148,8 +195,10 @@ class Vocabulary:
             raise TypeError(f"expected values of type {self.ids.type}, as in this vocabulary, received {values.type}")
         values = values.fill_null(MISSING[self.dtype])
         positions = self._index.get_indexer(_as_index(values))
-        rows = positions + self.oov_rows
         unknown = positions < 0
+        rows = positions + self.oov_rows
+        if len(self.free):
+            rows[~unknown] = self.id_rows[positions[~unknown]]
         if unknown.any():
             rows[unknown] = hash_to_oov_row(values.filter(pa.array(unknown)), self.oov_rows)
         return rows.astype(np.int64)

@@ -43,7 +43,7 @@ def check_coverage(job: Job) -> None:
 
 def _describe_pretraining(job: Job, join: Join, unmatched: str) -> str:
     space, window = job.schema.id_spaces[join.space], job.config.windows.pretrain
-    known = Vocabularies.load(job).by_name[join.space].ids[:MAX_EXAMPLES].to_pylist()
+    known = Vocabularies.load(job).by_name[join.space].known_ids[:MAX_EXAMPLES].to_pylist()
     return (f"have {NOUNS[join.space]} with engagements in the pretraining window {window}: column {space.column!r} "
             f"has ids like {unmatched} in the impressions and {_quote(known)} in the engagements. Write the ids alike "
             f"in both logs, widen windows.pretrain, lower schema.{join.space}.min_count (now {space.min_count})")

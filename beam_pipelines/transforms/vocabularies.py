@@ -61,7 +61,7 @@ class Vocabularies:
 def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
     counts = vocabulary.counts[vocabulary.counts > 0]
     return {"dtype": vocabulary.dtype, "oov_rows": vocabulary.oov_rows, "rows": vocabulary.num_rows,
-            "ids": len(vocabulary.ids), "digest": vocabulary.digest, "count": int(counts.sum()),
+            "ids": vocabulary.num_ids, "digest": vocabulary.digest, "count": int(counts.sum()),
             "occurring_ids": len(counts), "median_count": float(np.median(counts)) if len(counts) else 0.0}
 
 

@@ -132,3 +132,15 @@ def test_rows_are_copied_by_id_from_any_row(folder):
     np.testing.assert_array_equal(items, [[-1, -1], [-1, -1], [1, 1]])
     with pytest.raises(UserError, match="'user' has 2 columns and ids of type int64, here it has 3 and int64"):
         embeddings.copy_known_rows(np.zeros((4, 3), np.float32), "user", later)
+
+
+def test_a_row_follows_its_id_around_free_rows(tmp_path):
+    """Also an id that equals the missing value takes its own row only, and free rows keep their initial values."""
+    before = Vocabulary(pa.array([-1, None, 5, 7]), np.array([1, 0, 1, 1]), 1)
+    after = Vocabulary(pa.array([None, 5, 8, None, 7]), np.array([0, 1, 1, 0, 1]), 1)
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    save_embeddings(tmp_path / "e", {"user": rows}, {"user": before}, {"window": WINDOW}, overwrite=False)
+    table = np.full((6, 2), -1, np.float32)
+    current = types.SimpleNamespace(vocabulary=lambda name: after)
+    assert Embeddings.open(tmp_path / "e").copy_known_rows(table, "user", current) == 2
+    assert table[:, 0].tolist() == [0, -1, 6, -1, -1, 8]

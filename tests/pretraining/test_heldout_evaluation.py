@@ -79,6 +79,25 @@ def test_recall_by_frequency_counts_training_pairs(evaluated, tiny_dataset):
         assert metrics[name] == pytest.approx(np.mean(recalls)), name
 
 
+def test_free_rows_are_neither_listed_nor_counted(evaluated, tiny_dataset, monkeypatch):
+    """Rows of items without held-out pairs are freed: the metrics are those of a corpus without these items."""
+    model, _, _ = evaluated
+    vocabulary = tiny_dataset.vocabulary("item")
+    paired = {item for split in ("train", "heldout") for _, item in pair_set(tiny_dataset, split)}
+    unpaired = np.setdiff1d(vocabulary.id_rows, sorted({item for _, item in pair_set(tiny_dataset, "heldout")}))[::2]
+    freed = vocabulary.with_freed(unpaired)
+    assert 0 < len(unpaired) < len(paired)
+    monkeypatch.setattr(type(tiny_dataset), "vocabulary", lambda self, name: freed)
+    metrics = Evaluator(tiny_dataset, configured().pretraining).ranking_metrics(model)
+    lists = [(relevant, [item for item in ranked if item not in set(unpaired.tolist())])
+             for relevant, ranked in naive_lists(model, tiny_dataset)]
+    for cutoff in (5, 30):
+        recalls = [len(relevant & set(ranked[:cutoff])) / len(relevant) for relevant, ranked in lists if relevant]
+        assert metrics[f"recall@{cutoff}"] == pytest.approx(np.mean(recalls))
+        shown = {item for _, ranked in lists for item in ranked[:cutoff]}
+        assert metrics[f"coverage@{cutoff}"] == pytest.approx(len(shown) / freed.num_ids)
+
+
 def test_the_same_model_has_the_same_loss_again(evaluated):
     model, evaluator, metrics = evaluated
     assert evaluator.heldout_losses(model)["heldout_loss"] == metrics["heldout_loss"]

@@ -73,6 +73,15 @@ def test_probability_of_a_negative(in_batch, uniform, expected):
     np.testing.assert_allclose(found, expected)
 
 
+def test_uniform_negatives_are_never_free_rows():
+    free, num_rows = np.array([0, 3, 4]), 6
+    found = NegativeSampling(False, 200, num_rows, free=free).candidates(tf.constant([1]), STEP)
+    assert set(found.ids.numpy().tolist()) == {1, 2, 5}
+    expected = 0.4 * np.array([0.0, 0.5, 0.5, 0.0, 0.0, 0.0]) + 0.6 / 3
+    probability = NegativeSampling(True, 6, num_rows, free=free).probability(np.array([0, 0.5, 0.5, 0, 0, 0]), 4)
+    np.testing.assert_allclose(np.delete(probability, free), np.delete(expected, free))
+
+
 def test_a_chunk_sees_its_own_positions_counted_from_its_first_query():
     entries = positions((0, 4), (2, 1), (2, 3), (5, 0))
     assert entries.within(slice(1, 3)).numpy().tolist() == [[1, 1], [1, 3]]

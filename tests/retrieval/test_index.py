@@ -50,6 +50,17 @@ def test_exact_index_is_a_sort_of_all_scores(items, normalize, write_embeddings,
     assert index.manifest["vocabulary_digest"] == items.digest
 
 
+def test_free_rows_have_no_entry(write_embeddings, tmp_path):
+    items = STRINGS.with_freed(np.arange(OOV, STRINGS.num_rows, 2))
+    embeddings = write_embeddings(USERS.with_freed(np.array([OOV])), items)
+    manifest = build_index(embeddings, tmp_path / "index", approximate="hnsw", cutoffs=(10,))
+    assert (manifest["items"], manifest["measured_users"]) == (150, 39)
+    index = ItemIndex.open(tmp_path / "index")
+    for name in index.names:
+        _, rows = search(index.load(name), StageOneVectors(embeddings).users(np.array([4])), 300)
+        assert set(rows[rows >= 0].tolist()) <= set(items.id_rows.tolist())
+
+
 @pytest.mark.parametrize("kind", ["none", "hnsw"])
 def test_a_list_longer_than_the_corpus_is_the_whole_corpus(kind, write_embeddings, tmp_path):
     embeddings = write_embeddings(USERS, vocabulary(["a", "b", "c"]))

@@ -178,9 +178,9 @@ class Embeddings:
             raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} has {source.shape[1]} columns and ids of "
                             f"type {known.dtype}, here it has {table.shape[1]} and {current.dtype}: set "
                             "pretraining.dim to that, or pretrain from random rows")
-        rows = known.lookup(current.ids)
+        rows = known.lookup(current.known_ids)
         is_known = rows >= known.oov_rows
-        table[current.oov_rows:][is_known] = source[rows[is_known]]
+        table[current.id_rows[is_known]] = source[rows[is_known]]
         if known.oov_rows == current.oov_rows:
             table[:current.oov_rows] = source[:known.oov_rows]
         return int(is_known.sum())

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def values_of_rows(vocabulary: Vocabulary) -> pa.Array:
-    """[rows]: a raw value that the vocabulary maps to each row; an invented one where the row is shared."""
-    return pa.concat_arrays([_unknown_values(vocabulary), vocabulary.ids])
+    """[rows]: a raw value that the vocabulary maps to each row; an invented one where the row is shared or free."""
+    unknown = _unknown_values(vocabulary)
+    return pa.concat_arrays([unknown, vocabulary.ids.fill_null(unknown[0])])
 
 
 def _unknown_values(vocabulary: Vocabulary) -> pa.Array:

@@ -36,10 +36,12 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
                                   warmup_steps=settings.warmup_steps)
     negatives = settings.objective.negatives
-    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.num_rows("item"), config.seed)
+    free = dataset.vocabulary("item").free
+    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.num_rows("item"), config.seed,
+                                free)
     share = dataset.sampling_probability
     probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
-    return TwoTower(users, items, build_task(settings, dataset.num_rows("item")), probability, learning_rate,
+    return TwoTower(users, items, build_task(settings, sampling.num_drawn), probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
                     known=load_known_positives(dataset) if negatives.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
@@ -53,7 +55,7 @@ def _initial_matrices(config: Config, dataset: Dataset,
     for name, seed in zip(("user", "item"), seeds, strict=True):
         matrix = normal_matrix(dataset.num_rows(name), settings.dim, settings.initial_scale, seed)
         if earlier:
-            copied, ids = earlier.copy_known_rows(matrix, name, dataset), len(dataset.vocabulary(name).ids)
+            copied, ids = earlier.copy_known_rows(matrix, name, dataset), dataset.vocabulary(name).num_ids
             text = f"{name}: {copied:,} of {ids:,} ids start from their rows in {earlier.folder}"
             console.print(Text(text, style="dim"), soft_wrap=True)
             if not copied:

@@ -54,10 +54,10 @@ class Evaluator:
         self._batches = shuffled_batches(dataset.files("pairs/heldout"), min(config.batch_size, num_heldout),
                                          seed=_ORDER_SEED, epoch=0, columns=pair_columns(dataset.schema))
         self._relations = dataset.relations
-        self._first_item = dataset.schema.item.oov_rows
+        self._items = dataset.vocabulary("item").id_rows
         self._queries = select_queries(dataset, config.max_queries)
         num_pairs = np.rint(dataset.candidate_probability * dataset.num_examples("pairs/train")).astype(np.int64)
-        self._frequency = num_pairs[self._first_item:]
+        self._frequency = num_pairs[self._items]
         self._traced: tuple[TwoTower, Callable[[dict[str, tf.Tensor]], tf.Tensor]] | None = None
 
     def __call__(self, model: TwoTower) -> dict[str, float]:
@@ -84,7 +84,7 @@ class Evaluator:
         if not self._cutoffs:
             return {}
         users = model.query_vectors(tf.constant(self._queries.users)).numpy()
-        items = model.candidate_vectors(tf.range(self._first_item, model.items.num_rows)).numpy()
+        items = model.candidate_vectors(tf.constant(self._items, tf.int32)).numpy()
         top = top_items(users, items, max(self._cutoffs), self._queries.seen)
         return (retrieval_metrics(top, self._queries.relevant, self._cutoffs)
                 | coverage(top, len(items), self._cutoffs) | self._sliced_recall(top))

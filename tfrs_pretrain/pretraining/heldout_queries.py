@@ -14,7 +14,7 @@ from tfrs_pretrain.metrics.interactions import Interactions
 
 @dataclasses.dataclass(frozen=True)
 class HeldoutQueries:
-    """Held-out users and the items that they engaged with; items are numbered from 0 without the shared rows.
+    """Held-out users and the items that they engaged with; items are numbered from 0 without shared and free rows.
 
     Attributes:
       users: int64 [queries], rows of the user table.
@@ -61,6 +61,7 @@ def select_queries(dataset: Dataset, maximum: int) -> HeldoutQueries:
 def _known_pairs(dataset: Dataset, split: str, is_selected: np.ndarray | None) -> _KnownPairs:
     """The pairs of a split inside the vocabularies; with ``is_selected``, a mask of user rows, those of these users."""
     first_user, first_item = dataset.schema.user.oov_rows, dataset.schema.item.oov_rows
+    free = dataset.vocabulary("item").free
     blocks = [np.empty((3, 0), np.int64)]
     for block in pair_blocks(dataset.files(split), pair_columns(dataset.schema)).as_numpy_iterator():
         user, item = block["query"], block["candidate"]
@@ -68,5 +69,6 @@ def _known_pairs(dataset: Dataset, split: str, is_selected: np.ndarray | None) -
         if is_selected is not None:
             mask &= is_selected[user]
         relation = block.get("relation", np.zeros_like(user))
-        blocks.append(np.stack([user, item - first_item, relation])[:, mask].astype(np.int64))
+        items = item - first_item - np.searchsorted(free, item)
+        blocks.append(np.stack([user, items, relation])[:, mask].astype(np.int64))
     return _KnownPairs(*np.concatenate(blocks, axis=1))

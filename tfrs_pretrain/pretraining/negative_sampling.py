@@ -17,15 +17,23 @@ class NegativeSampling:
 
     Attributes:
       in_batch: whether the candidates of the global batch are each other's negatives.
-      uniform: further negatives drawn for each global batch, with replacement, from all rows; its pairs share them.
+      uniform: further negatives drawn for each global batch, with replacement, from all rows of the table that are not
+        free; its pairs share them.
       num_rows: rows of the candidate table.
       seed: seed of the draws.
+      free: int64 [n], rows that belong to no id; None if there are none.
     """
 
     in_batch: bool = True
     uniform: int = 0
     num_rows: int = 0
     seed: int = 0
+    free: np.ndarray | None = None
+
+    @property
+    def num_drawn(self) -> int:
+        """Number of rows that uniform negatives are drawn from."""
+        return self.num_rows - (0 if self.free is None else len(self.free))
 
     def candidates(self, positives: tf.Tensor, step: tf.Tensor) -> BatchCandidates:
         """The candidates of a global batch.
@@ -38,7 +46,9 @@ class NegativeSampling:
             return in_batch_candidates(positives)
         batch = gather_from_replicas(positives)
         draws = tf.random.stateless_uniform([self.uniform], tf.stack([tf.constant(self.seed, tf.int64), step]),
-                                            maxval=self.num_rows, dtype=tf.int32)
+                                            maxval=self.num_drawn, dtype=tf.int32)
+        if self.free is not None and len(self.free):
+            draws = tf.gather(tf.constant(np.delete(np.arange(self.num_rows, dtype=np.int32), self.free)), draws)
         if self.in_batch:
             ids, position, counts = tf.unique_with_counts(tf.concat([batch, draws], axis=0))
             return BatchCandidates(ids, counts, replica_part(position, positives), position.shape[0])
@@ -48,7 +58,7 @@ class NegativeSampling:
         return BatchCandidates(ids, counts, replica_part(position[self.uniform:], positives), self.uniform)
 
     def probability(self, positives: np.ndarray, batch: int) -> np.ndarray:
-        """float64 [num_rows]: probability that one negative of a global batch is this row.
+        """float64 [num_rows]: probability that one negative of a global batch is this row; no meaning at free rows.
 
         With both sources it is the mixture in which each has its share of the negatives (Yang et al., "Mixed Negative
         Sampling for Learning Two-tower Neural Networks in Recommendations", WWW 2020, section 4.2).
@@ -60,4 +70,4 @@ class NegativeSampling:
         if not self.uniform:
             return positives
         share = batch / (batch + self.uniform) if self.in_batch else 0.0
-        return share * positives + (1.0 - share) / self.num_rows
+        return share * positives + (1.0 - share) / self.num_drawn

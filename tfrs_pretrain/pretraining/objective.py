@@ -14,7 +14,7 @@ from tfrs_pretrain.pretraining.uniform_softmax import UniformSoftmax
 
 
 def build_task(settings: PretrainingConfig, num_items: int) -> ContrastiveTask:
-    """The configured loss over a table of ``num_items`` candidates."""
+    """The configured loss over a corpus of ``num_items`` candidates."""
     objective = settings.objective
     if isinstance(objective, CosineContrastiveObjective):
         return CosineContrastive(margin=objective.margin, negative_weight=objective.negative_weight)

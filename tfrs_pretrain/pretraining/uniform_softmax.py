@@ -20,7 +20,7 @@ class UniformSoftmax(SoftmaxTask):
     Args:
       temperature: divides the similarity.
       normalize: L2-normalise both sides, so that the similarity is the cosine.
-      num_rows: rows of the candidate table.
+      num_rows: rows of the candidate table that may be drawn.
     """
 
     def __init__(self, *, temperature: float, normalize: bool, num_rows: int):

@@ -75,7 +75,8 @@ def _names(dataset: Dataset, feature: str) -> tuple[int, pa.Array]:
     """Return the number of shared rows of a feature's table, and the text for them and for each row after them."""
     vocabulary = dataset.vocabulary(feature)
     missing = str(MISSING[vocabulary.dtype])
-    known = [MISSING_VALUE if str(value) == missing else str(value) for value in vocabulary.ids.to_pylist()]
+    known = [UNKNOWN if value is None else MISSING_VALUE if str(value) == missing else str(value)
+             for value in vocabulary.ids.to_pylist()]
     return vocabulary.oov_rows, pa.array([UNKNOWN, *known])
 
 

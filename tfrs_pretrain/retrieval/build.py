@@ -54,7 +54,7 @@ def build_index(embeddings: Embeddings, output: Path, *, dataset: Dataset | None
     faiss = load_faiss()
     vectors = StageOneVectors(embeddings, dataset)
     vocabulary = embeddings.vocabulary("item")
-    rows = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
+    rows = vocabulary.id_rows
     if not len(rows):
         raise UserError(f"embeddings {str(embeddings.folder)!r} have no admitted item, so there is nothing to index: "
                         "lower schema.item.min_count and build the dataset again")

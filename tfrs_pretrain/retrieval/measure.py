@@ -16,7 +16,7 @@ from tfrs_pretrain.vocabulary import Vocabulary
 
 def sample_users(vocabulary: Vocabulary, max_users: int) -> np.ndarray:
     """Samples at most ``max_users`` admitted users by smallest hash; returns their rows, int64 [n], ascending."""
-    rows = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
+    rows = vocabulary.id_rows
     return np.sort(rows[np.argsort(hash_ids(rows), kind="stable")[:max_users]])
 
 

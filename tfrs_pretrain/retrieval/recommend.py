@@ -79,8 +79,8 @@ def recommend(request: RecommendationRequest, dataset: Dataset, embeddings: Embe
         similarity, items = similarity[new][:request.candidates], items[new][:request.candidates]
     else:
         retrieved_by, similarity = "popularity", None
-        items = np.arange(vocabulary.oov_rows, vocabulary.num_rows)
-        items = items[np.argsort(-vocabulary.counts, kind="stable")][:request.candidates]
+        items = vocabulary.id_rows
+        items = items[np.argsort(-vocabulary.row_counts[items], kind="stable")][:request.candidates]
     found = read_candidate_features(dataset, trained.inputs.columns, user, items, request.context)
     scores = trained.score({name: tf.constant(values) for name, values in found.columns.items()}).numpy()[:, 0]
     order = np.argsort(-scores, kind="stable")[:request.top]

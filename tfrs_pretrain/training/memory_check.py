@@ -45,7 +45,7 @@ def check_memory(plan: MemoryPlan, devices: Sequence[Device], engagement_counts:
     Args:
       plan: of the stage, with the settings of the configuration.
       devices: all must have room.
-      engagement_counts: vocabulary -> int64 [ids], engagements of each id, descending.
+      engagement_counts: vocabulary -> int64 [ids], engagements of each id.
 
     Raises:
       UserError: a device is too small; the message names the three cheapest fixes.

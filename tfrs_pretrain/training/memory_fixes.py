@@ -25,7 +25,7 @@ def suggest_fixes(plan: MemoryPlan, devices: Sequence[Device], engagement_counts
     Args:
       plan: of the stage.
       devices: all must have room.
-      engagement_counts: vocabulary -> int64 [ids], engagements of each id, descending.
+      engagement_counts: vocabulary -> int64 [ids], engagements of each id.
     """
     settings = plan.settings
     small_state = dataclasses.replace(settings, optimizer=SMALLEST_STATE)
@@ -72,7 +72,7 @@ def _reduce_rows(plan: MemoryPlan, settings: PlanSettings, devices: Sequence[Dev
                  engagement_counts: EngagementCounts) -> Iterator[tuple[float, str]]:
     """Fewer ids in the largest vocabulary, with the share of engagements whose ids lose their row."""
     largest = max(plan.id_spaces, key=lambda name: settings.num_rows[name])
-    counts, full = engagement_counts(largest), plan.layout(settings)
+    counts, full = np.sort(engagement_counts(largest))[::-1], plan.layout(settings)
     oov_rows = settings.num_rows[largest] - len(counts)
 
     def layout(ids: int) -> MemoryLayout:

@@ -46,6 +46,23 @@ def test_unknown_ids_share_rows_as_in_the_vocabulary(case):
     np.testing.assert_array_equal(rows, words.lookup(pa.array(unknown, words.ids.type)))
 
 
+@pytest.mark.parametrize("kind", ["string", "int64"])
+@pytest.mark.parametrize("lookup", ["hashed", "sorted"])
+def test_ids_keep_their_rows_beside_free_rows(kind, lookup, tmp_path):
+    whole = vocabulary(kind)
+    words = whole.with_freed(np.array([5, 8]))
+    module = tf.Module()
+    module.lookup = made(lookup, words, tmp_path)
+    module.rows = tf.function(module.lookup.lookup, input_signature=[tf.TensorSpec([None], words.dtype)])
+    tf.saved_model.save(module, str(tmp_path / "saved"))
+    for path in (tmp_path / "ids", tmp_path / "ids.rows"):
+        path.unlink(missing_ok=True)  # the SavedModel has its own copies
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    rows = loaded.rows(tf.constant(whole.ids.to_pylist(), words.dtype)).numpy()
+    np.testing.assert_array_equal(rows, words.lookup(whole.ids))
+    assert [row for row in rows if row >= 5] == [row for row in range(5, 5 + len(whole.ids)) if row not in (5, 8)]
+
+
 def test_missing_values_are_ordinary_ids(case):
     words, lookup = case
     missing = tf.constant([""] if words.dtype == "string" else [-1], words.dtype)

@@ -51,14 +51,15 @@ def make_lookup(vocabulary: Vocabulary, asset: Path) -> VocabularyLookup:
       vocabulary: admitted ids, and number of shared rows.
       asset: file for the ids; must exist until the model is saved, which copies it.
     """
-    return SortedLookup(vocabulary) if len(vocabulary.ids) >= SORTED_FROM else HashedLookup(vocabulary, asset)
+    return SortedLookup(vocabulary) if vocabulary.num_ids >= SORTED_FROM else HashedLookup(vocabulary, asset)
 
 
 class HashedLookup(VocabularyLookup):
     """A hash table of the admitted ids.
 
     The ids are stored in a file under the SavedModel's ``assets/``, which is read when the server loads the model. A
-    million strings take 0.7 s and 0.2 GB to load from a file, but 9 s and 1.4 GB as constants of the graph.
+    million strings take 0.7 s and 0.2 GB to load from a file, but 9 s and 1.4 GB as constants of the graph. If the
+    vocabulary has free rows, a second file has the row of each id.
 
     Args:
       vocabulary: admitted ids, and number of shared rows.
@@ -67,10 +68,11 @@ class HashedLookup(VocabularyLookup):
 
     def __init__(self, vocabulary: Vocabulary, asset: Path):
         super().__init__(vocabulary)
-        asset.write_bytes(tf.io.serialize_tensor(_as_tensor(vocabulary.ids)).numpy())
-        # Also an attribute of the module, because saving does not follow the attributes of initializers.
-        self._asset = tf.saved_model.Asset(str(asset))
-        initializer = _IdsFromFile(self._asset, self.dtype, vocabulary.oov_rows)
+        # Also attributes of the module, because saving does not follow the attributes of initializers.
+        self._asset = _write(asset, _as_tensor(vocabulary.known_ids))
+        self._rows_asset = (_write(asset.with_suffix(".rows"), tf.constant(vocabulary.id_rows, tf.int64))
+                            if len(vocabulary.free) else None)
+        initializer = _IdsFromFile(self._asset, self._rows_asset, self.dtype, vocabulary.oov_rows)
         self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
 
     def _find(self, ids: tf.Tensor) -> tf.Tensor:
@@ -90,13 +92,14 @@ class SortedLookup(VocabularyLookup):
     def __init__(self, vocabulary: Vocabulary):
         super().__init__(vocabulary)
         self._key = 0
-        keys = self._keys(_as_tensor(vocabulary.ids)).numpy()
+        ids = _as_tensor(vocabulary.known_ids)
+        keys = self._keys(ids).numpy()
         while len(np.unique(keys)) < len(keys):
             self._key += 1
-            keys = self._keys(_as_tensor(vocabulary.ids)).numpy()
+            keys = self._keys(ids).numpy()
         order = np.argsort(keys)
         self._sorted = tf.Variable(keys[order], trainable=False, name="sorted_keys")
-        self._rows = tf.Variable((order + vocabulary.oov_rows).astype(np.int32), trainable=False, name="rows_of_keys")
+        self._rows = tf.Variable(vocabulary.id_rows[order].astype(np.int32), trainable=False, name="rows_of_keys")
 
     def _keys(self, ids: tf.Tensor) -> tf.Tensor:
         return tf.strings.to_hash_bucket_strong(ids, NUM_HASHES, [self._key, 0]) if self.dtype == tf.string else ids
@@ -110,17 +113,27 @@ class SortedLookup(VocabularyLookup):
 
 
 class _IdsFromFile(tf.lookup.KeyValueTensorInitializer):
-    """Fills a table from a file with a serialized tensor of ids [n]: id -> first_row + position."""
+    """Fills a table from a file with a serialized tensor of ids [n], and one of their rows.
 
-    def __init__(self, asset: tf.saved_model.Asset, dtype: tf.DType, first_row: int):
+    Without the second file, the row of an id is ``first_row`` plus its position.
+    """
+
+    def __init__(self, ids: tf.saved_model.Asset, rows: tf.saved_model.Asset | None, dtype: tf.DType, first_row: int):
         super().__init__(tf.constant([], dtype), tf.constant([], tf.int64))
-        self._path, self._first_row = asset.asset_path, first_row
+        self._ids, self._rows, self._first_row = ids.asset_path, rows.asset_path if rows else None, first_row
 
     def initialize(self, table: tf.lookup.StaticHashTable) -> tf.Operation:
         """Returns the operation that fills the table; it runs once, when the model is loaded."""
-        ids = tf.io.parse_tensor(tf.io.read_file(self._path), self.key_dtype)
-        rows = self._first_row + tf.range(tf.size(ids, out_type=tf.int64))
+        ids = tf.io.parse_tensor(tf.io.read_file(self._ids), self.key_dtype)
+        rows = (self._first_row + tf.range(tf.size(ids, out_type=tf.int64)) if self._rows is None
+                else tf.io.parse_tensor(tf.io.read_file(self._rows), tf.int64))
         return tf.raw_ops.LookupTableImportV2(table_handle=table.resource_handle, keys=ids, values=rows)
+
+
+def _write(path: Path, values: tf.Tensor) -> tf.saved_model.Asset:
+    """Writes a tensor to a file that becomes an asset of the SavedModel."""
+    path.write_bytes(tf.io.serialize_tensor(values).numpy())
+    return tf.saved_model.Asset(str(path))
 
 
 def _as_tensor(ids: pa.Array) -> tf.Tensor:
