@@ -11,7 +11,7 @@ from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch
 from beam_pipelines.sources.limits import check_ratio
 from beam_pipelines.sources.nested import nested_types, select_columns
-from tfrs_pretrain.features.stored_types import is_text
+from tfrs_pretrain.features.stored_types import is_any_list, is_text, plain_type
 
 MAX_BATCH_BYTES = 1 << 28  # of one column
 
@@ -50,7 +50,7 @@ class Parquet(Format):
         max_rows = max(1, min(batch_rows, MAX_BATCH_BYTES // _longest_repeated_text(path, group, columns)))
         with open_file(path) as file:
             for batch in pq.ParquetFile(file).iter_batches(max_rows, row_groups=[group], columns=columns):
-                yield RawBatch(path, np.arange(first, first + batch.num_rows), select_columns(batch, columns))
+                yield RawBatch(path, np.arange(first, first + batch.num_rows), _without_views(select_columns(batch, columns)))
                 first += batch.num_rows
 
 
@@ -67,3 +67,14 @@ def _longest_repeated_text(path: str, group: int, columns: list[str]) -> int:
         texts = select_columns(first, names) if first else []
         dictionaries = [column.dictionary for column in texts if pa.types.is_dictionary(column.type)]
     return max((pc.max(pc.binary_length(texts)).as_py() or 1 for texts in dictionaries), default=1)
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Converts texts in the layout of views, for which Arrow lacks functions such as ``take``."""
+    columns = [column.cast(plain_type(column.type)) if pa.types.is_string_view(_value_type(column.type)) else column
+               for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _value_type(dtype: pa.DataType) -> pa.DataType:
+    return dtype.value_type if is_any_list(dtype) else dtype

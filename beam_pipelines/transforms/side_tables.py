@@ -17,7 +17,7 @@ from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.lists import filled
-from tfrs_pretrain.features.stored_types import is_any_list, is_text, plain_type
+from tfrs_pretrain.features.stored_types import is_text, plain_type
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, IdSpace
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -158,10 +158,7 @@ def _parse(table: str, raw: RawBatch, types: dict[str, str], max_bytes: int) -> 
                         "correct it")
     columns = {}
     for name, value_type in types.items():
-        plain = raw.columns[name]
-        if not is_any_list(plain.type) or pa.types.is_list(plain.type) or pa.types.is_large_list(plain.type):
-            plain = plain.cast(plain_type(plain.type))
-        columns[name] = plain
+        plain = columns[name] = raw.columns[name].cast(plain_type(raw.columns[name].type))
         if converted := convert(plain, value_type):
             columns[name], unparsable = converted
             for place in np.flatnonzero(unparsable)[:1].tolist():

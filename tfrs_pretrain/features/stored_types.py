@@ -35,7 +35,7 @@ def plain_type(stored: pa.DataType) -> pa.DataType:
     """
     if pa.types.is_dictionary(stored):
         return plain_type(stored.value_type)
-    if pa.types.is_list(stored) or pa.types.is_large_list(stored):
+    if is_any_list(stored):
         return pa.list_(plain_type(stored.value_type))
     return pa.string() if is_text(stored) else stored
 

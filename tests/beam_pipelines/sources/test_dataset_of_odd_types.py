@@ -26,8 +26,14 @@ def _odd(table: pa.Table) -> pa.Table:
 def test_the_dataset_is_byte_identical(tiny_dataset, planted_logs, tmp_path):
     """One folder for each day, beside an empty file, hidden files, and a file without rows."""
     for name in ("engagements", "impressions"):
-        table = _odd(pq.read_table(planted_logs / f"{name}.parquet"))
-        pq.write_to_dataset(table, tmp_path / name, partition_cols=["day"])
+        whole = pq.read_table(planted_logs / f"{name}.parquet")
+        for day in whole["day"].unique().to_pylist():
+            table = _odd(whole.filter(pc.equal(whole["day"], day)).drop_columns("day"))
+            (tmp_path / name / f"day={day}").mkdir(parents=True)
+            pq.write_table(table, tmp_path / name / f"day={day}" / "a.parquet")
+        bad = pa.StructArray.from_arrays([pa.array(["x"], pa.string_view()), pa.array([0.5])], ["item", "member"])
+        place = table.schema.get_field_index("ids")
+        pq.write_table(table.slice(0, 1).set_column(place, "ids", bad), tmp_path / name / f"day={day}" / "bad.parquet")
         (tmp_path / name / "day=0" / "_part.parquet").write_bytes(b"damaged")
         (tmp_path / name / "_SUCCESS").touch()
         empty = pa.table({column: pa.nulls(0) for column in table.column_names if column != "ids"}
@@ -42,7 +48,8 @@ def test_the_dataset_is_byte_identical(tiny_dataset, planted_logs, tmp_path):
     tree = planted_tree()
     tree["schema"]["user"]["column"], tree["schema"]["item"]["column"] = "ids.member", "ids.item"
     tree["dataset"]["sources"] = {"engagements": "engagements", "impressions": "impressions", "users": "users.tsv.bz2"}
-    build(Config.model_validate(tree), tmp_path, tmp_path / "out")
+    info = build(Config.model_validate(tree), tmp_path, tmp_path / "out")
+    assert info["counts"]["impressions"]["rejected"] == {"unparsable user id": 1}
     for path in tiny_dataset.folder.rglob("*"):
         if path.is_file() and path.name not in ("dataset_info.json", RUN_FILE):
             assert (tmp_path / "out" / path.relative_to(tiny_dataset.folder)).read_bytes() == path.read_bytes(), path
