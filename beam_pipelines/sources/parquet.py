@@ -50,7 +50,8 @@ class Parquet(Format):
         max_rows = max(1, min(batch_rows, MAX_BATCH_BYTES // _longest_repeated_text(path, group, columns)))
         with open_file(path) as file:
             for batch in pq.ParquetFile(file).iter_batches(max_rows, row_groups=[group], columns=columns):
-                yield RawBatch(path, np.arange(first, first + batch.num_rows), _without_views(select_columns(batch, columns)))
+                selected = _without_views(select_columns(batch, columns))
+                yield RawBatch(path, np.arange(first, first + batch.num_rows), selected)
                 first += batch.num_rows
 
 
