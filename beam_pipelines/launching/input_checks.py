@@ -11,7 +11,15 @@ from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table, require_ids, side_table_readers
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
-from tfrs_pretrain.features.stored_types import ID_TYPES, StoredType, has_text, is_flag_or_number, is_number, is_text
+from tfrs_pretrain.features.stored_types import (
+    ID_TYPES,
+    STORED_TYPES,
+    StoredType,
+    has_text,
+    is_flag_or_number,
+    is_number,
+    is_text,
+)
 from tfrs_pretrain.schema import IdSpace
 
 ExpectedTypes = dict[str, StoredType]  # column -> Arrow types that it may have
@@ -59,8 +67,10 @@ def log_types(log: LogSpec) -> ExpectedTypes:
         expected[log.request] = StoredType(
             "string, integer, date or timestamp",
             lambda dtype: has_text(dtype) or _is_time(dtype))
-    label = StoredType("integer, boolean or float", is_flag_or_number)
-    _add_types(expected, ((column, label) for column in log.labels.values()))
+    number = StoredType("integer, boolean or float", is_flag_or_number)
+    _add_types(expected, ((column, number) for column in log.labels.values() if column not in log.computed_labels))
+    _add_types(expected, ((condition.column, number if condition.is_numeric else STORED_TYPES["string"])
+                          for condition in log.conditions.values()))
     return _add_types(expected, _feature_types(log.context_features))
 
 
@@ -95,14 +105,19 @@ def _check_one_parse(table: str, path: str, column: str, readers: list[ColumnRea
 
 
 def check_time_types(job: Job) -> None:
-    """Checks that both logs store times alike: a history compares the times of both.
+    """Checks that both logs store times alike: a history and sampled negatives compare the times of both.
 
     Raises:
-      UserError: one log has integers without a unit, the other timestamps.
+      UserError: one log has integers without a unit, the other timestamps; or negatives are sampled and one has.
     """
     found = {log.table: set(_time_types(log, job)) for log in (job.history, job.impressions)}
+    if job.config.dataset.implicit_feedback and "integer" in set.union(*found.values()):
+        table = next(table for table, types in found.items() if "integer" in types)
+        raise UserError(f"dataset.implicit_feedback draws from popularity_days before a positive, but column "
+                        f"{job.schema.time!r} of {table} has integers without a unit: set "
+                        f"dataset.sources.{table}.time_unit, or store timestamps")
     if len(set.union(*found.values())) > 1:
-        raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "
+        raise UserError(f"{job.compares_times} compares column {job.schema.time!r} of both logs, but its values are "
                         f"{', '.join(f'{sorted(types)} in {table}' for table, types in found.items())}: store "
                         "both as timestamps or both as integers, or set time_unit of the integers in dataset.sources")
 

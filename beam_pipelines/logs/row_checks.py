@@ -18,15 +18,20 @@ def convert_columns(batch: pa.RecordBatch, log: LogSpec) -> tuple[pa.RecordBatch
     Returns:
       The columns of the log, null where a value cannot be converted; and a check for each converted column.
     """
-    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
-    roles |= {log.schema.window: "window", log.schema.time: "time"}
     columns, unparsable = {}, []
     for name, value_type in log.value_types.items():
         columns[name] = batch[name]
         if converted := convert(batch[name], value_type):
             columns[name], mask = converted
-            unparsable.append((f"unparsable {roles.get(name, name)}", mask))
+            unparsable.append((unparsable_reason(name, log), mask))
     return pa.RecordBatch.from_pydict(columns), unparsable
+
+
+def unparsable_reason(column: str, log: LogSpec) -> str:
+    """Returns the reason to reject a row whose text in a column cannot be parsed."""
+    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
+    roles |= {log.schema.window: "window", log.schema.time: "time"}
+    return f"unparsable {roles.get(column, column)}"
 
 
 def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:

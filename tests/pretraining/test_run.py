@@ -190,6 +190,7 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     started = Embeddings.open(tmp_path / "rows")
     for name in ("user", "item"):
         np.testing.assert_array_equal(started.matrix(name), Embeddings.open(trained[0]).matrix(name))
+        assert started.trained_rows(name).tolist() == tiny_dataset.vocabulary(name).occurring.tolist()
     assert str(started.window) == "[-7, 20)"
     later = content | {"window": {"start": 0, "end": 21}}  # the ranking window begins at 20
     rewrite(earlier / "manifest.json", later)

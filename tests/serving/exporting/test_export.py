@@ -46,7 +46,7 @@ def test_the_version_folder_is_complete(exported):
         "assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"]
     assert sorted(path.name for path in (models / NAME / "1" / "assets.extra").iterdir()) == [
         "golden_requests.json", "golden_requests.tfrecord", "manifest.json", "model_card.json", "model_card.md",
-        "ranker_manifest.json", "table_manifest.json", "tf_serving_warmup_requests"]
+        "ranker_manifest.json", "served_state", "table_manifest.json", "tf_serving_warmup_requests"]
 
 
 def test_golden_requests_return_the_trained_models_scores(exported, ranker_folder, tiny_dataset):

@@ -9,7 +9,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.exporting.quantization import quantization_cost, quantized
-from tfrs_pretrain.serving.graph.served_tables import ServedTable, quantize_dequantize, row_scales
+from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows, quantize_dequantize, row_scales
 
 ROWS = np.array([[1.0, -0.5, 0.25], [0, 0, 0], [1e-30, 3e38, -3e38], [0.1, 0.2, -0.3]], np.float32)
 
@@ -22,7 +22,7 @@ def naive_int8(row):
 @pytest.mark.parametrize(("dtype", "expected", "size"), [
     ("float32", ROWS, 48), ("int8", np.array([naive_int8(row) for row in ROWS]), 12 + 16)])
 def test_gathered_rows_have_the_precision_of_their_dtype(dtype, expected, size):
-    table = ServedTable("t", ROWS, dtype)
+    table = ServedTable("t", StoredRows.quantized(ROWS, dtype))
     found = table.gather(tf.constant([[3, 0], [1, 2]])).numpy()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected[[[3, 0], [1, 2]]], rtol=1e-6)
@@ -31,7 +31,8 @@ def test_gathered_rows_have_the_precision_of_their_dtype(dtype, expected, size):
 
 
 def test_float16_rows_are_rounded_to_eleven_bits():
-    found = ServedTable("t", np.array([[1.0, 1 + 2**-12, 1 + 2**-9]], np.float32), "float16").gather(tf.constant([0]))
+    stored = StoredRows.quantized(np.array([[1.0, 1 + 2**-12, 1 + 2**-9]], np.float32), "float16")
+    found = ServedTable("t", stored).gather(tf.constant([0]))
     np.testing.assert_array_equal(found, [[1.0, 1.0, 1 + 2**-9]])
 
 

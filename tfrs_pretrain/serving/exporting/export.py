@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tfrs_pretrain.output_folders import inside, remove_leftovers, unfinished_fo
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.ranker import Ranker
+from tfrs_pretrain.serving.deltas.state import save_state_files
 from tfrs_pretrain.serving.exporting.export_checks import check_answers, check_operations
 from tfrs_pretrain.serving.exporting.extra_assets import write_extra_assets
 from tfrs_pretrain.serving.exporting.golden_impressions import read_golden_impressions
@@ -54,12 +56,12 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
     manifest = read_manifest(ranker, RANKER_KIND)
     digest = run_digest(config=config.resolved(), ranker=[str(ranker.resolve()), json_digest(manifest)],
                         dataset=json_digest(dataset.info))
-    if finished := _finished_version(folder, digest):
+    if finished := finished_version(folder, digest):
         return finished
     with (progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage, naming(folder)):
-        report = _build(stage, config, dataset, ranker, manifest)
+        report = build_version(stage, config, dataset, ranker, manifest)
         card = ModelCard(report, manifest, evaluate_for_card(ranker, manifest, report.contents.outputs.values()))
-        target = _publish(stage, folder, report, card, digest)
+        target = publish(stage, folder, report, card.write, digest)
         meter.note(f"version {target.name}")
     return ExportedVersion(target, int(target.name), report)
 
@@ -73,7 +75,7 @@ def _latest_version(folder: Path) -> int:
     return max((int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0)
 
 
-def _finished_version(folder: Path, digest: str) -> ExportedVersion | None:
+def finished_version(folder: Path, digest: str) -> ExportedVersion | None:
     """Returns the latest version if an identical export has written it and it is undamaged."""
     version = _latest_version(folder)
     path = folder / str(version)
@@ -89,8 +91,9 @@ def _finished_version(folder: Path, digest: str) -> ExportedVersion | None:
     return ExportedVersion(path, version, ExportReport.from_json(manifest))
 
 
-def _build(stage: Path, config: Config, dataset: Dataset, ranker: Path, manifest: dict[str, Any]) -> ExportReport:
-    """Writes the SavedModel with its extra assets to ``stage`` and checks it."""
+def build_version(stage: Path, config: Config, dataset: Dataset, ranker: Path, manifest: dict[str, Any]
+                  ) -> ExportReport:
+    """Writes the SavedModel with its extra assets to ``stage`` and checks it; see ``export``."""
     settings = config.export
     served, cost = _quantize(load_ranker(ranker, dataset), dataset, settings)
     golden = read_golden_impressions(dataset, served)
@@ -99,6 +102,7 @@ def _build(stage: Path, config: Config, dataset: Dataset, ranker: Path, manifest
     requests = golden_requests(golden, ReferenceScorer(served, dataset), contents.inputs, contents.classes)
     answers = check_answers(stage, requests, settings.tolerance)
     write_extra_assets(stage, config.name, golden, requests, contents, manifest)
+    save_state_files(stage / EXTRA_ASSETS, served, dataset.vocabulary)
     return ExportReport(
         name=config.name, arm=manifest["arm"], ranker=str(ranker.resolve()), ranker_digest=json_digest(manifest),
         dataset_digest=json_digest(dataset.info),
@@ -124,11 +128,23 @@ def _save(folder: Path, ranker: Ranker, dataset: Dataset, table_dtype: str) -> S
         return save(served, folder)
 
 
-def _publish(stage: Path, folder: Path, report: ExportReport, card: ModelCard, digest: str) -> Path:
-    """Writes the files that contain the version number, the manifest last, and renames the stage to the number."""
+def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callable[[Path, int], None], digest: str
+            ) -> Path:
+    """Writes the files that contain the version number, the manifest last, and renames the stage to the number.
+
+    Args:
+      stage: folder of the complete version.
+      folder: folder of the model.
+      report: report of the export.
+      write_card: writes the model card to a folder for a version.
+      digest: ``run_digest`` of the run.
+
+    Returns:
+      Folder of the version.
+    """
     while True:
         version = next_version(folder)
-        card.write(stage / EXTRA_ASSETS, version)
+        write_card(stage / EXTRA_ASSETS, version)
         write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {
             "version": version, RUN_DIGEST: digest}, root=stage)
         try:

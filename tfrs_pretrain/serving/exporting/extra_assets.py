@@ -8,6 +8,7 @@ from typing import Any
 
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, GOLDEN_REQUESTS, RANKER_KIND, SERVED_TABLES_KIND
 from tfrs_pretrain.artifacts import manifest_text, write_text
+from tfrs_pretrain.serving.deltas.dense_part import RANKER_MANIFEST
 from tfrs_pretrain.serving.exporting.golden_impressions import GoldenImpressions
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log, write_prediction_logs
@@ -15,7 +16,7 @@ from tfrs_pretrain.serving.exporting.warmup import warmup_logs
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
 
-TABLE_MANIFEST, RANKER_MANIFEST = "table_manifest.json", "ranker_manifest.json"
+TABLE_MANIFEST = "table_manifest.json"
 
 
 def write_extra_assets(folder: Path, name: str, golden: GoldenImpressions, requests: Sequence[GoldenRequest],

@@ -5,18 +5,34 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import tensorflow as tf
 
-from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, USER
 from tfrs_pretrain.ranking.model.ranker import NUMERIC, SIMILARITY, Ranker, score_names
-from tfrs_pretrain.schema import ITEM_ID
+from tfrs_pretrain.schema import ITEM_ID, Schema
 from tfrs_pretrain.serving.graph.example_parsing import parse_examples
 from tfrs_pretrain.serving.graph.inputs import Raw, raw_inputs, validated, validated_candidates
 from tfrs_pretrain.serving.graph.lookup import make_lookup
-from tfrs_pretrain.serving.graph.served_tables import ServedTable
+from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows
+from tfrs_pretrain.vocabulary import Vocabulary
+
+
+class VocabularySource(Protocol):
+    """A dataset, or another source of a schema and of vocabularies."""
+
+    @property
+    def schema(self) -> Schema:
+        """Schema of the raw values."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Name of a vocabulary -> its digest."""
+
+    def vocabulary(self, name: str) -> Vocabulary:
+        """Loads a vocabulary."""
 
 
 class ServedRanker(tf.Module):
@@ -27,6 +43,7 @@ class ServedRanker(tf.Module):
       dataset: dataset on which it was trained, for schema and vocabularies.
       assets: folder for the files of the lookups; must exist until the model is saved.
       table_dtype: "float32", "float16" or "int8", see ``ServedTable``.
+      stored: rows of each table as served; None: the ranker's, in ``table_dtype``.
 
     Attributes:
       inputs: raw inputs by name.
@@ -35,7 +52,8 @@ class ServedRanker(tf.Module):
       tables: name -> rows, dim, dtype, bytes, and the vocabulary with its digest.
     """
 
-    def __init__(self, ranker: Ranker, dataset: Dataset, assets: Path, table_dtype: str = "float32"):
+    def __init__(self, ranker: Ranker, dataset: VocabularySource, assets: Path, table_dtype: str = "float32",
+                 stored: Mapping[str, StoredRows] | None = None):
         super().__init__(name="served_ranker")
         self.inputs = raw_inputs(dataset.schema, ranker.inputs.columns)
         self.outputs = dict(zip(score_names(ranker.labels), ranker.labels, strict=True))
@@ -44,7 +62,9 @@ class ServedRanker(tf.Module):
         self._kinds = {name: dataset.schema.inputs[name] for name in ranker.inputs.columns}
         self._lookups = {name: make_lookup(dataset.vocabulary(name), assets / f"{name}.ids")
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
-        self._tables = {name: ServedTable(name, table.numpy(), table_dtype) for name, table in ranker.tables.items()}
+        stored = stored or {name: StoredRows.quantized(table.numpy(), table_dtype)
+                            for name, table in ranker.tables.items()}
+        self._tables = {name: ServedTable(name, rows) for name, rows in stored.items()}
         self.tables = {name: table.described() | {"vocabulary": vocabulary, "digest": dataset.digests[vocabulary]}
                        for name, vocabulary in ranker.inputs.tables.items() for table in [self._tables[name]]}
         self._sides = self._network_sides(ranker)

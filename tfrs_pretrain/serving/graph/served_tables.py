@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 MAX_INT8 = 127
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredRows:
+    """Rows of a table in the dtype in which a model serves them.
+
+    Attributes:
+      values: float32, float16 or int8 [rows, dim].
+      scales: float32 [rows, 1], the value of one int8 step in each row; None: another dtype.
+    """
+
+    values: np.ndarray
+    scales: np.ndarray | None = None
+
+    @classmethod
+    def quantized(cls, rows: np.ndarray, dtype: str) -> StoredRows:
+        """Converts float32 [rows, dim] to "float32", "float16" or "int8"."""
+        if dtype != "int8":
+            return cls(rows.astype(dtype))
+        scales = row_scales(rows)
+        return cls(np.rint(rows / scales).astype(dtype), scales)
+
+    def take(self, rows: np.ndarray) -> StoredRows:
+        """Returns the rows at int64 [n]."""
+        return StoredRows(self.values[rows], None if self.scales is None else self.scales[rows])
 
 
 class ServedTable(tf.Module):
@@ -17,18 +43,15 @@ class ServedTable(tf.Module):
 
     Args:
       name: name of its variables.
-      rows: float32 [rows, dim].
-      dtype: "float32", "float16" or "int8".
+      stored: its rows.
     """
 
-    def __init__(self, name: str, rows: np.ndarray, dtype: str):
+    def __init__(self, name: str, stored: StoredRows):
         super().__init__(name=name)
         self._scales = None
-        if dtype == "int8":
-            scales = row_scales(rows)
-            self._scales = tf.Variable(scales, trainable=False, name=f"{name}_scales")
-            rows = np.rint(rows / scales)
-        self._rows = tf.Variable(rows.astype(dtype), trainable=False, name=name)
+        if stored.scales is not None:
+            self._scales = tf.Variable(stored.scales, trainable=False, name=f"{name}_scales")
+        self._rows = tf.Variable(stored.values, trainable=False, name=name)
 
     def described(self) -> dict[str, Any]:
         """Returns number of rows, dim, dtype and size in bytes, as JSON."""
