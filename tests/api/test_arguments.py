@@ -63,7 +63,9 @@ def test_stages_receive_opened_inputs_and_paths(monkeypatch, tiny_dataset, tmp_p
     embeddings = tp.Embeddings(tmp_path / "rows", {})
     tp.pretrain(str(tiny_dataset.folder), str(tmp_path / "e"), start_from=embeddings)
     tp.train_ranker(tiny_dataset, tmp_path / "r", embeddings=str(tmp_path / "e"), test=False)
-    tp.train_ranker(tiny_dataset, tmp_path / "r", arm="scratch", overrides=["seed=3"], overwrite=True)
+    tp.train_ranker(tiny_dataset, tmp_path / "r", arm="scratch", overrides=["seed=3"], overwrite=True,
+                    baseline=str(tmp_path / "b"), start_from=str(tmp_path / "old"),
+                    start_from_dataset=tmp_path / "then")
     tp.export(tiny_dataset, str(tmp_path / "r"))
     tp.evaluate(str(tmp_path / "r"), str(tmp_path / "q"), slices=["topic"], replicates=50)
     (pretrained, started), (trained, warm), (again, cold), (exported, _), (evaluated, compared) = received
@@ -71,8 +73,11 @@ def test_stages_receive_opened_inputs_and_paths(monkeypatch, tiny_dataset, tmp_p
     assert pretrained[1].info == tiny_dataset.info
     assert (pretrained[2], started) == (tmp_path / "e", {"start_from": tmp_path / "rows", "overwrite": False})
     assert trained == (stored, tiny_dataset, stored.export.arm, tmp_path / "r")
-    assert warm == {"embeddings": tmp_path / "e", "overwrite": False, "test": False}
+    assert warm == {"embeddings": tmp_path / "e", "scratch": None, "overwrite": False, "test": False,
+                    "start_from": None, "start_from_dataset": None}
     assert (again[0].seed, again[2], cold["embeddings"], cold["overwrite"]) == (3, "scratch", None, True)
+    assert [cold[name] for name in ("scratch", "start_from", "start_from_dataset")] == [
+        tmp_path / "b", tmp_path / "old", tmp_path / "then"]
     assert exported == (stored, tiny_dataset, tmp_path / "r", Path("saved_models"))
     assert evaluated == (tmp_path / "r", tmp_path / "q")
     assert (compared["slices"], compared["resampling"].replicates) == (["topic"], 50)
