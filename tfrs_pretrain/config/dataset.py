@@ -26,8 +26,8 @@ class Source(StrictModel):
     Text formats have no types: values are parsed as the schema declares the columns.
     """
 
-    path: str | None = Field(None, description="file, folder or glob pattern (relative to --raw), or the BigQuery "
-                                               "table project:dataset.table")
+    path: str | None = Field(None, description="file, folder (with its folders) or glob pattern (relative to --raw), "
+                                               "or the BigQuery table project:dataset.table")
     format: Literal["parquet", "csv", "tsv", "jsonl", "avro", "bigquery"] = Field(
         "parquet", description="file format; csv, tsv and jsonl may be compressed: .gz, .bz2, .zst")
     delimiter: str | None = Field(
