@@ -41,7 +41,8 @@ class IdSpace(StrictModel):
     """
 
     column: str = Field(description="column that holds the id in the engagement and impression logs and side table")
-    dtype: IdType = Field("int64", description="type of the raw id")
+    dtype: IdType = Field("int64", description="type of the raw id; string also accepts columns of integers of any "
+                                                  "size and sign, such as 64-bit hashes")
     min_count: int = Field(1, ge=1, description="engagements in the pretraining window that admit an id")
     max_size: int | None = Field(None, ge=1, description="most ids to admit, most frequent first (null: no limit)")
     eviction: Eviction | None = Field(None, description="ids that make room for better new ones when an extended "
@@ -80,8 +81,9 @@ class Schema(StrictModel):
 
     user: IdSpace = Field(description="ids of the users")
     item: IdSpace = Field(description="ids of the items")
-    time: str = Field(description="column that orders events within a user (integer or timestamp)")
-    window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
+    time: str = Field(description="column that orders events within a user (integer, date, timestamp or ISO 8601 text)")
+    window: str = Field(description="column that the windows cut (integer, date, timestamp or ISO 8601 text); may "
+                                    "equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
     labels: tuple[ColumnName, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
     request: str | None = Field(None, description="column of the impression log that, with the user, names the request "

@@ -18,7 +18,7 @@ from beam_pipelines.logs.rejected_rows import select_rejected
 from beam_pipelines.logs.row_checks import (
     Check,
     check_rows,
-    parse_text_columns,
+    convert_columns,
     relation_names,
     to_mask,
     unparsable_reason,
@@ -86,7 +86,7 @@ class CleanedBatch:
 
 def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Cleans one batch, see ``CleanLog``."""
-    batch, unparsable = parse_text_columns(raw.columns, log)
+    batch, unparsable = convert_columns(raw.columns, log)
     batch = add_computed_labels(batch, log)
     times = normalize(raw.columns[log.schema.time], batch[log.schema.time], log.time_rules)
     windows = _normalize_windows(raw, batch, log)

@@ -13,8 +13,11 @@ from tfrs_pretrain.strict_model import StrictModel
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 TimeResolution = Literal["second", "minute", "hour", "day"]
-SUFFIXES = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz"), "avro": (".avro",),
-            "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")}
+_COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
+_TEXTS = {"csv": (".csv",), "tsv": (".tsv",), "jsonl": (".jsonl", ".ndjson")}
+SUFFIXES: dict[str, tuple[str, ...]] = {"parquet": (".parquet",), "avro": (".avro",)} | {
+    name: tuple(f"{suffix}{compression}" for suffix in suffixes for compression in _COMPRESSIONS)
+    for name, suffixes in _TEXTS.items()}
 
 
 class Source(StrictModel):
@@ -23,9 +26,14 @@ class Source(StrictModel):
     Text formats have no types: values are parsed as the schema declares the columns.
     """
 
-    path: str | None = Field(None, description="file, folder or glob pattern (relative to --raw), or the BigQuery "
-                                               "table project:dataset.table")
-    format: Literal["parquet", "csv", "jsonl", "avro", "bigquery"] = Field("parquet", description="file format")
+    path: str | None = Field(None, description="file, folder (with its folders) or glob pattern (relative to --raw), "
+                                               "or the BigQuery table project:dataset.table")
+    format: Literal["parquet", "csv", "tsv", "jsonl", "avro", "bigquery"] = Field(
+        "parquet", description="file format; csv, tsv and jsonl may be compressed: .gz, .bz2, .zst")
+    delimiter: str | None = Field(
+        None, description="csv, tsv: one character between fields (null: a comma, for tsv a tab)")
+    encoding: str | None = Field(
+        None, description="csv, tsv: encoding of the text, such as latin-1, cp1252 or utf-16 (null: UTF-8)")
     time: Literal["timestamp", "integer"] = Field(
         "timestamp", description="type of the time column in formats without types: ISO 8601 or integers")
     time_unit: TimeUnit | None = Field(
@@ -49,6 +57,34 @@ class Source(StrictModel):
         if zone is not None and zone not in zoneinfo.available_timezones():
             raise ValueError(f"{zone!r} is not the IANA name of a time zone, such as Europe/Berlin or UTC")
         return zone
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_is_one_character(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+            raise ValueError(f"a delimiter is one character, no quote and no line end, not {delimiter!r}")
+        return delimiter
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str | None) -> str | None:
+        try:
+            "".encode(encoding or "utf-8")
+        except LookupError as error:
+            raise ValueError(f"{encoding!r} is not the name of a text encoding, such as utf-8, latin-1, cp1252 or "
+                             "utf-16") from error
+        return encoding
+
+    @model_validator(mode="after")
+    def _text_settings_have_a_text(self) -> Source:
+        if self.format not in ("csv", "tsv") and (self.delimiter or self.encoding):
+            raise ValueError(f"delimiter and encoding belong to the formats csv and tsv, not to {self.format}")
+        return self
+
+    @property
+    def csv_delimiter(self) -> str:
+        """The character between fields of csv and tsv."""
+        return self.delimiter or ("\t" if self.format == "tsv" else ",")
 
     @model_validator(mode="after")
     def _names_one_place(self) -> Source:
