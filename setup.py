@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfrs_pretrain" / "__init__.py").read_text()).group(1)
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfrs_pretrain" / "version.py").read_text()).group(1)
 
 # Each dependency with its reason.
 REQUIRES = [
@@ -37,14 +37,18 @@ EXTRAS = {
         "pytest>=8", "pytest-xdist>=3.6",                     # runner, over cores
         "hypothesis>=6.100",                                  # property tests
         "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
-        "mkdocs-material>=9.6", "mkdocs<2", "faiss-cpu>=1.11",  # the extras docs and retrieval, which have tests
+        "mkdocs-material>=9.6", "mkdocs<2", "mkdocstrings-python>=2", "faiss-cpu>=1.11",  # docs, retrieval: have tests
+        "safetensors>=0.5",                                   # a format of exported rows
         "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types
     ],
     "gcp": ["apache-beam[gcp]>=2.77"],                        # Dataflow, gs:// paths, BigQuery
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],              # CUDA libraries beside TensorFlow
     "tensorboard": ["tensorboard>=2.19"],
     "retrieval": ["faiss-cpu>=1.11"],                         # item indexes, `tfrs-pretrain recommend`
-    "docs": ["mkdocs-material>=9.6", "mkdocs<2"],             # the site under docs/
+    "formats": ["safetensors>=0.5", "faiss-cpu>=1.11",        # formats of `tfrs-pretrain embeddings export`
+                "hnswlib>=0.8"],                              # the last one is compiled during installation
+    "docs": ["mkdocs-material>=9.6", "mkdocs<2",              # the site under docs/
+             "mkdocstrings-python>=2"],                       # its pages about the Python interface
     "bench": ["keras-rs>=0.4", "torch>=2.7"],                 # peers of benchmarks/stage_one.py
 }
 

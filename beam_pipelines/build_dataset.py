@@ -22,6 +22,7 @@ from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_
 from beam_pipelines.launching.coverage_checks import check_coverage
 from beam_pipelines.launching.dataset_info import dataset_info
 from beam_pipelines.launching.launch import Step, main, run_steps
+from beam_pipelines.launching.positive_checks import check_training_positives
 from tfrs_pretrain.artifact_names import DATASET_KIND
 from tfrs_pretrain.config import Config
 
@@ -63,7 +64,8 @@ def run(argv: list[str]) -> PipelineResult:
 
 
 def _run(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineResult, dict[str, Any]]:
-    steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, job.impressions)),
+    steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, *job.positive_logs),
+                  (check_training_positives,)),
              Step("pairs", build_pairs.build, (job.engagements,)),
              Step("impressions", build_impressions.build, job.impression_logs, (check_coverage,))]
     return run_steps(job, DATASET_KIND, steps, dataset_info, options, overwrite=overwrite)

@@ -4,7 +4,9 @@
 
 Reads the impression log, the side tables and the vocabularies of an earlier job; with schema.history also the
 engagement log, for the items that a user engaged with strictly before each impression. With dataset.negative_sampling,
-a share of the training window's negatives is kept; dataset_info.json records it as negative_rate. Writes
+a share of the training window's negatives is kept; dataset_info.json records it as negative_rate. With
+dataset.implicit_feedback, the impression log contains positives only, and negatives are drawn from the engagement log.
+Writes
 impressions/{train,validation,test}-*.tfrecord, golden.parquet (validation impressions with raw values), a copy of the
 vocabularies, rejected/impressions-*.parquet if there are bad rows, and finally dataset_info.json.
 
@@ -44,6 +46,7 @@ from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.golden import write_golden
 from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
 from beam_pipelines.transforms.join_counts import JOIN_COUNTS_FILE, JoinCounts, WriteJoinCounts, count_joins
+from beam_pipelines.transforms.sampled_negatives import AddSampledNegatives
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabulary
 from tfrs_pretrain.artifact_names import IMPRESSIONS_KIND
@@ -57,9 +60,13 @@ JOIN_COUNTS = "join_counts"
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline. The vocabularies must exist when the pipeline runs."""
+    impressions = pipeline | "ReadImpressions" >> ReadLog(job, job.impressions)
+    if job.compares_times:
+        engagements = pipeline | "ReadHistory" >> ReadLog(job, job.history)
+    if job.config.dataset.implicit_feedback:
+        impressions |= "AddSampledNegatives" >> AddSampledNegatives(job, engagements)
     split_to_joined = (
-        pipeline
-        | "ReadImpressions" >> ReadLog(job, job.impressions)
+        impressions
         | "AddHash" >> beam.MapTuple(functools.partial(add_hash, log=job.impressions)).with_output_types(
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
@@ -75,7 +82,6 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
     )
     if job.schema.history:
-        engagements = pipeline | "ReadHistory" >> ReadLog(job, job.history)
         split_to_rows |= "JoinHistory" >> JoinHistory(job, engagements)
         golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements)
     _ = (

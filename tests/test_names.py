@@ -6,7 +6,7 @@ import pytest
 
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.definition import load_experiment
+from tfrs_pretrain.experiments.experiment_file import load_experiment
 from tfrs_pretrain.names import repeated
 from tfrs_pretrain.output_folders import inside, refuse_existing, staged_folder
 

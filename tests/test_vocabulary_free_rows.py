@@ -75,9 +75,11 @@ def test_a_file_keeps_free_rows(tmp_path):
     assert (loaded.digest, loaded.free.tolist()) == (vocabulary.digest, [3, 5])
 
 
-def test_a_later_window_counts_ids_at_their_rows():
-    later = make([5, None, 6]).extended(pa.array([6, 8]), np.array([3, 4]))
-    assert (later.ids.to_pylist(), later.counts.tolist()) == ([5, None, 6, 8], [0, 0, 3, 4])
+def test_new_ids_of_a_later_window_get_the_free_rows_first():
+    later = make([5, None, 6]).extended(pa.array([6, 8, 7]), np.array([3, 4, 1]))
+    assert (later.ids.to_pylist(), later.counts.tolist()) == ([5, 8, 6, 7], [0, 4, 3, 1])
+    limited = make([5, None, None]).extended(pa.array([8, 7]), np.array([1, 4]), max_size=2)
+    assert limited.ids.to_pylist() == [5, 7, None]
 
 
 def test_a_free_row_has_the_value_of_a_shared_row():

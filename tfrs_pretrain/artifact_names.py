@@ -14,6 +14,7 @@ PAIRS_KIND = "pairs"
 IMPRESSIONS_KIND = "impressions"  # without pairs, of some splits: data on which trained models are judged
 DATASET_KIND = "dataset"
 EMBEDDINGS_KIND = "embeddings"
+EMBEDDINGS_EXPORT_KIND = "embeddings_export"
 RANKER_KIND = "ranker"
 SAVED_MODEL_KIND = "saved_model"
 SERVED_TABLES_KIND = "served_tables"
@@ -21,6 +22,8 @@ DELTA_KIND = "delta"
 EXPORT_KIND = "export"
 ITEM_INDEX_KIND = "item_index"
 STUDY_KIND = "study"
+CHECKPOINT_KIND = "checkpoint"
+BEST_EPOCH_KIND = "best epoch"
 
 # Dataset
 VOCABULARY_FOLDER = "vocabulary"
@@ -30,6 +33,7 @@ GOLDEN_IMPRESSIONS = "golden.parquet"
 # Embeddings and item index
 MATRIX_FILE = "rows.npy"
 VOCABULARY_FILE = "vocabulary.parquet"
+TRAINED_FILE = "trained.npy"
 
 # Ranker
 NETWORK_FILE = "network.keras"

@@ -12,12 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain import __version__
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST, SAVED_MODEL_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file, describe_folder
 from tfrs_pretrain.json_documents import REPEAT, check_document, document_text, parse_document, without_digest
 from tfrs_pretrain.output_folders import recover, refuse_remote, unfinished_file
+from tfrs_pretrain.version import __version__
 
 
 def write_manifest(folder: Path, kind: str, content: dict[str, Any], *, name: str = MANIFEST,

@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.text import Text
 
-from tfrs_pretrain import __version__
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import check_files
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import recover, refuse_existing, remove_leftovers
 from tfrs_pretrain.progress import console
+from tfrs_pretrain.version import __version__
 
 RUN_DIGEST = "run_digest"  # key of a manifest
 

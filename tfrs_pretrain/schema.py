@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,7 @@ from tfrs_pretrain.features.base import Feature, FeatureKind, VocabularyRules
 from tfrs_pretrain.features.history import History, HistoryKind
 from tfrs_pretrain.features.ids import IdKind
 from tfrs_pretrain.features.registry import AnyFeature
+from tfrs_pretrain.lifecycle_rules import Eviction, LifecycleRules
 from tfrs_pretrain.names import ColumnName, repeated
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -29,6 +30,8 @@ __all__ = ["HISTORY", "ITEM_ID", "ITEM_ROW", "KEY", "LABEL", "PADDING", "REQUEST
            "USER_ROW", "History", "IdSpace", "Schema"]
 
 IdType = Literal["int64", "string"]
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[dh]$")]
+MICROSECONDS = {"h": 3_600_000_000, "d": 86_400_000_000}
 
 
 class IdSpace(StrictModel):
@@ -38,15 +41,39 @@ class IdSpace(StrictModel):
     """
 
     column: str = Field(description="column that holds the id in the engagement and impression logs and side table")
-    dtype: IdType = Field("int64", description="type of the raw id")
+    dtype: IdType = Field("int64", description="type of the raw id; string also accepts columns of integers of any "
+                                                  "size and sign, such as 64-bit hashes")
     min_count: int = Field(1, ge=1, description="engagements in the pretraining window that admit an id")
     max_size: int | None = Field(None, ge=1, description="most ids to admit, most frequent first (null: no limit)")
+    eviction: Eviction | None = Field(None, description="ids that make room for better new ones when an extended "
+                                                        "vocabulary is full (null: it admits no id)")
+    ttl: Annotated[int, Field(ge=1)] | Duration | None = Field(
+        None, description="an id loses its row after this number of extensions in a row without an engagement, or "
+                          "after a time such as 90d or 12h (null: never)")
+    decay: float = Field(0.0, ge=0, le=1, description="weight of the earlier count of an id when a vocabulary is "
+                                                      "extended: count = decay * earlier + engagements in the window")
     oov_rows: int = Field(1, ge=1, description="rows shared, by hash, by ids outside the vocabulary")
 
     @property
     def vocabulary(self) -> VocabularyRules:
         """How its vocabulary is built."""
-        return VocabularyRules(self.dtype, self.oov_rows, self.min_count, self.max_size)
+        return VocabularyRules(self.dtype, self.oov_rows, self.min_count, self.max_size, self.lifecycle)
+
+    @property
+    def lifecycle(self) -> LifecycleRules | None:
+        """Which ids leave the vocabulary; None: it has no life cycle, and every id stays."""
+        if not (self.decay or self.ttl or self.eviction):
+            return None
+        windows = self.ttl if isinstance(self.ttl, int) else None
+        time = int(self.ttl[:-1]) * MICROSECONDS[self.ttl[-1]] if isinstance(self.ttl, str) else None
+        return LifecycleRules(self.decay, windows, time, self.eviction)
+
+    @model_validator(mode="after")
+    def _eviction_has_a_limit(self) -> IdSpace:
+        if self.eviction and self.max_size is None:
+            raise ValueError(f"eviction {self.eviction!r} has no effect without max_size: set max_size, or remove "
+                             "eviction")
+        return self
 
 
 class Schema(StrictModel):
@@ -54,8 +81,9 @@ class Schema(StrictModel):
 
     user: IdSpace = Field(description="ids of the users")
     item: IdSpace = Field(description="ids of the items")
-    time: str = Field(description="column that orders events within a user (integer or timestamp)")
-    window: str = Field(description="column that the windows cut (integer, date or timestamp); may equal time")
+    time: str = Field(description="column that orders events within a user (integer, date, timestamp or ISO 8601 text)")
+    window: str = Field(description="column that the windows cut (integer, date, timestamp or ISO 8601 text); may "
+                                    "equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
     labels: tuple[ColumnName, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
     request: str | None = Field(None, description="column of the impression log that, with the user, names the request "

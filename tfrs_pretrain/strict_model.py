@@ -13,6 +13,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     model_serializer,
 )
+from pydantic.fields import FieldInfo
 
 
 class StrictModel(BaseModel):
@@ -31,6 +32,11 @@ class KindModel(StrictModel):
             return content
         # Without it, the rest could not be read back.
         return {"kind": getattr(self, "kind"), **content}  # noqa: B009 - each member declares its own
+
+
+def with_default(model: type[BaseModel], name: str, default: Any) -> Any:
+    """Return the field of a model's subclass that differs from the model's field in its default only."""
+    return FieldInfo.merge_field_infos(model.model_fields[name], default=default)
 
 
 def short_form(default: str) -> BeforeValidator:

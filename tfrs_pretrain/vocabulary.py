@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.lifetimes import Lifetimes
+from tfrs_pretrain.row_placement import place_ids
 from tfrs_pretrain.value_types import MISSING
 
 MAX_TEXT_BYTES = 2**31 - 1  # an Arrow string array has 32-bit offsets
@@ -30,20 +32,25 @@ class Vocabulary:
 
     Args:
       ids: Arrow int64 or string array [n], unique; null at free rows.
-      counts: int64 [n], occurrences in the window from which the vocabulary was built; 0 at free rows.
+      counts: int64 [n], occurrences in the window from which the vocabulary was built; 0 at free rows. With lifetimes,
+        the decayed counts, rounded.
       oov_rows: number of rows shared by all other ids, at least 1.
+      lifetimes: of the ids; None if the vocabulary has no life cycle.
+      forgotten: number of ids that ``with_freed`` removed since the vocabulary was built.
 
     Raises:
       ValueError: ids and counts differ in length, a free row has a count, or there is no shared row.
     """
 
-    def __init__(self, ids: pa.Array, counts: np.ndarray, oov_rows: int):
+    def __init__(self, ids: pa.Array, counts: np.ndarray, oov_rows: int, lifetimes: Lifetimes | None = None,
+                 forgotten: int = 0):
         if oov_rows < 1 or len(ids) != len(counts):
             raise ValueError(f"a vocabulary needs a count for each id ({len(counts)} for {len(ids)}) and at least one "
                              f"shared row ({oov_rows})")
         self.ids = ids
         self.counts = np.asarray(counts, np.int64)
         self.oov_rows = oov_rows
+        self.lifetimes, self.forgotten = lifetimes, forgotten
         counted = self.free[self.counts[self.free - oov_rows] != 0]
         if len(counted):
             raise ValueError(f"free rows have no count, but {len(counted)} have one, the first is row {counted[0]}")
@@ -65,8 +72,7 @@ class Vocabulary:
         """
         table = pa.table({"id": ids, "count": np.asarray(counts, np.int64)})
         table = table.filter(pc.greater_equal(table["count"], min_count))
-        if text_bytes(table["id"]) > MAX_TEXT_BYTES:  # sorting gathers the ids of all chunks in one array
-            table = table.set_column(0, "id", table["id"].cast(pa.large_string()))
+        table = table.set_column(0, "id", sortable(table["id"]))
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
         return cls(single_array(table["id"].cast(ids.type)), table["count"].to_numpy(), oov_rows)
 
@@ -74,7 +80,8 @@ class Vocabulary:
                  ) -> Vocabulary:
         """Builds the vocabulary of a later window, in which every id of this one keeps its row.
 
-        Known ids take their new count (0 if they did not occur). New ids follow in the order (-count, id).
+        Known ids take their new count (0 if they did not occur). New ids, in the order (-count, id), get the free rows
+        and then rows at the end.
 
         Args:
           ids: Arrow array [n] of this vocabulary's type, unique.
@@ -89,14 +96,16 @@ class Vocabulary:
         counts = np.asarray(counts, np.int64)
         updated = np.zeros(len(self.ids), np.int64)
         updated[self.id_rows[known[known >= 0]] - self.oov_rows] = counts[known >= 0]
-        room = None if max_size is None else max(max_size - len(self.ids), 0)
+        room = None if max_size is None else max(max_size - self.num_ids, 0)
         new = Vocabulary.from_counts(ids.filter(pa.array(known < 0)), counts[known < 0], oov_rows=self.oov_rows,
                                      min_count=min_count, max_size=room)
-        ids = single_array(pa.chunked_array([self.ids, new.ids]))
-        return Vocabulary(ids, np.concatenate([updated, new.counts]), self.oov_rows)
+        placed, positions = place_ids(self.ids, self.is_free, new.ids)
+        updated = np.append(updated, np.zeros(len(placed) - len(updated), np.int64))
+        updated[positions] = new.counts
+        return Vocabulary(single_array(placed), updated, self.oov_rows)
 
     def with_freed(self, rows: np.ndarray) -> Vocabulary:
-        """Builds the vocabulary without the ids of some rows; these rows are free, all other rows are unchanged.
+        """Builds the vocabulary without the ids of some rows, which are forgotten; all other rows are unchanged.
 
         Args:
           rows: int64 [n], rows of ids or free rows.
@@ -111,7 +120,9 @@ class Vocabulary:
         is_freed = np.zeros(len(self.ids), bool)
         is_freed[rows - self.oov_rows] = True
         ids = pc.if_else(pa.array(is_freed), pa.scalar(None, self.ids.type), self.ids)
-        return Vocabulary(ids, np.where(is_freed, 0, self.counts), self.oov_rows)
+        lifetimes = self.lifetimes and self.lifetimes.with_freed(is_freed)
+        forgotten = self.forgotten + int((is_freed & ~self.is_free).sum())
+        return Vocabulary(ids, np.where(is_freed, 0, self.counts), self.oov_rows, lifetimes, forgotten)
 
     @property
     def dtype(self) -> str:
@@ -137,8 +148,14 @@ class Vocabulary:
     @functools.cached_property
     def free(self) -> np.ndarray:
         """int64 [n]: the rows that belong to no id, ascending."""
-        rows: np.ndarray = np.flatnonzero(self.ids.is_null().to_numpy(zero_copy_only=False)) + self.oov_rows
+        rows: np.ndarray = np.flatnonzero(self.is_free) + self.oov_rows
         return rows
+
+    @property
+    def is_free(self) -> np.ndarray:
+        """bool [n] without the shared rows: the row belongs to no id."""
+        free: np.ndarray = self.ids.is_null().to_numpy(zero_copy_only=False)
+        return free
 
     @property
     def known_ids(self) -> pa.Array:
@@ -152,9 +169,11 @@ class Vocabulary:
 
     @functools.cached_property
     def occurring(self) -> np.ndarray:
-        """bool [num_rows]: the row belongs to one id that occurs in the window of the counts."""
-        occurring: np.ndarray = self.row_counts > 0
-        return occurring
+        """bool [num_rows]: the row belongs to one id that occurs in the newest window."""
+        if self.lifetimes is None:
+            return np.asarray(self.row_counts > 0)
+        seen = ~self.is_free & (self.lifetimes.last == self.lifetimes.window)
+        return np.append(np.zeros(self.oov_rows, bool), seen)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -205,8 +224,12 @@ class Vocabulary:
 
     def save(self, path: Path) -> None:
         """Writes a Parquet file; its metadata contains the number of shared rows."""
-        table = pa.table({"id": self.ids, "count": self.counts})
-        pq.write_table(table.replace_schema_metadata({"oov_rows": str(self.oov_rows)}), path)
+        columns, metadata = {"id": self.ids, "count": self.counts}, {"oov_rows": str(self.oov_rows)}
+        if self.lifetimes:
+            columns, metadata = columns | self.lifetimes.columns(), metadata | self.lifetimes.metadata()
+        if self.forgotten:
+            metadata["forgotten"] = str(self.forgotten)
+        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
@@ -217,8 +240,9 @@ class Vocabulary:
         """
         try:
             table = pq.read_table(path)
-            oov_rows = int((table.schema.metadata or {})[b"oov_rows"])
-            return cls(table["id"].combine_chunks(), table["count"].to_numpy(), oov_rows)
+            metadata = table.schema.metadata or {}
+            return cls(table["id"].combine_chunks(), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
+                       Lifetimes.from_table(table, metadata), int(metadata.get(b"forgotten", 0)))
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error
 
@@ -233,6 +257,11 @@ def single_array(ids: pa.ChunkedArray) -> pa.Array:
         raise UserError(f"{len(ids)} string ids have {text_bytes(ids)} bytes of text, and one vocabulary contains at "
                         f"most {MAX_TEXT_BYTES}: raise min_count, set max_size, or use int64 ids")
     return ids.combine_chunks()
+
+
+def sortable(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns ids of a type that can be sorted: sorting gathers the ids of all chunks in one array."""
+    return ids.cast(pa.large_string()) if text_bytes(ids) > MAX_TEXT_BYTES else ids
 
 
 def text_bytes(ids: pa.Array | pa.ChunkedArray) -> int:

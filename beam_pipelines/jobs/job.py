@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
 from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, DEFAULT_BUCKETS, SPLITS
 from beam_pipelines.sources import TableSource, open_source
-from tfrs_pretrain.config import Config, Source
+from tfrs_pretrain.config import Condition, Config, Source
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import LABEL, Schema
 
@@ -49,7 +49,7 @@ class Job:
         dataset = self.config.dataset
         return LogSpec("engagements", "engagements", self.schema, {"pretrain": self.config.windows.pretrain},
                        relations=dataset.relations, max_id_bytes=dataset.max_id_bytes,
-                       reject_duplicates=dataset.duplicates.engagements == "reject",
+                       reject_duplicates=dataset.duplicates.engagements == "reject", where=self._where("engagements"),
                        time=self._source("engagements").time, time_rules=self._time_rules("engagements"))
 
     @property
@@ -64,7 +64,11 @@ class Job:
         sampling = dataset.negative_sampling
         return LogSpec("impressions", "impressions", self.schema,
                        {split: getattr(windows, split) for split in self.splits},
-                       labels={LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
+                       labels={} if dataset.implicit_feedback else {
+                           LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
+                       computed_labels={name: Condition.parse(text) for name, text
+                                        in self._source("impressions").labels.items()},
+                       where=self._where("impressions"),
                        context_features=self.features("impressions"),
                        reject_duplicates=dataset.duplicates.impressions == "reject",
                        negative_rates={"train": sampling.rate} if sampling and "train" in self.splits else {},
@@ -75,7 +79,19 @@ class Job:
     @property
     def impression_logs(self) -> tuple[LogSpec, ...]:
         """The logs that impressions are built from."""
-        return (self.impressions, self.history) if self.schema.history else (self.impressions,)
+        return (self.impressions, self.history) if self.compares_times else (self.impressions,)
+
+    @property
+    def positive_logs(self) -> tuple[LogSpec, ...]:
+        """The logs that the ids, labels and negatives of impressions are built from."""
+        return (self.impressions, self.history) if self.config.dataset.implicit_feedback else (self.impressions,)
+
+    @property
+    def compares_times(self) -> str | None:
+        """The key whose part of the job compares the times of both logs, for messages; None if no part does."""
+        if self.schema.history:
+            return "schema.history"
+        return "dataset.implicit_feedback" if self.config.dataset.implicit_feedback else None
 
     def features(self, source: str) -> tuple[Feature, ...]:
         """Features whose columns are in one table."""
@@ -100,6 +116,10 @@ class Job:
 
     def _source(self, table: str) -> Source:
         return Source.from_declared(getattr(self.config.dataset.sources, table))
+
+    def _where(self, table: str) -> Condition | None:
+        text = self._source(table).where
+        return Condition.parse(text) if text else None
 
     def _time_rules(self, table: str) -> TimeRules:
         source = self._source(table)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from beam_pipelines.jobs.column_readers import ColumnReader, feature_readers, value_types
-from tfrs_pretrain.config import Window
+from tfrs_pretrain.config import Condition, Window
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import Schema
 
@@ -32,7 +32,9 @@ class LogSpec:
       table: name of the table in ``dataset.sources``.
       schema: names the id, time and window columns.
       windows: split -> interval of the window column. If empty, every row belongs to split "all".
-      labels: name in the dataset -> label column. Empty for the engagement log.
+      labels: name in the dataset -> label column. Empty for the engagement log, and for logs of positives only.
+      computed_labels: label column -> the condition that it is computed from, if it is not in the table.
+      where: condition of the rows to read, or None for all.
       context_features: features whose columns are in the log itself.
       relations: value of the relation column -> weight. Empty if the log has no relation column.
       reject_duplicates: reject all rows of equal key except one.
@@ -48,6 +50,8 @@ class LogSpec:
     schema: Schema
     windows: dict[str, Window]
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    computed_labels: dict[str, Condition] = dataclasses.field(default_factory=dict)
+    where: Condition | None = None
     context_features: tuple[Feature, ...] = ()
     relations: dict[str, float] = dataclasses.field(default_factory=dict)
     reject_duplicates: bool = False
@@ -62,7 +66,10 @@ class LogSpec:
         """Everything that reads a column. The request accepts the type of any other reader of its column."""
         schema = self.schema
         readers = feature_readers(self.context_features)
-        readers += [ColumnReader(column, f"label {name!r}", "label") for name, column in self.labels.items()]
+        readers += [ColumnReader(column, f"label {name!r}", "label") for name, column in self.labels.items()
+                    if column not in self.computed_labels]
+        readers += [ColumnReader(condition.column, reader, "float32" if condition.is_numeric else "string")
+                    for reader, condition in self.conditions.items()]
         if self.relations and schema.relation:
             readers.append(ColumnReader(schema.relation, "schema.relation", "string"))
         if not (self.windows and schema.window == schema.time):
@@ -73,6 +80,12 @@ class LogSpec:
         readers += [ColumnReader(space.column, f"schema.{name}", space.dtype)
                     for name, space in schema.id_spaces.items()]
         return readers
+
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """Conditions by what reads them, for messages."""
+        where = {f"dataset.sources.{self.table}.where": self.where} if self.where else {}
+        return where | {f"label {name!r}": condition for name, condition in self.computed_labels.items()}
 
     @property
     def value_types(self) -> dict[str, str]:

@@ -44,7 +44,8 @@ class ExtendOptions(PipelineOptions):
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--extend", metavar="FOLDER",
-                            help="dataset or vocabulary folder whose ids keep their rows; new ids are appended")
+                            help="dataset or vocabulary folder whose ids keep their rows; new ids get free rows, then "
+                                 "rows at the end")
 
 
 class VocabularyOptions(PipelineOptions):

@@ -7,9 +7,10 @@ import numpy as np
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.launching.coverage_checks import joins_of, read_join_counts
+from beam_pipelines.launching.positive_checks import count_sampled
 from beam_pipelines.records.files import read_json
 from beam_pipelines.records.shards import summarize_splits
-from beam_pipelines.transforms.vocabularies import Vocabularies, vocabulary_info
+from beam_pipelines.transforms.vocabularies import Vocabularies, extension_changes, vocabulary_info
 from tfrs_pretrain.data.dataset import pair_columns
 from tfrs_pretrain.data.joins import PRETRAINED_BOTH
 from tfrs_pretrain.errors import UserError
@@ -76,7 +77,8 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
     """Content for vocabularies and numeric statistics.
 
     ``kept`` is the number of rows of each log by window. ``engagements_end`` is the end, exclusive, of the engagements
-    in the pretraining window: an integer, or microseconds since 1970-01-01 UTC.
+    in the pretraining window: an integer, or microseconds since 1970-01-01 UTC. With --extend, ``extended`` is the
+    section ``vocabularies`` of the earlier folder, and ``lifecycle`` has the ``VocabularyChanges`` of each vocabulary.
     """
     numeric = {feature.name: read_json(job.path(RESULTS_FOLDER, f"numeric-{feature.name}.json"))
                for feature in job.schema.moment_features}
@@ -84,9 +86,11 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
               for log in (job.engagements, job.impressions)}
     window = job.config.windows.pretrain
     span = {"engagements_end": min(_account(job, job.engagements)["high"] + 1, window.bounds[1])}
-    extended = {"extended": vocabulary_info(job.extend)["vocabularies"]} if job.extend else {}
+    vocabularies = Vocabularies.load(job)
+    extended = {"extended": vocabulary_info(job.extend)["vocabularies"],
+                "lifecycle": extension_changes(job, vocabularies)} if job.extend else {}
     return {"config": job.config.resolved(), "numeric": numeric, "counts": counts,
-            "vocabularies": Vocabularies.load(job).describe(), **span, **extended}
+            "vocabularies": vocabularies.describe(), **span, **extended}
 
 
 def pairs_info(job: Job) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def pairs_info(job: Job) -> dict[str, Any]:
     return _common_info(job) | {
         "counts": {"engagements": _counts(job, job.engagements, splits)},
         "pair_columns": pair_columns(job.schema), "relations": list(job.config.dataset.relations),
-        "splits": {name: _add_rates(split) for name, split in splits.items()},
+        "splits": {name: add_rates(split) for name, split in splits.items()},
     }
 
 
@@ -106,10 +110,10 @@ def impressions_info(job: Job) -> dict[str, Any]:
     feature.
     """
     splits = summarize_splits(read_json(job.path(RESULTS_FOLDER, "impressions.json")))
-    history = {"history": _counts(job, job.history)} if job.schema.history else {}
+    history = {"history": _counts(job, job.history)} if job.compares_times else {}
     rates = {f"impressions/{split}": {"negative_rate": rate} for split, rate in job.impressions.negative_rates.items()}
     return _common_info(job) | {
-        "counts": {"impressions": _counts(job, job.impressions, splits), **history},
+        "counts": {"impressions": _impression_counts(job, splits), **history},
         "impressions_format": job.config.dataset.impressions_format,
         "splits": {name: _add_joins(job, name, split) | rates.get(name, {}) for name, split in splits.items()},
     }
@@ -121,7 +125,7 @@ def _add_joins(job: Job, name: str, split: dict[str, Any]) -> dict[str, Any]:
     coverage = {join: joins["found"].get(join, 0) / max(joins["impressions"], 1) for join in names}
     missing = {feature.name: joins["missing"].get(feature.name, 0) for feature in job.schema.features}
     missing |= {HISTORY: split["measures"].pop("empty_histories", 0)} if job.schema.history else {}
-    return _add_rates(split) | {"coverage": coverage, "missing": missing}
+    return add_rates(split) | {"coverage": coverage, "missing": missing}
 
 
 def _common_info(job: Job) -> dict[str, Any]:
@@ -151,7 +155,18 @@ def _counts(job: Job, log: LogSpec, splits: dict[str, Any] | None = None) -> dic
             "dead_letter": sorted(read_json(job.path(RESULTS_FOLDER, f"rejected-{log.name}.json")))}
 
 
-def _add_rates(split: dict[str, Any]) -> dict[str, Any]:
+def _impression_counts(job: Job, splits: dict[str, Any]) -> dict[str, Any]:
+    """Returns ``_counts`` of the impressions; of a log of positives also the number of sampled negatives."""
+    if not job.config.dataset.implicit_feedback:
+        return _counts(job, job.impressions, splits)
+    counts, (positives, negatives) = _counts(job, job.impressions), count_sampled(job, splits)
+    repeated = counts["written"] - positives
+    filtered_by = counts["filtered_by"] | ({"repeated engagements": repeated} if repeated else {})
+    return counts | {"written": positives, "sampled_negatives": negatives, "filtered": counts["filtered"] + repeated,
+                     "filtered_by": filtered_by}
+
+
+def add_rates(split: dict[str, Any]) -> dict[str, Any]:
     """Replaces the measures of a split, which are sums, with means over its examples."""
     measures, examples = split["measures"], max(split["examples"], 1)
     names = {"positives": "label_rate", "oov_users": "oov_user_share", "oov_items": "oov_item_share"}

@@ -1,6 +1,6 @@
 """Checks the input tables before a pipeline starts, so that a wrong column is reported within seconds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,11 +8,18 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.column_readers import ColumnReader, conflict
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
-from beam_pipelines.sources.base import ColumnTypes
 from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table, require_ids, side_table_readers
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
-from tfrs_pretrain.features.stored_types import STORED_TYPES, StoredType, is_integer, is_number, is_text
+from tfrs_pretrain.features.stored_types import (
+    ID_TYPES,
+    STORED_TYPES,
+    StoredType,
+    has_text,
+    is_flag_or_number,
+    is_number,
+    is_text,
+)
 from tfrs_pretrain.schema import IdSpace
 
 ExpectedTypes = dict[str, StoredType]  # column -> Arrow types that it may have
@@ -45,22 +52,25 @@ def log_types(log: LogSpec) -> ExpectedTypes:
     expected: ExpectedTypes = {
         schema.user.column: _id_type(schema.user),
         schema.item.column: _id_type(schema.item),
-        schema.time: StoredType("integer, date or timestamp", lambda dtype: is_integer(dtype) or _is_temporal(dtype)),
+        schema.time: StoredType("integer, date, timestamp or ISO 8601 string",
+                                lambda dtype: is_number(dtype) or _is_time(dtype)),
     }
     if log.windows:
         has_unit = log.time_rules.unit is not None
         expected[schema.window] = (
-            StoredType("date or timestamp (the windows are dates)",
-                       lambda dtype: _is_temporal(dtype) or (has_unit and is_integer(dtype))) if log.has_date_windows
-            else StoredType("integer (the windows are integers)", is_integer))
+            StoredType("date, timestamp or ISO 8601 string (the windows are dates)",
+                       lambda dtype: _is_time(dtype) or (has_unit and is_number(dtype))) if log.has_date_windows
+            else StoredType("integer (the windows are integers)", is_number))
     if log.relations and schema.relation:
-        expected[schema.relation] = StoredType("string or integer", lambda dtype: is_text(dtype) or is_integer(dtype))
+        expected[schema.relation] = StoredType("string or integer", has_text)
     if log.request and log.request not in expected:
         expected[log.request] = StoredType(
             "string, integer, date or timestamp",
-            lambda dtype: is_text(dtype) or is_integer(dtype) or _is_temporal(dtype))
-    label = StoredType("integer, boolean or float", lambda dtype: is_number(dtype) or pa.types.is_boolean(dtype))
-    _add_types(expected, ((column, label) for column in log.labels.values()))
+            lambda dtype: has_text(dtype) or _is_time(dtype))
+    number = StoredType("integer, boolean or float", is_flag_or_number)
+    _add_types(expected, ((column, number) for column in log.labels.values() if column not in log.computed_labels))
+    _add_types(expected, ((condition.column, number if condition.is_numeric else STORED_TYPES["string"])
+                          for condition in log.conditions.values()))
     return _add_types(expected, _feature_types(log.context_features))
 
 
@@ -79,7 +89,7 @@ def check_columns(job: Job, table: str, expected: ExpectedTypes, readers: list[C
                                 f"{stored_type.description}); it has {list(types)}. Correct the schema section of the "
                                 "configuration or the file")
             dtype = types[column]
-            if dtype is not None and not stored_type.accepts(dtype):
+            if dtype is not None and not pa.types.is_null(dtype) and not stored_type.accepts(dtype):
                 raise UserError(f"table {table}: column {column!r} of {path!r} is {dtype}, expected "
                                 f"{stored_type.description}. Correct the schema section of the configuration or the "
                                 "file")
@@ -95,22 +105,32 @@ def _check_one_parse(table: str, path: str, column: str, readers: list[ColumnRea
 
 
 def check_time_types(job: Job) -> None:
-    """Checks that both logs store times alike: a history compares the times of both.
+    """Checks that both logs store times alike: a history and sampled negatives compare the times of both.
 
     Raises:
-      UserError: one log has integers without a unit, the other timestamps.
+      UserError: one log has integers without a unit, the other timestamps; or negatives are sampled and one has.
     """
-    found = {log.table: {_time_type(log, types) for _, types in job.source(log.table).column_types()}
-             for log in (job.history, job.impressions)}
+    found = {log.table: set(_time_types(log, job)) for log in (job.history, job.impressions)}
+    if job.config.dataset.implicit_feedback and "integer" in set.union(*found.values()):
+        table = next(table for table, types in found.items() if "integer" in types)
+        raise UserError(f"dataset.implicit_feedback draws from popularity_days before a positive, but column "
+                        f"{job.schema.time!r} of {table} has integers without a unit: set "
+                        f"dataset.sources.{table}.time_unit, or store timestamps")
     if len(set.union(*found.values())) > 1:
-        raise UserError(f"schema.history compares column {job.schema.time!r} of both logs, but its values are "
+        raise UserError(f"{job.compares_times} compares column {job.schema.time!r} of both logs, but its values are "
                         f"{', '.join(f'{sorted(types)} in {table}' for table, types in found.items())}: store "
                         "both as timestamps or both as integers, or set time_unit of the integers in dataset.sources")
 
 
-def _time_type(log: LogSpec, types: ColumnTypes) -> str:
-    dtype = (types or {}).get(log.schema.time)
-    integer = log.time == "integer" if dtype is None else is_integer(dtype)
+def _time_types(log: LogSpec, job: Job) -> Iterator[str]:
+    for _, types in job.source(log.table).column_types():
+        dtype = (types or {}).get(log.schema.time)
+        if dtype is None or not pa.types.is_null(dtype):
+            yield _time_type(log, dtype)
+
+
+def _time_type(log: LogSpec, dtype: pa.DataType | None) -> str:
+    integer = log.time == "integer" if dtype is None or is_text(dtype) else is_number(dtype)
     return "integer" if integer and log.time_rules.unit is None else "timestamp"
 
 
@@ -142,8 +162,8 @@ def _feature_types(features: tuple[Feature, ...]) -> Iterable[tuple[str, StoredT
 
 
 def _id_type(space: IdSpace) -> StoredType:
-    return STORED_TYPES[space.dtype]
+    return ID_TYPES[space.dtype]
 
 
-def _is_temporal(dtype: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(dtype) or pa.types.is_date(dtype))
+def _is_time(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(dtype) or pa.types.is_date(dtype)) or is_text(dtype)

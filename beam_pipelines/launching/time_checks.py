@@ -37,7 +37,7 @@ def check_times(job: Job, logs: Iterable[LogSpec]) -> None:
                             f"as in column {time!r}: set time_unit too")
     if all(log.windows and log.has_date_windows for log in by_table.values()):
         check_zones(window, {table: account["windows"] for table, account in tables.items()}, rules)
-    if job.schema.history and len(tables) > 1 and all(account["times"] for account in tables.values()):
+    if job.compares_times and len(tables) > 1 and all(account["times"] for account in tables.values()):
         check_zones(time, {table: account["times"] for table, account in tables.items()}, rules)
         plain = check_kinds(time, {table: _is_plain(account["times"], rules[table])
                                    for table, account in tables.items()})
@@ -91,7 +91,7 @@ def check_kinds(column: str, plain: dict[str, bool]) -> bool:
     """Refuses integers without a unit beside times; returns whether all are integers without a unit."""
     if len(set(plain.values())) > 1:
         table = next(table for table, is_plain in plain.items() if is_plain)
-        raise UserError(f"schema.history compares column {column!r} of both logs, but only {table} has integers "
+        raise UserError(f"column {column!r} of both logs is compared, but only {table} has integers "
                         f"without a unit: set dataset.sources.{table}.time_unit, or store both as timestamps")
     return all(plain.values())
 
@@ -129,6 +129,6 @@ def check_ranges(column: str, engagements: dict[str, Any], impressions: dict[str
         far = bool(epoch) and start - last > MAX_GAP_LENGTHS * (last - first + end - start)
     if far or first >= end:
         shown = [str(np.datetime64(value, "us")) if temporal else str(value) for value in ends]
-        raise UserError(f"schema.history compares column {column!r} of both logs, but its ranges are not comparable: "
+        raise UserError(f"column {column!r} of both logs is compared, but its ranges are not comparable: "
                         f"{shown[0]} to {shown[1]} in engagements, {shown[2]} to {shown[3]} in impressions. Correct "
                         "dataset.sources.engagements.time_unit and time_zone, those of impressions, or the files")

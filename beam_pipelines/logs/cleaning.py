@@ -12,9 +12,17 @@ import pyarrow.compute as pc
 
 from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
 from beam_pipelines.logs.accounting import Account
+from beam_pipelines.logs.conditions import add_computed_labels, evaluate
 from beam_pipelines.logs.keys import END, TIME, event_hash, request_hash
 from beam_pipelines.logs.rejected_rows import select_rejected
-from beam_pipelines.logs.row_checks import Check, check_rows, parse_text_columns, relation_names, to_mask
+from beam_pipelines.logs.row_checks import (
+    Check,
+    check_rows,
+    convert_columns,
+    relation_names,
+    to_mask,
+    unparsable_reason,
+)
 from beam_pipelines.logs.times import Times, normalize
 from beam_pipelines.sources import RawBatch
 from tfrs_pretrain.hashing import fraction, mix
@@ -78,23 +86,35 @@ class CleanedBatch:
 
 def clean_batch(raw: RawBatch, log: LogSpec) -> CleanedBatch:
     """Cleans one batch, see ``CleanLog``."""
-    batch, unparsable = parse_text_columns(raw.columns, log)
+    batch, unparsable = convert_columns(raw.columns, log)
+    batch = add_computed_labels(batch, log)
     times = normalize(raw.columns[log.schema.time], batch[log.schema.time], log.time_rules)
     windows = _normalize_windows(raw, batch, log)
     batch = _add_times(batch, times, windows)
-    good = np.ones(batch.num_rows, bool)
+    excluded = _excluded(batch, dict(unparsable), log)
+    good = ~excluded
     reasons = np.full(batch.num_rows, None, object)
     for reason, bad in [*unparsable, *check_rows(batch, log), *times.bad, *_window_checks(windows)]:
         reasons[good & bad] = reason
         good &= ~bad
     rejected = select_rejected(raw, reasons)
     by_split, filtered = _split(batch, raw, good, log)
+    filtered["not selected by where"] = int(excluded.sum())
     kept = Counter({split: part.num_rows for split, part in by_split.items()})
     low, high = pc.min_max(windows.values).as_py().values() if windows else (None, None)
     first, last = pc.min_max(times.values).as_py().values()
     account = Account(batch.num_rows + len(raw.malformed), kept, Counter(rejected["reason"].to_pylist()), +filtered,
                       low, high, raw.present, times.forms, first, last, windows.forms if windows else Counter())
     return CleanedBatch(by_split, account, rejected)
+
+
+def _excluded(batch: pa.RecordBatch, unparsable: dict[str, np.ndarray], log: LogSpec) -> np.ndarray:
+    """Returns bool [n]: rows that ``where`` excludes. A value that cannot be parsed is an error of its row."""
+    if log.where is None:
+        return np.zeros(batch.num_rows, bool)
+    bad = unparsable.get(unparsable_reason(log.where.column, log), np.zeros(batch.num_rows, bool))
+    excluded: np.ndarray = ~(to_mask(evaluate(log.where, batch)) | bad)
+    return excluded
 
 
 def _normalize_windows(raw: RawBatch, batch: pa.RecordBatch, log: LogSpec) -> Times | None:

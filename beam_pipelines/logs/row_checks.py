@@ -7,26 +7,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beam_pipelines.jobs.log_spec import LogSpec
-from beam_pipelines.logs.text_values import needs_parsing, parse
+from beam_pipelines.logs.stored_values import convert
 
 Check = tuple[str, np.ndarray]  # reason, bool [n] rows to reject
 
 
-def parse_text_columns(batch: pa.RecordBatch, log: LogSpec) -> tuple[pa.RecordBatch, list[Check]]:
-    """Converts text columns to their declared types.
+def convert_columns(batch: pa.RecordBatch, log: LogSpec) -> tuple[pa.RecordBatch, list[Check]]:
+    """Converts columns that are stored as texts or other types to their declared types.
 
     Returns:
-      The columns of the log, null where a text cannot be parsed; and a check for each parsed column.
+      The columns of the log, null where a value cannot be converted; and a check for each converted column.
     """
-    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
-    roles |= {log.schema.window: "window", log.schema.time: "time"}
     columns, unparsable = {}, []
     for name, value_type in log.value_types.items():
         columns[name] = batch[name]
-        if needs_parsing(batch[name].type, value_type):
-            columns[name], mask = parse(batch[name], value_type)
-            unparsable.append((f"unparsable {roles.get(name, name)}", mask))
+        if converted := convert(batch[name], value_type):
+            columns[name], mask = converted
+            unparsable.append((unparsable_reason(name, log), mask))
     return pa.RecordBatch.from_pydict(columns), unparsable
+
+
+def unparsable_reason(column: str, log: LogSpec) -> str:
+    """Returns the reason to reject a row whose text in a column cannot be parsed."""
+    roles = {space.column: f"{name} id" for name, space in log.schema.id_spaces.items()}
+    roles |= {log.schema.window: "window", log.schema.time: "time"}
+    return f"unparsable {roles.get(column, column)}"
 
 
 def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:

@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import posixpath
+import re
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -20,35 +21,51 @@ from tfrs_pretrain.file_digests import FILES, FileDigest, compare, describe_cont
 from tfrs_pretrain.json_documents import check_document, without_digest
 from tfrs_pretrain.output_folders import recover
 
+ESCAPED = re.compile(r"\[[*?[]\]")  # a character that ``escape`` has escaped
+
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
     """Lists the files of a table, sorted by path.
 
     Args:
       table: name for messages.
-      pattern: file, folder of files with one of the suffixes, or glob pattern.
+      pattern: file, folder of files with one of the suffixes, in it or in its folders, or glob pattern.
       suffixes: file name suffixes to take from a folder.
 
     Raises:
       UserError: no file matches, or a matching one cannot be read.
     """
-    pattern_of_files = escape_existing(pattern)
-    patterns = [pattern_of_files, *(posixpath.join(pattern_of_files, f"*{suffix}") for suffix in suffixes)]
+    pattern_of_files = escape_existing(pattern.rstrip("/") or "/")
+    # "**" also matches names of folders.
+    patterns = [pattern_of_files, *(posixpath.join(pattern_of_files, f"**{suffix}") for suffix in suffixes)]
     try:
         matched = [result.metadata_list for result in match(patterns)]
     except (BeamIOError, ValueError, OSError) as error:
         raise UserError(f"table {table}: {pattern!r} cannot be listed ({error}): correct dataset.sources.{table} "
                         "or --raw") from error
-    inside = [metadata for found in matched[1:] for metadata in found]
     # A local folder matches its own name too.
-    paths = sorted(metadata.path for metadata in inside or matched[0]
-                   if not Path(metadata.path).is_dir() and not _is_hidden(metadata.path, pattern))
+    exact, *inside = [[metadata.path for metadata in found if not Path(metadata.path).is_dir()
+                       and not _is_hidden(metadata.path, pattern_of_files)] for found in matched]
+    in_folders = {path for paths in inside for path in paths}
+    paths = sorted(in_folders or exact)
     if not paths:
         raise UserError(f"table {table}: no file at {pattern!r}, expected a file, a folder of {' or '.join(suffixes)} "
                         f"files or a glob pattern; correct dataset.sources.{table} or --raw")
+    _refuse_mixed_depths(table, pattern_of_files, in_folders)
     if "://" not in pattern:
-        _refuse_left_out(table, patterns[1:] if inside else patterns[:1], suffixes)
+        inner = [posixpath.join(pattern_of_files, f"**/*{suffix}") for suffix in suffixes]
+        _refuse_left_out(table, inner if in_folders else patterns[:1], suffixes, paths)
     return paths
+
+
+def _refuse_mixed_depths(table: str, pattern: str, paths: set[str]) -> None:
+    """Refuses a folder of files and of folders with files: it is unknown whether the latter belong to the table."""
+    is_nested = {path: path.count("/") > pattern.count("/") + 1 for path in paths}
+    if "**" not in pattern and len(set(is_nested.values())) > 1:
+        direct, nested = (min(path for path in paths if is_nested[path] == value) for value in (False, True))
+        raise UserError(f"table {table}: {pattern!r} contains files, such as {direct!r}, and also folders with files, "
+                        f"such as {nested!r}: name those that belong to the table by a pattern in dataset.sources."
+                        f"{table}, {pattern + '/*'!r} or {pattern + '/**'!r}")
 
 
 def match(patterns: list[str]) -> list[MatchResult]:
@@ -86,18 +103,26 @@ def escape(path: str) -> str:
 
 
 def _is_hidden(path: str, pattern: str) -> bool:
-    """Whether a file is hidden, such as ``._x.parquet`` of macOS; a pattern whose name begins with a dot takes it."""
-    return posixpath.basename(path).startswith(".") and not posixpath.basename(pattern).startswith(".")
+    """Whether a file or a folder of it is hidden, such as ``._x.parquet`` of macOS or ``_temporary`` of Spark.
+
+    A pattern whose name begins with the same character takes it. ``_x=1`` names a column.
+    """
+    names = pattern.split("/")
+    literal = next((place for place, name in enumerate(names) if glob.has_magic(ESCAPED.sub("", name))), len(names))
+    shown = names[-1][:1] if literal < len(names) else ""
+    return any(name.startswith((".", "_")) and name[0] != shown and not (name[0] == "_" and "=" in name)
+               for name in path.split("/")[literal:])
 
 
-def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...]) -> None:
+def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...], paths: list[str]) -> None:
     """Refuses local names that match but are left out of the listing, which would lose their rows without a word."""
     # Path.glob accepts relative patterns only.
-    for name in sorted(name for pattern in patterns for name in glob.glob(pattern, recursive=True)):  # noqa: PTH207
+    for name in sorted(name for pattern in patterns for name in glob.glob(pattern, recursive=True)  # noqa: PTH207
+                       if not _is_hidden(name, pattern)):
         if not os.access(name, os.R_OK):
             raise UserError(f"table {table}: {name!r} cannot be read (a link to a missing file, or no permission): "
                             "restore it, or move it away")
-        if name.endswith(suffixes) and Path(name).is_dir():
+        if name.endswith(suffixes) and Path(name).is_dir() and not any(path.startswith(f"{name}/") for path in paths):
             raise UserError(f"table {table}: {name!r} is a folder among files: name its files by a pattern, or move it "
                             "away")
 

@@ -11,7 +11,7 @@ from beam_pipelines.sources.jsonl import JsonLines
 from beam_pipelines.sources.parquet import Parquet
 from tfrs_pretrain.config import SUFFIXES, DatasetConfig, Source
 
-FORMATS: dict[str, type[Format]] = {"parquet": Parquet, "csv": Csv, "jsonl": JsonLines, "avro": Avro}
+FORMATS: dict[str, type[Format]] = {"parquet": Parquet, "csv": Csv, "tsv": Csv, "jsonl": JsonLines, "avro": Avro}
 
 __all__ = ["FORMATS", "FileSource", "Format", "RawBatch", "TableSource", "open_source"]
 
@@ -30,4 +30,5 @@ def open_source(table: str, declared: str | Source, raw: str, limits: DatasetCon
         return BigQuerySource(table, source)
     assert source.path is not None
     pattern = source.path if "://" in source.path else posixpath.join(raw, source.path)
-    return FileSource(table, pattern, FORMATS[source.format](table, limits or DatasetConfig()), SUFFIXES[source.format])
+    file_format = FORMATS[source.format](table, limits or DatasetConfig(), source)
+    return FileSource(table, pattern, file_format, SUFFIXES[source.format])

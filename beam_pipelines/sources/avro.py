@@ -4,6 +4,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import fastavro
 from fastavro.schema import SchemaParseException
@@ -28,10 +29,18 @@ class Avro(TextFormat):
             schema = fastavro.reader(file).writer_schema
         if not isinstance(schema, dict) or schema.get("type") != "record":
             raise ValueError("its schema is not a record")
-        return dict.fromkeys(field["name"] for field in schema["fields"])
+        return dict.fromkeys(_names(schema))
 
     def read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         with open_file(path) as file:
             rows = (row_of_values(number, row, columns) for number, row in enumerate(
                 read_rows(path, file, self.limits.max_decompression_ratio)) if isinstance(row, dict))
             yield from to_batches(path, columns, rows, batch_rows)
+
+
+def _names(schema: Any, prefix: str = "") -> Iterator[str]:
+    """Yields the names of the fields of a record, and of the records in it by dotted name."""
+    for branch in schema if isinstance(schema, list) else [schema]:
+        for field in branch.get("fields", ()) if isinstance(branch, dict) else ():
+            yield f"{prefix}{field['name']}"
+            yield from _names(field["type"], f"{prefix}{field['name']}.")

@@ -9,7 +9,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from tfrs_pretrain.config import DatasetConfig
+from tfrs_pretrain.config import DatasetConfig, Source
 from tfrs_pretrain.errors import UserError
 
 # Column -> Arrow type, or None if the values are text that is parsed as the schema declares. None instead of the dict
@@ -96,6 +96,7 @@ class Format(abc.ABC):
     Args:
       table: name for messages.
       limits: limits on the inputs.
+      source: settings of the table.
 
     Attributes:
       name: name of the format for messages.
@@ -105,7 +106,8 @@ class Format(abc.ABC):
     name: str
     errors: tuple[type[Exception], ...] = (OSError, EOFError, ValueError)
 
-    def __init__(self, table: str, limits: DatasetConfig):
+    def __init__(self, table: str, limits: DatasetConfig, source: Source):
+        del source  # for formats with settings
         self.table, self.limits = table, limits
 
     @abc.abstractmethod

@@ -7,6 +7,7 @@ import apache_beam as beam
 
 from beam_pipelines.records.files import file_states, list_table_files
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch, TableSource
+from beam_pipelines.sources.path_columns import add_path_values, missing_in, path_values
 
 READ_ALL_BATCH_ROWS = 1 << 20
 
@@ -32,7 +33,8 @@ class FileSource(TableSource):
 
     def column_types(self) -> Iterator[tuple[str, ColumnTypes]]:
         for path in self.files():
-            yield path, self._decode(path, self._format.column_types)
+            types = self._decode(path, self._format.column_types)
+            yield path, None if types is None else dict.fromkeys(path_values(path)) | types
 
     def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
         for part in self.parts(self._pattern):
@@ -52,12 +54,23 @@ class FileSource(TableSource):
                 yield path, part
 
     def read_part(self, element: Part, columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
-        """Yields the rows of one part."""
+        """Yields the rows of one part; columns that it does not have come from the names of its folders."""
         path, part = element
         try:
-            yield from self._format.read(path, part, columns, batch_rows)
+            yield from self._read(path, part, columns, batch_rows)
         except self._format.errors as error:
             raise self._format.unreadable_error(path, error) from error
+
+    def _read(self, path: str, part: tuple[int, int], columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
+        if not path_values(path).keys() & columns:
+            yield from self._format.read(path, part, columns, batch_rows)
+            return
+        types = self._format.column_types(path)
+        added = {} if types is None else missing_in(columns, types, path)
+        for batch in self._format.read(path, part, [name for name in columns if name not in added], batch_rows):
+            # Without types, the rows tell.
+            more = added if types is not None else missing_in(columns, batch.present, path)
+            yield add_path_values(batch, columns, more)
 
     def _decode(self, path: str, decode: Callable[[str], Any]) -> Any:
         try:

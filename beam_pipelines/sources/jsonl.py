@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from beam_pipelines.sources.base import ColumnTypes, MalformedRow, RawBatch
+from beam_pipelines.sources.compression import refuse_compressed
 from beam_pipelines.sources.limits import OVERSIZED_LINE, shown_part
-from beam_pipelines.sources.text import Row, TextFormat, open_lines, refuse_compressed, row_of_values, to_batches
+from beam_pipelines.sources.text import Row, TextFormat, open_lines, row_of_values, to_batches
 
 
 class JsonLines(TextFormat):

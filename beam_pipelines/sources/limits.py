@@ -1,8 +1,7 @@
 """Limits on inputs: small files or single lines that would fill the memory are not read into it."""
 
-import gzip
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tfrs_pretrain.errors import UserError
 
@@ -38,22 +37,29 @@ def check_ratio(path: str, content_bytes: int, compressed_bytes: int, max_ratio:
                         "right")
 
 
-class LimitedGzipFile(gzip.GzipFile):
-    """Decompresses lines; checks the ratio once for each ``UNCHECKED_BYTES`` of content.
+class LimitedFile:
+    """Lines of a compressed file; checks the ratio once for each ``UNCHECKED_BYTES`` of content.
 
     Args:
       path: for messages.
-      file: compressed file.
+      compressed: compressed file.
+      content: the same, decompressed.
       max_ratio: see ``check_ratio``.
     """
 
-    def __init__(self, path: str, file: BinaryIO, max_ratio: float):
-        super().__init__(fileobj=file, mode="rb")
-        self._path, self._compressed, self._max_ratio = path, file, max_ratio
+    def __init__(self, path: str, compressed: BinaryIO, content: Any, max_ratio: float):
+        self._path, self._compressed, self._content, self._max_ratio = path, compressed, content, max_ratio
         self._num_bytes, self._next_check = 0, UNCHECKED_BYTES
 
-    def readline(self, size: int | None = -1) -> bytes:
-        line: bytes = super().readline(size)
+    def readline(self, size: int = -1) -> bytes:
+        """Reads a line, or the next ``size`` bytes of it."""
+        return self._count(self._content.readline(size))
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads ``size`` bytes."""
+        return self._count(self._content.read(size))
+
+    def _count(self, line: bytes) -> bytes:
         self._num_bytes += len(line)
         if self._num_bytes >= self._next_check:
             self._next_check += UNCHECKED_BYTES

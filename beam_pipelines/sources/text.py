@@ -1,6 +1,7 @@
 """Shared parts of the formats without types: string columns and numbered lines."""
 
 import contextlib
+import io
 import itertools
 import json
 import zlib
@@ -12,13 +13,14 @@ import pyarrow as pa
 
 from beam_pipelines.records.files import open_file
 from beam_pipelines.sources.base import Format, MalformedRow, RawBatch
-from beam_pipelines.sources.limits import LimitedGzipFile, bounded_lines
+from beam_pipelines.sources.compression import Utf8File, decompress
+from beam_pipelines.sources.limits import bounded_lines
+from beam_pipelines.sources.nested import find_value
 from tfrs_pretrain.config import DatasetConfig
 
 # Rows of text are Python objects while they are read, so batches are smaller than those of Arrow rows.
 MAX_TEXT_ROWS = 1 << 15
 MAX_BATCH_CHARACTERS = 1 << 26
-GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 # In place of a value: the row has no such column. False, as None is.
 ABSENT = type("Absent", (), {"__bool__": lambda self: False})()
 Row = list[Any]  # texts, None or ABSENT
@@ -31,28 +33,27 @@ class TextFormat(Format):
 
 
 @contextlib.contextmanager
-def open_lines(path: str, limits: DatasetConfig) -> Iterator[Iterator[bytes]]:
-    """Yields the lines of a file, decompressed if its name ends in .gz; oversized ones see ``bounded_lines``.
+def open_lines(path: str, limits: DatasetConfig, encoding: str = "utf-8") -> Iterator[Iterator[bytes]]:
+    """Yields the lines of a file, decompressed as the end of its name says; oversized ones see ``bounded_lines``.
+
+    Args:
+      path: file.
+      limits: limits on the inputs.
+      encoding: of the file. In one whose line ends are not the byte of LF, such as UTF-16, lines are yielded in UTF-8.
 
     Raises:
-      UserError: see ``LimitedGzipFile``.
+      UserError: see ``LimitedFile``.
     """
     with open_file(path) as file:
-        compressed = path.endswith(".gz")
-        content: Any = LimitedGzipFile(path, file, limits.max_decompression_ratio) if compressed else file
+        content: Any = decompress(path, file, limits.max_decompression_ratio)
+        if not has_byte_lines(encoding):
+            content = io.BufferedReader(Utf8File(content, encoding))
         yield bounded_lines(content, limits.max_line_bytes)
 
 
-def refuse_compressed(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yields the lines of a text.
-
-    Raises:
-      ValueError: the text is compressed, but its name does not say so.
-    """
-    for number, line in enumerate(lines):
-        if number == 0 and line.startswith(GZIP):
-            raise ValueError("it is compressed with gzip: let its name end in .gz")
-        yield line
+def has_byte_lines(encoding: str) -> bool:
+    """Whether a line ends with the byte of LF and no other character contains it."""
+    return "a\n".encode(encoding).endswith(b"a\n")
 
 
 def to_batches(path: str, columns: list[str], rows: Iterable[tuple[int, Row] | MalformedRow], batch_rows: int
@@ -123,7 +124,8 @@ def _without_absent(column: Sequence[Any]) -> Sequence[str | None]:
 def row_of_values(position: int, values: Mapping[str, Any], columns: list[str]) -> tuple[int, Row] | MalformedRow:
     """Converts the values of a row to texts; a row that has no text in UTF-8 is malformed."""
     try:
-        return position, [to_text(values[name]) if name in values else ABSENT for name in columns]
+        found = (find_value(values, name, ABSENT) for name in columns)
+        return position, [value if value is ABSENT else to_text(value) for value in found]
     except UnicodeDecodeError:
         return MalformedRow(position, "not UTF-8", json.dumps(values, default=repr, ensure_ascii=False))
     except RecursionError:

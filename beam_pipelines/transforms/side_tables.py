@@ -12,7 +12,7 @@ from apache_beam.utils.shared import Shared
 from beam_pipelines.jobs.column_readers import ColumnReader, feature_readers, value_types
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.row_checks import exceeds
-from beam_pipelines.logs.text_values import needs_parsing, parse
+from beam_pipelines.logs.stored_values import convert
 from beam_pipelines.sources import RawBatch, TableSource
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
@@ -158,9 +158,9 @@ def _parse(table: str, raw: RawBatch, types: dict[str, str], max_bytes: int) -> 
                         "correct it")
     columns = {}
     for name, value_type in types.items():
-        columns[name] = raw.columns[name].cast(plain_type(raw.columns[name].type))
-        if needs_parsing(columns[name].type, value_type):
-            columns[name], unparsable = parse(raw.columns[name], value_type)
+        plain = columns[name] = raw.columns[name].cast(plain_type(raw.columns[name].type))
+        if converted := convert(plain, value_type):
+            columns[name], unparsable = converted
             for place in np.flatnonzero(unparsable)[:1].tolist():
                 raise UserError(f"table {table}: {raw.path!r}, position {raw.positions[place]}: column {name!r} is "
                                 f"{raw.columns[name][place].as_py()!r}, expected {value_type}; correct it")

@@ -20,6 +20,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.values import compact_dictionary
 from tfrs_pretrain.value_types import MISSING
 from tfrs_pretrain.vocabulary import Vocabulary
+from tfrs_pretrain.vocabulary_changes import VocabularyChanges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +153,22 @@ def load_finished_vocabulary(folder: str, name: str, info: dict[str, Any]) -> Vo
       UserError: the file is missing or damaged.
     """
     return load_vocabulary(check_file(folder, info, vocabulary_path("", name)))
+
+
+def extension_changes(job: Job, vocabularies: Vocabularies) -> dict[str, dict[str, int]]:
+    """Compares each vocabulary with the one of ``job.extend``, if that has it.
+
+    Returns:
+      name -> ``VocabularyChanges`` as JSON.
+
+    Raises:
+      RuntimeError: the numbers of a vocabulary do not add up.
+    """
+    assert job.extend is not None
+    info = vocabulary_info(job.extend)
+    return {name: dataclasses.asdict(VocabularyChanges.between(
+        load_finished_vocabulary(job.extend, name, info), vocabulary))
+            for name, vocabulary in vocabularies.by_name.items() if name in info["vocabularies"]}
 
 
 def copy_vocabulary(name: str, job: Job) -> str:

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+# The defaults of warm_start changed in 0.2.0; these settings are the earlier ones.
+PLAIN = "{kind: warm_start, shrinkage: null, evidence: null, cold_rows: random}"
 # Name used in the steps below -> spellings of the command.
 COMMANDS = {
     "train-ranker": ["train-ranker", "rank"],
@@ -63,8 +65,8 @@ PLANTED = Scenario("planted", "planted.yaml", {
     # Stage I
     "mixed": [
         ["pretraining.embedding_l2=0.001",
-         "pretraining.objective={kind: softmax, learn_temperature: true, popularity_prior: 0.3, negatives: {kind: "
-         "mixed, count: 64, log_q: refined, mask_known_positives: true}}"],
+         "pretraining.objective={kind: softmax, temperature: 0.07, learn_temperature: true, popularity_prior: 0.3, "
+         "negatives: {kind: mixed, count: 64, log_q: refined, mask_known_positives: true}}"],
         ["pretraining.embedding_l2=0.001", "pretraining.learn_temperature=true", "pretraining.popularity_prior=0.3",
          "pretraining.negatives=mixed", "pretraining.uniform_negatives=64", "pretraining.log_q_form=refined",
          "pretraining.mask_known_positives=true"]],
@@ -82,11 +84,14 @@ PLANTED = Scenario("planted", "planted.yaml", {
     "stacked": [["ranking.backbone={kind: dcn_v2, structure: stacked}", "ranking.table_optimizer=adagrad",
                  "ranking.history=mean", "ranking.interval_decay=0.01"]],
     "distilled": [
+        [f"ranking.arms.distilled={{transfer: {PLAIN}, anchor: {{weight: 0.1}}, distillation: {{teacher: {{kind: "
+         "online, hidden: [16]}, temperature: 2, warmup_steps: 5}}"],
         ["ranking.arms.distilled={transfer: warm_start, anchor: {weight: 0.1}, distillation: {teacher: {kind: online, "
          "hidden: [16]}, temperature: 2, warmup_steps: 5}}"],
         ["ranking.arms.distilled={transfer: warm_start, anchor: {weight: 0.1}, distillation: {hidden: [16], "
          "temperature: 2, warmup_steps: 5}}"]],
     "meda": [
+        [f"ranking.arms.meda={{transfer: {PLAIN}, epochs: 2, meda: {{kind: non_continual}}}}"],
         ["ranking.arms.meda={transfer: warm_start, epochs: 2, meda: {kind: non_continual}}"],
         ["ranking.arms.meda={transfer: warm_start, epochs: 2, meda: {variant: non_continual}}"]],
     "frozen": [
@@ -95,6 +100,8 @@ PLANTED = Scenario("planted", "planted.yaml", {
         ["ranking.arms.frozen={transfer: frozen, fresh_dim: 4, pretrained_dropout: 0.1, tables: {item: {transfer: "
          "frozen_then_trainable, trainable_from_step: 5}}}"]],
     "taught": [
+        [f"ranking.arms.taught={{transfer: {PLAIN}, epochs: 2, early_stopping: {{}}, distillation: {{teacher: {{kind: "
+         "fixed, path: rankers/distilled}}}"],
         ["ranking.arms.taught={transfer: warm_start, epochs: 2, early_stopping: {}, distillation: {teacher: {kind: "
          "fixed, path: rankers/distilled}}}"],
         ["ranking.arms.taught={transfer: warm_start, epochs: 2, early_stopping: {}, distillation: {teacher: "

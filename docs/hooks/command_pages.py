@@ -31,7 +31,8 @@ def command_pages() -> dict[str, str]:
     lines = ["# Command line", "", "`tfrs-pretrain COMMAND --help` prints the same on the console. Exit codes are "
              "under [operations](operations.md#exit-codes).", ""]
     for name, command in shown(group).items():
-        lines += [f"## tfrs-pretrain {name} {{ #{name} }}", "", command.help or "", "", *_parameters(command)]
+        lines += [f"## tfrs-pretrain {name} {{ #{name.replace(' ', '-')} }}", "", command.help or "", "",
+                  *_parameters(command)]
     lines += ["## The Beam jobs", "", "Options that are not listed here are passed to Beam, such as `--runner`.", ""]
     for job, groups in JOBS.items():
         lines += [f"### python -m {job.__name__} {{ #{job.__name__.rpartition('.')[2]} }}", "",
@@ -40,8 +41,14 @@ def command_pages() -> dict[str, str]:
 
 
 def shown(group: typer.core.TyperGroup) -> dict[str, Any]:
-    """Returns the commands by name, without hidden ones."""
-    return {name: command for name, command in group.commands.items() if not command.hidden}
+    """Returns the commands by name, those of groups by both names, without hidden ones."""
+    found = {}
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            found |= {f"{name} {inner}": entry for inner, entry in shown(command).items()}
+        elif not command.hidden:
+            found[name] = command
+    return found
 
 
 def _parameters(command: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.experiments.definition import Experiment
+from tfrs_pretrain.tuning.candidates import CandidateFile
 
 Node = dict[str, Any]
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -31,11 +32,13 @@ def configuration_pages() -> dict[str, str]:
         "# Configuration", "", _INTRODUCTION, "", "## Sections", "", *links,
         "- [`completejourney`](completejourney.md): the demo's logs, which only the demo's commands read",
         "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
-        "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`", "", "## Keys outside a section", "",
-        *_keys("", schema | {"properties": plain})])
+        "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`",
+        "- [candidates](candidates.md): the file of `tfrs-pretrain tune --candidates`", "",
+        "## Keys outside a section", "", *_keys("", schema | {"properties": plain})])
     pages["configuration/completejourney.md"] = _file_page("The demo's logs", _DEMO, CompleteJourneyConfig)
     pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
     pages["configuration/experiment.md"] = _file_page("An experiment", _EXPERIMENT, Experiment)
+    pages["configuration/candidates.md"] = _file_page("Candidates", _CANDIDATES, CandidateFile)
     return pages
 
 
@@ -69,6 +72,11 @@ Differences to the baseline are corrected for the number of arms ([evaluation](.
 Parts are kept in `OUTPUT/pieces`, so a further arm costs only its own training. After arms are removed from the file,
 the same command with `--prune` lists the parts that neither the file nor the report needs, and removes them after
 confirmation."""
+
+
+_CANDIDATES = """\
+Settings that `tfrs-pretrain tune --candidates` races on validation, instead of the built-in ones; see
+[choosing settings](../tuning.md#your-own-candidates)."""
 
 
 def _section(name: str, node: Node, schema: Node) -> str:

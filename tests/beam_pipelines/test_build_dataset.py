@@ -136,14 +136,14 @@ MISTAKES = {
         "member", lambda column: column.cast(pa.string()))),
         "table engagements: column 'member' of '.*' is string, expected integer"),
     "feature type": (lambda logs: _rewrite(logs / "items.parquet", _with_column(
-        "topic_id", lambda column: column.cast(pa.float64()))),
-        "table items: column 'topic_id' of '.*' is double, expected integer"),
+        "topic_id", lambda column: column.cast(pa.string()))),
+        "table items: column 'topic_id' of '.*' is string, expected integer"),
     "window type": (lambda logs: _rewrite(logs / "impressions.parquet", _with_column(
         "day", lambda column: column.cast(pa.date32()))),
         r"column 'day' of '.*' is date32\[day\], expected integer \(the windows are integers\)"),
     "time type": (lambda logs: _rewrite(logs / "impressions.parquet", _with_column(
-        "ts", lambda column: column.cast(pa.string()))),
-        "column 'ts' of '.*' is string, expected integer, date or timestamp"),
+        "ts", lambda column: column.cast(pa.string()).cast(pa.binary()))),
+        "column 'ts' of '.*' is binary, expected integer, date, timestamp or ISO 8601 string"),
     "repeated id": (lambda logs: _rewrite(logs / "users.parquet", lambda t: pa.concat_tables([t, t.slice(3, 1)])),
                     r"table users: id 1051 in column 'member' occurs 2 times \(1 ids repeat\)"),
     "no engagements": (lambda logs: _rewrite(logs / "engagements.parquet", lambda t: t.filter(
@@ -184,7 +184,8 @@ def test_date_windows_need_a_date_column(planted_logs, tmp_path):
     tree = planted_tree()
     tree["windows"] = {name: {end: datetime.date(2024, 3, 1) + datetime.timedelta(days=day)
                               for end, day in window.items()} for name, window in tree["windows"].items()}
-    with pytest.raises(UserError, match=r"'day' of .* is int32, expected date or timestamp \(the windows are d"):
+    message = r"'day' of .* is int32, expected date, timestamp or ISO 8601 string \(the windows are d"
+    with pytest.raises(UserError, match=message):
         build(Config.model_validate(tree), planted_logs, tmp_path / "out")
 
 

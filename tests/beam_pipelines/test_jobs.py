@@ -155,6 +155,8 @@ def test_extending_keeps_rows_and_appends(planted_logs, arguments, tmp_path):
     assert after.ids.to_pylist()[len(first):] == new[:350 - len(first)]
     info = read_manifest(late, "vocabulary", name=DATASET_INFO)
     assert info["extended"] == read_manifest(early, "vocabulary", name=DATASET_INFO)["vocabularies"]
+    assert info["lifecycle"]["item"] == {"kept": len(first), "admitted": after.num_ids - len(first), "evicted": 0,
+                                         "reused": 0, "deleted": 0}
 
 
 def test_a_dataset_can_extend_another(tiny_dataset, arguments, tmp_path):

@@ -16,9 +16,9 @@ from tfrs_pretrain.cli import application
 from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
-COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "evaluate", "promote",
-            "roll-back", "diagnose", "experiment", "report", "serve", "query", "verify-server", "index", "recommend",
-            "config", "version"]
+COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "compact", "evaluate",
+            "promote", "roll-back", "diagnose", "experiment", "report", "tune", "serve", "query", "verify-server",
+            "index", "recommend", "forget", "config", "version", "embeddings"]
 
 
 def call(*arguments, folder=None):
@@ -55,6 +55,8 @@ def test_a_command_of_version_0_1_still_runs_with_a_notice(old, new, tmp_path):
     (["config", "--config", "absent.yaml"], "configuration 'absent.yaml' cannot be read"),
     (["demo", "--workdir", "taken"], "workdir 'taken' is not empty"),
     (["demo", "--workdir", "taken/file/deeper"], "Not a directory"),
+    (["forget", "--space", "users", "--ids", "ids.txt", "absent"], "--space 'users' is unknown: choose user or item"),
+    (["forget", "--space", "user", "--ids", "ids.txt", "absent"], "folder 'absent' does not exist"),
     (["report", "absent"], "study folder 'absent' does not exist"),
     (["dataset", "--raw", "absent", "--output", "out"], "absent"),
     (["pretrain", "--dataset", "absent", "--output", "out"], "dataset folder 'absent' does not exist"),

@@ -38,11 +38,14 @@ def test_counts_of_a_dataset_are_printed_line_by_line(capsys):
         "counts": {"engagements": {"read": 12_000, "written": 11_000, "filtered_by": {"outside every window": 990},
                                    "rejected": {"user is null": 10}}},
         "vocabularies": {"item": {"ids": 1_500}},
-        "extended": {"item": {"ids": 1_200}, "dropped": {"ids": 7}},
+        "lifecycle": {"item": {"kept": 1_200, "admitted": 300, "evicted": 0, "reused": 0, "deleted": 0},
+                      "user": {"kept": 5, "admitted": 4, "evicted": 3, "reused": 2, "deleted": 1}},
     })
     assert capsys.readouterr().out.splitlines() == [
         "engagements: 12,000 rows read, 11,000 written, 990 outside every window, 10 rejected: user is null",
-        "vocabulary item: 1,200 ids keep their rows, 300 are new"]
+        "vocabulary item: 1,200 ids keep their rows, 300 are new",
+        "vocabulary user: 5 ids keep their rows, 4 are new, 2 of them in rows of other ids, 3 lost their rows, "
+        "1 were forgotten"]
 
 
 def test_a_renamed_command_keeps_its_options_and_arguments(monkeypatch):

@@ -8,7 +8,7 @@ import yaml
 from tfrs_pretrain.config import load_config, migration, parse_config, parse_pretraining
 from tfrs_pretrain.config.load import apply_overrides
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.definition import load_experiment
+from tfrs_pretrain.experiments.experiment_file import load_experiment
 
 # As version 0.1.0 stored it, every default filled in.
 PRETRAINING = {

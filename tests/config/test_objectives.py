@@ -21,7 +21,7 @@ def refusal(text):
 def test_the_default_is_a_corrected_in_batch_softmax():
     default = objective("softmax")
     assert default.model_dump() == {
-        "kind": "softmax", "temperature": 0.07, "learn_temperature": False, "normalize": True, "popularity_prior": 0.0,
+        "kind": "softmax", "temperature": 0.2, "learn_temperature": False, "normalize": True, "popularity_prior": 0.0,
         "negatives": {"kind": "in_batch", "log_q": "classic", "remove_accidental_hits": True,
                       "mask_known_positives": False}}
     assert objective("{}") == default

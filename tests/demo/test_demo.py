@@ -66,6 +66,7 @@ def test_console_ends_with_a_summary_and_the_next_command(first):
     folder, output = first
     assert f"{results(folder)['arms']['warm_start']['test_auc']:.4f}" in output
     assert output.rstrip().splitlines()[-1] == "next: python3 -m webbrowser run/report.html"
+    assert "choose settings on this data: tfrs-pretrain tune --dataset run/dataset --output run/tune" in output
     assert "pairs/s" in output
     assert "impressions/s" in output
 

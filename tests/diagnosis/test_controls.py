@@ -45,4 +45,5 @@ def test_pretrained_rows_are_trained_as_in_the_first_warm_arm():
     warm = {"kind": "warm_start", "pretrained_learning_rate_scale": 0.25}
     arms = controls({"scratch": {}, "slow": {"transfer": warm}, "fast": {"transfer": {
         "kind": "warm_start", "pretrained_learning_rate_scale": 0.75}}})
-    assert arms[PRETRAINED].table_transfer("user").pretrained_learning_rate_scale == 0.25
+    transfer = arms[PRETRAINED].table_transfer("user")
+    assert (transfer.pretrained_learning_rate_scale, transfer.evidence, transfer.shrinkage) == (0.25, None, None)

@@ -17,6 +17,7 @@ from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.experiments.definition import Experiment
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.registry import registered_kinds
+from tfrs_pretrain.tuning.candidates import CandidateFile
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -60,7 +61,7 @@ def plain(text: str) -> str:
     return re.sub(r"[`\s]+", " ", text.replace("&lt;", "<")).lower()
 
 
-@pytest.mark.parametrize("root", [Config, Gate, Experiment])
+@pytest.mark.parametrize("root", [Config, Gate, Experiment, CandidateFile])
 def test_every_key_has_its_description_in_the_reference(root, configuration):
     text = "\n".join(configuration.values())
     missing = []
@@ -76,7 +77,7 @@ def test_every_key_has_its_description_in_the_reference(root, configuration):
 
 @pytest.mark.parametrize(("page", "entry"), [
     ("pretraining",
-     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.07`</small>"),
+     "`temperature`{ #pretraining.objective--softmax-.temperature } <small>number > 0 · default `0.2`</small>"),
     ("pretraining", "`optimizer`{ #pretraining.optimizer } <small>`lazy_adam`, `rowwise_adagrad`, `adagrad` · default"),
     ("ranking", "`pretrained_dropout`{ #ranking.arms.-name-.transfer--warm_start-.pretrained_dropout } "
                 "<small>number ≥ 0, < 1 · default"),
@@ -90,8 +91,19 @@ def test_types_defaults_and_limits_are_shown(page, entry, configuration):
     assert entry in configuration[f"configuration/{page}.md"]
 
 
+def leaves(commands, prefix=""):
+    """Yields (name, command) of every command, those of groups under both names."""
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command.commands, f"{prefix}{name} ")
+        else:
+            yield prefix + name, command
+
+
 def test_every_option_of_every_command_is_there(commands):
-    for name, command in typer.main.get_command(app).commands.items():
+    names = dict(leaves(typer.main.get_command(app).commands))
+    assert {"dataset", "embeddings export", "version"} <= names.keys()
+    for name, command in names.items():
         if command.hidden:
             assert f"tfrs-pretrain {name} " not in commands
             continue

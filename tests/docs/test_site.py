@@ -25,7 +25,7 @@ def site(tmp_path_factory):
 
 def test_every_page_is_there(site):
     pages = {str(path.relative_to(site)) for path in site.rglob("*.html")}
-    assert {"index.html", "tutorial.html", "own_logs.html", "method.html", "results.html", "serving.html",
+    assert {"index.html", "tutorial.html", "your_data.html", "method.html", "results.html", "serving.html",
             "design.html", "operations.html", "benchmarks.html", "troubleshooting.html", "commands.html",
             "configuration/index.html", "configuration/ranking.html", "configuration/gate.html"} <= pages
     assert not any("hooks" in page for page in pages)

@@ -1,16 +1,13 @@
 """Runs the weekly loop's commands exactly as shown, on logs of five weeks."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from planted import planted_config
-from test_tutorial import BLOCK, SHELL
+from typed_pages import type_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
@@ -31,18 +28,7 @@ def followed(tmp_path_factory, planted_logs):
     (folder / "logs").symlink_to(planted_logs)
     _write_config(folder)
     loop = re.search(r"^## The weekly loop$(.*?)^## ", PAGE.read_text(), re.MULTILINE | re.DOTALL)[1]
-    lines = []
-    for _, language, title, text in BLOCK.findall(loop):
-        if title:
-            (folder / title).parent.mkdir(exist_ok=True)
-            (folder / title).write_text(text)
-        elif language == "sh":
-            lines += text.replace("\\\n", " ").splitlines()
-    (folder / "typed.txt").write_text("\n".join(lines))
-    done = subprocess.run([sys.executable, "-c", SHELL], cwd=folder, capture_output=True, text=True, timeout=600,
-                          check=False, env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert "every line has run" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder, done.stdout
+    return folder, type_page(loop, folder, timeout=600)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from resealed import older_version, reseal
 from tfrs_pretrain.config import Window, Windows
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 from tfrs_pretrain.vocabulary import Vocabulary
 
 USERS = Vocabulary(pa.array([5, 9, 7], pa.int64()), np.array([3, 2, 2]), oov_rows=1)
@@ -144,3 +145,25 @@ def test_a_row_follows_its_id_around_free_rows(tmp_path):
     current = types.SimpleNamespace(vocabulary=lambda name: after)
     assert Embeddings.open(tmp_path / "e").copy_known_rows(table, "user", current) == 2
     assert table[:, 0].tolist() == [0, -1, 6, -1, -1, 8]
+
+
+def test_rows_that_were_trained_in_an_earlier_window_stay_trained(tmp_path):
+    """Of 4 ids in the first window, 5 and 7 occur; in the second window, 8 does and 9 does not."""
+    first = Vocabulary(pa.array([5, 6, 7, 4]), np.array([1, 0, 2, 0]), 1)
+    second = Vocabulary(pa.array([5, 8, 7, 9]), np.array([0, 1, 0, 0]), 1)
+    third = second.with_freed(np.array([3]))
+    rows = np.ones((5, 2), np.float32)
+    save_embeddings(tmp_path / "1", {"user": rows}, {"user": first}, {"window": WINDOW}, overwrite=False)
+    assert Embeddings.open(tmp_path / "1").trained_rows("user") is None
+    trained = Embeddings.open(tmp_path / "1").rows_after("user", second)
+    assert trained.tolist() == [False, True, True, True, False]
+    save_embeddings(tmp_path / "2", {"user": rows}, {"user": second}, {"window": WINDOW}, overwrite=False,
+                    trained={"user": trained})
+    later = Embeddings.open(tmp_path / "2")
+    np.testing.assert_array_equal(later.trained_rows("user"), trained)
+    assert later.rows_after("user", third).tolist() == [False, True, True, False, False]
+    pretrained = is_pretrained(types.SimpleNamespace(vocabulary=lambda name: third), "user", later)
+    assert pretrained.tolist() == [False, True, True, False, False]  # the forgotten id has no row
+    np.save(tmp_path / "2" / "user" / "trained.npy", ~trained)
+    with pytest.raises(UserError, match=r"user/trained\.npy"):
+        Embeddings.open(tmp_path / "2")

@@ -5,7 +5,7 @@ import yaml
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import baselines, expand, selected
-from tfrs_pretrain.experiments.definition import load_experiment
+from tfrs_pretrain.experiments.experiment_file import load_experiment
 
 FILE = {"title": "test", "config": "completejourney", "logs": {"source": "completejourney"}, "seeds": [1, 2],
         "baseline": "plain", "arms": {"plain": None}}

@@ -10,6 +10,8 @@ from planted import planted_config
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.definition import ProvidedLogs
+from tfrs_pretrain.experiments.experiment_file import load_experiment, log_names
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER
 
@@ -122,8 +124,13 @@ def test_the_projects_experiments_are_valid_and_documented(name, tmp_path):
     assert all(line.startswith("#") for line in head.splitlines())
     for fact in ("command:", "hardware:", "time:", "expected:"):
         assert f"# {fact}" in head
-    data = tmp_path if "--data" in head else None
-    plan = Plan(path, Selection(data))
+    for log in log_names(path) or [None]:
+        data = tmp_path if isinstance(load_experiment(path, log).logs, ProvidedLogs) else None
+        assert data is None or "--data" in head
+        check_plan(Plan(path, Selection(data, log=log)))
+
+
+def check_plan(plan):
     assert len(plan.arms) * len(plan.seeds) == len({
         (arm.name, seed) for arm in plan.arms for seed in plan.seeds})
     by_kind = pieces(plan)

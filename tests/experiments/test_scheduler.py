@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from typing import ClassVar
 
 import pytest
@@ -197,3 +198,40 @@ def test_sigterm_ends_the_workers_and_the_command_with_its_code(tmp_path, monkey
     assert "stopped; the same command continues" in capsys.readouterr().out
     with pytest.raises(ProcessLookupError):
         os.kill(Stopping.pids[0], 0)
+
+
+def limit(finish_in, stop_in):
+    return scheduler.TimeLimit(time.monotonic() + finish_in, time.monotonic() + stop_in)
+
+
+def test_with_a_time_limit_pieces_start_in_the_given_order_and_only_if_they_can_finish(run, tmp_path):
+    rows = {name: Piece("embeddings", name, {}, (), work) for name, work in (("e1", 1.0), ("e20", 20.0), ("e2", 2.0))}
+    rankers = [Piece("ranker", f"r-{name}", {}, (need,)) for name, need in rows.items()]
+    costs = PieceCosts(tmp_path)
+    costs.add(Piece("embeddings", "old", {}), 10.0, 0)  # 10 seconds for work of 1
+    costs.add(Piece("ranker", "old", {}), 10.0, 0)
+    with scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool:
+        pool.run(rankers, limit(20.5, 1000))
+        assert FakeWorker.started == ["e1", "r-e1"]  # 20 seconds; the others take 210 and 30
+        pool.run(rankers, limit(300, 1000))
+    assert FakeWorker.started == ["e1", "r-e1", "e20", "r-e20", "e2", "r-e2"]
+    assert pool.failures == {}
+
+
+def test_nothing_starts_after_the_time_limit(run, tmp_path):
+    with scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool:
+        pool.run([Piece("logs", "late", {})], limit(-1, 10))
+    assert FakeWorker.started == []
+
+
+def test_pieces_in_progress_are_stopped_at_the_limit_and_the_next_call_makes_them(tmp_path, capsys):
+    task = {"source": "planted", "seed": 1, "sizes": {"users": 5, "items": 5, "engagements": 10**7, "impressions": 50}}
+    with scheduler.Scheduler(tmp_path, 1, 1, PieceCosts(tmp_path)) as pool:
+        begin = time.monotonic()
+        pool.run([Piece("logs", "endless", task)], limit(1, 1))
+        assert time.monotonic() - begin < 30
+        assert pool.failures == {}
+        small = task | {"sizes": task["sizes"] | {"engagements": 50}}
+        pool.run([again := Piece("logs", "endless", small)], limit(60, 60))
+    assert again.is_finished(tmp_path)
+    assert "stopped, because the time is up" in capsys.readouterr().out

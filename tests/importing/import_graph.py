@@ -45,23 +45,26 @@ def _module(written: str, files: Mapping[str, Path]) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """Floor of each folder or file; a name covers all that is below it and has no entry of its own."""
+    """Floor of each folder or file; a name covers all that is below it and has no entry of its own.
+
+    The package ``tfrs_pretrain`` itself, with the public names, is above all.
+    """
 
     floors: Mapping[str, int]
 
     @classmethod
     def parse(cls, text: str) -> Order:
         """Reads the block of the README: a line after the other, ``<`` within a line, ``folder: parts < parts``."""
-        floors: dict[str, int] = {"tfrs_pretrain": 0}
+        floors: dict[str, int] = {}
         for line in text.splitlines():
             folder, colon, parts = line.rpartition(":")
             prefix = folder if folder in PACKAGES else f"tfrs_pretrain.{folder}".rstrip(".")
-            floor = max(floors.values())
+            floor = max(floors.values(), default=0)
             for floor, names in enumerate(parts.split("<"), floor + 1):  # noqa: B020
                 floors |= {f"{prefix}.{name}": floor for name in names.split()}
             if colon:
                 floors[prefix] = floor + 1  # what is left of the folder
-        return cls(floors)
+        return cls(floors | {"tfrs_pretrain": max(floors.values()) + 1})
 
     def entry(self, module: str) -> str | None:
         """The longest listed name that covers a module; None if only the package itself would."""

@@ -79,7 +79,7 @@ def test_a_file_without_an_entry_is_named(small):
 
 def test_parts_of_a_folder_come_before_its_rest():
     assert Order.parse("config\nserving: protocol < client server\nbeam_pipelines: jobs").floors == {
-        "tfrs_pretrain": 0, "tfrs_pretrain.config": 1, "tfrs_pretrain.serving.protocol": 2,
+        "tfrs_pretrain": 7, "tfrs_pretrain.config": 1, "tfrs_pretrain.serving.protocol": 2,
         "tfrs_pretrain.serving.client": 3, "tfrs_pretrain.serving.server": 3, "tfrs_pretrain.serving": 4,
         "beam_pipelines.jobs": 5, "beam_pipelines": 6}
 

@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WITHOUT_TENSORFLOW = ("tfrs_pretrain", "tfrs_pretrain.config", "tfrs_pretrain.artifacts", "tfrs_pretrain.vocabulary",
-                      "tfrs_pretrain.stages", "tfrs_pretrain.study", "tfrs_pretrain.cli",
+                      "tfrs_pretrain.stages", "tfrs_pretrain.study", "tfrs_pretrain.cli", "tfrs_pretrain.api.stages",
                       "tfrs_pretrain.serving.client", "tfrs_pretrain.evaluation.bootstrap")
 
 

@@ -126,6 +126,7 @@ def test_queries_are_the_users_of_the_smallest_hash(tiny_dataset):
 
 def test_held_out_repeats_of_training_pairs_are_not_relevant(tiny_dataset):
     repeats = types.SimpleNamespace(schema=tiny_dataset.schema, num_rows=tiny_dataset.num_rows, relations=(),
+                                    vocabulary=tiny_dataset.vocabulary,
                                     files=lambda split: tiny_dataset.files("pairs/train"))
     queries = select_queries(repeats, 20)
     assert queries.seen.counts.min() > 0
@@ -190,6 +191,7 @@ def test_starts_from_earlier_rows(trained, tiny_dataset, tmp_path):
     started = Embeddings.open(tmp_path / "rows")
     for name in ("user", "item"):
         np.testing.assert_array_equal(started.matrix(name), Embeddings.open(trained[0]).matrix(name))
+        assert started.trained_rows(name).tolist() == tiny_dataset.vocabulary(name).occurring.tolist()
     assert str(started.window) == "[-7, 20)"
     later = content | {"window": {"start": 0, "end": 21}}  # the ranking window begins at 20
     rewrite(earlier / "manifest.json", later)

@@ -13,7 +13,8 @@ from tfrs_pretrain.training.devices import Device
 WARM = {"transfer": {"kind": "warm_start", "fresh_dim": 2}}
 ARMS = {
     "scratch": {}, "warm": WARM, "frozen": {"transfer": "frozen"},
-    "distilled": {"transfer": "warm_start", "distillation": {"teacher": {"hidden": [32, 16]}}},
+    "distilled": {"transfer": {"kind": "warm_start", "evidence": None},
+                  "distillation": {"teacher": {"hidden": [32, 16]}}},
     "anchored": WARM | {"anchor": {"weight": 0.1}, "table_learning_rate": 1e-3},
     "by_evidence": {"transfer": {"kind": "warm_start", "evidence": 10.0, "pretrained_rms": 0.3}},
     "new_tables": {"epochs": 3, "meda": {}},

@@ -20,7 +20,7 @@ from tfrs_pretrain.ranking.run import train_arm
 SCRIPT = Path(__file__).with_name("resumable_arm.py")
 
 
-TRANSFER = {"kind": "warm_start", "pretrained_rms": 0.3, "evidence": 20.0, "cold_rows": "features"}
+TRANSFER = {"kind": "warm_start", "pretrained_rms": 0.3, "shrinkage": 5.0, "evidence": 20.0, "cold_rows": "features"}
 
 
 def configured(dataset, seed=4, **ranking):

@@ -131,6 +131,7 @@ def results(**changes):
                         comparison("warm_start_distilled", "warm_start", 0.0007, -0.0017)],
         "multiplicity": {"pairs": 3, "differences": 9, "differences_by_slice": 21, "expected_by_chance": 1.5,
                          "correction": "Holm", "families": {"baseline": 2, "twins": 1}},
+        "benefit": None,
         "resampling": {"unit": "user", "replicates": 400, "confidence": 0.95, "rule": RULE}, "stage_one": STAGE_ONE,
         "calibration": {"scratch": bins(0.004), "warm_start": bins(0.0)}, "embedding_map": MAP, "diagnosis": None,
         "data": [DATA], "exposures": "Promoted products of the store and week count as seen.", "config": RESOLVED,

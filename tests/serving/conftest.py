@@ -64,6 +64,9 @@ def kinds_config():
          "privileged": True}]
     tree["ranking"] |= {"backbone": {"kind": "dcn_v2", "rank": 4}, "history": "attention", "labels": {"liked": 0.5},
                         "attention_hidden": [8], "head_hidden": [4], "epochs": 4}
+    # Four epochs memorize rows with larger rates. test_cold_ids_served.py has the other start of unknown ids.
+    plain = {"kind": "warm_start", "shrinkage": None, "evidence": None, "cold_rows": "random"}
+    tree["ranking"]["arms"]["warm_start_distilled"]["transfer"] = plain
     return Config.model_validate(tree)
 
 

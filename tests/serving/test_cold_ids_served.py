@@ -17,7 +17,7 @@ from tfrs_pretrain.serving.exporting.quantization import quantized
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 
 pytestmark = pytest.mark.slow
-TRANSFER = {"kind": "warm_start", "cold_rows": "features", "pretrained_rms": 0.3, "evidence": 10.0}
+TRANSFER = {"kind": "warm_start", "cold_rows": "features", "pretrained_rms": 0.3, "shrinkage": 5.0, "evidence": 10.0}
 DTYPES = {"user_id": np.int64, "topic": np.int64, "codes": np.int64, "quality": np.float32}
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -184,8 +182,12 @@ def diagnose(
 def experiment(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file; examples are in experiments/")],
     output: Annotated[Path, typer.Option(help="folder of the experiment; finished parts are reused")],
-    data: Annotated[Path | None, typer.Option(
-        help="folder of the logs or the dataset, for an experiment that does not make its own")] = None,
+    data: Annotated[list[str] | None, typer.Option(
+        metavar="FOLDER", help="folder of the logs or the dataset, for an experiment that does not make its own; with "
+                               "several logs NAME=FOLDER, repeatable")] = None,
+    logs: Annotated[list[str] | None, typer.Option(
+        "--log", metavar="NAME", help="with several logs, run only this one; repeatable. By default, all that are "
+                                      "generated or have --data")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes (default: one per core, if memory allows)")] = None,
     arms: Annotated[list[str] | None, typer.Option(
         "--arm", metavar="NAME", help="run only this arm and the baseline; repeatable")] = None,
@@ -201,27 +203,13 @@ def experiment(
     """Compares ways to train: arms times seeds of both stages, settings chosen on validation, each tested once.
 
     Parts that arms share (logs, dataset, pretrained rows) are made once. A run that was stopped or killed continues
-    with the same command. Exit code 1 if a run failed.
+    with the same command. A file with several logs has a report for each, OUTPUT/NAME, and a summary of all. Exit code
+    1 if a run failed.
     """
     with quiet_imports():
-        from tfrs_pretrain.experiments import console_tables
-        from tfrs_pretrain.experiments import prune as pruning
-        from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
-        from tfrs_pretrain.experiments.run import run_experiment
-        from tfrs_pretrain.experiments.workers import default_jobs
-        from tfrs_pretrain.reporting.study_report import write_study
-    selection = Selection(data, arms or (), seeds or ())
-    if prune:
-        confirm = functools.partial(console_tables.confirm_removal, console=console, ask=not yes, dry_run=dry_run)
-        pruning.prune(file, output, selection, confirm)
-        return
-    jobs = jobs or default_jobs()
-    if dry_run:
-        console_tables.show_plan(Plan(file, selection), output, jobs, console)
-        return
-    study = run_experiment(file, output, selection, jobs=jobs, threads=max(1, (os.cpu_count() or 1) // jobs))
-    summarize(write_study(study), output)
-    if console_tables.show_failures(study, console):
+        from tfrs_pretrain.cli.experiments import ExperimentCommand
+    command = ExperimentCommand(file, output, arms or (), seeds or (), jobs, dry_run=dry_run, prune=prune, ask=not yes)
+    if not command.run(logs or (), data or ()):
         raise typer.Exit(FAILED)
 
 

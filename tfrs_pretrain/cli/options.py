@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND
-from tfrs_pretrain.config import BUNDLED, Config, first_difference, load_config, parse_config
+from tfrs_pretrain.artifact_names import DATASET_KIND, IMPRESSIONS_KIND
+from tfrs_pretrain.config import BUNDLED, Config, load_config
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.run_config import check_config, stored_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
@@ -48,16 +49,8 @@ def open_dataset(folder: Path, config: str | None, overrides: list[str] | None) 
       UserError: the two differ in columns or windows.
     """
     dataset = Dataset.open(folder)
-    built_with = dataset.info["config"]
-    # Parsed again: keys added since the dataset was built get their defaults and are no difference.
-    sections = {"schema": dataset.schema.model_dump(mode="json"), "windows": dataset.windows.model_dump(mode="json")}
-    settings = load_config(config, overrides or ()) if config else parse_config(
-        built_with, overrides or (), origin=f"{folder}/{DATASET_INFO}")
-    for section, built in sections.items():
-        difference = first_difference(built, settings.resolved()[section], section)
-        if difference:
-            raise UserError(f"dataset {str(folder)!r} was built with another configuration, first in {difference}: "
-                            "rebuild it with this configuration, or omit --config")
+    settings = load_config(config, overrides or ()) if config else stored_config(dataset, overrides or ())
+    check_config(settings, dataset)
     return dataset, settings
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from tfrs_pretrain import __version__
 from tfrs_pretrain.cli.application import app
 from tfrs_pretrain.cli.options import ConfigOption, SetOption
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.config.describe import described_yaml
+from tfrs_pretrain.version import __version__
 
 
 @app.command(name="config")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from rich.text import Text
 
+from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.cli.application import app, formerly
 from tfrs_pretrain.cli.joins import show_joins
 from tfrs_pretrain.cli.options import (
     ConfigOption,
     DatasetConfigOption,
     DatasetOption,
+    JsonOption,
     ModelsOption,
     OverwriteOption,
     RankerOption,
     SetOption,
+    check_writable,
     next_command,
     number,
     open_dataset,
@@ -26,7 +31,9 @@ from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
-from tfrs_pretrain.stages import Workdir
+from tfrs_pretrain.stages import DATASET, Workdir
+
+LogKind = Literal["completejourney", "movies", "shop", "news"]
 
 
 @app.command()
@@ -41,19 +48,31 @@ def demo(
     run = Workdir(workdir, settings)
     with quiet_imports():
         from tfrs_pretrain.demo.run import run_demo
-    summarize(run_demo(run, logs, models), workdir)
+    results = run_demo(run, logs, models)
+    tuning = f"tfrs-pretrain tune --dataset {workdir / DATASET} --output {workdir / 'tune'} --minutes 10"
+    console.print(Text("choose settings on this data: ", style="dim").append(tuning, style="bold"), soft_wrap=True)
+    summarize(results, workdir)
 
 
 @app.command("demo-logs")
 @formerly("logs", "demo-logs")
 def demo_logs(
-    output: Annotated[Path, typer.Option(help="folder to write: engagements, impressions, items and users as Parquet")],
+    output: Annotated[Path, typer.Option(help="folder to write")],
+    kind: Annotated[LogKind, typer.Option(
+        help="**completejourney**: the demo's four tables as Parquet. **movies** (ratings as CSV), **shop** (orders as "
+             "Parquet), **news** (clicks as JSON lines): small generated logs to practise with")] = "completejourney",
     config: ConfigOption = "completejourney",
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Writes the demo's logs: purchases as engagements, derived exposures as impressions, and side tables."""
+    """Writes logs to try the other commands on: the demo's purchases with derived exposures, or generated logs."""
     settings, logs = load_demo_config(config, overrides or ())
+    if kind != "completejourney":
+        with quiet_imports():
+            from tfrs_pretrain.experiments.logs.shapes import write_shape_logs
+        write_shape_logs(kind, output, seed=settings.seed, overwrite=overwrite)
+        next_command(f"tfrs-pretrain dataset --config {kind}.yaml --raw {output} --output DATASET")
+        return
     with quiet_imports():
         from tfrs_pretrain.demo.completejourney import write_logs
     write_logs(logs, pretrain_end_week=settings.windows.pretrain.bounds[1], seed=settings.seed, output=output,
@@ -71,7 +90,8 @@ def dataset(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     extend: Annotated[str | None, typer.Option(
-        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids are appended")] = None,
+        metavar="DATASET", help="earlier dataset whose ids keep their rows; new ids get free rows, then "
+                                 "rows at the end")] = None,
 ) -> None:
     """Builds vocabularies, pairs and impressions as TFRecord files with Beam.
 
@@ -143,12 +163,33 @@ def train_ranker(
     overrides: SetOption = None,
     overwrite: OverwriteOption = False,
     test: Annotated[bool, typer.Option(help="score the test impressions; not while choosing settings")] = True,
+    start_from: Annotated[Path | None, typer.Option(
+        metavar="RANKER", help="earlier ranker, such as last week's: dense weights and the rows of its ids start "
+                               "there, other ids start as the arm says")] = None,
+    start_from_dataset: Annotated[Path | None, typer.Option(
+        metavar="DATASET", help="dataset that the ranker of --start-from was trained on (default: --dataset, if it has "
+                                "the same vocabularies)")] = None,
+    baseline: Annotated[Path | None, typer.Option(
+        metavar="RANKER", help="ranker from scratch that an arm with pretrained rows is compared with on validation "
+                               "(default: the best one on validation in a folder beside OUTPUT, of the same dataset "
+                               "and settings)")] = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """Stage II: trains and evaluates one arm of the ranking model."""
+    """Stage II: trains and evaluates one arm of the ranking model.
+
+    Where a ranker from scratch exists, an arm that starts from pretrained rows says if pretraining does not pay, with
+    the likeliest reason and what to try.
+    """
+    check_writable(json_file)
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
+        from tfrs_pretrain.ranking.benefit.scratch_ranker import find_scratch_ranker
         from tfrs_pretrain.ranking.run import train_arm
-    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, overwrite=overwrite, test=test)
+    scratch = baseline or find_scratch_ranker(output, opened, settings)
+    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, scratch=scratch, overwrite=overwrite,
+                        test=test, start_from=start_from, start_from_dataset=start_from_dataset)
+    if json_file:
+        write_text(json_file, json.dumps(trained.to_json(), indent=2) + "\n")
     for split, metrics in trained.metrics.items():
         console.print(f"{split} " + " · ".join(f"{words} {number(metrics[name])}" for name, words in (
             ("auc", "AUC"), ("log_loss", "log loss"), ("gauc", "GAUC"))))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tfrs_pretrain.artifact_names import REPORT_HTML
 from tfrs_pretrain.cli.options import next_command, number
-from tfrs_pretrain.progress import console
+from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.reporting.text.differences import both_verdicts
 
 
@@ -25,6 +25,8 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
         metrics = [number(result.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
         table.add_row(Text(arm), *metrics, both_verdicts(compared.get(arm)) if "test" in result else "did not finish")
     console.print(table)
+    if line := (results["benefit"] or {}).get("line"):
+        print_warning(line)
     if results["stage_one"]:
         losses = " → ".join(f"{loss:.3f}" for loss in results["stage_one"]["heldout_loss"])
         console.print(f"Stage I held-out loss by epoch: {losses}", highlight=False)
@@ -34,14 +36,16 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
 
 
 def show_built(info: dict[str, Any]) -> None:
-    """Prints how many rows of each log were read, written and left out, and how many ids are new."""
+    """Prints how many rows of each log were read, written and left out, and how many ids stay, leave and are new."""
     for log, count in info["counts"].items():
         left_out = count["filtered_by"] | {f"rejected: {reason}": rows for reason, rows in count["rejected"].items()}
-        parts = [f"{count['read']:,} rows read", f"{count['written']:,} written",
+        sampled = [f"{count['sampled_negatives']:,} sampled negatives"] if "sampled_negatives" in count else []
+        parts = [f"{count['read']:,} rows read", f"{count['written']:,} written", *sampled,
                  *(f"{num_rows:,} {reason}" for reason, num_rows in left_out.items())]
         console.print(Text(f"{log}: {', '.join(parts)}", style="dim"), soft_wrap=True)
-    for name, earlier in info.get("extended", {}).items():
-        if name in info["vocabularies"]:
-            new = info["vocabularies"][name]["ids"] - earlier["ids"]
-            console.print(Text(f"vocabulary {name}: {earlier['ids']:,} ids keep their rows, {new:,} are new",
-                               style="dim"), soft_wrap=True)
+    for name, changes in info.get("lifecycle", {}).items():
+        left = [f"{changes[key]:,} {words}" for key, words in (
+            ("reused", "of them in rows of other ids"), ("evicted", "lost their rows"), ("deleted", "were forgotten"))
+                if changes[key]]
+        text = ", ".join([f"{changes['kept']:,} ids keep their rows", f"{changes['admitted']:,} are new", *left])
+        console.print(Text(f"vocabulary {name}: {text}", style="dim"), soft_wrap=True)

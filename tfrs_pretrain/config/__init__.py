@@ -13,10 +13,12 @@ from tfrs_pretrain.config.arms import (
     NonContinualMeda,
 )
 from tfrs_pretrain.config.backbones import Backbone, DcnV2Backbone, MlpBackbone
+from tfrs_pretrain.config.conditions import Condition
 from tfrs_pretrain.config.dataset import (
     SUFFIXES,
     DatasetConfig,
     Duplicates,
+    ImplicitFeedback,
     MinCoverage,
     NegativeSampling,
     Source,
@@ -50,12 +52,12 @@ from tfrs_pretrain.config.transfer import (
 from tfrs_pretrain.config.windows import Window, Windows
 
 __all__ = [
-    "BUNDLED", "SUFFIXES", "AbsentTransfer", "AnchorConfig", "ArmConfig", "Backbone", "Config", "ContinualMeda",
-    "CosineContrastiveObjective", "DatasetConfig", "DcnV2Backbone", "DistillationConfig", "Duplicates",
-    "EarlyStoppingConfig", "ExportConfig", "FixedTeacherConfig", "FrozenThenTrainableTransfer", "FrozenTransfer",
-    "InBatchNegatives", "Meda", "MinCoverage", "MixedNegatives", "MlpBackbone", "NegativeSampling", "NonContinualMeda",
-    "OnlineTeacher", "PretrainedTransfer", "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer",
-    "SoftmaxObjective", "Source", "Sources", "TrainablePretrainedTransfer", "TrainingConfig", "Transfer",
-    "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config",
-    "parse_config", "parse_pretraining",
+    "BUNDLED", "SUFFIXES", "AbsentTransfer", "AnchorConfig", "ArmConfig", "Backbone", "Condition", "Config",
+    "ContinualMeda", "CosineContrastiveObjective", "DatasetConfig", "DcnV2Backbone", "DistillationConfig",
+    "Duplicates", "EarlyStoppingConfig", "ExportConfig", "FixedTeacherConfig", "FrozenThenTrainableTransfer",
+    "FrozenTransfer", "ImplicitFeedback", "InBatchNegatives", "Meda", "MinCoverage", "MixedNegatives", "MlpBackbone",
+    "NegativeSampling", "NonContinualMeda", "OnlineTeacher", "PretrainedTransfer", "PretrainingConfig",
+    "RandomTransfer", "RankingConfig", "ScratchTransfer", "SoftmaxObjective", "Source", "Sources",
+    "TrainablePretrainedTransfer", "TrainingConfig", "Transfer", "UniformNegatives", "WarmStartTransfer", "Window",
+    "Windows", "first_difference", "load_config", "parse_config", "parse_pretraining",
 ]

@@ -7,12 +7,17 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tfrs_pretrain.config.conditions import ConditionText
+from tfrs_pretrain.names import ColumnName
 from tfrs_pretrain.strict_model import StrictModel
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 TimeResolution = Literal["second", "minute", "hour", "day"]
-SUFFIXES = {"parquet": (".parquet",), "csv": (".csv", ".csv.gz"), "avro": (".avro",),
-            "jsonl": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")}
+_COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
+_TEXTS = {"csv": (".csv",), "tsv": (".tsv",), "jsonl": (".jsonl", ".ndjson")}
+SUFFIXES: dict[str, tuple[str, ...]] = {"parquet": (".parquet",), "avro": (".avro",)} | {
+    name: tuple(f"{suffix}{compression}" for suffix in suffixes for compression in _COMPRESSIONS)
+    for name, suffixes in _TEXTS.items()}
 
 
 class Source(StrictModel):
@@ -21,9 +26,14 @@ class Source(StrictModel):
     Text formats have no types: values are parsed as the schema declares the columns.
     """
 
-    path: str | None = Field(None, description="file, folder or glob pattern (relative to --raw), or the BigQuery "
-                                               "table project:dataset.table")
-    format: Literal["parquet", "csv", "jsonl", "avro", "bigquery"] = Field("parquet", description="file format")
+    path: str | None = Field(None, description="file, folder (with its folders) or glob pattern (relative to --raw), "
+                                               "or the BigQuery table project:dataset.table")
+    format: Literal["parquet", "csv", "tsv", "jsonl", "avro", "bigquery"] = Field(
+        "parquet", description="file format; csv, tsv and jsonl may be compressed: .gz, .bz2, .zst")
+    delimiter: str | None = Field(
+        None, description="csv, tsv: one character between fields (null: a comma, for tsv a tab)")
+    encoding: str | None = Field(
+        None, description="csv, tsv: encoding of the text, such as latin-1, cp1252 or utf-16 (null: UTF-8)")
     time: Literal["timestamp", "integer"] = Field(
         "timestamp", description="type of the time column in formats without types: ISO 8601 or integers")
     time_unit: TimeUnit | None = Field(
@@ -33,6 +43,11 @@ class Source(StrictModel):
     time_resolution: TimeResolution | None = Field(
         None, description="times are rounded down to it: an engagement enters histories after the end of its day, "
                           "hour, minute or second (null: dates are days, other times exact)")
+    where: ConditionText | None = Field(
+        None, description="logs: read only the rows in which this is true, such as rating >= 4 or event == purchase")
+    labels: dict[ColumnName, ConditionText] = Field(
+        {}, description="impressions: labels that are computed from other columns, such as liked: rating >= 4; 1 where "
+                        "it is true")
     query: str | None = Field(None, description="BigQuery: a query in standard SQL instead of a table")
     method: Literal["DIRECT_READ", "EXPORT"] = Field("DIRECT_READ", description="BigQuery: storage API or export files")
 
@@ -42,6 +57,34 @@ class Source(StrictModel):
         if zone is not None and zone not in zoneinfo.available_timezones():
             raise ValueError(f"{zone!r} is not the IANA name of a time zone, such as Europe/Berlin or UTC")
         return zone
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_is_one_character(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+            raise ValueError(f"a delimiter is one character, no quote and no line end, not {delimiter!r}")
+        return delimiter
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str | None) -> str | None:
+        try:
+            "".encode(encoding or "utf-8")
+        except LookupError as error:
+            raise ValueError(f"{encoding!r} is not the name of a text encoding, such as utf-8, latin-1, cp1252 or "
+                             "utf-16") from error
+        return encoding
+
+    @model_validator(mode="after")
+    def _text_settings_have_a_text(self) -> Source:
+        if self.format not in ("csv", "tsv") and (self.delimiter or self.encoding):
+            raise ValueError(f"delimiter and encoding belong to the formats csv and tsv, not to {self.format}")
+        return self
+
+    @property
+    def csv_delimiter(self) -> str:
+        """The character between fields of csv and tsv."""
+        return self.delimiter or ("\t" if self.format == "tsv" else ",")
 
     @model_validator(mode="after")
     def _names_one_place(self) -> Source:
@@ -66,6 +109,17 @@ class Sources(StrictModel):
     items: str | Source = Field("items.parquet", description="features of items, one row for each")
     users: str | Source = Field("users.parquet", description="features of users, one row for each")
 
+    @model_validator(mode="after")
+    def _conditions_are_of_logs(self) -> Sources:
+        for name in type(self).model_fields:
+            source = Source.from_declared(getattr(self, name))
+            if source.labels and name != "impressions":
+                raise ValueError(f"{name}.labels: only impressions have labels")
+            if source.where and name in ("items", "users"):
+                raise ValueError(f"{name}.where: only engagements and impressions are selected; a side table may have "
+                                 "rows that are not used")
+        return self
+
 
 class Duplicates(StrictModel):
     """Handling of rows that repeat a key: keep them, or reject all but one into the dead letter."""
@@ -84,6 +138,25 @@ class NegativeSampling(StrictModel):
     """
 
     rate: float = Field(gt=0, lt=1, description="share of the training negatives to keep")
+
+
+class ImplicitFeedback(StrictModel):
+    """For logs of what users did without what they were shown: adds sampled negatives to each positive.
+
+    The table of impressions then contains positives only. Each becomes an impression with label 1, and so does each of
+    its negatives with label 0: items of engagements drawn at random from the time before, so that an item is drawn in
+    proportion to its popularity at that time.
+    """
+
+    negatives_per_positive: int = Field(4, ge=1, le=1000, description="negatives of each positive; fewer if the user "
+                                                                      "knows most of the popular items")
+    popularity_days: float = Field(7, gt=0, description="days before a positive whose engagements its negatives are "
+                                                        "drawn from")
+    repeats: Literal["exclude", "include"] = Field(
+        "exclude", description="items that the user had engaged with before: exclude makes them neither positives nor "
+                               "negatives, as for articles that are read once; include may make them either, as for "
+                               "groceries that are bought again")
+    seed: int = Field(0, ge=0, description="seed of the draws")
 
 
 class MinCoverage(StrictModel):
@@ -119,6 +192,8 @@ class DatasetConfig(StrictModel):
     relations: dict[str, float] = Field(
         {}, description="value of schema.relation -> weight of its pairs; rows of weight 0 are left out")
     negative_sampling: NegativeSampling | None = Field(None, description="of impressions/train (null: keep all)")
+    implicit_feedback: ImplicitFeedback | None = Field(
+        None, description="the impressions are positives only; add sampled negatives (null: they have labels)")
     shard_bytes: int = Field(1 << 27, ge=1, description="target size of a TFRecord file before compression")
     shards: int | None = Field(None, ge=1, description="TFRecord files per split (null: derived from shard_bytes)")
     compression: Literal["none", "gzip"] = Field("none", description="of the TFRecord files (gzip: named .gz)")
@@ -128,6 +203,16 @@ class DatasetConfig(StrictModel):
     impressions_per_block: int = Field(4096, ge=1, description="impressions in one columnar record")
     pairs_per_block: int = Field(8192, ge=1, description="pairs in one columnar record")
     golden_examples: int = Field(256, ge=1, description="validation impressions with raw values, to check exports")
+
+    @model_validator(mode="after")
+    def _negatives_have_one_origin(self) -> DatasetConfig:
+        if self.implicit_feedback and self.negative_sampling:
+            raise ValueError("implicit_feedback adds negatives and negative_sampling removes them: set "
+                             "implicit_feedback.negatives_per_positive, and omit negative_sampling")
+        if self.implicit_feedback and Source.from_declared(self.sources.impressions).labels:
+            raise ValueError("with implicit_feedback the impressions are positives only: select them by "
+                             "sources.impressions.where, and omit sources.impressions.labels")
+        return self
 
     @field_validator("relations")
     @classmethod

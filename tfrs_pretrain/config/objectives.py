@@ -58,7 +58,7 @@ class SoftmaxObjective(KindModel):
     """Cross-entropy of the positive item over the candidates."""
 
     kind: Literal["softmax"] = Field("softmax", description="which loss")
-    temperature: float = Field(0.07, gt=0, description="divides the similarity")
+    temperature: float = Field(0.2, gt=0, description="divides the similarity")
     learn_temperature: bool = Field(False, description="start from temperature and learn it with the tables")
     normalize: bool = Field(True, description="L2-normalize both embeddings before the dot product")
     popularity_prior: float = Field(

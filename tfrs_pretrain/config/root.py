@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from tfrs_pretrain.config.dataset import DatasetConfig
+from tfrs_pretrain.config.dataset import DatasetConfig, Source
 from tfrs_pretrain.config.export import ExportConfig
 from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.ranking import RankingConfig
@@ -44,10 +44,22 @@ class Config(StrictModel):
         if bool(self.schema_.relation) != bool(self.dataset.relations):
             raise ValueError("schema.relation and dataset.relations go together: set the column and the weights of its "
                              "values, or neither")
+        if self.dataset.implicit_feedback and self.schema_.labels:
+            raise ValueError(f"schema.labels {list(self.schema_.labels)}: negatives that are sampled by "
+                             "dataset.implicit_feedback have no further labels, omit them")
+        computed = Source.from_declared(self.dataset.sources.impressions).labels
+        unused = sorted(set(computed) - {self.schema_.label, *self.schema_.labels})
+        if unused:
+            raise ValueError(f"dataset.sources.impressions.labels computes {unused}, but schema.label is "
+                             f"{self.schema_.label!r} and schema.labels are {list(self.schema_.labels)}")
         unknown = sorted(set(self.ranking.labels) - set(self.schema_.labels))
         if unknown:
             raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
                              "declare them there and build the dataset again, or leave them out")
+        timed = [name for name, space in self.schema_.id_spaces.items() if isinstance(space.ttl, str)]
+        if timed and not self.windows.pretrain.temporal:
+            raise ValueError(f"schema.{timed[0]}.ttl {self.schema_.id_spaces[timed[0]].ttl!r} is a time, but the "
+                             "windows are integers: set it to a number of extensions")
         warm = [name for name, arm in self.ranking.arms.items() if arm.pretrained_tables]
         if warm and self.ranking.id_dim != self.pretraining.dim:
             raise ValueError(f"ranking.id_dim {self.ranking.id_dim} must equal pretraining.dim {self.pretraining.dim} "

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tfrs_pretrain.strict_model import KindModel, short_form
+from tfrs_pretrain.strict_model import KindModel, short_form, with_default
 
 
 class ScratchTransfer(KindModel):
@@ -39,6 +39,9 @@ class PretrainedTransfer(KindModel):
     pretrained_rms: float | None = Field(
         None, gt=0, description="root mean square to which the values of pretrained rows are scaled, measured over the "
                                 "first training impressions (null: the rows as pretrained)")
+    shrinkage: float | None = Field(
+        None, gt=0, description="engagements at which an id's row starts halfway between the mean pretrained row and "
+                                "its own (null: all rows start as pretrained)")
     cold_rows: Literal["random", "mean", "features"] = Field(
         "random", description="start of ids without pretrained rows: random; the mean pretrained row; or, where "
                               "side features predict the rows of held-out ids better than the mean, the prediction")
@@ -55,9 +58,15 @@ class TrainablePretrainedTransfer(PretrainedTransfer):
 
 
 class WarmStartTransfer(TrainablePretrainedTransfer):
-    """Pretrained rows that are trained from the first step."""
+    """Pretrained rows that are trained from the first step.
+
+    The defaults were chosen on validation over eight generated logs and two real ones (docs/method.md).
+    """
 
     kind: Literal["warm_start"] = Field("warm_start", description="which start")
+    shrinkage: float | None = with_default(PretrainedTransfer, "shrinkage", 3.0)
+    evidence: float | None = with_default(TrainablePretrainedTransfer, "evidence", 10.0)
+    cold_rows: Literal["random", "mean", "features"] = with_default(PretrainedTransfer, "cold_rows", "features")
 
 
 class FrozenTransfer(PretrainedTransfer):

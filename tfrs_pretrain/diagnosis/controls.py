@@ -27,11 +27,13 @@ CHANGES: dict[str, dict[str, Any]] = {
 def with_arms(config: Config, epochs: int) -> Config:
     """Replace the arms by one for each control: all from scratch except the pretrained one, all without a teacher.
 
-    Pretrained rows have the learning rate scale of the first configured arm with a warm start.
+    Pretrained rows have the learning rate scale of the first configured arm with a warm start. It is the scale of all
+    rows: rows that few engagements determine memorize labels at a larger rate, which is not an effect of pretraining.
     """
     warm = next((arm.transfer for arm in config.ranking.arms.values() if isinstance(arm.transfer, WarmStartTransfer)),
                 WarmStartTransfer())
     changes = CHANGES | {PRETRAINED: {"transfer": WarmStartTransfer(
-        pretrained_learning_rate_scale=warm.pretrained_learning_rate_scale)}}
+        pretrained_learning_rate_scale=warm.pretrained_learning_rate_scale, shrinkage=None, evidence=None,
+        cold_rows="random")}}
     arms = {name: ArmConfig.model_validate({"epochs": epochs, **change}) for name, change in changes.items()}
     return config.model_copy(update={"ranking": config.ranking.model_copy(update={"arms": arms})})

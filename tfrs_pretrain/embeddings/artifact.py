@@ -4,18 +4,20 @@
 
     <table>/rows.npy            float32 [num_rows, dim], memory-mappable
     <table>/vocabulary.parquet  the id of each row
+    <table>/trained.npy         bool [num_rows], the trained rows, if the run started from earlier embeddings
     manifest.json               shapes, digests, window, configuration, metrics; written last
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, VOCABULARY_FILE
+from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, TRAINED_FILE, VOCABULARY_FILE
 from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
@@ -23,6 +25,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.vocabulary import Vocabulary
+from tfrs_pretrain.vocabulary_changes import RowMap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,8 @@ class TableEntry:
 
 
 def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: dict[str, Vocabulary],
-                    manifest: dict[str, Any], *, overwrite: bool) -> None:
+                    manifest: dict[str, Any], *, overwrite: bool, trained: Mapping[str, np.ndarray] | None = None
+                    ) -> None:
     """Write the artifact.
 
     Args:
@@ -52,6 +56,7 @@ def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: d
       vocabularies: table name -> vocabulary of ``num_rows`` rows.
       manifest: further content of the manifest; ``window`` (the pretraining window) is required.
       overwrite: replace an existing folder.
+      trained: table name -> bool [num_rows], see ``Embeddings.trained_rows``; None: the run started at random rows.
 
     Raises:
       UserError: the folder is not empty and ``overwrite`` is false.
@@ -60,6 +65,8 @@ def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: d
     with staged_folder(folder, overwrite=overwrite) as stage:
         entries = {name: _save_table(inside(stage, name), matrix, vocabularies[name])
                    for name, matrix in tables.items()}
+        for name, rows in (trained or {}).items():
+            np.save(inside(stage, name, TRAINED_FILE), rows)
         write_manifest(stage, EMBEDDINGS_KIND, {**manifest, "tables": {
             name: dataclasses.asdict(entry) for name, entry in entries.items()}})
 
@@ -178,12 +185,28 @@ class Embeddings:
             raise UserError(f"embeddings {str(self.folder)!r}: table {name!r} has {source.shape[1]} columns and ids of "
                             f"type {known.dtype}, here it has {table.shape[1]} and {current.dtype}: set "
                             "pretraining.dim to that, or pretrain from random rows")
-        rows = known.lookup(current.known_ids)
-        is_known = rows >= known.oov_rows
-        table[current.id_rows[is_known]] = source[rows[is_known]]
-        if known.oov_rows == current.oov_rows:
-            table[:current.oov_rows] = source[:known.oov_rows]
-        return int(is_known.sum())
+        row_map = RowMap.between(known, current)
+        row_map.copy(source, table)
+        return len(row_map.target)
+
+    def trained_rows(self, name: str) -> np.ndarray | None:
+        """bool [num_rows]: rows that Stage I trained, in this run or in one that it started from.
+
+        None if the run started at random rows: then it trained the rows of the ids in its window.
+        """
+        self._entry(name)
+        if not inside(self.folder, name, TRAINED_FILE).exists():
+            return None
+        trained: np.ndarray = np.load(self._file(name, TRAINED_FILE))
+        return trained
+
+    def rows_after(self, name: str, later: Vocabulary) -> np.ndarray:
+        """bool [later.num_rows]: trained rows of a run over ``later`` that started from these embeddings."""
+        earlier, trained = self.vocabulary(name), self.trained_rows(name)
+        row_map = RowMap.between(earlier, later)
+        rows = later.occurring.copy()
+        rows[row_map.target] |= (earlier.occurring if trained is None else trained)[row_map.source]
+        return rows
 
     def _entry(self, name: str) -> TableEntry:
         if name not in self.manifest["tables"]:

@@ -33,13 +33,15 @@ def expand(experiment: Experiment) -> list[Arm]:
     """Return all arms in the order of the file.
 
     Raises:
-      UserError: two arms have the same name, or a baseline or a teacher is not among the arms.
+      UserError: two arms have the same name, or a baseline, a teacher or an arm of the goal is not among the arms.
     """
     arms = [arm for name, definition in experiment.arms.items() for arm in _expanded(name, definition)]
     if twice := repeated(arm.name for arm in arms):
         raise UserError(f"experiment: {twice[0]!r} is the name of several arms: rename the entries that define "
                         "them")
     baselines(experiment, arms)
+    if goal := experiment.goal:
+        _named(arms, [goal.arm, goal.best], "experiment: goal")
     known = {arm.name: arm for arm in arms}
     for arm in arms:
         _check_teacher(arm, known)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -16,6 +17,14 @@ from tfrs_pretrain.experiments.piece_costs import PieceCosts
 from tfrs_pretrain.experiments.pieces import KINDS, Piece
 from tfrs_pretrain.experiments.progress_board import duration
 from tfrs_pretrain.experiments.prune import UnneededFolder
+from tfrs_pretrain.reporting.log_summary import (
+    LOG_HEADINGS,
+    MARKDOWN_FILE,
+    TARGET_HEADINGS,
+    log_rows,
+    target_heading,
+    target_rows,
+)
 from tfrs_pretrain.reporting.text.formats import size
 from tfrs_pretrain.study import Study
 
@@ -69,3 +78,23 @@ def _rankers(plan: Plan, name: str) -> list[Piece]:
     [arm] = [arm for arm in plan.arms if arm.name == name]
     return [*plan.trials(arm), *(plan.ranker(arm, arm.candidates[0], seed) for seed in plan.seeds)]
 
+
+
+def show_log_summary(summary: Mapping[str, Any], output: Path, console: Console) -> None:
+    """Print the results of every log, and whether each reached its target."""
+    _show_rows(LOG_HEADINGS, log_rows(summary), console)
+    if heading := target_heading(summary):
+        console.print(Text(f"{heading}:"), soft_wrap=True)
+        _show_rows(TARGET_HEADINGS, target_rows(summary), console)
+    for name, reason in summary["failures"].items():
+        console.print(Text("failed: ", style="red").append(f"{name}: {reason}", style="not red"), soft_wrap=True)
+    for name in summary["without_data"]:
+        console.print(f"left out: {name}, which needs --data {name}=FOLDER", highlight=False)
+    console.print(f"wrote {output / MARKDOWN_FILE}", soft_wrap=True)
+
+
+def _show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    table = Table(*headings, box=None)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)

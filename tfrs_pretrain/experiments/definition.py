@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tfrs_pretrain.config.load import read_yaml, validation_message
-from tfrs_pretrain.config.migration import migrate_experiment, notices
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
-from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.experiments.logs.regimes import REGIMES
 from tfrs_pretrain.names import FolderName
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -33,13 +30,28 @@ class PlantedLogs(StrictModel):
     impressions: int = Field(8000, ge=1, description="number of impressions")
 
 
+class RegimeLogs(StrictModel):
+    """Synthetic logs in which one property is unfavorable for pretraining."""
+
+    source: Literal["regime"] = Field(description="which logs")
+    regime: str = Field(description=f"the property: {', '.join(REGIMES)}")
+    scale: float = Field(1.0, gt=0, description="number of users, items and rows, relative to the regime's")
+
+    @field_validator("regime")
+    @classmethod
+    def _exists(cls, regime: str) -> str:
+        if regime not in REGIMES:
+            raise ValueError(f"regime {regime!r} is unknown: name one of {list(REGIMES)}")
+        return regime
+
+
 class ProvidedLogs(StrictModel):
-    """The folder of ``--data``: KuaiRand-Pure's files, raw logs for the Beam jobs, or a finished dataset."""
+    """The folder of ``--data``: files of KuaiRand-Pure or Gowalla, raw logs for Beam, or a finished dataset."""
 
-    source: Literal["kuairand", "raw", "dataset"] = Field(description="content of the folder")
+    source: Literal["kuairand", "gowalla", "raw", "dataset"] = Field(description="content of the folder")
 
 
-Logs = Annotated[CompleteJourneyLogs | PlantedLogs | ProvidedLogs, Field(discriminator="source")]
+Logs = Annotated[CompleteJourneyLogs | PlantedLogs | RegimeLogs | ProvidedLogs, Field(discriminator="source")]
 
 
 class BestOf(StrictModel):
@@ -59,13 +71,22 @@ class ArmDefinition(StrictModel):
     teacher: str | None = Field(None, description="arm whose ranker of the same seed teaches this one (null: none)")
 
 
+class Goal(StrictModel):
+    """What one arm must reach on every log."""
+
+    arm: str = Field(description="arm that must not lose to the baseline")
+    best: str = Field(description="arm whose gain over the baseline it must mostly reach, with settings chosen per log")
+    share: float = Field(0.8, ge=0, le=1, description="least share of that gain")
+
+
 class Experiment(StrictModel):
-    """An experiment file."""
+    """An experiment on one log."""
 
     title: str = Field(description="title of the report")
     config: str | None = Field(None, description="configuration of all arms: a bundled name, or a file relative "
                                                  "to this one (null: the configuration of the dataset)")
-    logs: Logs = Field(description="source of the logs")
+    logs: Logs = Field(description="source of the logs; or name -> source, where each entry may also have its own "
+                                   "config and set, and is an experiment of its own")
     set: Settings = Field({}, description="key -> value, applied to all arms")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
         [17, 18, 19], min_length=1, description="seeds of Stages I and II; each arm is trained with each. One or two "
@@ -73,6 +94,7 @@ class Experiment(StrictModel):
     baseline: str | BestOf = Field(description="arm that the others are compared with")
     arms: dict[FolderName, ArmDefinition] = Field(
         min_length=1, description="name -> definition of the arm")
+    goal: Goal | None = Field(None, description="with several logs, what one arm must reach on each (null: nothing)")
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -86,18 +108,3 @@ class Experiment(StrictModel):
         if self.config is None and self.logs.source != "dataset":
             raise ValueError("config is missing: only logs of source dataset have a configuration of their own")
         return self
-
-
-def load_experiment(path: Path) -> Experiment:
-    """Read and validate an experiment file.
-
-    Raises:
-      UserError: the file is missing or not YAML, a key is unknown, or a value is out of range.
-    """
-    tree, changes = migrate_experiment(read_yaml(str(path), "experiment"))
-    notices.show(f"experiment {str(path)!r}", changes)
-    try:
-        return Experiment.model_validate(tree)
-    except ValidationError as error:
-        shown = "experiments/completejourney.yaml shows them"
-        raise UserError(validation_message(f"experiment {str(path)!r}", error, shown, tree)) from error

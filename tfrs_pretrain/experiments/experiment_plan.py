@@ -9,7 +9,8 @@ from pathlib import Path
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import Arm, baselines, expand, selected
-from tfrs_pretrain.experiments.definition import Settings, load_experiment
+from tfrs_pretrain.experiments.definition import Settings
+from tfrs_pretrain.experiments.experiment_file import load_experiment
 from tfrs_pretrain.experiments.piece_planner import Planner
 from tfrs_pretrain.experiments.pieces import Piece
 
@@ -22,11 +23,13 @@ class Selection:
       data: folder of the provided logs or dataset.
       arms: names of the arms to run. Empty: all. The baseline is always included.
       seeds: seeds to use instead of the file's. Empty: those of the file.
+      log: name of the log, in a file with several. None: the file has one.
     """
 
     data: Path | None = None
     arms: Sequence[str] = ()
     seeds: Sequence[int] = ()
+    log: str | None = None
 
 
 class Plan:
@@ -48,7 +51,7 @@ class Plan:
     """
 
     def __init__(self, path: Path, selection: Selection):
-        self.experiment = load_experiment(path)
+        self.experiment = load_experiment(path, selection.log)
         self.seeds = list(selection.seeds or self.experiment.seeds)
         if len(set(self.seeds)) < len(self.seeds):  # one run counted twice would look like two that agree
             raise UserError(f"--seed {' --seed '.join(map(str, self.seeds))}: list each seed once")

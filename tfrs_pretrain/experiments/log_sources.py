@@ -9,10 +9,18 @@ from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import file_digest, has_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.experiments.definition import CompleteJourneyLogs, Experiment, PlantedLogs, ProvidedLogs
-from tfrs_pretrain.experiments.logs.kuairand import FILES
+from tfrs_pretrain.experiments.definition import (
+    CompleteJourneyLogs,
+    Experiment,
+    PlantedLogs,
+    ProvidedLogs,
+    RegimeLogs,
+)
+from tfrs_pretrain.experiments.logs import gowalla, kuairand
 from tfrs_pretrain.experiments.pieces import LOGS, Piece
 from tfrs_pretrain.json_documents import json_digest
+
+CONVERTED = {"kuairand": kuairand.FILES, "gowalla": gowalla.FILES}  # source of a provided log -> files that are read
 
 
 def check_data(experiment: Experiment, data: Path | None) -> None:
@@ -38,8 +46,11 @@ def logs_piece(experiment: Experiment, config: Config, data: Path | None) -> Pie
                  "pretrain_end_week": config.windows.pretrain.bounds[1]}
     elif isinstance(logs, PlantedLogs):
         task |= {"sizes": logs.model_dump(exclude={"source"}), "seed": config.seed}
-    elif logs.source == "kuairand":
+    elif isinstance(logs, RegimeLogs):
+        task |= {"regime": logs.regime, "scale": logs.scale, "seed": config.seed}
+    elif logs.source in CONVERTED:
         assert data is not None  # see check_data
+        task |= {"seed": config.seed} if logs.source == "gowalla" else {}
         return Piece.from_inputs(LOGS, logs.source, {**task, "data": fingerprint(logs.source, data)},
                         {**task, "data": str(data.resolve())})
     else:
@@ -58,6 +69,6 @@ def fingerprint(source: str, data: Path) -> str:
             raise UserError(f"--data {str(data)!r} has no {DATASET_INFO}, so it is not a finished dataset: name the "
                             "folder that `tfrs-pretrain dataset` wrote")
         return file_digest(data / DATASET_INFO)
-    files = [data / name for name in FILES] if source == "kuairand" else sorted(data.rglob("*"))
+    files = [data / name for name in CONVERTED[source]] if source in CONVERTED else sorted(data.rglob("*"))
     return json_digest([[str(path.relative_to(data)), path.stat().st_size, path.stat().st_mtime_ns]
                         for path in files if path.is_file()])

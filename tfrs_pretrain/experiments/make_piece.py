@@ -13,8 +13,9 @@ from tfrs_pretrain.config import Config, FixedTeacherConfig, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
-from tfrs_pretrain.experiments.logs import kuairand
+from tfrs_pretrain.experiments.logs import gowalla, kuairand
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
+from tfrs_pretrain.experiments.logs.regimes import REGIMES, write_regime_logs
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, PIECES
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
@@ -59,6 +60,10 @@ def _write_logs(task: Mapping[str, Any], output: Path) -> None:
         completejourney.write_logs(settings, task["pretrain_end_week"], task["seed"], output, overwrite=True)
     elif task["source"] == "planted":
         write_planted_logs(output, **task["sizes"], seed=task["seed"], overwrite=True)
+    elif task["source"] == "regime":
+        write_regime_logs(output, REGIMES[task["regime"]].scaled(task["scale"]), seed=task["seed"], overwrite=True)
+    elif task["source"] == "gowalla":
+        gowalla.write_logs(Path(task["data"]), output, seed=task["seed"], overwrite=True)
     else:
         kuairand.write_logs(Path(task["data"]), output, overwrite=True)
 

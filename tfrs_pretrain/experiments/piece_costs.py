@@ -24,7 +24,8 @@ class PieceCosts:
       UserError: ``costs.json`` is damaged.
 
     Attributes:
-      wall_seconds: wall-clock seconds of all commands together, each up to its last finished piece.
+      wall_seconds: wall-clock seconds of all commands together, each up to its last finished piece or
+        ``record_wall_time``.
     """
 
     def __init__(self, root: Path):
@@ -57,6 +58,10 @@ class PieceCosts:
                 return None
             total += piece.work * sum(entry["seconds"] for entry in known) / sum(entry["work"] for entry in known)
         return total
+
+    def record_wall_time(self) -> None:
+        """Count the time since the last finished piece too."""
+        self._save()
 
     def _save(self) -> None:
         now = time.monotonic()

@@ -31,7 +31,7 @@ def prune(path: Path, output: Path, selection: Selection, confirm: Callable[[Seq
     Args:
       path: experiment file.
       output: output folder of the experiment.
-      selection: data and seeds; all arms are kept.
+      selection: data, seeds and log; all arms are kept.
       confirm: called with the folders to remove; returns whether to remove them.
 
     Raises:
@@ -40,7 +40,7 @@ def prune(path: Path, output: Path, selection: Selection, confirm: Callable[[Seq
     """
     if not (output / PIECES).is_dir():
         raise UserError(f"{str(output)!r} has no folder {PIECES!r}, so no experiment ran there: check --output")
-    plans = [Plan(path, Selection(selection.data, seeds=seeds)) for seeds in ((), selection.seeds)]
+    plans = [Plan(path, Selection(selection.data, seeds=seeds, log=selection.log)) for seeds in ((), selection.seeds)]
     with locked(output):
         needed = {folder for plan in plans for folder in _planned(plan, output)} | _reported(output)
         folders = [folder for kind in KINDS for folder in sorted((output / PIECES / kind).glob("*"))]

@@ -176,8 +176,11 @@ def _seconds(costs: PieceCosts, pieces: Collection[Piece]) -> dict[str, float]:
 
 
 def _command(path: Path, output: Path, selection: Selection) -> str:
+    output = output.parent if selection.log else output
     words = ["tfrs-pretrain", "experiment", str(path), "--output", str(output)]
-    words += ["--data", str(selection.data)] if selection.data else []
+    words += ["--log", selection.log] if selection.log else []
+    prefix = f"{selection.log}=" if selection.log else ""
+    words += ["--data", f"{prefix}{selection.data}"] if selection.data else []
     words += [word for arm in selection.arms for word in ("--arm", arm)]
     words += [word for seed in selection.seeds for word in ("--seed", str(seed))]
     return shlex.join(words)

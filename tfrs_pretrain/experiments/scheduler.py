@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,19 @@ from tfrs_pretrain.training.termination import EXIT_CODE, Termination, graceful_
 
 ATTEMPTS = 2  # for a piece whose worker dies; a piece that fails with a reason is not tried again
 POLL_SECONDS = 0.5  # between checks for SIGTERM
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeLimit:
+    """Limits of one call of ``Scheduler.run``, as values of ``time.monotonic()``.
+
+    Attributes:
+      finish_by: a piece is only started if it and its dependencies are expected to finish by this time.
+      stop_at: pieces in progress are stopped; the next call continues them from their checkpoints.
+    """
+
+    finish_by: float
+    stop_at: float
 
 
 class Scheduler:
@@ -57,18 +71,27 @@ class Scheduler:
         if kind in (KeyboardInterrupt, SystemExit):
             console.print(Text("stopped; the same command continues", style="dim"))
 
-    def run(self, pieces: Iterable[Piece]) -> None:
+    def run(self, pieces: Iterable[Piece], limit: TimeLimit | None = None) -> None:
         """Make these pieces and their dependencies, except those that are finished or have failed before.
+
+        Args:
+          pieces: the pieces.
+          limit: when to stop; the pieces are then started in the given order, and some may remain unfinished. None:
+            all are made, in the order that takes the least time.
 
         Raises:
           SystemExit: SIGTERM was received (code 143).
         """
-        wanted = dict.fromkeys(need for piece in pieces for need in piece.with_dependencies())
-        waiting = sorted((piece for piece in wanted if piece not in self.failures
-                          and not piece.is_finished(self._root)), key=_urgency)
+        targets = list(dict.fromkeys(pieces))
+        wanted = dict.fromkeys(need for piece in targets for need in piece.with_dependencies())
+        waiting = [piece for piece in wanted if piece not in self.failures and not piece.is_finished(self._root)]
+        if limit is None:
+            waiting.sort(key=_urgency)
         with graceful_sigterm() as termination, progress_board(len(waiting)) as board:
             while waiting or self._started:
                 self._give_up_blocked(waiting, board)
+                if limit is not None:
+                    self._apply(limit, targets, waiting, board)
                 self._start_ready(waiting, board)
                 self._collect(waiting, board)
                 _stop_if(termination)
@@ -79,6 +102,32 @@ class Scheduler:
             if blocking:
                 waiting.remove(piece)
                 self._fail(piece, f"needs {blocking[0].title}, which failed: {self.failures[blocking[0]]}", board)
+
+    def _apply(self, limit: TimeLimit, targets: Sequence[Piece], waiting: list[Piece], board: ProgressBoard) -> None:
+        """Remove the pieces that would finish too late from ``waiting``, and stop those in progress at the limit."""
+        now = time.monotonic()
+        if now >= limit.stop_at:
+            waiting.clear()
+            self._stop_started(board)
+        missing = [[need for need in dict.fromkeys(target.with_dependencies())
+                    if need in waiting or need in self._started] for target in targets]
+        kept = {need for needs in missing if self._in_time(needs, limit.finish_by - now) for need in needs}
+        waiting[:] = [piece for piece in waiting if piece in kept]
+
+    def _in_time(self, pieces: Sequence[Piece], seconds: float) -> bool:
+        """Whether the pieces are in progress or expected to take at most so many seconds; unknown costs count 0."""
+        return any(piece in self._started for piece in pieces) or (self._costs.estimate(pieces) or 0.0) <= seconds
+
+    def _stop_started(self, board: ProgressBoard) -> None:
+        busy = [worker for worker in self._workers if worker.piece]
+        for worker in busy:
+            worker.terminate()
+        for worker in busy:
+            worker.join()
+            assert worker.piece is not None
+            board.failed(worker.piece, "stopped, because the time is up")
+        self._workers = [worker for worker in self._workers if worker not in busy]
+        self._started.clear()
 
     def _start_ready(self, waiting: list[Piece], board: ProgressBoard) -> None:
         for piece in [*waiting]:

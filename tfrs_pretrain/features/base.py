@@ -20,6 +20,7 @@ from tfrs_pretrain.features.ranker_input import NumericStatistics, RowInput
 from tfrs_pretrain.features.raw_input import RawInput
 from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.features.stored_types import STORED_TYPES, StoredType
+from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.names import FeatureName
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -54,12 +55,14 @@ class VocabularyRules:
       oov_rows: rows that values outside the vocabulary share by hash.
       min_count: occurrences that admit a value.
       max_size: maximum number of admitted values; None: no limit.
+      lifecycle: which ids leave when a later window extends the vocabulary; None: every id stays.
     """
 
     dtype: str
     oov_rows: int
     min_count: int
     max_size: int | None = None
+    lifecycle: LifecycleRules | None = None
 
 
 class FeatureKind(abc.ABC):

@@ -35,36 +35,49 @@ def plain_type(stored: pa.DataType) -> pa.DataType:
     """
     if pa.types.is_dictionary(stored):
         return plain_type(stored.value_type)
-    if pa.types.is_list(stored) or pa.types.is_large_list(stored):
+    if is_any_list(stored):
         return pa.list_(plain_type(stored.value_type))
-    return pa.string() if pa.types.is_large_string(stored) else stored
+    return pa.string() if is_text(stored) else stored
 
 
 def is_text(stored: pa.DataType) -> bool:
     """Whether the values are strings, dictionary-encoded or not."""
     if pa.types.is_dictionary(stored):
         stored = stored.value_type
-    return bool(pa.types.is_string(stored) or pa.types.is_large_string(stored))
-
-
-def is_integer(stored: pa.DataType) -> bool:
-    """Whether every value fits into int64."""
-    # Half of uint64 does not.
-    return bool(pa.types.is_integer(stored) and not pa.types.is_uint64(stored))
+    return bool(pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored))
 
 
 def is_number(stored: pa.DataType) -> bool:
-    """Whether the values are integers or floating-point numbers."""
-    return bool(pa.types.is_integer(stored) or pa.types.is_floating(stored))
+    """Whether the values are numbers. Where integers are declared, each value is checked: see ``stored_values``."""
+    return bool(pa.types.is_integer(stored) or pa.types.is_floating(stored) or pa.types.is_decimal(stored))
 
 
-STORED_TYPES = {"int64": StoredType("integer", is_integer), "string": StoredType("string", is_text),
-                "float32": StoredType("number", is_number)}
+def is_flag_or_number(stored: pa.DataType) -> bool:
+    """Whether the values are numbers, or true and false, which stand for 1 and 0."""
+    return is_number(stored) or bool(pa.types.is_boolean(stored))
+
+
+def has_text(stored: pa.DataType) -> bool:
+    """Whether each value has one text: strings, and integers in decimal digits, of any size and sign."""
+    whole = pa.types.is_decimal(stored) and stored.scale == 0
+    return is_text(stored) or bool(pa.types.is_integer(stored) or whole)
+
+
+def is_any_list(stored: pa.DataType) -> bool:
+    """Whether the values are lists, in any layout."""
+    return bool(pa.types.is_list(stored) or pa.types.is_large_list(stored) or pa.types.is_fixed_size_list(stored)
+                or pa.types.is_list_view(stored) or pa.types.is_large_list_view(stored))
+
+
+STORED_TYPES = {"int64": StoredType("integer", is_flag_or_number), "string": StoredType("string", has_text),
+                "float32": StoredType("number", is_flag_or_number)}
 """By declared dtype."""
+ID_TYPES = {"int64": StoredType("integer", is_number), "string": STORED_TYPES["string"]}
+"""Of ids, by declared dtype."""
 
 
 def list_type(dtype: str) -> StoredType:
     """Lists of values of a declared dtype."""
     values = STORED_TYPES[dtype]
-    return StoredType(f"list of {values.description}", lambda stored: (
-        pa.types.is_list(stored) or pa.types.is_large_list(stored)) and values.accepts(stored.value_type))
+    return StoredType(f"list of {values.description}", lambda stored: is_any_list(stored) and (
+        pa.types.is_null(stored.value_type) or values.accepts(stored.value_type)))

@@ -89,7 +89,10 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         window=_training_window(dataset, earlier).model_dump(mode="json"))
     if is_chief(strategy):
         tables = {"user": model.users.numpy(), "item": model.items.numpy()}
-        save_embeddings(output, tables, vocabularies, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
+        trained_rows = {name: earlier.rows_after(name, vocabulary)
+                        for name, vocabulary in vocabularies.items()} if earlier else None
+        save_embeddings(output, tables, vocabularies, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite,
+                        trained=trained_rows)
         checkpoints.remove()
     return result
 

@@ -25,6 +25,7 @@ from tfrs_pretrain.ranking.model.network import make_network
 from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.anchor import make_anchor
+from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
 from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_fresh_tables
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
 from tfrs_pretrain.ranking.transfer.pretrained_rows import PretrainedStart, pretrained_starts
@@ -85,7 +86,7 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
 
 
 def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                steps: int) -> Parts:
+                steps: int, earlier: EarlierRanker | None = None) -> Parts:
     """Build an arm at its initial values; call it inside the strategy's scope.
 
     Args:
@@ -94,9 +95,10 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
       arm: one of the configuration's.
       embeddings: pretrained rows; None if the arm transfers no table.
       steps: in one pass over the training impressions.
+      earlier: ranker that the student starts from; None: it starts as the arm says.
 
     Raises:
-      UserError: the embeddings or a fixed teacher do not fit.
+      UserError: the embeddings, a fixed teacher or the earlier ranker do not fit.
     """
     ranking, distillation = config.ranking.for_arm(arm), arm.distillation
     rounds = Rounds.from_config(arm.meda, ranking.epochs, steps)
@@ -104,7 +106,8 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     starts = pretrained_starts(dataset, Inputs.of(dataset, ranking, privileged=False), ranking, arm, embeddings,
                                seed=config.seed)
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
-                            seed=derive_seed(config.seed, "student"), steps=total, anchored=True, starts=starts)
+                            seed=derive_seed(config.seed, "student"), steps=total, anchored=True, starts=starts,
+                            earlier=earlier)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds, starts)
     if isinstance(distillation.teacher, FixedTeacherConfig):
@@ -123,7 +126,7 @@ def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingC
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                   hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1, anchored: bool = False,
-                  starts: Mapping[str, PretrainedStart] | None = None) -> Learner:
+                  starts: Mapping[str, PretrainedStart] | None = None, earlier: EarlierRanker | None = None) -> Learner:
     """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
@@ -137,6 +140,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       steps: of the whole run, for learning-rate schedules.
       anchored: apply the arm's anchor.
       starts: ID space -> changes of its pretrained rows; spaces without one start at the rows as pretrained.
+      earlier: ranker to start from.
     """
     config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
@@ -148,12 +152,16 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
                               starts=starts)
 
     rows = make_tables(1)
+    if earlier:
+        earlier.start_tables(rows, inputs, dataset, arm)
     network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
     cold_rules = {space: start.cold_rule for space, start in (starts or {}).items() if start.cold_rule}
     ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels,
                           cold_rules=cold_rules)
+    if earlier:
+        earlier.start_network(ranker.network)
     return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),
-                   anchor=make_anchor(arm, dataset, rows) if anchored else None,
+                   anchor=make_anchor(arm, dataset, rows, embeddings) if anchored else None,
                    meda=make_meda(arm.meda, ranker.tables, make_tables, epochs=config.epochs))

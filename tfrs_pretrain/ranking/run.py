@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.evaluation.predictions import Predictions, Source
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.output_folders import remove_folder
-from tfrs_pretrain.progress import progress
+from tfrs_pretrain.progress import print_warning, progress
 from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
+from tfrs_pretrain.ranking.benefit.facts import TransferFacts
+from tfrs_pretrain.ranking.benefit.scratch_ranker import open_scratch_ranker
+from tfrs_pretrain.ranking.benefit.verdict import compare_with_scratch
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
@@ -30,6 +35,7 @@ from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.ranking.trained_arm import TrainedArm
 from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
+from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
 from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
@@ -44,7 +50,8 @@ TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
 
 def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embeddings: Path | None,
-              overwrite: bool = False, test: bool = True) -> TrainedArm:
+              scratch: Path | None = None, overwrite: bool = False, test: bool = True, start_from: Path | None = None,
+              start_from_dataset: Path | None = None) -> TrainedArm:
     """Train and evaluate one arm of ``ranking.arms`` and write its artifact.
 
     All arms of a configuration see the same batches in the same order and have the same initial values, except where
@@ -58,8 +65,12 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
       arm: name in ``config.ranking.arms``.
       output: folder of the artifact.
       embeddings: folder of the pretrained rows; ignored by an arm that transfers no table.
+      scratch: ranker from scratch to compare with on validation; ignored likewise. None: no comparison.
       overwrite: replace an existing folder.
-      test: score the test impressions; pass False while settings are being chosen.
+      test: score the test impressions; pass False while settings are being chosen. If false, no file of the test
+        split is read.
+      start_from: folder of an earlier ranker, such as last week's, see ``EarlierRanker``.
+      start_from_dataset: folder of the dataset that it was trained on; required if its vocabularies are others.
 
     Returns:
       what the artifact's manifest records.
@@ -67,30 +78,36 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     Raises:
       UserError: the output of another run exists, another process trains into it, checkpoints of another run are beside
         it, the arm is unknown, its embeddings are missing or do not fit, the batch does not fit the data or the
-        devices, the data is damaged, or a loss is not finite.
+        devices, the data is damaged, ``scratch`` cannot be compared with, or a loss is not finite.
       SystemExit: SIGTERM was received (code 143) and a checkpoint was written.
     """
     settings = _settings(config, arm)
     pretrained = _open_embeddings(settings, arm, embeddings)
+    baseline = open_scratch_ranker(scratch, dataset) if scratch and pretrained else None
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
-    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync)
+    earlier = _open_earlier(settings, dataset, start_from, start_from_dataset)
+    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier)
     checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
                               writes=is_chief(strategy))
     digest = run_digest(config=config.resolved(), test=test, **identity)
     if finished := finished_output(output, RANKER_KIND, digest, overwrite=overwrite):
         if checkpoints.remove_own():
             remove_folder(best_folder(output))
-        return TrainedArm.from_manifest(finished)
+        kept = TrainedArm.from_manifest(finished)
+        predictions = Predictions.open(output, "validation") if baseline else None
+        return _compared(kept, dataset, settings, predictions, baseline) if baseline and predictions else kept
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
-    with checkpoints.exclusive(), checked_reading(dataset, *IMPRESSION_SPLITS):
-        coverages = {split.rpartition("/")[2]: coverage(dataset, split) for split in IMPRESSION_SPLITS if pretrained}
+    splits = IMPRESSION_SPLITS if test else (TRAIN, VALIDATION)
+    with checkpoints.exclusive(), checked_reading(dataset, *splits):
+        coverages = {split.rpartition("/")[2]: coverage(dataset, split, pretrained) for split in splits
+                     if pretrained}
         if is_chief(strategy) and coverages:
             print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
-            parts = build_parts(config, dataset, settings, pretrained, steps=steps)
+            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier)
             if is_chief(strategy):
                 print_cold_fits(parts.starts)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
@@ -111,6 +128,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy):
+        if baseline:
+            source: Source = {**baseline.source, "path": str(output), "arm": arm}
+            result = _compared(result, dataset, settings, Predictions(source, scored["validation"]), baseline)
         save_ranker(output, student.ranker, scored, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
         checkpoints.remove()
         if best_checkpoint:
@@ -119,14 +139,16 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
 
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
-                 replicas: int) -> dict[str, Any]:
+                 replicas: int, earlier: EarlierRanker | None = None) -> dict[str, Any]:
     """Return as JSON everything that determines the trained ranker; a run continues only its own checkpoints."""
     ranking = config.ranking.model_dump(mode="json")
-    return {"dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
-            "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
-            "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
-            "teacher_digest": teacher_digest(config.ranking.arms[arm].distillation),
-            "deterministic": config.training.deterministic, "replicas": replicas}
+    started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
+    return started | {
+        "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
+        "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
+        "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
+        "teacher_digest": teacher_digest(config.ranking.arms[arm].distillation),
+        "deterministic": config.training.deterministic, "replicas": replicas}
 
 
 def _settings(config: Config, arm: str) -> ArmConfig:
@@ -143,6 +165,28 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
         raise UserError(f"arm {arm!r} has transfer {' and '.join(map(repr, sorted(names)))} but no embeddings were "
                         "given: run `tfrs-pretrain pretrain` first and name its output")
     return Embeddings.open(folder)
+
+
+def _open_earlier(settings: ArmConfig, dataset: Dataset, folder: Path | None,
+                  earlier_dataset: Path | None) -> EarlierRanker | None:
+    if folder is None:
+        if earlier_dataset:
+            raise UserError("--start-from-dataset names the dataset of the ranker in --start-from, which is missing")
+        return None
+    earlier = EarlierRanker.open(folder, Dataset.open(earlier_dataset) if earlier_dataset else dataset)
+    earlier.check(settings)
+    return earlier
+
+
+def _compared(trained: TrainedArm, dataset: Dataset, settings: ArmConfig, predictions: Predictions,
+              scratch: Predictions) -> TrainedArm:
+    """Add the comparison with a ranker from scratch, and print a line if pretraining does not pay."""
+    facts = TransferFacts.from_records(dataset.info, trained.coverage, trained.cold_fits,
+                                       list(settings.pretrained_tables))
+    benefit = compare_with_scratch(predictions, scratch, facts)
+    if benefit.line:
+        print_warning(benefit.line)
+    return dataclasses.replace(trained, against_scratch=benefit.to_json())
 
 
 def _transfer(settings: ArmConfig) -> str | dict[str, str]:

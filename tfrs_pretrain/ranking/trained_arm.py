@@ -32,6 +32,7 @@ class TrainedArm:
       windows: time windows of the dataset.
       vocabularies: name -> digest.
       dataset_digest: of ``dataset_info.json``.
+      against_scratch: ``Benefit.to_json`` of the comparison with a ranker from scratch; None without one.
     """
 
     arm: str
@@ -53,11 +54,13 @@ class TrainedArm:
     windows: dict[str, Any]
     vocabularies: dict[str, str]
     dataset_digest: str
+    against_scratch: dict[str, Any] | None = None
 
     @classmethod
     def from_manifest(cls, manifest: dict[str, Any]) -> TrainedArm:
         """Read the result from the ranker's manifest."""
-        return cls(**{field.name: manifest[field.name] for field in dataclasses.fields(cls)})
+        required = [field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
+        return cls(**{name: manifest[name] for name in required}, against_scratch=manifest.get("against_scratch"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as the manifest stores them."""

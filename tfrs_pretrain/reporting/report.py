@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import markupsafe
 import yaml
 from plotly.offline import get_plotlyjs
 
 from tfrs_pretrain.artifact_names import REPORT_HTML, REPORT_MARKDOWN
 from tfrs_pretrain.artifacts import write_text
+from tfrs_pretrain.reporting.environment import environment
 from tfrs_pretrain.reporting.figures import figures
 from tfrs_pretrain.reporting.figures.embedding_map import category_colours
 from tfrs_pretrain.reporting.figures.style import arm_colours, finished_arms
 from tfrs_pretrain.reporting.tables import tables
 from tfrs_pretrain.reporting.text.findings import findings, frequency_sentence
-from tfrs_pretrain.reporting.text.formats import FILTERS
 from tfrs_pretrain.reporting.text.headline import headline
 from tfrs_pretrain.reporting.text.measurability import measurability
 from tfrs_pretrain.reporting.text.method import method
@@ -36,8 +35,8 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
       results: as documented in ``tfrs_pretrain.results``.
     """
     content = _content(results)
-    text = _environment(autoescape=False).get_template("report.md.j2").render(content)
-    page = _environment(autoescape=True).get_template("report.html.j2").render(
+    text = environment(autoescape=False).get_template("report.md.j2").render(content)
+    page = environment(autoescape=True).get_template("report.html.j2").render(
         content, figures=figures(results), colours=arm_colours(results), tiles=tiles(results),
         map_categories=category_colours(results), serving_commands=serving_commands(results["exported"]),
         # Text of an installed package, which is trusted; escaping would break it.
@@ -59,10 +58,3 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "config_yaml": yaml.safe_dump(results["config"], sort_keys=False, allow_unicode=True),
         "tables": tables(results),
     }
-
-
-def _environment(*, autoescape: bool) -> jinja2.Environment:
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("tfrs_pretrain.reporting"), autoescape=autoescape,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(FILTERS)
-    return environment

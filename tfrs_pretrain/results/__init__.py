@@ -21,6 +21,9 @@
                     verdict, p_users, p_seeds, p (the larger of both), p_corrected (by Holm, within the comparison's
                     family), holds (the verdict is better or worse also after correction); slices: AUC differences
                     without p, p_corrected and holds
+    benefit         the two-stage arm and the arm from scratch with the lowest validation log loss: outcome (pays, does
+                    not pay, loses, not measurable), differences on validation, the likeliest reason if it does not pay,
+                    and line, the sentence about it; null unless the study has both
     resampling      how users were drawn; rule: definition of the verdicts
     multiplicity    number of pairs and differences, sizes of the corrected families, and expected_by_chance: number of
                     intervals by user that would exclude 0 if no arms differed

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain import __version__
 from tfrs_pretrain.evaluation.verdict import RULE
 from tfrs_pretrain.metrics.calibration import reliability
 from tfrs_pretrain.results.arms import arm_results
+from tfrs_pretrain.results.benefit import benefit
 from tfrs_pretrain.results.comparisons import compare_arms, multiplicity
 from tfrs_pretrain.results.datasets import datasets
 from tfrs_pretrain.results.diagnosis import read_diagnosis
@@ -21,6 +21,7 @@ from tfrs_pretrain.results.selection import headline_arm, shown_arms
 from tfrs_pretrain.results.stage_one import stage_one
 from tfrs_pretrain.results.study_evaluation import RESAMPLING, StudyEvaluation, evaluate_study, run_name
 from tfrs_pretrain.study import Study
+from tfrs_pretrain.version import __version__
 
 FORMAT = 4
 
@@ -44,6 +45,7 @@ def collect(study: Study) -> dict[str, Any]:
         "test_positives": int(evaluation.reference.labels.sum()),
         "notes": evaluation.notes, "arms": arms, "comparisons": [entry.to_json() for entry in comparisons],
         "multiplicity": multiplicity(comparisons, study.baseline),
+        "benefit": benefit(study, arms),
         "resampling": {"unit": "user", "replicates": RESAMPLING.replicates, "confidence": RESAMPLING.confidence,
                        "rule": RULE},
         "stage_one": stage_one(study), "calibration": {name: _calibration(study, evaluation, name) for name in shown},

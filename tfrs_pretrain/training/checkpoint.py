@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.artifact_names import CHECKPOINT_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.errors import UserError
@@ -36,7 +37,6 @@ from tfrs_pretrain.training.checkpoint_files import (
 )
 from tfrs_pretrain.training.output_lock import output_lock
 
-KIND = "checkpoint"
 FORMAT = 3  # raise it when the manifest or the JSON of TrainingProgress changes: older checkpoints are then refused
 
 
@@ -109,7 +109,8 @@ class Checkpoints:
         try:
             with staged_folder(target, overwrite=True) as stage:
                 names = write_variables(stage, variables)
-                write_manifest(stage, KIND, {"variables": names, "progress": progress, "run": self._run, "step": step})
+                write_manifest(stage, CHECKPOINT_KIND, {
+                    "variables": names, "progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
             raise UserError(f"variable {str(error)!r} is not finite, so no checkpoint was written (last good "
                             f"checkpoint: {self.describe()}): lower the learning rate") from error
@@ -205,7 +206,7 @@ class Checkpoints:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = read_manifest(path, KIND)
+        manifest = read_manifest(path, CHECKPOINT_KIND)
     except UserError as error:
         raise DamagedCheckpointError("its manifest cannot be read") from error
     types = {"progress": dict, "run": dict, "step": int}

@@ -13,12 +13,14 @@ from beam_pipelines.launching.input_checks import check_columns, check_ids, chec
 from tfrs_pretrain.config import Config, Window
 from tfrs_pretrain.errors import UserError
 
-INTEGERS = {pa.int8(), pa.uint32(), pa.int64()}
+INTEGERS = {pa.int8(), pa.uint32(), pa.int64(), pa.uint64()}
+DECIMALS, DIGITS = {pa.decimal128(20, 2)}, {pa.decimal128(20, 0)}
 TIMES = {pa.date32(), pa.timestamp("s"), pa.timestamp("us", "UTC")}
-TEXTS = {pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())}
+TEXTS = {pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())}
 FLOATS = {pa.float32(), pa.float64()}
-OTHERS = {pa.uint64(), pa.bool_(), pa.binary(), pa.list_(pa.int64()), pa.time32("s")}
-ALL = INTEGERS | TIMES | TEXTS | FLOATS | OTHERS
+OTHERS = {pa.bool_(), pa.binary(), pa.list_(pa.int64()), pa.time32("s")}
+NUMBERS = INTEGERS | FLOATS | DECIMALS | DIGITS
+ALL = NUMBERS | TIMES | TEXTS | OTHERS
 
 
 def _job(tmp_path="raw", **schema) -> Job:
@@ -30,9 +32,9 @@ def _job(tmp_path="raw", **schema) -> Job:
 
 
 @pytest.mark.parametrize(("column", "accepted"), [
-    ("member", INTEGERS), ("item", TEXTS), ("ts", INTEGERS | TIMES), ("day", INTEGERS),
-    ("clicked", INTEGERS | FLOATS | {pa.bool_(), pa.uint64()}), ("surface", TEXTS),
-    ("dwell", INTEGERS | FLOATS | {pa.uint64()}), ("page", INTEGERS | TIMES | TEXTS)])
+    ("member", NUMBERS), ("item", TEXTS | INTEGERS | DIGITS), ("ts", NUMBERS | TIMES | TEXTS), ("day", NUMBERS),
+    ("clicked", NUMBERS | {pa.bool_()}), ("surface", TEXTS | INTEGERS | DIGITS), ("dwell", NUMBERS | {pa.bool_()}),
+    ("page", INTEGERS | DIGITS | TIMES | TEXTS)])
 def test_types_of_impressions(column, accepted):
     expected = log_types(_job(request="page").impressions)
     assert {dtype for dtype in ALL if expected[column].accepts(dtype)} == accepted
@@ -40,10 +42,10 @@ def test_types_of_impressions(column, accepted):
 
 def test_types_of_relations_and_of_windows_of_dates():
     log = _job(relation="kind").engagements
-    assert {dtype for dtype in ALL if log_types(log)["kind"].accepts(dtype)} == INTEGERS | TEXTS
+    assert {dtype for dtype in ALL if log_types(log)["kind"].accepts(dtype)} == INTEGERS | DIGITS | TEXTS
     dates = {"pretrain": Window(start=datetime.date(2024, 1, 1), end=datetime.date(2024, 1, 2))}
     types = log_types(dataclasses.replace(log, windows=dates))
-    assert {dtype for dtype in ALL if types["day"].accepts(dtype)} == TIMES
+    assert {dtype for dtype in ALL if types["day"].accepts(dtype)} == TIMES | TEXTS
     assert "day" not in log_types(dataclasses.replace(log, windows={}))
 
 

@@ -99,7 +99,8 @@ def test_training_lowers_the_loss_and_counts_steps(build, batch):
 def test_pretrained_tables_have_their_own_learning_rate(planted, planted_embeddings, config, batch):
     """The first step of Adagrad has the size of the learning rate."""
     ranking = config.ranking.model_copy(update={"table_optimizer": "adagrad"})
-    arm = ArmConfig(transfer={"kind": "warm_start", "pretrained_learning_rate_scale": 0.2}, tables={"item": "scratch"})
+    transfer = {"kind": "warm_start", "pretrained_learning_rate_scale": 0.2, "evidence": None}
+    arm = ArmConfig(transfer=transfer, tables={"item": "scratch"})
     learner = build_learner(ranking, planted.dataset, arm, Embeddings.open(planted_embeddings), hidden=(4,), seed=1,
                             privileged=False)
     before = {name: table.numpy() for name, table in learner.ranker.tables.items()}

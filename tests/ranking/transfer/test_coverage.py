@@ -1,8 +1,12 @@
 """Shares of impressions and ids with pretrained rows, and the warning if there are hardly any."""
 
+import copy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
 
 
@@ -22,3 +26,22 @@ def test_rows_that_nobody_uses_are_warned_of_with_a_reason(spaces, warned, with_
     for space, line in zip(warned, lines, strict=True):
         assert f"have a pretrained {space}, because few of their ids have engagements in the pretraining window" in line
         assert line.endswith(f"widen windows.pretrain, or lower schema.{space}.min_count")
+
+
+def test_shares_counted_with_the_dataset_are_those_of_its_impressions(tiny_dataset):
+    for split in ("train", "validation", "test"):
+        stored = coverage(tiny_dataset, f"impressions/{split}")
+        info = copy.deepcopy(tiny_dataset.info)
+        del info["splits"][f"impressions/{split}"]["coverage"]
+        counted = coverage(Dataset(tiny_dataset.folder, info), f"impressions/{split}")
+        assert 0 < stored["impressions"] <= 1
+        assert {name: counted[name] for name in stored} == pytest.approx(stored)
+        assert counted.keys() - stored.keys() == {"user_ids", "item_ids"}
+
+
+def test_shares_counted_with_the_dataset_are_printed_without_reading_it(capsys):
+    info = {"splits": {"impressions/train": {"coverage": {
+        "pretrained_users": 0.5, "pretrained_items": 0.25, "pretrained_both": 0.125, "items_table": 1.0}}}}
+    print_coverage({"train": coverage(Dataset(Path("nowhere"), info), "impressions/train")}, ())
+    assert " ".join(capsys.readouterr().out.split()) == (
+        "train: 50.0% of impressions have a pretrained user, 25.0% a pretrained item, 12.5% both")

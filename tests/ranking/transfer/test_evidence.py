@@ -1,4 +1,4 @@
-"""Learning rates of rows by their number of engagements."""
+"""Starts and learning rates of rows by their number of engagements."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,7 @@ from learning import batches, tables
 
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.ranking.distillation.step import label_step
-from tfrs_pretrain.ranking.transfer.evidence import evidence_scales
+from tfrs_pretrain.ranking.transfer.evidence import evidence_scales, evidence_weights, shrunk_rows
 from tfrs_pretrain.ranking.transfer.table_policies import table_policies
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -27,9 +27,34 @@ def test_at_zero_only_ids_without_engagements_differ():
     np.testing.assert_allclose(evidence_scales(vocabulary(500, 1, 0), scale=0.1, evidence=0.0), [0.1] * 4 + [1])
 
 
+def test_rows_start_nearer_to_the_mean_the_fewer_engagements_they_have():
+    weights = evidence_weights(vocabulary(30, 10, 0), evidence=10.0)
+    np.testing.assert_allclose(weights, [0, 0, 0.75, 0.5, 0])
+    rows = np.array([[99, 99], [99, 99], [1, 0], [0, 5], [99, 99]], np.float32)
+    mean = np.array([0.75 * 1 / 1.25, 0.5 * 5 / 1.25])
+    expected = np.array([mean, mean, mean + 0.75 * (rows[2] - mean), mean + 0.5 * (rows[3] - mean), mean])
+    np.testing.assert_allclose(shrunk_rows(rows, weights), expected, rtol=1e-6)
+
+
+def test_without_engagements_rows_remain():
+    rows = np.ones((3, 2), np.float32)
+    assert shrunk_rows(rows, evidence_weights(vocabulary(0), evidence=10.0)) is rows
+
+
+def test_shrinkage_is_closer_to_the_true_rows_than_the_estimates():
+    """With noise of 4 times the rows' variance in each of n observations, the weights n / (n + 4) are the best."""
+    generator = np.random.default_rng(5)
+    counts = generator.integers(1, 30, 4000)
+    true = generator.normal(3.0, 1.0, (4000, 8))
+    estimates = (true + generator.normal(0, 2.0, (4000, 8)) / np.sqrt(counts)[:, None]).astype(np.float32)
+    errors = {k: np.square(shrunk_rows(estimates, counts / (counts + k)) - true).mean() for k in (0.0, 1.0, 4.0, 16.0)}
+    assert min(errors, key=errors.get) == 4.0
+    assert errors[4.0] < 0.75 * errors[0.0]
+
+
 def test_policies_have_a_factor_for_each_row_of_pretrained_trainable_tables(planted):
     arm = ArmConfig(tables={"user": {"kind": "warm_start", "evidence": 50.0, "pretrained_learning_rate_scale": 0.2},
-                            "item": "warm_start"})
+                            "item": {"kind": "warm_start", "evidence": None}})
     policies = table_policies(arm, planted.dataset, seed=1)
     counts = np.concatenate([[0, 0], np.arange(150, 0, -1)])  # two shared rows, then the users of the conftest
     assert policies["user"].learning_rate_scale == 1

@@ -8,12 +8,12 @@ from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.coverage import coverage
 from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables
-from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
+from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained, pretrained_starts
 
 
 def start(planted, config, embeddings=None, seed=1, privileged=False):
     inputs = Inputs.of(planted.dataset, config.ranking, privileged=privileged)
-    arm = ArmConfig(transfer="warm_start" if embeddings else "scratch")
+    arm = ArmConfig(transfer={"kind": "warm_start", "shrinkage": None} if embeddings else "scratch")
     return initial_tables(inputs, planted.dataset, config.ranking, arm, seed=seed, embeddings=embeddings)
 
 
@@ -36,6 +36,20 @@ def test_warm_start_copies_admitted_rows_and_keeps_the_rest_random(planted, plan
     np.testing.assert_array_equal(warm["user"][:2], scratch["user"][:2])
     np.testing.assert_array_equal(warm["item"][:3], scratch["item"][:3])
     np.testing.assert_array_equal(warm["place"], scratch["place"])
+
+
+def test_shrunk_rows_start_in_the_table_and_unknown_ids_remain_random(planted, planted_embeddings, config):
+    inputs = Inputs.of(planted.dataset, config.ranking, privileged=False)
+    embeddings, plain = Embeddings.open(planted_embeddings), {"kind": "warm_start", "shrinkage": None}
+    arm = ArmConfig(tables={"user": {"kind": "warm_start", "shrinkage": 5.0, "pretrained_rms": 2.0}, "item": plain})
+    starts = pretrained_starts(planted.dataset, inputs, config.ranking, arm, embeddings, seed=1)
+    rows = initial_tables(inputs, planted.dataset, config.ranking, arm, seed=1, embeddings=embeddings, starts=starts)
+    weights = (planted.dataset.vocabulary("user").counts / (planted.dataset.vocabulary("user").counts + 5))[:, None]
+    mean = (weights * planted.users[2:]).sum(axis=0) / weights.sum()
+    expected = weights * planted.users[2:] + (1 - weights) * mean
+    np.testing.assert_allclose(rows["user"][2:], expected * starts["user"].factor, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(rows["user"][:2], start(planted, config)["user"][:2])
+    np.testing.assert_array_equal(rows["item"][3:], planted.items[3:])
 
 
 def test_embeddings_of_another_vocabulary_or_width_are_refused(planted, planted_embeddings, config, tmp_path):

@@ -31,6 +31,7 @@ from tfrs_pretrain.metrics.auc import auc
 from tfrs_pretrain.output_folders import staged_folder
 
 ROWS_AT_ONCE = 1 << 12
+SIZES = ("users", "items", "engagements", "impressions")
 TINY = np.float32(1e-30)  # float32 draws can be 0, whose logarithm is infinite
 
 
@@ -60,6 +61,11 @@ class Regime:
     drift: float = 0.0
     label_noise: float = 0.0
     feature_noise: float = 0.2
+
+    def scaled(self, scale: float) -> Regime:
+        """Return it with other numbers of users, items and rows: at least 1 each."""
+        sizes = {name: max(1, round(getattr(self, name) * scale)) for name in SIZES}
+        return dataclasses.replace(self, **sizes)
 
 
 REGIMES = {

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.artifact_names import BEST_EPOCH_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
 from tfrs_pretrain.embeddings.replicas import local_copy
@@ -25,8 +26,6 @@ from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
 from tfrs_pretrain.output_folders import remove_folder, staged_folder
 from tfrs_pretrain.ranking.model.ranker import Ranker
-
-KIND = "best epoch"
 
 
 def best_folder(output: Path) -> Path:
@@ -49,6 +48,7 @@ class BestCheckpoint(tf.Module):
         self._folder, self._config, self._writes = folder, config, writes
         self._weights = [*(table.weights for table in ranker.tables.values()),
                          *(variable.value for variable in ranker.network.variables)]
+        self._table_files = {f"{number:03d}.npy": name for number, name in enumerate(ranker.tables)}
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="best_epoch")
         self._value = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="best_value")
 
@@ -96,7 +96,7 @@ class BestCheckpoint(tf.Module):
           UserError: a file is missing or damaged.
         """
         folder = self._path(self.best_epoch)
-        manifest = read_manifest(folder, KIND)
+        manifest = read_manifest(folder, BEST_EPOCH_KIND)
         for number, variable in enumerate(self._weights):
             variable.assign(np.load(checked_file(folder, manifest, f"{number:03d}.npy"), mmap_mode="r"))
 
@@ -114,7 +114,8 @@ class BestCheckpoint(tf.Module):
         with staged_folder(self._path(epoch), overwrite=True) as stage:
             for number, variable in enumerate(self._weights):
                 np.save(stage / f"{number:03d}.npy", local_copy(variable).numpy())
-            write_manifest(stage, KIND, {"epoch": epoch})
+            tables = {**self._table_files}  # tf.Module wraps dictionaries in a class that JSON does not know
+            write_manifest(stage, BEST_EPOCH_KIND, {"epoch": epoch, "tables": tables})
         # The previous best is retained: a run killed before its next checkpoint resumes from before this epoch.
         for path in sorted(self._folder.glob("epoch-*")):
             if path not in (self._path(epoch), self._path(self.best_epoch)):

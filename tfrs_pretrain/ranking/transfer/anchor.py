@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 
@@ -52,16 +53,18 @@ class Anchor(tf.Module):
         return tf.where(tf.gather(local_copy(self._pretrained[name]), ids), half, tf.zeros_like(half))
 
 
-def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray]) -> Anchor | None:
+def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray],
+                embeddings: Embeddings | None = None) -> Anchor | None:
     """Create the arm's anchor for its pretrained, trainable tables; None without one.
 
     Args:
       arm: provides the weight and the transferred tables.
       dataset: provides the vocabularies.
       rows: table -> float32 [num_rows, dim], its initial rows.
+      embeddings: pretrained rows.
     """
     if arm.anchor is None:
         return None
     tables = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
     return Anchor(arm.anchor.weight, {name: rows[name] for name in tables},
-                  {name: is_pretrained(dataset, name) for name in tables})
+                  {name: is_pretrained(dataset, name, embeddings) for name in tables})

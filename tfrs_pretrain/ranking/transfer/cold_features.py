@@ -16,7 +16,7 @@ from tfrs_pretrain.ranking.transfer.ridge import FOLDS, Ridge, fit_ridge
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 
 SOURCES = {USER_ROW: "users", ITEM_ROW: "items"}
-MAX_IDS, MAX_COLUMNS, MIN_IDS = 20_000, 1024, 10 * FOLDS  # fitted in seconds, in 200 MB
+MAX_IDS, MAX_COLUMNS, MIN_IDS = 20_000, 512, 10 * FOLDS  # fitted in seconds, in 200 MB
 BATCH_SIZE = 8192
 
 

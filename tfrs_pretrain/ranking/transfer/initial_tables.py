@@ -78,8 +78,8 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
         if dim != config.id_dim:
             raise UserError(f"embeddings {str(embeddings.folder)!r}: table {space!r} has {dim} columns, "
                             f"ranking.id_dim is {config.id_dim}: set it to {dim}, or pretrain again")
-        known, transfer = is_pretrained(dataset, space), arm.pretrained_tables[space]
+        known, transfer = is_pretrained(dataset, space, embeddings), arm.pretrained_tables[space]
         start = (starts or {}).get(space, UNCHANGED)
-        fill_pretrained(tables[space], pretrained, known, factor=start.factor,
+        fill_pretrained(tables[space], start.rows(pretrained), known,
                         mean=transfer.cold_rows == "mean" or start.cold_rule is not None)
     return tables

@@ -16,6 +16,8 @@ from tfrs_pretrain.progress import console
 from tfrs_pretrain.ranking.model.cold_rows import ColdRule
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.transfer.cold_features import ColdFit, fit_cold_rows
+from tfrs_pretrain.ranking.transfer.evidence import evidence_weights, shrunk_rows
+from tfrs_pretrain.vocabulary import Vocabulary
 
 MEASURED_BATCHES = 8
 
@@ -26,16 +28,23 @@ class PretrainedStart:
 
     Attributes:
       factor: of all values.
+      weights: float32 [num_rows], of each row against the mean row, before the factor; None: the rows as pretrained.
       cold_fit: prediction of the rows of unknown ids, before the factor; None if the arm does not configure one.
     """
 
     factor: float = 1.0
+    weights: np.ndarray | None = None
     cold_fit: ColdFit | None = None
 
     @property
     def cold_rule(self) -> ColdRule | None:
         """The prediction of the rows of unknown ids; None without one."""
         return self.cold_fit.rule.scaled(self.factor) if self.cold_fit and self.cold_fit.rule else None
+
+    def rows(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the pretrained rows of a matrix [num_rows, dim] as they start."""
+        rows = matrix if self.weights is None else shrunk_rows(matrix, self.weights)
+        return rows if self.factor == 1.0 else rows * np.float32(self.factor)
 
 
 UNCHANGED = PretrainedStart()
@@ -58,10 +67,22 @@ def pretrained_starts(dataset: Dataset, inputs: Inputs, config: RankingConfig, a
     embeddings.check_compatible(dataset)
     starts = {}
     for space, transfer in arm.pretrained_tables.items():
-        matrix, known = embeddings.matrix(space), is_pretrained(dataset, space)
+        known = is_pretrained(dataset, space, embeddings)
+        weights = _weights(dataset.vocabulary(space), known, transfer.shrinkage)
+        matrix = PretrainedStart(weights=weights).rows(embeddings.matrix(space))
         fit = fit_cold_rows(dataset, inputs, space, matrix, known) if transfer.cold_rows == "features" else None
-        starts[space] = PretrainedStart(_factor(transfer, dataset, space, matrix, known, config.batch_size, seed), fit)
+        factor = _factor(transfer, dataset, space, matrix, known, config.batch_size, seed)
+        starts[space] = PretrainedStart(factor, weights, fit)
     return starts
+
+
+def _weights(vocabulary: Vocabulary, known: np.ndarray, shrinkage: float | None) -> np.ndarray | None:
+    """Return the weight of each row; 1 for rows of earlier windows, whose engagements are not counted."""
+    if shrinkage is None:
+        return None
+    weights = evidence_weights(vocabulary, shrinkage)
+    weights[known & ~vocabulary.occurring] = 1.0
+    return weights
 
 
 def _factor(transfer: PretrainedTransfer, dataset: Dataset, space: str, matrix: np.ndarray, known: np.ndarray,
@@ -92,26 +113,31 @@ def root_mean_square(matrix: np.ndarray, rows: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def fill_pretrained(table: np.ndarray, pretrained: np.ndarray, known: np.ndarray, *, factor: float = 1.0,
-                    mean: bool = False) -> None:
+def fill_pretrained(table: np.ndarray, pretrained: np.ndarray, known: np.ndarray, *, mean: bool = False) -> None:
     """Write pretrained rows into a table of random rows.
 
     Args:
       table: float32 [num_rows, dim], changed in place.
       pretrained: float32 [num_rows, dim].
       known: bool [num_rows], the rows to take over.
-      factor: scale of the pretrained rows.
       mean: the other rows become the mean of these rows; otherwise they remain random.
     """
-    table[known] = pretrained[known] if factor == 1.0 else pretrained[known] * np.float32(factor)
+    table[known] = pretrained[known]
     if mean and known.any():
         table[~known] = table[known].mean(axis=0, dtype=np.float64)
 
 
-def is_pretrained(dataset: Dataset, space: str) -> np.ndarray:
+def is_pretrained(dataset: Dataset, space: str, embeddings: Embeddings | None = None) -> np.ndarray:
     """Return bool [num_rows]: the row belongs to one id that has an engagement in the pretraining window.
+
+    If the embeddings started from earlier ones, ids whose row was trained in an earlier window are pretrained too.
 
     Rows shared by out-of-vocabulary ids are false: in ranking they belong to ids that pretraining never saw, and not to
     the ids that shared the row in pretraining.
     """
-    return dataset.vocabulary(space).occurring
+    vocabulary, trained = dataset.vocabulary(space), embeddings.trained_rows(space) if embeddings else None
+    if trained is None:
+        return vocabulary.occurring
+    pretrained = np.zeros(vocabulary.num_rows, bool)
+    pretrained[vocabulary.id_rows] = trained[vocabulary.id_rows]
+    return pretrained

@@ -12,9 +12,11 @@ from tfrs_pretrain.reporting.text.training_sentences import failure_sentences, o
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
-    """Return the sentences about comparisons, the one-epoch phenomenon, Stage I and failed runs."""
-    one_epoch = one_epoch_sentence(results)
-    return [*comparison_sentences(results), *([one_epoch] if one_epoch else []),
+    """Return the sentences about comparisons, the benefit of pretraining, the one-epoch phenomenon, Stage I, failures.
+    """
+    one_epoch, line = one_epoch_sentence(results), (results["benefit"] or {}).get("line")
+    return [*comparison_sentences(results), *([f"{capitalized(line)}."] if line else []),
+            *([one_epoch] if one_epoch else []),
             *stage_one_sentences(results["stage_one"]), *failure_sentences(results["arms"])]
 
 

@@ -1,0 +1,1 @@
+"""Pretrained rows for other programs: by raw id, as layers of other models, and in other file formats."""

@@ -1,0 +1,3 @@
+"""The version of the package, which manifests and run digests contain."""
+
+__version__ = "0.2.0"
