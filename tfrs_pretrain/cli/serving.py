@@ -108,6 +108,8 @@ def push(
     server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="gRPC address")],
     version: Annotated[Path, typer.Option(help="version that the server serves: MODELS/<name>/<version>")],
     secret: Annotated[Path, typer.Option(help="the file of export.push_secret")],
+    grace: Annotated[float, typer.Option(min=0.0, help="longest time that a request to the server takes, in seconds: "
+                                                       "memory that it may read is not reused before")] = 2.0,
     timeout: Annotated[float, typer.Option(min=0.001, help="seconds per request")] = 60.0,
 ) -> None:
     """Sends the deltas that a running server lacks, then golden requests: exit code 3 if an answer differs.
@@ -117,9 +119,13 @@ def push(
     with quiet_imports():
         from tfrs_pretrain.serving.live.push_secret import read_key
         from tfrs_pretrain.serving.pushing.push import push
-    result = push(server, version, read_key(secret), timeout=timeout)
+    result = push(server, version, read_key(secret), grace=grace, timeout=timeout)
     console.print(f"deltas {list(result.deltas)} in {result.chunks} requests, {result.seconds:.2f} s")
+    if result.erased:
+        console.print(f"erased {result.erased:,} old rows")
     failed = [check for check in result.checks if not check.passed]
     console.print(f"{len(result.checks) - len(failed)} of {len(result.checks)} golden requests answered as expected")
+    for check in failed:
+        console.print(f"{check.what}: expected {check.expected}, received {check.received}")
     if failed:
         raise typer.Exit(REFUSED)

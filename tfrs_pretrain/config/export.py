@@ -22,9 +22,8 @@ class ExportConfig(StrictModel):
     live_updates: bool = Field(False, description="add signatures by which `tfrs-pretrain push` changes rows, ids and "
                                                   "weights of a running server; needs push_secret")
     live_spare: float = Field(0.05, ge=0, le=1, description="spare places for changed and new rows, as a share of the "
-                                                            "rows of each table (with live_updates)")
-    live_grace_seconds: float = Field(2.0, gt=0, description="longest time that a request takes; places that an update "
-                                                             "freed are reused after it (with live_updates)")
+                                                            "rows of each table (with live_updates); `export` prints "
+                                                            "the memory that they take")
     push_secret: str | None = Field(None, description="file with a random secret of at least 32 bytes, which a push "
                                                       "must contain; the model contains its salted SHA-256 only")
     memory_budget_bytes: int | None = Field(

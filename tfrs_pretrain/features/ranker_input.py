@@ -51,17 +51,14 @@ class NumericStatistics:
 
         A number that never varied in training has no scale: its differences stay in raw units.
         """
-        return self.normalize_with(values, self.mean, self.scale)
-
-    @property
-    def scale(self) -> float:
-        """What differences from the mean are divided by."""
-        return self.std or 1.0
-
-    def normalize_with(self, values: tf.Tensor, mean: float | tf.Tensor, scale: float | tf.Tensor) -> tf.Tensor:
-        """As ``normalize``, with another mean and scale."""
         import tensorflow as tf  # noqa: PLC0415
 
         if self.log1p:
             values = tf.sign(values) * tf.math.log1p(tf.abs(values))
-        return tf.where(tf.math.is_nan(values), tf.zeros_like(values), (values - mean) / scale)
+        scaled = (values - self.mean) / self.scale
+        return tf.where(tf.math.is_nan(values), tf.zeros_like(values), scaled)
+
+    @property
+    def scale(self) -> float:
+        """Divisor of the differences from the mean."""
+        return self.std or 1.0

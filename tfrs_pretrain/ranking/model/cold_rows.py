@@ -80,10 +80,14 @@ class ColdRows(tf.Module):
     def _read(self, *key: str) -> tf.Variable:
         return local_copy(self._arrays["/".join(key)])
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the current values of the variables, ``<space>/bias`` or ``<space>/<kind>/<feature>`` -> float32."""
+        return {key: local_copy(value).numpy() for key, value in self._arrays.items()}
+
     def numpy(self) -> dict[str, ColdRule]:
         """Return the rules with the current values of the variables."""
-        return _rules({key: local_copy(value).numpy() for key, value in self._arrays.items()}
-                      | {f"{space}/{_OOV_ROWS}": np.int64(rule.oov_rows) for space, rule in self.rules.items()})
+        return _rules(self.arrays()
+                      | {f"{space}/{_OOV_ROWS}": np.array(rule.oov_rows) for space, rule in self.rules.items()})
 
     def save(self, path: Path) -> None:
         """Write the rules as one npz file."""

@@ -60,8 +60,7 @@ class Ranker(tf.Module):
 
     def logits_from_rows(self, rows: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], *,
                          training: bool = False, sides: Sequence[Sequence[str]] | None = None,
-                         owners: Mapping[str, tf.Tensor] | None = None,
-                         moments: Mapping[str, tuple[tf.Tensor, tf.Tensor]] | None = None) -> tf.Tensor:
+                         owners: Mapping[str, tf.Tensor] | None = None) -> tf.Tensor:
         """Return float32 [batch, heads] logits.
 
         Args:
@@ -70,7 +69,6 @@ class Ranker(tf.Module):
           training: passed to the network.
           sides: see ``RankingNetwork.call``.
           owners: inputs without padding, see ``RankingNetwork.call``.
-          moments: numeric feature -> mean and scale to use instead of the training statistics.
         """
         features = dict(rows)
         if self.cold_rows is not None:
@@ -78,8 +76,7 @@ class Ranker(tf.Module):
         if self.inputs.similarity:
             features[SIMILARITY] = _similarity(features[USER_ROW], features[ITEM_ROW], self.inputs.similarity)
         if self.inputs.numeric:
-            columns = [spec.normalize_with(batch[name], *(moments or {}).get(name, (spec.mean, spec.scale)))
-                       for name, spec in self.inputs.numeric.items()]
+            columns = [statistics.normalize(batch[name]) for name, statistics in self.inputs.numeric.items()]
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
         masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows
                  if row.length and row.name not in (owners or {})}

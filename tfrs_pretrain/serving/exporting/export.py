@@ -32,7 +32,7 @@ from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
 from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
-from tfrs_pretrain.serving.live.push_secret import read_key
+from tfrs_pretrain.serving.live.push_secret import KeyDigest, read_key
 from tfrs_pretrain.system_errors import naming
 
 
@@ -58,7 +58,7 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
     manifest = read_manifest(ranker, RANKER_KIND)
     digest = run_digest(config=config.resolved(), ranker=[str(ranker.resolve()), json_digest(manifest)],
                         dataset=json_digest(dataset.info))
-    if finished := finished_version(folder, digest):
+    if (finished := finished_version(folder, digest)) and _has_key(finished, config.export):
         return finished
     with (progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage, naming(folder)):
         report = build_version(stage, config, dataset, ranker, manifest)
@@ -136,11 +136,20 @@ def _save(folder: Path, ranker: Ranker, dataset: Dataset, settings: ExportConfig
 def _served(ranker: Ranker, dataset: Dataset, assets: Path, settings: ExportConfig) -> ServedRanker:
     if not settings.live_updates:
         return ServedRanker(ranker, dataset, assets, settings.table_dtype)
+    live = LiveSettings(_key(settings), settings.live_spare)
+    return LiveRanker(ranker, dataset, assets, live, settings.table_dtype)
+
+
+def _key(settings: ExportConfig) -> bytes:
     if settings.push_secret is None:
         raise UserError("export.live_updates needs export.push_secret, a file that `openssl rand -hex 32` fills: a "
                         "server without a secret would take rows from everybody")
-    live = LiveSettings(read_key(Path(settings.push_secret)), settings.live_spare, settings.live_grace_seconds)
-    return LiveRanker(ranker, dataset, assets, live, settings.table_dtype)
+    return read_key(Path(settings.push_secret))
+
+
+def _has_key(version: ExportedVersion, settings: ExportConfig) -> bool:
+    live = version.report.live
+    return live is None or KeyDigest.from_json(live["key"]).matches(_key(settings))
 
 
 def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callable[[Path, int], None], digest: str

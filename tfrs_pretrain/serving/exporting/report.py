@@ -87,7 +87,7 @@ class ExportReport:
       num_bytes: size of the version on disk.
       memory: memory that a server needs.
       check: comparison with the trained model.
-      live: version before any update, spare places and grace period; None: no live updates.
+      live: version before any update, digest of the secret, spare places; None: no live updates.
     """
 
     name: str
@@ -129,7 +129,13 @@ class ExportReport:
                 f"({', '.join(signatures)}); largest difference to the trained model {check.largest_difference:.1e}, "
                 f"allowed {check.tolerance:g}.",
                 "Tables are served as trained." if self.table_cost is None else self.table_cost.sentence(),
-                f"Size: {self.num_bytes / 1e6:,.1f} MB on disk; {self.memory.sentence()}"]
+                f"Size: {self.num_bytes / 1e6:,.1f} MB on disk; {self.memory.sentence()}", *self._live_updates()]
+
+    def _live_updates(self) -> list[str]:
+        if not self.live:
+            return []
+        places = ", ".join(f"{name} {count:,}" for name, count in self.live["spare"].items())
+        return [f"Live updates: spare places for {places} rows take {self.live['spare_bytes'] / 1e6:,.1f} MB of it."]
 
 
 @dataclasses.dataclass(frozen=True)

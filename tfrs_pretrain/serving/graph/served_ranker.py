@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,7 +60,7 @@ class ServedRanker(tf.Module):
         self.classes = (dataset.schema.label, *ranker.labels[1:])
         self._rows, self._numeric = ranker.inputs.rows, tuple(ranker.inputs.numeric)
         self._kinds = {name: dataset.schema.inputs[name] for name in ranker.inputs.columns}
-        self._lookups = {name: self._make_lookup(dataset.vocabulary(name), assets / f"{name}.ids")
+        self._lookups = {name: self._make_lookup(dataset.vocabulary(name), assets / f"{name}.ids", name)
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
         stored = stored or {name: StoredRows.quantized(table.numpy(), table_dtype)
                             for name, table in ranker.tables.items()}
@@ -71,7 +71,7 @@ class ServedRanker(tf.Module):
         self._sides = self._network_sides(ranker)
         # A method, not the ranker: saving follows modules and would save the optimizer's slots. The network's raw
         # variables are listed because TF Serving does not find variables that only a Keras 3 model references.
-        self._logits = ranker.logits_from_rows
+        self._logits: Callable[..., tf.Tensor] = ranker.logits_from_rows
         self._dense = [variable.value for variable in ranker.network.variables]
         self._cold_rows = ranker.cold_rows
 
@@ -128,7 +128,8 @@ class ServedRanker(tf.Module):
         """Returns further signatures: name -> function, and its inputs."""
         return {}
 
-    def _make_lookup(self, vocabulary: Vocabulary, asset: Path) -> VocabularyLookup:
+    def _make_lookup(self, vocabulary: Vocabulary, asset: Path, name: str) -> VocabularyLookup:
+        del name  # for lookups that differ between vocabularies
         return make_lookup(vocabulary, asset)
 
     def _make_table(self, name: str, stored: StoredRows, lookup: VocabularyLookup) -> ServedTable:

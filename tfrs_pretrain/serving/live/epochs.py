@@ -4,8 +4,9 @@ Every id, and every other part that an update can change, has an entry ``[since,
 once, before anything else. It uses the place ``new`` of an entry if ``since <= epoch``, else ``old``. An update writes
 to places that no entry names, changes entries to ``since = epoch + 1``, and raises the epoch last.
 
-A place is free again, and an entry may change again, when all requests that could see its earlier state have ended:
-when no update has been applied for a grace period. The epoch at the last such pause is the settled epoch.
+A place is free again, and an entry may change again, when all requests that could see its earlier state have ended. The
+graph cannot know this: TensorFlow has no clock that runs under determinism, and it does not count requests. The client
+says up to which epoch it is so, the settled epoch. It has seen that epoch a grace period ago.
 """
 
 from __future__ import annotations
@@ -20,18 +21,12 @@ USED = tf.int32.max  # in place of the epoch at which a place became free
 
 
 class Epochs(tf.Module):
-    """The number of applied updates.
+    """The number of visible updates."""
 
-    Args:
-      grace_seconds: longest time that a request may take.
-    """
-
-    def __init__(self, grace_seconds: float):
+    def __init__(self) -> None:
         super().__init__(name="epochs")
-        self._grace = grace_seconds
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int32, name="epoch")
         self._settled = tf.Variable(0, trainable=False, dtype=tf.int32, name="settled_epoch")
-        self._written = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="time_of_last_update")
         self._read: weakref.WeakKeyDictionary[tf.Graph, tf.Tensor] = weakref.WeakKeyDictionary()
 
     def current(self) -> tf.Tensor:
@@ -55,10 +50,15 @@ class Epochs(tf.Module):
         """Returns int32 [], the epoch of the update that is being applied."""
         return self._epoch.read_value() + 1
 
-    def settled(self) -> tf.Tensor:
-        """Returns int32 [], the settled epoch: the present one if no update was applied for the grace period."""
-        paused = tf.timestamp() - self._written.read_value() >= self._grace
-        return tf.where(paused, self._epoch.read_value(), self._settled.read_value())
+    def settled(self, claimed: int | tf.Tensor = 0) -> tf.Tensor:
+        """Returns int32 [], the settled epoch: the client's, or a later one that another client has named."""
+        return tf.maximum(self._settled.read_value(), tf.cast(claimed, tf.int32))
+
+    def checks(self, claimed: tf.Tensor) -> list[tf.Operation]:
+        """Returns assertions that a client can have seen the epoch int64 [] that it calls settled."""
+        epoch = self._epoch.read_value()
+        valid = (claimed >= 0) & (claimed <= tf.cast(epoch, tf.int64))
+        return [tf.debugging.Assert(valid, ["live update: the epoch is", epoch, "which cannot be settled at", claimed])]
 
     def advance(self, settled: tf.Tensor, commit: tf.Tensor) -> list[tf.Operation]:
         """Returns operations that end an update. Everything that it writes must be written before.
@@ -68,5 +68,4 @@ class Epochs(tf.Module):
           commit: bool [], make this update, and those since the last commit, visible.
         """
         epoch = self._epoch.read_value() + tf.cast(commit, tf.int32)
-        return [self._settled.assign(settled, read_value=False),
-                self._written.assign(tf.timestamp(), read_value=False), self._epoch.assign(epoch, read_value=False)]
+        return [self._settled.assign(settled, read_value=False), self._epoch.assign(epoch, read_value=False)]

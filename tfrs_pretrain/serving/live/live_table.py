@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows
-from tfrs_pretrain.serving.live.places import LiveLookup
+from tfrs_pretrain.serving.live.places import LiveLookup, scatter
 
 
 class LiveTable(ServedTable):
@@ -48,12 +48,13 @@ class LiveTable(ServedTable):
 
     def write(self, places: tf.Tensor, rows: tf.Tensor, scales: tf.Tensor) -> list[tf.Operation]:
         """Returns operations that write rows [n, dim] and scales [n, 1] to int32 [n], places that no request reads."""
-        writes = [_scatter(self._rows, places, rows)]
-        return writes if self._scales is None else [*writes, _scatter(self._scales, places, scales)]
+        writes = [scatter(self._rows, places, rows)]
+        return writes if self._scales is None else [*writes, scatter(self._scales, places, scales)]
 
-
-def _scatter(variable: tf.Variable, places: tf.Tensor, values: tf.Tensor) -> tf.Operation:
-    return tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=places, updates=values)
+    def erase(self, places: tf.Tensor) -> list[tf.Operation]:
+        """Returns operations that set the rows at int32 [n], places that no request reads, to zero."""
+        size = tf.size(places)
+        return self.write(places, tf.zeros([size, self._rows.shape[1]], self._rows.dtype), tf.zeros([size, 1]))
 
 
 def _with_spare(rows: np.ndarray, spare: int) -> np.ndarray:

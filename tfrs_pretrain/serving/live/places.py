@@ -22,21 +22,28 @@ class LiveLookup(VocabularyLookup):
       vocabulary: ids of the base version.
       spare: number of spare places.
       epochs: epochs of the model.
+      numbered: keep the row number of each place, which ``row_numbers`` returns.
     """
 
-    def __init__(self, vocabulary: Vocabulary, spare: int, epochs: Epochs):
+    def __init__(self, vocabulary: Vocabulary, spare: int, epochs: Epochs, *, numbered: bool):
         super().__init__(vocabulary)
-        self._epochs, self.num_shared = epochs, vocabulary.oov_rows
+        self._epochs, self.num_shared, num_places = epochs, vocabulary.oov_rows, vocabulary.num_rows + spare
         absent = tf.constant([0, NOWHERE, NOWHERE], tf.int32)
         self._entries = tf.lookup.experimental.MutableHashTable(self.dtype, tf.int32, absent, name="entries")
         if vocabulary.num_ids:
             self._entries.insert(as_tensor(vocabulary.known_ids), _first_entries(vocabulary.id_rows))
         self._shared = tf.Variable(_first_entries(np.arange(vocabulary.oov_rows)), trainable=False, name="shared")
-        # Epoch at which each place became free.
-        free_since = np.zeros(vocabulary.num_rows + spare, np.int32)
+        # Epoch at which each place became free; 0: free from the beginning, or erased.
+        free_since = np.zeros(num_places, np.int32)
         free_since[vocabulary.id_rows] = USED
         free_since[:vocabulary.oov_rows] = USED
         self._free_since = tf.Variable(free_since, trainable=False, name="free_since")
+        self._numbers = tf.Variable(np.arange(num_places, dtype=np.int32), trainable=False) if numbered else None
+
+    @property
+    def numbered(self) -> bool:
+        """The row number of each place is kept."""
+        return self._numbers is not None
 
     def _find(self, ids: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([self._epochs.current()]):
@@ -49,28 +56,42 @@ class LiveLookup(VocabularyLookup):
             places = tf.cast(self._epochs.place(self._shared.read_value()), tf.int64)
         return tf.where(found < self.num_shared, tf.gather(places, tf.minimum(found, self.num_shared - 1)), found)
 
-    def num_free(self, settled: tf.Tensor) -> tf.Tensor:
-        """Returns int32 [], the number of free places."""
-        return tf.math.count_nonzero(self._free_since.read_value() <= settled, dtype=tf.int32)
+    def row_numbers(self, found: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [...], the row numbers of what ``lookup`` found [...]; padding stays -1."""
+        assert self._numbers is not None
+        own = tf.cast(tf.gather(self._numbers, tf.maximum(found, 0)), tf.int64)
+        return tf.where(found < self.num_shared, found, own)
+
+    def counts(self, settled: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns int32 [], the number of free places, and the number of places whose old rows are not erased yet."""
+        since = self._free_since.read_value()
+        return {"free": _count(since <= settled), "old": _count((since > 0) & (since < USED))}
 
     def update(self, change: LiveChange, settled: tf.Tensor) -> LiveUpdate:
         """Prepares an update; nothing is written before its operations run.
 
         Args:
-          change: ids and shared rows to move.
+          change: what to move and to erase.
           settled: int32 [], see ``Epochs``.
         """
-        ids, gone = (tf.ensure_shape(self._entries.lookup(keys), [None, 3]) for keys in (change.ids, change.gone))
+        ids, gone, erased = (tf.ensure_shape(self._entries.lookup(keys), [None, 3])
+                             for keys in (change.ids, change.gone, change.erased))
         shared = tf.gather(self._shared.read_value(), change.shared)
         before = tf.concat([ids, shared, gone], 0)
-        free = tf.where(self._free_since.read_value() <= settled)[:, 0]
+        since = self._free_since.read_value()
+        free = tf.where(since <= settled)[:, 0]
         needed = tf.shape(ids)[0] + tf.shape(shared)[0]
         checks = [tf.debugging.Assert(tf.reduce_all(before[:, SINCE] <= settled), [
                       "live update: an id changed less than the grace period ago, wait and send again"]),
                   tf.debugging.Assert(tf.size(free) >= needed, [
-                      "live update: no free places, wait for the grace period or compact, free:", tf.size(free),
-                      "needed:", needed])]
-        return LiveUpdate(tf.cast(free, tf.int32)[:needed], before, checks)
+                      "live update: no free places, free:", tf.size(free), "needed:", needed])]
+        if change.numbers is not None:
+            checks.append(tf.debugging.Assert(tf.size(change.numbers) == tf.shape(ids)[0], [
+                "live update: expected a row number for each id, received:", tf.size(change.numbers)]))
+        old = tf.where((since > 0) & (since <= settled) & (change.sweep > 0))[:, 0]
+        dead = (erased[:, NEW] == NOWHERE) & (erased[:, SINCE] <= settled)
+        return LiveUpdate(tf.cast(free, tf.int32)[:needed], before, tf.cast(old, tf.int32),
+                          tf.boolean_mask(change.erased, dead), checks)
 
     def move(self, change: LiveChange, update: LiveUpdate, epoch: tf.Tensor) -> list[tf.Operation]:
         """Returns operations that change the entries; the rows must have been written."""
@@ -80,13 +101,18 @@ class LiveLookup(VocabularyLookup):
         ids, shared, gone = tf.split(entries, [num_ids, num_shared, tf.shape(change.gone)[0]])
         moved = tf.tensor_scatter_nd_update(self._shared.read_value(), change.shared[:, None], shared)
         freed = tf.boolean_mask(update.before[:, NEW], update.before[:, NEW] >= self.num_shared)
-        used = tf.raw_ops.ResourceScatterUpdate(resource=self._free_since.handle, indices=update.places,
-                                                updates=tf.fill(tf.shape(update.places), USED))
+        with tf.control_dependencies([scatter(self._free_since, update.old, tf.zeros_like(update.old))]):
+            used = scatter(self._free_since, update.places, tf.fill(tf.shape(update.places), USED))
         with tf.control_dependencies([used]):
-            free = tf.raw_ops.ResourceScatterUpdate(resource=self._free_since.handle, indices=freed,
-                                                    updates=tf.fill(tf.shape(freed), epoch))
-        return [self._entries.insert(tf.concat([change.ids, change.gone], 0), tf.concat([ids, gone], 0)),
-                self._shared.assign(moved, read_value=False), used, free]
+            free = scatter(self._free_since, freed, tf.fill(tf.shape(freed), epoch))
+        with tf.control_dependencies([self._entries.remove(update.dead), *self._number(change, update)]):
+            inserted = self._entries.insert(tf.concat([change.ids, change.gone], 0), tf.concat([ids, gone], 0))
+        return [inserted, self._shared.assign(moved, read_value=False), free]
+
+    def _number(self, change: LiveChange, update: LiveUpdate) -> list[tf.Operation]:
+        if self._numbers is None or change.numbers is None:
+            return []
+        return [scatter(self._numbers, update.places[:tf.size(change.numbers)], change.numbers)]
 
 
 class LiveChange(NamedTuple):
@@ -96,11 +122,17 @@ class LiveChange(NamedTuple):
       ids: [n], ids with new rows.
       shared: int64 [m], shared rows with new values.
       gone: [k], tombstones.
+      erased: [l], earlier tombstones, to be removed from memory if they are settled.
+      sweep: int64 [], 1: set old rows to zero if they are settled.
+      numbers: int32 [n], row numbers of the ids; None: they are not kept.
     """
 
     ids: tf.Tensor
     shared: tf.Tensor
     gone: tf.Tensor
+    erased: tf.Tensor
+    sweep: tf.Tensor
+    numbers: tf.Tensor | None
 
 
 class LiveUpdate(NamedTuple):
@@ -109,13 +141,26 @@ class LiveUpdate(NamedTuple):
     Attributes:
       places: int32 [n + m], free places for the new rows of ids and shared rows.
       before: int32 [n + m + k, 3], present entries of ids, shared rows and tombstones.
+      old: int32 [j], places whose old rows are set to zero.
+      dead: ids whose entries are removed.
       checks: assertions that must hold before anything is written.
     """
 
     places: tf.Tensor
     before: tf.Tensor
+    old: tf.Tensor
+    dead: tf.Tensor
     checks: list[tf.Operation]
+
+
+def scatter(variable: tf.Variable, places: tf.Tensor, values: tf.Tensor) -> tf.Operation:
+    """Returns the operation that writes values [n, ...] to int32 [n], places that no request reads."""
+    return tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=places, updates=values)
 
 
 def _first_entries(places: np.ndarray) -> np.ndarray:
     return np.stack([np.zeros_like(places), places, np.full_like(places, NOWHERE)], axis=1).astype(np.int32)
+
+
+def _count(mask: tf.Tensor) -> tf.Tensor:
+    return tf.math.count_nonzero(mask, dtype=tf.int32)

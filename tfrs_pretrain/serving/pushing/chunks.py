@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,11 @@ from tfrs_pretrain.serving.deltas.delta import Delta
 from tfrs_pretrain.serving.deltas.state import ServedState
 from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.live.live_dense import dense_arrays
+from tfrs_pretrain.serving.live.live_ranker import numbered_columns
 from tfrs_pretrain.vocabulary import Vocabulary
 
 # Fixed, because the version of a server names the chunk that it has applied.
-CHUNK_ROWS = 8192
+CHUNK_ROWS, CHUNK_BYTES = 8192, 16 << 20
 Inputs = dict[str, np.ndarray]
 
 
@@ -26,38 +28,76 @@ class Chunk:
     Attributes:
       predecessor: version of the server to which it applies.
       successor: version after it.
-      last: it is the last one of its delta.
-      inputs: inputs of ``apply_delta`` except secret, versions and commit.
+      inputs: inputs of ``apply_delta`` except secret, versions and settled.
     """
 
     predecessor: str
     successor: str
-    last: bool
     inputs: Inputs
 
+    @property
+    def commits(self) -> bool:
+        """Whether requests see it, and those since the last commit, when it was applied."""
+        return bool(self.inputs["commit"])
 
-def delta_chunks(delta: Delta, earlier: ServedState, later: ServedState, predecessor: str) -> Iterator[Chunk]:
-    """Yields the chunks of a delta in order.
+
+def delta_chunks(delta: Delta, later: ServedState, predecessor: str, live: Mapping[str, Any]) -> Iterator[Chunk]:
+    """Yields the chunks of a delta in order; the last one commits.
 
     Args:
       delta: the delta.
-      earlier: state before it.
       later: state after it.
       predecessor: version of the server before the first chunk.
+      live: what the base's manifest says of its live updates.
+
+    Raises:
+      UserError: the served model has no room for the dense part.
     """
-    parts = [*_parts(delta, earlier, later), None]  # None: nothing but the dense weights, or nothing at all
+    parts = [*_parts(delta, later), None]  # None: nothing but the dense weights, or nothing at all
     for number, part in enumerate(parts):
         last = part is None
         successor = delta.digest if last else f"{delta.digest}#{number}"
-        inputs = _nothing(later) | (part or {})
+        empty = no_change(later)
+        inputs = empty | {name: values for name, values in (part or {}).items() if name in empty}
+        inputs["commit"] = np.array(int(last))
         if last and delta.manifest["dense_changed"]:
-            content = b"".join(array.astype("<f4").tobytes() for array in dense_arrays(later.dense.ranker))
-            inputs["dense"] = np.array(content, object)
-        yield Chunk(predecessor, successor, last, inputs)
+            arrays = dense_arrays(later.dense.ranker, live["cold_sizes"])
+            inputs["dense"] = np.array(b"".join(array.astype("<f4").tobytes() for array in arrays.values()), object)
+        yield Chunk(predecessor, successor, inputs)
         predecessor = successor
 
 
-def _parts(delta: Delta, earlier: ServedState, later: ServedState) -> Iterator[Inputs]:
+def erasing_chunks(state: ServedState, tombstones: Mapping[str, pa.Array], version: str) -> Iterator[Chunk]:
+    """Yields chunks that remove tombstones and set old rows to zero; the version stays.
+
+    Args:
+      state: any state of the chain.
+      tombstones: vocabulary -> ids; those that are known again stay.
+      version: version of the server.
+    """
+    for name, ids in tombstones.items():
+        for start in range(0, len(ids), CHUNK_ROWS):
+            yield Chunk(version, version, no_change(state) | {f"erased_{name}": _raw(ids.slice(start, CHUNK_ROWS))})
+    yield Chunk(version, version, no_change(state) | {"sweep": np.array(1)})
+
+
+def no_change(state: ServedState) -> Inputs:
+    """Returns the inputs of a chunk that changes nothing."""
+    empty, zero = np.array(b"", object), np.array(0)
+    inputs: Inputs = {"dense": empty, "commit": zero, "sweep": zero}
+    numbered = set(numbered_columns(state.dense.ranker).values())
+    for name, vocabulary in state.vocabularies.items():
+        none = _raw(vocabulary.ids.slice(0, 0))
+        inputs |= {f"{kind}_{name}": none for kind in ("ids", "gone", "erased")}
+        inputs[f"shared_{name}"] = np.empty(0, np.int64)
+        if name in numbered:
+            inputs[f"numbers_{name}"] = np.empty(0, np.int32)
+    for name in state.tables:
+        inputs |= {f"rows_{name}": empty, f"scales_{name}": np.empty((0, 1), np.float32)}
+    return inputs
+
+
+def _parts(delta: Delta, later: ServedState) -> Iterator[Inputs]:
     for name in later.vocabularies:
         tables = [table for table, vocabulary in later.tables.items() if vocabulary == name]
         change = delta.vocabulary(name) if name in delta.manifest["vocabularies"] else None
@@ -87,13 +127,14 @@ def _vocabulary_parts(name: str, vocabulary: Vocabulary, changed: np.ndarray, go
     has_id = np.ones(len(changed), bool)
     has_id[own] = vocabulary.ids.take(pa.array(changed[own] - vocabulary.oov_rows)).is_valid().to_numpy(False)
     kept = np.flatnonzero(has_id)
-    for start in range(0, max(len(kept), len(gone)), CHUNK_ROWS):
-        places = kept[start:start + CHUNK_ROWS]
+    size = _chunk_rows(values.values())
+    for start in range(0, max(len(kept), len(gone)), size):
+        places = kept[start:start + size]
         ids, shared = places[own[places]], places[~own[places]]
         order = np.concatenate([ids, shared])
         part = {f"ids_{name}": _raw(vocabulary.ids.take(pa.array(changed[ids] - vocabulary.oov_rows))),
-                f"shared_{name}": changed[shared],
-                f"gone_{name}": _raw(gone.slice(start, CHUNK_ROWS))}
+                f"shared_{name}": changed[shared], f"numbers_{name}": changed[ids].astype(np.int32),
+                f"gone_{name}": _raw(gone.slice(start, size))}
         for table, stored in values.items():
             taken = stored.take(order)
             part[f"rows_{table}"] = np.array(taken.values.tobytes(), object)
@@ -102,15 +143,9 @@ def _vocabulary_parts(name: str, vocabulary: Vocabulary, changed: np.ndarray, go
         yield part
 
 
-def _nothing(state: ServedState) -> Inputs:
-    empty = np.array(b"", object)
-    inputs: Inputs = {"dense": empty}
-    for name, vocabulary in state.vocabularies.items():
-        none = _raw(vocabulary.ids.slice(0, 0))
-        inputs |= {f"ids_{name}": none, f"gone_{name}": none, f"shared_{name}": np.empty(0, np.int64)}
-    for name in state.tables:
-        inputs |= {f"rows_{name}": empty, f"scales_{name}": np.empty((0, 1), np.float32)}
-    return inputs
+def _chunk_rows(tables: Iterable[StoredRows]) -> int:
+    row_bytes = sum(int(stored.values.itemsize * stored.values.shape[1]) for stored in tables)
+    return max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(row_bytes, 1)))
 
 
 def _raw(ids: pa.Array) -> np.ndarray:
@@ -120,5 +155,3 @@ def _raw(ids: pa.Array) -> np.ndarray:
     encoded = np.empty(len(ids), object)
     encoded[:] = [value.encode() for value in ids.to_pylist()]
     return encoded
-
-

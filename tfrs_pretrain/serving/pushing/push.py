@@ -6,20 +6,20 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError
+from tfrs_pretrain.serving.client import GrpcClient, Model
 from tfrs_pretrain.serving.deltas.chain import Chain, read_chain
-from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, DELTA_VERSION
-from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks
+from tfrs_pretrain.serving.live.push_secret import KeyDigest
+from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks, erasing_chunks
+from tfrs_pretrain.serving.pushing.sender import Sender
 from tfrs_pretrain.serving.verification.golden_replay import read_golden_requests
+from tfrs_pretrain.serving.verification.pushed_state import golden_logs, num_applied
 from tfrs_pretrain.serving.verification.result import Check
 from tfrs_pretrain.serving.verification.server_checks import check_golden
-from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
-
-WAIT = ("less than the grace period ago", "no free places")  # parts of the messages of ``apply_delta``
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +29,10 @@ class PushResult:
     Attributes:
       found: version of the server before.
       deltas: numbers of the deltas that were applied.
-      chunks: number of requests.
-      seconds: time from the first request to the last commit.
+      chunks: number of requests that applied them.
+      seconds: time that these requests took, waits included; without reading the deltas.
       checks: golden requests sent afterwards.
+      erased: number of old rows that were set to zero afterwards.
     """
 
     found: str
@@ -39,6 +40,7 @@ class PushResult:
     chunks: int
     seconds: float
     checks: tuple[Check, ...]
+    erased: int
 
     @property
     def passed(self) -> bool:
@@ -46,102 +48,76 @@ class PushResult:
         return all(check.passed for check in self.checks)
 
 
-def push(server: str, base: Path, key: bytes, *, timeout: float = 60.0) -> PushResult:
-    """Sends the deltas of a version that a server lacks, then golden requests.
+def push(server: str, base: Path, key: bytes, *, grace: float = 2.0, timeout: float = 60.0) -> PushResult:
+    """Sends the deltas of a version that a server lacks, then golden requests, and erases old rows.
 
     Args:
       server: gRPC address.
       base: folder of the version that the server has loaded.
       key: what ``read_key`` returned.
-      timeout: seconds for one request, and for one wait for free places.
+      grace: longest time that a request to the server takes, in seconds: memory that a request may still read is not
+        changed before.
+      timeout: seconds for one request.
 
     Raises:
-      UserError: the version takes no live updates, the chain is not complete, or the server has a state that is not
-        part of the chain.
+      UserError: the version takes no live updates or has another secret, the chain is not complete, or the server has a
+        state that is not part of the chain.
       RequestError: the server refuses a request.
     """
     chain = read_chain(base.resolve())
-    live = chain.manifest.get("live")
-    if not live:
-        raise UserError(f"version {str(base)!r} takes no live updates: export it with export.live_updates=true")
-    model = Model(chain.manifest["name"], version=chain.manifest["version"])
+    live, model = _live(chain, key), Model(chain.manifest["name"], version=chain.manifest["version"])
     with GrpcClient(server, model, timeout=timeout) as client:
-        found = _version(client)
-        sender, start = _Sender(client, key, live["grace_seconds"], timeout), time.perf_counter()
-        applied = []
-        for number, chunks in _missing(chain, live["token"], found):
-            sender.send_all(chunks)
+        sender = Sender(client, key, grace)
+        found = sender.state().version
+        applied, seconds = [], 0.0
+        for number, chunks in _missing(chain, live, found):
+            start = time.perf_counter()
+            sender.send(chunks)
+            seconds += time.perf_counter() - start
             applied.append(number)
-        seconds = time.perf_counter() - start
-        folder = chain.deltas[-1].folder if chain.deltas else base / "assets.extra"
+        sent = sender.sent
         checks = tuple(check_golden("gRPC", client, golden, chain.report["check"]["tolerance"])
-                       for golden in read_golden_requests(folder / GOLDEN_LOGS))
-    return PushResult(found, tuple(applied), sender.sent, seconds, checks)
+                       for golden in read_golden_requests(golden_logs(chain, len(chain.deltas))))
+        erased = _erase(chain, sender) if chain.deltas else 0
+    return PushResult(found, tuple(applied), sent, seconds, checks, erased)
 
 
-def _missing(chain: Chain, token: str, found: str) -> Iterator[tuple[int, list[Chunk]]]:
+def _live(chain: Chain, key: bytes) -> dict[str, Any]:
+    live: dict[str, Any] = chain.manifest.get("live") or {}
+    if not live:
+        raise UserError(f"version {str(chain.base)!r} takes no live updates: export it with export.live_updates=true")
+    if not KeyDigest.from_json(live["key"]).matches(key):
+        raise UserError(f"the secret is not that of version {str(chain.base)!r}: use the file that export.push_secret "
+                        "named at its export, nothing was sent")
+    return live
+
+
+def _missing(chain: Chain, live: dict[str, Any], found: str) -> Iterator[tuple[int, list[Chunk]]]:
     """Yields number and chunks of each delta that a server with version ``found`` lacks."""
-    versions = [token, *(delta.digest for delta in chain.deltas)]
-    name, _, part = found.partition("#")
-    if name not in versions:
-        raise UserError(f"the server has version {found[:12]} of another chain than {str(chain.base)!r}: load that "
-                        "version, or restart the server to begin with the base")
-    done = versions.index(name) - bool(part)  # the last delta that was applied as a whole
-    state = chain.base_state()
+    done, part = num_applied(chain, found), found.partition("#")[2]
+    versions, state = [live["token"], *(delta.digest for delta in chain.deltas)], chain.base_state()
     for delta in chain.deltas:
         later = delta.apply(state)
         if delta.number > done:
-            chunks = list(delta_chunks(delta, state, later, versions[delta.number - 1]))
+            chunks = list(delta_chunks(delta, later, versions[delta.number - 1], live))
             yield delta.number, chunks[int(part) + 1 if part and delta.number == done + 1 else 0:]
         state = later
 
 
-class _Sender:
-    """Sends chunks and waits where the server demands it."""
-
-    def __init__(self, client: GrpcClient, key: bytes, grace: float, timeout: float):
-        self._client, self._key, self._grace, self._timeout = client, key, grace, timeout
-        self.sent, self._uncommitted = 0, False
-
-    def send_all(self, chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            self._send(chunk)
-            self._uncommitted = not chunk.last
-
-    def _send(self, chunk: Chunk) -> None:
-        deadline = time.monotonic() + self._timeout
-        while True:
-            try:
-                self._request(chunk)
-                return
-            except RequestError as error:
-                if _version(self._client) == chunk.successor:  # applied, but the answer was lost
-                    return
-                if not any(text in str(error) for text in WAIT) or time.monotonic() > deadline:
-                    raise
-            if self._uncommitted:  # what was sent so far becomes visible, so that its old places become free
-                self._request(dataclasses.replace(chunk, successor=chunk.predecessor, last=True,
-                                                  inputs=_emptied(chunk.inputs)))
-                self._uncommitted = False
-            time.sleep(self._grace)
-
-    def _request(self, chunk: Chunk) -> None:
-        strings = {"secret": self._key, "predecessor": chunk.predecessor, "successor": chunk.successor}
-        inputs = chunk.inputs | {name: np.array(value, object) for name, value in strings.items()}
-        self._client.predict(Predict(inputs | {"commit": np.array(int(chunk.last))}, APPLY_DELTA))
-        self.sent += 1
+def _erase(chain: Chain, sender: Sender) -> int:
+    """Removes tombstones and old rows from the server's memory when no request can see them; returns the old rows."""
+    before = sender.state()
+    if not before.old:
+        return 0
+    sender.settle()
+    sender.send(erasing_chunks(chain.base_state(), _tombstones(chain), before.version))
+    return before.old - sender.state().old
 
 
-def _emptied(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: values[:0] if values.shape else np.array(b"", object) for name, values in inputs.items()}
-
-
-def _version(client: GrpcClient) -> str:
-    try:
-        answer = client.predict(Predict({}, DELTA_VERSION))
-    except RequestError as error:
-        if error.code in ("FAILED_PRECONDITION", "INVALID_ARGUMENT"):
-            raise UserError(f"the server's model takes no live updates ({error}): load a version exported with "
-                            "export.live_updates=true") from error
-        raise
-    return str(answer["version"].item().decode())
+def _tombstones(chain: Chain) -> dict[str, pa.Array]:
+    """Vocabulary -> tombstones of all deltas."""
+    found: dict[str, list[pa.Array]] = {}
+    for delta in chain.deltas:
+        for name in delta.manifest["vocabularies"]:
+            found.setdefault(name, []).append(delta.vocabulary(name).tombstones)
+    return {name: pa.concat_arrays(arrays) for name, arrays in found.items()}
