@@ -1,5 +1,6 @@
 """Pushes to a running server: the development server, or TensorFlow Serving if TENSORFLOW_MODEL_SERVER names it."""
 
+import json
 import shutil
 
 import numpy as np
@@ -11,24 +12,26 @@ from typer.testing import CliRunner
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.live.push_secret import read_key
 from tfrs_pretrain.serving.pushing.push import push
 
 pytestmark = pytest.mark.slow
+GRACE = 0.2
 
 
 @pytest.fixture(scope="module")
 def pushed(planted_config, tiny_dataset, ranker_folder, tmp_path_factory):
-    """Folder of models with a live version and two deltas, the file of its secret, and the last dataset."""
+    """Folder of models with a live version and two deltas, and the file of its secret."""
     folder = tmp_path_factory.mktemp("pushed")
     (folder / "secret").write_text("0123456789abcdef" * 4)
     tree = planted_config.resolved()
-    tree["export"] |= {"live_updates": True, "push_secret": str(folder / "secret"), "live_grace_seconds": 0.2}
+    tree["export"] |= {"live_updates": True, "push_secret": str(folder / "secret")}
     config, rare = Config.model_validate(tree), rare_ids(tiny_dataset)
-    export(config, tiny_dataset, ranker_folder, folder / "models")
+    exported = export(config, tiny_dataset, ranker_folder, folder / "models")
+    assert "Live updates: spare places for user " in exported.report.summary()[-1]
     (folder / "second").mkdir()
     (folder / "third").mkdir()
     second = evolve(tiny_dataset, ranker_folder, folder / "second", replace={rare[0]: "heir"}, append=["new"],
@@ -36,7 +39,7 @@ def pushed(planted_config, tiny_dataset, ranker_folder, tmp_path_factory):
     third = evolve(*second, folder / "third", replace={rare[1]: None}, rows={"user": {5: np.full(8, -1)}}, dense=True)
     for dataset, ranker in (second, third):
         export_delta(config, dataset, ranker, folder / "models", 1)
-    return folder / "models", folder / "secret", third[0]
+    return folder / "models", folder / "secret"
 
 
 def version(server):
@@ -44,46 +47,50 @@ def version(server):
         return client.predict(Predict({}, "delta_version"))["version"].item().decode()
 
 
-
-def test_a_push_sends_what_is_missing_and_a_restarted_server_gets_everything_again(pushed, tmp_path):
-    models, secret, _ = pushed
-    for restart in range(2):
-        (tmp_path / str(restart)).mkdir()
-        with live_server(models, tmp_path / str(restart), versions=[1]) as server:
-            first = push(server.grpc, models / NAME / "1", read_key(secret))
-            assert (first.deltas, first.passed, len(first.checks) > 10) == ((1, 2), True, True)
-            again = push(server.grpc, models / NAME / "1", read_key(secret))
-            assert (again.deltas, again.chunks, again.found) == ((), 0, version(server))
-
-
-def test_a_push_continues_after_the_deltas_that_the_server_has(pushed, tmp_path):
-    models, secret, _ = pushed
-    shutil.copytree(models / NAME / "1", tmp_path / "models" / NAME / "1")
-    shutil.copytree(models / NAME / "1.deltas/000001", tmp_path / "models" / NAME / "1.deltas/000001")
+def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
+    models, secret = pushed
+    base, key = models / NAME / "1", read_key(secret)
+    first_only = tmp_path / "models" / NAME / "1"
+    shutil.copytree(base, first_only)
+    shutil.copytree(models / NAME / "1.deltas/000001", first_only.with_name("1.deltas") / "000001")
+    digests = [json.loads((models / NAME / f"1.deltas/{name}/manifest.json").read_text())["predecessor"]
+               for name in ("000001", "000002")]
     with live_server(models, tmp_path, versions=[1]) as server:
-        assert push(server.grpc, tmp_path / "models" / NAME / "1", read_key(secret)).deltas == (1,)
-        second = push(server.grpc, models / NAME / "1", read_key(secret))
-        assert (second.deltas, second.passed) == ((2,), True)
+        token = version(server)
+        assert token not in digests
+        first = push(server.grpc, first_only, key, grace=GRACE)
+        assert (first.found, first.deltas, first.passed, len(first.checks) > 10) == (token, (1,), True, True)
+        assert version(server) == digests[1]
+        second = push(server.grpc, base, key, grace=GRACE)  # the same user changes again
+        assert (second.deltas, second.passed, second.erased > 0) == ((2,), True, True)
+        again = push(server.grpc, base, key, grace=GRACE)
+        assert (again.deltas, again.chunks, again.erased, again.found) == ((), 0, 0, version(server))
+        done = CliRunner().invoke(app, ["verify-server", server.grpc, str(base), "--requests", "0"])
+        assert done.exit_code == 0, done.output
         with pytest.raises(UserError, match="of another chain"):
-            push(server.grpc, tmp_path / "models" / NAME / "1", read_key(secret))
+            push(server.grpc, first_only, key)
+    (tmp_path / "again").mkdir()
+    with live_server(models, tmp_path / "again", versions=[1]) as server:  # restarted: everything from the base
+        (tmp_path / "other").write_text("f" * 64)
+        arguments = ["push", server.grpc, "--version", str(base), "--grace", str(GRACE), "--secret"]
+        refused = CliRunner().invoke(app, [*arguments, str(tmp_path / "other")])
+        assert isinstance(refused.exception, UserError)
+        assert "the secret is not that of version" in str(refused.exception)
+        assert version(server) == token
+        done = CliRunner().invoke(app, [*arguments, str(secret)])
+        assert (done.exit_code, "deltas [1, 2] in" in done.output, "old rows" in done.output) == (0, True, True)
 
 
-def test_another_secret_is_refused(pushed, tmp_path):
-    models, secret, _ = pushed
-    with live_server(models, tmp_path, versions=[1]) as server:
-        before = version(server)
-        with pytest.raises(RequestError, match="the secret is not this model's"):
-            push(server.grpc, models / NAME / "1", bytes(32))
-        assert version(server) == before
-        (tmp_path / "short").write_text("short")
-        with pytest.raises(UserError, match="has 5 bytes, expected at least 32"):
-            read_key(tmp_path / "short")
-        done = CliRunner().invoke(app, ["push", server.grpc, "--version", str(models / NAME / "1"), "--secret",
-                                        str(secret)])
-        assert done.exit_code == 0
-        assert "deltas [1, 2] in" in done.output
-
-
-def test_a_version_without_live_updates_is_refused(exported, pushed):
+def test_what_cannot_be_pushed_is_named(exported, pushed, planted_config, tiny_dataset, ranker_folder, tmp_path):
+    models, secret = pushed
     with pytest.raises(UserError, match=r"takes no live updates: export it with export\.live_updates=true"):
-        push("127.0.0.1:1", exported[0] / NAME / "1", read_key(pushed[1]))
+        push("127.0.0.1:1", exported[0] / NAME / "1", read_key(secret))
+    (tmp_path / "short").write_text("short")
+    with pytest.raises(UserError, match="has 5 bytes, expected at least 32"):
+        read_key(tmp_path / "short")
+    with pytest.raises(UserError, match=r"cannot be read .*openssl rand"):
+        read_key(tmp_path / "absent")
+    tree = planted_config.resolved()
+    tree["export"]["live_updates"] = True
+    with pytest.raises(UserError, match=r"export\.live_updates needs export\.push_secret"):
+        export(Config.model_validate(tree), tiny_dataset, ranker_folder, tmp_path / "models")

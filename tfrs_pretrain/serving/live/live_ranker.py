@@ -25,7 +25,7 @@ from tfrs_pretrain.serving.live.sha256 import sha256
 from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, DELTA_VERSION
 from tfrs_pretrain.vocabulary import Vocabulary
 
-MIN_SPARE = 1024  # for small vocabularies, if they have as many rows
+MIN_SPARE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,8 @@ class LiveSettings:
     spare: float
 
     def places(self, num_rows: int) -> int:
-        """Returns the number of spare places of a vocabulary; at least one for each row of a small one."""
-        return max(int(num_rows * self.spare), min(num_rows, MIN_SPARE))
+        """Returns the number of spare places of a vocabulary; a small one can change and grow as a whole."""
+        return max(int(num_rows * self.spare), min(2 * num_rows + 8, MIN_SPARE))
 
 
 class LiveRanker(ServedRanker):
@@ -140,7 +140,7 @@ class LiveRanker(ServedRanker):
         """
         salted = sha256(tf.strings.join([tf.constant(self._key.salt), secret]))
         allowed = tf.reduce_all(salted == tf.constant(np.frombuffer(self._key.digest, ">u4").astype("u4")))
-        with tf.control_dependencies([tf.debugging.Assert(allowed, ["live update: the secret is not this model's"])]):
+        with tf.control_dependencies([tf.debugging.Assert(allowed, ["live update: the secret is that of another model"])]):
             # By name: all calls share the mutex. Chunks that are sent at once are applied one after the other.
             lock = tf.raw_ops.MutexLock(mutex=tf.raw_ops.MutexV2(shared_name=f"delta_{self.token}"))
         with tf.control_dependencies([lock]):

@@ -46,22 +46,21 @@ def sha256(message: tf.Tensor) -> tf.Tensor:
     padding = b"\x80" + bytes(64 - MESSAGE_BYTES - 1 - 8) + length
     block = tf.cast(tf.reshape(tf.concat([data, tf.constant(list(padding), tf.uint8)], 0), [16, 4]), tf.uint32)
     high, low = _or(_left(block[:, 0], 24), _left(block[:, 1], 16)), _or(_left(block[:, 2], 8), block[:, 3])
-    words = tf.unstack(_or(high, low))
-    for index in range(16, 64):
-        words.append(words[index - 16] + _small(words[index - 15], 7, 18, 3) + words[index - 7]
-                     + _small(words[index - 2], 17, 19, 10))
-    state = [tf.constant(word, tf.uint32) for word in START]
-    for constant, word in zip(ROUNDS, words, strict=True):
-        state = _round(state, tf.constant(constant, tf.uint32) + word)
-    return tf.stack(state) + tf.constant(START, tf.uint32)
+    # A loop: 64 rounds one after the other in the graph take seconds to trace.
+    _, state, _ = tf.while_loop(lambda number, state, words: number < len(ROUNDS), _round,
+                                (0, tf.constant(START), _or(high, low)), parallel_iterations=1)
+    return state + tf.constant(START)
 
 
-def _round(state: list[tf.Tensor], added: tf.Tensor) -> list[tf.Tensor]:
-    a, b, c, d, e, f, g, h = state
+def _round(number: tf.Tensor, state: tf.Tensor, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One round. ``words`` are the words of this round and of the next 15."""
+    a, b, c, _, e, f, g, h = tf.unstack(state)
     chosen = _xor(_and(e, f), _and(tf.bitwise.invert(e), g))
-    first = h + _large(e, 6, 11, 25) + chosen + added
+    first = h + _large(e, 6, 11, 25) + chosen + tf.gather(tf.constant(ROUNDS), number) + words[0]
     majority = _xor(_xor(_and(a, b), _and(a, c)), _and(b, c))
-    return [first + _large(a, 2, 13, 22) + majority, a, b, c, d + first, e, f, g]
+    later = tf.stack([first + _large(a, 2, 13, 22) + majority, a, b, c, state[3] + first, e, f, g])
+    word = words[0] + _small(words[1], 7, 18, 3) + words[9] + _small(words[14], 17, 19, 10)
+    return number + 1, later, tf.concat([words[1:], word[None]], 0)
 
 
 def _large(value: tf.Tensor, *turns: int) -> tf.Tensor:

@@ -12,10 +12,12 @@ from google.protobuf.message import DecodeError
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_FILE
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import Client, GrpcClient, Metadata, Model, RestClient, RetryPolicy
+from tfrs_pretrain.serving.deltas.chain import read_chain
 from tfrs_pretrain.serving.labels.models_config import model_entry
 from tfrs_pretrain.serving.protocol.messages import SavedModel
 from tfrs_pretrain.serving.verification.golden_replay import GoldenReplay, read_golden_requests
 from tfrs_pretrain.serving.verification.load_generator import LoadSpec, measure_load
+from tfrs_pretrain.serving.verification.pushed_state import golden_logs, num_applied, server_state
 from tfrs_pretrain.serving.verification.result import Check, LoadResult, VerificationResult
 from tfrs_pretrain.serving.verification.server_checks import (
     check_golden,
@@ -79,7 +81,7 @@ def verify(server: ServerAddress, folder: Path, *, models_config: Path | None, l
       UserError: the folder is no exported version, the signature has no golden request, or the models.config cannot be
         read.
     """
-    expected = _read_expected(folder, models_config)
+    expected = _read_expected(server, folder, models_config)
     by_signature = {golden.signature: golden for golden in reversed(expected.golden)}
     if signature not in by_signature:
         raise UserError(f"signature {signature!r} has no golden request: choose from {sorted(by_signature)}")
@@ -113,14 +115,22 @@ def exported_metadata(folder: Path, version: int) -> Metadata:
                                             for name, message in graph.signature_def.items()})
 
 
-def _read_expected(folder: Path, models_config: Path | None) -> _Expected:
+def _read_expected(server: ServerAddress, folder: Path, models_config: Path | None) -> _Expected:
     manifest = read_version(folder)
     model = Model(manifest["name"], version=manifest["version"])
     return _Expected(
         model=model, metadata=exported_metadata(folder, manifest["version"]),
-        golden=read_golden_requests(folder / EXTRA_ASSETS / GOLDEN_LOGS),
+        golden=read_golden_requests(_pushed_golden_logs(server, model, folder) if manifest.get("live")
+                                    else folder / EXTRA_ASSETS / GOLDEN_LOGS),
         labels=dict(model_entry(models_config, model.name).version_labels) if models_config else {},
         tolerance=manifest["check"]["tolerance"])
+
+
+def _pushed_golden_logs(server: ServerAddress, model: Model, folder: Path) -> Path:
+    """Returns the golden requests after the deltas that the server has applied."""
+    chain = read_chain(folder.resolve())
+    with server.connect("gRPC", model) as client:
+        return golden_logs(chain, num_applied(chain, server_state(client).version))
 
 
 def _checks(server: ServerAddress, transport: str, expected: _Expected) -> Iterator[Check]:
