@@ -117,7 +117,7 @@ class Catalogue:
 def write_model(catalogue: Catalogue, folder: Path) -> tuple[dict[str, RawInput], int]:
     """Exports the model with its warm-up requests; returns its inputs and the bytes of its tables."""
     inputs = Inputs.of(catalogue, RankingConfig.model_construct(history="mean", similarity=("dot",)), privileged=False)
-    rows = {name: normal_matrix(catalogue.vocabulary(vocabulary).size,
+    rows = {name: normal_matrix(catalogue.vocabulary(vocabulary).num_rows,
                               DIM if name in ("user", "item") else FEATURE_DIM, 0.05, seed)
             for seed, (name, vocabulary) in enumerate(inputs.tables.items())}
     ranker = build_ranker(inputs, rows, RankingNetwork(Mlp((128, 64), 1), 1))

@@ -229,3 +229,10 @@ def test_kills_at_every_file_operation(built_life, users, tmp_path):
     assert kills > 40
     assert not np.load(whole.embeddings / "user/rows.npy")[Vocabulary.load(
         whole.embeddings / "user/vocabulary.parquet").free].any()
+
+
+def test_a_version_with_live_updates_is_refused(tmp_path, users):
+    (tmp_path / "1/assets.extra").mkdir(parents=True)
+    write_manifest(tmp_path / "1/assets.extra", "saved_model", {"version": 1, "live": {"token": "t"}},
+                   root=tmp_path / "1")
+    refused([tmp_path / "1"], users, "which takes live updates", tmp_path)

@@ -19,12 +19,12 @@ from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.vocabulary import Vocabulary
 
 SCHEMA = Schema.model_validate({
-    "user": {"column": "user_id", "dtype": "int64"}, "item": {"column": "item_id", "dtype": "string"}, "time": "time", "window": "time", "label": "clicked",
-    "history": {"length": 3}, "features": [
+    "user": {"column": "user_id", "dtype": "int64"}, "item": {"column": "item_id", "dtype": "string"}, "time": "time",
+    "window": "time", "label": "clicked", "history": {"length": 3}, "features": [
         {"name": "topic", "source": "items", "kind": "categorical", "dtype": "string"},
         {"name": "price", "source": "items", "kind": "numeric", "dtype": "float32"}]})
 DIMS = {"user": 8, "item": 8, "topic": 4}
-# Position 2 of the items is free; a shared row and a row of padding come first in no table.
+# Position 2 of the items is free.
 ITEMS = [f"item {number}" for number in range(12)]
 BEFORE = {"user": list(range(100, 120)), "item": [*ITEMS[:2], None, *ITEMS[3:]], "topic": ["a", "b", "c"]}
 # "item 4" is replaced by an heir, "item 5" is gone, "item 2" takes the free row; topics b and c exchange their rows.
@@ -55,13 +55,12 @@ def make_state(*, later):
     """The earlier or the later state."""
     ids = AFTER if later else BEFORE
     types = {"user": pa.int64(), "item": pa.string(), "topic": pa.string()}
-    vocabularies = {name: Vocabulary(pa.array(ids[name], types[name]), np.array([each is not None for each in ids[name]],
-                                                                              np.int64), OOV[name]) for name in ids}
-    source = State(SCHEMA, vocabularies, None)
+    vocabularies = {name: Vocabulary(array, np.asarray(array.is_valid()).astype(np.int64), OOV[name])
+                    for name in ids for array in [pa.array(ids[name], types[name])]}
     random = np.random.default_rng(5)
     moments = {"price": {"mean": 3.5, "std": 1.5} if later else {"mean": 3.0, "std": 2.0}}
-    inputs = dataclasses.replace(Inputs.of(_Dataset(SCHEMA, moments), RankingConfig.model_construct(
-        history="mean", similarity=("dot",)), privileged=False))
+    settings = RankingConfig.model_construct(history="mean", similarity=("dot",))
+    inputs = Inputs.of(_Dataset(SCHEMA, moments), settings, privileged=False)
     rows = {name: random.normal(size=(40, dim)).astype(np.float32)[:vocabularies[name].num_rows]
             for name, dim in DIMS.items()}
     rows["item"][OOV["item"] + 5] = SENTINEL
@@ -73,20 +72,10 @@ def make_state(*, later):
     rule = ColdRule(OOV["item"], scale * random.normal(size=8).astype(np.float32),
                     {"topic": scale * random.normal(size=(8, 8)).astype(np.float32)[:vocabularies["topic"].num_rows]},
                     {"price": scale * random.normal(size=8).astype(np.float32)})
-    source.ranker = build_ranker(inputs, rows, _network(later), cold_rules={"item": rule})
-    _set_weights(source.ranker.network, scale)
-    return source
-
-
-def _network(later):
-    del later
-    return RankingNetwork(Mlp((8,), 1), 1)
-
-
-def _set_weights(network, scale):
-    random = np.random.default_rng(8)
-    network.set_weights([scale * random.normal(size=weight.shape).astype(np.float32)
-                         for weight in network.get_weights()])
+    ranker = build_ranker(inputs, rows, RankingNetwork(Mlp((8,), 1), 1), cold_rules={"item": rule})
+    ranker.network.set_weights([scale * random.normal(size=weight.shape).astype(np.float32)
+                                for weight in ranker.network.get_weights()])
+    return State(SCHEMA, vocabularies, ranker)
 
 
 @dataclasses.dataclass
@@ -130,8 +119,9 @@ def rank_requests():
     topics = np.array(random.choice(["a", "b", "c", "d", "e", "zzz"], len(items)), object)
     price = random.gamma(2.0, 2.0, len(items)).astype(np.float32)
     price[3] = np.nan
-    return [("rank", {"user_id": np.array([user]), "item_id": np.array(items, object), "topic": topics, "price": price,
-                      "history": np.array([history], object)})
-            for user, history in ((100, ["item 5", "heir", ""]), (7, ["item 1", "never", "new"]), (5, ["", "", ""]))] + [
+    common = {"item_id": np.array(items, object), "topic": topics, "price": price}
+    users = {100: ["item 5", "heir", ""], 7: ["item 1", "never", "new"], 5: ["", "", ""]}
+    return [*(("rank", common | {"user_id": np.array([user]), "history": np.array([history], object)})
+              for user, history in users.items()),
         ("item_embedding", {"ids": np.array(items, object)}),
         ("user_embedding", {"ids": np.array([*range(99, 121), 7, -1])})]

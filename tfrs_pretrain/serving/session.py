@@ -81,7 +81,9 @@ class LoadedModel:
         except UnicodeDecodeError as error:
             # TensorFlow's error message quotes bytes of the request that are not UTF-8.
             raise tf.errors.InvalidArgumentError(None, None, str(error.object, "utf-8", "replace")) from error
-        return dict(zip(tensors.outputs, outputs, strict=True))
+        # The session returns a single string as bytes.
+        arrays = (np.asarray(values, object if isinstance(values, bytes) else None) for values in outputs)
+        return dict(zip(tensors.outputs, arrays, strict=True))
 
     def answer(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a signature with valid inputs; see ``run``.

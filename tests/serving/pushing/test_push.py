@@ -4,19 +4,28 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from evolved import evolve, rare_ids
 from live_servers import NAME, live_server
 from typer.testing import CliRunner
 
+from tfrs_pretrain.artifact_names import DELTA_KIND
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
+from tfrs_pretrain.serving.deltas.chain import deltas_folder, read_chain
+from tfrs_pretrain.serving.deltas.delta import StateChange
+from tfrs_pretrain.serving.deltas.state import ServedState
 from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.live.push_secret import read_key
 from tfrs_pretrain.serving.pushing.push import push
+from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
+from tfrs_pretrain.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
 GRACE = 0.2
@@ -33,13 +42,31 @@ def pushed(planted_config, tiny_dataset, ranker_folder, tmp_path_factory):
     exported = export(config, tiny_dataset, ranker_folder, folder / "models")
     assert "Live updates: spare places for user " in exported.report.summary()[-1]
     (folder / "second").mkdir()
-    (folder / "third").mkdir()
     second = evolve(tiny_dataset, ranker_folder, folder / "second", replace={rare[0]: "heir"}, append=["new"],
-                    rows={"user": {5: np.full(8, 0.25)}})
-    third = evolve(*second, folder / "third", replace={rare[1]: None}, rows={"user": {5: np.full(8, -1)}}, dense=True)
-    for dataset, ranker in (second, third):
-        export_delta(config, dataset, ranker, folder / "models", 1)
+                    rows={"user": {5: np.full(8, 0.25)}}, dense=True)
+    export_delta(config, *second, folder / "models", 1)
+    write_second_delta(exported.path, rare)
     return folder / "models", folder / "secret"
+
+
+def write_second_delta(base, rare):
+    """The heir's row changes again and another id is gone, which no golden request has."""
+    chain = read_chain(base)
+    before = chain.state()
+    item, stored = before.vocabulary("item"), before.table("item")
+    ids = item.ids.to_pylist()
+    ids[rare[1]] = None
+    values = stored.values.copy()
+    values[item.oov_rows + rare[0]] = 0.125
+    later = ServedState(before.schema, before.vocabularies | {
+        "item": Vocabulary(pa.array(ids), np.zeros(len(ids), np.int64), item.oov_rows)}, before.dense, before.tables,
+        lambda name: StoredRows(values) if name == "item" else before.table(name))
+    folder, last = deltas_folder(base) / "000002", chain.deltas[-1]
+    change = StateChange.between(before, later)
+    change.save(folder)
+    shutil.copyfile(last.folder / GOLDEN_LOGS, folder / GOLDEN_LOGS)
+    write_manifest(folder, DELTA_KIND, change.to_json() | {
+        "base": last.manifest["base"], "number": 2, "predecessor": chain.digest, "report": chain.report})
 
 
 def version(server):
@@ -61,7 +88,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         first = push(server.grpc, first_only, key, grace=GRACE)
         assert (first.found, first.deltas, first.passed, len(first.checks) > 10) == (token, (1,), True, True)
         assert version(server) == digests[1]
-        second = push(server.grpc, base, key, grace=GRACE)  # the same user changes again
+        second = push(server.grpc, base, key, grace=GRACE)  # the same item changes again
         assert (second.deltas, second.passed, second.erased > 0) == ((2,), True, True)
         again = push(server.grpc, base, key, grace=GRACE)
         assert (again.deltas, again.chunks, again.erased, again.found) == ((), 0, 0, version(server))
@@ -82,7 +109,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
 
 
 def test_what_cannot_be_pushed_is_named(exported, pushed, planted_config, tiny_dataset, ranker_folder, tmp_path):
-    models, secret = pushed
+    secret = pushed[1]
     with pytest.raises(UserError, match=r"takes no live updates: export it with export\.live_updates=true"):
         push("127.0.0.1:1", exported[0] / NAME / "1", read_key(secret))
     (tmp_path / "short").write_text("short")

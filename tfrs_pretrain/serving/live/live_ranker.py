@@ -140,7 +140,7 @@ class LiveRanker(ServedRanker):
         """
         salted = sha256(tf.strings.join([tf.constant(self._key.salt), secret]))
         allowed = tf.reduce_all(salted == tf.constant(np.frombuffer(self._key.digest, ">u4").astype("u4")))
-        with tf.control_dependencies([tf.debugging.Assert(allowed, ["live update: the secret is that of another model"])]):
+        with tf.control_dependencies([tf.debugging.Assert(allowed, ["live update: the secret is of another model"])]):
             # By name: all calls share the mutex. Chunks that are sent at once are applied one after the other.
             lock = tf.raw_ops.MutexLock(mutex=tf.raw_ops.MutexV2(shared_name=f"delta_{self.token}"))
         with tf.control_dependencies([lock]):

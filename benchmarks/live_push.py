@@ -1,0 +1,321 @@
+"""Measures live updates: time of a push, answers of concurrent `rank` requests, cost of reads and of memory.
+
+    python benchmarks/live_push.py [--json FILE] [--rows 4000000] [--share 0.01] [--requests 100000] [--pushes 8]
+
+The untrained model of benchmarks/serving.py (4M users and 100k items of dim 64, 13 features) is saved twice: as usual,
+and with live updates.
+
+    rank_live_over_static   latency of `rank` with 500 candidates of the live model / of the usual one, medians of turns
+                            of 20 requests in TensorFlow Serving's session loader
+    push_seconds            one push that changes a share of the users and of the items, from the first chunk to the
+                            answer of the last one, over gRPC to a Python server in this process; median, no other load
+    push_seconds_under_load the same while clients send `rank` requests with 20 candidates, one client per core
+    requests, failed, other `rank` requests sent during the pushes; how many failed; how many received other scores than
+                            those of the state before or after a push, compared bit for bit. Users and items change in
+                            every push, so an answer from old and new rows counts as other
+    load_live_over_static   growth of the resident memory of a new process by loading the live model / the usual one
+    push_growth             growth of this process's resident memory during all pushes / size of the tables
+
+The client reads no files in this measurement: reading the version and its deltas comes before the first chunk. A grace
+period of one second passes between pushes and is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from serving import DIM, FEATURE_DIM, ITEMS, NAME, Catalogue, Raw, impressions
+from timing import interleaved
+
+from tfrs_pretrain.config import RankingConfig
+from tfrs_pretrain.embeddings.tables import normal_matrix
+from tfrs_pretrain.features.raw_input import CONTEXT, USER
+from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.network import RankingNetwork
+from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError
+from tfrs_pretrain.serving.deltas.table_change import TableChange
+from tfrs_pretrain.serving.exporting.memory import memory_growth
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
+from tfrs_pretrain.serving.graph.served_tables import StoredRows
+from tfrs_pretrain.serving.graph.signatures import save
+from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
+from tfrs_pretrain.serving.protocol.messages import ModelServerConfig
+from tfrs_pretrain.serving.protocol.signature_names import RANK
+from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks
+from tfrs_pretrain.serving.pushing.sender import Sender
+from tfrs_pretrain.serving.server.model_manager import ModelManager
+from tfrs_pretrain.serving.server.run import DevelopmentServer
+from tfrs_pretrain.serving.session import LoadedModel
+from tfrs_pretrain.vocabulary import Vocabulary
+
+KEY, GRACE, TURN, PROBES = bytes(range(32)), 1.0, 20, 64
+
+
+def make_ranker(catalogue: Catalogue, *, num_rows: int | None = None) -> Ranker:
+    """Returns an untrained ranker, with tables of their full size or of a few rows."""
+    settings = RankingConfig.model_construct(history="mean", similarity=("dot",))
+    inputs = Inputs.of(catalogue, settings, privileged=False)
+    rows = {name: normal_matrix(num_rows or catalogue.vocabulary(vocabulary).num_rows,
+                                DIM if name in ("user", "item") else FEATURE_DIM, 0.05, seed)
+            for seed, (name, vocabulary) in enumerate(inputs.tables.items())}
+    return build_ranker(inputs, rows, RankingNetwork(Mlp((128, 64), 1), 1))
+
+
+def save_models(catalogue: Catalogue, folder: Path) -> dict[str, Any]:
+    """Saves both models as ``static/1`` and ``live/1``; returns what the measurement needs to know of them."""
+    ranker = make_ranker(catalogue)
+    with tempfile.TemporaryDirectory() as assets:
+        contents = save(ServedRanker(ranker, catalogue, Path(assets)), folder / "static" / "1")
+        gc.collect()
+        live = LiveRanker(ranker, catalogue, Path(assets), LiveSettings(KEY, 0.05))
+        save(live, folder / "live" / "1")
+    return {"inputs": contents.inputs, "bytes": sum(table["bytes"] for table in contents.tables.values()),
+            "live": live.described_updates()}
+
+
+@dataclasses.dataclass
+class Change:
+    """A delta in memory that replaces rows, with what ``delta_chunks`` reads of the state after it."""
+
+    catalogue: Catalogue
+    ranker: Ranker
+    changes: dict[str, TableChange]
+    digest: str
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return {"vocabularies": {}, "tables": self.changes, "dense_changed": False}
+
+    def table(self, name: str) -> TableChange:
+        return self.changes[name]
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        return {name: self.catalogue.vocabulary(name) for name in dict.fromkeys(self.tables.values())}
+
+    @property
+    def tables(self) -> dict[str, str]:
+        return self.ranker.inputs.tables
+
+    @property
+    def dense(self) -> Change:
+        return self
+
+
+def make_chunks(catalogue: Catalogue, share: float, live: dict[str, Any]) -> list[list[Chunk]]:
+    """Returns the chunks of two deltas that give the same rows different values."""
+    ranker, random = make_ranker(catalogue, num_rows=1), np.random.default_rng(3)
+    rows = {name: 1 + np.sort(random.choice(count, max(1, int(count * share)), replace=False))
+            for name, count in (("user", catalogue.users), ("item", ITEMS))}
+    changes = [Change(catalogue, ranker, {
+        name: TableChange(0, each, StoredRows(random.normal(0, 0.05, (len(each), DIM)).astype(np.float32)))
+        for name, each in rows.items()}, f"state {number}") for number in range(2)]
+    return [list(delta_chunks(change, change, "", live)) for change in changes]
+
+
+def in_order(chunks: list[Chunk], version: str, number: int) -> Iterator[Chunk]:
+    """Yields chunks that follow a version, with versions of their own."""
+    for chunk in chunks:
+        successor = f"{number} {chunk.successor}"
+        yield dataclasses.replace(chunk, predecessor=version, successor=successor)
+        version = successor
+
+
+def candidates(catalogue: Catalogue, inputs: dict[str, Any], count: int) -> Raw:
+    """Returns one user with candidates."""
+    raw = impressions(catalogue, inputs, count)
+    return {name: values[:1] if inputs[name].side in (USER, CONTEXT) else values for name, values in raw.items()}
+
+
+def rank_requests(catalogue: Catalogue, inputs: dict[str, Any], chunks: list[Chunk], count: int, number: int
+                  ) -> list[Raw]:
+    """Returns `rank` requests of users whose rows change, for candidates of which half do."""
+    users, items = (np.concatenate([chunk.inputs[f"ids_{name}"] for chunk in chunks]) for name in ("user", "item"))
+    found, random = [], np.random.default_rng(4)
+    for _ in range(number):
+        raw = candidates(catalogue, inputs, count)
+        half = random.choice(items, count - count // 2)
+        found.append(raw | {"user_id": random.choice(users, 1),
+                            "item_id": np.append(raw["item_id"][:count // 2], half)})
+    return found
+
+
+class Readers:
+    """Clients that send requests until they are stopped, and compare the answers with those of known states.
+
+    Args:
+      server: gRPC address.
+      requests: requests, in turns.
+      expected: for each request the scores of each state, as bytes.
+    """
+
+    def __init__(self, server: str, requests: list[Raw], expected: list[list[bytes]]):
+        self._server, self._requests, self._expected = server, requests, expected
+        self.sent = self.failed = self.other = 0
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._threads = [threading.Thread(target=self._read, args=[first]) for first in range(os.cpu_count() or 1)]
+
+    def _read(self, number: int) -> None:
+        with GrpcClient(self._server, Model(NAME), timeout=60) as client:
+            while not self._stop.is_set():
+                number = (number + 1) % len(self._requests)
+                self._count(number, client)
+
+    def _count(self, number: int, client: GrpcClient) -> None:
+        try:
+            answer = client.predict(Predict(self._requests[number], RANK))["score"].tobytes()
+            failed = False
+        except RequestError:
+            failed = True
+        with self._lock:
+            self.sent += 1
+            self.failed += failed
+            self.other += not failed and answer not in self._expected[number]
+
+    def __enter__(self) -> Readers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+class Pusher:
+    """Pushes two deltas in turns and times them."""
+
+    def __init__(self, sender: Sender, deltas: list[list[Chunk]]):
+        self._sender, self._deltas, self._number = sender, deltas, 0
+
+    def push(self) -> float:
+        """Returns the seconds of one push, after the grace period."""
+        version = self._sender.state().version
+        self._sender.settle()
+        chunks = list(in_order(self._deltas[self._number % 2], version, self._number))
+        start = time.perf_counter()
+        self._sender.send(chunks)
+        self._number += 1
+        return time.perf_counter() - start
+
+
+def serve(folder: Path) -> DevelopmentServer:
+    """Returns a server of the live model."""
+    config = ModelServerConfig()
+    config.model_config_list.config.add(name=NAME, base_path=str(folder / "live"))
+    return DevelopmentServer(ModelManager(config, lambda _: folder / "live"))
+
+
+def measure_pushes(folder: Path, catalogue: Catalogue, saved: dict[str, Any], options: argparse.Namespace
+                   ) -> dict[str, float]:
+    """Returns push times, and what requests received meanwhile."""
+    deltas = make_chunks(catalogue, options.share, saved["live"])
+    requests = rank_requests(catalogue, saved["inputs"], deltas[0], 20, PROBES)
+    with serve(folder) as server, GrpcClient(server.grpc, Model(NAME), timeout=60) as client, memory_growth() as use:
+        pusher, expected, quiet = Pusher(Sender(client, KEY, GRACE), deltas), [], []
+        for _ in range(2):
+            quiet.append(pusher.push())
+            expected.append([client.predict(Predict(each, RANK))["score"].tobytes() for each in requests])
+        quiet += [pusher.push() for _ in range(options.pushes)]
+        busy = []
+        with Readers(server.grpc, requests, list(zip(*expected, strict=True))) as readers:
+            while len(busy) < options.pushes or readers.sent < options.requests:
+                busy.append(pusher.push())
+    assert all(one != other for one, other in zip(*expected, strict=True)), "the pushes change no answer"
+    return {"push_seconds": float(np.median(quiet[2:])), "push_seconds_under_load": float(np.median(busy)),
+            "slowest_push_under_load": max(busy), "pushes_under_load": len(busy), "requests": readers.sent,
+            "failed": readers.failed, "other": readers.other, "push_growth": use.peak / saved["bytes"]}
+
+
+def compare_reads(folder: Path, catalogue: Catalogue, saved: dict[str, Any], rounds: int) -> dict[str, float]:
+    """Returns the latency of `rank` of both models."""
+    raw = candidates(catalogue, saved["inputs"], 500)
+    with LoadedModel(folder / "static" / "1") as static, LoadedModel(folder / "live" / "1") as live:
+        answers = [model.run(RANK, raw)["score"] for model in (static, live)]
+        np.testing.assert_allclose(*answers, rtol=0, atol=1e-6)
+
+        def turn(model: LoadedModel, number: int) -> None:
+            for _ in range(TURN):
+                model.run(RANK, raw)
+
+        seconds = interleaved({"static": functools.partial(turn, static), "live": functools.partial(turn, live)},
+                              rounds=rounds)
+    return {"rank_live_over_static": seconds["live"] / seconds["static"],
+            "rank_static_ms": 1e3 * seconds["static"] / TURN}
+
+
+def load_growth(folder: Path) -> int:
+    """Returns the growth of the resident memory of a new process that loads a model, bytes."""
+    done = subprocess.run([sys.executable, __file__, "--load", str(folder)], check=True, text=True,
+                          stdout=subprocess.PIPE)
+    return int(done.stdout.splitlines()[-1])
+
+
+def load(folder: Path) -> int:
+    """Loads a model in this process and returns the growth of its resident memory, bytes."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        session.run(tf.constant(0))  # exclude the start of TensorFlow
+    with memory_growth() as use, LoadedModel(folder) as model:
+        model.run("user_embedding", {"user_id": np.array([1])})
+        gc.collect()
+    return use.peak
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Returns all figures."""
+    catalogue = Catalogue(options.rows)
+    saved = save_models(catalogue, folder)
+    gc.collect()
+    print(f"tables {saved['bytes'] / 1e9:.2f} GB, spare places {saved['live']['spare_bytes'] / 1e9:.2f} GB", flush=True)
+    growth = {name: load_growth(folder / name / "1") for name in ("static", "live")}
+    return {"rows": options.rows, "share": options.share,
+            "load_live_over_static": growth["live"] / growth["static"],
+            "load_live_over_tables": growth["live"] / saved["bytes"],
+            **compare_reads(folder, catalogue, saved, options.rounds),
+            **measure_pushes(folder, catalogue, saved, options)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--rows", type=int, default=4_000_000, help="users")
+    parser.add_argument("--share", type=float, default=0.01, help="share of the users and items that a push changes")
+    parser.add_argument("--requests", type=int, default=100_000, help="least number of concurrent requests")
+    parser.add_argument("--pushes", type=int, default=8, help="least number of pushes, with and without other load")
+    parser.add_argument("--rounds", type=int, default=40, help="turns of each model")
+    parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.load:
+        print(load(options.load))
+        return
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, tensorflow {tf.__version__}; a push "
+          f"changes {options.share:.1%} of {options.rows:,} users and of {ITEMS:,} items, dim {DIM}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder), options)
+    for name, value in result.items():
+        print(f"{name:28}{value:>14,.3f}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
