@@ -83,7 +83,7 @@ def test_a_refusal_that_time_cures_is_waited_out_after_a_commit(clock, message):
 def test_too_few_places_end_the_push(clock):
     message = "live update: no free places, free: 1 needed: 2"
     with pytest.raises(UserError, match=r"too few spare places .* larger export\.live_spare"):
-        Sender(Server({0: message, 1: message}), KEY, GRACE, clock).send(chunks("d"))
+        Sender(Server({0: message, 2: message}), KEY, GRACE, clock).send(chunks("d"))
 
 
 def test_a_chunk_whose_answer_was_lost_is_not_sent_again(clock):

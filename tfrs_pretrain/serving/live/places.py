@@ -94,7 +94,11 @@ class LiveLookup(VocabularyLookup):
                           tf.boolean_mask(change.erased, dead), checks)
 
     def move(self, change: LiveChange, update: LiveUpdate, epoch: tf.Tensor) -> list[tf.Operation]:
-        """Returns operations that change the entries; the rows must have been written."""
+        """Returns operations that change the entries; the rows must have been written.
+
+        A server may cancel a call between any two operations. Places are therefore taken before and freed after the
+        entries move: a canceled call can waste places, but a place that an entry names is never free.
+        """
         num_ids, num_shared = tf.shape(change.ids)[0], tf.shape(change.shared)[0]
         new = tf.concat([update.places, tf.fill(tf.shape(change.gone), NOWHERE)], 0)
         entries = tf.stack([tf.fill(tf.shape(new), epoch), new, update.before[:, NEW]], axis=1)
@@ -103,11 +107,11 @@ class LiveLookup(VocabularyLookup):
         freed = tf.boolean_mask(update.before[:, NEW], update.before[:, NEW] >= self.num_shared)
         with tf.control_dependencies([scatter(self._free_since, update.old, tf.zeros_like(update.old))]):
             used = scatter(self._free_since, update.places, tf.fill(tf.shape(update.places), USED))
-        with tf.control_dependencies([used]):
-            free = scatter(self._free_since, freed, tf.fill(tf.shape(freed), epoch))
-        with tf.control_dependencies([self._entries.remove(update.dead), *self._number(change, update)]):
-            inserted = self._entries.insert(tf.concat([change.ids, change.gone], 0), tf.concat([ids, gone], 0))
-        return [inserted, self._shared.assign(moved, read_value=False), free]
+        with tf.control_dependencies([used, self._entries.remove(update.dead), *self._number(change, update)]):
+            changed = [self._entries.insert(tf.concat([change.ids, change.gone], 0), tf.concat([ids, gone], 0)),
+                       self._shared.assign(moved, read_value=False)]
+        with tf.control_dependencies(changed):
+            return [*changed, scatter(self._free_since, freed, tf.fill(tf.shape(freed), epoch))]
 
     def _number(self, change: LiveChange, update: LiveUpdate) -> list[tf.Operation]:
         if self._numbers is None or change.numbers is None:

@@ -35,11 +35,6 @@ class Chunk:
     successor: str
     inputs: Inputs
 
-    @property
-    def commits(self) -> bool:
-        """Whether requests see it, and those since the last commit, when it was applied."""
-        return bool(self.inputs["commit"])
-
 
 def delta_chunks(delta: Delta, later: ServedState, predecessor: str, live: Mapping[str, Any]) -> Iterator[Chunk]:
     """Yields the chunks of a delta in order; the last one commits.
@@ -108,6 +103,8 @@ def _parts(delta: Delta, later: ServedState) -> Iterator[Inputs]:
             rows.append(change.positions + vocabulary.oov_rows)
         changed = np.unique(np.concatenate(rows)) if rows else np.empty(0, np.int64)
         gone = change.tombstones if change is not None else vocabulary.ids.slice(0, 0)
+        if not len(changed) and not len(gone):
+            continue
         values = {table: _rows(later, table, changed, stored[table].rows if table in stored else None,
                                stored[table].stored if table in stored else None) for table in tables}
         yield from _vocabulary_parts(name, vocabulary, changed, gone, values)

@@ -36,7 +36,7 @@ class Sender:
     def __init__(self, client: Client, key: bytes, grace: float, sleep: Callable[[float], None] = time.sleep):
         self._client, self._key, self._grace, self._sleep = client, key, grace, sleep
         self._seen: list[tuple[float, int]] = []
-        self.sent, self._uncommitted = 0, False
+        self.sent = 0
 
     def state(self) -> ServerState:
         """Returns the state of the server."""
@@ -54,7 +54,6 @@ class Sender:
         for chunk in chunks:
             self._send(chunk)
             self.sent += 1
-            self._uncommitted = not chunk.commits
 
     def settle(self) -> None:
         """Waits until the last epoch that was seen is settled."""
@@ -73,10 +72,10 @@ class Sender:
                                     "live updates, perhaps with a larger export.live_spare") from error
                 if last or not any(text in error.message for text in WAIT):
                     raise
-            if self._uncommitted:  # what was sent so far becomes visible, so that its old places become free
-                self._request(dataclasses.replace(chunk, successor=chunk.predecessor,
-                                                  inputs=_emptied(chunk.inputs) | {"commit": np.array(1)}))
-                self._uncommitted = False
+            # What was sent so far becomes visible, so that its old places become free; likewise what was left by another
+            # client or by a call that the server canceled.
+            self._request(dataclasses.replace(chunk, successor=chunk.predecessor,
+                                              inputs=_emptied(chunk.inputs) | {"commit": np.array(1)}))
             self.settle()
         return None
 
