@@ -142,7 +142,7 @@ REFUSED = {
     "an epoch to come": ({"settled": np.array(1)}, "which cannot be settled at"),
     "a negative epoch": ({"settled": np.array(-1)}, "which cannot be settled at"),
     "a shared row that does not exist": ({"shared_item": np.array([9])}, ""),
-    "numbers without ids": ({"numbers_topic": np.array([1], np.int32)}, "expected a row number for each id"),
+    "numbers without ids": ({"numbers_topic": np.array([1], np.int32)}, "expected row numbers"),
 }
 
 

@@ -36,8 +36,11 @@ class VocabularyLookup(tf.Module, abc.ABC):
         if self._oov_rows == 1:  # nothing to hash
             return tf.maximum(found, 0)
         unknown = tf.where(found < 0)  # [unknown, 1]
-        shared = hash_ids(tf.gather_nd(ids, unknown)) % tf.constant(self._oov_rows, tf.uint64)
-        return tf.tensor_scatter_nd_update(found, unknown, tf.cast(shared, tf.int64))
+        return tf.tensor_scatter_nd_update(found, unknown, self._hash(tf.gather_nd(ids, unknown)))
+
+    def _hash(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [n], the shared rows of unknown ids [n]."""
+        return tf.cast(hash_ids(ids) % tf.constant(self._oov_rows, tf.uint64), tf.int64)
 
     @abc.abstractmethod
     def _find(self, ids: tf.Tensor) -> tf.Tensor:

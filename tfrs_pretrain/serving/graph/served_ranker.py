@@ -64,8 +64,7 @@ class ServedRanker(tf.Module):
                          for name in dict.fromkeys(ranker.inputs.tables.values())}
         stored = stored or {name: StoredRows.quantized(table.numpy(), table_dtype)
                             for name, table in ranker.tables.items()}
-        self._tables = {name: self._make_table(name, rows, self._lookups[ranker.inputs.tables[name]])
-                        for name, rows in stored.items()}
+        self._tables = {name: self._make_table(name, rows) for name, rows in stored.items()}
         self.tables = {name: table.described() | {"vocabulary": vocabulary, "digest": dataset.digests[vocabulary]}
                        for name, vocabulary in ranker.inputs.tables.items() for table in [self._tables[name]]}
         self._sides = self._network_sides(ranker)
@@ -132,8 +131,7 @@ class ServedRanker(tf.Module):
         del name  # for lookups that differ between vocabularies
         return make_lookup(vocabulary, asset)
 
-    def _make_table(self, name: str, stored: StoredRows, lookup: VocabularyLookup) -> ServedTable:
-        del lookup  # for tables whose rows move
+    def _make_table(self, name: str, stored: StoredRows) -> ServedTable:
         return ServedTable(name, stored)
 
     def _by_name(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -12,12 +12,28 @@ says up to which epoch it is so, the settled epoch. It has seen that epoch a gra
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 
 import tensorflow as tf
 
-SINCE, NEW, OLD = range(3)
+SINCE, NEW = range(2)
 NOWHERE = -1  # place of an id that has none
 USED = tf.int32.max  # in place of the epoch at which a place became free
+
+
+def once_per_graph(compute: Callable[[], tf.Tensor]) -> Callable[[], tf.Tensor]:
+    """Returns a function that computes a value only once in each graph that is traced."""
+    found: weakref.WeakKeyDictionary[tf.Graph, tf.Tensor] = weakref.WeakKeyDictionary()
+
+    def value() -> tf.Tensor:
+        if tf.executing_eagerly():
+            return compute()
+        graph = tf.compat.v1.get_default_graph()
+        if graph not in found:
+            found[graph] = compute()
+        return found[graph]
+
+    return value
 
 
 class Epochs(tf.Module):
@@ -27,16 +43,11 @@ class Epochs(tf.Module):
         super().__init__(name="epochs")
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int32, name="epoch")
         self._settled = tf.Variable(0, trainable=False, dtype=tf.int32, name="settled_epoch")
-        self._read: weakref.WeakKeyDictionary[tf.Graph, tf.Tensor] = weakref.WeakKeyDictionary()
+        self._read = once_per_graph(self._epoch.read_value)
 
     def current(self) -> tf.Tensor:
         """Returns int32 [], the epoch of the request whose graph is traced: read once for each graph."""
-        if tf.executing_eagerly():
-            return self._epoch.read_value()
-        graph = tf.compat.v1.get_default_graph()
-        if graph not in self._read:
-            self._read[graph] = tf.identity(self._epoch.read_value())
-        return self._read[graph]
+        return self._read()
 
     def place(self, entries: tf.Tensor) -> tf.Tensor:
         """Returns int32 [...], the places that a request uses.
@@ -44,7 +55,8 @@ class Epochs(tf.Module):
         Args:
           entries: int32 [..., 3], read after ``current``.
         """
-        return tf.where(entries[..., SINCE] <= self.current(), entries[..., NEW], entries[..., OLD])
+        since, new, old = tf.unstack(entries, num=3, axis=-1)
+        return tf.where(since <= self.current(), new, old)
 
     def next(self) -> tf.Tensor:
         """Returns int32 [], the epoch of the update that is being applied."""

@@ -86,9 +86,8 @@ class LiveRanker(ServedRanker):
         return LiveLookup(vocabulary, self._settings.places(vocabulary.num_rows), self._epochs,
                           numbered=name in self._numbered.values())
 
-    def _make_table(self, name: str, stored: StoredRows, lookup: VocabularyLookup) -> ServedTable:
-        assert isinstance(lookup, LiveLookup)
-        return LiveTable(name, stored, lookup, self._settings.places(len(stored.values)))
+    def _make_table(self, name: str, stored: StoredRows) -> ServedTable:
+        return LiveTable(name, stored, self._settings.places(len(stored.values)))
 
     def _number_rows(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         numbers = {column: self._lookups[vocabulary].row_numbers(batch[column])
@@ -188,6 +187,7 @@ class LiveRanker(ServedRanker):
 
 
 def numbered_columns(ranker: Ranker) -> dict[str, str]:
-    """Returns column -> vocabulary of the features from which the rows of unknown ids are predicted."""
-    read = {column for rule in ranker.cold_rows.rules.values() for column in rule.values} if ranker.cold_rows else set()
+    """Returns column -> vocabulary of ids whose unknown rows are predicted, and of the features that predict them."""
+    rules = ranker.cold_rows.rules if ranker.cold_rows else {}
+    read = {*rules, *(column for rule in rules.values() for column in rule.values)}
     return {row.column: row.vocabulary for row in ranker.inputs.rows if row.column in read}

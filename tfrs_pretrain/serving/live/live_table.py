@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows
-from tfrs_pretrain.serving.live.places import LiveLookup, scatter
+from tfrs_pretrain.serving.live.places import scatter
 
 
 class LiveTable(ServedTable):
@@ -17,18 +17,13 @@ class LiveTable(ServedTable):
     Args:
       name: name of its variables.
       stored: rows of the base version.
-      places: places of its vocabulary.
       spare: number of spare places.
     """
 
-    def __init__(self, name: str, stored: StoredRows, places: LiveLookup, spare: int):
+    def __init__(self, name: str, stored: StoredRows, spare: int):
         super().__init__(name, StoredRows(_with_spare(stored.values, spare), None if stored.scales is None
                                           else _with_spare(stored.scales, spare)))
-        self._places, self._spare = places, spare
-
-    def gather(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns float32 [..., dim], the embeddings of what ``LiveLookup.lookup`` found [...]."""
-        return super().gather(self._places.shared_places(rows))
+        self._spare = spare
 
     def described(self) -> dict[str, Any]:
         """Returns number of rows, spare places, dim, dtype and size in bytes, as JSON."""

@@ -8,15 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.serving.graph.lookup import VocabularyLookup, as_tensor
-from tfrs_pretrain.serving.live.epochs import NEW, NOWHERE, SINCE, USED, Epochs
+from tfrs_pretrain.serving.live.epochs import NEW, NOWHERE, SINCE, USED, Epochs, once_per_graph
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
 class LiveLookup(VocabularyLookup):
-    """Finds the places of ids. At first the place of a row is its number; spare places follow.
-
-    The lookup of an unknown id is the number of its shared row, which ``shared_places`` translates. Places with such a
-    number are not given to ids, so the two are not confused.
+    """Finds the places of ids and of the shared rows. At first the place of a row is its number; spare places follow.
 
     Args:
       vocabulary: ids of the base version.
@@ -27,7 +24,7 @@ class LiveLookup(VocabularyLookup):
 
     def __init__(self, vocabulary: Vocabulary, spare: int, epochs: Epochs, *, numbered: bool):
         super().__init__(vocabulary)
-        self._epochs, self.num_shared, num_places = epochs, vocabulary.oov_rows, vocabulary.num_rows + spare
+        self._epochs, num_places = epochs, vocabulary.num_rows + spare
         absent = tf.constant([0, NOWHERE, NOWHERE], tf.int32)
         self._entries = tf.lookup.experimental.MutableHashTable(self.dtype, tf.int32, absent, name="entries")
         if vocabulary.num_ids:
@@ -39,28 +36,36 @@ class LiveLookup(VocabularyLookup):
         free_since[:vocabulary.oov_rows] = USED
         self._free_since = tf.Variable(free_since, trainable=False, name="free_since")
         self._numbers = tf.Variable(np.arange(num_places, dtype=np.int32), trainable=False) if numbered else None
+        self._shared_places = once_per_graph(self._read_shared_places)
 
     @property
     def numbered(self) -> bool:
         """The row number of each place is kept."""
         return self._numbers is not None
 
+    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [n], the places of raw ids [n]."""
+        found, shared = self._find(ids), self._shared_places()
+        if self._oov_rows == 1:  # nothing to hash
+            return tf.where(found < 0, shared[0], found)
+        unknown = tf.where(found < 0)  # [unknown, 1]
+        return tf.tensor_scatter_nd_update(found, unknown, tf.gather(shared, self._hash(tf.gather_nd(ids, unknown))))
+
     def _find(self, ids: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([self._epochs.current()]):
-            entries = tf.ensure_shape(self._entries.lookup(tf.identity(ids)), [*ids.shape, 3])
-        return tf.cast(self._epochs.place(entries), tf.int64)
+            entries = self._entries.lookup(ids)
+        places = tf.cast(self._epochs.place(entries), tf.int64)
+        places.set_shape(ids.shape)
+        return places
 
-    def shared_places(self, found: tf.Tensor) -> tf.Tensor:
-        """Returns int64 [...], the places of what ``lookup`` found [...]."""
+    def _read_shared_places(self) -> tf.Tensor:
         with tf.control_dependencies([self._epochs.current()]):
-            places = tf.cast(self._epochs.place(self._shared.read_value()), tf.int64)
-        return tf.where(found < self.num_shared, tf.gather(places, tf.minimum(found, self.num_shared - 1)), found)
+            return tf.cast(self._epochs.place(self._shared.read_value()), tf.int64)
 
-    def row_numbers(self, found: tf.Tensor) -> tf.Tensor:
-        """Returns int64 [...], the row numbers of what ``lookup`` found [...]; padding stays -1."""
+    def row_numbers(self, places: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [...], the numbers of the rows at places [...]; padding stays -1."""
         assert self._numbers is not None
-        own = tf.cast(tf.gather(self._numbers, tf.maximum(found, 0)), tf.int64)
-        return tf.where(found < self.num_shared, found, own)
+        return tf.where(places < 0, places, tf.cast(tf.gather(self._numbers, tf.maximum(places, 0)), tf.int64))
 
     def counts(self, settled: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns int32 [], the number of free places, and the number of places whose old rows are not erased yet."""
@@ -86,8 +91,8 @@ class LiveLookup(VocabularyLookup):
                   tf.debugging.Assert(tf.size(free) >= needed, [
                       "live update: no free places, free:", tf.size(free), "needed:", needed])]
         if change.numbers is not None:
-            checks.append(tf.debugging.Assert(tf.size(change.numbers) == tf.shape(ids)[0], [
-                "live update: expected a row number for each id, received:", tf.size(change.numbers)]))
+            checks.append(tf.debugging.Assert(tf.size(change.numbers) == needed, [
+                "live update: expected row numbers:", needed, "received:", tf.size(change.numbers)]))
         old = tf.where((since > 0) & (since <= settled) & (change.sweep > 0))[:, 0]
         dead = (erased[:, NEW] == NOWHERE) & (erased[:, SINCE] <= settled)
         return LiveUpdate(tf.cast(free, tf.int32)[:needed], before, tf.cast(old, tf.int32),
@@ -104,7 +109,7 @@ class LiveLookup(VocabularyLookup):
         entries = tf.stack([tf.fill(tf.shape(new), epoch), new, update.before[:, NEW]], axis=1)
         ids, shared, gone = tf.split(entries, [num_ids, num_shared, tf.shape(change.gone)[0]])
         moved = tf.tensor_scatter_nd_update(self._shared.read_value(), change.shared[:, None], shared)
-        freed = tf.boolean_mask(update.before[:, NEW], update.before[:, NEW] >= self.num_shared)
+        freed = tf.boolean_mask(update.before[:, NEW], update.before[:, NEW] != NOWHERE)
         with tf.control_dependencies([scatter(self._free_since, update.old, tf.zeros_like(update.old))]):
             used = scatter(self._free_since, update.places, tf.fill(tf.shape(update.places), USED))
         with tf.control_dependencies([used, self._entries.remove(update.dead), *self._number(change, update)]):
@@ -116,7 +121,7 @@ class LiveLookup(VocabularyLookup):
     def _number(self, change: LiveChange, update: LiveUpdate) -> list[tf.Operation]:
         if self._numbers is None or change.numbers is None:
             return []
-        return [scatter(self._numbers, update.places[:tf.size(change.numbers)], change.numbers)]
+        return [scatter(self._numbers, update.places, change.numbers)]
 
 
 class LiveChange(NamedTuple):
@@ -128,7 +133,7 @@ class LiveChange(NamedTuple):
       gone: [k], tombstones.
       erased: [l], earlier tombstones, to be removed from memory if they are settled.
       sweep: int64 [], 1: set old rows to zero if they are settled.
-      numbers: int32 [n], row numbers of the ids; None: they are not kept.
+      numbers: int32 [n + m], row numbers of ids and shared rows; None: they are not kept.
     """
 
     ids: tf.Tensor

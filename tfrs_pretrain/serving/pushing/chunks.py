@@ -130,7 +130,7 @@ def _vocabulary_parts(name: str, vocabulary: Vocabulary, changed: np.ndarray, go
         ids, shared = places[own[places]], places[~own[places]]
         order = np.concatenate([ids, shared])
         part = {f"ids_{name}": _raw(vocabulary.ids.take(pa.array(changed[ids] - vocabulary.oov_rows))),
-                f"shared_{name}": changed[shared], f"numbers_{name}": changed[ids].astype(np.int32),
+                f"shared_{name}": changed[shared], f"numbers_{name}": changed[order].astype(np.int32),
                 f"gone_{name}": _raw(gone.slice(start, size))}
         for table, stored in values.items():
             taken = stored.take(order)

@@ -72,8 +72,8 @@ class Sender:
                                     "live updates, perhaps with a larger export.live_spare") from error
                 if last or not any(text in error.message for text in WAIT):
                     raise
-            # What was sent so far becomes visible, so that its old places become free; likewise what was left by another
-            # client or by a call that the server canceled.
+            # What was sent so far becomes visible, so that its old places become free; likewise what another client or
+            # a call that the server canceled has left.
             self._request(dataclasses.replace(chunk, successor=chunk.predecessor,
                                               inputs=_emptied(chunk.inputs) | {"commit": np.array(1)}))
             self.settle()
