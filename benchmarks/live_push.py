@@ -6,7 +6,8 @@ The untrained model of benchmarks/serving.py (4M users and 100k items of dim 64,
 and with live updates.
 
     rank_live_over_static   latency of `rank` with 500 candidates of the live model / of the usual one, medians of turns
-                            of 20 requests in TensorFlow Serving's session loader
+                            of 20 requests in TensorFlow Serving's session loader, with one thread a request as in
+                            saved_models/compose.yaml
     push_seconds            one push that changes a share of the users and of the items, from the first chunk to the
                             answer of the last one, over gRPC to a Python server in this process; median, no other load
     push_seconds_under_load the same while clients send `rank` requests with 20 candidates, one client per core
@@ -66,6 +67,8 @@ from tfrs_pretrain.serving.server.run import DevelopmentServer
 from tfrs_pretrain.serving.session import LoadedModel
 from tfrs_pretrain.vocabulary import Vocabulary
 
+# As in saved_models/compose.yaml. TensorFlow reads them when it is imported.
+THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "-1"}
 KEY, GRACE, TURN, PROBES = bytes(range(32)), 1.0, 20, 64
 
 
@@ -304,6 +307,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="turns of each model")
     parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not THREADS.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **THREADS})
     if options.load:
         print(load(options.load))
         return

@@ -23,7 +23,9 @@ from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.live.push_secret import read_key
+from tfrs_pretrain.serving.pushing.chunks import delta_chunks
 from tfrs_pretrain.serving.pushing.push import push
+from tfrs_pretrain.serving.pushing.sender import Sender
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -74,6 +76,16 @@ def version(server):
         return client.predict(Predict({}, "delta_version"))["version"].item().decode()
 
 
+def send_first_chunk(server, base, key):
+    """As a push that is killed."""
+    chain = read_chain(base)
+    later, live = chain.deltas[0].apply(chain.base_state()), chain.manifest["live"]
+    with GrpcClient(server.grpc, Model(NAME)) as client:
+        chunks = list(delta_chunks(chain.deltas[0], later, live["token"], live))
+        Sender(client, key, GRACE).send(chunks[:1])
+    assert version(server) == chunks[0].successor == f"{chain.deltas[0].digest}#0"
+
+
 def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
     models, secret = pushed
     base, key = models / NAME / "1", read_key(secret)
@@ -92,7 +104,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert (second.deltas, second.passed, second.erased > 0) == ((2,), True, True)
         again = push(server.grpc, base, key, grace=GRACE)
         assert (again.deltas, again.chunks, again.erased, again.found) == ((), 0, 0, version(server))
-        done = CliRunner().invoke(app, ["verify-server", server.grpc, str(base), "--requests", "0"])
+        done = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0"])
         assert done.exit_code == 0, done.output
         with pytest.raises(UserError, match="of another chain"):
             push(server.grpc, first_only, key)
@@ -104,6 +116,9 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert isinstance(refused.exception, UserError)
         assert "the secret is not that of version" in str(refused.exception)
         assert version(server) == token
+        send_first_chunk(server, base, key)
+        verified = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0"])
+        assert verified.exit_code == 0, verified.output  # nothing of the chunk is visible
         done = CliRunner().invoke(app, [*arguments, str(secret)])
         assert (done.exit_code, "deltas [1, 2] in" in done.output, "old rows" in done.output) == (0, True, True)
 
