@@ -52,12 +52,12 @@ def main():
         values = tf.cast(ids[:2, None], tf.float32)
         return gather_from_replicas(ids), sum_over_replicas(values, max_rows=5)
 
-    step = tf.function(lambda ids: strategy.run(update, args=(ids,)), autograph=False)
+    step = tf.function(lambda ids: strategy.run(update, args=(ids,)))
     step(ids)
-    collected = tf.function(lambda ids: strategy.run(collect, args=(ids,)), autograph=False)(ids)
+    collected = tf.function(lambda ids: strategy.run(collect, args=(ids,)))(ids)
     graph = step.get_concrete_function(ids).graph.as_graph_def()
     dynamic = tf.function(lambda ids: strategy.run(lambda ids: gather_from_replicas(tf.boolean_mask(ids, ids > 1)),
-                                                   args=(ids,)), autograph=False)
+                                                   args=(ids,)))
     print(json.dumps({
         "weights": copies(strategy, table.weights), "accumulators": copies(strategy, table.slots["accumulator"]),
         "steps": copies(strategy, table.step), "marked": copies(strategy, marked),
