@@ -20,8 +20,8 @@ from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions, ReadOptio
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options
 from beam_pipelines.launching.coverage_checks import check_coverage
-from beam_pipelines.launching.label_checks import check_labels
 from beam_pipelines.launching.dataset_info import dataset_info
+from beam_pipelines.launching.label_checks import check_labels
 from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.launching.positive_checks import check_training_positives
 from tfrs_pretrain.artifact_names import DATASET_KIND

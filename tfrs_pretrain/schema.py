@@ -87,8 +87,9 @@ class Schema(StrictModel):
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
     labels: tuple[ColumnName, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
     optional_labels: tuple[str, ...] = Field(
-        (), description="those of label and labels that may be missing (null or NaN): the impression then does not count "
-                        "for this label, in training and in metrics (of other labels, a missing value rejects the row)")
+        (), description="those of label and labels that may be missing (null or NaN): the impression then does not "
+                        "count for this label, in training and in metrics; a missing value of another label rejects "
+                        "the row")
     request: str | None = Field(None, description="column of the impression log that, with the user, names the request "
                                                   "(page view) that an impression belongs to: what is judged as one "
                                                   "ranked list. May be the time column (null: not judged)")

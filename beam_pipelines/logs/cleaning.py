@@ -201,7 +201,7 @@ def to_declared_columns(batch: pa.RecordBatch, raw: RawBatch, selected: np.ndarr
     labels = {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
     if log.request:
         columns[REQUEST] = request_hash(columns[USER_ID], batch[log.request])
-    columns |= {name: _nan_if_missing(label) if name in log.optional_labels else label for name, label in labels.items()}
+    columns |= labels | {name: _nan_if_missing(labels[name]) for name in log.optional_labels}
     columns |= {feature.name: feature.clean(batch[feature.source_column]) for feature in log.context_features}
     if log.reject_duplicates:
         columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])

@@ -43,7 +43,8 @@ def _measure_columns(dataset: DescribedDataset, split: str, measured: dict[str, 
     yield Measurement("max_type_differences", len(different), split, detail=", ".join(different))
     for name, column in columns.items():
         # Most impressions may lack a label that is recorded after a rare event.
-        if name in expected and name not in dataset.labels and (share := missing_share(column)) is not None:
+        optional = name in dataset.schema.optional_label_columns
+        if name in expected and not optional and (share := missing_share(column)) is not None:
             yield Measurement("max_missing_share", share, split, name)
         if name in expected and expected[name].vocabulary:
             yield Measurement("max_unknown_rows", column["unknown"], split, name)

@@ -1,9 +1,9 @@
 """Stored predictions of a ranker: scored impressions with the columns needed to evaluate and slice them.
 
 Columns: ``key``, ``user_id``, ``item_id``, ``user`` and ``item`` (table rows), ``label`` and ``score``,
-``label_<name>`` and ``score_<name>`` of further heads (a label is NaN where it is missing), ``request`` if the schema has one, ``user_count`` and
-``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as text, for each categorical
-feature. Reading them needs no TensorFlow.
+``label_<name>`` and ``score_<name>`` of further heads (a label is NaN where it is missing), ``request`` if the schema
+has one, ``user_count`` and ``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as
+text, for each categorical feature. Reading them needs no TensorFlow.
 """
 
 from __future__ import annotations

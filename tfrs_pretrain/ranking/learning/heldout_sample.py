@@ -66,7 +66,8 @@ class HeldOutSample:
         return {space: training[space][rows] for space, rows in self.table_rows.items()}
 
     def _column(self, name: str) -> np.ndarray:
-        return np.concatenate([batch[name].numpy() for batch in self._batches])[self._labelled]
+        column: np.ndarray = np.concatenate([batch[name].numpy() for batch in self._batches])[self._labelled]
+        return column
 
 
 def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:
