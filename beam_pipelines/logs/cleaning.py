@@ -211,5 +211,5 @@ def to_declared_columns(batch: pa.RecordBatch, raw: RawBatch, selected: np.ndarr
 
 def _nan_if_missing(labels: pa.Array) -> pa.Array:
     """Replaces null, and NaN of any bits, with one NaN: equal rows have equal bytes."""
-    missing = pc.is_null(labels)
+    missing = pc.is_nan(labels).fill_null(True)
     return pc.if_else(missing, pa.scalar(math.nan, pa.float32()), labels)
