@@ -39,7 +39,8 @@ def concrete_functions(model: ServedRanker) -> dict[str, Any]:
     for name, (space, column) in EMBEDDINGS.items():
         functions[name] = (functools.partial(_embedding, model, space), {column: features[column]})
     functions |= model.extra_functions()
-    return {name: tf.function(function).get_concrete_function(**specs) for name, (function, specs) in functions.items()}
+    return {name: tf.function(function, autograph=False).get_concrete_function(**specs)
+            for name, (function, specs) in functions.items()}
 
 
 @dataclasses.dataclass(frozen=True)
