@@ -72,7 +72,7 @@ def write_second_delta(base, rare):
 
 
 def version(server):
-    with GrpcClient(server.grpc, Model(NAME)) as client:
+    with GrpcClient(server.grpc, Model(NAME), timeout=60) as client:
         return client.predict(Predict({}, "delta_version"))["version"].item().decode()
 
 
@@ -80,7 +80,7 @@ def send_first_chunk(server, base, key):
     """As a push that is killed."""
     chain = read_chain(base)
     later, live = chain.deltas[0].apply(chain.base_state()), chain.manifest["live"]
-    with GrpcClient(server.grpc, Model(NAME)) as client:
+    with GrpcClient(server.grpc, Model(NAME), timeout=60) as client:
         chunks = list(delta_chunks(chain.deltas[0], later, live["token"], live))
         Sender(client, key, GRACE).send(chunks[:1])
     assert version(server) == chunks[0].successor == f"{chain.deltas[0].digest}#0"
@@ -104,7 +104,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert (second.deltas, second.passed, second.erased > 0) == ((2,), True, True)
         again = push(server.grpc, base, key, grace=GRACE)
         assert (again.deltas, again.chunks, again.erased, again.found) == ((), 0, 0, version(server))
-        done = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0"])
+        done = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0", "--timeout", "60"])
         assert done.exit_code == 0, done.output
         with pytest.raises(UserError, match="of another chain"):
             push(server.grpc, first_only, key)
@@ -117,7 +117,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert "the secret is not that of version" in str(refused.exception)
         assert version(server) == token
         send_first_chunk(server, base, key)
-        verified = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0"])
+        verified = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0", "--timeout", "60"])
         assert verified.exit_code == 0, verified.output  # nothing of the chunk is visible
         done = CliRunner().invoke(app, [*arguments, str(secret)])
         assert (done.exit_code, "deltas [1, 2] in" in done.output, "old rows" in done.output) == (0, True, True)
