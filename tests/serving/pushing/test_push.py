@@ -76,6 +76,11 @@ def version(server):
         return client.predict(Predict({}, "delta_version"))["version"].item().decode()
 
 
+def verify_server(server, base):
+    return CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0",
+                                    "--timeout", "60"])
+
+
 def send_first_chunk(server, base, key):
     """As a push that is killed."""
     chain = read_chain(base)
@@ -104,7 +109,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert (second.deltas, second.passed, second.erased > 0) == ((2,), True, True)
         again = push(server.grpc, base, key, grace=GRACE)
         assert (again.deltas, again.chunks, again.erased, again.found) == ((), 0, 0, version(server))
-        done = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0", "--timeout", "60"])
+        done = verify_server(server, base)
         assert done.exit_code == 0, done.output
         with pytest.raises(UserError, match="of another chain"):
             push(server.grpc, first_only, key)
@@ -117,7 +122,7 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert "the secret is not that of version" in str(refused.exception)
         assert version(server) == token
         send_first_chunk(server, base, key)
-        verified = CliRunner().invoke(app, ["verify-server", server.grpc, "--model", str(base), "--requests", "0", "--timeout", "60"])
+        verified = verify_server(server, base)
         assert verified.exit_code == 0, verified.output  # nothing of the chunk is visible
         done = CliRunner().invoke(app, [*arguments, str(secret)])
         assert (done.exit_code, "deltas [1, 2] in" in done.output, "old rows" in done.output) == (0, True, True)
