@@ -43,8 +43,8 @@ class CleanLog(beam.PTransform):
 
     Outputs:
       batches: ``(split, batch)`` with columns user_id, item_id, @time, @end (if the log has no windows), @relation and
-        request and weight (if the log has them), labels and context features (categorical ones dictionary-encoded), and @file and
-        @position if duplicates are rejected.
+        request and weight (if the log has them), labels and context features (categorical ones dictionary-encoded), and
+        @file and @position if duplicates are rejected.
       accounts: an Account for each input batch.
       rejected: batches of ``rejected_rows.REJECTED_SCHEMA``.
     """

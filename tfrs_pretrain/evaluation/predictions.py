@@ -2,8 +2,8 @@
 
 Columns: ``key``, ``user_id``, ``item_id``, ``user`` and ``item`` (table rows), ``label`` and ``score``,
 ``label_<name>`` and ``score_<name>`` of further heads (a label is NaN where it is missing), ``request`` if the schema
-has one, ``weight`` if impressions are weighted, ``user_count`` and ``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as
-text, for each categorical feature. Reading them needs no TensorFlow.
+has one, ``weight`` if impressions are weighted, ``user_count`` and ``item_count`` (engagements in the pretraining
+window), and ``feature.<name>``, the value as text, for each categorical feature. Reading them needs no TensorFlow.
 """
 
 from __future__ import annotations

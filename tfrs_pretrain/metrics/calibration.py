@@ -49,7 +49,8 @@ def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS, weight
       labels: [n] of 0 and 1.
       scores: [n] probabilities.
       bins: maximum number of bins, see ``bin_starts``.
-      weights: float64 [n] of the impressions in the means of a bin; None counts each once. A bin of weight 0 is left out.
+      weights: float64 [n] of the impressions in the means of a bin; None counts each once. A bin of weight 0 is left
+        out.
 
     Returns:
       for each bin its mean ``score``, its share of positives ``rate``, and ``count``, its number of impressions.
