@@ -27,7 +27,8 @@ def naive_gauc(labels, scores, users, weights):
         if 0 < labels[own].mean() < 1:
             found.append((sklearn.roc_auc_score(labels[own], scores[own], sample_weight=weights[own]),
                           weights[own].sum()))
-    return np.average(*zip(*found, strict=True))
+    values, masses = zip(*found, strict=True)
+    return np.average(values, weights=masses)
 
 
 def test_all_metrics_equal_those_of_scikit_learn_with_sample_weights(drawn):
@@ -81,7 +82,7 @@ def test_whole_weights_count_as_if_impressions_were_repeated(drawn):
 
 
 def test_requests_count_each_impression_once(drawn):
-    labels, scores, users, weights = drawn
+    labels, scores, _, weights = drawn
     requests = np.arange(900) // 6
     found, plain = (ranking_metrics(labels, scores, requests, requests, each) for each in (weights, None))
     assert found["ndcg@5"] == plain["ndcg@5"] is not None

@@ -61,5 +61,5 @@ def test_the_mean_weight_is_that_of_the_training_window(schema, planted):
 def test_training_impressions_without_weight_are_refused(planted):
     info = {"config": {"schema": planted.dataset.info["config"]["schema"] | {"impression_weight": "minutes"}},
             "splits": {"impressions/train": {"weight_mean": 0.0}}}
-    with pytest.raises(UserError, match="all training impressions .* have weight 0"):
+    with pytest.raises(UserError, match=r"all training impressions .* have weight 0"):
         LabelLoss.from_config(RankingConfig(arms={}), Dataset(planted.dataset.folder, info))
