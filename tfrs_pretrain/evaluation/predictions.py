@@ -218,9 +218,13 @@ def align(one: Predictions, other: Predictions) -> tuple[Predictions, Prediction
         raise UserError(f"{one.source['path']!r} and {other.source['path']!r} have another label or user for the same "
                         f"impression, first for key {one.keys[int(different.argmax())]}: they are from different "
                         "datasets")
-    if not np.array_equal(one.weights, other.weights):
+    if not _equal(one.weights, other.weights):
         notes.append("the two datasets weight the impressions differently: metrics use the weights of the first")
     return one, other, notes
+
+
+def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other is None or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def find_ranker(folder: Path) -> tuple[Source, Path]:

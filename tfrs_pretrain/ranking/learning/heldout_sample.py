@@ -67,8 +67,9 @@ class HeldOutSample:
         return log_loss(self.labels, scores, self._weights), auc(self.labels, scores, self._weights)
 
     def _scores(self, ranker: Ranker) -> np.ndarray:
-        scores: np.ndarray = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
-        return scores[self._labelled]
+        scores = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
+        labelled: np.ndarray = scores[self._labelled]
+        return labelled
 
     def counts(self, training: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Look up ``training_counts``: ID space -> int64 [n], training impressions of each impression's id."""
