@@ -18,7 +18,7 @@ from tfrs_pretrain.errors import UserError
 
 COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "compact", "evaluate",
             "promote", "roll-back", "diagnose", "experiment", "report", "tune", "serve", "query", "verify-server",
-            "index", "recommend", "forget", "config", "version", "embeddings"]
+            "push", "index", "recommend", "forget", "config", "version", "embeddings"]
 
 
 def call(*arguments, folder=None):
@@ -72,6 +72,7 @@ def test_a_command_of_version_0_1_still_runs_with_a_notice(old, new, tmp_path):
     (["serve", "--models-config", "absent"], "models configuration 'absent' cannot be read"),
     (["query", "127.0.0.1:1", "m", "--timeout", "0.5"], "server 127.0.0.1:1 answers UNAVAILABLE"),
     (["verify-server", "127.0.0.1:1", "--model", "absent"], "saved_model folder 'absent/assets.extra' does not exist"),
+    (["push", "127.0.0.1:1", "--version", "absent", "--secret", "absent"], "push secret 'absent' cannot be read"),
     (["export", "--dataset", "absent", "--ranker", "r"], "dataset folder 'absent' does not exist"),
     (["index", "--embeddings", "absent", "--output", "out"], "embeddings folder 'absent' does not exist"),
     (["index", "--embeddings", "absent", "--output", "out", "--approximate", "x"], "--approximate 'x' is unknown"),
