@@ -24,7 +24,6 @@ period of one second passes between pushes and is not counted.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import gc
 import json
@@ -35,12 +34,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from memory_deltas import Change, in_order
 from serving import DIM, FEATURE_DIM, ITEMS, NAME, Catalogue, Raw, impressions
 from timing import interleaved
 
@@ -65,7 +64,6 @@ from tfrs_pretrain.serving.pushing.sender import Sender
 from tfrs_pretrain.serving.server.model_manager import ModelManager
 from tfrs_pretrain.serving.server.run import DevelopmentServer
 from tfrs_pretrain.serving.session import LoadedModel
-from tfrs_pretrain.vocabulary import Vocabulary
 
 # As in saved_models/compose.yaml. TensorFlow reads them when it is imported.
 THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "-1"}
@@ -94,35 +92,6 @@ def save_models(catalogue: Catalogue, folder: Path) -> dict[str, Any]:
             "live": live.described_updates()}
 
 
-@dataclasses.dataclass
-class Change:
-    """A delta in memory that replaces rows, with what ``delta_chunks`` reads of the state after it."""
-
-    catalogue: Catalogue
-    ranker: Ranker
-    changes: dict[str, TableChange]
-    digest: str
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        return {"vocabularies": {}, "tables": self.changes, "dense_changed": False}
-
-    def table(self, name: str) -> TableChange:
-        return self.changes[name]
-
-    @property
-    def vocabularies(self) -> dict[str, Vocabulary]:
-        return {name: self.catalogue.vocabulary(name) for name in dict.fromkeys(self.tables.values())}
-
-    @property
-    def tables(self) -> dict[str, str]:
-        return self.ranker.inputs.tables
-
-    @property
-    def dense(self) -> Change:
-        return self
-
-
 def make_chunks(catalogue: Catalogue, share: float, live: dict[str, Any]) -> list[list[Chunk]]:
     """Returns the chunks of two deltas that give the same rows different values."""
     ranker, random = make_ranker(catalogue, num_rows=1), np.random.default_rng(3)
@@ -132,14 +101,6 @@ def make_chunks(catalogue: Catalogue, share: float, live: dict[str, Any]) -> lis
         name: TableChange(0, each, StoredRows(random.normal(0, 0.05, (len(each), DIM)).astype(np.float32)))
         for name, each in rows.items()}, f"state {number}") for number in range(2)]
     return [list(delta_chunks(change, change, "", live)) for change in changes]
-
-
-def in_order(chunks: list[Chunk], version: str, number: int) -> Iterator[Chunk]:
-    """Yields chunks that follow a version, with versions of their own."""
-    for chunk in chunks:
-        successor = f"{number} {chunk.successor}"
-        yield dataclasses.replace(chunk, predecessor=version, successor=successor)
-        version = successor
 
 
 def candidates(catalogue: Catalogue, inputs: dict[str, Any], count: int) -> Raw:
