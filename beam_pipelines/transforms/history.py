@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import END, TIME
 from beam_pipelines.transforms.user_buckets import AssignUserBuckets
-from beam_pipelines.transforms.vocabularies import VocabularyDoFn
+from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -34,11 +34,13 @@ class JoinHistory(beam.PTransform):
     Args:
       job: length of a history and number of buckets.
       engagements: cleaned engagements of all times, ``(split, batch)``.
+      vocabularies: of the pipeline.
     """
 
-    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]]):
+    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]],
+                 vocabularies: SharedVocabularies):
         super().__init__()
-        self._job, self._engagements = job, engagements
+        self._job, self._engagements, self._vocabularies = job, engagements, vocabularies
 
     def expand(
         self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]
@@ -46,7 +48,7 @@ class JoinHistory(beam.PTransform):
         assert self._job.schema.history is not None
         events = (
             self._engagements
-            | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return (
             (events, split_to_batch)
@@ -64,9 +66,10 @@ class JoinRawHistory(beam.PTransform):
     Gathers the engagements of their users in one place.
     """
 
-    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]]):
+    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]],
+                 vocabularies: SharedVocabularies):
         super().__init__()
-        self._job, self._engagements = job, engagements
+        self._job, self._engagements, self._vocabularies = job, engagements, vocabularies
 
     def expand(self, tables: beam.PCollection[pa.Table]) -> beam.PCollection[pa.Table]:
         assert self._job.schema.history is not None
@@ -74,7 +77,7 @@ class JoinRawHistory(beam.PTransform):
             self._engagements
             | "SelectUsers" >> beam.FlatMap(_select_users, beam.pvalue.AsList(tables)).with_output_types(
                 tuple[str, pa.RecordBatch])
-            | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return tables | "AddRawHistories" >> beam.Map(
             _add_raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length,
