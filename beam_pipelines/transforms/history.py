@@ -53,7 +53,7 @@ class JoinHistory(beam.PTransform):
         return (
             (events, split_to_batch)
             | "MergeEventsAndImpressions" >> beam.Flatten()
-            | "AssignBuckets" >> AssignUserBuckets(self._job.buckets)
+            | "AssignBuckets" >> AssignUserBuckets(self._job.num_buckets)
             | "GroupByBucket" >> beam.GroupByKey()
             | "AddHistories" >> beam.FlatMap(_add_histories, self._job.schema.history.length).with_output_types(
                 tuple[str, pa.RecordBatch])

@@ -74,7 +74,7 @@ class AddSampledNegatives(beam.PTransform):
         return (
             (events, with_candidates)
             | "MergeEventsAndCandidates" >> beam.Flatten()
-            | "AssignBuckets" >> AssignUserBuckets(self._job.buckets)
+            | "AssignBuckets" >> AssignUserBuckets(self._job.num_buckets)
             | "GroupByBucket" >> beam.GroupByKey()
             | "AddNegatives" >> beam.FlatMap(_add_negatives, feedback).with_output_types(
                 tuple[str, pa.RecordBatch])
