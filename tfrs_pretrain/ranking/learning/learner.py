@@ -12,6 +12,7 @@ from tfrs_pretrain.ranking.learning.learning_rates import Rate, keras_rate, rate
 from tfrs_pretrain.ranking.learning.loss_scale import loss_scale, unscale, with_loss_scale
 from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS, LabelLoss
 from tfrs_pretrain.ranking.learning.ragged_ids import RaggedIds
+from tfrs_pretrain.ranking.model.contract import accepts_unpadded_rows
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
 from tfrs_pretrain.ranking.transfer.meda import NewTables, TableGroups
@@ -123,11 +124,11 @@ class Learner(tf.Module):
     def _ragged_ids(self, batch: Mapping[str, tf.Tensor]) -> dict[str, RaggedIds]:
         """Return the values of padded columns without padding, by input, to save the time spent on padding.
 
-        Empty with XLA or several replicas, which need static shapes. Inputs with dropout are left out, because dropout
+        Empty with XLA or several replicas, which need static shapes, and with a network that needs the padding. Inputs with dropout are left out, because dropout
         is drawn by position in the padded column.
         """
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        if self._jit_compile or replicas > 1:
+        if self._jit_compile or replicas > 1 or not accepts_unpadded_rows(self.ranker.network):
             return {}
         return {row.name: RaggedIds.from_padded(batch[row.column]) for row in self.ranker.inputs.rows
                 if row.length and self.policies[row.table].dropout is None}
