@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -58,13 +58,15 @@ def entry_point_path(group: str, name: str) -> str:
     return paths[0]
 
 
-def create(path: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
+def create(path: str, settings: Mapping[str, Any], offered: Mapping[str, Any], *, for_kwargs: Sequence[str] = ()
+           ) -> Any:
     """Calls the class or function at a dotted path.
 
     Args:
       path: see ``load_path``.
       settings: arguments from the configuration.
       offered: further arguments, each passed if the class or function has a parameter of that name.
+      for_kwargs: names of offered arguments that ``**kwargs`` accepts too.
 
     Raises:
       UserError: it cannot be imported or called, or has no such parameters.
@@ -74,10 +76,12 @@ def create(path: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -
         parameters = inspect.signature(target).parameters
     except (TypeError, ValueError) as error:
         raise UserError(f"{path!r} is not a class or function ({reason(error)}): name one") from error
+    has_kwargs = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     unknown = [name for name in settings if name not in parameters]
-    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    if unknown and not has_kwargs:
         raise UserError(f"{path!r} has no setting {unknown[0]!r}: its parameters are {list(parameters)}")
-    arguments = {name: value for name, value in offered.items() if name in parameters} | dict(settings)
+    accepted = {*parameters, *(for_kwargs if has_kwargs else ())}
+    arguments = {name: value for name, value in offered.items() if name in accepted} | dict(settings)
     try:
         return target(**arguments)
     except Exception as error:  # the user's code may raise anything

@@ -14,12 +14,8 @@ import numpy as np
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.own_code import create, reason
-from tfrs_pretrain.ranking.model.contract import (
-    Shape,
-    accepts_one_user_row,
-    accepts_unpadded_rows,
-    with_masks,
-)
+from tfrs_pretrain.ranking.model.contract import Shape, accepts_one_user_row, accepts_unpadded_rows, with_masks
+from tfrs_pretrain.ranking.model.serialization import rebuilt
 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
@@ -28,7 +24,7 @@ class OwnNetwork(keras.Model):
 
     Args:
       source: ``{"path": ..., "settings": {...}, "offered": {...}}``, arguments of ``own_code.create``, or
-        ``{"serialized": {...}}``, see ``keras.saving.serialize_keras_object``.
+        ``{"serialized": {...}}``, see ``serialization``.
       seed: of initial weights whose initializer has no seed.
 
     Raises:
@@ -104,26 +100,12 @@ def zeros(shapes: Mapping[str, Shape], batch: int = 2) -> dict[str, np.ndarray]:
 
 def _create(source: Mapping[str, Any]) -> Any:
     if "path" in source:
-        network = create(source["path"], source["settings"], source["offered"])
+        network = create(source["path"], source["settings"], source["offered"], for_kwargs=("dtype",))
         if not isinstance(network, keras.layers.Layer):
             raise UserError(f"{source['path']!r} returns {type(network).__name__}, not a Keras 3 model or layer: derive "
                             "it from keras.Model, of the package keras")
         return network
     return rebuilt(source["serialized"])
-
-
-def rebuilt(serialized: Mapping[str, Any]) -> Any:
-    """Create a network from Keras's serialization.
-
-    Raises:
-      UserError: Keras cannot rebuild it.
-    """
-    name = f"network={serialized.get('class_name')}"
-    try:
-        return keras.saving.deserialize_keras_object(json.loads(json.dumps(serialized)))
-    except Exception as error:  # the user's code may raise anything
-        raise UserError(f"{name} cannot be rebuilt from its configuration ({reason(error)}): define its class in a "
-                        "module that can be imported, with get_config for its arguments") from error
 
 
 def _functional_inputs(network: Any) -> tuple[str, ...]:
