@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.config.arms import ArmConfig, Overrides
-from tfrs_pretrain.config.backbones import Backbone, MlpBackbone, Network
+from tfrs_pretrain.config.backbones import Backbone, BuiltInBackbone, MlpBackbone, Network
 from tfrs_pretrain.names import FolderName, repeated
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -82,6 +82,11 @@ class RankingConfig(StrictModel):
                 raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no "
                                  "difference in one epoch: give it epochs")
         return self
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether the network is not one of this package."""
+        return self.network is not None or not isinstance(self.backbone, BuiltInBackbone)
 
     def for_arm(self, arm: ArmConfig) -> RankingConfig:
         """Returns these settings with those of the arm in their place."""

@@ -14,12 +14,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrs_pretrain.artifact_names import NETWORK_FILE, SAVED_MODEL_FILE
-from tfrs_pretrain.config import ArmConfig, RankingConfig
+from tfrs_pretrain.config import ArmConfig, OnlineTeacher, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.raw_input import USER
 from tfrs_pretrain.own_code import reason
 from tfrs_pretrain.ranking.arm_memory_plan import one_row_learners
+from tfrs_pretrain.ranking.build import teacher_settings
 from tfrs_pretrain.ranking.model.contract import MASK, Shape
 from tfrs_pretrain.ranking.model.graph_operations import foreign_operations, operations
 from tfrs_pretrain.ranking.model.own_network import OwnNetwork, zeros
@@ -36,6 +37,10 @@ def check_own_networks(config: RankingConfig, dataset: Dataset, arm: ArmConfig) 
     Raises:
       UserError: see ``check_network``.
     """
+    teacher = arm.distillation.teacher if arm.distillation else None
+    settings = [config, *([teacher_settings(config, teacher)] if isinstance(teacher, OnlineTeacher) else [])]
+    if not any(each.has_own_network for each in settings):
+        return
     for _, learner in one_row_learners(config.for_arm(arm), dataset, arm):
         ranker = learner.ranker
         if isinstance(ranker.network, OwnNetwork):
@@ -59,10 +64,11 @@ def check_network(network: OwnNetwork, shapes: Mapping[str, Shape], heads: int, 
         cannot be saved, rebuilt or exported.
     """
     features = _random_features(shapes)
-    logits = _check_logits(network, features, heads)
+    _check_logits(network, features, heads)
     _check_gradients(network, features)
+    logits = np.asarray(network(features, training=False))  # training changes the state of some layers
     _check_equal(network, logits[:1], {name: values[:1] for name, values in features.items()},
-                 "of an impression depend on the other impressions of the batch: compute each row by itself")
+                 "depend on the other impressions of the batch: compute each row by itself")
     _check_padding(network, features, logits)
     if network.accepts_one_user_row:
         _check_one_user_row(network, features, users)
@@ -83,7 +89,7 @@ def _random_features(shapes: Mapping[str, Shape]) -> Features:
     return features
 
 
-def _check_logits(network: OwnNetwork, features: Features, heads: int) -> np.ndarray:
+def _check_logits(network: OwnNetwork, features: Features, heads: int) -> None:
     with _explained(network, "cannot be called"):
         logits = network(features, training=False)
     if not tf.is_tensor(logits):
@@ -93,7 +99,6 @@ def _check_logits(network: OwnNetwork, features: Features, heads: int) -> np.nda
                                 f"[{_BATCH}, {heads}]: one for each label, such as keras.layers.Dense({heads})")
     if not np.isfinite(logits).all():
         raise _refusal(network, "returns logits that are not finite for ordinary values")
-    return np.asarray(logits)
 
 
 def _check_gradients(network: OwnNetwork, features: Features) -> None:
