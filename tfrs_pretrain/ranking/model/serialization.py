@@ -9,10 +9,27 @@ from typing import Any
 
 import keras
 
+from tfrs_pretrain.config import Config, SerializedNetwork, parse_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.own_code import reason
+from tfrs_pretrain.progress import print_warning
 
 _ADVICE = "define its class in a module that other processes can import, with get_config for its arguments"
+
+
+def with_network(config: Config, network: Any) -> Config:
+    """Return a configuration with a network that the caller created, and say so if its weights are not used.
+
+    Raises:
+      UserError: see ``serialized``.
+    """
+    tree = config.resolved()
+    choice = SerializedNetwork(content=serialized(network)).model_dump(mode="json")
+    tree["ranking"] |= {"network": choice, "backbone": {"kind": "mlp"}}
+    if network.weights:
+        print_warning(f"network={type(network).__name__}: its weights are not used; training starts from weights drawn "
+                      f"from seed {config.seed}, or from those of start_from")
+    return parse_config(tree, origin=config.name)
 
 
 def serialized(network: Any) -> dict[str, Any]:
