@@ -8,14 +8,13 @@ from tfrs_pretrain.ranking.model.contract import OneUserRow, UnpaddedRows, rows_
 from tfrs_pretrain.ranking.model.pooling import ragged_mean_pooling
 
 
-@keras.saving.register_keras_serializable("own_networks")
 class Own(keras.Model):
     """Dropout, batch normalization and a regularizer over all inputs; lists are averaged without padding."""
 
     def __init__(self, units=6, heads=1, **kwargs):
         super().__init__(**kwargs)
         self.units, self.num_heads = units, heads
-        self.first = keras.layers.Dense(units, "relu", kernel_regularizer=keras.regularizers.L2(0.01),
+        self.first = keras.layers.Dense(units, "relu", kernel_regularizer=keras.regularizers.L2(0.001),
                                         dtype=self.dtype_policy)
         self.norm = keras.layers.BatchNormalization(dtype=self.dtype_policy)
         self.drop = keras.layers.Dropout(0.1, dtype=self.dtype_policy)

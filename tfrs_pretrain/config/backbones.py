@@ -42,7 +42,7 @@ class DcnV2Backbone(BuiltInBackbone):
 
 
 class PackagedBackbone(KindModel):
-    """A network of an installed package. Its kind is the name of an entry point of group ``tfrs_pretrain.backbones``."""
+    """A network of an installed package: the entry point of that name in group ``tfrs_pretrain.backbones``."""
 
     kind: str = Field(description="name of the entry point")
     settings: dict[str, JsonValue] = Field({}, description="arguments of its class or function")

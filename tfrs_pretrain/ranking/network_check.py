@@ -1,4 +1,4 @@
-"""Checks of a network of the user's own, before anything is trained: it fulfils ``model.contract`` and can be served."""
+"""Checks of a network of the user's own before anything is trained: it fulfils ``contract`` and can be served."""
 
 from __future__ import annotations
 

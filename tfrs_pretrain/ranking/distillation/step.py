@@ -67,7 +67,8 @@ def distillation_step(student: Learner, teacher: Learner | None, config: Distill
     A trained teacher is updated first, on labels alone; the student's targets are the teacher's logits from before that
     update. Without a trained teacher the batch contains the logits in the column ``TEACHER_LOGITS``.
 
-    The step returns ``loss`` (everything that the student minimises), its parts ``hard``, ``soft`` and the penalties; the teacher's own loss ``teacher``; and ``soft_weight``.
+    The step returns ``loss`` (everything that the student minimises), its parts ``hard``, ``soft`` and the
+    penalties; the teacher's own loss ``teacher``; and ``soft_weight``.
     """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

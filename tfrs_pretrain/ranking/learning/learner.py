@@ -135,8 +135,8 @@ class Learner(tf.Module):
     def _ragged_ids(self, batch: Mapping[str, tf.Tensor]) -> dict[str, RaggedIds]:
         """Return the values of padded columns without padding, by input, to save the time spent on padding.
 
-        Empty with XLA or several replicas, which need static shapes, and with a network that needs the padding. Inputs with dropout are left out, because dropout
-        is drawn by position in the padded column.
+        Empty with XLA or several replicas, which need static shapes, and with a network that needs the padding. Inputs
+        with dropout are left out, because dropout is drawn by position in the padded column.
         """
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         if self._jit_compile or replicas > 1 or not accepts_unpadded_rows(self.ranker.network):

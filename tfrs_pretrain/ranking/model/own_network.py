@@ -102,8 +102,8 @@ def _create(source: Mapping[str, Any]) -> Any:
     if "path" in source:
         network = create(source["path"], source["settings"], source["offered"], for_kwargs=("dtype",))
         if not isinstance(network, keras.layers.Layer):
-            raise UserError(f"{source['path']!r} returns {type(network).__name__}, not a Keras 3 model or layer: derive "
-                            "it from keras.Model, of the package keras")
+            raise UserError(f"{source['path']!r} returns {type(network).__name__}, not a Keras 3 model or layer: "
+                            "derive it from keras.Model, of the package keras")
         return network
     return rebuilt(source["serialized"])
 

@@ -39,8 +39,8 @@ def serialized(network: Any) -> dict[str, Any]:
       UserError: it is no Keras model or layer, or cannot be rebuilt in another process.
     """
     if not isinstance(network, keras.layers.Layer):
-        raise UserError(f"network={type(network).__name__} is not a Keras 3 model or layer: derive it from keras.Model, "
-                        "of the package keras")
+        raise UserError(f"network={type(network).__name__} is not a Keras 3 model or layer: derive it from "
+                        "keras.Model, of the package keras")
     try:
         content: dict[str, Any] = json.loads(json.dumps(keras.saving.serialize_keras_object(network)))
     except Exception as error:  # the user's get_config may raise anything
