@@ -107,11 +107,12 @@ class Hidden(keras.Model):
         self.function = function
 
 
-def test_an_instance_that_cannot_be_rebuilt_is_refused(planted):
+def test_an_instance_that_cannot_be_rebuilt_is_refused(planted, monkeypatch):
     class Local(keras.Model):
         pass
 
     main = type("Main", (keras.Model,), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Main", main, raising=False)
     for network, message in ((Hidden(abs), "network=Hidden cannot be rebuilt"),
                              (Local(), "network=Local cannot be rebuilt .*has no attribute 'Local'"),
                              (main(), "network=Main .*__main__, which no other process can import"),

@@ -64,7 +64,8 @@ __all__ = [
     "Duplicates", "EarlyStoppingConfig", "ExportConfig", "FixedTeacherConfig", "FrozenThenTrainableTransfer",
     "FrozenTransfer", "ImplicitFeedback", "InBatchNegatives", "Meda", "MinCoverage", "MixedNegatives", "MlpBackbone",
     "NegativeSampling", "Network", "NonContinualMeda", "OnlineTeacher", "PathNetwork", "PretrainedTransfer",
-    "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer", "SerializedNetwork", "SoftmaxObjective", "Source", "Sources",
-    "TrainablePretrainedTransfer", "TrainingConfig", "Transfer", "UniformNegatives", "WarmStartTransfer", "Window",
-    "Windows", "first_difference", "load_config", "parse_config", "parse_pretraining",
+    "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer", "SerializedNetwork",
+    "SoftmaxObjective", "Source", "Sources", "TrainablePretrainedTransfer", "TrainingConfig", "Transfer",
+    "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config", "parse_config",
+    "parse_pretraining",
 ]

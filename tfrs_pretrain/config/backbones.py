@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, field_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from tfrs_pretrain.own_code import BACKBONES, entry_point_names, entry_point_path
 from tfrs_pretrain.strict_model import KindModel, short_form
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        is_plain = json.loads(json.dumps(settings, allow_nan=False)) == settings
+    except (TypeError, ValueError):
+        is_plain = False
+    if not is_plain:
+        raise ValueError("expected texts, numbers, true, false, null, lists and mappings of them")
+    return settings
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class BuiltInBackbone(KindModel):
@@ -45,7 +61,7 @@ class PackagedBackbone(KindModel):
     """A network of an installed package: the entry point of that name in group ``tfrs_pretrain.backbones``."""
 
     kind: str = Field(description="name of the entry point")
-    settings: dict[str, JsonValue] = Field({}, description="arguments of its class or function")
+    settings: Settings = Field({}, description="arguments of its class or function")
 
     @field_validator("kind")
     @classmethod
@@ -61,14 +77,28 @@ class PackagedBackbone(KindModel):
         return entry_point_path(BACKBONES, self.kind)
 
 
+BUILT_IN = (MlpBackbone, DcnV2Backbone)
+
+
 def _tag(backbone: Any) -> str:
     kind = backbone.get("kind") if isinstance(backbone, Mapping) else getattr(backbone, "kind", None)
     return kind if kind in ("mlp", "dcn_v2") else "entry point"
 
 
+class _NamesItsKinds:
+    """Names the kinds in the JSON Schema, as pydantic does for a union that is discriminated by a field."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        kinds = ("mlp", "dcn_v2", "entry point")
+        mapping = {kind: option["$ref"] for kind, option in zip(kinds, described["oneOf"], strict=True)}
+        return {**described, "discriminator": {"propertyName": "kind", "mapping": mapping}}
+
+
 Backbone = Annotated[
     Annotated[MlpBackbone, Tag("mlp")] | Annotated[DcnV2Backbone, Tag("dcn_v2")]
-    | Annotated[PackagedBackbone, Tag("entry point")], Discriminator(_tag), short_form("mlp")]
+    | Annotated[PackagedBackbone, Tag("entry point")], Discriminator(_tag), _NamesItsKinds, short_form("mlp")]
 
 
 class PathNetwork(KindModel):
@@ -76,14 +106,14 @@ class PathNetwork(KindModel):
 
     kind: Literal["path"] = Field("path", description="which network")
     path: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="module and name: my_package.my_module:MyModel")
-    settings: dict[str, JsonValue] = Field({}, description="arguments of the class or function")
+    settings: Settings = Field({}, description="arguments of the class or function")
 
 
 class SerializedNetwork(KindModel):
     """A Keras model as Keras serializes it; ``train_ranker(network=...)`` writes it here."""
 
     kind: Literal["serialized"] = Field("serialized", description="which network")
-    content: dict[str, JsonValue] = Field(description="of keras.saving.serialize_keras_object")
+    content: Settings = Field(description="of keras.saving.serialize_keras_object")
 
 
 def _path_form(value: Any) -> Any:

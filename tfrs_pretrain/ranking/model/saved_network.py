@@ -6,12 +6,9 @@ from pathlib import Path
 
 import keras
 
-# Keras rebuilds only classes that are registered, which importing their modules does.
-from tfrs_pretrain.ranking.model.backbones.dcn_v2 import DcnV2
-from tfrs_pretrain.ranking.model.network import RankingNetwork
+from tfrs_pretrain.config.backbones import BUILT_IN
+from tfrs_pretrain.own_code import load_path
 from tfrs_pretrain.ranking.model.own_network import OwnNetwork
-
-CLASSES = (DcnV2, OwnNetwork, RankingNetwork)
 
 
 def load_network(path: Path) -> keras.Model:
@@ -21,5 +18,7 @@ def load_network(path: Path) -> keras.Model:
       OSError, ValueError, TypeError: the file cannot be read.
       UserError: it is a network of the user's own, which cannot be created.
     """
-    network: keras.Model = keras.saving.load_model(path)
+    for backbone in BUILT_IN:
+        load_path(backbone.path)  # Keras rebuilds only registered classes, which importing their modules registers
+    network: keras.Model = keras.saving.load_model(path, custom_objects={"OwnNetwork": OwnNetwork})
     return network

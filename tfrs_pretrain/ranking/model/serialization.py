@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 from collections.abc import Iterator
@@ -60,7 +61,8 @@ def rebuilt(content: dict[str, Any]) -> Any:
     try:
         classes = {name: getattr(importlib.import_module(module), attribute)
                    for module, attribute, name in _own_classes(content)}
-        return keras.saving.deserialize_keras_object(content, custom_objects=classes)
+        # Keras takes keys out of what it reads.
+        return keras.saving.deserialize_keras_object(copy.deepcopy(content), custom_objects=classes)
     except Exception as error:  # the user's code may raise anything
         raise _unusable(content.get("class_name"), reason(error)) from error
 
@@ -71,7 +73,8 @@ def _own_classes(content: Any) -> Iterator[tuple[str, str, str]]:
         for value in content:
             yield from _own_classes(value)
     if isinstance(content, dict):
-        module, name = content.get("module"), content.get("class_name")
+        # Keras writes no module for a class of __main__.
+        module, name = content.get("module", "keras") or "__main__", content.get("class_name")
         if isinstance(module, str) and isinstance(name, str) and module.partition(".")[0] not in ("keras", "builtins"):
             yield module, name, content.get("registered_name") or name
         for value in content.values():
