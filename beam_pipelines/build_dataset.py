@@ -21,6 +21,7 @@ from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options
 from beam_pipelines.launching.coverage_checks import check_coverage
 from beam_pipelines.launching.dataset_info import dataset_info
+from beam_pipelines.launching.label_checks import check_labels
 from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.launching.positive_checks import check_training_positives
 from tfrs_pretrain.artifact_names import DATASET_KIND
@@ -67,7 +68,7 @@ def _run(job: Job, options: PipelineOptions, overwrite: bool) -> tuple[PipelineR
     steps = [Step("vocabularies", build_vocabulary.build, (job.engagements, *job.positive_logs),
                   (check_training_positives,)),
              Step("pairs", build_pairs.build, (job.engagements,)),
-             Step("impressions", build_impressions.build, job.impression_logs, (check_coverage,))]
+             Step("impressions", build_impressions.build, job.impression_logs, (check_coverage, check_labels))]
     return run_steps(job, DATASET_KIND, steps, dataset_info, options, overwrite=overwrite)
 
 

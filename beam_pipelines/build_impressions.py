@@ -33,7 +33,8 @@ from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.jobs.options import DatasetOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.command_line import parse_job
 from beam_pipelines.launching.coverage_checks import check_coverage
-from beam_pipelines.launching.dataset_info import impressions_info
+from beam_pipelines.launching.dataset_info import MISSING_LABEL, impressions_info
+from beam_pipelines.launching.label_checks import check_labels
 from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.logs.keys import TIME, event_hash, unique_keys
 from beam_pipelines.logs.read_log import ReadLog
@@ -110,7 +111,7 @@ def run(argv: list[str]) -> PipelineResult:
       UserError: see ``run_steps`` and ``parse_job``.
     """
     job, options = parse_job(argv, VocabularyOptions, SplitOptions)
-    steps = [Step("impressions", build, job.impression_logs, (check_coverage,))]
+    steps = [Step("impressions", build, job.impression_logs, (check_coverage, check_labels))]
     return run_steps(job, IMPRESSIONS_KIND, steps, impressions_info, options,
                      overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
@@ -160,14 +161,20 @@ def encode_impressions(table: pa.Table, *, config: Config) -> Iterator[RecordBuf
 
 
 def measure_impressions(table: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Counts positives of each label, values of each list column, empty histories, and ids outside the vocabulary."""
-    labels = {f"{name}_rate": int(table[name].to_numpy().sum(dtype=np.float64)) for name in schema.labels}
+    """Counts positives and missing values of each label, values of list columns, empty histories, and unknown ids."""
+    labels = {f"{name}_rate": _positives(table[name]) for name in schema.labels}
+    missing = {MISSING_LABEL + name: int(np.isnan(table[name].to_numpy()).sum())
+               for name in schema.optional_label_columns}
     lists = {f"{name}_length": pc.sum(pc.list_value_length(table[name])).as_py() for name in list_columns(schema)}
     history = {"empty_histories": int(pc.sum(pc.equal(pc.list_value_length(table[HISTORY]), 0)).as_py())
                } if schema.history else {}
-    return {"positives": int(table[LABEL].to_numpy().sum(dtype=np.float64)), **labels, **lists, **history,
+    return {"positives": _positives(table[LABEL]), **labels, **missing, **lists, **history,
             "oov_users": int((table[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((table[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
+
+
+def _positives(labels: pa.ChunkedArray) -> int:
+    return int(np.nansum(labels.to_numpy(), dtype=np.float64))
 
 
 if __name__ == "__main__":

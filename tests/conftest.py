@@ -1,7 +1,9 @@
 """Fixtures shared by all tests: the planted logs, their configuration, and the dataset that the real jobs build."""
 
+import sys
 from pathlib import Path
 
+import faster_beam
 import planted
 import pytest
 
@@ -16,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--campaign-points", type=int, default=200,
                     help="max operations of a stage at which the long form kills it or fills its disk")
     group.addoption("--campaign-json", type=Path, help="file to which the counts of the campaign are added")
+
+
+def pytest_collection_finish() -> None:
+    """Makes Beam faster where tests use it; importing it for others would take two seconds."""
+    if "apache_beam" in sys.modules:
+        faster_beam.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -86,6 +86,10 @@ class Schema(StrictModel):
                                     "equal time")
     label: str = Field(description="column of the impression log: 1 engaged, 0 not (integer, boolean or float)")
     labels: tuple[ColumnName, ...] = Field((), description="further label columns of the impression log, 0 or 1 each")
+    optional_labels: tuple[str, ...] = Field(
+        (), description="those of label and labels that may be missing (null or NaN): the impression then does not "
+                        "count for this label, in training and in metrics; a missing value of another label rejects "
+                        "the row")
     request: str | None = Field(None, description="column of the impression log that, with the user, names the request "
                                                   "(page view) that an impression belongs to: what is judged as one "
                                                   "ranked list. May be the time column (null: not judged)")
@@ -102,6 +106,20 @@ class Schema(StrictModel):
             raise ValueError(f"names of features and further labels must be unique without regard to case and none of "
                              f"{sorted(RESERVED_COLUMNS)}; repeated: {twice}")
         return self
+
+    @model_validator(mode="after")
+    def _optional_labels_are_labels(self) -> Schema:
+        unknown = sorted(set(self.optional_labels) - {self.label, *self.labels})
+        if unknown or len(set(self.optional_labels)) < len(self.optional_labels):
+            raise ValueError(f"optional_labels {list(self.optional_labels)} must be different names of "
+                             f"{[self.label, *self.labels]}, which are label and labels")
+        return self
+
+    @property
+    def optional_label_columns(self) -> tuple[str, ...]:
+        """Columns of records and batches in which NaN is a missing label."""
+        columns = {LABEL: self.label, **{name: name for name in self.labels}}
+        return tuple(name for name, declared in columns.items() if declared in self.optional_labels)
 
     @property
     def id_spaces(self) -> dict[str, IdSpace]:

@@ -66,6 +66,7 @@ class Job:
                        {split: getattr(windows, split) for split in self.splits},
                        labels={} if dataset.implicit_feedback else {
                            LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
+                       optional_labels=self.schema.optional_label_columns,
                        computed_labels={name: Condition.parse(text) for name, text
                                         in self._source("impressions").labels.items()},
                        where=self._where("impressions"),

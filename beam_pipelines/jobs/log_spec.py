@@ -33,6 +33,7 @@ class LogSpec:
       schema: names the id, time and window columns.
       windows: split -> interval of the window column. If empty, every row belongs to split "all".
       labels: name in the dataset -> label column. Empty for the engagement log, and for logs of positives only.
+      optional_labels: names in the dataset of the labels that may be missing.
       computed_labels: label column -> the condition that it is computed from, if it is not in the table.
       where: condition of the rows to read, or None for all.
       context_features: features whose columns are in the log itself.
@@ -50,6 +51,7 @@ class LogSpec:
     schema: Schema
     windows: dict[str, Window]
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    optional_labels: tuple[str, ...] = ()
     computed_labels: dict[str, Condition] = dataclasses.field(default_factory=dict)
     where: Condition | None = None
     context_features: tuple[Feature, ...] = ()

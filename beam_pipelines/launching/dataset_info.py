@@ -14,7 +14,10 @@ from beam_pipelines.transforms.vocabularies import Vocabularies, extension_chang
 from tfrs_pretrain.data.dataset import pair_columns
 from tfrs_pretrain.data.joins import PRETRAINED_BOTH
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.schema import HISTORY
+from tfrs_pretrain.schema import HISTORY, LABEL
+
+MISSING_LABEL = "missing "
+"""Before the name of a label: the measure of a split that counts the impressions without this label."""
 
 
 def num_rows_read(job: Job, log: LogSpec) -> int:
@@ -167,8 +170,17 @@ def _impression_counts(job: Job, splits: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_rates(split: dict[str, Any]) -> dict[str, Any]:
-    """Replaces the measures of a split, which are sums, with means over its examples."""
-    measures, examples = split["measures"], max(split["examples"], 1)
+    """Replaces the measures of a split, which are sums, with means over its examples.
+
+    The rate of a label that may be missing is the mean over the examples that have it, and ``missing_label_share`` has
+    the share of the others by label.
+    """
+    examples, measures = split["examples"], split["measures"]
+    missing = {name.removeprefix(MISSING_LABEL): count for name, count in measures.items()
+               if name.startswith(MISSING_LABEL)}
+    without = {"positives": missing.get(LABEL, 0), **{f"{name}_rate": count for name, count in missing.items()}}
     names = {"positives": "label_rate", "oov_users": "oov_user_share", "oov_items": "oov_item_share"}
-    rates = {names.get(name, name): count / examples for name, count in measures.items()}
-    return {"examples": split["examples"], "shards": split["shards"], **rates}
+    rates = {names.get(name, name): count / max(examples - without.get(name, 0), 1) for name, count in measures.items()
+             if not name.startswith(MISSING_LABEL)}
+    shares = {"missing_label_share": {name: count / max(examples, 1) for name, count in missing.items()}}
+    return {"examples": examples, "shards": split["shards"], **rates, **(shares if missing else {})}

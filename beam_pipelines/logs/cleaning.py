@@ -1,6 +1,7 @@
 """Cleans raw batches of a log: rejects bad rows and assigns good rows to splits."""
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -197,11 +198,18 @@ def to_declared_columns(batch: pa.RecordBatch, raw: RawBatch, selected: np.ndarr
         columns[END] = batch[END]
     if log.relations:
         columns[RELATION] = pc.index_in(relation_names(batch, log), pa.array(list(log.relations)))
+    labels = {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
     if log.request:
         columns[REQUEST] = request_hash(columns[USER_ID], batch[log.request])
-    columns |= {name: batch[column].cast(pa.float32()) for name, column in log.labels.items()}
+    columns |= labels | {name: _nan_if_missing(labels[name]) for name in log.optional_labels}
     columns |= {feature.name: feature.clean(batch[feature.source_column]) for feature in log.context_features}
     if log.reject_duplicates:
         columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])
         columns[POSITION] = pa.array(raw.positions[selected])
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _nan_if_missing(labels: pa.Array) -> pa.Array:
+    """Replaces null, and NaN of any bits, with one NaN: equal rows have equal bytes."""
+    missing = pc.is_nan(labels).fill_null(True)
+    return pc.if_else(missing, pa.scalar(math.nan, pa.float32()), labels)

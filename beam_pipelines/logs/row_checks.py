@@ -50,7 +50,10 @@ def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:
         yield "missing request", _is_missing(batch[log.request])
     for name, column in log.labels.items():
         label = batch[column].cast(pa.float64())
-        yield f"missing {name}", to_mask(pc.is_null(label))
+        if name in log.optional_labels:
+            label = pc.if_else(pc.is_nan(label), pa.scalar(None, pa.float64()), label)
+        else:
+            yield f"missing {name}", to_mask(pc.is_null(label))
         yield f"{name} outside 0 and 1", to_mask(pc.invert(pc.or_(pc.equal(label, 0), pc.equal(label, 1))))
     for feature in log.context_features:
         if feature.value_type.startswith("string"):

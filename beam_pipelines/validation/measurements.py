@@ -42,7 +42,9 @@ def _measure_columns(dataset: DescribedDataset, split: str, measured: dict[str, 
     yield Measurement("max_new_columns", len(new), split, detail=", ".join(new))
     yield Measurement("max_type_differences", len(different), split, detail=", ".join(different))
     for name, column in columns.items():
-        if name in expected and (share := missing_share(column)) is not None:
+        # Most impressions may lack a label that is recorded after a rare event.
+        optional = name in dataset.schema.optional_label_columns
+        if name in expected and not optional and (share := missing_share(column)) is not None:
             yield Measurement("max_missing_share", share, split, name)
         if name in expected and expected[name].vocabulary:
             yield Measurement("max_unknown_rows", column["unknown"], split, name)
@@ -72,7 +74,7 @@ def measure_drift(dataset: DescribedDataset, split: str, measured: dict[str, Any
         other = reference_measured["columns"].get(name)
         if name not in expected or not other:
             continue
-        if name not in dataset.labels:
+        if name not in dataset.labels or name in dataset.schema.optional_label_columns:
             yield from _measure_missing_shift(split, name, missing_share(column), missing_share(other))
         if not column["values"] or not other["values"]:
             continue

@@ -23,10 +23,10 @@ SHRUNK = ("completejourney.max_households=150", "pretraining.epochs=2", "pretrai
 def demo(folder: Path, *settings: str) -> str:
     """Runs the command in a separate process, as a user does, and returns its output."""
     overrides = [part for setting in (*SHRUNK, *settings) for part in ("--set", setting)]
-    command = [sys.executable, "-c", "from tfrs_pretrain.cli import main; main()", "demo", "--workdir", "run",
-               "--models", "models", *overrides]
+    code = "import faster_beam; faster_beam.install(); from tfrs_pretrain.cli import main; main()"
+    command = [sys.executable, "-c", code, "demo", "--workdir", "run", "--models", "models", *overrides]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600,
-                          env=os.environ | {"COLUMNS": "120"})
+                          env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -12,7 +12,9 @@ BLOCK = re.compile(r'^(?:<!-- (not tested): .* -->\n)?```(\w+)(?: title="([^"]+)
 # which is waited for until it says that it listens.
 SHELL = textwrap.dedent("""
     import runpy, shlex, subprocess, sys
+    import faster_beam
     from tfrs_pretrain.cli import app
+    faster_beam.install()
     servers = []
 
     def run(words):

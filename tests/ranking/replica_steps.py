@@ -17,15 +17,18 @@ from tfrs_pretrain.progress import progress
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.distillation.step import distillation_step
 from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.learning.losses import LabelLoss
 from tfrs_pretrain.ranking.model.cold_rows import ColdRows, ColdRule
 from tfrs_pretrain.ranking.model.dropout import RowDropout
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
 from tfrs_pretrain.ranking.transfer.table_policies import TablePolicy
+from tfrs_pretrain.schema import LABEL
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
 STEPS, BATCH = 20, 64
+LABEL_LOSS = LabelLoss({LABEL: 1.0}, optional=frozenset({LABEL}))
 
 
 class Descent(SparseOptimizer):
@@ -39,7 +42,10 @@ class Descent(SparseOptimizer):
 
 
 def columns():
-    """Impressions with Zipf items; sorted within each batch, so that each replica sees other items."""
+    """Impressions with Zipf items; sorted within each batch, so that each replica sees other items.
+
+    A fifth of the labels is missing, so that each replica has another number of them.
+    """
     random = np.random.default_rng(1)
     size = STEPS * BATCH
     items = np.sort(np.minimum(random.zipf(1.3, (STEPS, BATCH)), 253) - 1, axis=1).ravel()
@@ -47,7 +53,7 @@ def columns():
             "place": random.integers(0, 3, size), "outcome": random.integers(0, 4, size),
             "price": random.normal(3, 2, size).astype(np.float32),
             "dwell": random.standard_normal(size).astype(np.float32),
-            "label": random.integers(0, 2, size).astype(np.float32)}
+            "label": random.choice([0, 1, np.nan], size, p=[0.4, 0.4, 0.2]).astype(np.float32)}
 
 
 def descending(learner):
@@ -56,7 +62,8 @@ def descending(learner):
 
     ranker = learner.ranker
     tables = {name: EmbeddingTable(name, table.numpy(), Descent()) for name, table in ranker.tables.items()}
-    twin = Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=1.0, table_learning_rate=1.0)
+    twin = Learner(Ranker(ranker.inputs, tables, ranker.network), learning_rate=1.0, table_learning_rate=1.0,
+                   label_loss=LABEL_LOSS)
     twin.optimizer = keras.optimizers.SGD(1.0)
     twin.optimizer.build(ranker.network.trainable_variables)
     return twin
@@ -77,10 +84,16 @@ def held(learner):
                          ranker.inputs.numeric)
     scales = np.linspace(0.1, 2, tables["user"].num_rows, dtype=np.float32)
     return Learner(Ranker(ranker.inputs, tables, ranker.network, cold_rows=cold_rows), learning_rate=3e-3,
-                   table_learning_rate=5e-3,
+                   table_learning_rate=5e-3, label_loss=LABEL_LOSS,
                    policies={"user": TablePolicy(dropout=RowDropout(0.3, whole_rows=False, seed=5), row_scales=scales),
                              "item": TablePolicy(trainable_from=4, dropout=RowDropout(0.3, whole_rows=True, seed=6))},
                    anchor=Anchor(0.5, {"user": tables["user"].numpy()}, {"user": everywhere}))
+
+
+def masked(learner):
+    """The same learner with labels that may be missing."""
+    learner.label_loss = LABEL_LOSS
+    return learner
 
 
 def copies(strategy, learners):
@@ -116,7 +129,7 @@ def trained(strategy, dataset, steps, change=lambda learner: learner):
 def results(strategy, dataset):
     """Losses, gradients, tables and weights, to be compared between numbers of replicas."""
     first, start, once = trained(strategy, dataset, 1, descending)
-    means, _, after = trained(strategy, dataset, STEPS)
+    means, _, after = trained(strategy, dataset, STEPS, masked)
     held_means, _, held_after = trained(strategy, dataset, STEPS, held)
     after |= {f"held/{name}": values for name, values in held_after.items()}
     means |= {f"held/{name}": value for name, value in held_means.items()}

@@ -84,7 +84,7 @@ def test_one_update_applies_the_summed_gradient_of_all_inputs_of_a_table(tmp_pat
 def test_padding_never_moves_row_zero(tmp_path, batch):
     """Adam would move it by earlier moments even with a zero gradient."""
     learner = make(tmp_path)
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     step(batch | {"item": tf.zeros(BATCH, tf.int64), "tags": tf.zeros((BATCH, VALUES), tf.int64)})
     before = {name: table.numpy()[0] for name, table in learner.ranker.tables.items()}
     step(batch)
@@ -106,7 +106,7 @@ def test_every_head_is_trained_and_scored(tmp_path, batch):
     learner = make(tmp_path, head_hidden=[3])
     assert learner.ranker.labels == ("label", "follow")
     before = state(learner)
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     losses = [float(step(batch)["loss"]) for _ in range(150)]
     assert losses[-1] < 0.5 * losses[0]
     assert all(not np.array_equal(now, old) for now, old in zip(state(learner), before, strict=True))
@@ -120,7 +120,7 @@ def test_every_head_is_trained_and_scored(tmp_path, batch):
 def test_xla_changes_only_rounding(tmp_path, batch):
     learners = [make(tmp_path, jit_compile=compiled) for compiled in (False, True)]
     for learner in learners:
-        step = tf.function(label_step(learner))
+        step = tf.function(label_step(learner), autograph=False)
         for _ in range(3):
             step(batch)
     for plain, compiled in zip(*(state(learner) for learner in learners), strict=True):
@@ -129,7 +129,7 @@ def test_xla_changes_only_rounding(tmp_path, batch):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_xla_compiles_forward_and_backward_pass_but_no_table(tmp_path, batch, compiled):
-    step = tf.function(label_step(make(tmp_path, jit_compile=compiled)))
+    step = tf.function(label_step(make(tmp_path, jit_compile=compiled)), autograph=False)
     graph = step.get_concrete_function(batch).graph.as_graph_def()
     functions = [function for function in graph.library.function if function.attr["_XlaMustCompile"].b]
     operations = {node.op for function in functions for node in function.node_def}
@@ -141,7 +141,7 @@ def test_xla_compiles_forward_and_backward_pass_but_no_table(tmp_path, batch, co
 def test_mixed_precision_reaches_about_the_same_loss(tmp_path, batch, policy):
     losses = {}
     for mixed in (None, policy):
-        step = tf.function(label_step(make(tmp_path, mixed_precision=mixed)))
+        step = tf.function(label_step(make(tmp_path, mixed_precision=mixed)), autograph=False)
         losses[mixed] = [float(step(batch)["loss"]) for _ in range(60)]
     assert losses[policy][-1] == pytest.approx(losses[None][-1], abs=0.1)
     assert losses[policy] != losses[None]
@@ -149,7 +149,7 @@ def test_mixed_precision_reaches_about_the_same_loss(tmp_path, batch, policy):
 
 def test_a_step_that_overflows_float16_is_skipped_entirely(tmp_path, batch):
     learner = make(tmp_path, mixed_precision="mixed_float16")
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     scale = learner.optimizer.dynamic_scale
     scale.assign(2.0**120)
     before = state(learner)

@@ -27,6 +27,27 @@ def test_every_head_is_evaluated(table, planted):
     assert metrics["labels"]["liked"]["log_loss"] == pytest.approx(log_loss(frame["label_liked"], frame["score_liked"]))
 
 
+def test_impressions_without_a_label_do_not_count_for_it(table, planted):
+    frame = table.to_pandas()
+    frame.loc[::3, "label"] = np.nan
+    frame.loc[1:390, "label_liked"] = np.nan
+    evaluated = split_metrics(pa.Table.from_pandas(frame), planted.dataset)
+    for name, found in (("", evaluated.metrics), ("_liked", evaluated.metrics["labels"]["liked"])):
+        present = frame[frame["label" + name].notna()]
+        assert found["impressions"] == len(present) < 400
+        assert found["positives"] == present["label" + name].sum()
+        assert found["auc"] == pytest.approx(roc_auc_score(present["label" + name], present["score" + name]))
+    assert sum(part["impressions"] for part in evaluated.slices) == evaluated.metrics["impressions"]
+    assert evaluated.slices == split_metrics(pa.Table.from_pandas(frame[frame.label.notna()]), planted.dataset).slices
+
+
+def test_a_label_that_is_missing_everywhere_has_no_metrics(table, planted):
+    frame = table.to_pandas()
+    frame["label_liked"] = np.float32(np.nan)
+    liked = split_metrics(pa.Table.from_pandas(frame), planted.dataset).metrics["labels"]["liked"]
+    assert (liked["impressions"], liked["positives"], liked["auc"], liked["log_loss"]) == (0, 0, None, None)
+
+
 def test_requests_are_ranked_lists_if_they_are_known(table, planted):
     frame = table.to_pandas()
     labels, scores = (frame[name].to_numpy().reshape(40, 10) for name in ("label", "score"))

@@ -43,6 +43,11 @@ def show_built(info: dict[str, Any]) -> None:
         parts = [f"{count['read']:,} rows read", f"{count['written']:,} written", *sampled,
                  *(f"{num_rows:,} {reason}" for reason, num_rows in left_out.items())]
         console.print(Text(f"{log}: {', '.join(parts)}", style="dim"), soft_wrap=True)
+    for name, split in info.get("splits", {}).items():
+        shares = [f"{label} {share:.1%}" for label, share in split.get("missing_label_share", {}).items()]
+        if shares:
+            console.print(Text(f"{name}: {', '.join(shares)} of the impressions have no label", style="dim"),
+                          soft_wrap=True)
     for name, changes in info.get("lifecycle", {}).items():
         left = [f"{changes[key]:,} {words}" for key, words in (
             ("reused", "of them in rows of other ids"), ("evicted", "lost their rows"), ("deleted", "were forgotten"))

@@ -47,6 +47,9 @@ class Config(StrictModel):
         if self.dataset.implicit_feedback and self.schema_.labels:
             raise ValueError(f"schema.labels {list(self.schema_.labels)}: negatives that are sampled by "
                              "dataset.implicit_feedback have no further labels, omit them")
+        if self.dataset.implicit_feedback and self.schema_.optional_labels:
+            raise ValueError(f"schema.optional_labels {list(self.schema_.optional_labels)}: every row of a log for "
+                             "dataset.implicit_feedback is a positive, so no label is missing; omit them")
         computed = Source.from_declared(self.dataset.sources.impressions).labels
         unused = sorted(set(computed) - {self.schema_.label, *self.schema_.labels})
         if unused:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -62,6 +62,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
         functools.partial(tf.data.TFRecordDataset, compression_type=_compression(dataset, "impressions/train")),
         cycle_length=INTERLEAVED_FILES, block_length=1024)
 
+    @tf.autograph.experimental.do_not_convert
     def permuted(index: tf.Tensor, columns: Batch) -> Batch:
         impressions = tf.shape(next(iter(columns.values())))[0]
         order = tf.random.experimental.stateless_shuffle(
@@ -71,7 +72,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
 
     # Parts fit into the cache: parsing a window in one part takes three times as long.
     parts = records.skip(windows_done * window).batch(PARSE_BATCH_SIZE).map(
-        lambda serialized: _parsed(serialized, dataset, names), num_parallel_calls=2, deterministic=True)
+        _parser(dataset, names), num_parallel_calls=2, deterministic=True)
     windows = parts.rebatch(window).enumerate(start=windows_done).map(permuted, num_parallel_calls=1)
     # One window ahead: the next is parsed while the model trains on this one.
     return without_autotune(windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8))
@@ -92,8 +93,8 @@ def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
     """
     records = tf.data.TFRecordDataset(dataset.files(split), compression_type=_compression(dataset, split))
     names = list(columns or _columns(dataset))
-    return without_autotune(records.batch(batch_size).map(lambda serialized: _parsed(serialized, dataset, names),
-                                                 num_parallel_calls=2, deterministic=True).prefetch(4))
+    return without_autotune(records.batch(batch_size).map(_parser(dataset, names), num_parallel_calls=2,
+                                                          deterministic=True).prefetch(4))
 
 
 def _compression(dataset: Dataset, split: str) -> str:
@@ -105,11 +106,17 @@ def _columns(dataset: Dataset) -> list[str]:
     return list(record_columns(dataset.schema))
 
 
-def _parsed(serialized: tf.Tensor, dataset: Dataset, names: Iterable[str]) -> Batch:
-    """Parses serialized records [n] to columns [n], or [n, length] padded at the end."""
+def _parser(dataset: Dataset, names: Iterable[str]) -> Callable[[tf.Tensor], Batch]:
+    """Returns a function that parses serialized records [n] to columns [n], or [n, length] padded at the end."""
     columns = record_columns(dataset.schema)
-    parsed = tf.io.parse_example(serialized, {name: columns[name].parsing_spec() for name in names})
-    return {name: columns[name].dense_tensor(values) for name, values in parsed.items()}
+    specs = {name: columns[name].parsing_spec() for name in names}
+
+    def parse(serialized: tf.Tensor) -> Batch:
+        parsed = tf.io.parse_example(serialized, specs)
+        return {name: columns[name].dense_tensor(values) for name, values in parsed.items()}
+
+    parser: Callable[[tf.Tensor], Batch] = tf.autograph.experimental.do_not_convert(parse)  # converting takes seconds
+    return parser
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
     windows_done, pairs_done = divmod(start * batch_size, window)
     order = np.random.default_rng([seed, epoch]).permutation(len(files))
 
+    @tf.autograph.experimental.do_not_convert
     def permute(index: tf.Tensor, pairs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         positions = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(pairs["query"])[0]),
                                                              seed=tf.stack([seed, (epoch << 32) + index]))
@@ -67,7 +68,8 @@ def shuffled_batches(files: list[str], batch_size: int, *, seed: int, epoch: int
 def pair_blocks(files: list[str], columns: Mapping[str, str] = ROW_COLUMNS) -> tf.data.Dataset:
     """Reads blocks in the order of the files: {column: [n] of its dtype}."""
     records = tf.data.TFRecordDataset(files, compression_type=compression_type(files[0]) if files else None)
-    decoded = records.map(lambda record: _decode(record, columns), num_parallel_calls=2, deterministic=True)
+    decode = tf.autograph.experimental.do_not_convert(lambda record: _decode(record, columns))
+    decoded = records.map(decode, num_parallel_calls=2, deterministic=True)
     return without_autotune(decoded)
 
 

@@ -99,7 +99,9 @@ def compare_predictions(models: dict[str, Predictions], slicings: Sequence[Slici
     """
     first = next(iter(models.values()))
     if not first.table.num_rows:
-        raise UserError(f"{first.source['path']!r} scored no impressions: choose another split")
+        what = f"{first.unlabelled:,} impressions, none with label {first.label!r}" if first.unlabelled else (
+            "no impressions")
+        raise UserError(f"{first.source['path']!r} scored {what}: choose another split")
     scored = ScoredImpressions(first.labels, first.users, first.requests,
                                {name: predictions.scores for name, predictions in models.items()})
     with progress("draw users", total=resampling.replicates, unit="replicates") as meter:
@@ -107,8 +109,11 @@ def compare_predictions(models: dict[str, Predictions], slicings: Sequence[Slici
 
 
 def undefined_notes(predictions: Predictions) -> list[str]:
-    """Explain in sentences which metrics and slices are undefined."""
+    """Explain in sentences which impressions were left out, and which metrics and slices are undefined."""
     notes = []
+    if predictions.unlabelled:
+        total = predictions.table.num_rows + predictions.unlabelled
+        notes.append(f"{predictions.unlabelled:,} of {total:,} impressions have no label and do not count")
     if predictions.requests is None:
         notes.append("no recall and NDCG within requests: the dataset was built without schema.request")
     labels = predictions.labels

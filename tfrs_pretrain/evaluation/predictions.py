@@ -1,9 +1,9 @@
 """Stored predictions of a ranker: scored impressions with the columns needed to evaluate and slice them.
 
 Columns: ``key``, ``user_id``, ``item_id``, ``user`` and ``item`` (table rows), ``label`` and ``score``,
-``label_<name>`` and ``score_<name>`` of further heads, ``request`` if the schema has one, ``user_count`` and
-``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as text, for each categorical
-feature. Reading them needs no TensorFlow.
+``label_<name>`` and ``score_<name>`` of further heads (a label is NaN where it is missing), ``request`` if the schema
+has one, ``user_count`` and ``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as
+text, for each categorical feature. Reading them needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -57,11 +57,13 @@ class Predictions:
       source: the model and dataset that they come from.
       table: the columns that evaluation needs.
       label: head to evaluate: "label" or the name of a further label.
+      unlabelled: number of impressions that ``checked`` has left out because they have no such label.
     """
 
     source: Source
     table: pa.Table
     label: str = LABEL
+    unlabelled: int = 0
 
     @classmethod
     def open(cls, folder: Path, split: str = "test", label: str = LABEL) -> Predictions:
@@ -93,7 +95,7 @@ class Predictions:
         return cls(source, table, label).checked()
 
     def checked(self) -> Predictions:
-        """Return itself after validation.
+        """Return the impressions that have a label, after validation.
 
         Raises:
           UserError: a column that every evaluation needs is missing, or a score is not finite.
@@ -106,7 +108,10 @@ class Predictions:
         if len(bad):
             raise UserError(f"predictions of {self.source['path']!r}: {len(bad)} scores are not finite, first for "
                             f"key {self.keys[bad[0]]}: train again")
-        return self
+        missing = np.isnan(self.labels)
+        if not missing.any():
+            return self
+        return dataclasses.replace(self.take(np.flatnonzero(~missing)), unlabelled=int(missing.sum()))
 
     def _head_column(self, column: str) -> str:
         return column if self.label == LABEL else f"{column}_{self.label}"

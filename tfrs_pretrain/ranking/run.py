@@ -132,7 +132,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     if is_chief(strategy):
         if baseline:
             source: Source = {**baseline.source, "path": str(output), "arm": arm}
-            result = _compared(result, dataset, settings, Predictions(source, scored["validation"]), baseline)
+            result = _compared(result, dataset, settings, Predictions(source, scored["validation"]).checked(), baseline)
         save_ranker(output, student.ranker, scored, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
         checkpoints.remove()
         if best_checkpoint:

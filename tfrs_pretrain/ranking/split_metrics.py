@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -29,15 +30,29 @@ class SplitMetrics:
 
 
 def split_metrics(predictions: pa.Table, dataset: Dataset) -> SplitMetrics:
-    """Compute the metrics of a table from ``predict``."""
-    labels, scores, items = (predictions[name].to_numpy() for name in (LABEL, SCORE, ITEM_ROW))
-    users = pd.factorize(predictions[USER_ID].to_numpy())[0]
-    requests = predictions[REQUEST].to_numpy() if REQUEST in predictions.column_names else None
-    counts = dataset.vocabulary(ITEM_ROW).row_counts[items]
-    metrics: dict[str, Any] = ranking_metrics(labels, scores, users, requests)
-    further = [name.removeprefix(f"{SCORE}_") for name in predictions.column_names if name.startswith(f"{SCORE}_")]
+    """Compute the metrics of a table from ``predict``; impressions without a label do not count for it."""
+    main = _labelled(predictions, "")
+    metrics: dict[str, Any] = ranking_metrics(*main.columns)
+    further = [name.removeprefix(SCORE) for name in predictions.column_names if name.startswith(f"{SCORE}_")]
     if further:
-        metrics["labels"] = {name: ranking_metrics(
-            predictions[f"{LABEL}_{name}"].to_numpy(), predictions[f"{SCORE}_{name}"].to_numpy(), users, requests)
-            for name in further}
+        metrics["labels"] = {suffix[1:]: ranking_metrics(*_labelled(predictions, suffix).columns)
+                             for suffix in further}
+    counts = dataset.vocabulary(ITEM_ROW).row_counts[main.items]
+    labels, scores, users, requests = main.columns
     return SplitMetrics(metrics, frequency_slices(labels, scores, users, counts, FREQUENCY_STARTS, requests))
+
+
+class _Labelled(NamedTuple):
+    """The impressions that have a label: ``columns`` for ``ranking_metrics``, and rows of the item table."""
+
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
+    items: np.ndarray
+
+
+def _labelled(predictions: pa.Table, suffix: str) -> _Labelled:
+    """Select the impressions with a label of one head, whose columns end in ``suffix``."""
+    predictions = predictions.filter(pa.array(~np.isnan(predictions[LABEL + suffix].to_numpy())))
+    requests = predictions[REQUEST].to_numpy() if REQUEST in predictions.column_names else None
+    users = pd.factorize(predictions[USER_ID].to_numpy())[0]
+    return _Labelled((predictions[LABEL + suffix].to_numpy(), predictions[SCORE + suffix].to_numpy(), users, requests),
+                     predictions[ITEM_ROW].to_numpy())

@@ -60,7 +60,7 @@ def batches(count=6):
 def train(build, make_step):
     """Role -> learner, and the metrics of each step."""
     learners = {role: build(role) for role in ("student", "teacher")}
-    step = tf.function(make_step(learners["student"], learners["teacher"]))
+    step = tf.function(make_step(learners["student"], learners["teacher"]), autograph=False)
     return learners, [{name: float(value) for name, value in step(batch).items()} for batch in batches()]
 
 

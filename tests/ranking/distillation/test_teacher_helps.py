@@ -39,7 +39,7 @@ def expected_loss(planted, config, seed, *, distilled):
         teacher = build_learner(ranking, planted.dataset, ArmConfig(), None, hidden=(32, 16), seed=seed + 50,
                                 privileged=True)
         step = distillation_step(student, teacher, DistillationConfig(weight=0.8))
-    step = tf.function(step)
+    step = tf.function(step, autograph=False)
     for epoch in range(EPOCHS):
         order = np.random.default_rng([seed, epoch]).permutation(IMPRESSIONS)
         for rows in order.reshape(-1, BATCH):

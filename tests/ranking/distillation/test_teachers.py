@@ -147,7 +147,7 @@ def test_weight_zero_is_bit_identical_to_no_teacher(planted, config, stored):
     students = []
     for arm in ("taught", "scratch"):
         parts = build_parts(config, planted.dataset, config.ranking.arms[arm], None, steps=9)
-        step = tf.function(parts.step)
+        step = tf.function(parts.step, autograph=False)
         losses = [float(step(batch)["loss"])
                   for batch in parts.batches(planted.dataset, 1, 0, batch_size=128, seed=4).take(9)]
         students.append((state(parts.student), losses))

@@ -6,6 +6,7 @@ import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.learning import heldout_sample
 from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample, training_counts
 
@@ -43,6 +44,26 @@ def test_losses_and_auc_equal_those_of_scikit_learn(planted):
     losses, auc = sample.losses(Scores())
     assert losses.mean() == pytest.approx(log_loss(sample.labels, scores), rel=1e-5)
     assert auc == pytest.approx(roc_auc_score(sample.labels, scores.astype(np.float32)), abs=1e-6)
+
+
+def test_impressions_without_a_label_are_left_out(drawn, with_split):
+    columns = drawn(np.random.default_rng(3), 300)
+    columns["label"][::2] = np.nan
+    dataset = with_split("validation", **columns)
+    sample = HeldOutSample(dataset, "impressions/validation", 1)
+    np.testing.assert_array_equal(sample.labels, columns["label"][1::2])
+    np.testing.assert_array_equal(sample.table_rows["item"], columns["item"][1::2])
+    assert len(sample.users) == 150
+    scores = Scores().score({"price": columns["price"][1::2]}).numpy()[:, 0]
+    losses, auc = sample.losses(Scores())
+    assert losses.mean() == pytest.approx(log_loss(sample.labels, scores.astype(np.float64)), rel=1e-5)
+    assert auc == pytest.approx(roc_auc_score(sample.labels, scores), abs=1e-6)
+
+
+def test_a_sample_without_any_label_is_refused(drawn, with_split):
+    columns = drawn(np.random.default_rng(3), 20) | {"label": np.full(20, np.nan, np.float32)}
+    with pytest.raises(UserError, match=r"first 20 impressions of impressions/test .* have no label 'clicked'"):
+        HeldOutSample(with_split("test", **columns), "impressions/test", 1)
 
 
 def test_counts_are_those_of_the_training_impressions(planted):

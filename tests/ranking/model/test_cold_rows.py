@@ -44,7 +44,7 @@ def naive(rule, batch, position):
 def test_only_unknown_ids_are_predicted():
     batch, one = columns(), rule()
     rows = {"item": np.random.default_rng(2).standard_normal((40, DIM)).astype(np.float32)}
-    filled = tf.function(ColdRows({"item": one}, NUMERIC).fill)(rows, batch)
+    filled = tf.function(ColdRows({"item": one}, NUMERIC).fill, autograph=False)(rows, batch)
     assert list(filled) == ["item"]
     unknown = batch["item"] < OOV_ROWS
     assert 5 < unknown.sum() < 35

@@ -37,7 +37,7 @@ def anchored(build_arm):
 
 
 def train(learner):
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     history = [{name: float(value) for name, value in step(batch).items()} for batch in batches(20)]
     return [table.numpy() for table in learner.ranker.tables.values()] + learner.ranker.network.get_weights(), history
 

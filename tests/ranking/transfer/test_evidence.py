@@ -73,7 +73,7 @@ def test_a_step_moves_each_row_at_its_rate(build_arm):
     moved = {}
     for name, learner in (("warm", warm), ("plain", plain)):
         before = tables(learner)
-        tf.function(label_step(learner))(batch)
+        tf.function(label_step(learner), autograph=False)(batch)
         moved[name] = {table: np.abs(rows - before[table]).max(axis=1) for table, rows in tables(learner).items()}
     for table, count in counts.items():
         touched = np.unique(batch[table])

@@ -17,7 +17,7 @@ def slots(learner):
 
 def test_each_epoch_has_new_tables_and_optimizer_state_and_the_same_network(build_arm):
     learner, plain = build_arm(epochs=3, meda={}), build_arm()
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     starts = []
     for epoch in (1, 2, 3):
         before = learner.ranker.network.get_weights()
@@ -39,7 +39,7 @@ def test_each_epoch_has_new_tables_and_optimizer_state_and_the_same_network(buil
 
 def test_pretrained_rows_are_restored_and_other_rows_are_new(build_arm, planted):
     learner = build_arm(transfer="warm_start", epochs=2, meda={})
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     first = tables(learner)
     for batch in batches(3):
         step(batch)
@@ -53,7 +53,7 @@ def test_pretrained_rows_are_restored_and_other_rows_are_new(build_arm, planted)
 def test_groups_take_turns_and_each_continues_where_it_stopped(build_arm):
     """Three groups over two chunks: a group's rows and state do not change while the others train."""
     learner = build_arm(epochs=3, meda=CONTINUAL)
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     begun, ended = {}, {}
     for number in range(1, 7):
         learner.begin_epoch(number)

@@ -21,7 +21,7 @@ ROWS = tf.ones([400, 6])
 
 def train(learner, count):
     """Tables before the first step and after each step."""
-    step = tf.function(label_step(learner))
+    step = tf.function(label_step(learner), autograph=False)
     states = [tables(learner)]
     for batch in batches(count):
         step(batch)
@@ -42,7 +42,7 @@ def test_a_frozen_table_is_bit_identical_and_has_no_optimizer_state(build_arm):
 def test_a_frozen_table_still_trains_the_network(build_arm):
     frozen, scratch = build_arm(transfer="frozen"), build_arm()
     before = frozen.ranker.network.get_weights()
-    step = tf.function(label_step(frozen))
+    step = tf.function(label_step(frozen), autograph=False)
     for batch in batches(3):
         step(batch)
     after = frozen.ranker.network.get_weights()

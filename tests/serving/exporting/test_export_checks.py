@@ -18,7 +18,7 @@ from tfrs_pretrain.serving.exporting.memory import MemoryNeed, MemoryUse, check_
 
 def saved(folder, function):
     module = tf.Module()
-    signature = tf.function(function, input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    signature = tf.function(function, input_signature=[tf.TensorSpec([None], tf.float32, "x")], autograph=False)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": signature})
     return folder
 

@@ -53,7 +53,8 @@ def test_ids_keep_their_rows_beside_free_rows(kind, lookup, tmp_path):
     words = whole.with_freed(np.array([5, 8]))
     module = tf.Module()
     module.lookup = made(lookup, words, tmp_path)
-    module.rows = tf.function(module.lookup.lookup, input_signature=[tf.TensorSpec([None], words.dtype)])
+    module.rows = tf.function(module.lookup.lookup, input_signature=[tf.TensorSpec([None], words.dtype)],
+                              autograph=False)
     tf.saved_model.save(module, str(tmp_path / "saved"))
     for path in (tmp_path / "ids", tmp_path / "ids.rows"):
         path.unlink(missing_ok=True)  # the SavedModel has its own copies
@@ -119,7 +120,7 @@ def test_the_session_loader_restores_a_lookup_from_the_copied_files(kind, tmp_pa
     holder = tf.Module()
     holder.lookup = lookup
     spec = [tf.TensorSpec([None], tf.string, "ids")]
-    serve = tf.function(lambda ids: {"rows": lookup.lookup(ids)}, input_signature=spec)
+    serve = tf.function(lambda ids: {"rows": lookup.lookup(ids)}, input_signature=spec, autograph=False)
     tf.saved_model.save(holder, str(tmp_path / "model"), signatures={"serving_default": serve})
     (tmp_path / "ids").unlink(missing_ok=True)
     moved = (tmp_path / "model").rename(tmp_path / "moved")

@@ -82,7 +82,7 @@ def distillation_step(student: Learner, teacher: Learner | None, config: Distill
             return student.label_loss(batch, logits)
 
         def soft(logits: tf.Tensor) -> tf.Tensor:
-            return student.label_loss.weighted_sum(soft_losses(teacher_logits, logits, config.temperature))
+            return student.label_loss.reduce_heads(batch, soft_losses(teacher_logits, logits, config.temperature))
 
         def mixed(logits: tf.Tensor) -> tf.Tensor:
             return (1 - weight) * hard(logits) + weight * soft(logits)

@@ -19,7 +19,9 @@ BATCH_SIZE = 8192
 
 
 class HeldOutSample:
-    """The first impressions of a split, parsed once. The files of a dataset are in random order.
+    """The first impressions of a split that have a main label, parsed once.
+
+    The files of a dataset are in random order.
 
     Args:
       dataset: the dataset that the ranker trains on.
@@ -32,7 +34,7 @@ class HeldOutSample:
       table_rows: ID space -> int64 [n], the table row of each impression's id.
 
     Raises:
-      UserError: the split is empty or damaged.
+      UserError: the split is empty or damaged, or no impression of the sample has a main label.
     """
 
     def __init__(self, dataset: Dataset, split: str, max_impressions: int):
@@ -41,6 +43,10 @@ class HeldOutSample:
             self._batches = list(batches)
         if not self._batches:
             raise UserError(f"dataset {str(dataset.folder)!r} has no impressions in {split}: widen its window")
+        self._labelled = ~np.isnan(np.concatenate([batch[LABEL].numpy() for batch in self._batches]))
+        if not self._labelled.any():
+            raise UserError(f"the first {len(self._labelled):,} impressions of {split} in {str(dataset.folder)!r} have "
+                            f"no label {dataset.schema.label!r}: correct schema.optional_labels, or widen the window")
         self.labels = self._column(LABEL)
         self.users = pd.factorize(self._column(USER_ID))[0]
         self.table_rows = {space: self._column(space) for space in (USER_ROW, ITEM_ROW)}
@@ -52,6 +58,7 @@ class HeldOutSample:
           float64 [n], the negative log-likelihood of each impression in nats, and the AUC, None if undefined.
         """
         scores = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
+        scores = scores[self._labelled]
         return negative_log_likelihoods(self.labels, scores), auc(self.labels, scores)
 
     def counts(self, training: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -59,7 +66,8 @@ class HeldOutSample:
         return {space: training[space][rows] for space, rows in self.table_rows.items()}
 
     def _column(self, name: str) -> np.ndarray:
-        return np.concatenate([batch[name].numpy() for batch in self._batches])
+        column: np.ndarray = np.concatenate([batch[name].numpy() for batch in self._batches])[self._labelled]
+        return column
 
 
 def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -41,7 +41,7 @@ class NegativeSampling:
 
     Attributes:
       rate: share of the negatives that was retained.
-      positives: share of positives among the retained impressions.
+      positives: share of positives, and of impressions without a main label, among the retained impressions.
     """
 
     rate: float
@@ -51,7 +51,10 @@ class NegativeSampling:
     def from_dataset(cls, dataset: Dataset) -> NegativeSampling | None:
         """Read the sampling of the training impressions; None if all were retained."""
         split = dataset.info["splits"]["impressions/train"]
-        return cls(split["negative_rate"], split["label_rate"]) if "negative_rate" in split else None
+        if "negative_rate" not in split:
+            return None
+        missing = split.get("missing_label_share", {}).get(LABEL, 0.0)
+        return cls(split["negative_rate"], split["label_rate"] * (1 - missing) + missing)
 
     def sample_logits(self, logits: tf.Tensor) -> tf.Tensor:
         """Convert logits [...] of the main label over all impressions to logits in the sample.
@@ -65,6 +68,7 @@ class NegativeSampling:
     def importance(self, labels: tf.Tensor) -> tf.Tensor:
         """Return float32 [...] importance weights of impressions with these main labels, with mean 1 in the sample.
 
+        Impressions without a main label were all retained, so for them pass 1, as for positives.
         They are for the further heads: sampling did not depend on their labels, so no logit offset corrects it.
         """
         negative = 1.0 / self.rate
@@ -78,15 +82,19 @@ class LabelLoss:
     Attributes:
       weights: label column -> weight of its head, in the order of the heads.
       sampling: of the training impressions; None if all were retained.
+      optional: label columns in which NaN is a missing label.
     """
 
     weights: Mapping[str, float]
     sampling: NegativeSampling | None = None
+    optional: frozenset[str] = frozenset()
 
     @classmethod
     def from_config(cls, config: RankingConfig, dataset: Dataset) -> LabelLoss:
         """Combine the configured weights with the dataset's sampling; the main label has weight 1."""
-        return cls({LABEL: 1.0, **config.labels}, NegativeSampling.from_dataset(dataset))
+        weights = {LABEL: 1.0, **config.labels}
+        optional = frozenset(dataset.schema.optional_label_columns) & weights.keys()
+        return cls(weights, NegativeSampling.from_dataset(dataset), optional)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -94,17 +102,28 @@ class LabelLoss:
         return tuple(self.weights)
 
     def __call__(self, batch: Mapping[str, tf.Tensor], logits: tf.Tensor) -> tf.Tensor:
-        """Return float32 [batch]: ``hard_losses`` of logits [batch, heads], summed over heads with weights."""
-        labels = tf.stack([batch[name] for name in self.labels], axis=1)  # [batch, heads]
+        """Return float32 [batch]: ``hard_losses`` of logits [batch, heads], summed by ``reduce_heads``."""
+        labels = self._stack(batch)
+        if self.optional:
+            labels = tf.where(tf.math.is_nan(labels), 1.0, labels)  # any number: its loss is masked
         if self.sampling is None:
-            return self.weighted_sum(hard_losses(labels, logits))
+            return self.reduce_heads(batch, hard_losses(labels, logits))
         main = hard_losses(labels[:, :1], self.sampling.sample_logits(logits[:, :1]))
         further = self.sampling.importance(labels[:, :1]) * hard_losses(labels[:, 1:], logits[:, 1:])
-        return self.weighted_sum(tf.concat([main, further], axis=1))
+        return self.reduce_heads(batch, tf.concat([main, further], axis=1))
 
-    def weighted_sum(self, losses: tf.Tensor) -> tf.Tensor:
-        """Return float32 [batch], the weighted sum over heads of losses [batch, heads]."""
+    def reduce_heads(self, batch: Mapping[str, tf.Tensor], losses: tf.Tensor) -> tf.Tensor:
+        """Return float32 [batch], the weighted sum over heads of losses [batch, heads]; 0 where a label is missing.
+
+        The mean over a batch then divides by all of its impressions. So each label that is present has the same weight
+        in every batch, with any number of replicas, and a batch without any has loss 0.
+        """
+        if self.optional:
+            losses = tf.where(tf.math.is_nan(self._stack(batch)), 0.0, losses)
         return tf.reduce_sum(losses * tf.constant(list(self.weights.values()), tf.float32), axis=1)
+
+    def _stack(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.stack([batch[name] for name in self.labels], axis=1)  # [batch, heads]
 
 
 MAIN_LABEL_LOSS = LabelLoss({LABEL: 1.0})

@@ -106,4 +106,6 @@ def quantization_cost(trained: Ranker, served: Ranker, dataset: Dataset, toleran
 
 
 def _labels_and_scores(predictions: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    return predictions[LABEL].to_numpy(), predictions[SCORE].to_numpy()
+    labels, scores = predictions[LABEL].to_numpy(), predictions[SCORE].to_numpy()
+    labelled = ~np.isnan(labels)
+    return labels[labelled], scores[labelled]

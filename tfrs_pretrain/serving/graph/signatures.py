@@ -38,7 +38,8 @@ def concrete_functions(model: ServedRanker) -> dict[str, Any]:
         REGRESS: (model.regress, serialized)}
     for name, (space, column) in EMBEDDINGS.items():
         functions[name] = (functools.partial(_embedding, model, space), {column: features[column]})
-    return {name: tf.function(function).get_concrete_function(**specs) for name, (function, specs) in functions.items()}
+    return {name: tf.function(function, autograph=False).get_concrete_function(**specs)
+            for name, (function, specs) in functions.items()}
 
 
 @dataclasses.dataclass(frozen=True)

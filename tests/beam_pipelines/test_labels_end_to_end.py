@@ -1,0 +1,78 @@
+"""Labels that are recorded after a click only: from the logs to the evaluated ranker."""
+
+import json
+
+import numpy as np
+import planted
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import log_loss
+
+from beam_pipelines.build_dataset import build
+from tfrs_pretrain.cli.summary import show_built
+from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.evaluation.bootstrap import Resampling
+from tfrs_pretrain.evaluation.evaluate import evaluate
+from tfrs_pretrain.experiments.logs.planted import write_planted_logs
+from tfrs_pretrain.ranking.run import train_arm
+
+DAYS = {"train": (20, 28), "validation": (28, 30), "test": (30, 34)}
+
+
+def _config(**schema) -> Config:
+    tree = planted.planted_config()
+    tree["schema"] |= {"features": [], "labels": ["bought"], "optional_labels": ["bought"]} | schema
+    tree["dataset"] |= {"shards": 1, "golden_examples": 4}
+    tree["ranking"] |= {"labels": {"bought": 0.5}, "hidden": [8], "batch_size": 32, "arms": {
+        "distilled": {"transfer": "scratch", "distillation": {"teacher": {"hidden": [8]}}}}}
+    return Config.model_validate(tree | {"export": {"arm": "distilled"}})
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    """Logs with a purchase after half of the clicks; null without a click."""
+    folder = tmp_path_factory.mktemp("labels") / "raw"
+    write_planted_logs(folder, users=40, items=50, engagements=1500, impressions=1000)
+    table = pq.read_table(folder / "impressions.parquet")
+    clicked = table["clicked"].to_numpy() == 1
+    bought = np.random.default_rng(0).random(len(clicked)) < 0.5
+    pq.write_table(table.append_column("bought", pa.array(bought, mask=~clicked)), folder / "impressions.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(logs):
+    build(_config(), str(logs), str(logs.parent / "dataset"))
+    return Dataset.open(logs.parent / "dataset")
+
+
+def test_shares_of_missing_labels_are_counted_and_printed(dataset, logs, capsys):
+    frame = pq.read_table(logs / "impressions.parquet").to_pandas()
+    for window, (start, end) in DAYS.items():
+        shown = frame[(frame.day >= start) & (frame.day < end)]
+        split = dataset.info["splits"][f"impressions/{window}"]
+        assert split["missing_label_share"] == {"bought": pytest.approx(shown.bought.isna().mean())}
+        assert split["bought_rate"] == pytest.approx(shown.bought.dropna().astype(float).mean())
+        assert split["label_rate"] == pytest.approx(shown.clicked.mean())
+    show_built(dataset.info)
+    share = frame[frame.day.between(20, 27)].bought.isna().mean()
+    assert f"impressions/train: bought {share:.1%} of the impressions have no label" in capsys.readouterr().out
+
+
+def test_the_ranker_is_trained_and_evaluated_on_the_labels_that_are_present(dataset, logs):
+    output = logs.parent / "ranker"
+    train_arm(_config(), dataset, "distilled", output, embeddings=None)
+    table = pq.read_table(output / "predictions" / "test.parquet").to_pandas()
+    present = table[table.label_bought.notna()]
+    assert 0 < len(present) < len(table)
+    assert present.label.eq(1).all()
+    manifest = json.loads((output / "manifest.json").read_text())
+    recorded = manifest["metrics"]["test"]["labels"]["bought"]
+    assert recorded["impressions"] == len(present)
+    assert recorded["log_loss"] == pytest.approx(
+        log_loss(present.label_bought, present.score_bought.astype(float)), abs=1e-6)
+    evaluation = evaluate(output, label="bought", resampling=Resampling(10))
+    assert evaluation.parts[0].models["model"]["log_loss"]["value"] == pytest.approx(recorded["log_loss"])
+    assert np.isfinite(list(manifest["epochs"][0]["train"].values())).all()
