@@ -22,8 +22,8 @@ PACKAGE = ROOT / "examples" / "own_package"
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """The example package as an installation leaves it: its folder and its entry points on the path."""
-    points = re.findall(r'^\[project.entry-points."(\S+)"\]\n((?:\w+ = .*\n?)+)', (PACKAGE / "pyproject.toml").read_text(),
-                        re.MULTILINE)
+    points = re.findall(r'^\[project.entry-points."(\S+)"\]\n((?:\w+ = .*\n?)+)',
+                        (PACKAGE / "pyproject.toml").read_text(), re.MULTILINE)
     metadata = tmp_path / "site" / "own_package-0.1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: own-package\nVersion: 0.1\n")
