@@ -18,6 +18,7 @@ the dataset that the model was trained on and a later test window:
 """
 
 import functools
+import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +54,7 @@ from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabula
 from tfrs_pretrain.artifact_names import IMPRESSIONS_KIND
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import list_columns, record_columns
-from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, WEIGHT, Schema
 
 CHUNK_ROWS = 1 << 16
 JOIN_COUNTS = "join_counts"
@@ -132,6 +133,8 @@ class _MapIdsToRows(VocabularyDoFn):
         columns |= {name: batch[name] for name in self._job.schema.labels}
         if self._job.schema.request:
             columns[REQUEST] = batch[REQUEST]
+        if self._job.schema.has_weights:
+            columns[WEIGHT] = batch[WEIGHT]
         if self._job.schema.history:
             columns[TIME] = batch[TIME]
         for feature in self._job.schema.features:
@@ -160,15 +163,19 @@ def encode_impressions(table: pa.Table, *, config: Config) -> Iterator[RecordBuf
         yield encode_block(columns) if columnar else encode_examples(columns)
 
 
-def measure_impressions(table: pa.Table, *, schema: Schema) -> dict[str, int]:
-    """Counts positives and missing values of each label, values of list columns, empty histories, and unknown ids."""
+def measure_impressions(table: pa.Table, *, schema: Schema) -> dict[str, Any]:
+    """Counts positives and missing values of each label, values of list columns, empty histories, and unknown ids.
+
+    The weights are summed.
+    """
     labels = {f"{name}_rate": _positives(table[name]) for name in schema.labels}
     missing = {MISSING_LABEL + name: int(np.isnan(table[name].to_numpy()).sum())
                for name in schema.optional_label_columns}
     lists = {f"{name}_length": pc.sum(pc.list_value_length(table[name])).as_py() for name in list_columns(schema)}
     history = {"empty_histories": int(pc.sum(pc.equal(pc.list_value_length(table[HISTORY]), 0)).as_py())
                } if schema.history else {}
-    return {"positives": _positives(table[LABEL]), **labels, **missing, **lists, **history,
+    weights = {"weight_mean": math.fsum(table[WEIGHT].to_numpy())} if schema.has_weights else {}
+    return {"positives": _positives(table[LABEL]), **labels, **missing, **weights, **lists, **history,
             "oov_users": int((table[USER_ROW].to_numpy() < schema.user.oov_rows).sum()),
             "oov_items": int((table[ITEM_ROW].to_numpy() < schema.item.oov_rows).sum())}
 

@@ -17,6 +17,7 @@ from tfrs_pretrain.columns import (
     RESERVED_COLUMNS,
     USER_ID,
     USER_ROW,
+    WEIGHT,
 )
 from tfrs_pretrain.features.base import Feature, FeatureKind, VocabularyRules
 from tfrs_pretrain.features.history import History, HistoryKind
@@ -27,7 +28,7 @@ from tfrs_pretrain.names import ColumnName, repeated
 from tfrs_pretrain.strict_model import StrictModel
 
 __all__ = ["HISTORY", "ITEM_ID", "ITEM_ROW", "KEY", "LABEL", "PADDING", "REQUEST", "RESERVED_COLUMNS", "USER_ID",
-           "USER_ROW", "History", "IdSpace", "Schema"]
+           "USER_ROW", "WEIGHT", "History", "IdSpace", "Schema"]
 
 IdType = Literal["int64", "string"]
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[dh]$")]
@@ -90,6 +91,12 @@ class Schema(StrictModel):
         (), description="those of label and labels that may be missing (null or NaN): the impression then does not "
                         "count for this label, in training and in metrics; a missing value of another label rejects "
                         "the row")
+    impression_weight: str | None = Field(
+        None, description="column of the impression log: how much an impression counts in the loss of Stage II and in "
+                          "metrics, finite and at least 0 (null: 1)")
+    propensity: str | None = Field(
+        None, description="column of the impression log: probability, above 0 up to 1, with which the impression was "
+                          "shown or examined; its weight is divided by it (null: 1)")
     request: str | None = Field(None, description="column of the impression log that, with the user, names the request "
                                                   "(page view) that an impression belongs to: what is judged as one "
                                                   "ranked list. May be the time column (null: not judged)")
@@ -101,6 +108,7 @@ class Schema(StrictModel):
     def _names_are_unique(self) -> Schema:
         names = [*RESERVED_COLUMNS, *self.labels, *(feature.name for feature in self.features)]
         names += ([HISTORY] if self.history else []) + ([REQUEST] if self.request else [])
+        names += [WEIGHT] if self.has_weights else []
         twice = repeated(names)
         if twice:
             raise ValueError(f"names of features and further labels must be unique without regard to case and none of "
@@ -114,6 +122,11 @@ class Schema(StrictModel):
             raise ValueError(f"optional_labels {list(self.optional_labels)} must be different names of "
                              f"{[self.label, *self.labels]}, which are label and labels")
         return self
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether records and batches have a column of weights."""
+        return bool(self.impression_weight or self.propensity)
 
     @property
     def optional_label_columns(self) -> tuple[str, ...]:

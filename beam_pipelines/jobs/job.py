@@ -67,6 +67,8 @@ class Job:
                        labels={} if dataset.implicit_feedback else {
                            LABEL: self.schema.label, **{name: name for name in self.schema.labels}},
                        optional_labels=self.schema.optional_label_columns,
+                       weight=self.schema.impression_weight, propensity=self.schema.propensity,
+                       max_weight=dataset.max_weight,
                        computed_labels={name: Condition.parse(text) for name, text
                                         in self._source("impressions").labels.items()},
                        where=self._where("impressions"),

@@ -34,6 +34,8 @@ class LogSpec:
       windows: split -> interval of the window column. If empty, every row belongs to split "all".
       labels: name in the dataset -> label column. Empty for the engagement log, and for logs of positives only.
       optional_labels: names in the dataset of the labels that may be missing.
+      weight, propensity: columns whose quotient is the weight of an impression, or None.
+      max_weight: largest weight of an impression, or None for no limit.
       computed_labels: label column -> the condition that it is computed from, if it is not in the table.
       where: condition of the rows to read, or None for all.
       context_features: features whose columns are in the log itself.
@@ -52,6 +54,9 @@ class LogSpec:
     windows: dict[str, Window]
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     optional_labels: tuple[str, ...] = ()
+    weight: str | None = None
+    propensity: str | None = None
+    max_weight: float | None = None
     computed_labels: dict[str, Condition] = dataclasses.field(default_factory=dict)
     where: Condition | None = None
     context_features: tuple[Feature, ...] = ()
@@ -72,6 +77,7 @@ class LogSpec:
                     if column not in self.computed_labels]
         readers += [ColumnReader(condition.column, reader, "float32" if condition.is_numeric else "string")
                     for reader, condition in self.conditions.items()]
+        readers += [ColumnReader(column, key, "float32") for key, column in self.weights.items()]
         if self.relations and schema.relation:
             readers.append(ColumnReader(schema.relation, "schema.relation", "string"))
         if not (self.windows and schema.window == schema.time):
@@ -82,6 +88,12 @@ class LogSpec:
         readers += [ColumnReader(space.column, f"schema.{name}", space.dtype)
                     for name, space in schema.id_spaces.items()]
         return readers
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Columns that make the weight of an impression, by the key that names them."""
+        named = {"schema.impression_weight": self.weight, "schema.propensity": self.propensity}
+        return {key: column for key, column in named.items() if column}
 
     @property
     def conditions(self) -> dict[str, Condition]:

@@ -69,6 +69,7 @@ def log_types(log: LogSpec) -> ExpectedTypes:
             lambda dtype: has_text(dtype) or _is_time(dtype))
     number = StoredType("integer, boolean or float", is_flag_or_number)
     _add_types(expected, ((column, number) for column in log.labels.values() if column not in log.computed_labels))
+    _add_types(expected, ((column, STORED_TYPES["float32"]) for column in log.weights.values()))
     _add_types(expected, ((condition.column, number if condition.is_numeric else STORED_TYPES["string"])
                           for condition in log.conditions.values()))
     return _add_types(expected, _feature_types(log.context_features))

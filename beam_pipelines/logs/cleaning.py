@@ -25,9 +25,10 @@ from beam_pipelines.logs.row_checks import (
     unparsable_reason,
 )
 from beam_pipelines.logs.times import Times, normalize
+from beam_pipelines.logs.weights import impression_weights
 from beam_pipelines.sources import RawBatch
 from tfrs_pretrain.hashing import fraction, mix
-from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID
+from tfrs_pretrain.schema import ITEM_ID, LABEL, REQUEST, USER_ID, WEIGHT
 from tfrs_pretrain.value_types import ARROW_TYPES
 
 # Columns of a cleaned batch in addition to the declared ones; "@" prevents collisions with names of features.
@@ -42,8 +43,8 @@ class CleanLog(beam.PTransform):
 
     Outputs:
       batches: ``(split, batch)`` with columns user_id, item_id, @time, @end (if the log has no windows), @relation and
-        request (if the log has them), labels and context features (categorical ones dictionary-encoded), and @file and
-        @position if duplicates are rejected.
+        request and weight (if the log has them), labels and context features (categorical ones dictionary-encoded), and
+        @file and @position if duplicates are rejected.
       accounts: an Account for each input batch.
       rejected: batches of ``rejected_rows.REJECTED_SCHEMA``.
     """
@@ -202,6 +203,8 @@ def to_declared_columns(batch: pa.RecordBatch, raw: RawBatch, selected: np.ndarr
     if log.request:
         columns[REQUEST] = request_hash(columns[USER_ID], batch[log.request])
     columns |= labels | {name: _nan_if_missing(labels[name]) for name in log.optional_labels}
+    if log.weights:
+        columns[WEIGHT] = pa.array(impression_weights(batch, log).astype(np.float32))
     columns |= {feature.name: feature.clean(batch[feature.source_column]) for feature in log.context_features}
     if log.reject_duplicates:
         columns[FILE] = pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int32), [raw.path])

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.logs.stored_values import convert
+from beam_pipelines.logs.weights import check_weights
 
 Check = tuple[str, np.ndarray]  # reason, bool [n] rows to reject
 
@@ -55,6 +56,7 @@ def check_rows(batch: pa.RecordBatch, log: LogSpec) -> Iterator[Check]:
         else:
             yield f"missing {name}", to_mask(pc.is_null(label))
         yield f"{name} outside 0 and 1", to_mask(pc.invert(pc.or_(pc.equal(label, 0), pc.equal(label, 1))))
+    yield from check_weights(batch, log)
     for feature in log.context_features:
         if feature.value_type.startswith("string"):
             yield f"oversized {feature.source_column}", exceeds(batch[feature.source_column], log.max_id_bytes)

@@ -117,7 +117,7 @@ def _assign_shards(element: tuple[str, pa.RecordBatch], num_shards: dict[str, in
 
 
 def _write_shard(key: ShardKey, batches: Iterable[pa.RecordBatch | None], folder: str, compressed: bool, encode: Encode,
-                 measure: Callable[[pa.Table], dict[str, int]]) -> dict[str, Any]:
+                 measure: Callable[[pa.Table], dict[str, Any]]) -> dict[str, Any]:
     split, shard, num_shards = key
     filled = [batch for batch in batches if batch is not None]
     table = sort_rows(pa.Table.from_batches(filled)) if filled else None

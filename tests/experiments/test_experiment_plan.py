@@ -136,7 +136,7 @@ def check_plan(plan):
     by_kind = pieces(plan)
     assert len(by_kind[LOGS]) == 1
     for arm in plan.arms:
-        assert len(arm.candidates) <= 8
+        assert len(arm.candidates) <= 10
         assert len({plan.settings_digest(arm, settings) for settings in arm.candidates}) == len(arm.candidates)
 
 

@@ -70,7 +70,7 @@ def test_tables_have_independent_values_of_the_configured_size(tiny_dataset):
 
 
 def test_the_schedule_covers_all_epochs(tiny_dataset):
-    model = build_model(configured(epochs=3, schedule="linear", learning_rate=0.4, warmup_steps=0), tiny_dataset, 10)
+    model = build_model(configured(schedule="linear", learning_rate=0.4, warmup_steps=0), tiny_dataset, 30)
     rates = [float(model.learning_rate(tf.constant(step, tf.int64))) for step in (0, 15, 30)]
     assert rates == pytest.approx([0.4, 0.2, 0.0])
 

@@ -28,7 +28,7 @@ from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
 STEPS, BATCH = 20, 64
-LABEL_LOSS = LabelLoss({LABEL: 1.0}, optional=frozenset({LABEL}))
+LABEL_LOSS = LabelLoss({LABEL: 1.0}, optional=frozenset({LABEL}), mean_weight=2.0)
 
 
 class Descent(SparseOptimizer):
@@ -44,7 +44,7 @@ class Descent(SparseOptimizer):
 def columns():
     """Impressions with Zipf items; sorted within each batch, so that each replica sees other items.
 
-    A fifth of the labels is missing, so that each replica has another number of them.
+    A fifth of the labels is missing, so that each replica has another number of them, and another sum of weights.
     """
     random = np.random.default_rng(1)
     size = STEPS * BATCH
@@ -53,7 +53,8 @@ def columns():
             "place": random.integers(0, 3, size), "outcome": random.integers(0, 4, size),
             "price": random.normal(3, 2, size).astype(np.float32),
             "dwell": random.standard_normal(size).astype(np.float32),
-            "label": random.choice([0, 1, np.nan], size, p=[0.4, 0.4, 0.2]).astype(np.float32)}
+            "label": random.choice([0, 1, np.nan], size, p=[0.4, 0.4, 0.2]).astype(np.float32),
+            "weight": random.exponential(2.0, size).astype(np.float32)}
 
 
 def descending(learner):
@@ -91,7 +92,7 @@ def held(learner):
 
 
 def masked(learner):
-    """The same learner with labels that may be missing."""
+    """The same learner with labels that may be missing, and weights."""
     learner.label_loss = LABEL_LOSS
     return learner
 

@@ -63,11 +63,15 @@ def tune(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.experiments.workers import default_jobs
+        from tfrs_pretrain.pretraining.num_epochs import num_epochs
         from tfrs_pretrain.tuning.candidates import builtin_candidates, load_candidates
         from tfrs_pretrain.tuning.run import CONFIG, PAGE, Effort, check_arm, tune
         from tfrs_pretrain.tuning.show import show_tuning
     name = check_arm(settings, arm or settings.export.arm)
-    racing = load_candidates(candidates, settings, name) if candidates else builtin_candidates(settings, name)
+    # Candidates halve and double the number.
+    stage = settings.pretraining.model_copy(update={"epochs": num_epochs(settings.pretraining, opened)})
+    explicit = settings.model_copy(update={"pretraining": stage})
+    racing = load_candidates(candidates, explicit, name) if candidates else builtin_candidates(explicit, name)
     workers = jobs or default_jobs()
     effort = Effort(minutes, seeds, workers, threads=max(1, (os.cpu_count() or 1) // workers))
     result = tune(settings, opened, output, arm=name, candidates=racing, metric=metric.value, effort=effort)

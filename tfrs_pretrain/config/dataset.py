@@ -202,6 +202,9 @@ class DatasetConfig(StrictModel):
         "examples", description="one tf.Example per impression, or blocks of columns (for custom readers)")
     impressions_per_block: int = Field(4096, ge=1, description="impressions in one columnar record")
     pairs_per_block: int = Field(8192, ge=1, description="pairs in one columnar record")
+    max_weight: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="largest weight of an impression: schema.impression_weight / "
+                                                     "schema.propensity is clipped to it (null: no limit)")
     golden_examples: int = Field(256, ge=1, description="validation impressions with raw values, to check exports")
 
     @model_validator(mode="after")

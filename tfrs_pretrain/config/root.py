@@ -50,6 +50,12 @@ class Config(StrictModel):
         if self.dataset.implicit_feedback and self.schema_.optional_labels:
             raise ValueError(f"schema.optional_labels {list(self.schema_.optional_labels)}: every row of a log for "
                              "dataset.implicit_feedback is a positive, so no label is missing; omit them")
+        if self.dataset.implicit_feedback and self.schema_.propensity:
+            raise ValueError(f"schema.propensity {self.schema_.propensity!r}: negatives that are sampled by "
+                             "dataset.implicit_feedback were not shown, so they have no propensity; omit it")
+        if self.dataset.max_weight is not None and not self.schema_.has_weights:
+            raise ValueError("dataset.max_weight limits schema.impression_weight and schema.propensity: name one of "
+                             "them, or omit it")
         computed = Source.from_declared(self.dataset.sources.impressions).labels
         unused = sorted(set(computed) - {self.schema_.label, *self.schema_.labels})
         if unused:

@@ -32,7 +32,7 @@ from tfrs_pretrain.features.base import Moments
 from tfrs_pretrain.features.record_column import RecordColumn
 from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.output_folders import inside
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, Schema
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, WEIGHT, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
 PAIR_SPLITS = ("pairs/train", "pairs/heldout")
@@ -71,6 +71,8 @@ def record_columns(schema: Schema) -> dict[str, RecordColumn]:
                **dict.fromkeys((LABEL, *schema.labels), RecordColumn("float32"))}
     if schema.request:
         columns[REQUEST] = RecordColumn("int64")
+    if schema.has_weights:
+        columns[WEIGHT] = RecordColumn("float32")
     columns |= {name: kind.record_column for name, kind in schema.inputs.items()}
     return dict(sorted(columns.items(), key=lambda entry: entry[1].length is not None))
 

@@ -38,17 +38,21 @@ class ScoredImpressions:
       users: int [n] user numbers from 0.
       requests: int [n] request numbers; None if unknown.
       scores: model -> probabilities [n].
+      weights: float [n] of the impressions; None counts each once.
     """
 
     labels: np.ndarray
     users: np.ndarray
     requests: np.ndarray | None
     scores: Mapping[str, np.ndarray]
+    weights: np.ndarray | None = None
 
     def prepare(self, model: str, positions: np.ndarray) -> UserMetrics:
         """Prepare the metrics of one model on the impressions at int64 positions."""
         requests = None if self.requests is None else self.requests[positions]
-        return UserMetrics(self.labels[positions], self.scores[model][positions], self.users[positions], requests)
+        weights = None if self.weights is None else self.weights[positions]
+        return UserMetrics(self.labels[positions], self.scores[model][positions], self.users[positions], requests,
+                           weights)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -103,7 +103,7 @@ def compare_predictions(models: dict[str, Predictions], slicings: Sequence[Slici
             "no impressions")
         raise UserError(f"{first.source['path']!r} scored {what}: choose another split")
     scored = ScoredImpressions(first.labels, first.users, first.requests,
-                               {name: predictions.scores for name, predictions in models.items()})
+                               {name: predictions.scores for name, predictions in models.items()}, first.weights)
     with progress("draw users", total=resampling.replicates, unit="replicates") as meter:
         return compare(scored, slicings, resampling, meter.advance)
 
@@ -114,6 +114,8 @@ def undefined_notes(predictions: Predictions) -> list[str]:
     if predictions.unlabelled:
         total = predictions.table.num_rows + predictions.unlabelled
         notes.append(f"{predictions.unlabelled:,} of {total:,} impressions have no label and do not count")
+    if predictions.weights is not None:
+        notes.append("impressions are weighted, except within requests (recall and NDCG)")
     if predictions.requests is None:
         notes.append("no recall and NDCG within requests: the dataset was built without schema.request")
     labels = predictions.labels

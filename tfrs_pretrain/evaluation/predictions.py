@@ -2,8 +2,8 @@
 
 Columns: ``key``, ``user_id``, ``item_id``, ``user`` and ``item`` (table rows), ``label`` and ``score``,
 ``label_<name>`` and ``score_<name>`` of further heads (a label is NaN where it is missing), ``request`` if the schema
-has one, ``user_count`` and ``item_count`` (engagements in the pretraining window), and ``feature.<name>``, the value as
-text, for each categorical feature. Reading them needs no TensorFlow.
+has one, ``weight`` if impressions are weighted, ``user_count`` and ``item_count`` (engagements in the pretraining
+window), and ``feature.<name>``, the value as text, for each categorical feature. Reading them needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfrs_pretrain.artifacts import artifact_file, has_manifest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
 from tfrs_pretrain.json_documents import json_digest
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, WEIGHT
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
 # Returns the predictions of a model folder for a split and a label: stored ones, or newly computed ones.
@@ -146,6 +146,14 @@ class Predictions:
         """int64 [n] request numbers; None if the dataset has no requests."""
         return self._column(REQUEST) if REQUEST in self.table.column_names else None
 
+    @property
+    def weights(self) -> np.ndarray | None:
+        """float32 [n] weights of the impressions; None if each counts once."""
+        if WEIGHT not in self.table.column_names:
+            return None
+        weights = self._column(WEIGHT)
+        return None if (weights == 1).all() else weights
+
     @functools.cached_property
     def users(self) -> np.ndarray:
         """int32 [n] user numbers from 0, in order of first appearance."""
@@ -210,7 +218,13 @@ def align(one: Predictions, other: Predictions) -> tuple[Predictions, Prediction
         raise UserError(f"{one.source['path']!r} and {other.source['path']!r} have another label or user for the same "
                         f"impression, first for key {one.keys[int(different.argmax())]}: they are from different "
                         "datasets")
+    if not _equal(one.weights, other.weights):
+        notes.append("the two datasets weight the impressions differently: metrics use the weights of the first")
     return one, other, notes
+
+
+def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other is None or (one is not None and other is not None and np.array_equal(one, other))
 
 
 def find_ranker(folder: Path) -> tuple[Source, Path]:

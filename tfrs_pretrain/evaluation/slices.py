@@ -75,8 +75,8 @@ def by_novelty(name: str, counts: np.ndarray) -> Slicing:
 
 
 def frequency_slices(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, counts: np.ndarray,
-                     starts: Sequence[int] = FREQUENCY_STARTS, requests: np.ndarray | None = None
-                     ) -> list[dict[str, Any]]:
+                     starts: Sequence[int] = FREQUENCY_STARTS, requests: np.ndarray | None = None,
+                     weights: np.ndarray | None = None) -> list[dict[str, Any]]:
     """Compute the metrics of each bucket of ``by_frequency``.
 
     A slice's AUC ranks within the slice, so slices do not average to the whole. With few positives it is noisy: read it
@@ -89,6 +89,7 @@ def frequency_slices(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, 
       counts: int [n], see ``by_frequency``.
       starts: first count of each bucket, strictly ascending from 0.
       requests: int [n] request numbers; None if unknown.
+      weights: float [n] of the impressions; None counts each once.
 
     Returns:
       for each bucket its name ``slice``, its ``first`` and ``last`` count (None: unbounded) and ``ranking_metrics``.
@@ -100,7 +101,8 @@ def frequency_slices(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, 
     for part, (first, last) in enumerate(_bounds(starts)):
         inside = slicing.positions(part)
         slices.append({"slice": slicing.parts[part], "first": first, "last": last, **ranking_metrics(
-            labels[inside], scores[inside], users[inside], None if requests is None else requests[inside])})
+            labels[inside], scores[inside], users[inside], None if requests is None else requests[inside],
+            None if weights is None else weights[inside])})
     return slices
 
 

@@ -15,6 +15,7 @@ from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, RANKER, Piece
 from tfrs_pretrain.json_documents import json_digest
 
 DATASET_SECTIONS = ("schema", "windows", "dataset")  # sections that determine a dataset
+TYPICAL_EPOCHS = 6  # of Stage I, where its dataset determines the number
 TRAINING_KEYS = ("deterministic", "strategy", "logical_cpus")  # keys of ``training`` that determine results
 
 
@@ -72,8 +73,10 @@ class Planner:
                    "pretraining": config.pretraining.model_dump(mode="json")}
         task = {"config": self._sections(config, *DATASET_SECTIONS, "training", "pretraining", "seed"),
                 "dataset": self._reference(dataset)}
-        return Piece.from_inputs(EMBEDDINGS, f"epochs{config.pretraining.epochs}-seed{config.seed}", inputs, task,
-                        (dataset,) if dataset else (), work=config.pretraining.epochs + 0.5)
+        epochs = config.pretraining.epochs
+        name = f"seed{config.seed}" if epochs is None else f"epochs{epochs}-seed{config.seed}"
+        return Piece.from_inputs(EMBEDDINGS, name, inputs, task, (dataset,) if dataset else (),
+                                 work=(TYPICAL_EPOCHS if epochs is None else epochs) + 0.5)
 
     def dataset(self, config: Config) -> Piece | None:
         """Return the dataset piece of a configuration; None if the dataset is provided."""

@@ -38,7 +38,8 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) 
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> list[dict[str, float]]:
+def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS, weights: np.ndarray | None = None
+                ) -> list[dict[str, float]]:
     """Return the points of a reliability diagram, lowest scores first.
 
     ``rate`` plotted over ``score`` lies on the diagonal for calibrated probabilities (DeGroot and Fienberg, "The
@@ -48,6 +49,8 @@ def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> lis
       labels: [n] of 0 and 1.
       scores: [n] probabilities.
       bins: maximum number of bins, see ``bin_starts``.
+      weights: float64 [n] of the impressions in the means of a bin; None counts each once. A bin of weight 0 is left
+        out.
 
     Returns:
       for each bin its mean ``score``, its share of positives ``rate``, and ``count``, its number of impressions.
@@ -57,9 +60,11 @@ def reliability(labels: np.ndarray, scores: np.ndarray, bins: int = BINS) -> lis
     order = np.argsort(scores)
     starts = bin_starts(scores[order], bins)
     counts = np.diff(np.append(starts, len(order)))
-    means = (np.add.reduceat(values[order].astype(np.float64), starts) / counts for values in (scores, labels))
-    return [{"score": float(score), "rate": float(rate), "count": int(count)}
-            for score, rate, count in zip(*means, counts, strict=True)]
+    own = np.ones(len(order)) if weights is None else weights[order]
+    mass = np.add.reduceat(own, starts)
+    sums = (np.add.reduceat(values[order].astype(np.float64) * own, starts) for values in (scores, labels))
+    return [{"score": float(score / weight), "rate": float(rate / weight), "count": int(count)}
+            for score, rate, weight, count in zip(*sums, mass, counts, strict=True) if weight]
 
 
 def bin_starts(ascending: np.ndarray, bins: int = BINS) -> np.ndarray:

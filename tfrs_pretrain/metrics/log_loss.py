@@ -8,13 +8,17 @@ import numpy as np
 CLIP = 1e-7
 
 
-def log_loss(labels: np.ndarray, scores: np.ndarray) -> float | None:
-    """Return the mean negative log-likelihood, in nats.
+def log_loss(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float | None:
+    """Return the mean negative log-likelihood, in nats; None without impressions, or if all weights are 0.
 
     Args:
       labels: [n] of 0 and 1.
       scores: [n] probabilities, clipped to [1e-7, 1 - 1e-7].
+      weights: float64 [n] of the impressions; None counts each once.
     """
+    if weights is not None:
+        total = float(weights.sum())
+        return float((weights * negative_log_likelihoods(labels, scores)).sum()) / total if total else None
     return float(np.mean(negative_log_likelihoods(labels, scores))) if len(labels) else None
 
 

@@ -24,29 +24,33 @@ LOWER_IS_BETTER = frozenset({"log_loss", "normalized_entropy", "calibration_erro
 class UserMetrics:
     """Metrics of one model on one set of impressions, prepared once for many sets of user weights.
 
-    The bins of the calibration error are those of the unweighted impressions.
+    The bins of the calibration error are those of the unweighted impressions. Weights of impressions multiply those of
+    their users; recall and NDCG count every impression of a request once.
 
     Args:
       labels: [n] of 0 and 1.
       scores: [n] probabilities.
       users: int [n] user numbers from 0, which index the weights.
       requests: int [n] request numbers, each request of one user; None leaves the metrics within requests undefined.
+      weights: float [n] of the impressions, finite and at least 0; None counts each once.
     """
 
-    def __init__(self, labels: np.ndarray, scores: np.ndarray, users: np.ndarray, requests: np.ndarray | None = None):
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, users: np.ndarray, requests: np.ndarray | None = None,
+                 weights: np.ndarray | None = None):
         order = np.argsort(scores)
-        self._auc = WeightedAuc(labels, scores, users, order)
-        by_user = ScoreBlocks.from_rows(labels, scores, users, order)
+        weights = None if weights is None else weights.astype(np.float64)
+        self._auc = WeightedAuc(labels, scores, users, order, weights)
+        by_user = ScoreBlocks.from_rows(labels, scores, users, order, weights)
         # The users that occur, renumbered without gaps. Every metric but AUC is a ratio of sums over them.
         self._users = users[by_user.representative]
         renumbered = np.zeros(int(self._users.max(initial=-1)) + 1, np.int64)
         renumbered[self._users] = np.arange(len(self._users))
         user_index = renumbered[users]
-        sums = _impression_sums(labels, scores, user_index, by_user)
+        sums = _impression_sums(labels, scores, user_index, by_user, weights)
         sums += [np.zeros(len(self._users))] * (1 + 2 * len(CUTOFFS)) if requests is None else _request_sums(
             ScoreBlocks.from_rows(labels, scores, requests, order), user_index, len(self._users))
         self._n_sums = len(sums)
-        gaps = _BinGaps(labels, scores, user_index, order)
+        gaps = _BinGaps(labels, scores, user_index, order, weights)
         # The gaps of the calibration bins are precomputed per user too, unless that needs more memory than impressions.
         self._gaps = gaps if gaps.bins * len(self._users) > len(order) else None
         self._sums = np.stack([*sums, *(() if self._gaps else gaps.by_user(len(self._users)))]).astype(np.float64)
@@ -66,8 +70,8 @@ class UserMetrics:
             *(_ratio(value, requests) for value in sums[7:self._n_sums])])
 
 
-def ranking_metrics(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, requests: np.ndarray | None = None
-                    ) -> dict[str, float | int | None]:
+def ranking_metrics(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, requests: np.ndarray | None = None,
+                    weights: np.ndarray | None = None) -> dict[str, float | int | None]:
     """Compute all metrics of one set of impressions.
 
     Args:
@@ -75,12 +79,13 @@ def ranking_metrics(labels: np.ndarray, scores: np.ndarray, users: np.ndarray, r
       scores: [n] probabilities.
       users: int [n] user numbers.
       requests: int [n] request numbers; None if unknown.
+      weights: float [n] of the impressions; None counts each once.
 
     Returns:
       number of ``impressions`` and ``positives``, then each of METRICS, None where undefined.
     """
     codes, names = pd.factorize(users)
-    values = UserMetrics(labels, scores, codes, requests).compute(np.ones(len(names), np.int64))
+    values = UserMetrics(labels, scores, codes, requests, weights).compute(np.ones(len(names), np.int64))
     return {"impressions": len(labels), "positives": int(np.count_nonzero(labels)), **by_name(values)}
 
 
@@ -89,12 +94,13 @@ def by_name(values: np.ndarray) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else float(value) for name, value in zip(METRICS, values, strict=True)}
 
 
-def _impression_sums(labels: np.ndarray, scores: np.ndarray, user_index: np.ndarray, by_user: ScoreBlocks
-                     ) -> list[np.ndarray]:
+def _impression_sums(labels: np.ndarray, scores: np.ndarray, user_index: np.ndarray, by_user: ScoreBlocks,
+                     weights: np.ndarray | None) -> list[np.ndarray]:
     """Per user: impressions, positives, losses, scores, AUC times impressions, impressions where the AUC is defined."""
-    sizes = by_user.group_sizes
-    return [sizes, by_user.group_positives,
-            np.bincount(user_index, negative_log_likelihoods(labels, scores), len(sizes)),
+    sizes, losses = by_user.group_sizes, negative_log_likelihoods(labels, scores)
+    if weights is not None:
+        losses, scores = losses * weights, scores * weights
+    return [sizes, by_user.group_positives, np.bincount(user_index, losses, len(sizes)),
             np.bincount(user_index, scores, len(sizes)), np.nan_to_num(by_user.auc()) * sizes,
             by_user.has_both_labels * sizes]
 
@@ -107,12 +113,14 @@ def _request_sums(blocks: ScoreBlocks, user_index: np.ndarray, n_users: int) -> 
 
 
 class _BinGaps:
-    """Score minus label of each impression, sorted into bins of equal mass, with the user of each."""
+    """Score minus label of each impression, times its weight, sorted into bins of equal mass, with the user of each."""
 
-    def __init__(self, labels: np.ndarray, scores: np.ndarray, user_index: np.ndarray, order: np.ndarray):
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, user_index: np.ndarray, order: np.ndarray,
+                 weights: np.ndarray | None):
         ascending = scores[order]
         self._starts = bin_starts(ascending) if len(order) else np.zeros(0, np.int64)
         self._gaps, self._users = ascending.astype(np.float64) - labels[order], user_index[order]
+        self._gaps = self._gaps if weights is None else self._gaps * weights[order]
         self.bins = len(self._starts)
 
     def by_user(self, n_users: int) -> np.ndarray:

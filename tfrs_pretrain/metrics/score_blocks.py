@@ -16,8 +16,8 @@ class ScoreBlocks:
     Attributes:
       first_block: int64 [groups], index of the first block of each group.
       representative: int64 [groups], position of one impression of each group.
-      sizes: int64 [blocks], impressions in each block.
-      positives: int64 [blocks], impressions with label 1 in each block.
+      sizes: [blocks], impressions in each block: int64, or float64 if impressions are weighted.
+      positives: [blocks], impressions with label 1 in each block, likewise.
     """
 
     first_block: np.ndarray
@@ -26,8 +26,8 @@ class ScoreBlocks:
     positives: np.ndarray
 
     @classmethod
-    def from_rows(cls, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, order: np.ndarray | None = None
-                  ) -> ScoreBlocks:
+    def from_rows(cls, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, order: np.ndarray | None = None,
+                  weights: np.ndarray | None = None) -> ScoreBlocks:
         """Sort impressions into blocks.
 
         Args:
@@ -35,24 +35,31 @@ class ScoreBlocks:
           scores: [n].
           groups: [n] integer group numbers.
           order: int [n] positions sorted by ascending score, if already known.
+          weights: float64 [n] of the impressions; None counts each once.
         """
         order = _sorted_by_group(groups, np.argsort(scores) if order is None else order)
         groups, scores = groups[order], scores[order]
         new_group = _changes(groups)
         blocks = np.flatnonzero(new_group | _changes(scores))
         starts = np.flatnonzero(new_group)
+        first_block, representative = np.searchsorted(blocks, starts), order[starts]
+        if weights is not None:
+            sizes, positive = weights[order], np.where(labels[order] > 0, weights[order], 0.0)
+            if len(order):
+                sizes, positive = (np.add.reduceat(values, blocks) for values in (sizes, positive))
+            return cls(first_block, representative, sizes, positive)
         ends = np.append(blocks[1:], len(order)) if len(order) else blocks
         positives = np.concatenate([[0], np.cumsum(labels[order] > 0)])
-        return cls(np.searchsorted(blocks, starts), order[starts], ends - blocks, positives[ends] - positives[blocks])
+        return cls(first_block, representative, ends - blocks, positives[ends] - positives[blocks])
 
     @functools.cached_property
     def group_sizes(self) -> np.ndarray:
-        """int64 [groups]: impressions in each group."""
+        """[groups]: impressions in each group."""
         return self.sums(self.sizes)
 
     @functools.cached_property
     def group_positives(self) -> np.ndarray:
-        """int64 [groups]: impressions with label 1 in each group."""
+        """[groups]: impressions with label 1 in each group."""
         return self.sums(self.positives)
 
     @functools.cached_property

@@ -26,14 +26,14 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
     Args:
       config: settings of Stage I and the seed.
       dataset: gives sizes, vocabularies and the items' shares.
-      steps: steps per epoch.
+      steps: steps of all epochs.
       earlier: embeddings to start from; None for random rows.
     """
     settings = config.pretraining
     users, items = (EmbeddingTable(name, matrix, make_optimizer(settings.optimizer, l2=settings.embedding_l2,
                                                                 interval_decay=settings.interval_decay))
                     for name, matrix in _initial_matrices(config, dataset, earlier))
-    learning_rate = make_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps,
+    learning_rate = make_schedule(settings.schedule, settings.learning_rate, steps,
                                   warmup_steps=settings.warmup_steps)
     negatives = settings.objective.negatives
     free = dataset.vocabulary("item").free

@@ -20,6 +20,7 @@ from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_dige
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
+from tfrs_pretrain.pretraining.num_epochs import num_epochs
 from tfrs_pretrain.pretraining.result import PretrainResult
 from tfrs_pretrain.pretraining.training_task import TwoTowerTrainingTask
 from tfrs_pretrain.progress import print_warning
@@ -73,16 +74,17 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
               lambda name: dataset.vocabulary(name).counts)
     if is_chief(strategy):
         _warn_of_low_coverage(dataset)
+    epochs = num_epochs(config.pretraining, dataset, start_from=earlier is not None)
     with strategy.scope():
-        model = build_model(config, dataset, steps, earlier)
+        model = build_model(config, dataset, epochs * steps, earlier)
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
     with checkpoints.exclusive(), report_corrupt_files(files, pair_columns(dataset.schema)):
-        task = TwoTowerTrainingTask(config, dataset, model, steps)
+        task = TwoTowerTrainingTask(config, dataset, model, epochs, steps)
         trained = Trainer(config.training, strategy, task, checkpoints).run()
     vocabularies = {name: dataset.vocabulary(name) for name in dataset.schema.id_spaces}
     result = PretrainResult(
         config=config.resolved(), dataset_info_digest=identity["dataset_info_digest"], epochs=trained.epochs,
-        kept_epoch=config.pretraining.epochs, machine=machine(), peak_rss_bytes=peak_rss_bytes(),
+        kept_epoch=epochs, machine=machine(), peak_rss_bytes=peak_rss_bytes(),
         popularity_prior=config.pretraining.objective.popularity_prior, replicas=strategy.num_replicas_in_sync,
         seconds=trained.seconds, seed=config.seed, steps_per_epoch=steps, temperature=float(model.temperature),
         vocabulary_digests={name: vocabulary.digest for name, vocabulary in vocabularies.items()},

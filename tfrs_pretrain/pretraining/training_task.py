@@ -23,13 +23,14 @@ class TwoTowerTrainingTask(TrainingTask):
       config: configuration of the run.
       dataset: pairs for training and evaluation.
       model: changed in place.
+      epochs: number of passes over the pairs.
       steps: steps per epoch.
     """
 
     name, title, unit = "pretraining", "Stage I: contrastive pretraining", "pairs"
 
-    def __init__(self, config: Config, dataset: Dataset, model: TwoTower, steps: int):
-        self.epochs, self.steps, self.batch_size = config.pretraining.epochs, steps, config.pretraining.batch_size
+    def __init__(self, config: Config, dataset: Dataset, model: TwoTower, epochs: int, steps: int):
+        self.epochs, self.steps, self.batch_size = epochs, steps, config.pretraining.batch_size
         self._seed, self._dataset, self._model = config.seed, dataset, model
         self._evaluator = Evaluator(dataset, config.pretraining)
 

@@ -12,7 +12,7 @@ from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT, USER_COUNT
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.extreme_values import check_scores
 from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
-from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW
+from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, WEIGHT
 from tfrs_pretrain.value_types import MISSING
 
 BATCH_SIZE = 8192
@@ -55,7 +55,8 @@ class _Context:
     """Columns to slice by: counts of the ids in the pretraining window, and values of categorical features."""
 
     def __init__(self, dataset: Dataset):
-        self.copied = (REQUEST,) if dataset.schema.request else ()
+        schema = dataset.schema
+        self.copied = ((REQUEST,) if schema.request else ()) + ((WEIGHT,) if schema.has_weights else ())
         self._counts = {ITEM_COUNT: (ITEM_ROW, dataset.vocabulary(ITEM_ROW).row_counts),
                         USER_COUNT: (USER_ROW, dataset.vocabulary(USER_ROW).row_counts)}
         self._features = {feature.name: _names(dataset, feature.name)

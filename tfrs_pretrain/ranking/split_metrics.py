@@ -13,7 +13,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.evaluation.slices import FREQUENCY_STARTS, frequency_slices
 from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.ranking.model.ranker import SCORE
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, REQUEST, USER_ID
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, REQUEST, USER_ID, WEIGHT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,21 +38,24 @@ def split_metrics(predictions: pa.Table, dataset: Dataset) -> SplitMetrics:
         metrics["labels"] = {suffix[1:]: ranking_metrics(*_labelled(predictions, suffix).columns)
                              for suffix in further}
     counts = dataset.vocabulary(ITEM_ROW).row_counts[main.items]
-    labels, scores, users, requests = main.columns
-    return SplitMetrics(metrics, frequency_slices(labels, scores, users, counts, FREQUENCY_STARTS, requests))
+    labels, scores, users, requests, weights = main.columns
+    return SplitMetrics(metrics, frequency_slices(labels, scores, users, counts, FREQUENCY_STARTS, requests, weights))
 
 
 class _Labelled(NamedTuple):
     """The impressions that have a label: ``columns`` for ``ranking_metrics``, and rows of the item table."""
 
-    columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]
     items: np.ndarray
 
 
 def _labelled(predictions: pa.Table, suffix: str) -> _Labelled:
     """Select the impressions with a label of one head, whose columns end in ``suffix``."""
     predictions = predictions.filter(pa.array(~np.isnan(predictions[LABEL + suffix].to_numpy())))
-    requests = predictions[REQUEST].to_numpy() if REQUEST in predictions.column_names else None
+    requests, weights = (predictions[name].to_numpy() if name in predictions.column_names else None
+                         for name in (REQUEST, WEIGHT))
+    if weights is not None and (weights == 1).all():
+        weights = None
     users = pd.factorize(predictions[USER_ID].to_numpy())[0]
-    return _Labelled((predictions[LABEL + suffix].to_numpy(), predictions[SCORE + suffix].to_numpy(), users, requests),
-                     predictions[ITEM_ROW].to_numpy())
+    labels, scores = (predictions[name + suffix].to_numpy() for name in (LABEL, SCORE))
+    return _Labelled((labels, scores, users, requests, weights), predictions[ITEM_ROW].to_numpy())

@@ -81,10 +81,10 @@ class ArmTrainingTask(TrainingTask):
 
     def evaluate_mid_epoch(self, steps_done: int, state: EpochState, last_eval: EpochState) -> dict[str, Any]:
         assert self._heldout_sample is not None  # no evaluations without it
-        losses, auc = self._heldout_sample.losses(self._parts.student.ranker)
+        log_loss, auc = self._heldout_sample.weighted_metrics(self._parts.student.ranker)
         passed = MidEpochEval.at(state, last_eval, steps_done=steps_done, batch_size=self.batch_size,
                                  steps_per_pass=self.steps * self._parts.rounds.per_pass)
-        return {**dataclasses.asdict(passed), "log_loss": float(losses.mean()), "auc": auc}
+        return {**dataclasses.asdict(passed), "log_loss": log_loss, "auc": auc}
 
     def is_done(self, records: Sequence[Mapping[str, Any]]) -> bool:
         return (bool(records) and self._best_checkpoint is not None

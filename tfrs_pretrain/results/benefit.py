@@ -59,7 +59,8 @@ def _comparison(runs: Mapping[str, Run]) -> Comparison:
     opened = {name: Predictions.open(run.ranker, VALIDATION) for name, run in runs.items()}
     reference = next(iter(opened.values()))
     scores = {name: align(reference, each)[1].scores for name, each in opened.items()}
-    return compare(ScoredImpressions(reference.labels, reference.users, reference.requests, scores), [], RESAMPLING)
+    scored = ScoredImpressions(reference.labels, reference.users, reference.requests, scores, reference.weights)
+    return compare(scored, [], RESAMPLING)
 
 
 def _widest(found: Difference) -> Estimate:

@@ -69,4 +69,6 @@ def _calibration(study: Study, evaluation: StudyEvaluation, name: str) -> list[d
     """Return reliability bins of one arm over the impressions of all its seeds."""
     arm = next(arm for arm in study.arms if arm.name == name)
     scores = [evaluation.scores[run_name(arm, run.seed)] for run in arm.runs]
-    return reliability(np.tile(evaluation.reference.labels, len(scores)), np.concatenate(scores))
+    weights = evaluation.reference.weights
+    return reliability(np.tile(evaluation.reference.labels, len(scores)), np.concatenate(scores),
+                       weights=None if weights is None else np.tile(weights, len(scores)).astype(np.float64))

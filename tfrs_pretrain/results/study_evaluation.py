@@ -63,7 +63,8 @@ def evaluate_study(study: Study, resampling: Resampling = RESAMPLING) -> StudyEv
     reference, slicings = aligned.reference, frequency_slicings(aligned.reference)
 
     def evaluate(name: str) -> Comparison:
-        scored = ScoredImpressions(reference.labels, reference.users, reference.requests, {name: aligned.scores[name]})
+        scored = ScoredImpressions(reference.labels, reference.users, reference.requests, {name: aligned.scores[name]},
+                                   reference.weights)
         comparison = compare(scored, slicings, resampling)
         meter.advance(1)
         return comparison

@@ -57,7 +57,8 @@ def load_candidates(path: Path, config: Config, arm: str) -> dict[str, Settings]
 def builtin_candidates(config: Config, arm: str) -> dict[str, Settings]:
     """Return changes that helped on some logs, the most promising first: name -> settings.
 
-    Some may equal the configuration. Changes of transfer need no Stage I of their own.
+    Some may equal the configuration. Changes of transfer need no Stage I of their own. The number of epochs is varied
+    only where ``pretraining.epochs`` is set.
     """
     settings = config.ranking.arms[arm]
     trainable = isinstance(settings.transfer, TrainablePretrainedTransfer)
@@ -95,8 +96,9 @@ def _stage_one_changes(config: Config) -> Iterator[tuple[str, Settings]]:
                 yield f"temperature_{value:g}", {"pretraining.objective.temperature": value}
         prior = 0.0 if stage.objective.popularity_prior else 1.0
         yield f"popularity_prior_{prior:g}", {"pretraining.objective.popularity_prior": prior}
-    yield "twice_the_epochs", {"pretraining.epochs": 2 * stage.epochs}
-    yield "half_the_epochs", {"pretraining.epochs": max(1, stage.epochs // 2)}
+    if stage.epochs is not None:
+        yield "twice_the_epochs", {"pretraining.epochs": 2 * stage.epochs}
+        yield "half_the_epochs", {"pretraining.epochs": max(1, stage.epochs // 2)}
     for name, dim in (("half_the_columns", max(1, stage.dim // 2)), ("twice_the_columns", 2 * stage.dim)):
         yield name, {"pretraining.dim": dim, "ranking.id_dim": dim}
 

@@ -62,7 +62,8 @@ def paired_difference(candidate: Sequence[Path], default: Sequence[Path], metric
                 raise UserError(f"{str(folder)!r} and {str(default[0])!r} have predictions of different impressions: "
                                 "remove the output folder, and run the command again")
             scores[f"{side} {index}"] = predictions.scores
-    comparison = compare(ScoredImpressions(reference.labels, reference.users, None, scores), (), RESAMPLING)
+    scored = ScoredImpressions(reference.labels, reference.users, None, scores, reference.weights)
+    comparison = compare(scored, (), RESAMPLING)
     pairs = [(f"candidate {index}", f"default {index}") for index in range(len(default))]
     sign = -1 if metric in LOWER_IS_BETTER else 1
     differences = [sign * (comparison.value(one, 0, metric) - comparison.value(two, 0, metric)) for one, two in pairs]

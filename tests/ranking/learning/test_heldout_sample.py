@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
+from tfrs_pretrain.data.dataset import Dataset, impression_columns
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.learning import heldout_sample
@@ -16,6 +17,18 @@ class Scores:
 
     def score(self, batch):
         return tf.sigmoid(tf.where(tf.math.is_nan(batch["price"]), 0.0, batch["price"] - 3))[:, None]
+
+
+def _write(path, columns, dtypes):
+    """Writes one tf.Example for each impression."""
+    kinds = {"int64": "int64_list", "float32": "float_list", "string": "bytes_list"}
+    with tf.io.TFRecordWriter(path) as writer:
+        for row in range(len(columns["key"])):
+            values = {name: columns[name][row].encode() if dtype == "string" else columns[name][row]
+                      for name, dtype in dtypes.items()}
+            writer.write(tf.train.Example(features=tf.train.Features(feature={
+                name: tf.train.Feature(**{kinds[dtypes[name]]: {"value": [value]}})
+                for name, value in values.items()})).SerializeToString())
 
 
 def all_impressions(dataset, split, columns):
@@ -58,6 +71,27 @@ def test_impressions_without_a_label_are_left_out(drawn, with_split):
     losses, auc = sample.losses(Scores())
     assert losses.mean() == pytest.approx(log_loss(sample.labels, scores.astype(np.float64)), rel=1e-5)
     assert auc == pytest.approx(roc_auc_score(sample.labels, scores), abs=1e-6)
+
+
+def test_weighted_metrics_equal_those_of_scikit_learn(drawn, with_split, planted):
+    columns = drawn(np.random.default_rng(3), 300)
+    columns["label"][::7] = np.nan
+    columns["weight"] = np.random.default_rng(4).exponential(1.0, 300).astype(np.float32)
+    weighted = with_split("validation", **columns)
+    weighted.info["config"]["schema"]["impression_weight"] = "minutes"
+    path = weighted.files("impressions/validation")[0]
+    _write(path, columns, impression_columns(weighted.schema))
+    sample = HeldOutSample(weighted, "impressions/validation", 1)
+    present = ~np.isnan(columns["label"])
+    scores = Scores().score({"price": columns["price"][present]}).numpy()[:, 0].astype(np.float64)
+    weights = columns["weight"][present]
+    loss, auc = sample.weighted_metrics(Scores())
+    assert loss == pytest.approx(log_loss(sample.labels, scores, sample_weight=weights), rel=1e-5)
+    assert auc == pytest.approx(roc_auc_score(sample.labels, scores, sample_weight=weights), abs=1e-6)
+    losses, plain = sample.losses(Scores())
+    assert (losses.mean(), plain) != (loss, auc)
+    unweighted = HeldOutSample(Dataset(weighted.folder, planted.dataset.info), "impressions/validation", 1)
+    assert unweighted.weighted_metrics(Scores()) == (pytest.approx(losses.mean()), plain)
 
 
 def test_a_sample_without_any_label_is_refused(drawn, with_split):

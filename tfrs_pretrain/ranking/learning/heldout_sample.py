@@ -11,9 +11,9 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.auc import auc
-from tfrs_pretrain.metrics.log_loss import negative_log_likelihoods
+from tfrs_pretrain.metrics.log_loss import log_loss, negative_log_likelihoods
 from tfrs_pretrain.ranking.model.ranker import Ranker
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ID, USER_ROW
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, USER_ID, USER_ROW, WEIGHT
 
 BATCH_SIZE = 8192
 
@@ -48,18 +48,28 @@ class HeldOutSample:
             raise UserError(f"the first {len(self._labelled):,} impressions of {split} in {str(dataset.folder)!r} have "
                             f"no label {dataset.schema.label!r}: correct schema.optional_labels, or widen the window")
         self.labels = self._column(LABEL)
+        self._weights = self._column(WEIGHT).astype(np.float64) if dataset.schema.has_weights else None
         self.users = pd.factorize(self._column(USER_ID))[0]
         self.table_rows = {space: self._column(space) for space in (USER_ROW, ITEM_ROW)}
 
     def losses(self, ranker: Ranker) -> tuple[np.ndarray, float | None]:
-        """Score the sample.
+        """Score the sample; each impression counts once.
 
         Returns:
           float64 [n], the negative log-likelihood of each impression in nats, and the AUC, None if undefined.
         """
-        scores = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
-        scores = scores[self._labelled]
+        scores = self._scores(ranker)
         return negative_log_likelihoods(self.labels, scores), auc(self.labels, scores)
+
+    def weighted_metrics(self, ranker: Ranker) -> tuple[float | None, float | None]:
+        """Return the log loss in nats and the AUC, with the weights of the impressions; None if undefined."""
+        scores = self._scores(ranker)
+        return log_loss(self.labels, scores, self._weights), auc(self.labels, scores, self._weights)
+
+    def _scores(self, ranker: Ranker) -> np.ndarray:
+        scores = np.concatenate([ranker.score(batch).numpy()[:, 0] for batch in self._batches])
+        labelled: np.ndarray = scores[self._labelled]
+        return labelled
 
     def counts(self, training: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Look up ``training_counts``: ID space -> int64 [n], training impressions of each impression's id."""

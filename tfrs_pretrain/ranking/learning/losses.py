@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.schema import LABEL
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.schema import LABEL, WEIGHT
 
 
 def hard_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -83,18 +84,24 @@ class LabelLoss:
       weights: label column -> weight of its head, in the order of the heads.
       sampling: of the training impressions; None if all were retained.
       optional: label columns in which NaN is a missing label.
+      mean_weight: mean weight of the training impressions, which becomes 1; None if they have no weights.
     """
 
     weights: Mapping[str, float]
     sampling: NegativeSampling | None = None
     optional: frozenset[str] = frozenset()
+    mean_weight: float | None = None
 
     @classmethod
     def from_config(cls, config: RankingConfig, dataset: Dataset) -> LabelLoss:
-        """Combine the configured weights with the dataset's sampling; the main label has weight 1."""
+        """Combine the weights of the labels, 1 for the main one, with the dataset's sampling and weights.
+
+        Raises:
+          UserError: no training impression has a weight above 0.
+        """
         weights = {LABEL: 1.0, **config.labels}
         optional = frozenset(dataset.schema.optional_label_columns) & weights.keys()
-        return cls(weights, NegativeSampling.from_dataset(dataset), optional)
+        return cls(weights, NegativeSampling.from_dataset(dataset), optional, _mean_weight(dataset))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -116,14 +123,26 @@ class LabelLoss:
         """Return float32 [batch], the weighted sum over heads of losses [batch, heads]; 0 where a label is missing.
 
         The mean over a batch then divides by all of its impressions. So each label that is present has the same weight
-        in every batch, with any number of replicas, and a batch without any has loss 0.
+        in every batch, with any number of replicas, and a batch without any has loss 0. The same holds for weights of
+        impressions, divided by their mean over the training impressions: weights that are all 1 change no bit.
         """
         if self.optional:
             losses = tf.where(tf.math.is_nan(self._stack(batch)), 0.0, losses)
-        return tf.reduce_sum(losses * tf.constant(list(self.weights.values()), tf.float32), axis=1)
+        summed = tf.reduce_sum(losses * tf.constant(list(self.weights.values()), tf.float32), axis=1)
+        return summed if self.mean_weight is None else summed * (batch[WEIGHT] / self.mean_weight)
 
     def _stack(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return tf.stack([batch[name] for name in self.labels], axis=1)  # [batch, heads]
+
+
+def _mean_weight(dataset: Dataset) -> float | None:
+    if not dataset.schema.has_weights:
+        return None
+    mean = float(dataset.info["splits"]["impressions/train"]["weight_mean"])
+    if not mean > 0:
+        raise UserError(f"all training impressions of {str(dataset.folder)!r} have weight 0, so none can be learned "
+                        "from: correct the column of schema.impression_weight, and build the dataset again")
+    return mean
 
 
 MAIN_LABEL_LOSS = LabelLoss({LABEL: 1.0})

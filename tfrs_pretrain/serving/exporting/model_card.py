@@ -127,7 +127,7 @@ def _evaluate(folder: Path, split: str, label: str) -> list[LabelMetrics]:
     predictions = Predictions.open(folder, split, label)
     slicings = [predictions.slicing(name) for name in SLICINGS if name in predictions.slicings]
     scored = ScoredImpressions(predictions.labels, predictions.users, predictions.requests,
-                               {label: predictions.scores})
+                               {label: predictions.scores}, predictions.weights)
     return [LabelMetrics(dataclasses.asdict(result.part), result.models[label])
             for result in compare(scored, slicings, RESAMPLING).part_results()]
 

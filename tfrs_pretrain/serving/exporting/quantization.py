@@ -15,7 +15,7 @@ from tfrs_pretrain.metrics.auc import auc
 from tfrs_pretrain.metrics.log_loss import log_loss
 from tfrs_pretrain.ranking.model.ranker import SCORE, Ranker, build_ranker, score_names
 from tfrs_pretrain.ranking.predict import predict
-from tfrs_pretrain.schema import LABEL
+from tfrs_pretrain.schema import LABEL, WEIGHT
 from tfrs_pretrain.serving.exporting.golden_impressions import SPLIT
 from tfrs_pretrain.serving.graph.served_tables import quantize_dequantize
 
@@ -101,11 +101,14 @@ def quantization_cost(trained: Ranker, served: Ranker, dataset: Dataset, toleran
         raise UserError(f"export.table_dtype changes a validation score by {largest:.4g}, export.table_tolerance "
                         f"allows {tolerance:g}, nothing was exported: choose a wider dtype, or raise the tolerance")
     return QuantizationCost(SPLIT.rpartition("/")[2], before.num_rows, largest,
-                            MetricChange(*(auc(*_labels_and_scores(table)) for table in (before, after))),
-                            MetricChange(*(log_loss(*_labels_and_scores(table)) for table in (before, after))))
+                            MetricChange(*(auc(*_metric_columns(table)) for table in (before, after))),
+                            MetricChange(*(log_loss(*_metric_columns(table)) for table in (before, after))))
 
 
-def _labels_and_scores(predictions: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+def _metric_columns(predictions: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns labels, scores and, if impressions are weighted, weights of the impressions with a label."""
     labels, scores = predictions[LABEL].to_numpy(), predictions[SCORE].to_numpy()
     labelled = ~np.isnan(labels)
-    return labels[labelled], scores[labelled]
+    weighted = WEIGHT in predictions.column_names
+    weights = predictions[WEIGHT].to_numpy()[labelled].astype(np.float64) if weighted else None
+    return labels[labelled], scores[labelled], weights
