@@ -85,7 +85,7 @@ def test_an_instance_is_recorded_by_its_configuration(planted, tmp_path, capsys)
     assert isinstance(ranker.network.inner, own_networks.Own)
     assert ranker.network.inner is not network
     assert not network.built
-    assert "weights are not used" not in capsys.readouterr().err
+    assert "weights are not used" not in capsys.readouterr().out
     again = tp.train_ranker(planted.dataset, tmp_path / "next", arm="scratch", network=network, test=False,
                             start_from=tmp_path / "ranker")
     assert again.epochs[0]["train"]["loss"] < result.epochs[0]["train"]["loss"]
@@ -95,7 +95,7 @@ def test_weights_of_an_instance_are_not_silently_dropped(planted, capsys):
     from tfrs_pretrain.ranking.model.serialization import with_network
 
     config = with_network(Config.model_validate(planted.dataset.info["config"]), own_networks.functional())
-    assert "network=Functional: its weights are not used" in " ".join(capsys.readouterr().err.split())
+    assert "network=Functional: its weights are not used" in " ".join(capsys.readouterr().out.split())
     assert config.ranking.has_own_network
 
 
