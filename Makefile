@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
+# Where the environment forbids bytecode, each process that a test starts would compile all modules again.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test test-pythons test-flink campaign lint types same base-is-named docs clean help
 
 help:

@@ -18,7 +18,7 @@ from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.options import DatasetOptions, ExtendOptions, ReadOptions
 from beam_pipelines.jobs.runner import pipeline_options
-from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options
+from beam_pipelines.launching.command_line import parse_job, refuse_unsupported_options, require_buckets
 from beam_pipelines.launching.coverage_checks import check_coverage
 from beam_pipelines.launching.dataset_info import dataset_info
 from beam_pipelines.launching.label_checks import check_labels
@@ -49,6 +49,7 @@ def build(config: Config, raw: Path | str, output: Path | str, pipeline_args: li
     options = pipeline_options(pipeline_args or [])
     refuse_unsupported_options(options, [ExtendOptions])
     read = options.view_as(ReadOptions)
+    require_buckets(read.buckets)
     job = Job(config, str(raw), str(output).rstrip("/"), read.read_batch_rows, read.buckets,
               extend=options.view_as(ExtendOptions).extend)
     return _run(job, options, overwrite)[1]

@@ -50,7 +50,7 @@ from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
 from beam_pipelines.transforms.join_counts import JOIN_COUNTS_FILE, JoinCounts, WriteJoinCounts, count_joins
 from beam_pipelines.transforms.sampled_negatives import AddSampledNegatives
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
-from beam_pipelines.transforms.vocabularies import VocabularyDoFn, copy_vocabulary
+from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn, copy_vocabulary
 from tfrs_pretrain.artifact_names import IMPRESSIONS_KIND
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import list_columns, record_columns
@@ -62,6 +62,7 @@ JOIN_COUNTS = "join_counts"
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline. The vocabularies must exist when the pipeline runs."""
+    vocabularies = SharedVocabularies(job)
     impressions = pipeline | "ReadImpressions" >> ReadLog(job, job.impressions)
     if job.compares_times:
         engagements = pipeline | "ReadHistory" >> ReadLog(job, job.history)
@@ -73,7 +74,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
-    mapped = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job)).with_output_types(
+    mapped = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job, vocabularies)).with_output_types(
         tuple[str, pa.RecordBatch], join_counts=tuple[str, JoinCounts]).with_outputs(JOIN_COUNTS, main="batches")
     split_to_rows = mapped["batches"]
     golden = (
@@ -84,8 +85,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
     )
     if job.schema.history:
-        split_to_rows |= "JoinHistory" >> JoinHistory(job, engagements)
-        golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements)
+        split_to_rows |= "JoinHistory" >> JoinHistory(job, engagements, vocabularies)
+        golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements, vocabularies)
     _ = (
         split_to_rows
         | "WriteImpressions" >> WriteShards(
@@ -124,6 +125,10 @@ def add_hash(split: str, batch: pa.RecordBatch, log: LogSpec) -> tuple[str, pa.R
 
 
 class _MapIdsToRows(VocabularyDoFn):
+    def __init__(self, job: Job, vocabularies: SharedVocabularies):
+        super().__init__(vocabularies)
+        self._job = job
+
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[Any]:
         split, batch = element
         lookup = self._vocabularies.lookup

@@ -31,7 +31,7 @@ from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.candidate_counts import CountCandidates, SparseCounts
-from beam_pipelines.transforms.vocabularies import Vocabularies, VocabularyDoFn
+from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn
 from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, PAIRS_KIND
 from tfrs_pretrain.data.dataset import PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
@@ -43,10 +43,11 @@ HELDOUT_SALT = 1
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline. The vocabularies must exist when the pipeline runs."""
+    vocabularies = SharedVocabularies(job)
     split_to_pairs = (
         pipeline
         | "ReadEngagements" >> ReadLog(job, job.engagements)
-        | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job)).with_output_types(tuple[str, pa.RecordBatch])
+        | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job, vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
     )
     _ = (
         split_to_pairs
@@ -64,7 +65,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "SelectTrainingPairs" >> beam.Filter(lambda element: element[0] == TRAIN)
         | "GetCandidateRows" >> beam.MapTuple(lambda _, batch: batch["candidate"].to_numpy())
         | "CountCandidates" >> beam.CombineGlobally(CountCandidates())
-        | "WriteProbability" >> beam.Map(write_probability, job)
+        | "WriteProbability" >> beam.Map(write_probability, job, vocabularies)
     )
 
 
@@ -80,6 +81,10 @@ def run(argv: list[str]) -> PipelineResult:
 
 
 class _MapIdsToRows(VocabularyDoFn):
+    def __init__(self, job: Job, vocabularies: SharedVocabularies):
+        super().__init__(vocabularies)
+        self._job = job
+
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
         columns = {HASH: event_hash(batch), "query": self._vocabularies.lookup("user", batch[USER_ID]),
@@ -125,10 +130,10 @@ def measure_pairs(pairs: pa.Table, *, user_oov_rows: int, item_oov_rows: int) ->
             "oov_items": int((pairs["candidate"].to_numpy() < item_oov_rows).sum())}
 
 
-def write_probability(row_counts: SparseCounts, job: Job) -> str:
+def write_probability(row_counts: SparseCounts, job: Job, vocabularies: SharedVocabularies) -> str:
     """Writes the share of each item row among training pairs, float64 [item rows]; returns the path."""
     rows, counts = row_counts
-    totals = np.zeros(Vocabularies.load(job).by_name["item"].num_rows, np.int64)
+    totals = np.zeros(vocabularies.get().by_name["item"].num_rows, np.int64)
     totals[rows] = counts
     path = job.path(CANDIDATE_PROBABILITY)
     with atomic_write(path) as file:

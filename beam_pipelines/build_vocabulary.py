@@ -46,7 +46,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
 from tfrs_pretrain.value_types import ARROW_TYPES
-from tfrs_pretrain.vocabulary import Vocabulary, single_array
+from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_lifecycle import advance, begin
 
 ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
@@ -138,12 +138,12 @@ def _selected(name: str, counts: pa.Table, job: Job) -> Vocabulary:
     if job.extend and name in info["vocabularies"]:
         earlier = load_finished_vocabulary(job.extend, name, info)
         if rules.lifecycle:
-            return advance(_with_lifetimes(earlier, info, end), single_array(ids), id_counts, end, rules.lifecycle,
+            return advance(_with_lifetimes(earlier, info, end), ids, id_counts, end, rules.lifecycle,
                            min_count=rules.min_count, max_size=rules.max_size)
         if rules.max_size is not None and earlier.num_ids > rules.max_size:
             raise UserError(f"{job.extend!r} has {earlier.num_ids} ids, more than max_size {rules.max_size}, and each "
                             "would keep its row: raise max_size, or build without --extend")
-        return earlier.extended(single_array(ids), id_counts, min_count=rules.min_count, max_size=rules.max_size)
+        return earlier.extended(ids, id_counts, min_count=rules.min_count, max_size=rules.max_size)
     vocabulary = Vocabulary.from_counts(ids, id_counts, oov_rows=rules.oov_rows, min_count=rules.min_count,
                                         max_size=rules.max_size)
     return begin(vocabulary, end) if rules.lifecycle else vocabulary

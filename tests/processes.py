@@ -8,14 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+from lean_processes import python_path
+
 SIGNALLED = Path(__file__).with_name("signalled.py")
 
 
 def start(command, **environment):
     """Start Python with a list of arguments; it can import this folder's modules and those of the test's folder."""
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     return subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, env=os.environ | {"PYTHONPATH": path} | environment)
+                            text=True,
+                            env=os.environ | python_path(str(Path(__file__).parent)) | environment)
 
 
 def finish(*processes):

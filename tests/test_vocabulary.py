@@ -1,5 +1,7 @@
 """Rows of ids: order, shared rows, digests, files."""
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,7 +10,9 @@ from hypothesis import strategies as st
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.vocabulary import Vocabulary
+from tfrs_pretrain.vocabulary_lifecycle import advance, begin
 
 
 def make(ids, counts, **options):
@@ -29,7 +33,7 @@ def test_max_size_keeps_the_most_frequent():
 
 def test_pruned_ids_do_not_count_towards_the_limit_of_text(monkeypatch):
     ids, counts = pa.chunked_array([["bb", "a"], ["ccc", "dd"]]), np.array([2, 2, 1, 3])
-    monkeypatch.setattr("tfrs_pretrain.vocabulary.MAX_TEXT_BYTES", 4)
+    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 4)
     for options, kept in (({"min_count": 3}, ["dd"]), ({"max_size": 2}, ["dd", "a"])):
         vocabulary = Vocabulary.from_counts(ids, counts, oov_rows=1, **options)
         assert vocabulary.ids.type == pa.string()
@@ -38,6 +42,38 @@ def test_pruned_ids_do_not_count_towards_the_limit_of_text(monkeypatch):
         Vocabulary.from_counts(ids, counts, oov_rows=1, min_count=2)
     with pytest.raises(UserError, match="4 string ids have 5 bytes of text"):
         make(["a"], [1]).extended(pa.array(["bb", "c", "d"]), np.array([1, 1, 1]))
+
+
+@pytest.mark.parametrize("lifetimes", [False, True])
+def test_pruned_ids_of_a_later_window_do_not_count_either(lifetimes, monkeypatch):
+    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 4)
+    first, later = make(["a"], [1]), (pa.chunked_array([["bb", "a"], ["ccc", "dd"]]), np.array([1, 2, 3, 1]))
+    extended = (advance(begin(first, 1), *later, 2, LifecycleRules(), min_count=3) if lifetimes
+                else first.extended(*later, min_count=3))
+    assert (extended.ids.type, extended.ids.to_pylist()) == (pa.string(), ["a", "ccc"])
+    assert extended.lookup(later[0]).tolist() == [
+        *first.lookup(pa.array(["bb"])), 2, 3, *first.lookup(pa.array(["dd"]))]
+
+
+def test_rows_that_records_cannot_contain_are_refused(monkeypatch):
+    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_ROWS", 4)
+    first = make(["a", "b"], [1, 1])
+    assert make(["a", "b", "c"], [3, 2, 1], max_size=2).num_rows == 4
+    with pytest.raises(UserError, match="its ids need 5 rows, and records contain rows below 4: raise min_count or"):
+        make(["a", "b", "c"], [3, 2, 1])
+    with pytest.raises(UserError, match="its ids need 5 rows"):
+        first.extended(pa.array(["c"]), np.array([1]))
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=5)), unique=True, max_size=8), st.integers(0, 3))
+def test_the_digest_of_texts_is_that_of_their_lengths_and_bytes(ids, start):
+    part = pa.array([*["x"] * start, *ids, "y"], pa.string()).slice(start, len(ids))
+    vocabulary = Vocabulary(part, np.array([0 if value is None else 1 for value in ids], np.int64), 1)
+    encoded = [(value or "").encode() for value in ids]
+    content = f"string:1:{len(ids)}:".encode() + b"".join(len(value).to_bytes(8, "little") for value in encoded)
+    free = b"".join((place + 1).to_bytes(8, "little") for place, value in enumerate(ids) if value is None)
+    content += b"".join(encoded) + (b":free:" + free if free else b"")
+    assert vocabulary.digest == hashlib.sha256(content).hexdigest()
 
 
 def test_unknown_and_missing_values_share_rows_by_hash():

@@ -15,11 +15,15 @@ def place_ids(ids: pa.Array, is_free: np.ndarray, new: pa.Array) -> tuple[pa.Chu
       new: Arrow array [m] of the same type.
 
     Returns:
-      The ids after the change, null at positions that remain free, and the positions of the new ids, int64 [m].
+      The ids after the change, null at positions that remain free (large strings if ids are strings), and the
+      positions of the new ids, int64 [m].
     """
     free = np.flatnonzero(is_free)[:len(new)]
     positions = np.concatenate([free, len(ids) + np.arange(len(new) - len(free))]).astype(np.int64)
     source = np.concatenate([np.arange(len(ids)), np.zeros(len(new) - len(free), np.int64)])
     is_null = np.concatenate([is_free, np.zeros(len(new) - len(free), bool)])
     source[positions], is_null[positions] = len(ids) + np.arange(len(new)), False
-    return pa.chunked_array([ids, new]).take(pa.array(source, mask=is_null)), positions
+    both = pa.chunked_array([ids, new])
+    if pa.types.is_string(ids.type):  # both together may have more text than one array of strings can contain
+        both = both.cast(pa.large_string())
+    return both.take(pa.array(source, mask=is_null)), positions

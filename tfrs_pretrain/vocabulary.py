@@ -20,11 +20,10 @@ import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
+from tfrs_pretrain.id_arrays import require_int32_rows, single_array, sortable, utf8_bytes
 from tfrs_pretrain.lifetimes import Lifetimes
 from tfrs_pretrain.row_placement import place_ids
 from tfrs_pretrain.value_types import MISSING
-
-MAX_TEXT_BYTES = 2**31 - 1  # an Arrow string array has 32-bit offsets
 
 
 class Vocabulary:
@@ -40,6 +39,7 @@ class Vocabulary:
 
     Raises:
       ValueError: ids and counts differ in length, a free row has a count, or there is no shared row.
+      UserError: there are more than MAX_ROWS rows.
     """
 
     def __init__(self, ids: pa.Array, counts: np.ndarray, oov_rows: int, lifetimes: Lifetimes | None = None,
@@ -47,6 +47,7 @@ class Vocabulary:
         if oov_rows < 1 or len(ids) != len(counts):
             raise ValueError(f"a vocabulary needs a count for each id ({len(counts)} for {len(ids)}) and at least one "
                              f"shared row ({oov_rows})")
+        require_int32_rows(oov_rows + len(ids))
         self.ids = ids
         self.counts = np.asarray(counts, np.int64)
         self.oov_rows = oov_rows
@@ -68,16 +69,17 @@ class Vocabulary:
           max_size: maximum number of ids, most frequent first (None: no limit).
 
         Raises:
-          UserError: the admitted ids have more than MAX_TEXT_BYTES of text.
+          UserError: the admitted ids have more than MAX_TEXT_BYTES of text, or need more than MAX_ROWS rows.
         """
         table = pa.table({"id": ids, "count": np.asarray(counts, np.int64)})
         table = table.filter(pc.greater_equal(table["count"], min_count))
+        require_int32_rows(oov_rows + min(table.num_rows, table.num_rows if max_size is None else max_size))
         table = table.set_column(0, "id", sortable(table["id"]))
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
-        return cls(single_array(table["id"].cast(ids.type)), table["count"].to_numpy(), oov_rows)
+        return cls(single_array(table["id"]), table["count"].to_numpy(), oov_rows)
 
-    def extended(self, ids: pa.Array, counts: np.ndarray, *, min_count: int = 1, max_size: int | None = None
-                 ) -> Vocabulary:
+    def extended(self, ids: pa.Array | pa.ChunkedArray, counts: np.ndarray, *, min_count: int = 1,
+                 max_size: int | None = None) -> Vocabulary:
         """Builds the vocabulary of a later window, in which every id of this one keeps its row.
 
         Known ids take their new count (0 if they did not occur). New ids, in the order (-count, id), get the free rows
@@ -90,7 +92,8 @@ class Vocabulary:
           max_size: maximum number of ids, known ones included (None: no limit).
 
         Raises:
-          UserError: the ids have more than MAX_TEXT_BYTES of text.
+          UserError: the ids, known ones included, have more than MAX_TEXT_BYTES of text, or need more than MAX_ROWS
+            rows.
         """
         known = self._index.get_indexer(_as_index(ids))
         counts = np.asarray(counts, np.int64)
@@ -181,11 +184,10 @@ class Vocabulary:
         state = hashlib.sha256(f"{self.dtype}:{self.oov_rows}:{len(self.ids)}:".encode())
         ids = self.ids.fill_null(0 if self.dtype == "int64" else "")
         if self.dtype == "int64":
-            state.update(ids.to_numpy().astype("<i8").tobytes())
+            state.update(ids.to_numpy().astype("<i8", copy=False))
         else:
-            encoded = [value.encode() for value in ids.to_pylist()]
-            state.update(np.array([len(value) for value in encoded], "<i8").tobytes())
-            state.update(b"".join(encoded))
+            state.update(pc.binary_length(ids).to_numpy().astype("<i8"))
+            state.update(utf8_bytes(ids))
         if len(self.free):  # free rows differ from rows of the id that fills the nulls
             state.update(b":free:" + self.free.astype("<i8").tobytes())
         return state.hexdigest()
@@ -206,8 +208,8 @@ class Vocabulary:
         Raises:
           TypeError: values are of another type than the vocabulary.
         """
-        if isinstance(values, pa.ChunkedArray):
-            values = values.combine_chunks()
+        if isinstance(values, pa.ChunkedArray):  # all chunks may have more text than one array can contain
+            return np.concatenate([np.empty(0, np.int64), *map(self.lookup, values.chunks)])
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         if values.type != self.ids.type:
@@ -247,36 +249,12 @@ class Vocabulary:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error
 
 
-def single_array(ids: pa.ChunkedArray) -> pa.Array:
-    """Concatenates the chunks of ids.
-
-    Raises:
-      UserError: they have more than MAX_TEXT_BYTES of text.
-    """
-    if text_bytes(ids) > MAX_TEXT_BYTES:
-        raise UserError(f"{len(ids)} string ids have {text_bytes(ids)} bytes of text, and one vocabulary contains at "
-                        f"most {MAX_TEXT_BYTES}: raise min_count, set max_size, or use int64 ids")
-    return ids.combine_chunks()
-
-
-def sortable(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Returns ids of a type that can be sorted: sorting gathers the ids of all chunks in one array."""
-    return ids.cast(pa.large_string()) if text_bytes(ids) > MAX_TEXT_BYTES else ids
-
-
-def text_bytes(ids: pa.Array | pa.ChunkedArray) -> int:
-    """Returns the size of string ids without their offsets; 0 for int64."""
-    if pa.types.is_int64(ids.type):
-        return 0
-    return int(pc.sum(pc.binary_length(ids)).as_py() or 0)
-
-
 def hash_to_oov_row(values: pa.Array, oov_rows: int) -> np.ndarray:
     """Returns the shared row of each value, int64 [n], by hash."""
     return (hash_ids(values) % np.uint64(oov_rows)).astype(np.int64)
 
 
-def _as_index(values: pa.Array) -> pd.Index:
+def _as_index(values: pa.Array | pa.ChunkedArray) -> pd.Index:
     dtype = None if pa.types.is_int64(values.type) else object
     index: pd.Index = pd.Index(values.to_numpy(zero_copy_only=False), dtype=dtype)
     return index

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.id_arrays import single_array, sortable
 from tfrs_pretrain.lifecycle_rules import Eviction, LifecycleRules
 from tfrs_pretrain.lifetimes import Lifetimes
 from tfrs_pretrain.row_placement import place_ids
-from tfrs_pretrain.vocabulary import Vocabulary, single_array, sortable
+from tfrs_pretrain.vocabulary import Vocabulary
 
 
 def begin(vocabulary: Vocabulary, end: int) -> Vocabulary:
@@ -18,8 +19,8 @@ def begin(vocabulary: Vocabulary, end: int) -> Vocabulary:
     return Vocabulary(vocabulary.ids, vocabulary.counts, vocabulary.oov_rows, life, vocabulary.forgotten)
 
 
-def advance(earlier: Vocabulary, ids: pa.Array, counts: np.ndarray, end: int, rules: LifecycleRules, *,
-            min_count: int = 1, max_size: int | None = None) -> Vocabulary:
+def advance(earlier: Vocabulary, ids: pa.Array | pa.ChunkedArray, counts: np.ndarray, end: int,
+            rules: LifecycleRules, *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
     """Builds the vocabulary of a later window: ids that stay keep their row, rows of ids that leave are reused.
 
     The order of ``ids`` has no influence on the result.

@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Iterable
 
 from beam_pipelines.jobs.log_spec import LogSpec, TimeRules
-from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, DEFAULT_BUCKETS, SPLITS
+from beam_pipelines.jobs.options import DEFAULT_BATCH_ROWS, MIN_BUCKETS, SPLITS
 from beam_pipelines.sources import TableSource, open_source
 from tfrs_pretrain.config import Condition, Config, Source
 from tfrs_pretrain.features.base import Feature
@@ -24,7 +24,7 @@ class Job:
       raw: folder that relative table paths of the configuration start from.
       folder: output folder, on any file system that Beam supports.
       max_batch_rows: maximum number of rows in an Arrow batch.
-      buckets: number of hash buckets that group rows by key.
+      buckets: number of hash buckets that group rows by key. None: not chosen, see ``num_buckets``.
       vocabulary: folder whose vocabularies map ids to rows. None: those in ``folder``.
       extend: folder whose vocabularies are extended. None: vocabularies are built from scratch.
       splits: windows of the impression log to build.
@@ -34,7 +34,7 @@ class Job:
     raw: str
     folder: str
     max_batch_rows: int = DEFAULT_BATCH_ROWS
-    buckets: int = DEFAULT_BUCKETS
+    buckets: int | None = None
     vocabulary: str | None = None
     extend: str | None = None
     splits: tuple[str, ...] = SPLITS
@@ -88,6 +88,11 @@ class Job:
     def positive_logs(self) -> tuple[LogSpec, ...]:
         """The logs that the ids, labels and negatives of impressions are built from."""
         return (self.impressions, self.history) if self.config.dataset.implicit_feedback else (self.impressions,)
+
+    @property
+    def num_buckets(self) -> int:
+        """Number of hash buckets that group rows by key."""
+        return MIN_BUCKETS if self.buckets is None else self.buckets
 
     @property
     def compares_times(self) -> str | None:

@@ -6,7 +6,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 SPLITS = ("train", "validation", "test")
 DEFAULT_BATCH_ROWS = 1 << 17
-DEFAULT_BUCKETS = 16
+MIN_BUCKETS = 16
 
 
 class DatasetOptions(PipelineOptions):
@@ -33,9 +33,10 @@ class ReadOptions(PipelineOptions):
         parser.add_argument("--read_batch_rows", type=int, default=DEFAULT_BATCH_ROWS,
                             help="maximum number of rows in an Arrow batch; limits the memory of a worker, never "
                                  "changes the output")
-        parser.add_argument("--buckets", type=int, default=DEFAULT_BUCKETS,
+        parser.add_argument("--buckets", type=int,
                             help="number of hash buckets that group rows by key (for duplicates and histories); a "
-                                 "worker loads one bucket at a time; never changes the output")
+                                 "worker loads one bucket at a time; never changes the output (default: one for 8 MiB "
+                                 f"of input files, at least {MIN_BUCKETS}; 1024 if a table is not in files)")
 
 
 class ExtendOptions(PipelineOptions):

@@ -45,10 +45,22 @@ def parse_job(argv: list[str], *supported: type[PipelineOptions]) -> tuple[Job, 
     for name in ("vocabulary" if VocabularyOptions in supported else "config", "raw", "output"):
         if given[name] is None:
             raise UserError(f"--{name} is missing: run the job with --help for a list of options")
+    require_buckets(given["buckets"])
     config = _load_config(given["config"], given["vocabulary"], given["set"])
     job = Job(config, given["raw"], given["output"].rstrip("/"), given["read_batch_rows"], given["buckets"],
               given["vocabulary"], given["extend"], _parse_splits(given["splits"]))
     return job, options
+
+
+def require_buckets(buckets: int | None) -> None:
+    """Checks the option --buckets.
+
+    Raises:
+      UserError: it is less than 1.
+    """
+    if buckets is not None and buckets < 1:
+        raise UserError(f"--buckets {buckets}: expected at least 1, or no --buckets to choose it by the size of the "
+                        "input files")
 
 
 def refuse_unsupported_options(options: PipelineOptions, supported: Iterable[type[PipelineOptions]]) -> None:

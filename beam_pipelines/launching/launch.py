@@ -18,7 +18,7 @@ from beam_pipelines.launching.command_line import COMMON_OPTIONS
 from beam_pipelines.launching.dataset_info import check_present, check_windows, num_rows_read
 from beam_pipelines.launching.finished_job import finished_or_refused, job_digest, write_digest
 from beam_pipelines.launching.input_checks import check_inputs
-from beam_pipelines.launching.input_state import check_unchanged, input_state
+from beam_pipelines.launching.input_state import check_unchanged, choose_buckets, input_state
 from beam_pipelines.launching.output_folder import (
     exclusive,
     finish_folder,
@@ -94,8 +94,8 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     _check_before(job, steps)
     before = input_state(job, tables)
     with output_folder(job.folder, overwrite=overwrite, in_place=bool(template)) as output:
-        job = dataclasses.replace(job, folder=output.folder)
         write_digest(output.folder, job_digest(job, kind, before))
+        job = dataclasses.replace(job, folder=output.folder, buckets=job.buckets or choose_buckets(before))
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
                 result = run_pipeline(functools.partial(step.build, job=job), options)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.records.files import atomic_write, read_json
+from beam_pipelines.records.partitions import partition
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import combine, hash_ids
 
@@ -52,9 +53,7 @@ class WriteDeadLetter(beam.PTransform):
 
 def _assign_files(batch: pa.RecordBatch, num_rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     hashes = combine(hash_ids(batch["values"]), hash_ids(batch["position"].fill_null(-1)))
-    files = hashes % np.uint64(-(-num_rows // ROWS_PER_FILE))
-    for file in np.unique(files):
-        yield int(file), batch.filter(pa.array(files == file))
+    yield from partition(batch, hashes % np.uint64(-(-num_rows // ROWS_PER_FILE)))
 
 
 def _write_file(number: int, batches: Iterable[pa.RecordBatch], folder: str, log: str) -> str:

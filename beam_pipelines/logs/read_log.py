@@ -29,7 +29,7 @@ class ReadLog(beam.PTransform):
         cleaned = raw | "CleanLog" >> CleanLog(log)
         split_to_batch, accounts, rejected = cleaned["batches"], [cleaned[ACCOUNTS]], [cleaned[REJECTED]]
         if log.reject_duplicates:
-            unique = split_to_batch | "RejectDuplicates" >> RejectDuplicates(log, job.buckets)
+            unique = split_to_batch | "RejectDuplicates" >> RejectDuplicates(log, job.num_buckets)
             split_to_batch = unique["batches"]
             accounts.append(unique[ACCOUNTS])
             rejected.append(unique[REJECTED])

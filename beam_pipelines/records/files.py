@@ -8,7 +8,7 @@ import posixpath
 import re
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,16 +21,21 @@ from tfrs_pretrain.file_digests import FILES, FileDigest, compare, describe_cont
 from tfrs_pretrain.json_documents import check_document, without_digest
 from tfrs_pretrain.output_folders import recover
 
+FileState = tuple[int, float]  # size in bytes, time of the last change in seconds (0 if unknown)
+
 ESCAPED = re.compile(r"\[[*?[]\]")  # a character that ``escape`` has escaped
 
 
-def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> list[str]:
-    """Lists the files of a table, sorted by path.
+def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> dict[str, FileState]:
+    """Lists the files of a table, sorted by path, with one request for a pattern, not one for a file.
 
     Args:
       table: name for messages.
       pattern: file, folder of files with one of the suffixes, in it or in its folders, or glob pattern.
       suffixes: file name suffixes to take from a folder.
+
+    Returns:
+      Path -> size and time of the last change.
 
     Raises:
       UserError: no file matches, or a matching one cannot be read.
@@ -44,21 +49,22 @@ def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".pa
         raise UserError(f"table {table}: {pattern!r} cannot be listed ({error}): correct dataset.sources.{table} "
                         "or --raw") from error
     # A local folder matches its own name too.
-    exact, *inside = [[metadata.path for metadata in found if not Path(metadata.path).is_dir()
-                       and not _is_hidden(metadata.path, pattern_of_files)] for found in matched]
-    in_folders = {path for paths in inside for path in paths}
-    paths = sorted(in_folders or exact)
+    exact, *inside = [{metadata.path: (metadata.size_in_bytes, metadata.last_updated_in_seconds) for metadata in found
+                       if not Path(metadata.path).is_dir() and not _is_hidden(metadata.path, pattern_of_files)}
+                      for found in matched]
+    in_folders = {path: state for states in inside for path, state in states.items()}
+    paths = dict(sorted((in_folders or exact).items()))
     if not paths:
         raise UserError(f"table {table}: no file at {pattern!r}, expected a file, a folder of {' or '.join(suffixes)} "
                         f"files or a glob pattern; correct dataset.sources.{table} or --raw")
-    _refuse_mixed_depths(table, pattern_of_files, in_folders)
+    _refuse_mixed_depths(table, pattern_of_files, in_folders.keys())
     if "://" not in pattern:
         inner = [posixpath.join(pattern_of_files, f"**/*{suffix}") for suffix in suffixes]
         _refuse_left_out(table, inner if in_folders else patterns[:1], suffixes, paths)
     return paths
 
 
-def _refuse_mixed_depths(table: str, pattern: str, paths: set[str]) -> None:
+def _refuse_mixed_depths(table: str, pattern: str, paths: Iterable[str]) -> None:
     """Refuses a folder of files and of folders with files: it is unknown whether the latter belong to the table."""
     is_nested = {path: path.count("/") > pattern.count("/") + 1 for path in paths}
     if "**" not in pattern and len(set(is_nested.values())) > 1:
@@ -114,7 +120,7 @@ def _is_hidden(path: str, pattern: str) -> bool:
                for name in path.split("/")[literal:])
 
 
-def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...], paths: list[str]) -> None:
+def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...], paths: Iterable[str]) -> None:
     """Refuses local names that match but are left out of the listing, which would lose their rows without a word."""
     # Path.glob accepts relative patterns only.
     for name in sorted(name for pattern in patterns for name in glob.glob(pattern, recursive=True)  # noqa: PTH207
@@ -125,13 +131,6 @@ def _refuse_left_out(table: str, patterns: list[str], suffixes: tuple[str, ...],
         if name.endswith(suffixes) and Path(name).is_dir() and not any(path.startswith(f"{name}/") for path in paths):
             raise UserError(f"table {table}: {name!r} is a folder among files: name its files by a pattern, or move it "
                             "away")
-
-
-def file_states(paths: list[str]) -> Iterator[tuple[str, tuple[int, float]]]:
-    """Yields each path with its size in bytes and the time of its last change."""
-    for result in match([escape(path) for path in paths]):
-        for metadata in result.metadata_list:
-            yield metadata.path, (metadata.size_in_bytes, metadata.last_updated_in_seconds)
 
 
 def open_file(path: str) -> BinaryIO:

@@ -15,6 +15,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from beam_pipelines.records.partitions import PartitionByHash, PartKey
 from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH, SmallestHashes, sort_rows
 from beam_pipelines.records.tfrecord_writer import frame_records, write_tfrecord
@@ -24,7 +25,6 @@ from tfrs_pretrain.data.dataset import shard_path
 SAMPLE_ROWS = 1024  # rows that are encoded to estimate the size of a row
 
 Encode = Callable[[pa.Table], Iterator[RecordBuffer]]
-ShardKey = tuple[str, int, int]  # split, shard, number of shards of the split
 
 
 class WriteShards(beam.PTransform):
@@ -52,10 +52,10 @@ class WriteShards(beam.PTransform):
         if self._dataset.shards is None:
             num_shards = beam.pvalue.AsSingleton(split_to_batch | "CountShards" >> CountShards(
                 self._splits, self._dataset.shard_bytes, self._encode))
-        shard_to_batch = split_to_batch | "AssignShards" >> beam.FlatMap(_assign_shards, num_shards).with_output_types(
-            tuple[ShardKey, Any])
+        shard_to_batch = split_to_batch | "AssignShards" >> beam.ParDo(
+            PartitionByHash(_get_hashes), num_shards).with_output_types(tuple[PartKey, Any])
         shard_to_none = all_splits | "ListShards" >> beam.FlatMap(_list_shards, num_shards).with_output_types(
-            tuple[ShardKey, Any])
+            tuple[PartKey, Any])
         return (
             (shard_to_batch, shard_to_none)
             | "AddEmptyShards" >> beam.Flatten()
@@ -102,21 +102,18 @@ def _num_shards(split: str, joined: dict[str, Iterable[Any]], shard_bytes: int, 
     return split, max(1, math.ceil(num_rows * size / sample.num_rows / shard_bytes))
 
 
-def _list_shards(splits: tuple[str, ...], num_shards: dict[str, int]) -> Iterator[tuple[ShardKey, None]]:
+def _list_shards(splits: tuple[str, ...], num_shards: dict[str, int]) -> Iterator[tuple[PartKey, None]]:
     for split in splits:
         for shard in range(num_shards[split]):
             yield (split, shard, num_shards[split]), None
 
 
-def _assign_shards(element: tuple[str, pa.RecordBatch], num_shards: dict[str, int]
-                   ) -> Iterator[tuple[ShardKey, pa.RecordBatch]]:
-    split, batch = element
-    shards = batch[HASH].to_numpy() % np.uint64(num_shards[split])
-    for shard in np.unique(shards):
-        yield (split, int(shard), num_shards[split]), batch.filter(pa.array(shards == shard))
+def _get_hashes(batch: pa.RecordBatch) -> np.ndarray:
+    hashes: np.ndarray = batch[HASH].to_numpy()
+    return hashes
 
 
-def _write_shard(key: ShardKey, batches: Iterable[pa.RecordBatch | None], folder: str, compressed: bool, encode: Encode,
+def _write_shard(key: PartKey, batches: Iterable[pa.RecordBatch | None], folder: str, compressed: bool, encode: Encode,
                  measure: Callable[[pa.Table], dict[str, Any]]) -> dict[str, Any]:
     split, shard, num_shards = key
     filled = [batch for batch in batches if batch is not None]

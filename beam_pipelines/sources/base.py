@@ -9,6 +9,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from beam_pipelines.records.files import FileState
 from tfrs_pretrain.config import DatasetConfig, Source
 from tfrs_pretrain.errors import UserError
 
@@ -77,8 +78,8 @@ class TableSource(abc.ABC):
           UserError: a part is missing or not in the declared format.
         """
 
-    def file_states(self) -> Iterator[tuple[str, tuple[int, float]]]:
-        """Yields each file with its size in bytes and the time of its last change; nothing without files."""
+    def file_states(self) -> Iterator[tuple[str, FileState]]:
+        """Yields each file with its state; nothing without files."""
         yield from ()
 
     @abc.abstractmethod

@@ -5,8 +5,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from beam_pipelines.records.files import file_states, list_table_files
+from beam_pipelines.records.files import FileState, list_table_files
 from beam_pipelines.sources.base import ColumnTypes, Format, RawBatch, TableSource
+from beam_pipelines.sources.parallel import map_files
 from beam_pipelines.sources.path_columns import add_path_values, missing_in, path_values
 
 READ_ALL_BATCH_ROWS = 1 << 20
@@ -32,26 +33,27 @@ class FileSource(TableSource):
         return _ReadFiles(self, columns, batch_rows)
 
     def column_types(self) -> Iterator[tuple[str, ColumnTypes]]:
-        for path in self.files():
-            types = self._decode(path, self._format.column_types)
+        for path, types in map_files(lambda path: self._decode(path, self._format.column_types), self.files()):
             yield path, None if types is None else dict.fromkeys(path_values(path)) | types
 
     def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
-        for part in self.parts(self._pattern):
-            yield from self.read_part(part, columns, READ_ALL_BATCH_ROWS)
+        def read(path: str) -> list[RawBatch]:
+            return [batch for part in self.parts(path) for batch in self.read_part(part, columns, READ_ALL_BATCH_ROWS)]
 
-    def file_states(self) -> Iterator[tuple[str, tuple[int, float]]]:
-        yield from self._decode(self._pattern, lambda _: list(file_states(self.files())))
+        for _, batches in map_files(read, self.files()):
+            yield from batches
 
-    def files(self) -> list[str]:
-        """Lists the files, sorted by path."""
+    def file_states(self) -> Iterator[tuple[str, FileState]]:
+        yield from self._decode(self._pattern, lambda _: self.files()).items()
+
+    def files(self) -> dict[str, FileState]:
+        """Lists the files, sorted by path, with their states."""
         return list_table_files(self._table, self._pattern, self._suffixes)
 
-    def parts(self, _: str) -> Iterator[Part]:
-        """Yields every part of every file."""
-        for path in self.files():
-            for part in self._decode(path, lambda path: list(self._format.parts(path))):
-                yield path, part
+    def parts(self, path: str) -> Iterator[Part]:
+        """Yields every part of a file."""
+        for part in self._decode(path, lambda path: list(self._format.parts(path))):
+            yield path, part
 
     def read_part(self, element: Part, columns: list[str], batch_rows: int) -> Iterator[RawBatch]:
         """Yields the rows of one part; columns that it does not have come from the names of its folders."""
@@ -93,6 +95,8 @@ class _ReadFiles(beam.PTransform):
         return (
             begin
             | "CreatePattern" >> beam.Create([str(self._source)])
+            | "ListFiles" >> beam.FlatMap(lambda _: self._source.files()).with_output_types(str)
+            | "ShuffleFiles" >> beam.Reshuffle()
             | "ListParts" >> beam.FlatMap(self._source.parts).with_output_types(Part)
             | "ShuffleParts" >> beam.Reshuffle()
             | "ReadBatches" >> beam.FlatMap(self._source.read_part, self._columns, self._batch_rows)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from beam_pipelines.records.partitions import partition
 from tfrs_pretrain.hashing import hash_ids
 
 NUM_BUCKETS = 16
@@ -60,8 +61,11 @@ def _split_by_bucket(name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[
     merged = _merge(tables).combine_chunks()
     buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(NUM_BUCKETS)
     # A name without any value, such as a feature of lists that are all empty, is counted too.
-    for bucket in np.unique(buckets) if len(buckets) else (0,):
-        yield (name, int(bucket)), merged.filter(pa.array(buckets == bucket))
+    if not len(buckets):
+        yield (name, 0), merged
+    for batch in merged.to_batches():
+        for bucket, part in partition(batch, buckets):
+            yield (name, bucket), pa.Table.from_batches([part])
 
 
 def _merge(tables: Iterable[pa.Table]) -> pa.Table:

@@ -4,7 +4,6 @@ Engagements at the same time as the impression are excluded: they may be its out
 or is rounded down and may therefore lie after the impression, see ``logs.times``.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,8 +15,8 @@ import pyarrow.compute as pc
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import END, TIME
-from beam_pipelines.transforms.vocabularies import VocabularyDoFn
-from tfrs_pretrain.hashing import hash_ids
+from beam_pipelines.transforms.user_buckets import AssignUserBuckets
+from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -35,11 +34,13 @@ class JoinHistory(beam.PTransform):
     Args:
       job: length of a history and number of buckets.
       engagements: cleaned engagements of all times, ``(split, batch)``.
+      vocabularies: of the pipeline.
     """
 
-    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]]):
+    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]],
+                 vocabularies: SharedVocabularies):
         super().__init__()
-        self._job, self._engagements = job, engagements
+        self._job, self._engagements, self._vocabularies = job, engagements, vocabularies
 
     def expand(
         self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]
@@ -47,13 +48,12 @@ class JoinHistory(beam.PTransform):
         assert self._job.schema.history is not None
         events = (
             self._engagements
-            | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return (
             (events, split_to_batch)
             | "MergeEventsAndImpressions" >> beam.Flatten()
-            | "AssignBuckets" >> beam.FlatMapTuple(functools.partial(_assign_buckets, buckets=self._job.buckets))
-            .with_output_types(tuple[int, tuple[str, pa.RecordBatch]])
+            | "AssignBuckets" >> AssignUserBuckets(self._job.num_buckets)
             | "GroupByBucket" >> beam.GroupByKey()
             | "AddHistories" >> beam.FlatMap(_add_histories, self._job.schema.history.length).with_output_types(
                 tuple[str, pa.RecordBatch])
@@ -66,9 +66,10 @@ class JoinRawHistory(beam.PTransform):
     Gathers the engagements of their users in one place.
     """
 
-    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]]):
+    def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]],
+                 vocabularies: SharedVocabularies):
         super().__init__()
-        self._job, self._engagements = job, engagements
+        self._job, self._engagements, self._vocabularies = job, engagements, vocabularies
 
     def expand(self, tables: beam.PCollection[pa.Table]) -> beam.PCollection[pa.Table]:
         assert self._job.schema.history is not None
@@ -76,7 +77,7 @@ class JoinRawHistory(beam.PTransform):
             self._engagements
             | "SelectUsers" >> beam.FlatMap(_select_users, beam.pvalue.AsList(tables)).with_output_types(
                 tuple[str, pa.RecordBatch])
-            | "MapItems" >> beam.ParDo(_MapItems(self._job)).with_output_types(tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return tables | "AddRawHistories" >> beam.Map(
             _add_raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length,
@@ -103,13 +104,6 @@ def _add_raw_histories(table: pa.Table, events: list[tuple[str, pa.RecordBatch]]
     lists = Histories(pa.Table.from_batches(batches), length, ITEM_ID).before(
         table[USER_ID].combine_chunks(), table[TIME].to_numpy()) if batches else empty
     return table.append_column(HISTORY, lists)
-
-
-def _assign_buckets(split: str, batch: pa.RecordBatch, buckets: int
-                    ) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
-    numbers = hash_ids(batch[USER_ID]) % np.uint64(buckets)
-    for bucket in np.unique(numbers):
-        yield int(bucket), (split, batch.filter(pa.array(numbers == bucket)))
 
 
 def _add_histories(bucket: tuple[int, Iterable[tuple[str, pa.RecordBatch]]], length: int

@@ -23,6 +23,8 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import END, TIME, event_hash
 from beam_pipelines.logs.times import MICROSECONDS
+from beam_pipelines.records.partitions import partition
+from beam_pipelines.transforms.user_buckets import AssignUserBuckets
 from tfrs_pretrain.config import ImplicitFeedback
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
@@ -72,8 +74,7 @@ class AddSampledNegatives(beam.PTransform):
         return (
             (events, with_candidates)
             | "MergeEventsAndCandidates" >> beam.Flatten()
-            | "AssignBuckets" >> beam.FlatMapTuple(functools.partial(
-                _assign_buckets, buckets=self._job.buckets)).with_output_types(keyed)
+            | "AssignBuckets" >> AssignUserBuckets(self._job.num_buckets)
             | "GroupByBucket" >> beam.GroupByKey()
             | "AddNegatives" >> beam.FlatMap(_add_negatives, feedback).with_output_types(
                 tuple[str, pa.RecordBatch])
@@ -87,10 +88,9 @@ def _select_event(_: str, batch: pa.RecordBatch) -> tuple[str, pa.RecordBatch]:
 def _assign_spans(split: str, batch: pa.RecordBatch, span: int) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
     """Yields a positive in its span, and an engagement in its own and the next, where it may be drawn."""
     numbers = batch[END if split == ENGAGED else TIME].to_numpy() // span
-    for number in np.unique(numbers):
-        part = batch.filter(pa.array(numbers == number))
+    for number, part in partition(batch, numbers):
         for target in (number, number + 1) if split == ENGAGED else (number,):
-            yield int(target), (split, part)
+            yield target, (split, part)
 
 
 def _draw_candidates(group: tuple[int, Batches], span: int, num_draws: int, seed: int, context: tuple[Feature, ...]
@@ -140,13 +140,6 @@ class RecentItems:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         drawn = self._items.take(pa.array(places[end > first].ravel()))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), drawn)
-
-
-def _assign_buckets(split: str, batch: pa.RecordBatch, buckets: int
-                    ) -> Iterator[tuple[int, tuple[str, pa.RecordBatch]]]:
-    numbers = hash_ids(batch[USER_ID]) % np.uint64(buckets)
-    for bucket in np.unique(numbers):
-        yield int(bucket), (split, batch.filter(pa.array(numbers == bucket)))
 
 
 def _add_negatives(bucket: tuple[int, Batches], feedback: ImplicitFeedback) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -66,14 +66,26 @@ def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
             "occurring_ids": len(counts), "median_count": float(np.median(counts)) if len(counts) else 0.0}
 
 
-class VocabularyDoFn(beam.DoFn):
-    """A DoFn with vocabularies, which each worker process loads once."""
+class SharedVocabularies:
+    """The vocabularies of one pipeline: all its transforms in a worker process share one copy. Beam pickles this."""
 
     def __init__(self, job: Job):
         self._job, self._shared = job, Shared()
 
+    def get(self) -> Vocabularies:
+        """Returns the vocabularies; the first call in a process loads them."""
+        vocabularies: Vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
+        return vocabularies
+
+
+class VocabularyDoFn(beam.DoFn):
+    """A DoFn with vocabularies."""
+
+    def __init__(self, shared: SharedVocabularies):
+        self._shared = shared
+
     def setup(self) -> None:
-        self._vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
+        self._vocabularies = self._shared.get()
 
 
 def vocabulary_path(folder: str, name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The defaults of warm_start changed in 0.2.0; these settings are the earlier ones.
-PLAIN = "{kind: warm_start, shrinkage: null, evidence: null, cold_rows: random}"
+PLAIN = "{kind: warm_start, pretrained_learning_rate_scale: 0.1, shrinkage: null, evidence: null, cold_rows: random}"
 # Name used in the steps below -> spellings of the command.
 COMMANDS = {
     "train-ranker": ["train-ranker", "rank"],

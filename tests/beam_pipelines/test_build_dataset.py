@@ -55,13 +55,6 @@ def test_bytes_do_not_depend_on_row_order_files_or_batches(tiny_dataset, planted
     assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
 
 
-@pytest.mark.slow
-def test_bytes_do_not_depend_on_worker_processes(tiny_dataset, planted_config, planted_logs, tmp_path):
-    build(planted_config, planted_logs, tmp_path / "again",
-          ["--direct_running_mode=multi_processing", "--direct_num_workers=2"])
-    assert folder_contents(tmp_path / "again") == folder_contents(tiny_dataset.folder)
-
-
 def test_the_test_window_changes_nothing_that_was_learned(tiny_dataset, planted_config, logs, tmp_path):
     """With fewer test impressions only the test split and the counts differ."""
     _rewrite(logs / "impressions.parquet", lambda table: table.filter(pc.less(table["day"], 31)))

@@ -76,9 +76,15 @@ def test_a_vocabulary_above_its_limit_cannot_be_extended(max_size, refused, earl
 
 
 def test_ids_of_too_much_text_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfrs_pretrain.vocabulary.MAX_TEXT_BYTES", 3)
+    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 3)
     with pytest.raises(UserError, match=r"vocabulary 'surface': 4 string ids have 4 bytes of text, and one vocabulary "
                                         r"contains at most 3: raise min_count, set max_size, or use int64 ids"):
+        write_vocabulary("surface", COUNTS, _job(tmp_path))
+
+
+def test_too_many_rows_are_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_ROWS", 4)
+    with pytest.raises(UserError, match=r"vocabulary 'surface': its ids need 5 rows, and records contain rows below 4"):
         write_vocabulary("surface", COUNTS, _job(tmp_path))
 
 

@@ -22,7 +22,7 @@ def test_a_plain_string_is_that_kind_for_both_id_tables():
     warm = arm("{transfer: warm_start}")
     assert {table: transfer.kind for table, transfer in warm.pretrained_tables.items()} == {
         "user": "warm_start", "item": "warm_start"}
-    assert warm.transfer.pretrained_learning_rate_scale == 0.1
+    assert warm.transfer.pretrained_learning_rate_scale == 0.3
     assert arm("{}").transfer.kind == "scratch"
     assert arm("{}").pretrained_tables == {}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lean_processes import python_path
 from loaded_models import run_signature
 from typer.testing import CliRunner
 
@@ -26,7 +27,7 @@ def demo(folder: Path, *settings: str) -> str:
     code = "import faster_beam; faster_beam.install(); from tfrs_pretrain.cli import main; main()"
     command = [sys.executable, "-c", code, "demo", "--workdir", "run", "--models", "models", *overrides]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600,
-                          env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})
+                          env=os.environ | {"COLUMNS": "120"} | python_path())
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -44,7 +44,7 @@ def long_tail(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [2])
 def test_a_long_tail_of_users_is_named_as_the_cause(tmp_path, seed):
     config, dataset = planted(tmp_path, seed, LONG_TAIL, 256)
     found = diagnose(config, dataset, tmp_path / "out", controls=[WITHOUT_USER, WITHOUT_ITEM], extent=Extent(),
@@ -55,7 +55,7 @@ def test_a_long_tail_of_users_is_named_as_the_cause(tmp_path, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_frequent_ids_show_no_effect(tmp_path, seed):
     config, dataset = planted(tmp_path, seed, DENSE, 256)
     found = diagnose(config, dataset, tmp_path / "out", controls=[], extent=Extent(), resampling=DRAWS)

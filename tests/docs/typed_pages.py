@@ -6,6 +6,8 @@ import subprocess
 import sys
 import textwrap
 
+from lean_processes import python_path
+
 BLOCK = re.compile(r'^(?:<!-- (not tested): .* -->\n)?```(\w+)(?: title="([^"]+)")?\n(.*?)^```$',
                    re.MULTILINE | re.DOTALL)
 # One process for all `tfrs-pretrain` lines: TensorFlow loads once, not for each. A line that ends in & is a server,
@@ -79,6 +81,6 @@ def type_page(text, folder, ports=(), timeout=1200):
         typed = typed.replace(port, str(free))
     (folder / "typed.txt").write_text(typed)
     done = subprocess.run([sys.executable, "-c", SHELL], cwd=folder, capture_output=True, text=True, timeout=timeout,
-                          check=False, env=os.environ | {"COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)})
+                          check=False, env=os.environ | {"COLUMNS": "120"} | python_path())
     assert "every line has run" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout

@@ -65,7 +65,8 @@ def kinds_config():
     tree["ranking"] |= {"backbone": {"kind": "dcn_v2", "rank": 4}, "history": "attention", "labels": {"liked": 0.5},
                         "attention_hidden": [8], "head_hidden": [4], "epochs": 4}
     # Four epochs memorize rows with larger rates. test_cold_ids_served.py has the other start of unknown ids.
-    plain = {"kind": "warm_start", "shrinkage": None, "evidence": None, "cold_rows": "random"}
+    plain = {"kind": "warm_start", "pretrained_learning_rate_scale": 0.1, "shrinkage": None, "evidence": None,
+             "cold_rows": "random"}
     tree["ranking"]["arms"]["warm_start_distilled"]["transfer"] = plain
     return Config.model_validate(tree)
 

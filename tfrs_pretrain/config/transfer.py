@@ -65,6 +65,8 @@ class WarmStartTransfer(TrainablePretrainedTransfer):
 
     kind: Literal["warm_start"] = Field("warm_start", description="which start")
     shrinkage: float | None = with_default(PretrainedTransfer, "shrinkage", 3.0)
+    pretrained_learning_rate_scale: float = with_default(
+        TrainablePretrainedTransfer, "pretrained_learning_rate_scale", 0.3)
     evidence: float | None = with_default(TrainablePretrainedTransfer, "evidence", 10.0)
     cold_rows: Literal["random", "mean", "features"] = with_default(PretrainedTransfer, "cold_rows", "features")
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.config.load import read_yaml, validation_message
 from tfrs_pretrain.config.objectives import SoftmaxObjective
-from tfrs_pretrain.config.transfer import TrainablePretrainedTransfer
+from tfrs_pretrain.config.transfer import TrainablePretrainedTransfer, WarmStartTransfer
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.names import FolderName
 from tfrs_pretrain.strict_model import StrictModel
@@ -62,11 +62,13 @@ def builtin_candidates(config: Config, arm: str) -> dict[str, Settings]:
     """
     settings = config.ranking.arms[arm]
     trainable = isinstance(settings.transfer, TrainablePretrainedTransfer)
+    transfer = settings.transfer if isinstance(settings.transfer, TrainablePretrainedTransfer) else WarmStartTransfer()
     found: dict[str, Settings] = {"scratch": {"arm.transfer": "scratch", "arm.tables": {}, "arm.anchor": None}}
     if not trainable:
         found["warm_start"] = WARM_START
     prefix = {} if trainable else WARM_START
-    found |= {name: prefix | change for name, change in _transfer_changes(config).items()}
+    changes = _transfer_changes(config, transfer.pretrained_learning_rate_scale)
+    found |= {name: prefix | change for name, change in changes.items()}
     prefix = {} if settings.pretrained_tables else WARM_START
     found |= {name: prefix | change for name, change in _stage_one_changes(config)}
     if settings.distillation:
@@ -74,15 +76,16 @@ def builtin_candidates(config: Config, arm: str) -> dict[str, Settings]:
     return {name: found[name] for name in sorted(found, key=_rank)}
 
 
-def _transfer_changes(config: Config) -> dict[str, Settings]:
+def _transfer_changes(config: Config, scale: float) -> dict[str, Settings]:
     changes: dict[str, Settings] = {
         "full_rate": {"pretrained_learning_rate_scale": 1.0},
-        "faster_rows": {"pretrained_learning_rate_scale": 0.3},
+        **({"slower_rows": {"pretrained_learning_rate_scale": 0.1}} if scale > NEARLY_EQUAL[0] * 0.3 else
+           {"faster_rows": {"pretrained_learning_rate_scale": 0.3}}),
         "by_evidence": {"shrinkage": 3.0, "evidence": 10.0, "cold_rows": "features"},
         "larger_rows": {"pretrained_rms": 0.3},
         "fresh_columns": {"fresh_dim": max(1, config.ranking.id_dim // 4)},
-        "plain_transfer": {"shrinkage": None, "evidence": None, "cold_rows": "random", "pretrained_rms": None,
-                           "fresh_dim": 0},
+        "plain_transfer": {"pretrained_learning_rate_scale": 0.1, "shrinkage": None, "evidence": None,
+                           "cold_rows": "random", "pretrained_rms": None, "fresh_dim": 0},
     }
     return {name: {f"arm.transfer.{key}": value for key, value in change.items()} for name, change in changes.items()}
 
@@ -103,9 +106,10 @@ def _stage_one_changes(config: Config) -> Iterator[tuple[str, Settings]]:
         yield name, {"pretraining.dim": dim, "ranking.id_dim": dim}
 
 
-ORDER = ("scratch", "warm_start", "full_rate", "temperature_0.2", "by_evidence", "faster_rows", "no_distillation",
-         "larger_rows", "temperature_0.1", "fresh_columns", "twice_the_epochs", "half_the_epochs", "plain_transfer",
-         "temperature_0.05", "half_the_columns", "popularity_prior_1", "popularity_prior_0", "twice_the_columns")
+ORDER = ("scratch", "warm_start", "full_rate", "temperature_0.2", "by_evidence", "slower_rows", "faster_rows",
+         "no_distillation", "larger_rows", "temperature_0.1", "fresh_columns", "twice_the_epochs", "half_the_epochs",
+         "plain_transfer", "temperature_0.05", "half_the_columns", "popularity_prior_1", "popularity_prior_0",
+         "twice_the_columns")
 
 
 def _rank(name: str) -> int:

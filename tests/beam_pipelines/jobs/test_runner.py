@@ -28,7 +28,7 @@ def test_unknown_options_are_refused_unless_another_runner_may_know_them():
 
 def test_options_of_the_jobs_have_defaults():
     options = pipeline_options([])
-    assert (options.view_as(ReadOptions).read_batch_rows, options.view_as(ReadOptions).buckets) == (131072, 16)
+    assert (options.view_as(ReadOptions).read_batch_rows, options.view_as(ReadOptions).buckets) == (131072, None)
     assert (options.view_as(DatasetOptions).set, options.view_as(DatasetOptions).overwrite) == ([], False)
 
 

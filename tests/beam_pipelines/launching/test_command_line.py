@@ -7,6 +7,7 @@ import yaml
 from bucket_file_system import BucketFileSystem
 from planted import planted_config
 
+from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
 from beam_pipelines.launching.command_line import parse_job
 from tfrs_pretrain.config import Config
@@ -28,6 +29,14 @@ def test_each_option_has_its_place_in_the_job(config):
         "logs", "runs/out", 5, 3, None, "e")
     assert job.config.dataset.shards == 7
     assert (options.get_all_options()["overwrite"], options.get_all_options()["direct_num_workers"]) == (True, 2)
+
+
+@pytest.mark.parametrize("buckets", [0, -3])
+def test_less_than_one_bucket_is_refused(buckets, config):
+    with pytest.raises(UserError, match=f"--buckets {buckets}: expected at least 1, or no --buckets to choose it"):
+        parse_job([config, *PATHS, f"--buckets={buckets}"], ExtendOptions)
+    with pytest.raises(UserError, match=f"--buckets {buckets}: expected"):
+        build(Config.model_validate(planted_config()), "raw", "out", [f"--buckets={buckets}"])
 
 
 @pytest.mark.parametrize(("text", "splits"), [

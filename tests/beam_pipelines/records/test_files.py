@@ -9,7 +9,6 @@ from apache_beam.testing import test_pipeline
 from beam_pipelines.records.files import (
     WriteJson,
     atomic_write,
-    file_states,
     list_table_files,
     open_file,
     read_json,
@@ -34,7 +33,7 @@ def tables(tmp_path):
     ("c.csv", (".parquet",), ["c.csv"]),
 ])
 def test_a_table_is_a_file_a_folder_or_a_pattern(pattern, suffixes, expected, tables):
-    assert list_table_files("t", f"{tables}/{pattern}", suffixes) == [f"{tables}/{path}" for path in expected]
+    assert [*list_table_files("t", f"{tables}/{pattern}", suffixes)] == [f"{tables}/{path}" for path in expected]
 
 
 @pytest.mark.parametrize("name", ["run[1]", "a*b", "what?", "[", "[!x]"])
@@ -49,7 +48,7 @@ def test_a_folder_that_looks_like_a_pattern_is_a_folder(name, relative, tmp_path
                               ("d*/[c].parquet", ["deep/c.parquet"]), ("deep/b[2].parquet", ["deep/b[2].parquet"])):
         found = list_table_files("t", f"{root}/{pattern}")
         assert [Path(path).resolve() for path in found] == [tmp_path / name / path for path in expected]
-    [(_, state)] = file_states([f"{root}/a.parquet"])
+    [state] = list_table_files("t", f"{root}/a.parquet").values()
     assert state == (0, pytest.approx((tmp_path / name / "a.parquet").stat().st_mtime))
 
 
@@ -59,7 +58,7 @@ def test_hidden_files_are_no_parts_of_a_table(tables):
         (tables / "folder" / name).write_bytes(b"\x00\x05\x16\x07")
     for pattern in ("folder", "folder/*.csv", "folder/*"):
         assert not [path for path in list_table_files("t", f"{tables}/{pattern}", (".csv",)) if "/." in path]
-    assert list_table_files("t", f"{tables}/folder/._*", (".csv",)) == [f"{tables}/folder/._x.csv"]
+    assert [*list_table_files("t", f"{tables}/folder/._*", (".csv",))] == [f"{tables}/folder/._x.csv"]
     (tables / "folder" / "y.csv").unlink()
     with pytest.raises(UserError, match="no file at"):
         list_table_files("t", f"{tables}/folder", (".csv",))

@@ -15,7 +15,7 @@ from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.job import RUN_FILE
 from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH, SmallestHashes
-from beam_pipelines.records.shards import CountShards, _assign_shards, _list_shards, summarize_splits
+from beam_pipelines.records.shards import CountShards, _list_shards, summarize_splits
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import checked_reading, evaluation_batches, training_batches
@@ -107,16 +107,6 @@ def test_readers_read_compressed_shards(compressed, tiny_dataset):
     sizes = [sum(int(tf.size(block["query"])) for block in pair_blocks(dataset.files("pairs/train")))
              for dataset in (compressed, tiny_dataset)]
     assert sizes[0] == sizes[1] > 0
-
-
-def _batch(*hashes: int) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pydict({HASH: np.array(hashes, np.uint64), "x": np.arange(len(hashes))})
-
-
-def test_rows_are_assigned_by_hash_modulo_the_number_of_shards():
-    parts = list(_assign_shards(("train", _batch(2**64 - 1, 6, 4, 9)), {"train": 3, "test": 7}))
-    assert [(key, batch["x"].to_pylist()) for key, batch in parts] == [
-        (("train", 0, 3), [0, 1, 3]), (("train", 1, 3), [2])]
 
 
 def test_every_shard_of_every_split_is_listed():

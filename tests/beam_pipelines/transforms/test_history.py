@@ -3,7 +3,6 @@
 from collections import Counter
 from pathlib import Path
 
-import naive_hashing as naive
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -21,7 +20,6 @@ from beam_pipelines.transforms.history import (
     Histories,
     _add_histories,
     _add_raw_histories,
-    _assign_buckets,
     _select_users,
 )
 from tfrs_pretrain.config import Config
@@ -226,17 +224,6 @@ def test_histories_are_empty_in_a_bucket_without_engagements():
     out = list(_add_histories((3, [("test", shown)]), 2))
     assert [(split, batch.to_pydict()) for split, batch in out] == [
         ("test", {"user_id": [1], "x": [1], "history": [[]]})]
-
-
-def test_users_are_assigned_to_buckets_by_hash():
-    users = list(range(40))
-    batch = pa.RecordBatch.from_pydict({"user_id": users, "@time": users})
-    parts = {bucket: part["user_id"].to_pylist() for bucket, (split, part) in _assign_buckets("train", batch, 7)
-             if split == "train"}
-    expected: dict[int, list[int]] = {}
-    for user in users:
-        expected.setdefault(naive.hash_id(user) % 7, []).append(user)
-    assert parts == dict(sorted(expected.items()))
 
 
 def test_raw_histories_have_the_ids_of_the_same_engagements():

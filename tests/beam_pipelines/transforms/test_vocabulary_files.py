@@ -1,6 +1,7 @@
 """Vocabularies of a job: files, lookup, and whether they fit."""
 
 import json
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,9 @@ from planted import planted_config
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.transforms.vocabularies import (
+    SharedVocabularies,
     Vocabularies,
+    VocabularyDoFn,
     check_vocabularies,
     copy_vocabulary,
     load_finished_vocabulary,
@@ -148,3 +151,17 @@ def test_other_folders_are_refused(folder, tmp_path):
         vocabulary_info(folder(kind="pairs"))
     with pytest.raises(UserError, match=r"vocabulary folder '.*/none' has no readable dataset_info\.json"):
         vocabulary_info(str(tmp_path / "none"))
+
+
+def test_transforms_of_a_pipeline_share_one_copy(tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(Vocabularies, "load", classmethod(lambda cls, job: loaded.append(job) or cls({})))
+    job = Job(Config.model_validate(planted_config()), "raw", str(tmp_path))
+    shared = SharedVocabularies(job)
+    copies = [pickle.loads(pickle.dumps(VocabularyDoFn(shared))) for _ in range(3)]
+    for do_fn in copies:
+        do_fn.setup()
+    assert len(loaded) == 1
+    assert len({id(do_fn._vocabularies) for do_fn in copies}) == 1
+    other = SharedVocabularies(job).get()
+    assert (len(loaded), other is copies[0]._vocabularies) == (2, False)  # another pipeline may see other files

@@ -96,16 +96,16 @@ Rollout(path, "ranker", f"{label}_0", previous_version(path, "ranker", f"{label}
 
 
 def test_no_concurrent_move_is_lost(config):
-    """256 edits by eight processes that start together."""
+    """128 edits by four processes that start together."""
     movers = [subprocess.Popen([sys.executable, "-c", MOVER, str(config), f"label{number}"], stdin=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True) for number in range(8)]
+                               stderr=subprocess.PIPE, text=True) for number in range(4)]
     for mover in movers:
         mover.stdin.write("go\n")
         mover.stdin.flush()
     for mover in movers:
         assert mover.communicate()[1] == ""
-    moved = {f"label{one}_{number}": 1 + number % 3 for one in range(8) for number in range(30)}
-    previous = {f"label{one}_0_previous": 2 for one in range(8)}
+    moved = {f"label{one}_{number}": 1 + number % 3 for one in range(4) for number in range(30)}
+    previous = {f"label{one}_0_previous": 2 for one in range(4)}
     assert parsed(config)[0] == {"stable": 1, "canary": 1} | moved | previous
 
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.vocabulary import Vocabulary, single_array
+from tfrs_pretrain.id_arrays import single_array
+from tfrs_pretrain.vocabulary import Vocabulary
 
 CHANGED, TOMBSTONES = "changed.parquet", "tombstones.parquet"
 
