@@ -49,8 +49,8 @@ from tfrs_pretrain.artifact_names import EXTRA_ASSETS
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.features.raw_input import CONTEXT, USER, RawInput
-from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.mlp import Mlp
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.schema import Schema

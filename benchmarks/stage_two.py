@@ -38,8 +38,8 @@ from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.distillation.step import label_step
 from tfrs_pretrain.ranking.learning.learner import Learner
-from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.mlp import Mlp
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.schema import HISTORY, ITEM_ROW, LABEL, PADDING, USER_ROW

@@ -256,3 +256,13 @@ def test_an_artifact_that_was_not_named_follows_later(built_life, tmp_path):
     assert Embeddings.open(life.embeddings).vocabulary("user").digest == Dataset.open(life.dataset).digests["user"]
     assert read_manifest(life.dataset, "dataset", name=DATASET_INFO)["forgotten"][0]["removed"]["rows"] == 1
     assert check("user", file, [life.dataset, life.embeddings, life.ranker])[2] == []
+
+
+def test_a_split_of_which_every_impression_is_forgotten_is_empty(built_life, tmp_path):
+    shutil.copytree(built_life.dataset, tmp_path / "dataset", copy_function=os.link)
+    dataset = Dataset.open(tmp_path / "dataset")
+    batches = evaluation_batches(dataset, "impressions/validation", batch_size=512, columns=["user_id"])
+    users = np.unique(np.concatenate([batch["user_id"] for batch in batches.as_numpy_iterator()]))
+    forget("user", write_ids(tmp_path / "ids.parquet", pa.array(users)), [tmp_path / "dataset"])
+    split = Dataset.open(tmp_path / "dataset").info["splits"]["impressions/validation"]
+    assert (split["examples"], split["missing"]["history"]) == (0, 0)

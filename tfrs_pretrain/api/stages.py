@@ -22,6 +22,8 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import refuse_remote
 
 if TYPE_CHECKING:
+    import keras
+
     from tfrs_pretrain.evaluation.evaluate import Evaluation
     from tfrs_pretrain.pretraining.result import PretrainResult
     from tfrs_pretrain.ranking.trained_arm import TrainedArm
@@ -94,7 +96,7 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
                  embeddings: Embeddings | PathLike | None = None, config: ConfigLike | None = None,
                  overrides: Sequence[str] = (), overwrite: bool = False, test: bool = True,
                  baseline: PathLike | None = None, start_from: PathLike | None = None,
-                 start_from_dataset: PathLike | None = None) -> TrainedArm:
+                 start_from_dataset: PathLike | None = None, network: keras.layers.Layer | None = None) -> TrainedArm:
     """Stage II: trains and evaluates one arm of the ranking model and writes it as an artifact.
 
     The same call continues a run that was interrupted, and returns the result of a run that has finished.
@@ -112,20 +114,28 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
         one in a folder beside ``output``, of the same dataset and settings).
       start_from: folder of an earlier ranker. Dense weights and the rows of its ids start there.
       start_from_dataset: folder of the dataset that it was trained on (default: ``dataset``).
+      network: a Keras 3 model or layer of your own, in the place of ``ranking.network`` and ``ranking.backbone``. It
+        maps a dict of features and masks to logits, float [batch, heads]. The artifact records its configuration
+        (``get_config``) and not the class, so its class must be importable. Its weights are not used: training starts
+        from weights drawn from ``config.seed``, or from those of ``start_from``.
 
     Returns:
       metrics by split, such as ``metrics["test"]["auc"]``, of the epoch that was kept, and the course of training.
 
     Raises:
       UserError: the configuration is invalid or does not fit the dataset, the arm is unknown, its embeddings are
-        missing or do not fit, ``output`` contains another run, ``baseline`` cannot be compared with, the data is
-        damaged, or a loss is not finite.
+        missing or do not fit, ``output`` contains another run, ``baseline`` cannot be compared with, ``network`` does
+        not fit the features or cannot be rebuilt or exported, the data is damaged, or a loss is not finite.
     """
     from tfrs_pretrain.ranking.benefit.scratch_ranker import find_scratch_ranker
     from tfrs_pretrain.ranking.run import train_arm
 
     opened = as_dataset(dataset)
     settings = run_config(opened, config, overrides)
+    if network is not None:
+        from tfrs_pretrain.ranking.model.serialization import with_network
+
+        settings = with_network(settings, network)
     scratch = _folder(baseline) or find_scratch_ranker(Path(output), opened, settings)
     return train_arm(settings, opened, arm or settings.export.arm, Path(output), embeddings=_folder(embeddings),
                      scratch=scratch, overwrite=overwrite, test=test,

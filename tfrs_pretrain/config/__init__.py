@@ -12,7 +12,14 @@ from tfrs_pretrain.config.arms import (
     Meda,
     NonContinualMeda,
 )
-from tfrs_pretrain.config.backbones import Backbone, DcnV2Backbone, MlpBackbone
+from tfrs_pretrain.config.backbones import (
+    Backbone,
+    DcnV2Backbone,
+    MlpBackbone,
+    Network,
+    PathNetwork,
+    SerializedNetwork,
+)
 from tfrs_pretrain.config.conditions import Condition
 from tfrs_pretrain.config.dataset import (
     SUFFIXES,
@@ -56,8 +63,9 @@ __all__ = [
     "ContinualMeda", "CosineContrastiveObjective", "DatasetConfig", "DcnV2Backbone", "DistillationConfig",
     "Duplicates", "EarlyStoppingConfig", "ExportConfig", "FixedTeacherConfig", "FrozenThenTrainableTransfer",
     "FrozenTransfer", "ImplicitFeedback", "InBatchNegatives", "Meda", "MinCoverage", "MixedNegatives", "MlpBackbone",
-    "NegativeSampling", "NonContinualMeda", "OnlineTeacher", "PretrainedTransfer", "PretrainingConfig",
-    "RandomTransfer", "RankingConfig", "ScratchTransfer", "SoftmaxObjective", "Source", "Sources",
-    "TrainablePretrainedTransfer", "TrainingConfig", "Transfer", "UniformNegatives", "WarmStartTransfer", "Window",
-    "Windows", "first_difference", "load_config", "parse_config", "parse_pretraining",
+    "NegativeSampling", "Network", "NonContinualMeda", "OnlineTeacher", "PathNetwork", "PretrainedTransfer",
+    "PretrainingConfig", "RandomTransfer", "RankingConfig", "ScratchTransfer", "SerializedNetwork",
+    "SoftmaxObjective", "Source", "Sources", "TrainablePretrainedTransfer", "TrainingConfig", "Transfer",
+    "UniformNegatives", "WarmStartTransfer", "Window", "Windows", "first_difference", "load_config", "parse_config",
+    "parse_pretraining",
 ]

@@ -1,22 +1,55 @@
-"""Backbones of the ranking network."""
+"""Networks of the ranker: built-in backbones, those of installed packages, and networks of the user's own."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from tfrs_pretrain.own_code import BACKBONES, entry_point_names, entry_point_path
 from tfrs_pretrain.strict_model import KindModel, short_form
 
 
-class MlpBackbone(KindModel):
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        is_plain = json.loads(json.dumps(settings, allow_nan=False)) == settings
+    except (TypeError, ValueError):
+        is_plain = False
+    if not is_plain:
+        raise ValueError("expected texts, numbers, true, false, null, lists and mappings of them")
+    return settings
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_plain)]
+
+
+class BuiltInBackbone(KindModel):
+    """A backbone of this package. Its keys are arguments of the function at ``path``."""
+
+    path: ClassVar[str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of the function at ``path``."""
+        return self.model_dump(exclude={"kind"})
+
+
+class MlpBackbone(BuiltInBackbone):
     """A multilayer perceptron of ``hidden`` layers."""
+
+    path: ClassVar[str] = "tfrs_pretrain.ranking.model.backbones.mlp:mlp_network"
 
     kind: Literal["mlp"] = Field("mlp", description="which backbone")
 
 
-class DcnV2Backbone(KindModel):
+class DcnV2Backbone(BuiltInBackbone):
     """Deep & Cross Network V2 (arXiv 2008.13535): cross layers and an MLP of ``hidden`` layers."""
+
+    path: ClassVar[str] = "tfrs_pretrain.ranking.model.backbones.dcn_v2:dcn_v2_network"
 
     kind: Literal["dcn_v2"] = Field("dcn_v2", description="which backbone")
     cross_layers: int = Field(2, ge=1, description="number of cross layers")
@@ -24,4 +57,68 @@ class DcnV2Backbone(KindModel):
     structure: Literal["parallel", "stacked"] = Field("parallel", description="MLP beside or on the cross layers")
 
 
-Backbone = Annotated[MlpBackbone | DcnV2Backbone, Field(discriminator="kind"), short_form("mlp")]
+class PackagedBackbone(KindModel):
+    """A network of an installed package: the entry point of that name in group ``tfrs_pretrain.backbones``."""
+
+    kind: str = Field(description="name of the entry point")
+    settings: Settings = Field({}, description="arguments of its class or function")
+
+    @field_validator("kind")
+    @classmethod
+    def _is_installed(cls, kind: str) -> str:
+        if kind not in (names := entry_point_names(BACKBONES)):
+            raise ValueError(f"unknown kind {kind!r}: expected 'mlp', 'dcn_v2' or an entry point of {BACKBONES} "
+                             f"(installed: {names})")
+        return kind
+
+    @property
+    def path(self) -> str:
+        """Module and name of the class or function."""
+        return entry_point_path(BACKBONES, self.kind)
+
+
+BUILT_IN = (MlpBackbone, DcnV2Backbone)
+
+
+def _tag(backbone: Any) -> str:
+    kind = backbone.get("kind") if isinstance(backbone, Mapping) else getattr(backbone, "kind", None)
+    return kind if kind in ("mlp", "dcn_v2") else "entry point"
+
+
+class _NamesItsKinds:
+    """Names the kinds in the JSON Schema, as pydantic does for a union that is discriminated by a field."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        kinds = ("mlp", "dcn_v2", "entry point")
+        mapping = {kind: option["$ref"] for kind, option in zip(kinds, described["oneOf"], strict=True)}
+        return {**described, "discriminator": {"propertyName": "kind", "mapping": mapping}}
+
+
+Backbone = Annotated[
+    Annotated[MlpBackbone, Tag("mlp")] | Annotated[DcnV2Backbone, Tag("dcn_v2")]
+    | Annotated[PackagedBackbone, Tag("entry point")], Discriminator(_tag), _NamesItsKinds, short_form("mlp")]
+
+
+class PathNetwork(KindModel):
+    """A class of your own, or a function that returns a Keras model or layer."""
+
+    kind: Literal["path"] = Field("path", description="which network")
+    path: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="module and name: my_package.my_module:MyModel")
+    settings: Settings = Field({}, description="arguments of the class or function")
+
+
+class SerializedNetwork(KindModel):
+    """A Keras model as Keras serializes it; ``train_ranker(network=...)`` writes it here."""
+
+    kind: Literal["serialized"] = Field("serialized", description="which network")
+    content: Settings = Field(description="of keras.saving.serialize_keras_object")
+
+
+def _path_form(value: Any) -> Any:
+    return {"kind": "path", "path": value} if isinstance(value, str) else (
+        {"kind": "path", **value} if isinstance(value, Mapping) else value)
+
+
+Network = Annotated[PathNetwork | SerializedNetwork, Field(discriminator="kind"), BeforeValidator(_path_form)]

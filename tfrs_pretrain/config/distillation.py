@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tfrs_pretrain.config.backbones import Backbone
+from tfrs_pretrain.config.backbones import Backbone, Network
 from tfrs_pretrain.strict_model import KindModel, StrictModel, short_form
 
 
@@ -16,6 +16,8 @@ class OnlineTeacher(KindModel):
     kind: Literal["online"] = Field("online", description="which teacher")
     hidden: tuple[int, ...] = Field((256, 128), description="layers of the teacher's network")
     backbone: Backbone | None = Field(None, description="backbone of the teacher (null: ranking.backbone)")
+    network: Network | None = Field(None, description="network of your own for the teacher (null: ranking.network, or "
+                                                      "``backbone``)")
     privileged: bool = Field(True, description="let the teacher use features that are not known when serving")
 
 

@@ -20,8 +20,9 @@ from tfrs_pretrain.errors import UserError
 
 BUNDLED = ("completejourney",)
 MAX_MESSAGE = 1000  # characters
-# Keys whose value may be the name of a kind instead of a mapping.
-SHORT_FORMS = frozenset({"objective", "negatives", "transfer", "user", "item", "teacher", "backbone", "meda"})
+# Keys whose value may be a text instead of a mapping, with the key of the mapping that the text belongs to.
+SHORT_FORMS = {"network": "path", **dict.fromkeys(
+    ("objective", "negatives", "transfer", "user", "item", "teacher", "backbone", "meda"), "kind")}
 
 
 def load_config(source: str, overrides: Sequence[str] = ()) -> Config:
@@ -124,7 +125,7 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
 def set_key(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Sets a dotted key of a tree and creates missing sections on the way.
 
-    A section in its short form, such as ``transfer: warm_start``, becomes a mapping with the key ``kind``.
+    A section in its short form, such as ``transfer: warm_start``, becomes a mapping.
 
     Raises:
       UserError: a section on the way contains a value; the message begins with ``where``.
@@ -133,7 +134,7 @@ def set_key(tree: dict[str, Any], key: str, value: Any, where: str) -> None:
     node = tree
     for parent in parents:
         if parent in SHORT_FORMS and isinstance(node.get(parent), str):
-            node[parent] = {"kind": node[parent]}
+            node[parent] = {SHORT_FORMS[parent]: node[parent]}
         if node.get(parent) is None:
             node[parent] = {}
         node = node[parent]

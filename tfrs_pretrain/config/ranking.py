@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.config.arms import ArmConfig, Overrides
-from tfrs_pretrain.config.backbones import Backbone, MlpBackbone
+from tfrs_pretrain.config.backbones import Backbone, BuiltInBackbone, MlpBackbone, Network
 from tfrs_pretrain.names import FolderName, repeated
 from tfrs_pretrain.strict_model import StrictModel
 
@@ -17,6 +17,7 @@ class RankingConfig(StrictModel):
 
     hidden: tuple[int, ...] = Field((128, 64), description="layers of the served network")
     backbone: Backbone = Field(MlpBackbone(), description="network that contains the ``hidden`` layers")
+    network: Network | None = Field(None, description="network of your own in the place of ``backbone``")
     feature_dim: int = Field(16, ge=1, description="columns of a categorical feature's table")
     id_dim: int = Field(64, ge=1, description="columns of the ID tables; pretrained rows need pretraining.dim")
     epochs: int = Field(1, ge=1, description="passes over the training impressions")
@@ -69,12 +70,23 @@ class RankingConfig(StrictModel):
         return ([] if similarity == "none" else [similarity]) if isinstance(similarity, str) else similarity
 
     @model_validator(mode="after")
+    def _has_one_network(self) -> RankingConfig:
+        if self.network and self.backbone != MlpBackbone():
+            raise ValueError(f"network takes the place of backbone {self.backbone.kind!r}: remove one of them")
+        return self
+
+    @model_validator(mode="after")
     def _remedies_need_epochs(self) -> RankingConfig:
         for name, arm in self.arms.items():
             if (arm.meda or arm.early_stopping) and self.for_arm(arm).epochs == 1:
                 raise ValueError(f"arms.{name} has {'meda' if arm.meda else 'early_stopping'}, which makes no "
                                  "difference in one epoch: give it epochs")
         return self
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether the network is not one of this package."""
+        return self.network is not None or not isinstance(self.backbone, BuiltInBackbone)
 
     def for_arm(self, arm: ArmConfig) -> RankingConfig:
         """Returns these settings with those of the arm in their place."""

@@ -102,7 +102,7 @@ class _Eraser:
         changed = {"examples": sum(shard["examples"] for shard in shards), "shards": shards}
         measures = self._measures(name, shards)
         if "missing" in entry and HISTORY in entry["missing"]:
-            changed["missing"] = entry["missing"] | {HISTORY: measures.pop("empty_histories")}
+            changed["missing"] = entry["missing"] | {HISTORY: measures.pop("empty_histories", 0)}
         return entry | add_rates({**changed, "measures": measures}) | changed
 
     def _pairs(self, table: pa.Table) -> pa.Table:

@@ -41,7 +41,7 @@ class ArmPlan(MemoryPlan):
         tables: list[TableMemory] = []
         dense = 0
         groups = ranking.for_arm(arm).epochs if isinstance(arm.meda, ContinualMeda) else 1
-        for role, learner in self._learners(ranking.for_arm(arm), arm):
+        for role, learner in one_row_learners(ranking.for_arm(arm), self._dataset, arm):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
         trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
@@ -64,16 +64,17 @@ class ArmPlan(MemoryPlan):
     def _settings(self) -> ArmConfig:
         return self._config.ranking.arms[self._arm]
 
-    def _learners(self, ranking: RankingConfig, arm: ArmConfig) -> Iterator[tuple[str, Learner]]:
-        """Build the arm's learners, each with its role, with one row per table."""
-        vocabularies = {name: {**entry, "rows": 1} for name, entry in self._dataset.info["vocabularies"].items()}
-        one_row = Dataset(self._dataset.folder, {**self._dataset.info, "vocabularies": vocabularies})
-        steps = ranking.warmup_steps + 1
-        yield "student", build_learner(ranking, one_row, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
-                                       steps=steps)
-        if arm.distillation and isinstance(teacher := arm.distillation.teacher, OnlineTeacher):
-            yield "teacher", build_learner(teacher_settings(ranking, teacher), one_row, arm, None, seed=0,
-                                           hidden=teacher.hidden, privileged=teacher.privileged, steps=steps)
+
+def one_row_learners(ranking: RankingConfig, dataset: Dataset, arm: ArmConfig) -> Iterator[tuple[str, Learner]]:
+    """Build an arm's learners, each with its role, with one row per table."""
+    vocabularies = {name: {**entry, "rows": 1} for name, entry in dataset.info["vocabularies"].items()}
+    one_row = Dataset(dataset.folder, {**dataset.info, "vocabularies": vocabularies})
+    steps = ranking.warmup_steps + 1
+    yield "student", build_learner(ranking, one_row, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
+                                   steps=steps)
+    if arm.distillation and isinstance(teacher := arm.distillation.teacher, OnlineTeacher):
+        yield "teacher", build_learner(teacher_settings(ranking, teacher), one_row, arm, None, seed=0,
+                                       hidden=teacher.hidden, privileged=teacher.privileged, steps=steps)
 
 
 def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:

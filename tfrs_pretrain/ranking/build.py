@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.config import ArmConfig, Config, FixedTeacherConfig, OnlineTeacher, RankingConfig
+from tfrs_pretrain.config import ArmConfig, Config, FixedTeacherConfig, MlpBackbone, OnlineTeacher, RankingConfig
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -20,8 +20,8 @@ from tfrs_pretrain.ranking.distillation.teachers import open_teacher
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.learning.learning_rates import make_rate
 from tfrs_pretrain.ranking.learning.losses import LabelLoss
+from tfrs_pretrain.ranking.model.configured_network import make_network
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.model.network import make_network
 from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.anchor import make_anchor
@@ -120,8 +120,10 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
 
 
 def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingConfig:
-    """Settings of an online teacher: those of its student, except for the backbone where it has its own."""
-    return ranking.model_copy(update={"backbone": teacher.backbone}) if teacher.backbone else ranking
+    """Settings of an online teacher: those of its student, except for the network where it has its own."""
+    if teacher.network is None and teacher.backbone is None:
+        return ranking
+    return ranking.model_copy(update={"network": teacher.network, "backbone": teacher.backbone or MlpBackbone()})
 
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,

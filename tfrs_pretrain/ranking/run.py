@@ -30,6 +30,7 @@ from tfrs_pretrain.ranking.distillation.teachers import teacher_digest
 from tfrs_pretrain.ranking.learning.best_checkpoint import best_folder, make_best_checkpoint
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.artifact import save_ranker
+from tfrs_pretrain.ranking.network_check import check_own_networks
 from tfrs_pretrain.ranking.predict import predict
 from tfrs_pretrain.ranking.split_metrics import split_metrics
 from tfrs_pretrain.ranking.trained_arm import TrainedArm
@@ -98,6 +99,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         predictions = Predictions.open(output, "validation") if baseline else None
         return _compared(kept, dataset, settings, predictions, baseline) if baseline and predictions else kept
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
+    check_own_networks(config.ranking, dataset, settings)
     show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
               lambda name: dataset.vocabulary(name).counts)
     splits = IMPRESSION_SPLITS if test else (TRAIN, VALIDATION)

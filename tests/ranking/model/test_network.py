@@ -6,8 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
-from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
-from tfrs_pretrain.ranking.model.network import RankingNetwork, make_network
+from tfrs_pretrain.ranking.model.configured_network import make_network
+from tfrs_pretrain.ranking.model.contract import with_masks
+from tfrs_pretrain.ranking.model.mlp import Mlp
+from tfrs_pretrain.ranking.model.network import RankingNetwork
 
 SHAPES = {"user": (None, 3), "item": (None, 4), "numeric": (None, 1)}
 
@@ -89,13 +91,13 @@ def everything(inputs):
 def test_padding_of_any_content_changes_nothing(everything):
     inputs, masks = everything
     network = full()
-    expected = network(inputs, masks)
+    expected = network(with_masks(inputs, masks))
     for name, mask in masks.items():
         inputs[name] = np.where(mask[..., None], inputs[name], np.float32("nan"))
-    np.testing.assert_array_equal(network(inputs, masks), expected)
+    np.testing.assert_array_equal(network(with_masks(inputs, masks)), expected)
     for name in masks:
         moved = inputs | {name: np.where(masks[name][..., None], inputs[name] + 1, 0)}
-        assert not np.array_equal(network(moved, masks), expected), name
+        assert not np.array_equal(network(with_masks(moved, masks)), expected), name
 
 
 def test_attention_depends_on_the_candidate_item(everything):
@@ -105,20 +107,20 @@ def test_attention_depends_on_the_candidate_item(everything):
     masks = {name: np.ones_like(mask) for name, mask in masks.items()}
     seen = []
     layer.call = lambda rows, query, mask: seen.append(np.array(query)) or rows[:, 0]
-    network(inputs, masks)
+    network(with_masks(inputs, masks))
     np.testing.assert_array_equal(seen[0], inputs["item"])
 
 
 def test_heads_share_only_the_backbone(everything):
     network = full()
-    before = np.array(network(*everything))
+    before = np.array(network(with_masks(*everything)))
     assert before.shape == (5, 3)
     network.towers[1].set_weights([weight + 0.5 for weight in network.towers[1].get_weights()])
     network.heads[2].set_weights([weight + 0.5 for weight in network.heads[2].get_weights()])
-    after = np.array(network(*everything))
+    after = np.array(network(with_masks(*everything)))
     assert (before != after).any(axis=0).tolist() == [False, True, True]
     network.backbone.set_weights([weight + 0.5 for weight in network.backbone.get_weights()])
-    assert (np.array(network(*everything)) != after).any(axis=0).all()
+    assert (np.array(network(with_masks(*everything))) != after).any(axis=0).all()
 
 
 def test_a_network_with_every_option_is_saved_and_loaded(tmp_path, everything):
@@ -127,7 +129,7 @@ def test_a_network_with_every_option_is_saved_and_loaded(tmp_path, everything):
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")
     assert json.dumps(loaded.get_config()) == json.dumps(network.get_config())  # JSON has no tuples
-    np.testing.assert_array_equal(network(*everything), loaded(*everything))
+    np.testing.assert_array_equal(network(with_masks(*everything)), loaded(with_masks(*everything)))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -137,18 +139,18 @@ def test_mixed_precision_computes_in_half_and_returns_float32(everything, policy
     assert {layer.compute_dtype for layer in (network.backbone, *network.towers, *network.attention.values())} == {half}
     assert {layer.compute_dtype for layer in network.heads} == {"float32"}
     assert {variable.dtype for variable in network.variables} == {"float32"}
-    logits = np.array(network(*everything))
+    logits = np.array(network(with_masks(*everything)))
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, reference(*everything), atol=0.1)
-    assert not np.array_equal(logits, reference(*everything))
+    np.testing.assert_allclose(logits, reference(with_masks(*everything)), atol=0.1)
+    assert not np.array_equal(logits, reference(with_masks(*everything)))
     network.save(tmp_path / "network.keras")
-    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "network.keras")(*everything), logits)
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "network.keras")(with_masks(*everything)), logits)
 
 
 def test_every_weight_gets_a_gradient(everything):
     network = full()
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(network(*everything) - 1))
+        loss = tf.reduce_sum(tf.square(network(with_masks(*everything)) - 1))
     variables = network.trainable_variables
     for variable, gradient in zip(variables, tape.gradient(loss, [v.value for v in variables]), strict=True):
         assert gradient is not None, variable.path
@@ -170,8 +172,8 @@ def test_one_user_row_equals_the_same_row_repeated_for_every_candidate(everythin
     items = {"item": inputs["item"][:candidates], "numeric": inputs["numeric"][:candidates]}
     user = {name: inputs[name][:1] for name in ("user", "tags", "history")}
     repeated = items | {name: np.repeat(values, candidates, axis=0) for name, values in user.items()}
-    expected = network(repeated, {name: np.repeat(masks[name][:1], candidates, axis=0) for name in masks})
-    found = network(items | user, {name: masks[name][:1] for name in masks},
+    expected = network(with_masks(repeated, {name: np.repeat(masks[name][:1], candidates, axis=0) for name in masks}))
+    found = network(with_masks(items | user, {name: masks[name][:1] for name in masks}),
                     sides=[("tags", "user"), (), ("history", "numeric", "item")])
     assert found.shape == (candidates, len(network.heads))
     np.testing.assert_allclose(found, expected, atol=0.02 if "mixed_precision" in changes else 1e-6)

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from tfrs_pretrain.config import RankingConfig
-from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.ranking.model.mlp import Mlp
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import build_ranker
 

@@ -114,6 +114,14 @@ def test_an_identical_export_keeps_the_last_delta(chained, generations):
     assert "Dense weights: changed." in again.summary()
 
 
+def test_an_identical_export_removes_what_a_run_left_that_was_killed_at_its_end(chained, generations, copied_chain):
+    folder = copied_chain.with_name("1.deltas")
+    for name in ("full", "000002"):
+        (folder / f".{name}.unfinished-0123abcd").mkdir()
+    export_delta(chained[0], *generations[2], copied_chain.parent.parent, 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["000001", "000002"]
+
+
 def test_a_change_of_structure_needs_a_full_version(chained, generations):
     config, models = chained
     base = read_chain(models / NAME / "1").base_state()

@@ -134,14 +134,14 @@ def test_a_live_model_answers_as_a_static_one(models, expected):
 
 REFUSED = {
     "another secret": ({"secret": np.array(bytes(32), object)}, "the secret is of another model"),
-    "a short secret": ({"secret": np.array(b"short", object)}, ""),
+    "a short secret": ({"secret": np.array(b"short", object)}, "."),
     "another predecessor": ({"predecessor": np.array("other", object)}, "the version is"),
     "too many rows": ({"rows_user": np.array(bytes(8 * 40), object)}, "rows and scales differ in number"),
-    "bytes that are no rows": ({"rows_user": np.array(bytes(3), object)}, ""),
+    "bytes that are no rows": ({"rows_user": np.array(bytes(3), object)}, "."),
     "dense weights of another size": ({"dense": np.array(b"1234", object)}, "expected bytes of dense weights"),
     "an epoch to come": ({"settled": np.array(1)}, "which cannot be settled at"),
     "a negative epoch": ({"settled": np.array(-1)}, "which cannot be settled at"),
-    "a shared row that does not exist": ({"shared_item": np.array([9])}, ""),
+    "a shared row that does not exist": ({"shared_item": np.array([9])}, "."),
     "numbers without ids": ({"numbers_topic": np.array([1], np.int32)}, "expected row numbers"),
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from tfrs_pretrain.config import DistillationConfig
-from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.learning.learner import Learner, with_penalties
 from tfrs_pretrain.ranking.learning.losses import hard_losses
 
 TEACHER_LOGITS = "teacher_logits"  # batch column with a fixed teacher's float32 [batch, heads]
@@ -48,15 +48,15 @@ def soft_weight(step: tf.Tensor, config: DistillationConfig) -> tf.Tensor:
 def label_step(student: Learner) -> Step:
     """Build a step that trains the student on labels alone.
 
-    It returns ``loss`` and, with an anchor, its parts ``hard`` and ``anchor``.
+    It returns ``loss`` and, with penalties (see ``StepOutput``), its parts: ``hard`` and the penalties.
     """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         output = student.train_step(batch, lambda logits: student.label_loss(batch, logits))
         hard = tf.reduce_mean(student.label_loss(batch, output.logits))
-        if output.anchor is None:
+        if not output.penalties:
             return {"loss": hard}
-        return {"loss": hard + output.anchor, "hard": hard, "anchor": output.anchor}
+        return {"loss": with_penalties(hard, output.penalties), "hard": hard, **output.penalties}
 
     return step
 
@@ -67,8 +67,8 @@ def distillation_step(student: Learner, teacher: Learner | None, config: Distill
     A trained teacher is updated first, on labels alone; the student's targets are the teacher's logits from before that
     update. Without a trained teacher the batch contains the logits in the column ``TEACHER_LOGITS``.
 
-    The step returns ``loss`` (everything that the student minimises), its parts ``hard``, ``soft`` and, with an anchor,
-    ``anchor``; the teacher's own loss ``teacher``; and ``soft_weight``.
+    The step returns ``loss`` (everything that the student minimises), its parts ``hard``, ``soft`` and the
+    penalties; the teacher's own loss ``teacher``; and ``soft_weight``.
     """
 
     def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -87,15 +87,14 @@ def distillation_step(student: Learner, teacher: Learner | None, config: Distill
         def mixed(logits: tf.Tensor) -> tf.Tensor:
             return (1 - weight) * hard(logits) + weight * soft(logits)
 
-        logits, anchor = student.train_step(batch, mixed)
-        loss, parts = tf.reduce_mean(mixed(logits)), {} if anchor is None else {"anchor": anchor}
+        logits, penalties = student.train_step(batch, mixed)
         return {
-            "loss": loss if anchor is None else loss + anchor,
+            "loss": with_penalties(tf.reduce_mean(mixed(logits)), penalties),
             "hard": tf.reduce_mean(hard(logits)),
             "soft": tf.reduce_mean(soft(logits)),
             "teacher": tf.reduce_mean(student.label_loss(batch, teacher_logits)),
             "soft_weight": weight,
-            **parts,
+            **penalties,
         }
 
     return step

@@ -12,6 +12,7 @@ from tfrs_pretrain.ranking.learning.learning_rates import Rate, keras_rate, rate
 from tfrs_pretrain.ranking.learning.loss_scale import loss_scale, unscale, with_loss_scale
 from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS, LabelLoss
 from tfrs_pretrain.ranking.learning.ragged_ids import RaggedIds
+from tfrs_pretrain.ranking.model.contract import accepts_unpadded_rows
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.anchor import Anchor
 from tfrs_pretrain.ranking.transfer.meda import NewTables, TableGroups
@@ -23,11 +24,12 @@ class StepOutput(NamedTuple):
 
     Attributes:
       logits: float32 [replica batch, heads].
-      anchor: float32 [], the weighted anchor term, mean over the replica's batch; None without an anchor.
+      penalties: scalar terms of the loss besides the labels and the teacher: "anchor", the weighted anchor term, mean
+        over the replica's batch; "network", the losses that the network itself adds, such as those of regularizers.
     """
 
     logits: tf.Tensor
-    anchor: tf.Tensor | None
+    penalties: dict[str, tf.Tensor]
 
 
 class Learner(tf.Module):
@@ -65,8 +67,8 @@ class Learner(tf.Module):
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
         self._jit_compile = jit_compile
-        self._logits = tf.function(ranker.logits_from_rows, jit_compile=True, autograph=False) if jit_compile else (
-            ranker.logits_from_rows)
+        self._logits = tf.function(self._network_output, jit_compile=True, autograph=False) if jit_compile else (
+            self._network_output)
         self.optimizer = with_loss_scale(keras.optimizers.Adam(keras_rate(learning_rate)), ranker.network)
         self.optimizer.build(ranker.network.trainable_variables)
 
@@ -106,28 +108,38 @@ class Learner(tf.Module):
         with tf.GradientTape() as tape:
             tape.watch(trained_rows)
             columns = {name: batch[name] for name in self.ranker.inputs.columns}
-            logits = self._logits(self._with_dropout(rows), columns, training=True,
-                                  owners={name: values.owners for name, values in ragged.items()})
-            anchor = tf.reduce_mean(self._anchor.losses(batch, rows)) if self._anchor else None
-            loss = tf.reduce_mean(loss_fn(logits)) if anchor is None else tf.reduce_mean(loss_fn(logits)) + anchor
+            logits, penalties = self._logits(self._with_dropout(rows), columns,
+                                             owners={name: values.owners for name, values in ragged.items()})
+            if self._anchor:
+                penalties = {"anchor": tf.reduce_mean(self._anchor.losses(batch, rows)), **penalties}
+            loss = with_penalties(tf.reduce_mean(loss_fn(logits)), penalties)
             loss /= tf.distribute.get_replica_context().num_replicas_in_sync
             scaled = loss if scale is None else loss * scale
         row_gradients, weight_gradients = tape.gradient(scaled, (trained_rows, weights))
+        # A network may ignore an input; its table is not updated.
+        row_gradients = {name: values for name, values in row_gradients.items() if values is not None}
         row_gradients, weight_gradients, finite = unscale(row_gradients, weight_gradients, scale)
         ids = {row.name: ragged[row.name].ids if row.name in ragged else tf.reshape(batch[row.column], [-1])
                for row in self.ranker.inputs.rows}
         self._update_tables(ids, row_gradients, finite)
         self.optimizer.apply(weight_gradients)
-        return StepOutput(logits, anchor)
+        return StepOutput(logits, penalties)
+
+    def _network_output(self, rows: Mapping[str, tf.Tensor], columns: Mapping[str, tf.Tensor], *,
+                        owners: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Return logits, and the sum of the losses that the network adds as "network", if it adds any."""
+        logits = self.ranker.logits_from_rows(rows, columns, training=True, owners=owners)
+        losses = self.ranker.network.losses
+        return logits, {"network": tf.add_n([tf.cast(loss, tf.float32) for loss in losses])} if losses else {}
 
     def _ragged_ids(self, batch: Mapping[str, tf.Tensor]) -> dict[str, RaggedIds]:
         """Return the values of padded columns without padding, by input, to save the time spent on padding.
 
-        Empty with XLA or several replicas, which need static shapes. Inputs with dropout are left out, because dropout
-        is drawn by position in the padded column.
+        Empty with XLA or several replicas, which need static shapes, and with a network that needs the padding. Inputs
+        with dropout are left out, because dropout is drawn by position in the padded column.
         """
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        if self._jit_compile or replicas > 1:
+        if self._jit_compile or replicas > 1 or not accepts_unpadded_rows(self.ranker.network):
             return {}
         return {row.name: RaggedIds.from_padded(batch[row.column]) for row in self.ranker.inputs.rows
                 if row.length and self.policies[row.table].dropout is None}
@@ -165,3 +177,10 @@ class Learner(tf.Module):
             active = tf.reduce_all(conditions) if conditions else None
             table.apply_gradients(*joined, rate * policy.learning_rate_scale, active=active,
                                   padded=any(row.length for row in inputs), row_scales=self.row_scales.get(name))
+
+
+def with_penalties(loss: tf.Tensor, penalties: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Return a loss plus the penalties of ``StepOutput``."""
+    for penalty in penalties.values():
+        loss += penalty
+    return loss

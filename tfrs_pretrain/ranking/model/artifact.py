@@ -15,7 +15,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +28,7 @@ from tfrs_pretrain.output_folders import inside, staged_folder
 from tfrs_pretrain.ranking.model.cold_rows import load_cold_rules
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
+from tfrs_pretrain.ranking.model.saved_network import load_network
 
 
 def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], manifest: dict[str, Any], *,
@@ -76,7 +76,7 @@ def load_ranker(folder: Path, dataset: Dataset) -> Ranker:
     try:
         matrices = {name: np.load(checked_file(folder, manifest, f"{TABLES_FOLDER}/{name}.npy"))
                     for name in inputs.tables}
-        network = keras.saving.load_model(checked_file(folder, manifest, NETWORK_FILE))
+        network = load_network(checked_file(folder, manifest, NETWORK_FILE))
         cold_rules = {}
         if manifest.get("cold_rows"):
             cold_rules = load_cold_rules(checked_file(folder, manifest, COLD_ROWS_FILE))

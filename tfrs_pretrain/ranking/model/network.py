@@ -1,4 +1,4 @@
-"""Dense part of the ranker: pooling, backbone and heads over rows that are gathered outside of it.
+"""The network of the built-in backbones: pooling, backbone and heads over rows that are gathered outside of it.
 
 Keras has no embedding table here: the time of its embedding layer and optimizers grows with the table.
 """
@@ -11,10 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfrs_pretrain.config import RankingConfig
-from tfrs_pretrain.ranking.model.backbones import make_backbone
-from tfrs_pretrain.ranking.model.backbones.input_sides import InputSide
-from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.model.contract import OneUserRow, UnpaddedRows, masks_of, rows_of
+from tfrs_pretrain.ranking.model.input_sides import InputSide
+from tfrs_pretrain.ranking.model.mlp import Mlp
 from tfrs_pretrain.ranking.model.pooling import TargetAttention, mean_pooling, ragged_mean_pooling
 from tfrs_pretrain.schema import ITEM_ROW
 
@@ -23,7 +22,7 @@ ATTENTION_SEEDS, HEAD_SEEDS = 2000, 100
 
 
 @keras.saving.register_keras_serializable("tfrs_pretrain")
-class RankingNetwork(keras.Model):
+class RankingNetwork(OneUserRow, UnpaddedRows, keras.Model):
     """Network that pools and joins named inputs and maps them to one logit for each head.
 
     Args:
@@ -62,13 +61,12 @@ class RankingNetwork(keras.Model):
             head.build(tower.compute_output_shape(features))
         self.built = True
 
-    def call(self, inputs: dict[str, Any], masks: Mapping[str, Any] | None = None, training: bool = False,
-             sides: Sequence[Sequence[str]] | None = None, owners: Mapping[str, Any] | None = None) -> Any:
+    def call(self, features: Mapping[str, Any], training: bool = False, sides: Sequence[Sequence[str]] | None = None,
+             owners: Mapping[str, Any] | None = None) -> Any:
         """Return float32 [batch, heads] logits; inputs are joined in order of name.
 
         Args:
-          inputs: name -> [batch, width] or [batch, length, width], or [n, width] for an input with owners.
-          masks: name of each padded input -> bool [batch, length], false where padded.
+          features: inputs and masks, see ``contract``; an input with owners is [n, width].
           training: passed to the backbone's layers by Keras.
           sides: groups of input names. The pooled inputs of a group all have one row or all have the batch's rows; the
             last group has the batch's rows. The computation for a group of one row is done once. None: every input has
@@ -77,14 +75,15 @@ class RankingNetwork(keras.Model):
             impression.
         """
         del training  # Keras passes it to the layers itself
+        inputs = rows_of(features)
         pooled = dict(inputs)
-        pooled |= {name: self._pooled(name, inputs, mask) for name, mask in (masks or {}).items()}
+        pooled |= {name: self._pooled(name, inputs, mask) for name, mask in masks_of(features).items()}
         pooled |= {name: self._pooled_ragged(name, inputs, owner) for name, owner in (owners or {}).items()}
         if sides is None:
-            features = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
+            hidden = self.backbone(keras.ops.concatenate([pooled[name] for name in sorted(pooled)], axis=-1))
         else:
-            features = self.backbone.call_sides(_sides(pooled, sides))
-        logits = [head(tower(features)) for tower, head in zip(self.towers, self.heads, strict=True)]
+            hidden = self.backbone.call_sides(_sides(pooled, sides))
+        logits = [head(tower(hidden)) for tower, head in zip(self.towers, self.heads, strict=True)]
         return keras.ops.concatenate(logits, axis=-1)
 
     def _pooled(self, name: str, inputs: Mapping[str, Any], mask: Any) -> Any:
@@ -118,17 +117,3 @@ def _sides(pooled: Mapping[str, Any], sides: Sequence[Sequence[str]]) -> list[In
     return [InputSide(keras.ops.concatenate([pooled[name] for name in names], axis=-1),
                  np.concatenate([columns[name] for name in names])) for names in sides if names]
 
-
-def make_network(config: RankingConfig, *, hidden: Sequence[int], seed: int, attention: Sequence[str]
-                 ) -> RankingNetwork:
-    """Create the configured network, not yet built.
-
-    Args:
-      config: provides backbone, heads and precision.
-      hidden: units of the backbone's hidden layers.
-      seed: of the initial weights.
-      attention: names of the inputs that are pooled by attention.
-    """
-    dtype = config.mixed_precision or "float32"
-    return RankingNetwork(make_backbone(config.backbone, hidden, seed, dtype), seed, 1 + len(config.labels),
-                          config.head_hidden, attention, config.attention_hidden, dtype=dtype)

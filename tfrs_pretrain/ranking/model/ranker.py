@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate, SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.model.cold_rows import ColdRows, ColdRule
+from tfrs_pretrain.ranking.model.contract import Shape, accepts_one_user_row, with_masks
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.schema import ITEM_ROW, LABEL, PADDING, USER_ROW
 
 NUMERIC, SIMILARITY = "numeric", "similarity"  # network inputs in addition to the rows
@@ -29,7 +30,7 @@ class Ranker(tf.Module):
       cold_rows: prediction of the rows of unknown ids; None: they are the shared rows.
     """
 
-    def __init__(self, inputs: Inputs, tables: Mapping[str, EmbeddingTable], network: RankingNetwork,
+    def __init__(self, inputs: Inputs, tables: Mapping[str, EmbeddingTable], network: keras.Model,
                  labels: Sequence[str] = (LABEL,), cold_rows: ColdRows | None = None):
         super().__init__(name="ranker")
         self.inputs = inputs
@@ -67,8 +68,9 @@ class Ranker(tf.Module):
           rows: input -> gathered rows, see ``gather``; an input in a side of one row has a single row.
           batch: numeric columns, padded columns for their masks, and the columns that ``cold_rows`` reads.
           training: passed to the network.
-          sides: see ``RankingNetwork.call``.
-          owners: inputs without padding, see ``RankingNetwork.call``.
+          sides: names of the inputs of user, context and items, see ``contract.OneUserRow``. The inputs of a group all
+            have one row or all have the batch's rows; the items have the batch's rows.
+          owners: inputs without padding, see ``contract.UnpaddedRows``.
         """
         features = dict(rows)
         if self.cold_rows is not None:
@@ -80,7 +82,13 @@ class Ranker(tf.Module):
             features[NUMERIC] = tf.stack(columns, axis=-1)  # [batch, numeric features]
         masks = {row.name: batch[row.column] != PADDING for row in self.inputs.rows
                  if row.length and row.name not in (owners or {})}
-        return self.network(features, masks, training=training, sides=sides, owners=owners)
+        features = with_masks(features, masks)
+        if sides is not None and not accepts_one_user_row(self.network):
+            features = _repeated(features, tf.shape(features[ITEM_ROW])[0])
+            sides = None
+        split = {name: value for name, value in (("sides", sides), ("owners", owners)) if value}
+        logits: tf.Tensor = self.network(features, training=training, **split)
+        return logits
 
     def logits(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return float32 [batch, heads] logits of a batch of columns."""
@@ -129,7 +137,29 @@ def _norm(rows: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.maximum(_dot(rows, rows), 1e-12))
 
 
-def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: RankingNetwork, *,
+def _repeated(features: Mapping[str, tf.Tensor], batch: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Repeat features of one row to the rows of the batch."""
+    return {name: tf.broadcast_to(values, tf.concat([[batch], tf.shape(values)[1:]], 0))
+            for name, values in features.items()}
+
+
+def feature_shapes(inputs: Inputs, dims: Mapping[str, int]) -> dict[str, Shape]:
+    """Return the shapes of a network's inputs.
+
+    Args:
+      inputs: of the ranker.
+      dims: table -> columns.
+    """
+    shapes: dict[str, Shape] = {row.name: (None, row.length, dims[row.table]) if row.length else (None, dims[row.table])
+                                for row in inputs.rows}
+    if inputs.similarity:
+        shapes[SIMILARITY] = (None, len(inputs.similarity) + inputs.similarity.count("norms"))
+    if inputs.numeric:
+        shapes[NUMERIC] = (None, len(inputs.numeric))
+    return shapes
+
+
+def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: keras.Model, *,
                  rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,),
                  cold_rules: Mapping[str, ColdRule] | None = None) -> Ranker:
     """Create a ranker; call it inside the strategy's scope.
@@ -144,13 +174,6 @@ def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: Rankin
     """
     tables = {name: EmbeddingTable(name, rows[name], (rules or {}).get(name, NoUpdate())) for name in inputs.tables}
     if not network.built:
-        shapes: dict[str, tuple[int | None, ...]] = {
-            row.name: (None, row.length, tables[row.table].dim) if row.length else (None, tables[row.table].dim)
-            for row in inputs.rows}
-        if inputs.similarity:
-            shapes[SIMILARITY] = (None, len(inputs.similarity) + inputs.similarity.count("norms"))
-        if inputs.numeric:
-            shapes[NUMERIC] = (None, len(inputs.numeric))
-        network.build(shapes)
+        network.build(feature_shapes(inputs, {name: table.dim for name, table in tables.items()}))
     cold_rows = ColdRows(cold_rules, inputs.numeric) if cold_rules else None
     return Ranker(inputs, tables, network, labels, cold_rows)

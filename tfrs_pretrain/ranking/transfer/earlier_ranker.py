@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
 from rich.text import Text
 
@@ -15,7 +16,6 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs
-from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.vocabulary_changes import RowMap
 
@@ -84,7 +84,7 @@ class EarlierRanker:
             row_map.copy(self.ranker.tables[name].numpy(), tables[name])
             self._report(name, len(row_map.target), later.num_ids)
 
-    def start_network(self, network: RankingNetwork) -> None:
+    def start_network(self, network: keras.Model) -> None:
         """Set the dense weights.
 
         Raises:

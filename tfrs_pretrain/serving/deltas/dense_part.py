@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from tfrs_pretrain.artifact_names import COLD_ROWS_FILE, NETWORK_FILE, RANKER_KIND
@@ -26,6 +25,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.model.cold_rows import ColdRule, load_cold_rules
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
+from tfrs_pretrain.ranking.model.saved_network import load_network
 
 RANKER_MANIFEST = "ranker_manifest.json"
 # Keys of a Keras configuration that do not determine what the network computes from its weights.
@@ -70,7 +70,7 @@ class DensePart:
           UserError: the network cannot be read.
         """
         try:
-            network = keras.saving.load_model(self._network)
+            network = load_network(self._network)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{str(self._network)!r} cannot be read ({' '.join(str(error).split())}): export a full "
                             "version") from error

@@ -15,7 +15,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, report_finished, run_digest
 from tfrs_pretrain.json_documents import json_digest
-from tfrs_pretrain.output_folders import inside, unfinished_folder
+from tfrs_pretrain.output_folders import inside, remove_leftovers, unfinished_folder
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.serving.deltas.chain import Chain, delta_name, deltas_folder, read_chain
 from tfrs_pretrain.serving.deltas.delta import StateChange
@@ -26,6 +26,8 @@ from tfrs_pretrain.serving.exporting.memory import folder_bytes
 from tfrs_pretrain.serving.exporting.model_card import ModelCard, evaluate_for_card
 from tfrs_pretrain.serving.exporting.report import ExportReport
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
+
+FULL = "full"  # name of the full version, which is built in the folder of deltas
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +78,13 @@ def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, v
     digest = run_digest(config=config.resolved(), ranker=[str(ranker.resolve()), json_digest(manifest)],
                         dataset=json_digest(dataset.info), base=json_digest(chain.manifest))
     if chain.deltas and chain.deltas[-1].manifest[RUN_DIGEST] == digest:
+        for name in (FULL, chain.deltas[-1].folder.name):  # of this run, if it was killed at its very end
+            remove_leftovers(deltas_folder(chain.base) / name)
         report_finished(chain.deltas[-1].folder)
         return ExportedDelta(chain.deltas[-1].folder, chain.deltas[-1].manifest)
     folder, number = deltas_folder(chain.base), delta_name(len(chain.deltas) + 1)
     with (progress(f"export delta {number} of {config.name}/{version}"),
-          unfinished_folder(folder, "full") as full, unfinished_folder(folder, number) as stage):
+          unfinished_folder(folder, FULL) as full, unfinished_folder(folder, number) as stage):
         report = build_version(full, _without_live_updates(config), dataset, ranker, manifest)
         _check_interface(chain, report)
         change = StateChange.between(chain.state(), read_state(full, report.to_json()))

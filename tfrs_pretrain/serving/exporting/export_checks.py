@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrs_pretrain.artifact_names import SAVED_MODEL_FILE
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking.model.graph_operations import foreign_operations, operations
 from tfrs_pretrain.serving.exporting.golden_requests import GoldenRequest
 from tfrs_pretrain.serving.exporting.memory import MemoryUse, memory_growth
 from tfrs_pretrain.serving.exporting.report import SignatureCheck
 from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, DELTA_VERSION
 from tfrs_pretrain.serving.session import LoadedModel
-
-# Operations of TensorFlow's Python package that call Python, which a server does not have.
-PYTHON_OPERATIONS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,19 +110,8 @@ def check_operations(model: Path) -> list[str]:
     Raises:
       UserError: the graph uses other operations, or operations that call Python.
     """
-    used = _operations(saved_model_pb2.SavedModel.FromString((model / SAVED_MODEL_FILE).read_bytes()))
-    foreign = sorted((used - set(dir(tf.raw_ops))) | (used & PYTHON_OPERATIONS))
-    if foreign:
+    used = operations(saved_model_pb2.SavedModel.FromString((model / SAVED_MODEL_FILE).read_bytes()))
+    if foreign := foreign_operations(used):
         raise UserError(f"exported model uses {foreign}, which TensorFlow Serving does not have, nothing was exported: "
                         "use TensorFlow's own operations in the network")
     return sorted(used)
-
-
-def _operations(model: saved_model_pb2.SavedModel) -> set[str]:
-    """Names of the operations in the graphs and in their functions, without calls of these functions."""
-    used, functions = set(), set()
-    for graph in (meta_graph.graph_def for meta_graph in model.meta_graphs):
-        used |= {node.op for node in graph.node}
-        functions |= {function.signature.name for function in graph.library.function}
-        used |= {node.op for function in graph.library.function for node in function.node_def}
-    return used - functions

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from tfrs_pretrain.config import DcnV2Backbone, MlpBackbone
-from tfrs_pretrain.ranking.model.backbones import make_backbone
+from tfrs_pretrain.config import DcnV2Backbone, MlpBackbone, RankingConfig
 from tfrs_pretrain.ranking.model.backbones.dcn_v2 import CrossLayer
+from tfrs_pretrain.ranking.model.configured_network import make_network
 
 WIDTH, BATCH = 5, 7
 
@@ -19,6 +19,11 @@ def randomized(layer, seed=1):
     random = np.random.default_rng(seed)
     layer.set_weights([random.standard_normal(weight.shape) * 0.3 for weight in layer.get_weights()])
     return layer.get_weights()
+
+
+def make_backbone(settings, hidden, seed):
+    config = RankingConfig(backbone=settings, arms={})
+    return make_network(config, hidden=hidden, seed=seed, attention=()).backbone
 
 
 def built(hidden=(6, 3), **settings):

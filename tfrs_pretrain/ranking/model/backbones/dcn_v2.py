@@ -11,8 +11,9 @@ from typing import Any
 
 import keras
 
-from tfrs_pretrain.ranking.model.backbones.input_sides import InputSide, join_sides
-from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
+from tfrs_pretrain.ranking.model.input_sides import InputSide, join_sides
+from tfrs_pretrain.ranking.model.mlp import Mlp
+from tfrs_pretrain.ranking.model.network import RankingNetwork
 
 CROSS_SEEDS = 1000  # offset that keeps the seeds of cross layers distinct from those of the hidden layers
 
@@ -111,3 +112,11 @@ class DcnV2(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": list(self.hidden), "seed": self.seed,
                 "cross_layers": len(self.crosses), "rank": self.rank, "structure": self.structure}
+
+
+def dcn_v2_network(*, cross_layers: int, rank: int | None, structure: str, hidden: Sequence[int], seed: int, dtype: str,
+                   heads: int, head_hidden: Sequence[int], attention: Sequence[str], attention_hidden: Sequence[int]
+                   ) -> RankingNetwork:
+    """Create the ranking network; arguments as for ``DcnV2`` and ``RankingNetwork``."""
+    backbone = DcnV2(hidden, seed, cross_layers, rank, structure, dtype=dtype)
+    return RankingNetwork(backbone, seed, heads, head_hidden, attention, attention_hidden, dtype=dtype)
