@@ -137,7 +137,7 @@ def test_a_failing_arm_is_reported_and_the_others_finish(finished, study):
     [machine] = results["machines"]
     assert machine["cores"] >= 1
     assert machine["artifacts"] == 10 + 4  # rankers and rows
-    assert study.seconds["stage_two"] > study.seconds["data"] > 0
+    assert min(study.seconds["stage_two"], study.seconds["data"]) > 0
     assert study.seconds["total"] > 0
     started = len(list((output / "console").iterdir()))
     again = command(path, output, "--arm", "warm", "--arm", "gap")
