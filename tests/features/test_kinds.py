@@ -212,12 +212,13 @@ def test_each_row_has_a_raw_value_that_leads_to_it():
 
 
 @pytest.mark.parametrize(("feature", "accepted", "refused", "words"), [
-    (PLACE, [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], [pa.int64()], "string"),
-    (CODE, [pa.int8(), pa.uint32(), pa.int64()], [pa.uint64(), pa.float32(), pa.string()], "integer"),
-    (PRICE, [pa.float16(), pa.float64(), pa.uint64()], [pa.string(), pa.bool_()], "number"),
-    (TAGS, [pa.list_(pa.string()), pa.large_list(pa.large_string())], [pa.string(), pa.list_(pa.int64())],
-     "list of string"),
-    (MARKS, [pa.string()], [pa.list_(pa.int64()), pa.int64()], "string of values separated by '|'")])
+    (PLACE, [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string()), pa.int64()],
+     [pa.float64(), pa.bool_()], "string"),
+    (CODE, [pa.int8(), pa.uint32(), pa.int64(), pa.uint64(), pa.float32(), pa.bool_()], [pa.string()], "integer"),
+    (PRICE, [pa.float16(), pa.float64(), pa.uint64(), pa.decimal128(9, 2), pa.bool_()], [pa.string()], "number"),
+    (TAGS, [pa.list_(pa.string()), pa.large_list(pa.large_string()), pa.list_(pa.int64())],
+     [pa.string(), pa.list_(pa.float64())], "list of string"),
+    (MARKS, [pa.string()], [pa.list_(pa.int64()), pa.float64()], "string of values separated by '|'")])
 def test_tables_may_store_a_feature_as(feature, accepted, refused, words):
     assert feature.stored_type.description == words
     assert [kind for kind in (*accepted, *refused) if feature.stored_type.accepts(kind)] == accepted
