@@ -60,7 +60,7 @@ def test_policies_have_a_factor_for_each_row_of_pretrained_trainable_tables(plan
     assert policies["user"].learning_rate_scale == 1
     np.testing.assert_allclose(policies["user"].row_scales, np.where(counts, 0.2 + 0.8 * 50 / (counts + 50), 0.2),
                                rtol=1e-6)
-    assert (policies["item"].learning_rate_scale, policies["item"].row_scales) == (0.1, None)
+    assert (policies["item"].learning_rate_scale, policies["item"].row_scales) == (0.3, None)
 
 
 def test_a_step_moves_each_row_at_its_rate(build_arm):
