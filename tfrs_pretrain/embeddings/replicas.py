@@ -41,16 +41,22 @@ def gather_from_replicas(values: tf.Tensor) -> tf.Tensor:
     return context.all_gather(tf.identity(values), axis=0)
 
 
-def sum_over_replicas(values: tf.Tensor, max_rows: int) -> tf.Tensor:
+def sum_over_replicas(values: tf.Tensor, max_rows: int | None) -> tf.Tensor:
     """Sum the values [n, dim] of all replicas; n varies between steps but is the same on every replica.
 
     Args:
       values: float32 [n, dim].
-      max_rows: upper bound of n, the same in every step.
+      max_rows: upper bound of n, the same in every step; None if it is not known.
+
+    Raises:
+      ValueError: there are several replicas and ``max_rows`` is None.
     """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
+    if max_rows is None:
+        raise ValueError(f"a sum over {context.num_replicas_in_sync} replicas needs an upper bound of its rows: batch "
+                         "with drop_remainder=True")
     # Collectives need the same size in every step.
     num_rows = tf.shape(values)[0]
     padded = tf.pad(values, [[0, max_rows - num_rows], [0, 0]])

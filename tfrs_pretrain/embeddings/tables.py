@@ -8,33 +8,48 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
+from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, replica_copies
-from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
+from tfrs_pretrain.embeddings.sparse_optimizer import SlotSpec, SparseOptimizer
 
 
 class EmbeddingTable(tf.Module):
     """The rows of an ID space or a categorical feature, with their optimizer state.
 
-    Create it inside ``strategy.scope()``; each replica then has an equal copy.
+    Create it inside ``strategy.scope()``.
 
     Args:
       name: name of the table, prefix of its variables.
       initial: float32 [num_rows, dim].
       optimizer: update rule.
+      placement: of the rows and their state; by default, each replica has an equal copy.
     """
 
-    def __init__(self, name: str, initial: np.ndarray, optimizer: SparseOptimizer):
+    def __init__(self, name: str, initial: np.ndarray, optimizer: SparseOptimizer, *,
+                 placement: Placement = REPLICATED):
         super().__init__(name=name)
         self.num_rows, self.dim = (int(size) for size in initial.shape)
-        self.optimizer = optimizer
-        self.weights = tf.Variable(initial, trainable=False, dtype=tf.float32, name=f"{name}_weights")
-        self.slots = {key: tf.Variable(value, trainable=False, name=f"{name}_{key}")
-                      for key, value in self._initial_slots().items()}
+        self.optimizer, self.placement = optimizer, placement
+        self.weights = placement.variable(f"{name}_weights", np.asarray(initial, np.float32))
+        self.slots = {key: placement.filled(f"{name}_{key}", self.num_rows, spec.width, spec.initial)
+                      for key, spec in self._slot_specs.items()}
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name=f"{name}_step")
+
+    @property
+    def placed_variables(self) -> tuple[PlacedVariable, ...]:
+        """Weights, slots and step as whole arrays, to be stored and restored."""
+        arrays = (self.weights, *self.slots.values())
+        return (*(PlacedVariable(variable, self.placement, self.num_rows) for variable in arrays),
+                PlacedVariable(self.step))
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
         """float32 [..., dim]: the rows of integer ids [...]; inside or outside of a replica."""
-        return tf.gather(local_copy(self.weights), ids)
+        return self.placement.gather(self.weights, ids)
+
+    def gather_shared(self, ids: tf.Tensor, max_ids: int | None) -> tf.Tensor:
+        """float32 [n, dim]: the rows of integer ids [n] that are the same on every replica, at most ``max_ids``."""
+        return self.placement.gather_shared(self.weights, ids, max_ids)
 
     def apply_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
                         active: tf.Tensor | None = None, padded: bool = False,
@@ -52,13 +67,14 @@ class EmbeddingTable(tf.Module):
         Raises:
           ValueError: the table has several replicas and this is not called in one of them, or n is not static there.
         """
-        ids, gradients = gather_from_replicas(ids), gather_from_replicas(gradients)
+        self._check_replica()
+        ids, gradients = self.placement.own(gather_from_replicas(ids), gather_from_replicas(gradients))
         unique, position = tf.unique(ids)
         summed = tf.math.unsorted_segment_sum(gradients, position, tf.size(unique))
         if padded:
             valid = tf.where(unique >= 0)[:, 0]
             unique, summed = tf.gather(unique, valid), tf.gather(summed, valid)
-        self.apply_summed_gradients(unique, summed, learning_rate, active=active, row_scales=row_scales)
+        self._update_own(unique, summed, learning_rate, active, row_scales)
 
     def apply_summed_gradients(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor, *,
                                active: tf.Tensor | None = None, row_scales: tf.Variable | None = None) -> None:
@@ -69,16 +85,21 @@ class EmbeddingTable(tf.Module):
           gradients: float32 [n, dim], the same on every replica.
           learning_rate: scalar.
           active: as in ``apply_gradients``.
-          row_scales: float32 [num_rows], factor of each row's learning rate. None means 1.
+          row_scales: float32 [num_rows] with the table's placement, factor of each row's learning rate. None means 1.
 
         Raises:
           ValueError: the table has several replicas and this is not called in one of them.
         """
         self._check_replica()
+        self._update_own(*self.placement.own(ids, gradients), learning_rate, active, row_scales)
+
+    def _update_own(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor,
+                    active: tf.Tensor | None, row_scales: tf.Variable | None) -> None:
+        """Update the distinct rows at positions ``ids`` of this replica's variables."""
         slots = {key: local_copy(variable) for key, variable in self.slots.items()}
         step = tf.cast(local_copy(self.step).assign_add(1 if active is None else tf.cast(active, tf.int64)), tf.float32)
         before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
-        rows = self.gather(ids)
+        rows = tf.gather(local_copy(self.weights), ids)
         if row_scales is not None:
             learning_rate *= tf.gather(local_copy(row_scales), ids)[:, None]
         delta, after = self._update(rows, gradients, before, step, learning_rate)
@@ -92,18 +113,18 @@ class EmbeddingTable(tf.Module):
 
     def reset(self, initial: np.ndarray) -> None:
         """Replace the weights by float32 [num_rows, dim] and reset the optimizer; call it outside of replicas."""
-        self.weights.assign(initial)
-        for key, value in self._initial_slots().items():
-            self.slots[key].assign(value)
+        self.placement.assign(self.weights, initial)
+        for key, spec in self._slot_specs.items():
+            self.placement.fill(self.slots[key], spec.initial)
         self.step.assign(0)
 
     def numpy(self) -> np.ndarray:
         """float32 [num_rows, dim]: a copy of the weights."""
-        return np.array(local_copy(self.weights).numpy())
+        return self.placed_variables[0].numpy()
 
-    def _initial_slots(self) -> dict[str, tf.Tensor]:
-        return {key: tf.fill([self.num_rows, spec.width], spec.initial)
-                for key, spec in self.optimizer.slot_specs(self.dim).items()}
+    @property
+    def _slot_specs(self) -> dict[str, SlotSpec]:
+        return self.optimizer.slot_specs(self.dim)
 
     def _update(self, rows: tf.Tensor, gradients: tf.Tensor, slots: dict[str, tf.Tensor], step: tf.Tensor,
                 learning_rate: float | tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

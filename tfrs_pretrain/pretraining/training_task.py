@@ -11,6 +11,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.pairs import shuffled_batches, training_columns
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.pretraining.evaluate import Evaluator
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
@@ -35,8 +36,8 @@ class TwoTowerTrainingTask(TrainingTask):
         self._evaluator = Evaluator(dataset, config.pretraining)
 
     @property
-    def variables(self) -> Sequence[tf.Variable]:
-        return list(self._model.variables)
+    def variables(self) -> Sequence[PlacedVariable]:
+        return self._model.placed_variables
 
     def batches(self, epoch: int, start: int) -> tf.data.Dataset:
         return shuffled_batches(self._dataset.files("pairs/train"), self.batch_size, seed=self._seed, epoch=epoch,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, sum_over_replicas
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates
@@ -59,14 +60,14 @@ class TwoTower(tfrs.Model):
           training: required by TFRS; ignored.
         """
         candidates = self.sampling.candidates(inputs["candidate"], tf.constant(_EVALUATION_STEP, tf.int64))
-        rows = self.users.gather(inputs["query"]), self.items.gather(candidates.ids)
+        rows = self._rows(inputs, candidates)
         return self._loss(inputs, *rows, candidates, self._temperature_row())
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Update all tables once; "loss" is this replica's loss before the update."""
         step = local_copy(self.users.step)
         candidates = self.sampling.candidates(inputs["candidate"], tf.identity(step))
-        rows = self.users.gather(inputs["query"]), self.items.gather(candidates.ids)
+        rows = self._rows(inputs, candidates)
         temperature = self._temperature_row()
         sources = [*rows] if temperature is None else [*rows, temperature]
         with tf.GradientTape() as tape:
@@ -100,15 +101,29 @@ class TwoTower(tfrs.Model):
         return tf.concat([vectors, self.temperature * tf.gather(local_copy(self.prior), ids)[:, None]], axis=1)
 
     @property
+    def placed_variables(self) -> tuple[PlacedVariable, ...]:
+        """Everything that training changes."""
+        tables = (self.users, self.items, self.log_temperature)
+        return tuple(variable for table in tables if table is not None for variable in table.placed_variables)
+
+    @property
     def temperature(self) -> tf.Tensor:
         """float32 scalar: the current divisor of the similarity in a logit."""
         row = self._temperature_row()
         return tf.constant(self.task.temperature) if row is None else tf.exp(row[0, 0])
 
-    def _max_candidates(self, inputs: dict[str, tf.Tensor]) -> int:
-        """Upper bound of the distinct candidates of a global batch: one per pair and one per uniform draw."""
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        return int(replicas * inputs["query"].shape[0] + self.sampling.uniform)
+    def _rows(self, inputs: dict[str, tf.Tensor], candidates: BatchCandidates) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [batch, dim] of the queries and [candidates, dim] of the candidates."""
+        return (self.users.gather(inputs["query"]),
+                self.items.gather_shared(candidates.ids, self._max_candidates(inputs)))
+
+    def _max_candidates(self, inputs: dict[str, tf.Tensor]) -> int | None:
+        """Upper bound of the distinct candidates of a global batch: one per pair and one per uniform draw.
+
+        None if the batch has no static size.
+        """
+        replicas, batch = tf.distribute.get_replica_context().num_replicas_in_sync, inputs["query"].shape[0]
+        return None if batch is None else int(replicas * batch + self.sampling.uniform)
 
     def _temperature_row(self) -> tf.Tensor | None:
         return None if self.log_temperature is None else self.log_temperature.gather(tf.constant([0]))

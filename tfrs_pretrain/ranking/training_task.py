@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.ranking.build import Parts
 from tfrs_pretrain.ranking.extreme_values import describe_extreme_value
 from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint
@@ -56,9 +57,9 @@ class ArmTrainingTask(TrainingTask):
         self.eval_steps = eval_steps(self.steps, -(-evals // parts.rounds.per_pass), "lower ranking.evals_per_epoch")
 
     @property
-    def variables(self) -> Sequence[tf.Variable]:
+    def variables(self) -> Sequence[tf.Variable | PlacedVariable]:
         best = self._best_checkpoint.state if self._best_checkpoint else ()
-        return [*(variable for learner in self._parts.learners for variable in learner.variables), *best]
+        return [*(variable for learner in self._parts.learners for variable in learner.placed_variables), *best]
 
     def begin_epoch(self, epoch: int) -> None:
         for learner in self._parts.learners:

@@ -6,7 +6,8 @@
     <output>.checkpoints/step-000000123/manifest.json             progress and digests; written last
     <output>.checkpoints/damaged-step-000000100-1/                could not be read when the run resumed; never pruned
 
-A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished.
+A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished. Tables are
+whole arrays whatever their placement is, so a run can resume on another number of replicas.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tensorflow as tf
 from tfrs_pretrain.artifact_names import CHECKPOINT_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import first_difference
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import remove_folder, staged_folder
 from tfrs_pretrain.training.checkpoint_files import (
@@ -37,7 +39,9 @@ from tfrs_pretrain.training.checkpoint_files import (
 )
 from tfrs_pretrain.training.output_lock import output_lock
 
-FORMAT = 3  # raise it when the manifest or the JSON of TrainingProgress changes: older checkpoints are then refused
+Variables = Sequence[tf.Variable | PlacedVariable]
+
+FORMAT = 4  # raise it when the manifest or the JSON of TrainingProgress changes: older checkpoints are then refused
 
 
 def checkpoint_folder(output: Path) -> Path:
@@ -92,7 +96,7 @@ class Checkpoints:
         entries = self.folder.glob("step-*") if self.folder.is_dir() else ()
         return sorted(path for path in entries if path.is_dir())
 
-    def save(self, step: int, variables: Sequence[tf.Variable], progress: dict[str, Any]) -> None:
+    def save(self, step: int, variables: Variables, progress: dict[str, Any]) -> None:
         """Write a checkpoint and remove all but the newest ones.
 
         Args:
@@ -108,7 +112,7 @@ class Checkpoints:
         target = self.folder / f"step-{step:09d}"
         try:
             with staged_folder(target, overwrite=True) as stage:
-                names = write_variables(stage, variables)
+                names = write_variables(stage, _placed(variables))
                 write_manifest(stage, CHECKPOINT_KIND, {
                     "variables": names, "progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
@@ -119,7 +123,7 @@ class Checkpoints:
                             "the same command again; it resumes from the last checkpoint") from error
         self._prune(written=target)
 
-    def restore(self, variables: Sequence[tf.Variable]) -> RestoredCheckpoint | None:
+    def restore(self, variables: Variables) -> RestoredCheckpoint | None:
         """Set the variables to the newest undamaged checkpoint; None, and no change, if there is none.
 
         Damaged checkpoints are renamed to ``damaged-<name>-<number>``, so that they do not count as the newest ones
@@ -128,15 +132,15 @@ class Checkpoints:
         Raises:
           UserError: the checkpoints belong to a run with another configuration or dataset, or to another version.
         """
-        self.damaged = ()
+        self.damaged, placed = (), _placed(variables)
         for path in reversed(self.paths):
             try:
-                restored, values = self._read(path, variables)
+                restored, values = self._read(path, placed)
             except DamagedCheckpointError as error:
                 self.damaged += (f"{path.name} ({error})",)
                 self._set_aside(path)
                 continue
-            for variable, value in zip(variables, values, strict=True):
+            for variable, value in zip(placed, values, strict=True):
                 variable.assign(value)
             return restored
         return None
@@ -165,7 +169,7 @@ class Checkpoints:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"
 
-    def _read(self, path: Path, variables: Sequence[tf.Variable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
+    def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
         manifest = _read_manifest(path)
         self._check_run(manifest)
         try:
@@ -202,6 +206,10 @@ class Checkpoints:
             remove_folder(path)
         for leftover in self.folder.glob(".step-*.unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _placed(variables: Variables) -> list[PlacedVariable]:
+    return [PlacedVariable.of(variable) for variable in variables]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

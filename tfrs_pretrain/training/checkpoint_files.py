@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tfrs_pretrain.embeddings.replicas import local_copy
+from tfrs_pretrain.array_files import write_array
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import checked_file
 
@@ -27,8 +27,8 @@ class NonFiniteVariableError(Exception):
     """A variable contains NaN or infinity; the message is its name."""
 
 
-def write_variables(folder: Path, variables: Sequence[tf.Variable]) -> list[str]:
-    """Write each variable to ``<number>-<variable>.npy``.
+def write_variables(folder: Path, variables: Sequence[PlacedVariable]) -> list[str]:
+    """Write each variable to ``<number>-<variable>.npy``, block by block; the files do not show the placement.
 
     Returns:
       names of the files, in the order of the variables.
@@ -41,7 +41,7 @@ def write_variables(folder: Path, variables: Sequence[tf.Variable]) -> list[str]
             for number, variable in enumerate(variables)]
 
 
-def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequence[tf.Variable]) -> list[np.ndarray]:
+def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequence[PlacedVariable]) -> list[np.ndarray]:
     """The stored value of each variable, memory-mapped.
 
     Args:
@@ -59,27 +59,30 @@ def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequenc
     return [_read(folder, manifest, name, variable) for name, variable in zip(names, variables, strict=True)]
 
 
-def _write(path: Path, variable: tf.Variable) -> str:
-    value = local_copy(variable).numpy()
-    if not np.isfinite(value).all():
-        raise NonFiniteVariableError(_base_name(variable))
-    np.save(path, value)
+def _write(path: Path, variable: PlacedVariable) -> str:
+    write_array(path, variable.shape, variable.dtype, _finite_blocks(variable))
     return path.name
 
 
-def _read(folder: Path, manifest: Mapping[str, Any], name: str, variable: tf.Variable) -> np.ndarray:
-    shape = variable.shape.as_list()
+def _finite_blocks(variable: PlacedVariable) -> Iterator[np.ndarray]:
+    for block in variable.blocks():
+        if not np.isfinite(block).all():
+            raise NonFiniteVariableError(_base_name(variable))
+        yield block
+
+
+def _read(folder: Path, manifest: Mapping[str, Any], name: str, variable: PlacedVariable) -> np.ndarray:
     if not (folder / name).is_file():
         raise DamagedCheckpointError(f"{name} is missing")
     try:
         value: np.ndarray = np.load(checked_file(folder, manifest, name), mmap_mode="r")
     except UserError as error:
         raise DamagedCheckpointError(f"{name} changed after it was written") from error
-    if list(value.shape) != shape:
-        raise OtherVariablesError(f"{name} has shape {list(value.shape)}, expected {shape}")
+    if value.shape != variable.shape:
+        raise OtherVariablesError(f"{name} has shape {list(value.shape)}, expected {list(variable.shape)}")
     return value
 
 
-def _base_name(variable: tf.Variable) -> str:
+def _base_name(variable: PlacedVariable) -> str:
     """The variable's name, reduced to characters that every file system accepts."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", variable.name.partition(":")[0])
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", variable.name)

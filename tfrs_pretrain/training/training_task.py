@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.training.epoch_state import EpochState
 
 
@@ -51,7 +52,7 @@ class TrainingTask(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def variables(self) -> Sequence[tf.Variable]:
+    def variables(self) -> Sequence[tf.Variable | PlacedVariable]:
         """All variables that training changes, always in the same order."""
 
     @abc.abstractmethod

@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.array_files import write_array
 from tfrs_pretrain.artifact_names import BEST_EPOCH_KIND
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import checked_file
@@ -46,8 +48,8 @@ class BestCheckpoint(tf.Module):
     def __init__(self, folder: Path, ranker: Ranker, config: EarlyStoppingConfig, *, writes: bool = True):
         super().__init__(name="best_checkpoint")
         self._folder, self._config, self._writes = folder, config, writes
-        self._weights = [*(table.weights for table in ranker.tables.values()),
-                         *(variable.value for variable in ranker.network.variables)]
+        self._weights = [*(table.placed_variables[0] for table in ranker.tables.values()),
+                         *(PlacedVariable(variable.value) for variable in ranker.network.variables)]
         self._table_files = {f"{number:03d}.npy": name for number, name in enumerate(ranker.tables)}
         self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64, name="best_epoch")
         self._value = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="best_value")
@@ -113,7 +115,7 @@ class BestCheckpoint(tf.Module):
             return
         with staged_folder(self._path(epoch), overwrite=True) as stage:
             for number, variable in enumerate(self._weights):
-                np.save(stage / f"{number:03d}.npy", local_copy(variable).numpy())
+                write_array(stage / f"{number:03d}.npy", variable.shape, variable.dtype, variable.blocks())
             tables = {**self._table_files}  # tf.Module wraps dictionaries in a class that JSON does not know
             write_manifest(stage, BEST_EPOCH_KIND, {"epoch": epoch, "tables": tables})
         # The previous best is retained: a run killed before its next checkpoint resumes from before this epoch.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.ranking.learning.learning_rates import Rate, keras_rate, rate_at
 from tfrs_pretrain.ranking.learning.loss_scale import loss_scale, unscale, with_loss_scale
 from tfrs_pretrain.ranking.learning.losses import MAIN_LABEL_LOSS, LabelLoss
@@ -62,7 +63,7 @@ class Learner(tf.Module):
         self.ranker = ranker
         self.label_loss = label_loss
         self.policies = {name: (policies or {}).get(name, DEFAULT_POLICY) for name in ranker.tables}
-        self.row_scales = {name: tf.Variable(policy.row_scales, trainable=False, name=f"{name}_row_scales")
+        self.row_scales = {name: ranker.tables[name].placement.variable(f"{name}_row_scales", policy.row_scales)
                             for name, policy in self.policies.items() if policy.row_scales is not None}
         self._table_learning_rate = table_learning_rate
         self._anchor, self._meda = anchor, meda
@@ -78,13 +79,12 @@ class Learner(tf.Module):
         return tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
 
     @property
-    def variables(self) -> tuple[tf.Variable, ...]:
+    def placed_variables(self) -> tuple[tf.Variable | PlacedVariable, ...]:
         """Everything a resumed run needs: tables with slots and steps, dense weights, the dense optimizer's state."""
-        tables = [variable for table in self.ranker.tables.values()
-                  for variable in (table.weights, *table.slots.values(), table.step)]
+        tables = [variable for table in self.ranker.tables.values() for variable in table.placed_variables]
         dense = (*self.ranker.network.variables, *self.optimizer.variables)
         cold_rows = self.ranker.cold_rows.variables if self.ranker.cold_rows is not None else ()
-        return (*tables, *(self._meda.variables if self._meda else ()), *cold_rows,
+        return (*tables, *(self._meda.placed_variables if self._meda else ()), *cold_rows,
                 *(variable.value for variable in dense))
 
     def begin_epoch(self, epoch: int) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrs_pretrain.array_files import write_array
 from tfrs_pretrain.artifact_names import COLD_ROWS_FILE, NETWORK_FILE, PREDICTIONS_FOLDER, RANKER_KIND, TABLES_FOLDER
 from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.data.dataset import Dataset
@@ -49,7 +50,8 @@ def save_ranker(folder: Path, ranker: Ranker, predictions: dict[str, pa.Table], 
         (stage / TABLES_FOLDER).mkdir()
         (stage / PREDICTIONS_FOLDER).mkdir()
         for name, table in ranker.tables.items():
-            np.save(inside(stage, TABLES_FOLDER, f"{name}.npy"), table.numpy())
+            weights = table.placed_variables[0]
+            write_array(inside(stage, TABLES_FOLDER, f"{name}.npy"), weights.shape, weights.dtype, weights.blocks())
         ranker.network.save(stage / NETWORK_FILE)
         if ranker.cold_rows is not None:
             ranker.cold_rows.save(stage / COLD_ROWS_FILE)

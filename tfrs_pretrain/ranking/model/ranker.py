@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate, SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.model.cold_rows import ColdRows, ColdRule
@@ -161,7 +162,8 @@ def feature_shapes(inputs: Inputs, dims: Mapping[str, int]) -> dict[str, Shape]:
 
 def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: keras.Model, *,
                  rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,),
-                 cold_rules: Mapping[str, ColdRule] | None = None) -> Ranker:
+                 cold_rules: Mapping[str, ColdRule] | None = None,
+                 placements: Mapping[str, Placement] | None = None) -> Ranker:
     """Create a ranker; call it inside the strategy's scope.
 
     Args:
@@ -171,8 +173,10 @@ def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: keras.
       rules: table -> its update rule; tables without one have no optimizer state and cannot be trained.
       labels: label column of each head, the main one first.
       cold_rules: ID space -> prediction of the rows of unknown ids.
+      placements: table -> its placement; the others are replicated.
     """
-    tables = {name: EmbeddingTable(name, rows[name], (rules or {}).get(name, NoUpdate())) for name in inputs.tables}
+    tables = {name: EmbeddingTable(name, rows[name], (rules or {}).get(name, NoUpdate()),
+                                   placement=(placements or {}).get(name, REPLICATED)) for name in inputs.tables}
     if not network.built:
         network.build(feature_shapes(inputs, {name: table.dim for name, table in tables.items()}))
     cold_rows = ColdRows(cold_rules, inputs.numeric) if cold_rules else None

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.embeddings.replicas import local_copy
+from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
 
 
@@ -28,14 +28,17 @@ class Anchor(tf.Module):
       weight: of the term in the loss.
       initial: table -> float32 [num_rows, dim], its initial rows.
       pretrained: table -> bool [num_rows], the rows to regularize; the others are free.
+      placements: table -> placement of its rows, and of their copy here; the others are replicated.
     """
 
-    def __init__(self, weight: float, initial: Mapping[str, np.ndarray], pretrained: Mapping[str, np.ndarray]):
+    def __init__(self, weight: float, initial: Mapping[str, np.ndarray], pretrained: Mapping[str, np.ndarray],
+                 placements: Mapping[str, Placement] | None = None):
         super().__init__(name="anchor")
         self.weight = weight
-        self._initial = {name: tf.Variable(rows, trainable=False, dtype=tf.float32, name=f"{name}_anchor")
+        self._placements = {name: (placements or {}).get(name, REPLICATED) for name in initial}
+        self._initial = {name: self._placements[name].variable(f"{name}_anchor", rows)
                          for name, rows in initial.items()}
-        self._pretrained = {name: tf.Variable(pretrained[name], trainable=False, name=f"{name}_pretrained")
+        self._pretrained = {name: self._placements[name].variable(f"{name}_pretrained", pretrained[name])
                             for name in initial}
 
     def losses(self, batch: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -48,13 +51,15 @@ class Anchor(tf.Module):
         return self.weight * tf.add_n([self._table_losses(name, batch[name], rows[name]) for name in self._initial])
 
     def _table_losses(self, name: str, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        distance = rows - tf.gather(local_copy(self._initial[name]), ids)
+        placement = self._placements[name]
+        distance = rows - placement.gather(self._initial[name], ids)
         half = 0.5 * tf.reduce_sum(tf.square(distance), axis=1)
-        return tf.where(tf.gather(local_copy(self._pretrained[name]), ids), half, tf.zeros_like(half))
+        return tf.where(placement.gather(self._pretrained[name], ids), half, tf.zeros_like(half))
 
 
 def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray],
-                embeddings: Embeddings | None = None) -> Anchor | None:
+                embeddings: Embeddings | None = None, placements: Mapping[str, Placement] | None = None
+                ) -> Anchor | None:
     """Create the arm's anchor for its pretrained, trainable tables; None without one.
 
     Args:
@@ -62,9 +67,10 @@ def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray]
       dataset: provides the vocabularies.
       rows: table -> float32 [num_rows, dim], its initial rows.
       embeddings: pretrained rows.
+      placements: as for ``Anchor``.
     """
     if arm.anchor is None:
         return None
     tables = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
     return Anchor(arm.anchor.weight, {name: rows[name] for name in tables},
-                  {name: is_pretrained(dataset, name, embeddings) for name in tables})
+                  {name: is_pretrained(dataset, name, embeddings) for name in tables}, placements)

@@ -19,6 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.config import ContinualMeda, Meda
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
+from tfrs_pretrain.embeddings.replicas import replica_copies
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 
 Tables = Mapping[str, np.ndarray]  # table -> float32 [num_rows, dim]
@@ -69,7 +71,7 @@ class NewTables:
         self._tables, self._make_tables = tables, make_tables
 
     @property
-    def variables(self) -> tuple[tf.Variable, ...]:
+    def placed_variables(self) -> tuple[PlacedVariable, ...]:
         """Variables that a resumed run needs in addition to the tables."""
         return ()
 
@@ -97,13 +99,15 @@ class TableGroups:
         self._parked = []
         for group in range(2, groups + 1):
             rows = make_tables(group)
-            self._parked.append({name: EmbeddingTable(f"{name}_group_{group}", rows[name], table.optimizer)
+            self._parked.append({name: EmbeddingTable(f"{name}_group_{group}", rows[name], table.optimizer,
+                                                      placement=table.placement)
                                  for name, table in tables.items()})
 
     @property
-    def variables(self) -> tuple[tf.Variable, ...]:
+    def placed_variables(self) -> tuple[PlacedVariable, ...]:
         """The parked groups."""
-        return tuple(variable for group in self._parked for table in group.values() for variable in table.variables)
+        return tuple(variable for group in self._parked for table in group.values()
+                     for variable in table.placed_variables)
 
     def begin_epoch(self, number: int) -> None:
         """Activate the round's group; call it outside of replicas before the first step of a round, from 1."""
@@ -116,9 +120,10 @@ class TableGroups:
 
 def _swap(one: EmbeddingTable, other: EmbeddingTable) -> None:
     for first, second in zip(one.variables, other.variables, strict=True):
-        value = tf.identity(first)
-        first.assign(second)
-        second.assign(value)
+        for copy, other_copy in zip(replica_copies(first), replica_copies(second), strict=True):
+            value = tf.identity(copy)
+            copy.assign(other_copy)
+            other_copy.assign(value)
 
 
 def make_meda(config: Meda | None, tables: Mapping[str, EmbeddingTable], make_tables: Callable[[int], Tables], *,
