@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from tfrs_pretrain.strict_model import StrictModel
 
+PlacementName = Literal["replicated", "sharded", "auto"]
+
 
 class TrainingConfig(StrictModel):
     """Devices, reproducibility and checkpoints of both stages."""
@@ -23,9 +25,25 @@ class TrainingConfig(StrictModel):
     keep_checkpoints: int = Field(2, ge=1, description="number of the newest checkpoints to keep while training")
     tensorboard: str | None = Field(None, description="folder for TensorBoard's event files (null: none)")
 
+    placement: PlacementName | dict[str, PlacementName] = Field("replicated", description=(
+        "of the rows of all tables, or table -> placement; replicated: a copy on each replica; sharded: dealt over the "
+        "replicas; auto: sharded where copies do not fit"))
+
+    @model_validator(mode="after")
+    def _shards_are_on_one_machine(self) -> TrainingConfig:
+        named = self.placement.values() if isinstance(self.placement, dict) else [self.placement]
+        if self.strategy == "multi_worker" and "sharded" in named:
+            raise ValueError("placement 'sharded' deals rows over the devices of one machine, but strategy is "
+                             "'multi_worker': set placement to replicated or auto, or strategy to mirrored")
+        return self
+
     @model_validator(mode="after")
     def _strategy_uses_the_cpus(self) -> TrainingConfig:
         if self.logical_cpus > 1 and self.strategy in ("one_device", "multi_worker"):
             raise ValueError(f"strategy {self.strategy!r} uses one CPU per process, not logical_cpus "
                              f"{self.logical_cpus}: set logical_cpus to 1, or strategy to mirrored")
         return self
+
+    def placement_of(self, table: str) -> PlacementName:
+        """The placement of a table; tables that a mapping leaves out are replicated."""
+        return self.placement.get(table, "replicated") if isinstance(self.placement, dict) else self.placement

@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.array_files import write_array
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, TRAINED_FILE, VOCABULARY_FILE
 from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
@@ -45,14 +47,14 @@ class TableEntry:
     vocabulary_digest: str
 
 
-def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: dict[str, Vocabulary],
-                    manifest: dict[str, Any], *, overwrite: bool, trained: Mapping[str, np.ndarray] | None = None
-                    ) -> None:
+def save_embeddings(folder: Path, tables: Mapping[str, np.ndarray | PlacedVariable],
+                    vocabularies: dict[str, Vocabulary], manifest: dict[str, Any], *, overwrite: bool,
+                    trained: Mapping[str, np.ndarray] | None = None) -> None:
     """Write the artifact.
 
     Args:
       folder: the artifact's folder.
-      tables: name -> float32 [num_rows, dim].
+      tables: name -> float32 [num_rows, dim]; a variable is written block by block.
       vocabularies: table name -> vocabulary of ``num_rows`` rows.
       manifest: further content of the manifest; ``window`` (the pretraining window) is required.
       overwrite: replace an existing folder.
@@ -71,11 +73,12 @@ def save_embeddings(folder: Path, tables: dict[str, np.ndarray], vocabularies: d
             name: dataclasses.asdict(entry) for name, entry in entries.items()}})
 
 
-def _save_table(folder: Path, matrix: np.ndarray, vocabulary: Vocabulary) -> TableEntry:
-    if len(matrix) != vocabulary.num_rows:
-        raise ValueError(f"table {folder.name!r} has {len(matrix)} rows, its vocabulary {vocabulary.num_rows}")
+def _save_table(folder: Path, matrix: np.ndarray | PlacedVariable, vocabulary: Vocabulary) -> TableEntry:
+    if matrix.shape[0] != vocabulary.num_rows:
+        raise ValueError(f"table {folder.name!r} has {matrix.shape[0]} rows, its vocabulary {vocabulary.num_rows}")
     folder.mkdir()
-    np.save(folder / MATRIX_FILE, np.ascontiguousarray(matrix, np.float32))
+    blocks = matrix.blocks() if isinstance(matrix, PlacedVariable) else [matrix]
+    write_array(folder / MATRIX_FILE, matrix.shape, np.dtype(np.float32), blocks)
     vocabulary.save(folder / VOCABULARY_FILE)
     return TableEntry(list(matrix.shape), "float32", file_digest(folder / MATRIX_FILE), vocabulary.digest)
 

@@ -45,7 +45,8 @@ class PlacedVariable:
     @property
     def dtype(self) -> np.dtype:
         """Type of the values."""
-        return np.dtype(self.variable.dtype.as_numpy_dtype)
+        dtype: np.dtype = np.dtype(self.variable.dtype.as_numpy_dtype)
+        return dtype
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The whole array in consecutive parts; a variable of no table is one part."""

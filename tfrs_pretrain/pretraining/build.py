@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from rich.text import Text
@@ -11,6 +11,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.known_positives import load_known_positives
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
@@ -20,7 +21,8 @@ from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.training.schedules import make_schedule
 
 
-def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embeddings | None = None) -> TwoTower:
+def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embeddings | None = None, *,
+                placements: Mapping[str, Placement] | None = None) -> TwoTower:
     """Create the tables, the loss and the model; call it inside ``strategy.scope()``.
 
     Args:
@@ -28,10 +30,12 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
       dataset: gives sizes, vocabularies and the items' shares.
       steps: steps of all epochs.
       earlier: embeddings to start from; None for random rows.
+      placements: table -> its placement; the others are replicated.
     """
     settings = config.pretraining
     users, items = (EmbeddingTable(name, matrix, make_optimizer(settings.optimizer, l2=settings.embedding_l2,
-                                                                interval_decay=settings.interval_decay))
+                                                                interval_decay=settings.interval_decay),
+                                   placement=(placements or {}).get(name, REPLICATED))
                     for name, matrix in _initial_matrices(config, dataset, earlier))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, steps,
                                   warmup_steps=settings.warmup_steps)

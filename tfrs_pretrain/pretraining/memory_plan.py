@@ -28,7 +28,8 @@ class PretrainingMemoryPlan(MemoryPlan):
         optimizer = make_optimizer(settings.optimizer, l2=self._config.embedding_l2,
                                    interval_decay=self._config.interval_decay)
         return MemoryLayout(settings.num_rows, tuple(
-            TableMemory.for_optimizer(name, name, settings.dim, optimizer, name) for name in self.id_spaces))
+            TableMemory.for_optimizer(name, name, settings.dim, optimizer, name) for name in self.id_spaces),
+            sharded=settings.sharded, replicas=settings.replicas)
 
     def dim_setting(self, dim: int) -> str:
         return f"pretraining.dim={dim}"

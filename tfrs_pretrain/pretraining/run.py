@@ -25,10 +25,11 @@ from tfrs_pretrain.pretraining.result import PretrainResult
 from tfrs_pretrain.pretraining.training_task import TwoTowerTrainingTask
 from tfrs_pretrain.progress import print_warning
 from tfrs_pretrain.stages import peak_rss_bytes
-from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder, without_replicas
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.memory_check import show_plan
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
+from tfrs_pretrain.training.table_placement import make_placements, place_tables
 from tfrs_pretrain.training.trainer import Trainer
 
 
@@ -62,21 +63,22 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     identity = run_identity(config, dataset, strategy.num_replicas_in_sync, earlier)
-    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
-                              writes=is_chief(strategy))
+    checkpoints = Checkpoints(checkpoint_folder(output), without_replicas(identity),
+                              keep=config.training.keep_checkpoints, writes=is_chief(strategy))
     digest = run_digest(config=config.resolved(), **identity)
     if finished := finished_output(output, EMBEDDINGS_KIND, digest, overwrite=overwrite):
         checkpoints.remove_own()
         return PretrainResult.from_manifest(finished)
     steps = _steps_per_epoch(config.pretraining, dataset)
     _check_replicas(config.pretraining, strategy)
-    show_plan(PretrainingMemoryPlan(config, dataset), local_devices(config.training),
-              lambda name: dataset.vocabulary(name).counts)
+    plan, devices = PretrainingMemoryPlan(config, dataset), local_devices(config.training)
+    place_tables(plan, config.training, devices)
+    show_plan(plan, devices, lambda name: dataset.vocabulary(name).counts)
     if is_chief(strategy):
         _warn_of_low_coverage(dataset)
     epochs = num_epochs(config.pretraining, dataset, start_from=earlier is not None)
     with strategy.scope():
-        model = build_model(config, dataset, epochs * steps, earlier)
+        model = build_model(config, dataset, epochs * steps, earlier, placements=make_placements(plan, strategy))
     files = [*dataset.files("pairs/train"), *dataset.files("pairs/heldout")]
     with checkpoints.exclusive(), report_corrupt_files(files, pair_columns(dataset.schema)):
         task = TwoTowerTrainingTask(config, dataset, model, epochs, steps)
@@ -90,7 +92,7 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         vocabulary_digests={name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         window=_training_window(dataset, earlier).model_dump(mode="json"))
     if is_chief(strategy):
-        tables = {"user": model.users.numpy(), "item": model.items.numpy()}
+        tables = {table.name: table.placed_variables[0] for table in (model.users, model.items)}
         trained_rows = {name: earlier.rows_after(name, vocabulary)
                         for name, vocabulary in vocabularies.items()} if earlier else None
         save_embeddings(output, tables, vocabularies, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite,
@@ -100,7 +102,10 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
 
 
 def run_identity(config: Config, dataset: Dataset, replicas: int, earlier: Embeddings | None = None) -> dict[str, Any]:
-    """All that determines the trained rows, as JSON: checkpoints of a run with another identity are refused."""
+    """All that determines the trained rows, as JSON.
+
+    Checkpoints of a run with another identity are refused, except on another number of replicas.
+    """
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
     return started | {
         "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed,

@@ -45,8 +45,9 @@ class ArmPlan(MemoryPlan):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
         trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
-        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student") for name in trained if arm.anchor]
-        return MemoryLayout(settings.num_rows, tuple(tables), dense)
+        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student", name)
+                   for name in trained if arm.anchor]
+        return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas)
 
     def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
@@ -58,7 +59,9 @@ class ArmPlan(MemoryPlan):
                 arm = self._settings.model_copy(update={part: None})
                 ranking = self._config.ranking.model_copy(update={"arms": {self._arm: arm}})
                 config = self._config.model_copy(update={"ranking": ranking})
-                yield f"ranking.arms.{self._arm}.{part}=null", ArmPlan(config, self._dataset, self._arm)
+                smaller = ArmPlan(config, self._dataset, self._arm)
+                smaller.settings = self.settings
+                yield f"ranking.arms.{self._arm}.{part}=null", smaller
 
     @property
     def _settings(self) -> ArmConfig:
@@ -92,7 +95,8 @@ def _tables(role: str, learner: Learner, groups: int) -> list[TableMemory]:
     suffix = f" in {groups} groups" if groups > 1 else ""
     vocabularies = learner.ranker.inputs.tables
     return [TableMemory(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
-                      groups * sum(slot.shape[1] for slot in table.slots.values()) + (name in learner.row_scales), role)
+                        groups * sum(slot.shape[1] for slot in table.slots.values()) + (name in learner.row_scales),
+                        role, name)
             for name, table in learner.ranker.tables.items()]
 
 

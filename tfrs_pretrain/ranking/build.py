@@ -13,6 +13,7 @@ from tfrs_pretrain.config import ArmConfig, Config, FixedTeacherConfig, MlpBackb
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import training_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.embeddings.placement import Placement
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.distillation.fixed_teacher import FixedTeacher
 from tfrs_pretrain.ranking.distillation.step import Step, distillation_step, label_step
@@ -86,7 +87,8 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
 
 
 def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                steps: int, earlier: EarlierRanker | None = None) -> Parts:
+                steps: int, earlier: EarlierRanker | None = None,
+                placements: Mapping[str, Placement] | None = None) -> Parts:
     """Build an arm at its initial values; call it inside the strategy's scope.
 
     Args:
@@ -96,6 +98,7 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
       embeddings: pretrained rows; None if the arm transfers no table.
       steps: in one pass over the training impressions.
       earlier: ranker that the student starts from; None: it starts as the arm says.
+      placements: table -> its placement; the others are replicated.
 
     Raises:
       UserError: the embeddings, a fixed teacher or the earlier ranker do not fit.
@@ -107,7 +110,7 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
                                seed=config.seed)
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
                             seed=derive_seed(config.seed, "student"), steps=total, anchored=True, starts=starts,
-                            earlier=earlier)
+                            earlier=earlier, placements=placements)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds, starts)
     if isinstance(distillation.teacher, FixedTeacherConfig):
@@ -115,7 +118,7 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds, starts)
     teacher = build_learner(teacher_settings(ranking, distillation.teacher), dataset, arm, embeddings, steps=total,
                             hidden=distillation.teacher.hidden, privileged=distillation.teacher.privileged,
-                            seed=derive_seed(config.seed, "teacher"), starts=starts)
+                            seed=derive_seed(config.seed, "teacher"), starts=starts, placements=placements)
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds, starts)
 
 
@@ -128,7 +131,8 @@ def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingC
 
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                   hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1, anchored: bool = False,
-                  starts: Mapping[str, PretrainedStart] | None = None, earlier: EarlierRanker | None = None) -> Learner:
+                  starts: Mapping[str, PretrainedStart] | None = None, earlier: EarlierRanker | None = None,
+                  placements: Mapping[str, Placement] | None = None) -> Learner:
     """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
@@ -143,6 +147,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       anchored: apply the arm's anchor.
       starts: ID space -> changes of its pretrained rows; spaces without one start at the rows as pretrained.
       earlier: ranker to start from.
+      placements: table -> its placement; the others are replicated.
     """
     config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
@@ -159,11 +164,11 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
     cold_rules = {space: start.cold_rule for space, start in (starts or {}).items() if start.cold_rule}
     ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels,
-                          cold_rules=cold_rules)
+                          cold_rules=cold_rules, placements=placements)
     if earlier:
         earlier.start_network(ranker.network)
     return Learner(ranker, label_loss=label_loss, policies=policies, jit_compile=config.jit_compile,
                    learning_rate=make_rate(config, config.learning_rate, steps),
                    table_learning_rate=make_rate(config, config.table_learning_rate, steps),
-                   anchor=make_anchor(arm, dataset, rows, embeddings) if anchored else None,
+                   anchor=make_anchor(arm, dataset, rows, embeddings, placements) if anchored else None,
                    meda=make_meda(arm.meda, ranker.tables, make_tables, epochs=config.epochs))

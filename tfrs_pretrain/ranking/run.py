@@ -40,10 +40,11 @@ from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
 from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
-from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder
+from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder, without_replicas
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.memory_check import show_plan
 from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds, total_over_workers
+from tfrs_pretrain.training.table_placement import make_placements, place_tables
 from tfrs_pretrain.training.trainer import Trainer
 from tfrs_pretrain.training.training_progress import TrainingProgress
 
@@ -89,8 +90,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     strategy = build_strategy(config.training)
     earlier = _open_earlier(settings, dataset, start_from, start_from_dataset)
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier)
-    checkpoints = Checkpoints(checkpoint_folder(output), identity, keep=config.training.keep_checkpoints,
-                              writes=is_chief(strategy))
+    checkpoints = Checkpoints(checkpoint_folder(output), without_replicas(identity),
+                              keep=config.training.keep_checkpoints, writes=is_chief(strategy))
     digest = run_digest(config=config.resolved(), test=test, **identity)
     if finished := finished_output(output, RANKER_KIND, digest, overwrite=overwrite):
         if checkpoints.remove_own():
@@ -100,8 +101,9 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         return _compared(kept, dataset, settings, predictions, baseline) if baseline and predictions else kept
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     check_own_networks(config.ranking, dataset, settings)
-    show_plan(ArmPlan(config, dataset, arm), local_devices(config.training),
-              lambda name: dataset.vocabulary(name).counts)
+    plan, devices = ArmPlan(config, dataset, arm), local_devices(config.training)
+    place_tables(plan, config.training, devices)
+    show_plan(plan, devices, lambda name: dataset.vocabulary(name).counts)
     splits = IMPRESSION_SPLITS if test else (TRAIN, VALIDATION)
     with checkpoints.exclusive(), checked_reading(dataset, *splits):
         coverages = {split.rpartition("/")[2]: coverage(dataset, split, pretrained) for split in splits
@@ -109,7 +111,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         if is_chief(strategy) and coverages:
             print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
-            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier)
+            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier,
+                                placements=make_placements(plan, strategy))
             if is_chief(strategy):
                 print_cold_fits(parts.starts)
             best_checkpoint = make_best_checkpoint(best_folder(output), parts.student.ranker,
@@ -142,7 +145,10 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
                  replicas: int, earlier: EarlierRanker | None = None) -> dict[str, Any]:
-    """Return as JSON everything that determines the trained ranker; a run continues only its own checkpoints."""
+    """Return as JSON everything that determines the trained ranker.
+
+    A run continues only its own checkpoints, also those written on another number of replicas.
+    """
     ranking = config.ranking.model_dump(mode="json")
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
     return started | {

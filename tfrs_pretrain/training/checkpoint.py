@@ -6,8 +6,8 @@
     <output>.checkpoints/step-000000123/manifest.json             progress and digests; written last
     <output>.checkpoints/damaged-step-000000100-1/                could not be read when the run resumed; never pruned
 
-A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished. Tables are
-whole arrays whatever their placement is, so a run can resume on another number of replicas.
+A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished. Tables
+are whole arrays whatever their placement is, so a run can resume on another number of replicas.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ FORMAT = 4  # raise it when the manifest or the JSON of TrainingProgress changes
 def checkpoint_folder(output: Path) -> Path:
     """The folder for the checkpoints of a stage that writes ``output``."""
     return output.with_name(f"{output.name}.checkpoints")
+
+
+def without_replicas(run: dict[str, Any]) -> dict[str, Any]:
+    """A run's identity for its checkpoints: it may resume on another number of replicas, with equal results to 1e-6."""
+    return {name: value for name, value in run.items() if name != "replicas"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
@@ -20,6 +22,8 @@ _MIN_SHARE = 0.01  # share of the total from which a table gets a line of its ow
 def show_plan(plan: MemoryPlan, devices: Sequence[Device], engagement_counts: EngagementCounts) -> None:
     """Print a plan, and refuse it if it does not fit; arguments and errors as for ``check_memory``."""
     console.print(plan_table(plan, devices))
+    for note in plan.notes:
+        console.print(Text(note, style="dim"), soft_wrap=True)
     check_memory(plan, devices, engagement_counts)
 
 
@@ -36,6 +40,8 @@ def plan_table(plan: MemoryPlan, devices: Sequence[Device]) -> Table:
         copies = f"{device.replicas} copies" if device.replicas > 1 else "1 copy"
         table.add_row(f"on {device.name}", copies, "", f"of {format_bytes(device.free)} free",
                       format_bytes(layout.bytes_on(device)))
+        for name, other in _other_placements(layout):
+            table.add_row(f"  if all tables are {name}", "", "", "", format_bytes(other.bytes_on(device)))
     return table
 
 
@@ -60,12 +66,20 @@ def check_memory(plan: MemoryPlan, devices: Sequence[Device], engagement_counts:
                     f"{format_bytes(worst.free)} free ({RESERVE:.0%} is reserved for batches): {advice}")
 
 
+def _other_placements(layout: MemoryLayout) -> list[tuple[str, MemoryLayout]]:
+    """The layout with all tables replicated, and with all tables sharded; none for one replica."""
+    everything = frozenset(table.placed for table in layout.tables)
+    return [(name, dataclasses.replace(layout, sharded=tables)) for name, tables in (
+        ("replicated", frozenset()), ("sharded", everything)) if layout.replicas > 1]
+
+
 def _table_lines(layout: MemoryLayout) -> list[tuple[str, str, tuple[int, int]]]:
     """Name, "rows x dim" and (weights, state) bytes of each line."""
     sizes = {table: (layout.weights(table), layout.state(table)) for table in layout.tables}
     total = sum(map(sum, sizes.values()))
     large = {table: size for table, size in sizes.items() if sum(size) >= _MIN_SHARE * total}
-    lines = [(table.name, f"{layout.num_rows[table.vocabulary]:,} x {table.dim}", size)
+    lines = [(table.name + (" (sharded)" if table.placed in layout.sharded else ""),
+              f"{layout.num_rows[table.vocabulary]:,} x {table.dim}", size)
              for table, size in large.items()]
     if small := [size for table, size in sizes.items() if table not in large]:
         weights, state = (sum(column) for column in zip(*small, strict=True))

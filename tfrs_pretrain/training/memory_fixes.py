@@ -19,8 +19,8 @@ EngagementCounts = Callable[[str], np.ndarray]
 def suggest_fixes(plan: MemoryPlan, devices: Sequence[Device], engagement_counts: EngagementCounts) -> Iterator[str]:
     """Changes that make a plan fit, the cheapest first; each fits on its own.
 
-    The order: less optimizer state, then fewer rows or a smaller width, then without a component of the method, then
-    less state together with fewer rows or a smaller width.
+    The order: sharded tables, less optimizer state, then fewer rows or a smaller width, then without a component of the
+    method, then less state together with fewer rows or a smaller width.
 
     Args:
       plan: of the stage.
@@ -30,6 +30,7 @@ def suggest_fixes(plan: MemoryPlan, devices: Sequence[Device], engagement_counts
     settings = plan.settings
     small_state = dataclasses.replace(settings, optimizer=SMALLEST_STATE)
     override = f"{plan.optimizer_key}={SMALLEST_STATE}"
+    yield from _shard(plan, devices)
     if (layout := plan.layout(small_state)).fits(devices):
         yield _fix(override, layout, devices)
     yield from _reduce_size(plan, settings, devices, engagement_counts)
@@ -47,6 +48,13 @@ def format_bytes(count: float) -> str:
         if count >= limit:
             return f"{count / limit:.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def _shard(plan: MemoryPlan, devices: Sequence[Device]) -> Iterator[str]:
+    everything = frozenset(table.placed for table in plan.layout(plan.settings).tables)
+    layout = plan.layout(dataclasses.replace(plan.settings, sharded=everything))
+    if plan.settings.replicas > 1 and layout.fits(devices):
+        yield _fix("training.placement=sharded", layout, devices)
 
 
 def _reduce_size(plan: MemoryPlan, settings: PlanSettings, devices: Sequence[Device],

@@ -23,6 +23,7 @@ class TableMemory:
       dim: float32 values per row.
       state: float32 values of optimizer state per row.
       owner: tables of one owner are initialised together on the host before they are placed on the device.
+      table: its name in ``training.placement``; empty: ``name``.
     """
 
     name: str
@@ -30,12 +31,18 @@ class TableMemory:
     dim: int
     state: int
     owner: str
+    table: str = ""
 
     @classmethod
     def for_optimizer(cls, name: str, vocabulary: str, dim: int, optimizer: SparseOptimizer,
                       owner: str) -> TableMemory:
         """A table trained by an optimizer."""
         return cls(name, vocabulary, dim, sum(spec.width for spec in optimizer.slot_specs(dim).values()), owner)
+
+    @property
+    def placed(self) -> str:
+        """Name of the table whose placement this one has."""
+        return self.table or self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +53,15 @@ class MemoryLayout:
       num_rows: vocabulary -> rows of its tables.
       tables: all tables.
       dense: bytes of the networks and their optimizers' state.
+      sharded: names of the tables that are dealt over the replicas.
+      replicas: replicas on all devices.
     """
 
     num_rows: Mapping[str, int] = dataclasses.field(hash=False)
     tables: tuple[TableMemory, ...]
     dense: int = 0
+    sharded: frozenset[str] = frozenset()
+    replicas: int = 1
 
     def weights(self, table: TableMemory) -> int:
         """Bytes of a table's weights."""
@@ -61,12 +72,17 @@ class MemoryLayout:
         return self.num_rows[table.vocabulary] * table.state * _FLOAT_BYTES
 
     def bytes_on(self, device: Device) -> int:
-        """Bytes needed on a device: a copy for each replica, and on the host also the initial values of one owner."""
+        """Bytes needed on a device: what each replica stores, and on the host also the initial values of one owner."""
         initial: dict[str, int] = {}
         for table in self.tables:
             initial[table.owner] = initial.get(table.owner, 0) + self.weights(table)
-        replica = self.dense + sum(self.weights(table) + self.state(table) for table in self.tables)
+        replica = self.dense + sum(self._stored(table) for table in self.tables)
         return device.replicas * replica + (max(initial.values(), default=0) if device.host else 0)
+
+    def _stored(self, table: TableMemory) -> int:
+        """Bytes of a table's weights and state on each replica."""
+        shards = self.replicas if table.placed in self.sharded else 1
+        return -(-self.num_rows[table.vocabulary] // shards) * (table.dim + table.state) * _FLOAT_BYTES
 
     def fits(self, devices: Sequence[Device]) -> bool:
         """Whether every device has room, with ``RESERVE`` to spare."""
@@ -81,11 +97,15 @@ class PlanSettings:
       optimizer: name of the tables' optimizer.
       dim: width of the ID tables.
       num_rows: vocabulary -> rows.
+      sharded: names of the tables that are dealt over the replicas.
+      replicas: replicas on all devices.
     """
 
     optimizer: str
     dim: int
     num_rows: Mapping[str, int]
+    sharded: frozenset[str] = frozenset()
+    replicas: int = 1
 
 
 class MemoryPlan(abc.ABC):
@@ -96,12 +116,14 @@ class MemoryPlan(abc.ABC):
       settings: those of the configuration.
       optimizer_key: configuration key of the tables' optimizer.
       id_spaces: vocabularies of the ID tables.
+      notes: lines to show below the plan.
     """
 
     title: str
     settings: PlanSettings
     optimizer_key: str
     id_spaces: Sequence[str]
+    notes: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def layout(self, settings: PlanSettings) -> MemoryLayout:

@@ -79,13 +79,18 @@ class Learner(tf.Module):
         return tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
 
     @property
-    def placed_variables(self) -> tuple[tf.Variable | PlacedVariable, ...]:
+    def placed_variables(self) -> tuple[PlacedVariable, ...]:
         """Everything a resumed run needs: tables with slots and steps, dense weights, the dense optimizer's state."""
         tables = [variable for table in self.ranker.tables.values() for variable in table.placed_variables]
         dense = (*self.ranker.network.variables, *self.optimizer.variables)
         cold_rows = self.ranker.cold_rows.variables if self.ranker.cold_rows is not None else ()
-        return (*tables, *(self._meda.placed_variables if self._meda else ()), *cold_rows,
-                *(variable.value for variable in dense))
+        return (*tables, *(self._meda.placed_variables if self._meda else ()),
+                *map(PlacedVariable, (*cold_rows, *(variable.value for variable in dense))))
+
+    @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        """The variables of ``placed_variables``."""
+        return tuple(placed.variable for placed in self.placed_variables)
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare the tables; call it outside of replicas before the first step of an epoch (or round), from 1."""
