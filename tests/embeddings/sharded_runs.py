@@ -1,7 +1,7 @@
 """Runs with sharded tables on the given number of replicas, in a process of their own.
 
-Arguments: number of logical CPUs, dataset, folder of the results. The folder contains ``one.checkpoints``, which a run on
-one device left.
+Arguments: number of logical CPUs, dataset, folder of the results. The folder contains the checkpoints that runs on one
+device left, and the embeddings for Stage II.
 """
 
 import contextlib
@@ -17,31 +17,38 @@ import tensorflow as tf
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings import placement, sharded
 from tfrs_pretrain.embeddings.replicas import replica_copies
 from tfrs_pretrain.embeddings.sharded import Sharded
-from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.run import pretrain
+from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.strategy import build_strategy
 
-ROWS, DIM, STEPS, BATCH = 11, 3, 5, 16
-OPTIMIZERS = {f"{name}{suffix}": make_optimizer(name, **options)
-              for name in ("lazy_adam", "adagrad", "rowwise_adagrad")
-              for suffix, options in (("", {}), (" regularized", {"l2": 0.1, "interval_decay": 0.2}))} | {
-                  "none": NoUpdate()}
+ROWS, DIM, STEPS, BATCH, BLOCK_ROWS = 11, 3, 3, 16, 5
+OPTIMIZERS = {"adagrad": make_optimizer("adagrad"), "rowwise_adagrad": make_optimizer("rowwise_adagrad", l2=0.1),
+              "lazy_adam": make_optimizer("lazy_adam", l2=0.1, interval_decay=0.2)}
+# Everything that reads or writes tables: pretrained rows with rates by row, a teacher, an anchor, groups of tables.
+ARM = {"transfer": {"kind": "warm_start", "evidence": 5.0}, "epochs": 2, "anchor": {"weight": 0.5},
+       "distillation": {"teacher": {"hidden": [8]}}, "meda": {"kind": "continual", "chunks": 2},
+       "early_stopping": {"patience": 9}}
 
 
-class Interrupted(Exception):
+class RunInterruptedError(Exception):
     """The process would have been killed here."""
 
 
 def configured(replicas, placement="replicated", **sections):
-    """Stage I of the planted logs on that many replicas."""
+    """A run on the planted logs on that many replicas."""
     training = {"strategy": "mirrored" if replicas > 1 else "one_device", "logical_cpus": replicas,
                 "placement": placement, "checkpoint_every_steps": 5}
     tree = planted.planted_config(training=training, **sections)
-    return Config.model_validate(tree | {"pretraining": tree["pretraining"] | {"epochs": 2, "learning_rate": 0.002}})
+    slow = {"learning_rate": 0.002}  # so that rounding does not grow
+    return Config.model_validate(tree | {
+        "pretraining": tree["pretraining"] | slow | {"epochs": 2},
+        "ranking": tree["ranking"] | slow | {"table_learning_rate": 0.002, "batch_size": 512,
+                                             "arms": tree["ranking"]["arms"] | {"everything": ARM}}})
 
 
 @contextlib.contextmanager
@@ -54,9 +61,9 @@ def interrupted_after(saves):
         save(self, *arguments)
         count += 1
         if count == saves:
-            raise Interrupted
+            raise RunInterruptedError
 
-    with mock.patch.object(Checkpoints, "save", save_and_stop), contextlib.suppress(Interrupted):
+    with mock.patch.object(Checkpoints, "save", save_and_stop), contextlib.suppress(RunInterruptedError):
         yield
 
 
@@ -64,7 +71,7 @@ def batches():
     """ids [STEPS, BATCH] with repetitions and padding, a row scale per row, and shared ids of varying number."""
     random = np.random.default_rng(4)
     return (random.integers(-1, ROWS, (STEPS, BATCH)), random.uniform(0.5, 2, ROWS).astype(np.float32),
-            [random.permutation(ROWS)[:size] for size in (3, 7, 1, ROWS, 2)])
+            [random.permutation(ROWS)[:size] for size in (3, ROWS, 1)])
 
 
 def updates(strategy, placement, optimizer):
@@ -82,7 +89,7 @@ def updates(strategy, placement, optimizer):
         own = tf.ensure_shape(tf.constant(ids)[number, start:start + part], [part])
         rows = table.gather(tf.reshape(tf.maximum(own, 0), [2, -1]))
         gradients = tf.sin(tf.cast(own, tf.float32)[:, None] + tf.range(3.0)) + tf.reshape(rows, [-1, DIM])
-        table.apply_gradients(own, gradients, 0.1, padded=True, active=number != 2, row_scales=row_scales)
+        table.apply_gradients(own, gradients, 0.1, padded=True, active=number != 1, row_scales=row_scales)
         shared_rows = table.gather_shared(shared_ids, ROWS)
         table.apply_summed_gradients(shared_ids, tf.cos(shared_rows), 0.1)
         return tf.reshape(rows, [-1, DIM]), shared_rows
@@ -102,25 +109,34 @@ def all_updates(strategy, placement):
             for key, value in updates(strategy, placement, optimizer).items()}
 
 
-def stage_one(replicas, dataset, folder):
-    """Stage I: whole with both placements, interrupted and resumed, and resumed from one device."""
+def stage_two(config, dataset, output, embeddings):
+    """Train the ranker with everything that reads or writes tables."""
+    train_arm(config, dataset, "everything", output, embeddings=embeddings)
+
+
+def all_runs(train, replicas, dataset, folder, name, *arguments):
+    """A stage with both placements, interrupted and resumed, and resumed from one device."""
     for placement in ("replicated", "sharded"):
-        pretrain(configured(replicas, placement), dataset, folder / f"{replicas} {placement}")
-    name = f"{replicas} resumed"
+        train(configured(replicas, placement), dataset, folder / f"{name} {placement}", *arguments)
     with interrupted_after(3):
-        pretrain(configured(replicas, "sharded"), dataset, folder / name)
-    shutil.copytree(folder / f"{name}.checkpoints", folder / f"one from {replicas}.checkpoints")
-    pretrain(configured(replicas, "sharded"), dataset, folder / name)
-    shutil.copytree(folder / "one.checkpoints", folder / f"{replicas} from one.checkpoints")
-    pretrain(configured(replicas, {"item": "sharded"}), dataset, folder / f"{replicas} from one")
+        train(configured(replicas, "sharded"), dataset, folder / f"{name} resumed", *arguments)
+    for suffix in ("checkpoints", "best"):
+        if (folder / f"{name} resumed.{suffix}").exists():
+            shutil.copytree(folder / f"{name} resumed.{suffix}", folder / f"{name} from many.{suffix}")
+            shutil.copytree(folder / f"{name}.{suffix}", folder / f"{name} from one.{suffix}")
+    train(configured(replicas, "sharded"), dataset, folder / f"{name} resumed", *arguments)
+    train(configured(replicas, {"item": "sharded"}), dataset, folder / f"{name} from one", *arguments)
 
 
 def main(replicas, dataset, folder):
-    replicas, folder = int(replicas), Path(folder)
+    replicas, folder, dataset = int(replicas), Path(folder), Dataset.open(dataset)
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
-    np.savez(folder / f"{replicas}.npz", **all_updates(strategy, Sharded(replicas)))
+    with mock.patch.object(placement, "BLOCK_ROWS", BLOCK_ROWS), mock.patch.object(sharded, "BLOCK_ROWS", BLOCK_ROWS):
+        np.savez(folder / f"{replicas}.npz", **all_updates(strategy, Sharded(replicas)))
     if replicas == 2:
-        stage_one(replicas, Dataset.open(dataset), folder)
+        all_runs(pretrain, replicas, dataset, folder, "embeddings")
+    else:
+        all_runs(stage_two, replicas, dataset, folder, "ranker", folder / "start")
 
 
 if __name__ == "__main__":
