@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import contenders
 import numpy as np
 import tensorflow as tf
 from timing import interleaved
@@ -35,19 +34,25 @@ from tfrs_pretrain.training.strategy import build_strategy
 USERS, ITEMS, DIM, BATCH = 400_000, 50_000, 64, 4096
 
 
+def popularity() -> np.ndarray:
+    """Returns float64 [ITEMS], Zipf popularity."""
+    weights = 1.0 / np.arange(1, ITEMS + 1) ** 1.1
+    return weights / weights.sum()
+
+
 def build_model(placement: str, replicas: int) -> TwoTower:
     """Creates the two towers with lazy Adam; call it inside ``strategy.scope()``."""
     placed = Sharded(replicas) if placement == "sharded" else REPLICATED
     tables = (EmbeddingTable(name, normal_matrix(rows, DIM, 0.05, rows), make_optimizer("lazy_adam"), placement=placed)
               for name, rows in (("user", USERS), ("item", ITEMS)))
     task = InBatchSoftmax(temperature=0.05, normalize=True, remove_accidental_hits=True)
-    return TwoTower(*tables, task, contenders.zipf(ITEMS), make_schedule("constant", 0.01, steps=1000))
+    return TwoTower(*tables, task, popularity(), make_schedule("constant", 0.01, steps=1000))
 
 
 def replica_step(strategy: tf.distribute.Strategy, model: TwoTower) -> Callable[[int], None]:
     """Builds a step in which each replica takes its part of a batch of random pairs."""
     size = BATCH // strategy.num_replicas_in_sync
-    generator, probability = np.random.default_rng(1), contenders.zipf(ITEMS)
+    generator, probability = np.random.default_rng(1), popularity()
     users = [generator.integers(0, USERS, BATCH, dtype=np.int32) for _ in range(8)]
     items = [generator.choice(ITEMS, BATCH, p=probability).astype(np.int32) for _ in range(8)]
 
@@ -68,7 +73,7 @@ def resident_bytes() -> int:
 
 
 def memory_per_device(placement: str, replicas: int) -> float:
-    """Returns bytes per device after some steps: the growth of resident memory over a process with tiny tables."""
+    """Returns bytes per device after some steps: the growth of resident memory over the start of the process."""
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
     before = resident_bytes()
     with strategy.scope():

@@ -1,7 +1,7 @@
 """Runs with sharded tables on the given number of replicas, in a process of their own.
 
-Arguments: number of logical CPUs, dataset, folder of the results. The folder contains the checkpoints that runs on one
-device left, and the embeddings for Stage II.
+Arguments: number of logical CPUs, dataset, folder of the results. The folder contains embeddings for Stage II, and the
+checkpoints of a ranker on one device.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings import placement, sharded
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.replicas import replica_copies
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
@@ -35,10 +35,6 @@ ARM = {"transfer": {"kind": "warm_start", "evidence": 5.0}, "epochs": 2, "anchor
        "early_stopping": {"patience": 9}}
 
 
-class RunInterruptedError(Exception):
-    """The process would have been killed here."""
-
-
 def configured(replicas, placement="replicated", **sections):
     """A run on the planted logs on that many replicas."""
     training = {"strategy": "mirrored" if replicas > 1 else "one_device", "logical_cpus": replicas,
@@ -52,18 +48,19 @@ def configured(replicas, placement="replicated", **sections):
 
 
 @contextlib.contextmanager
-def interrupted_after(saves):
-    """End the run after it has written that many checkpoints."""
+def copied_after(saves, output):
+    """Copy what a run would leave if it were killed after that many checkpoints, as if ``output`` were its output."""
     save, count = Checkpoints.save, 0
 
-    def save_and_stop(self, *arguments):
+    def save_and_copy(self, *arguments):
         nonlocal count
         save(self, *arguments)
         count += 1
         if count == saves:
-            raise RunInterruptedError
+            for folder in self.folder.parent.glob(f"{self.folder.stem}.*"):
+                shutil.copytree(folder, output.with_name(f"{output.name}{folder.suffix}"))
 
-    with mock.patch.object(Checkpoints, "save", save_and_stop), contextlib.suppress(RunInterruptedError):
+    with mock.patch.object(Checkpoints, "save", save_and_copy):
         yield
 
 
@@ -114,29 +111,19 @@ def stage_two(config, dataset, output, embeddings):
     train_arm(config, dataset, "everything", output, embeddings=embeddings)
 
 
-def all_runs(train, replicas, dataset, folder, name, *arguments):
-    """A stage with both placements, interrupted and resumed, and resumed from one device."""
-    for placement in ("replicated", "sharded"):
-        train(configured(replicas, placement), dataset, folder / f"{name} {placement}", *arguments)
-    with interrupted_after(3):
-        train(configured(replicas, "sharded"), dataset, folder / f"{name} resumed", *arguments)
-    for suffix in ("checkpoints", "best"):
-        if (folder / f"{name} resumed.{suffix}").exists():
-            shutil.copytree(folder / f"{name} resumed.{suffix}", folder / f"{name} from many.{suffix}")
-            shutil.copytree(folder / f"{name}.{suffix}", folder / f"{name} from one.{suffix}")
-    train(configured(replicas, "sharded"), dataset, folder / f"{name} resumed", *arguments)
-    train(configured(replicas, {"item": "sharded"}), dataset, folder / f"{name} from one", *arguments)
-
-
 def main(replicas, dataset, folder):
     replicas, folder, dataset = int(replicas), Path(folder), Dataset.open(dataset)
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
     with mock.patch.object(placement, "BLOCK_ROWS", BLOCK_ROWS), mock.patch.object(sharded, "BLOCK_ROWS", BLOCK_ROWS):
         np.savez(folder / f"{replicas}.npz", **all_updates(strategy, Sharded(replicas)))
-    if replicas == 2:
-        all_runs(pretrain, replicas, dataset, folder, "embeddings")
-    else:
-        all_runs(stage_two, replicas, dataset, folder, "ranker", folder / "start")
+    if replicas == 4:
+        return
+    with copied_after(3, folder / "embeddings resumed"):
+        pretrain(configured(2, "sharded"), dataset, folder / "embeddings sharded")
+    shutil.copytree(folder / "embeddings resumed.checkpoints", folder / "embeddings from two.checkpoints")
+    pretrain(configured(2, "sharded"), dataset, folder / "embeddings resumed")
+    stage_two(configured(2, {"user": "sharded", "item": "sharded"}), dataset, folder / "ranker from one",
+              folder / "embeddings")
 
 
 if __name__ == "__main__":
