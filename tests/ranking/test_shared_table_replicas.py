@@ -34,5 +34,12 @@ def test_replicas_stay_bit_identical(runs):
 
 
 @pytest.mark.slow
+def test_sharded_tables_of_histories_and_multi_valued_features_end_with_the_same_bits_as_copies(runs):
+    for run in runs:
+        for name in ("user", "item", "tags"):
+            np.testing.assert_array_equal(run[f"sharded/{name}/rows"], run[f"plain/{name}/rows/0"], err_msg=name)
+
+
+@pytest.mark.slow
 def test_an_overflow_halves_the_scale_at_every_step_on_any_number_of_replicas(runs):
     assert [run["overflow/scale"] for run in runs] == [2.0**114, 2.0**114]

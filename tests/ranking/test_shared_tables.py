@@ -26,12 +26,12 @@ INFO = {"config": {"schema": SCHEMA}, "vocabularies": {name: {"rows": rows} for 
         "numeric": {}, "splits": {"impressions/train": {}}}
 
 
-def make(tmp_path, **ranking):
+def make(tmp_path, placements=None, **ranking):
     config = RankingConfig.model_validate({
         "backbone": {"kind": "dcn_v2"}, "hidden": [6], "id_dim": DIM, "feature_dim": DIM, "history": "attention",
         "attention_hidden": [5], "labels": {"follow": 0.5}, "similarity": ["cosine"], "arms": {"a": {}}} | ranking)
     return build_learner(config, Dataset(tmp_path, INFO), ArmConfig(), None, hidden=config.hidden, seed=2,
-                         privileged=False)
+                         privileged=False, placements=placements)
 
 
 @pytest.fixture

@@ -65,6 +65,12 @@ class Config(StrictModel):
         if unknown:
             raise ValueError(f"ranking.labels {unknown} are not among schema.labels {sorted(self.schema_.labels)}: "
                              "declare them there and build the dataset again, or leave them out")
+        tables = {table for space in self.schema_.id_spaces for table in (space, f"fresh_{space}")} | {
+            feature.name for feature in self.schema_.features}
+        placed = self.training.placement if isinstance(self.training.placement, dict) else {}
+        if set(placed) - tables:
+            raise ValueError(f"training.placement names {sorted(set(placed) - tables)}, which are no tables: name some "
+                             f"of {sorted(tables)}")
         timed = [name for name, space in self.schema_.id_spaces.items() if isinstance(space.ttl, str)]
         if timed and not self.windows.pretrain.temporal:
             raise ValueError(f"schema.{timed[0]}.ttl {self.schema_.id_spaces[timed[0]].ttl!r} is a time, but the "

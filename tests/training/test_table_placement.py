@@ -1,0 +1,116 @@
+"""Which tables are sharded, the line that says why, and the memory of a device by hand."""
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+from test_memory_plan import COUNTS, ROWS, TwoTables
+
+from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.embeddings.sharded import Sharded
+from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.devices import Device
+from tfrs_pretrain.training.memory_check import check_memory, plan_table
+from tfrs_pretrain.training.table_placement import make_placements, place_tables
+
+USER, ITEM = 192 * 4_000_000, 192 * 400_000  # bytes of weights and state
+
+
+class Planned(TwoTables):
+    """The tables of ``TwoTables`` by their names in the configuration."""
+
+    def layout(self, settings):
+        layout = super().layout(settings)
+        tables = tuple(dataclasses.replace(table, name=table.vocabulary) for table in layout.tables)
+        return dataclasses.replace(layout, tables=tables, sharded=settings.sharded, replicas=settings.replicas)
+
+
+def gpus(free, count=4):
+    return [Device(f"GPU:{number}", int(free), 1, host=False) for number in range(count)]
+
+
+def placed(placement, devices, **training):
+    plan = Planned()
+    place_tables(plan, TrainingConfig(placement=placement, **training), devices)
+    return plan
+
+
+def bytes_on(plan, device):
+    return plan.layout(plan.settings).bytes_on(device)
+
+
+@pytest.mark.parametrize(("placement", "expected"), [
+    ("replicated", USER + ITEM), ("sharded", (USER + ITEM) // 4), ({"user": "sharded"}, USER // 4 + ITEM)])
+def test_a_device_has_its_part_of_a_sharded_table(placement, expected):
+    devices = gpus(1e10)
+    assert bytes_on(placed(placement, devices), devices[0]) == expected
+
+
+def test_replicas_on_one_device_store_a_sharded_table_once():
+    cpu = Device("CPU", int(1e10), 4, host=False)
+    assert bytes_on(placed("sharded", [cpu]), cpu) == USER + ITEM
+    assert bytes_on(placed("replicated", [cpu]), cpu) == 4 * (USER + ITEM)
+
+
+def test_a_shard_is_as_large_as_the_largest():
+    plan = Planned(rows={"user": 10, "item": 4})
+    place_tables(plan, TrainingConfig(placement="sharded"), gpus(1e10))
+    assert bytes_on(plan, gpus(1)[0]) == (3 + 1) * 192 * 4
+
+
+@pytest.mark.parametrize(("free", "sharded"), [
+    (1e9, set()), ((USER / 4 + ITEM) / 0.9 + 1, {"user"}), ((USER / 4 + ITEM) / 0.9 - 9, {"user", "item"}),
+    (1e6, {"user", "item"})])
+def test_auto_shards_the_largest_tables_until_they_fit(free, sharded):
+    plan = placed("auto", gpus(free))
+    assert plan.settings.sharded == sharded
+    [note] = plan.notes
+    start = f"placement auto: {', '.join(sorted(sharded, reverse=True))} sharded over 4 replicas, because a copy on each"
+    assert note.startswith(start if sharded else "placement auto: user, item replicated, because a copy on each replica")
+    assert "844.8 MB on GPU:0" in note
+
+
+def test_auto_leaves_named_tables_alone():
+    plan = placed({"user": "replicated", "item": "auto"}, gpus(1e6))
+    assert plan.settings.sharded == {"item"}
+
+
+@pytest.mark.parametrize(("devices", "training"), [(gpus(1, 1), {}), (gpus(1), {"strategy": "multi_worker"})])
+def test_one_replica_in_a_process_has_all_rows(devices, training):
+    plan = placed("auto", devices, **training)
+    assert (plan.settings.sharded, plan.settings.replicas) == (frozenset(), 1)
+    assert plan.notes == ("placement auto: user, item replicated, because there is one replica per process",)
+    assert placed("replicated", devices, **training).notes == ()
+
+
+def test_a_plan_that_does_not_fit_names_sharding_first():
+    devices = gpus(4e8)
+    with pytest.raises(UserError, match=r"800 MB|844.8 MB on GPU:0.*: set training.placement=sharded \(needs 211.2 MB\)"):
+        check_memory(placed("replicated", devices), devices, COUNTS.__getitem__)
+    check_memory(placed("sharded", devices), devices, COUNTS.__getitem__)
+
+
+def test_the_plan_shows_every_placement():
+    devices = gpus(1e10, 2)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(plan_table(placed({"user": "sharded"}, devices), devices))
+    lines = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in console.file.getvalue().splitlines()]
+    texts = {line[0]: line[-1] for line in lines}
+    assert texts["user (sharded)"] == "768.0 MB"
+    assert texts["item"] == "76.8 MB"
+    assert texts["on GPU:1"] == "460.8 MB"
+    assert texts["if all tables are replicated"] == "844.8 MB"
+    assert texts["if all tables are sharded"] == "422.4 MB"
+
+
+class Replicas:
+    def __init__(self, count):
+        self.num_replicas_in_sync = count
+
+
+def test_placements_of_a_strategy():
+    plan = placed({"user": "sharded"}, gpus(1e10))
+    [(name, placement)] = make_placements(plan, Replicas(4)).items()
+    assert (name, type(placement), placement.stored_rows(ROWS["user"])) == ("user", Sharded, 250_000)
+    assert make_placements(plan, Replicas(1)) == {}
