@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+
+
+class BlockwiseArray(Protocol):
+    """An array that exists in parts only, such as a table on several devices."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole array."""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Consecutive parts along the first axis."""
 
 
 def write_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> None:

@@ -91,6 +91,22 @@ def test_one_cpu_goes_with_every_strategy():
         assert load_config("completejourney", [f"training.strategy={strategy}"]).training.strategy == strategy
 
 
+def test_shards_are_on_one_machine():
+    text = refusal("training.placement=sharded", "training.strategy=multi_worker")
+    assert "placement 'sharded' deals rows over the devices of one machine, but strategy is 'multi_worker'" in text
+    assert "strategy is 'multi_worker'" in refusal("training.placement={user: sharded}", "training.strategy=multi_worker")
+    settings = load_config("completejourney", ["training.placement=auto", "training.strategy=multi_worker"])
+    assert settings.training.placement_of("user") == "auto"
+
+
+def test_a_placement_names_tables():
+    assert "training.placement names ['users'], which are no tables: name some of [" in refusal(
+        "training.placement={users: sharded}")
+    placed = load_config("completejourney", ["training.placement={user: sharded, fresh_item: auto}"]).training
+    assert [placed.placement_of(name) for name in ("user", "fresh_item", "item")] == ["sharded", "auto", "replicated"]
+    assert "training.placement" in refusal("training.placement=elsewhere")
+
+
 def test_there_is_at_least_one_arm():
     assert "ranking.arms is empty: name at least one arm" in refusal("ranking.arms={}")
 

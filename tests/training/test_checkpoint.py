@@ -142,7 +142,7 @@ def test_checkpoints_of_an_older_format_are_refused(checkpoints):
     content = json.loads(manifest.read_text())
     del content["run"]["checkpoint_format"]
     rewrite(manifest, content)
-    with pytest.raises(UserError, match=r"another version of this program, 0\..* \(format 1, expected 3\)"):
+    with pytest.raises(UserError, match=r"another version of this program, 0\..* \(format 1, expected 4\)"):
         checkpoints.restore(variables())
     assert [path.name for path in checkpoints.paths] == ["step-000000005"]
 

@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.array_files import write_array
+from tfrs_pretrain.array_files import BlockwiseArray, write_array
 from tfrs_pretrain.artifact_names import EMBEDDINGS_KIND, MATRIX_FILE, TRAINED_FILE, VOCABULARY_FILE
 from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
 from tfrs_pretrain.config import Window
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
@@ -47,14 +46,14 @@ class TableEntry:
     vocabulary_digest: str
 
 
-def save_embeddings(folder: Path, tables: Mapping[str, np.ndarray | PlacedVariable],
+def save_embeddings(folder: Path, tables: Mapping[str, np.ndarray | BlockwiseArray],
                     vocabularies: dict[str, Vocabulary], manifest: dict[str, Any], *, overwrite: bool,
                     trained: Mapping[str, np.ndarray] | None = None) -> None:
     """Write the artifact.
 
     Args:
       folder: the artifact's folder.
-      tables: name -> float32 [num_rows, dim]; a variable is written block by block.
+      tables: name -> float32 [num_rows, dim]; written block by block.
       vocabularies: table name -> vocabulary of ``num_rows`` rows.
       manifest: further content of the manifest; ``window`` (the pretraining window) is required.
       overwrite: replace an existing folder.
@@ -73,11 +72,11 @@ def save_embeddings(folder: Path, tables: Mapping[str, np.ndarray | PlacedVariab
             name: dataclasses.asdict(entry) for name, entry in entries.items()}})
 
 
-def _save_table(folder: Path, matrix: np.ndarray | PlacedVariable, vocabulary: Vocabulary) -> TableEntry:
+def _save_table(folder: Path, matrix: np.ndarray | BlockwiseArray, vocabulary: Vocabulary) -> TableEntry:
     if matrix.shape[0] != vocabulary.num_rows:
         raise ValueError(f"table {folder.name!r} has {matrix.shape[0]} rows, its vocabulary {vocabulary.num_rows}")
     folder.mkdir()
-    blocks = matrix.blocks() if isinstance(matrix, PlacedVariable) else [matrix]
+    blocks = [matrix] if isinstance(matrix, np.ndarray) else matrix.blocks()
     write_array(folder / MATRIX_FILE, matrix.shape, np.dtype(np.float32), blocks)
     vocabulary.save(folder / VOCABULARY_FILE)
     return TableEntry(list(matrix.shape), "float32", file_digest(folder / MATRIX_FILE), vocabulary.digest)
