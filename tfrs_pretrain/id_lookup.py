@@ -20,7 +20,7 @@ from tfrs_pretrain.hash_order import in_hash_order
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.value_types import ARROW_TYPES, MISSING
 
-REBUILD = "build the dataset again, or remove the file together with its entry in the manifest"
+REBUILD = "restore a copy of the folder, or build the dataset again"
 
 
 class IdLookup:
