@@ -12,13 +12,16 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.progress import Meter
+from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.ranking.build import build_parts, steps_per_epoch
 from tfrs_pretrain.ranking.learning.heldout_sample import HeldOutSample
 from tfrs_pretrain.ranking.model.ranker import Ranker
+from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.epoch_state import EpochState
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.mid_epoch_evals import MidEpochEval, eval_steps
 from tfrs_pretrain.training.strategy import build_strategy, set_seeds
+from tfrs_pretrain.training.table_placement import make_placements, place_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +79,11 @@ def record_loss_curve(config: Config, dataset: Dataset, arm: str, embeddings: Em
     strategy = build_strategy(config.training)
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
     at_steps = eval_steps(steps, per_epoch, "lower --points or ranking.batch_size")
+    plan = ArmPlan(config, dataset, arm)
+    place_tables(plan, config.training, local_devices(config.training))
     with strategy.scope():
-        parts = build_parts(config, dataset, config.ranking.arms[arm], embeddings, steps=steps)
+        parts = build_parts(config, dataset, config.ranking.arms[arm], embeddings, steps=steps,
+                            placements=make_placements(plan, strategy))
     points: list[EvalPoint] = []
     last_eval = EpochState()
 

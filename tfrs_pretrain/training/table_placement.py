@@ -27,7 +27,10 @@ def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Dev
       devices: all must have room.
     """
     replicas = 1 if config.strategy == "multi_worker" else sum(device.replicas for device in devices)
-    layout = plan.layout(dataclasses.replace(plan.settings, replicas=replicas))
+    plan.settings = dataclasses.replace(plan.settings, replicas=replicas)
+    if config.placement == "replicated":
+        return
+    layout = plan.layout(plan.settings)
     named = {table: config.placement_of(table) for table in _by_size(layout)}
     undecided = [table for table, name in named.items() if name == "auto"]
     before = layout = dataclasses.replace(
@@ -36,7 +39,7 @@ def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Dev
         if layout.fits(devices):
             break
         layout = dataclasses.replace(layout, sharded=layout.sharded | {table})
-    plan.settings = dataclasses.replace(plan.settings, replicas=replicas, sharded=layout.sharded)
+    plan.settings = dataclasses.replace(plan.settings, sharded=layout.sharded)
     if undecided:
         plan.notes = (_reason(before, layout, undecided, devices),)
 
