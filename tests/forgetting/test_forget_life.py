@@ -266,3 +266,16 @@ def test_a_split_of_which_every_impression_is_forgotten_is_empty(built_life, tmp
     forget("user", write_ids(tmp_path / "ids.parquet", pa.array(users)), [tmp_path / "dataset"])
     split = Dataset.open(tmp_path / "dataset").info["splits"]["impressions/validation"]
     assert (split["examples"], split["missing"]["history"]) == (0, 0)
+
+
+@pytest.mark.parametrize("order", [("changed", "copy"), ("copy", "changed")])
+def test_a_copy_that_an_earlier_run_did_not_change_keeps_its_own_digests(built_life, tmp_path, order):
+    """The copy has the digest that the changed dataset had before, and must not get the digest that it has now."""
+    for name in order:
+        shutil.copytree(built_life.dataset, tmp_path / name, copy_function=os.link)
+    user, item = (built_life.vocabulary(space).ids.slice(5, 1) for space in ("user", "item"))
+    forget("user", write_ids(tmp_path / "user.parquet", user), [tmp_path / "changed"])
+    forget("item", write_ids(tmp_path / "item.parquet", item), [tmp_path / name for name in order])
+    users = {name: Dataset.open(tmp_path / name).vocabulary("user") for name in order}
+    has_id = {name: user[0].as_py() in vocabulary.known_ids.to_pylist() for name, vocabulary in users.items()}
+    assert has_id == {"changed": False, "copy": True}

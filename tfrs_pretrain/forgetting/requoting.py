@@ -27,7 +27,11 @@ def quotable(artifact: Artifact) -> Digests:
 
 
 class Renamed:
-    """Digests of artifacts before a change -> their present digests."""
+    """Digests of artifacts before a change -> their present digests.
+
+    A digest that an artifact has now is not renamed, even if another artifact had it before an earlier change: of two
+    copies of a vocabulary, only one may have been changed.
+    """
 
     def __init__(self) -> None:
         self._present: dict[str, str] = {}
@@ -37,12 +41,12 @@ class Renamed:
         present = quotable(artifact)
         for entry in artifact.earlier:
             for name, digest in entry["digests"].items():
-                if name in present and present[name] != digest:
+                if name in present and present[name] != digest and self._present.get(digest) != digest:
                     self._present[digest] = present[name]
 
     def add_digests(self, before: Digests, after: Digests) -> None:
         """Adds digests of parts of an artifact before and after a change."""
-        self._present |= {before[name]: digest for name, digest in after.items() if before[name] != digest}
+        self._present |= {before[name]: digest for name, digest in after.items()}
 
     def content(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Returns a manifest with present digests."""
