@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 # Where the environment forbids bytecode, each process that a test starts would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-pythons test-flink campaign lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink campaign simulate lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-pythons   fast tests on the other supported versions of Python, where installed"
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
 	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
+	@echo "make simulate SEED=n WEEKS=m   the life of small shops under faults: every stage, delta, push, promotion, rollback, forgetting"
 	@echo "make same BASE=<commit>   compares what the working tree and that commit compute, bit by bit (four minutes)"
 	@echo "make docs   the documentation site, in build/site"
 	@echo "make clean  removes .venv, runs/ and build/"
@@ -36,6 +37,12 @@ test-flink: $(VENV)/test.installed
 # One process, so that one table is printed; the counts are in build/campaign.json too.
 campaign: $(VENV)/test.installed
 	$(BIN)/python -m pytest -m campaign --campaign long --campaign-json build/campaign.json tests/campaign
+
+# One life: make simulate SEED=7 LIFE=12; with a planted bug: BUG='max_size is a soft cap'.
+SEED ?= 0
+WEEKS ?= 52000
+simulate: $(VENV)/test.installed
+	$(BIN)/python tests/simulation/simulate.py --seed $(SEED) --weeks $(WEEKS) $(if $(LIFE),--life $(LIFE)) $(if $(BUG),--bug '$(BUG)')
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .
