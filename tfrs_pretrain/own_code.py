@@ -11,9 +11,6 @@ from typing import Any
 from tfrs_pretrain.errors import UserError
 
 BACKBONES = "tfrs_pretrain.backbones"
-NEGATIVES = "tfrs_pretrain.negatives"
-SOURCES = "tfrs_pretrain.sources"
-TASKS = "tfrs_pretrain.tasks"
 _MAX_REASON = 300  # characters
 
 

@@ -1,8 +1,9 @@
-"""Imports without the start-up messages of TensorFlow and Beam, which would hide the progress bars."""
+"""Hides messages of TensorFlow and Beam that would hide the progress bars."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -30,3 +31,15 @@ def quiet_imports() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Hides warnings of TensorFlow, which is imported already, such as those about saving and its session loader."""
+    logger = sys.modules["tensorflow"].get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -73,7 +73,7 @@ class Vocabulary:
         """
         table = pa.table({"id": ids, "count": np.asarray(counts, np.int64)})
         table = table.filter(pc.greater_equal(table["count"], min_count))
-        require_int32_rows(oov_rows + min(table.num_rows, table.num_rows if max_size is None else max_size))
+        require_int32_rows(oov_rows + (table.num_rows if max_size is None else min(table.num_rows, max_size)))
         table = table.set_column(0, "id", sortable(table["id"]))
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
         return cls(single_array(table["id"]), table["count"].to_numpy(), oov_rows)

@@ -15,7 +15,7 @@ from beam_pipelines.logs.accounting import Account
 from beam_pipelines.logs.cleaning import ACCOUNTS, FILE, POSITION, REJECTED, RELATION
 from beam_pipelines.logs.keys import TIME, event_hash
 from beam_pipelines.logs.rejected_rows import rejected_batch, to_json_lines
-from beam_pipelines.records.partitions import PartitionByHash, without_name
+from beam_pipelines.records.partitions import AssignBuckets
 from beam_pipelines.records.row_order import decode_dictionaries
 from tfrs_pretrain.features.lists import hash_lists
 from tfrs_pretrain.schema import ITEM_ID, USER_ID
@@ -38,9 +38,8 @@ class RejectDuplicates(beam.PTransform):
     def expand(self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]) -> Any:
         return (
             split_to_batch
-            | "AssignBuckets" >> beam.ParDo(PartitionByHash(functools.partial(
-                event_hash, context_features=self._log.context_features)), self._buckets)
-            | "KeyByBucket" >> beam.MapTuple(without_name).with_output_types(tuple[int, tuple[str, pa.RecordBatch]])
+            | "AssignBuckets" >> AssignBuckets(functools.partial(
+                event_hash, context_features=self._log.context_features), self._buckets)
             | "GroupByBucket" >> beam.GroupByKey()
             | "KeepFirst" >> beam.ParDo(_KeepFirst(self._log)).with_output_types(
                 tuple[str, pa.RecordBatch], accounts=Account, rejected=pa.RecordBatch).with_outputs(

@@ -87,6 +87,28 @@ class _Gathered:
         return list(table.to_batches())
 
 
+class AssignBuckets(beam.PTransform):
+    """Converts ``(name, batch)`` to ``(bucket, (name, piece))``: rows of equal hash are in one bucket.
+
+    Args:
+      hash_rows: batch [n] -> uint64 [n].
+      buckets: number of buckets, the same for all names.
+    """
+
+    def __init__(self, hash_rows: Callable[[pa.RecordBatch], np.ndarray], buckets: int):
+        super().__init__()
+        self._hash_rows, self._buckets = hash_rows, buckets
+
+    def expand(
+        self, name_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]
+    ) -> beam.PCollection[tuple[int, tuple[str, pa.RecordBatch]]]:
+        return (
+            name_to_batch
+            | "PartitionByHash" >> beam.ParDo(PartitionByHash(self._hash_rows), self._buckets)
+            | "KeyByBucket" >> beam.MapTuple(without_name).with_output_types(tuple[int, tuple[str, pa.RecordBatch]])
+        )
+
+
 def without_name(key: PartKey, piece: pa.RecordBatch) -> tuple[int, tuple[str, pa.RecordBatch]]:
     """Converts an output of ``PartitionByHash`` so that the pieces of all names are grouped by part."""
     return key[1], (key[0], piece)

@@ -57,6 +57,11 @@ class DcnV2Backbone(BuiltInBackbone):
     structure: Literal["parallel", "stacked"] = Field("parallel", description="MLP beside or on the cross layers")
 
 
+BUILT_IN = (MlpBackbone, DcnV2Backbone)
+_BUILT_IN_KINDS = tuple(str(backbone.model_fields["kind"].default) for backbone in BUILT_IN)
+_PACKAGED = "entry point"  # tag
+
+
 class PackagedBackbone(KindModel):
     """A network of an installed package: the entry point of that name in group ``tfrs_pretrain.backbones``."""
 
@@ -67,8 +72,8 @@ class PackagedBackbone(KindModel):
     @classmethod
     def _is_installed(cls, kind: str) -> str:
         if kind not in (names := entry_point_names(BACKBONES)):
-            raise ValueError(f"unknown kind {kind!r}: expected 'mlp', 'dcn_v2' or an entry point of {BACKBONES} "
-                             f"(installed: {names})")
+            raise ValueError(f"unknown kind {kind!r}: expected {', '.join(map(repr, _BUILT_IN_KINDS))} or an entry "
+                             f"point of {BACKBONES} (installed: {names})")
         return kind
 
     @property
@@ -77,12 +82,9 @@ class PackagedBackbone(KindModel):
         return entry_point_path(BACKBONES, self.kind)
 
 
-BUILT_IN = (MlpBackbone, DcnV2Backbone)
-
-
 def _tag(backbone: Any) -> str:
     kind = backbone.get("kind") if isinstance(backbone, Mapping) else getattr(backbone, "kind", None)
-    return kind if kind in ("mlp", "dcn_v2") else "entry point"
+    return kind if kind in _BUILT_IN_KINDS else _PACKAGED
 
 
 class _NamesItsKinds:
@@ -91,14 +93,14 @@ class _NamesItsKinds:
     @staticmethod
     def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         described = handler(schema)
-        kinds = ("mlp", "dcn_v2", "entry point")
-        mapping = {kind: option["$ref"] for kind, option in zip(kinds, described["oneOf"], strict=True)}
+        tags = (*_BUILT_IN_KINDS, _PACKAGED)
+        mapping = {tag: option["$ref"] for tag, option in zip(tags, described["oneOf"], strict=True)}
         return {**described, "discriminator": {"propertyName": "kind", "mapping": mapping}}
 
 
 Backbone = Annotated[
     Annotated[MlpBackbone, Tag("mlp")] | Annotated[DcnV2Backbone, Tag("dcn_v2")]
-    | Annotated[PackagedBackbone, Tag("entry point")], Discriminator(_tag), _NamesItsKinds, short_form("mlp")]
+    | Annotated[PackagedBackbone, Tag(_PACKAGED)], Discriminator(_tag), _NamesItsKinds, short_form("mlp")]
 
 
 class PathNetwork(KindModel):

@@ -149,10 +149,7 @@ class Predictions:
     @property
     def weights(self) -> np.ndarray | None:
         """float32 [n] weights of the impressions; None if each counts once."""
-        if WEIGHT not in self.table.column_names:
-            return None
-        weights = self._column(WEIGHT)
-        return None if (weights == 1).all() else weights
+        return impression_weights(self.table)
 
     @functools.cached_property
     def users(self) -> np.ndarray:
@@ -221,6 +218,14 @@ def align(one: Predictions, other: Predictions) -> tuple[Predictions, Prediction
     if not _equal(one.weights, other.weights):
         notes.append("the two datasets weight the impressions differently: metrics use the weights of the first")
     return one, other, notes
+
+
+def impression_weights(predictions: pa.Table) -> np.ndarray | None:
+    """Return float32 [n] weights of the rows of a table; None if each counts once."""
+    if WEIGHT not in predictions.column_names:
+        return None
+    weights: np.ndarray = predictions[WEIGHT].to_numpy()
+    return None if (weights == 1).all() else weights
 
 
 def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:

@@ -13,9 +13,9 @@ from tfrs_pretrain.experiments.definition import Experiment
 from tfrs_pretrain.experiments.log_sources import check_data, fingerprint, logs_piece
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, RANKER, Piece
 from tfrs_pretrain.json_documents import json_digest
+from tfrs_pretrain.pretraining.num_epochs import FEWEST
 
 DATASET_SECTIONS = ("schema", "windows", "dataset")  # sections that determine a dataset
-TYPICAL_EPOCHS = 6  # of Stage I, where its dataset determines the number
 TRAINING_KEYS = ("deterministic", "strategy", "logical_cpus")  # keys of ``training`` that determine results
 
 
@@ -76,7 +76,7 @@ class Planner:
         epochs = config.pretraining.epochs
         name = f"seed{config.seed}" if epochs is None else f"epochs{epochs}-seed{config.seed}"
         return Piece.from_inputs(EMBEDDINGS, name, inputs, task, (dataset,) if dataset else (),
-                                 work=(TYPICAL_EPOCHS if epochs is None else epochs) + 0.5)
+                                 work=(FEWEST if epochs is None else epochs) + 0.5)
 
     def dataset(self, config: Config) -> Piece | None:
         """Return the dataset piece of a configuration; None if the dataset is provided."""

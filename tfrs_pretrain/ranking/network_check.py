@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.raw_input import USER
 from tfrs_pretrain.own_code import reason
+from tfrs_pretrain.quiet import quiet_tensorflow
 from tfrs_pretrain.ranking.arm_memory_plan import one_row_learners
 from tfrs_pretrain.ranking.build import teacher_settings
 from tfrs_pretrain.ranking.model.contract import MASK, Shape
@@ -72,7 +72,7 @@ def check_network(network: OwnNetwork, shapes: Mapping[str, Shape], heads: int, 
     _check_padding(network, features, logits)
     if network.accepts_one_user_row:
         _check_one_user_row(network, features, users)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
         _check_saving(network, features, logits, Path(folder) / NETWORK_FILE)
         _check_export(network, shapes, Path(folder) / "model")
 
@@ -181,15 +181,3 @@ def _explained(network: OwnNetwork, problem: str) -> Iterator[None]:
 
 def _refusal(network: OwnNetwork, problem: str) -> UserError:
     return UserError(f"network {network.title} {problem}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence TensorFlow's notes about saving and about its session loader."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

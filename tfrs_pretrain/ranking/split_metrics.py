@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.evaluation.predictions import impression_weights
 from tfrs_pretrain.evaluation.slices import FREQUENCY_STARTS, frequency_slices
 from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.ranking.model.ranker import SCORE
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, REQUEST, USER_ID, WEIGHT
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, REQUEST, USER_ID
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +53,8 @@ class _Labelled(NamedTuple):
 def _labelled(predictions: pa.Table, suffix: str) -> _Labelled:
     """Select the impressions with a label of one head, whose columns end in ``suffix``."""
     predictions = predictions.filter(pa.array(~np.isnan(predictions[LABEL + suffix].to_numpy())))
-    requests, weights = (predictions[name].to_numpy() if name in predictions.column_names else None
-                         for name in (REQUEST, WEIGHT))
-    if weights is not None and (weights == 1).all():
-        weights = None
+    requests = predictions[REQUEST].to_numpy() if REQUEST in predictions.column_names else None
     users = pd.factorize(predictions[USER_ID].to_numpy())[0]
     labels, scores = (predictions[name + suffix].to_numpy() for name in (LABEL, SCORE))
+    weights = impression_weights(predictions)
     return _Labelled((labels, scores, users, requests, weights), predictions[ITEM_ROW].to_numpy())

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +15,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.quiet import quiet_tensorflow
 
 
 class LoadedModel:
@@ -36,7 +35,7 @@ class LoadedModel:
         self.folder = model
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
-            with _without_deprecations(), self._session.graph.as_default(), self._session.as_default():
+            with quiet_tensorflow(), self._session.graph.as_default(), self._session.as_default():
                 graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(model))
         except (tf.errors.OpError, OSError, KeyError) as error:
             self._session.close()
@@ -111,15 +110,3 @@ class LoadedModel:
     def _user_error(self, error: BaseException) -> UserError:
         return UserError(f"exported model {str(self.folder)!r} does not run in the session loader that TF Serving uses "
                          f"({' '.join(str(error).split())[:300]})")
-
-
-@contextlib.contextmanager
-def _without_deprecations() -> Iterator[None]:
-    """Hides TensorFlow's deprecation warnings about the session loader, which the server uses."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
