@@ -3,6 +3,7 @@
 import dataclasses
 
 import pyarrow as pa
+import serving_operations
 from model_server import ModelServer
 from planting import bug
 from served_version import ServedVersion
@@ -174,7 +175,8 @@ def gate_open():
 @bug()
 def no_previous():
     """a label does not remember the version before"""
-    yield moves, "PREVIOUS", "_before"
+    before = rollout.move_label
+    yield rollout, "move_label", lambda path, name, label, version, suffix: before(path, name, label, version, "_before")
 
 
 @bug()
@@ -182,10 +184,22 @@ def roll_back_to_self():
     """a rollback selects the version but does not move the label"""
     before = rollout.move_label
 
-    def move_label(path, name, label, version):
-        labels = dict(rollout.model_entry(path, name).version_labels)
-        if labels.get(f"{label}_previous") == version:
-            return rollout.LabelChange(labels[label], version)
-        return before(path, name, label, version)
+    def move_label(path, name, label, version, suffix):
+        if suffix == moves.ROLLED_BACK:
+            return rollout.LabelChange(dict(rollout.model_entry(path, name).version_labels)[label], version)
+        return before(path, name, label, version, suffix)
 
     yield rollout, "move_label", move_label
+
+
+@bug()
+def second_roll_back_undoes():
+    """a second rollback undoes the first"""
+    before = moves._kept_version
+
+    def previous_version(path, name, label):
+        kept = serving_operations.model_entry(path, name)
+        suffix = moves.ROLLED_BACK if f"{label}{moves.ROLLED_BACK}" in kept.version_labels else moves.PREVIOUS
+        return before(path, kept, label, suffix, "", "")
+
+    yield serving_operations, "previous_version", previous_version

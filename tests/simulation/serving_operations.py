@@ -11,7 +11,7 @@ from tfrs_pretrain.serving.exporting.compaction import compact
 from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.labels.models_config import model_entry
-from tfrs_pretrain.serving.labels.moves import previous_version
+from tfrs_pretrain.serving.labels.moves import PREVIOUS, ROLLED_BACK, previous_version, rolled_back_version
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 from tfrs_pretrain.serving.labels.rollout import Rollout
 
@@ -131,32 +131,37 @@ def run_promote(world, plan):
 def commit_promote(world, plan):
     version = plan["version"]
     if world.generations[world.versions[version].generations[0]].passes_gate:
-        _label(world, version)
+        _label(world, version, PREVIOUS)
 
 
-def _label(world, version):
+def _label(world, version, suffix):
     before = world.labels.get(LABEL)
-    if before is not None and before != version:
-        world.labels[f"{LABEL}_previous"] = before
-    world.labels[LABEL] = version
+    world.labels = {LABEL: version} | ({f"{LABEL}{suffix}": before} if before is not None else {})
     kept = set(world.labels.values())
     world.served_deltas = {number: world.served_deltas.get(number, 0) for number in kept}
 
 
 def plan_roll_back(world, random):
-    return {"from": world.labels[LABEL]} if f"{LABEL}_previous" in world.labels else None
+    if f"{LABEL}{ROLLED_BACK}" in world.labels and random.random() < 0.5:
+        return {"from": world.labels[LABEL], "undo": True}
+    return {"from": world.labels[LABEL], "undo": False} if len(world.labels) > 1 else None
 
 
 def run_roll_back(world, plan):
-    """A repeated rollback would undo the first one, so the operator looks at the label."""
-    if model_entry(world.shop.labels, NAME).version_labels[LABEL] == plan["from"]:
-        version = previous_version(world.shop.labels, NAME, LABEL)
-        Rollout(world.shop.labels, NAME, LABEL, version, world.server).run()
+    """A repeated rollback changes nothing; a rollback is undone once, so the operator looks at the label."""
+    path = world.shop.labels
+    if not plan["undo"]:
+        Rollout(path, NAME, LABEL, previous_version(path, NAME, LABEL), world.server, ROLLED_BACK).run()
+    elif model_entry(path, NAME).version_labels[LABEL] == plan["from"]:
+        Rollout(path, NAME, LABEL, rolled_back_version(path, NAME, LABEL), world.server).run()
     world.server.poll()  # as a server does every second
 
 
 def commit_roll_back(world, plan):
-    _label(world, world.labels[f"{LABEL}_previous"])
+    if plan["undo"]:
+        _label(world, world.labels[f"{LABEL}{ROLLED_BACK}"], PREVIOUS)
+    elif f"{LABEL}{PREVIOUS}" in world.labels:
+        _label(world, world.labels[f"{LABEL}{PREVIOUS}"], ROLLED_BACK)
 
 
 def plan_restart(world, random):
