@@ -2,14 +2,20 @@
 
 import shutil
 
+import numpy as np
+import pusher
 from invariants import ViolationError
 from operation import Operation
 from world import World
 
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.serving.client import Predict
 from tfrs_pretrain.serving.deltas.chain import delta_name, deltas_folder, read_chain
+from tfrs_pretrain.serving.live.push_secret import read_key
+from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA
+from tfrs_pretrain.serving.pushing.chunks import delta_chunks
 
-KINDS = ("torn", "flipped", "copied", "missing", "swapped", "foreign", "stale", "sent twice")
+KINDS = ("torn", "flipped", "copied", "missing", "swapped", "foreign", "stale", "sent twice", "shortened")
 
 
 def plan_tamper(world: World, random):
@@ -31,7 +37,7 @@ def _applies(world, version, kind):
         return any(len(other.contents) > 1 for number, other in world.versions.items() if number != version)
     if kind == "stale":
         return _stale(world, version) is not None
-    return kind != "sent twice" or world.served_deltas.get(version, 0) > 0
+    return kind not in ("sent twice", "shortened") or world.served_deltas.get(version, 0) > 0
 
 
 def _stale(world, version):
@@ -58,9 +64,10 @@ def run_tamper(world: World, plan):
     shutil.copytree(folder, copy)
     try:
         _damage(world, folder, plan)
-        _must_refuse(lambda: read_chain(base).state(), plan)
-        if plan["version"] in world.server.loaded:
-            _must_refuse(lambda: world.server.push(base), plan)
+        if plan["kind"] != "shortened":
+            _must_refuse(lambda: read_chain(base).state(), plan)
+        if world.versions[plan["version"]].states and plan["version"] in world.server.loaded:
+            _must_refuse(lambda: pusher.send(world.server, base, world.shop.secret), plan)
     finally:
         shutil.rmtree(folder)
         copy.rename(folder)
@@ -75,13 +82,18 @@ def _must_refuse(call, plan):
 
 
 def _send_twice(world, version, base):
-    server = world.server
-    chain = read_chain(base)
-    before = server.loaded[version]
-    delta = chain.deltas[max(before.deltas - 1, 0)]
-    _must_refuse(lambda: server.apply(version, delta), {"kind": "sent twice"})
-    if before.deltas + 1 < len(chain.deltas):
-        _must_refuse(lambda: server.apply(version, chain.deltas[-1]), {"kind": "skipped"})
+    """Sends chunks that the server has applied, and one that it cannot apply yet."""
+    server, chain = world.server, read_chain(base)
+    live, state, sent = chain.manifest["live"], chain.base_state(), []
+    for delta, before in zip(chain.deltas, world.versions[version].states, strict=False):
+        state = delta.apply(state)
+        sent += delta_chunks(delta, state, before, live)
+    key, before = read_key(world.shop.secret), server.loaded[version].deltas
+    for chunk in (chunk for chunk in sent if chunk.predecessor != before):
+        strings = {"secret": key, "predecessor": chunk.predecessor, "successor": chunk.successor}
+        inputs = chunk.inputs | {name: np.array(value, object) for name, value in strings.items()}
+        request = Predict(inputs | {"settled": np.array(0)}, APPLY_DELTA)
+        _must_refuse(lambda request=request: server.predict(version, request), {"kind": "sent twice"})
 
 
 def _damage(world, folder, plan):
@@ -107,6 +119,9 @@ def _damage(world, folder, plan):
         other = deltas_folder(world.version_folder(plan["others"][0]))
         shutil.rmtree(folder / names[-1])
         shutil.copytree(other / "000001", folder / names[-1])
+    elif kind == "shortened":  # the server has a delta that the chain has not
+        for name in names[world.served_deltas[plan["version"]] - 1:]:
+            shutil.rmtree(folder / name)
     elif kind == "stale":
         shutil.copytree(_stale(world, plan["version"]), following)
 
@@ -137,7 +152,7 @@ def run_withdraw(world: World, plan):
 
 def commit_withdraw(world: World, plan):
     version = world.versions[plan["version"]]
-    for name in ("contents", "generations"):
+    for name in ("contents", "generations", "states"):
         setattr(version, name, getattr(version, name)[:plan["first"]])
 
 

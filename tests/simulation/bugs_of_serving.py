@@ -176,7 +176,7 @@ def gate_open():
 def no_previous():
     """a label does not remember the version before"""
     before = rollout.move_label
-    yield rollout, "move_label", lambda path, name, label, version, suffix: before(path, name, label, version, "_before")
+    yield rollout, "move_label", lambda path, name, label, version, _: before(path, name, label, version, "_before")
 
 
 @bug()

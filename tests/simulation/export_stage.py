@@ -3,7 +3,8 @@
 import contextlib
 
 import numpy as np
-from served_version import SIGNATURES, LoadedModel
+from live_loading import LoadedModel
+from served_version import SIGNATURES
 from standin_tensorflow import save_model
 from training_stages import build_ranker
 
@@ -24,8 +25,12 @@ from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log
 from tfrs_pretrain.serving.exporting.quantization import MetricChange, QuantizationCost
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents
+from tfrs_pretrain.serving.live.live_ranker import LiveSettings
+from tfrs_pretrain.serving.pushing import chunks
 
 UNKNOWN = MetricChange(None, None)
+# Few rows in a chunk, and for the largest vocabulary too few places to change all rows at once.
+CHUNK_ROWS, NUM_PLACES = 3, 24
 
 
 def install():
@@ -47,6 +52,8 @@ def install():
     export.quantization_cost = lambda *_: QuantizationCost("validation", 0, 0.0, UNKNOWN, UNKNOWN)
     export_checks.LoadedModel = LoadedModel
     export_checks.memory_growth = lambda: contextlib.nullcontext(MemoryUse())
+    chunks.CHUNK_ROWS = CHUNK_ROWS
+    LiveSettings.places = lambda settings, num_rows: NUM_PLACES - num_rows
     extra_assets.warmup_logs = compaction.warmup_logs = _warmup_logs
     model_card.RESAMPLING = Resampling(replicates=2)
 

@@ -5,6 +5,7 @@ import json
 import absence
 import numpy as np
 import pyarrow.parquet as pq
+from live_loading import load_version
 from naive_shop import SPACES, has_lifecycle
 from served_version import ServedVersion
 from shop import OOV
@@ -161,7 +162,7 @@ def check_version(world, number):
     if world.checked.get(number) == key:
         return
     require(len(names) == len(version.contents) - 1, "chain has its deltas", f"{number}: {names}")
-    found = ServedVersion.load(folder).content()
+    found = load_version(folder).content()
     require_equal("version serves its ranker", f"version {number}", found, version.contents[0])
     try:
         state = read_chain(folder).state()
@@ -193,11 +194,12 @@ def check_served(world):
     require(server.labels == world.labels, "server follows the labels",
             lambda: f"server has {server.labels}, expected {world.labels}")
     for number in world.labels.values():
-        found, applied = server.loaded[number], world.served_deltas.get(number, 0)
-        require(found.deltas == applied, "server's delta version",
-                lambda found=found, applied=applied: f"{found.deltas}, expected {applied}")
-        require_equal("served content", f"version {number} on the server after {applied} deltas",
-                      found.version.content(), world.versions[number].contents[applied])
+        found, version, applied = server.loaded[number], world.versions[number], world.served_deltas.get(number, 0)
+        expected = version.states[applied] if version.states else None
+        require(found.deltas == expected, "server's delta version",
+                lambda found=found, expected=expected: f"{found.deltas}, expected {expected}")
+        require_equal("served content", f"version {number} on the server after {applied} deltas", found.content(),
+                      version.contents[applied])
 
 
 def check_leftovers(world):

@@ -1,36 +1,20 @@
-"""A model server: loaded versions, labels, and deltas that are applied to a loaded version.
+"""A model server: loaded versions, labels, and the signatures that change a loaded version.
 
 It follows TensorFlow Serving where the product depends on it: a models.config in which an existing label names a
 version that is not loaded is refused as a whole.
 """
 
-import dataclasses
 from pathlib import Path
 
+import numpy as np
+from live_loading import LiveVersion, load_version
+from live_model import RefusedError
 from served_version import ServedVersion
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.json_documents import json_digest
-from tfrs_pretrain.serving.deltas.chain import read_chain
+from tfrs_pretrain.serving.client import RequestError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
-from tfrs_pretrain.serving.version_folder import read_version
-
-
-@dataclasses.dataclass
-class Loaded:
-    """A loaded version.
-
-    Attributes:
-      version: what it answers with.
-      state: the state that deltas change; None until the first one.
-      digest: digest of the manifest that it was loaded from, or of the last applied delta.
-      deltas: number of applied deltas.
-    """
-
-    version: ServedVersion
-    state: object
-    digest: str
-    deltas: int = 0
+from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, DELTA_VERSION
 
 
 class ModelServer:
@@ -45,7 +29,7 @@ class ModelServer:
 
     def __init__(self, config: Path, name: str):
         self._config, self._name = config, name
-        self.loaded: dict[int, Loaded] = {}
+        self.loaded: dict[int, ServedVersion | LiveVersion] = {}
         self.labels: dict[str, int] = {}
 
     def poll(self):
@@ -57,7 +41,7 @@ class ModelServer:
             return
         for version in selected - self.loaded.keys():
             if (folder / str(version) / "saved_model.pb").is_file():
-                self.loaded[version] = self._load(folder / str(version))
+                self.loaded[version] = load_version(folder / str(version))
         self.loaded = {version: found for version, found in self.loaded.items() if version in selected}
         if all(version in self.loaded for version in labels.values()):
             self.labels = labels
@@ -67,24 +51,23 @@ class ModelServer:
         self.loaded, self.labels = {}, {}
         self.poll()
 
-    def push(self, base: Path):
-        """Applies the deltas of a version that it has not yet. The caller is ``tfrs-pretrain push``."""
-        chain, found = read_chain(base), self.loaded[int(base.name)]
-        for delta in chain.deltas[found.deltas:]:
-            self.apply(int(base.name), delta)
-
-    def apply(self, version: int, delta):
-        """Applies one delta.
+    def predict(self, version: int, request):
+        """Answers a request to a loaded version.
 
         Raises:
-          UserError: it does not follow what the server has.
+          RequestError: it is refused.
         """
         found = self.loaded[version]
-        if delta.manifest["predecessor"] != found.digest:
-            raise UserError(f"delta {delta.number} does not follow the state of version {version}")
-        state = delta.apply(found.state())
-        delta.check_tables(state)
-        self.loaded[version] = Loaded(ServedVersion.of_state(state), lambda: state, delta.digest, found.deltas + 1)
+        if request.signature not in (APPLY_DELTA, DELTA_VERSION):
+            return found.answer(request.signature, {name: _texts(values) for name, values in request.inputs.items()})
+        if isinstance(found, ServedVersion):
+            raise RequestError("FAILED_PRECONDITION", "serving signature key not found", self.address)
+        try:
+            answer = (found.model.delta_version() if request.signature == DELTA_VERSION
+                      else found.update(request.inputs))
+        except RefusedError as error:
+            raise RequestError("INVALID_ARGUMENT", "; ".join(error.reasons), self.address) from error
+        return {name: np.array(value, object if isinstance(value, bytes) else None) for name, value in answer.items()}
 
     def wait_until_available(self, version: int):
         """Polls once; the version must be loaded then."""
@@ -98,11 +81,10 @@ class ModelServer:
         if self.labels != dict(labels):
             raise UserError(f"labels are {self.labels}, expected {dict(labels)}")
 
-    @staticmethod
-    def _load(folder):
-        manifest = read_version(folder)
 
-        def state():
-            return read_chain(folder).base_state()
-
-        return Loaded(ServedVersion.load(folder), state, json_digest(manifest))
+def _texts(values):
+    """Texts instead of bytes."""
+    if values.dtype != object:
+        return values
+    return np.array([value.decode() if isinstance(value, bytes) else value for value in values.flat],
+                    object).reshape(values.shape)

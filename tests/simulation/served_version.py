@@ -45,7 +45,7 @@ class ServedVersion:
         graph = json.loads((folder / "saved_model.pb").read_text())
         variables = CheckpointReader(folder / "variables" / "variables").values
         lookups, tables = {}, {}
-        for space, constants in graph.items():
+        for space, constants in graph["lookups"].items():
             keys = parse((folder / "assets" / f"{space}.ids").read_bytes(), constants["dtype"]).numpy()
             path = folder / "assets" / f"{space}.rows"
             rows = (parse(path.read_bytes(), "int64").numpy() if path.exists()
@@ -55,7 +55,10 @@ class ServedVersion:
             tables[space] = embeddings(variables[f"_tables/{space}/_rows{VALUE}"],
                                        variables.get(f"_tables/{space}/_scales{VALUE}"))
         weights = [variables[f"_dense/{number}{VALUE}"] for number in range(2)]
-        return cls(lookups, tables, {space: constants["oov_rows"] for space, constants in graph.items()}, weights)
+        oov_rows = {space: constants["oov_rows"] for space, constants in graph["lookups"].items()}
+        return cls(lookups, tables, oov_rows, weights)
+
+    deltas = None  # it takes none
 
     @classmethod
     def of_state(cls, state):
@@ -97,27 +100,6 @@ class ServedVersion:
                 **{f"{space} shared": self.tables[space][:self.oov_rows[space]].tobytes() for space in self.lookups},
                 "dense": b"".join(weight.tobytes() for weight in self.weights)}
 
-
     def _stands_for_free_row(self, space, raw, row):
         key = placeholder(row, "int64" if isinstance(raw, int) else "string")
         return raw == (key if isinstance(key, int) else key.decode()) and not self.tables[space][row].any()
-
-
-class LoadedModel:
-    """The stand-in of the session loader."""
-
-    signatures = tuple(SIGNATURES)
-
-    def __init__(self, folder):
-        self._folder = folder
-
-    def __enter__(self):
-        self._served = ServedVersion.load(self._folder)
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def answer(self, signature, inputs):
-        """Answers a request."""
-        return self._served.answer(signature, inputs)

@@ -1,11 +1,16 @@
 """Operations that export versions and deltas, and decide what a server serves."""
 
+import pusher
+from invariants import require, require_equal
 from operation import Operation
 from shop import NAME
 from world import GATE, LABEL, Version
 
+from tfrs_pretrain.artifact_names import DELTA_KIND
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.evaluation import promotion
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.serving.deltas.chain import deltas_folder
 from tfrs_pretrain.serving.exporting.compaction import compact
 from tfrs_pretrain.serving.exporting.delta import export_delta
@@ -14,6 +19,7 @@ from tfrs_pretrain.serving.labels.models_config import model_entry
 from tfrs_pretrain.serving.labels.moves import PREVIOUS, ROLLED_BACK, previous_version, rolled_back_version
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 from tfrs_pretrain.serving.labels.rollout import Rollout
+from tfrs_pretrain.serving.version_folder import read_version
 
 # ---- export, delta, compaction ----
 
@@ -37,7 +43,9 @@ def run_export(world, plan):
 
 def commit_export(world, plan):
     run = world.generations[plan["number"]]
-    world.versions[plan["version"]] = Version([world.content(run)], [run.number])
+    live = read_version(world.version_folder(plan["version"])).get("live")
+    require(bool(live) == world.settings.live, "live updates as configured", f"version {plan['version']}: {live}")
+    world.versions[plan["version"]] = Version([world.content(run)], [run.number], [live["token"]] if live else [])
 
 
 def is_version_finished(world, plan):
@@ -73,15 +81,22 @@ def commit_delta(world, plan):
     if is_delta_finished(world, plan):
         version.contents.append(world.content(run))
         version.generations.append(run.number)
+        if version.states:
+            version.states.append(json_digest(read_manifest(_delta(world, plan), DELTA_KIND)))
 
 
 def is_delta_finished(world, plan):
-    return (deltas_folder(world.version_folder(plan["version"])) / f"{plan['delta']:06d}").is_dir()
+    return _delta(world, plan).is_dir()
+
+
+def _delta(world, plan):
+    return deltas_folder(world.version_folder(plan["version"])) / f"{plan['delta']:06d}"
 
 
 def plan_compact(world, random):
     found = [number for number, version in world.versions.items() if len(version.contents) > 1]
-    if not found:
+    # A compacted version takes no live updates.
+    if not found or (world.settings.live and random.random() < 0.7):
         return None
     return {"base": random.choice(found), "version": max(world.versions) + 1}
 
@@ -93,20 +108,36 @@ def run_compact(world, plan):
 def commit_compact(world, plan):
     base = world.versions[plan["base"]]
     if is_version_finished(world, plan):  # else the latest version is of an identical compaction
-        world.versions[plan["version"]] = Version([base.contents[-1]], [base.generations[-1]])
+        world.versions[plan["version"]] = Version([base.contents[-1]], [base.generations[-1]], [])
 
 
 # ---- serving ----
 
 def plan_push(world, random):
     base = world.labels.get(LABEL)
-    if base is None or world.served_deltas.get(base, 0) + 1 >= len(world.versions[base].contents):
+    if base is None or world.served_deltas.get(base, 0) + 1 >= len(world.versions[base].states):
         return None
-    return {"version": base}
+    fault = random.choice(pusher.FAULTS) if random.random() < 0.5 else None
+    return {"version": base, "fault": fault, "at": random.randint(2, 16)}
 
 
 def run_push(world, plan):
-    world.server.push(world.version_folder(plan["version"]))
+    folder, server = world.version_folder(plan["version"]), world.server
+    pusher.Clock.now = 0.0  # the same life has the same times
+    if plan["fault"]:
+        pusher.send_under_fault(server, folder, world.shop.secret, plan["fault"], plan["at"])
+        _check_whole_deltas(world, plan["version"])
+    pusher.send(server, folder, world.shop.secret)
+
+
+def _check_whole_deltas(world, number):
+    """Requests see whole deltas, unless a pusher that was out of places has made a part visible."""
+    version, loaded = world.versions[number], world.server.loaded[number]
+    state, _, part = loaded.deltas.partition("#")
+    require(state in version.states, "server's delta version", lambda: f"{state}, expected one of {version.states}")
+    if not loaded.is_partial:
+        expected = version.contents[version.states.index(state) - bool(part)]
+        require_equal("served content", f"version {number} at {loaded.deltas}", loaded.content(), expected)
 
 
 def commit_push(world, plan):
@@ -180,7 +211,7 @@ OPERATIONS = (
     Operation("export", plan_export, run_export, commit_export, is_version_finished),
     Operation("delta", plan_delta, run_delta, commit_delta, is_delta_finished),
     Operation("compact", plan_compact, run_compact, commit_compact, is_version_finished),
-    Operation("push", plan_push, run_push, commit_push),
+    Operation("push", plan_push, run_push, commit_push, faults=False),
     Operation("promote", plan_promote, run_promote, commit_promote),
     Operation("roll back", plan_roll_back, run_roll_back, commit_roll_back),
     Operation("restart", plan_restart, run_restart, commit_restart),

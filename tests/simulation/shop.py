@@ -25,6 +25,7 @@ class Settings:
     decay: float
     table_dtype: str
     arm: str
+    live: bool  # exported versions take live updates
 
     @classmethod
     def drawn(cls, random, seed):
@@ -34,10 +35,14 @@ class Settings:
                    {"user": random.choice([8, 12, 16]) if eviction else 60, "item": random.choice([6, 10]) if eviction
                     else 60}, eviction, random.choice([None, 2, 3, 5]), random.choice([0.0, 0.5, 0.8, 1.0]),
                    random.choice(["float32", "float32", "int8", "float16"]),
-                   random.choice(["warm_start", "warm_start", "scratch"]))
+                   random.choice(["warm_start", "warm_start", "scratch"]), bool(eviction and random.random() < 0.7))
 
-    def tree(self):
-        """The configuration without windows."""
+    def tree(self, secret: Path):
+        """The configuration without windows.
+
+        Args:
+          secret: file with the secret of live updates.
+        """
         spaces = {space: {"column": space, "dtype": dtype, "oov_rows": OOV[space], "min_count": self.min_count,
                           "max_size": self.max_size[space], "eviction": self.eviction, "ttl": self.ttl,
                           "decay": self.decay} for space, dtype in (("user", self.user_dtype), ("item", "string"))}
@@ -52,7 +57,8 @@ class Settings:
                             "objective": {"kind": "softmax", "normalize": False, "popularity_prior": 0.0}},
             "ranking": {"hidden": [2], "id_dim": DIM, "feature_dim": DIM,
                         "arms": {name: {"transfer": name} for name in ("warm_start", "scratch")}},
-            "export": {"arm": self.arm, "table_dtype": self.table_dtype, "table_tolerance": 1.0},
+            "export": {"arm": self.arm, "table_dtype": self.table_dtype, "table_tolerance": 1.0,
+                       **({"live_updates": True, "push_secret": str(secret)} if self.live else {})},
         }
 
 
@@ -85,10 +91,10 @@ class Shop:
     def __init__(self, root: Path, settings: Settings):
         self.root, self.settings = root, settings
         self.models = root / "models"
-        self.labels = root / "models.config"
+        self.labels, self.secret = root / "models.config", root / "push.secret"
         self.files: dict[str, list[Event]] = {}
         self.visible: dict[str, list[Event]] = {}
-        self._base = Config.model_validate(settings.tree() | {"windows": windows(0)})
+        self._base = Config.model_validate(settings.tree(self.secret) | {"windows": windows(0)})
         self._configs: dict[int, Config] = {}
 
     @property

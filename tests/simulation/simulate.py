@@ -35,8 +35,10 @@ def start():
     quick_files.install()
     standin_tensorflow.install()
     import export_stage
+    import pusher
 
     export_stage.install()
+    pusher.install()
     from tfrs_pretrain.progress import console
 
     console.quiet = True

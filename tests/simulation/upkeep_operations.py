@@ -9,7 +9,8 @@ from tfrs_pretrain.serving.deltas.chain import deltas_folder
 # ---- forgetting and cleaning ----
 
 def plan_forget(world, random):
-    if world.newest is None or any(len(version.contents) > 1 for version in world.versions.values()):
+    # Versions with deltas, or with live updates, are refused by name.
+    if world.newest is None or any(len(version.contents) > 1 or version.states for version in world.versions.values()):
         return None
     space = random.choice(["user", "item"])
     known = sorted(world.newest.vocabularies[space].lives)

@@ -28,10 +28,12 @@ class Version:
     Attributes:
       contents: what is served after the base and after each delta: id or "dense" -> bytes.
       generations: number of the run behind each of them.
+      states: what a server with it, and with each delta, answers to ``delta_version``; empty: it takes no deltas.
     """
 
     contents: list
     generations: list
+    states: list
 
 
 class World:
@@ -57,6 +59,7 @@ class World:
         self.abandoned: set[tuple[str, str]] = set()
         self.shop.model.mkdir(parents=True)
         (root / "runs").mkdir()
+        self.shop.secret.write_text("0123456789abcdef" * 4)
         self.shop.labels.write_text(f'model_config_list {{ config {{ name: "{NAME}" base_path: "{self.shop.model}"\n'
                                     'model_platform: "tensorflow"\nmodel_version_policy { specific { } } } }\n')
 
