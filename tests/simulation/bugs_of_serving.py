@@ -4,9 +4,7 @@ import dataclasses
 
 import pyarrow as pa
 import serving_operations
-from model_server import ModelServer
 from planting import bug
-from served_version import ServedVersion
 
 from tfrs_pretrain.evaluation.promotion import PROMOTED, Promotion
 from tfrs_pretrain.serving.deltas import chain
@@ -124,35 +122,6 @@ def compacts_the_base():
 
 
 # ---- serving ----
-
-@bug()
-def refused_delta_counts():
-    """a refused delta advances the server's version"""
-    def apply(self, version, change):
-        try:
-            before(self, version, change)
-        except Exception:
-            self.loaded[version] = dataclasses.replace(self.loaded[version], deltas=self.loaded[version].deltas + 1,
-                                                       digest=change.digest)
-            raise
-
-    before = ModelServer.apply
-    yield ModelServer, "apply", apply
-
-
-@bug()
-def torn_push():
-    """the server changes tables of a pushed delta but not its lookups"""
-    def of_state(cls, state):
-        found = before(cls, state)
-        earlier = of_state.lookups
-        of_state.lookups = found.lookups
-        return cls(earlier or found.lookups, found.tables, found.oov_rows, found.weights)
-
-    of_state.lookups = None
-    before = ServedVersion.of_state.__func__
-    yield ServedVersion, "of_state", classmethod(of_state)
-
 
 @bug()
 def lookup_without_rows():

@@ -126,8 +126,9 @@ def send(server, base, secret):
 
 
 def send_under_fault(server, base, secret, fault, at):
-    """Pushes under a fault; only a lost answer must be got over."""
+    """Pushes under a fault; only a lost answer must be got over. Returns the connection."""
     connection = Connection(server, fault, at, lambda: send(server, base, secret))
     refusals = () if fault == LOST else (KilledError, UserError)
     with contextlib.suppress(*refusals):
         push.push(connection, base, read_key(secret), grace=GRACE)
+    return connection

@@ -125,7 +125,9 @@ def run_push(world, plan):
     folder, server = world.version_folder(plan["version"]), world.server
     pusher.Clock.now = 0.0  # the same life has the same times
     if plan["fault"]:
-        pusher.send_under_fault(server, folder, world.shop.secret, plan["fault"], plan["at"])
+        sent = pusher.send_under_fault(server, folder, world.shop.secret, plan["fault"], plan["at"])
+        if plan["fault"] == pusher.RESTART and sent.requests >= plan["at"]:
+            commit_restart(world, plan)  # also for the other versions
         _check_whole_deltas(world, plan["version"])
     pusher.send(server, folder, world.shop.secret)
 
