@@ -1,6 +1,7 @@
 """Connects the product's export, delta, compaction and forgetting to the stand-ins."""
 
 import contextlib
+import secrets
 
 import numpy as np
 from live_loading import LoadedModel
@@ -24,13 +25,13 @@ from tfrs_pretrain.serving.exporting.memory import MemoryUse
 from tfrs_pretrain.serving.exporting.prediction_logs import prediction_log
 from tfrs_pretrain.serving.exporting.quantization import MetricChange, QuantizationCost
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
+from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents
-from tfrs_pretrain.serving.live.live_ranker import LiveSettings
+from tfrs_pretrain.serving.live.push_secret import KeyDigest
 from tfrs_pretrain.serving.pushing import chunks
 
 UNKNOWN = MetricChange(None, None)
-# Few rows in a chunk, and for the largest vocabulary too few places to change all rows at once.
-CHUNK_ROWS, NUM_PLACES = 3, 24
+CHUNK_ROWS = 3
 
 
 def install():
@@ -48,12 +49,11 @@ def install():
         module.check_operations = lambda folder: []
         module.progress = _no_progress
     delta.progress = _no_progress
-    export.golden_requests = _golden_requests
+    export.golden_requests, export.LiveRanker = _golden_requests, StandInLiveRanker
     export.quantization_cost = lambda *_: QuantizationCost("validation", 0, 0.0, UNKNOWN, UNKNOWN)
     export_checks.LoadedModel = LoadedModel
     export_checks.memory_growth = lambda: contextlib.nullcontext(MemoryUse())
     chunks.CHUNK_ROWS = CHUNK_ROWS
-    LiveSettings.places = lambda settings, num_rows: NUM_PLACES - num_rows
     extra_assets.warmup_logs = compaction.warmup_logs = _warmup_logs
     model_card.RESAMPLING = Resampling(replicates=2)
 
@@ -68,6 +68,18 @@ class _Meter:
         pass
 
     advance = note
+
+
+class StandInLiveRanker(ServedRanker):
+    """A served ranker whose graph takes live updates, see ``LiveModel``."""
+
+    def __init__(self, ranker, dataset, assets, settings, table_dtype):
+        super().__init__(ranker, dataset, assets, table_dtype)
+        self._live = {"token": secrets.token_hex(16), "key": KeyDigest.of(settings.key).to_json(), "cold_sizes": {},
+                      "spare": {}, "spare_bytes": 0}
+
+    def described_updates(self):
+        return self._live
 
 
 def _save(served, folder):

@@ -2,17 +2,21 @@
 
 import json
 
+import numpy as np
 from live_model import LiveModel, Places
 from served_version import SIGNATURES, ServedVersion, embeddings
 from standin_tensorflow import VALUE, CheckpointReader
 
 from tfrs_pretrain.serving.live.push_secret import KeyDigest
 
+NUM_PLACES = 24  # too few to change all rows of the largest vocabulary at once
+
 
 def load_version(folder):
     """A version as a server has it in memory: ``ServedVersion`` or ``LiveVersion``."""
     live = json.loads((folder / "saved_model.pb").read_text())["live"]
-    return LiveVersion(folder, live) if live else ServedVersion.load(folder)
+    loaded = ServedVersion.load(folder)
+    return LiveVersion(folder, loaded, live) if live else loaded
 
 
 class LiveVersion:
@@ -23,22 +27,16 @@ class LiveVersion:
       is_partial: a part of a delta is visible.
     """
 
-    def __init__(self, folder, live):
-        graph = json.loads((folder / "saved_model.pb").read_text())
+    def __init__(self, folder, loaded, live):
         variables = CheckpointReader(folder / "variables" / "variables").values
-        tables = {name: (name, variables[f"_tables/{name}/_rows{VALUE}"],
-                         variables.get(f"_tables/{name}/_scales{VALUE}")) for name in graph["lookups"]}
-        places = {name: self._places(lookup, len(tables[name][1])) for name, lookup in graph["lookups"].items()}
-        dense = [variables[f"_dense/{number}{VALUE}"] for number in range(2)]
+        places, tables = {}, {}
+        for name, rows in loaded.lookups.items():
+            places[name] = Places({key.encode() if isinstance(key, str) else key: row for key, row in rows.items()},
+                                  loaded.oov_rows[name], NUM_PLACES)
+            tables[name] = (name, _with_spare(variables[f"_tables/{name}/_rows{VALUE}"]),
+                            _with_spare(variables.get(f"_tables/{name}/_scales{VALUE}")))
+        self.model = LiveModel(places, tables, loaded.weights, KeyDigest.from_json(live["key"]), live["token"])
         self.is_partial = False
-        self.model = LiveModel(places, tables, dense, KeyDigest.from_json(live["key"]), live["token"])
-
-    @staticmethod
-    def _places(lookup, num_places):
-        rows = {key.encode() if isinstance(key, str) else key: row for key, row in lookup["entries"]}
-        found = Places(rows, lookup["oov_rows"], num_places)
-        assert found.free_since.tolist() == lookup["free_since"], "the exported model has other free places"
-        return found
 
     @property
     def deltas(self):
@@ -65,6 +63,10 @@ class LiveVersion:
     def answer(self, signature, inputs):
         """See ``ServedVersion.answer``."""
         return self.seen().answer(signature, inputs)
+
+
+def _with_spare(rows):
+    return None if rows is None else np.pad(rows, ((0, NUM_PLACES - len(rows)), (0, 0)))
 
 
 class LoadedModel:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PATHS = (HERE, HERE.parent, HERE.parent / "campaign", HERE.parent.parent)
+PATHS = (HERE, HERE.parent, HERE.parent / "campaign", HERE.parent / "serving", HERE.parent.parent)
 
 
 def start():

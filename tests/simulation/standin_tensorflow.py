@@ -95,8 +95,6 @@ class Variable:
     def numpy(self):
         return self._value
 
-    read_value = numpy
-
     def assign(self, value):
         self._value = np.array(value)
 
@@ -113,16 +111,6 @@ class DType:
 
     def __init__(self, dtype):
         self.size, self.name = dtype.itemsize, dtype.name
-
-
-class HashTable:
-    """A mutable lookup table."""
-
-    def __init__(self, *_, **__):
-        self.keys, self.values = [], []
-
-    def insert(self, keys, values):
-        self.keys, self.values = keys, values
 
 
 class Asset:
@@ -233,29 +221,19 @@ def save_model(served, folder):
     """Writes the variables and assets of a served model in the place of its SavedModel."""
     for name in ("variables", "assets"):
         (folder / name).mkdir()
-    dense = ([variable.numpy() for variable in served._live_dense._generations[0]] if hasattr(served, "token")
-             else served._dense)
-    values = {f"_dense/{number}{VALUE}": weight for number, weight in enumerate(dense)}
+    values = {f"_dense/{number}{VALUE}": weight for number, weight in enumerate(served._dense)}
     for name, table in served._tables.items():
         values[f"_tables/{name}/_rows{VALUE}"] = table._rows.numpy()
         if table._scales is not None:
             values[f"_tables/{name}/_scales{VALUE}"] = table._scales.numpy()
     save_variables(folder / "variables" / "variables", values)
-    is_live = hasattr(served, "token")
-    lookups = {name: {"dtype": lookup.dtype, "oov_rows": lookup._oov_rows, **(_entries(lookup) if is_live else {})}
-               for name, lookup in served._lookups.items()}
-    for lookup in () if is_live else served._lookups.values():
+    for lookup in served._lookups.values():
         for asset in filter(None, (lookup._asset, lookup._rows_asset)):
             shutil.copyfile(asset.asset_path, folder / "assets" / Path(asset.asset_path).name)
-    live = {"token": served.token, "key": served._key.to_json()} if is_live else None
-    (folder / "saved_model.pb").write_text(json.dumps({"lookups": lookups, "live": live}))
-
-
-def _entries(lookup):
-    """Ids with their places, and free places, of the lookup of a live model."""
-    entries = zip(lookup._entries.keys, lookup._entries.values, strict=True)
-    return {"entries": [[key if isinstance(key, str) else int(key), int(place)] for key, (_, place, _) in entries],
-            "free_since": lookup._free_since.numpy().tolist()}
+    graph = {"lookups": {name: {"dtype": lookup.dtype, "oov_rows": lookup._oov_rows}
+                         for name, lookup in served._lookups.items()},
+             "live": served.described_updates() if hasattr(served, "described_updates") else None}
+    (folder / "saved_model.pb").write_text(json.dumps(graph))
 
 
 def serialize(values):
@@ -284,7 +262,7 @@ def constant(values, dtype=None):
     """Values as an array."""
     if isinstance(dtype, str):
         return np.asarray(values, object if dtype == "string" else dtype)
-    return np.asarray(values, getattr(dtype, "dtype", dtype))
+    return np.asarray(values, dtype)
 
 
 def _save(prefix, tensor_names, shape_and_slices, tensors):
@@ -305,10 +283,6 @@ def install():
 
     tf.Variable, tf.Module, tf.constant = Variable, Base, constant
     tf.int64, tf.string, tf.as_dtype = "int64", "string", lambda dtype: getattr(dtype, "name", dtype)
-    tf.int32 = np.iinfo("int32")
-    tf.lookup = StandInModule("lookup")
-    tf.lookup.experimental = StandInModule("experimental")
-    tf.lookup.experimental.MutableHashTable = HashTable
     tf.make_tensor_proto = lambda values, dtype=None: tensor_protos.to_proto(np.asarray(values))
     tf.make_ndarray = tensor_protos.from_proto
     tf.io = StandInModule("io")

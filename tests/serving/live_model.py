@@ -1,6 +1,7 @@
 """A stand-in for a loaded model that takes live updates: its signatures ``apply_delta`` and ``delta_version`` in numpy.
 
-Calls are answered one after another. ``test_live_stand_in.py`` compares the answers and refusals with TensorFlow's.
+Calls are answered one after another. ``test_live_stand_in.py`` compares answers and refusals with those of a model in
+the session loader. The simulator pushes to it.
 """
 
 import dataclasses
