@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from invariants import ViolationError
-from life import drawn_steps, live
+from life import digest, drawn_steps, live
 from planted_bugs import BUGS, FIRST_LIFE, planted
 
 WEEKS_TO_CATCH = 2000
@@ -26,8 +26,8 @@ class Failure:
     steps: list
 
 
-def failure(life, steps, *, trace=False):
-    """Lives a life, and prints its steps if ``trace``; returns how it failed, or None."""
+def failure(life, steps, trace=None):
+    """Lives a life; returns how it failed, or None. The lines of its trace are added to a list."""
     taken = []
     try:
         lines = live(life, steps, taken)
@@ -35,8 +35,8 @@ def failure(life, steps, *, trace=False):
         return Failure(error.invariant, str(error), taken)
     except Exception as error:
         return Failure(type(error).__name__, traceback.format_exc(), taken)
-    if trace:
-        print("\n".join(lines))
+    if trace is not None:
+        trace += lines
     return None
 
 
@@ -50,16 +50,20 @@ def run_lives(seed, numbers, *, bug=None, trace=False):
       trace: prints every step.
 
     Returns:
-      Whether a life failed; it is reported on standard error, with its reduced steps.
+      Whether a life failed; it is reported on standard error, with its reduced steps. The others are printed with a
+      digest of their trace.
     """
     for number in numbers:
         life = f"{seed}.{number}"
-        steps = drawn_steps(life)
+        steps, lines = drawn_steps(life), []
         with planted(bug):
-            found = failure(life, steps, trace=trace)
+            found = failure(life, steps, lines)
             if found:
                 report(seed, number, found, bug)
                 return True
+        if trace:
+            print("\n".join(lines))
+        print(f"life {number}: {len(lines)} steps, trace {digest(lines)}", flush=True)
     return False
 
 

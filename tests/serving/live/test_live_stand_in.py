@@ -53,10 +53,11 @@ def drawn_calls(models, stand_in, draw):
         yield update(chunk, settled) | changes | wrong
 
 
-WRONG = ({"secret": np.array(bytes(32), object)}, {"predecessor": np.array("other", object)},
-         {"dense": np.array(b"1234", object)}, {"shared_item": np.array([9])},
-         {"rows_user": np.array(bytes(3), object)}, {"rows_item": np.array(bytes(8 * 40), object)}, {"numbers_topic": np.array([1, 2, 3, 4, 5, 6, 7], np.int32)},
-         {"gone_item": np.array([b"item 1", b"never"], object)}, {"sweep": np.array(1)})
+WRONG = (
+    {"secret": np.array(bytes(32), object)}, {"predecessor": np.array("other", object)},
+    {"dense": np.array(b"1234", object)}, {"shared_item": np.array([9])}, {"rows_user": np.array(bytes(3), object)},
+    {"rows_item": np.array(bytes(8 * 40), object)}, {"numbers_topic": np.arange(7, dtype=np.int32)},
+    {"gone_item": np.array([b"item 1", b"never"], object)}, {"sweep": np.array(1)})
 
 
 def embeddings(stand_in, name, ids):
