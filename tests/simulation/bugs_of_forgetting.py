@@ -49,7 +49,7 @@ def histories_kept():
     yield run, "find_leaks", lambda found, ids: []
 
 
-@bug()
+@bug(first=6)
 def golden_kept():
     """forget leaves ids in golden requests, and its check does not look"""
     yield exported, "erase_golden", lambda path, ids: 0

@@ -57,7 +57,7 @@ def rows_by_id_order():
 
 # ---- order, resumption, replay ----
 
-@bug(first=1)
+@bug(first=5)
 def chunk_skipped():
     """a push that continues another one leaves out a chunk"""
     before = push._missing
@@ -103,7 +103,7 @@ def lost_answer_fatal():
     yield Sender, "_request", request
 
 
-@bug(first=1)
+@bug(first=3)
 def foreign_version_accepted():
     """a push begins with the base whatever version the server has"""
     def num_applied(chain, version):

@@ -60,7 +60,7 @@ def interrupted(call, root, kind, at):
 
 
 class KilledError(BaseException):
-    """The process is dead: from here on, it cannot change a file."""
+    """The process is dead: from here on, it changes nothing."""
 
 
 def interrupted_here(call, root, kind, at):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 
+from faults import KilledError
 from invariants import require
 from model_server import ModelServer
 
@@ -15,10 +16,6 @@ from tfrs_pretrain.serving.pushing import push, sender
 GRACE, REQUEST_SECONDS = 2.0, 0.3
 LOST, UNREACHABLE, RESTART, KILLED, SECOND = FAULTS = (
     "answer lost", "server unreachable", "server restarted", "pusher killed", "second pusher")
-
-
-class KilledError(BaseException):
-    """The pusher is dead."""
 
 
 class Clock:

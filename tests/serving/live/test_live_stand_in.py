@@ -57,7 +57,7 @@ WRONG = (
     {"secret": np.array(bytes(32), object)}, {"predecessor": np.array("other", object)},
     {"dense": np.array(b"1234", object)}, {"shared_item": np.array([9])}, {"rows_user": np.array(bytes(3), object)},
     {"rows_item": np.array(bytes(8 * 40), object)}, {"numbers_topic": np.arange(7, dtype=np.int32)},
-    {"gone_item": np.array([b"item 1", b"never"], object)}, {"sweep": np.array(1)})
+    {"gone_item": np.array([b"item 8", b"never"], object)}, {"sweep": np.array(1)})
 
 
 def embeddings(stand_in, name, ids):
