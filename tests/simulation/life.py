@@ -19,7 +19,7 @@ from tfrs_pretrain.errors import UserError
 WEEKS = 52
 # Probability of each operation in a week. They run in random order.
 CHANCES = {"dataset": 0.5, "pretrain": 0.6, "rank": 0.6, "index": 0.15, "export": 0.15, "delta": 0.5, "withdraw": 0.25,
-           "tamper": 0.25, "push": 0.8, "promote": 0.25, "roll back": 0.06, "restart": 0.05, "compact": 0.15,
+           "tamper": 0.25, "push": 0.8, "promote": 0.25, "roll back": 0.15, "restart": 0.05, "compact": 0.15,
            "clean": 0.4, "forget": 0.15}
 SERVER = ("promote", "roll back", "restart")  # operations that talk to the server and write files
 FAULTS = 0.15  # share of the steps that meet a fault

@@ -48,7 +48,8 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
     ids = ForgottenIds(space, read_ids(ids_file, dtypes.pop()),
                        columns=frozenset(schema[space]["column"] for schema in schemas),
                        features=frozenset(feature["name"] for schema in schemas for feature in schema["features"]))
-    resolved = dataclasses.replace(ids, **_freed(ids, vocabularies), datasets=_datasets(artifacts, space),
+    freed, present = _freed(ids, vocabularies)
+    resolved = dataclasses.replace(ids, freed=freed, present=present, datasets=_datasets(artifacts, space),
                                    followers=followers(artifacts))
     for artifact in artifacts:
         _check_known(artifact, resolved)
@@ -70,7 +71,8 @@ def _vocabularies(artifacts: Sequence[Artifact], space: str) -> Iterator[tuple[A
             yield artifact, Vocabulary.load(files[space])
 
 
-def _freed(ids: ForgottenIds, vocabularies: Sequence[tuple[Artifact, Vocabulary]]) -> dict[str, dict[str, Freed]]:
+def _freed(ids: ForgottenIds, vocabularies: Sequence[tuple[Artifact, Vocabulary]]
+           ) -> tuple[dict[str, Freed], dict[str, Freed]]:
     """Returns ``freed`` and ``present`` of ``ForgottenIds``.
 
     The digests of earlier vocabularies let artifacts follow that were not among the folders of an earlier run, or that
@@ -84,16 +86,15 @@ def _freed(ids: ForgottenIds, vocabularies: Sequence[tuple[Artifact, Vocabulary]
             later |= set(freed)
             earlier[digest] |= later
         present[vocabulary.digest] |= later  # also the rows of earlier runs: they must be zero
-    found: dict[str, dict[str, Freed]] = {"freed": {}, "present": {}}
+    all_freed, own_freed = dict[str, Freed](), dict[str, Freed]()
     for artifact, vocabulary in vocabularies:
         own = present[vocabulary.digest]
         for digest, _ in _chain(artifact, ids.space):
-            found["freed"][digest] = _rows_of(vocabulary, earlier[digest] | present.get(digest, set()))
-        all_rows = _rows_of(vocabulary, own | earlier.get(vocabulary.digest, set()))
-        found["freed"] |= dict.fromkeys((vocabulary.digest, vocabulary.with_freed(all_rows.rows).digest), all_rows)
-        own_rows = _rows_of(vocabulary, own)
-        found["present"] |= dict.fromkeys((vocabulary.digest, vocabulary.with_freed(own_rows.rows).digest), own_rows)
-    return found
+            all_freed[digest] = _rows_of(vocabulary, earlier[digest] | present.get(digest, set()))
+        for found, rows in ((all_freed, own | earlier.get(vocabulary.digest, set())), (own_freed, own)):
+            lost = _rows_of(vocabulary, rows)
+            found |= dict.fromkeys((vocabulary.digest, vocabulary.with_freed(lost.rows).digest), lost)
+    return all_freed, own_freed
 
 
 def _rows_of(vocabulary: Vocabulary, rows: Collection[int]) -> Freed:
