@@ -93,7 +93,7 @@ def _freed(ids: ForgottenIds, vocabularies: Sequence[tuple[Artifact, Vocabulary]
             all_freed[digest] = _rows_of(vocabulary, earlier[digest] | present.get(digest, set()))
         for found, rows in ((all_freed, own | earlier.get(vocabulary.digest, set())), (own_freed, own)):
             lost = _rows_of(vocabulary, rows)
-            found |= dict.fromkeys((vocabulary.digest, vocabulary.with_freed(lost.rows).digest), lost)
+            found.update(dict.fromkeys((vocabulary.digest, vocabulary.with_freed(lost.rows).digest), lost))
     return all_freed, own_freed
 
 
