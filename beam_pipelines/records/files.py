@@ -6,6 +6,8 @@ import json
 import os
 import posixpath
 import re
+import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator
@@ -164,6 +166,16 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
             raise UserError(f"{path!r} cannot be written ({' '.join(str(error).split())}): check the path, its "
                             "permissions and the free space") from error
         raise
+
+
+@contextlib.contextmanager
+def local_output(path: str) -> Iterator[Path]:
+    """Yields the path of a local file to write, which is copied to ``path`` if the body succeeds."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder, "content")
+        yield local
+        with local.open("rb") as source, atomic_write(path) as file:
+            shutil.copyfileobj(source, file)
 
 
 def read_json(path: str) -> Any:
