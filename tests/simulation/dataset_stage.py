@@ -21,6 +21,7 @@ from beam_pipelines.logs.keys import TIME
 from beam_pipelines.records.row_order import sort_rows
 from beam_pipelines.records.shards import _write_shard
 from beam_pipelines.transforms.golden import write_golden
+from beam_pipelines.transforms.id_lookups import IdLookups
 from beam_pipelines.transforms.vocabularies import (
     Vocabularies,
     check_vocabularies,
@@ -51,11 +52,11 @@ def build_dataset(shop: Shop, week: int, output: Path, extend: Path | None):
         job = dataclasses.replace(job, folder=stage.folder)
         write_digest(stage.folder, job_digest(job, DATASET_KIND, state))
         _write_vocabularies(job, batches["pretrain"])
-        vocabularies = Vocabularies.load(job)
-        shards = [*_write_pairs(job, vocabularies, batches.pop("pretrain")),
-                  *_write_impressions(job, vocabularies, batches, clicks)]
+        lookups = IdLookups.open(job)
+        shards = [*_write_pairs(job, lookups, batches.pop("pretrain")),
+                  *_write_impressions(job, lookups, batches, clicks)]
         stage.check()
-        return finish_folder(job.folder, DATASET_KIND, _info(job, vocabularies, shards))
+        return finish_folder(job.folder, DATASET_KIND, _info(job, Vocabularies.load(job), shards))
 
 
 def _info(job, vocabularies, shards):
@@ -102,21 +103,21 @@ def _write_vocabularies(job, batch):
         build_vocabulary.write_vocabulary(name, table, job)
 
 
-def _write_pairs(job, vocabularies, batch):
-    columns = {"@hash": build_pairs.event_hash(batch), "query": vocabularies.lookup("user", batch[USER_ID]),
-               "candidate": vocabularies.lookup("item", batch[ITEM_ID])}
+def _write_pairs(job, lookups, batch):
+    columns = {"@hash": build_pairs.event_hash(batch), "query": lookups.lookup("user", batch[USER_ID]),
+               "candidate": lookups.lookup("item", batch[ITEM_ID])}
     encode = functools.partial(build_pairs.encode_pairs, pairs_per_block=job.config.dataset.pairs_per_block,
                                columns=("query", "candidate"))
     measure = functools.partial(build_pairs.measure_pairs, user_oov_rows=job.schema.user.oov_rows,
                                 item_oov_rows=job.schema.item.oov_rows)
     Path(job.path("pairs")).mkdir()
     build_pairs.write_probability(np.unique(columns["candidate"], return_counts=True), job,
-                                  SimpleNamespace(get=lambda: vocabularies))
+                                  SimpleNamespace(get=lambda: lookups))
     return [_write_shard(("pairs/train", 0, 1), [pa.RecordBatch.from_pydict(columns)], job.folder, False, encode,
                          measure)]
 
 
-def _write_impressions(job, vocabularies, splits, clicks):
+def _write_impressions(job, lookups, splits, clicks):
     encode = functools.partial(build_impressions.encode_impressions, config=job.config)
     measure = functools.partial(build_impressions.measure_impressions, schema=job.schema)
     Path(job.path("impressions")).mkdir()
@@ -125,8 +126,8 @@ def _write_impressions(job, vocabularies, splits, clicks):
         _, hashed = build_impressions.add_hash(split, batch, job.impressions)
         raw = _histories(hashed, clicks)
         columns = dict(zip(hashed.schema.names, hashed.columns, strict=True))
-        columns |= {USER_ROW: vocabularies.lookup("user", hashed[USER_ID]),
-                    ITEM_ROW: vocabularies.lookup("item", hashed[ITEM_ID]), HISTORY: _rows_of(vocabularies, raw)}
+        columns |= {USER_ROW: lookups.lookup("user", hashed[USER_ID]),
+                    ITEM_ROW: lookups.lookup("item", hashed[ITEM_ID]), HISTORY: _rows_of(lookups, raw)}
         shards.append(_write_shard((f"impressions/{split}", 0, 1), [pa.RecordBatch.from_pydict(columns)], job.folder,
                                    False, encode, measure))
         if split == "validation":
@@ -135,10 +136,10 @@ def _write_impressions(job, vocabularies, splits, clicks):
     return shards
 
 
-def _rows_of(vocabularies, lists):
+def _rows_of(lookups, lists):
     flat = pa.array([item for items in lists for item in items], pa.string())
     offsets = np.cumsum([0, *map(len, lists)])
-    rows = vocabularies.lookup("item", flat).astype(np.int64)
+    rows = lookups.lookup("item", flat).astype(np.int64)
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(rows))
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from standin_tensorflow import VALUE, CheckpointReader, parse
 
 from tfrs_pretrain.forgetting.exported import placeholder
-from tfrs_pretrain.vocabulary import hash_to_oov_row
+from tfrs_pretrain.hashing import hash_ids
 
 SIGNATURES = {"serving_default": ("user_id", "item_id", "history"), "user_embedding": ("user_id",),
               "item_embedding": ("item_id",)}
@@ -76,7 +76,7 @@ class ServedVersion:
         """The rows of raw ids; unknown ids share rows by hash."""
         known = self.lookups[space]
         dtype = pa.int64() if np.asarray(ids).dtype.kind == "i" else pa.string()
-        shared = hash_to_oov_row(pa.array(list(ids), dtype), self.oov_rows[space])
+        shared = hash_ids(pa.array(list(ids), dtype)) % np.uint64(self.oov_rows[space])
         return [known.get(each, int(row)) for each, row in zip(np.asarray(ids).tolist(), shared, strict=True)]
 
     def embedding(self, space, ids):
