@@ -13,8 +13,9 @@ from shop import Shop
 from beam_pipelines import build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.launching.dataset_info import add_rates, summarize_splits
+from beam_pipelines.launching.finish_folder import finish_folder
 from beam_pipelines.launching.finished_job import finished_or_refused, job_digest, write_digest
-from beam_pipelines.launching.output_folder import finish_folder, output_folder
+from beam_pipelines.launching.output_folder import output_folder
 from beam_pipelines.logs.cleaning import FILE, POSITION
 from beam_pipelines.logs.duplicates import _KeepFirst
 from beam_pipelines.logs.keys import TIME
