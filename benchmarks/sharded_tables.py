@@ -3,7 +3,7 @@
 The replicas are logical CPUs of this process, so the growth of its resident memory, divided by their number, is the
 memory of a device. Steps of both placements take turns.
 
-    python benchmarks/sharded_tables.py --json benchmarks/results/sharded_tables.json
+    python benchmarks/sharded_tables.py --json sharded_tables.json
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.placement import REPLICATED
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
-from tfrs_pretrain.machine import machine
 from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.training.schedules import make_schedule
@@ -124,9 +123,7 @@ def main() -> None:
         figures = measured(options.rounds)
         print("\n".join(f"{name}: {value:.4g}" for name, value in figures.items()))
         if options.json:
-            options.json.write_text(json.dumps({
-                "command": "python benchmarks/sharded_tables.py", "machine": machine(), "figures": figures}, indent=1)
-                + "\n")
+            options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

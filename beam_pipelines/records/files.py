@@ -26,6 +26,7 @@ from tfrs_pretrain.output_folders import recover
 FileState = tuple[int, float]  # size in bytes, time of the last change in seconds (0 if unknown)
 
 ESCAPED = re.compile(r"\[[*?[]\]")  # a character that ``escape`` has escaped
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> dict[str, FileState]:
@@ -166,6 +167,11 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
             raise UserError(f"{path!r} cannot be written ({' '.join(str(error).split())}): check the path, its "
                             "permissions and the free space") from error
         raise
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a file has a temporary name of ``atomic_write``: its writer was killed, or still runs."""
+    return bool(TEMPORARY.fullmatch(posixpath.basename(path)))
 
 
 @contextlib.contextmanager
