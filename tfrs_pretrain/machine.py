@@ -15,7 +15,8 @@ def machine() -> dict[str, Any]:
     """Returns processor, GPUs, cores, memory and library versions, for the manifests of training runs."""
     return {"processor": _processor(), "gpus": _gpus(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "memory_bytes": memory_bytes(), "system": platform.platform(terse=True), "python": platform.python_version(),
+            "memory_bytes": memory_bytes(), "system": platform.platform(terse=True),
+            "python": platform.python_version(),
             **{name: _version(name) for name in ("tensorflow", "keras", "tensorflow-recommenders", "numpy")}}
 
 
