@@ -93,7 +93,7 @@ def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
         without_row = count_without_row(ids, found.artifacts)
         changes, renamed = list[Change](), Renamed()
         for artifact in found.artifacts:
-            changes.append(_change(artifact, ids, renamed))
+            changes.append(_change(artifact, ids.of_artifact(artifact.folder), renamed))
             renamed.add(changes[-1].artifact)
         rejected = {folder: _erase_rejected(folder, ids) for folder in found.rejected}
     found, ids, leaks = check(space, ids_file, folders)
