@@ -22,7 +22,8 @@ def plan_forget(world, random):
 def run_forget(world, plan):
     ids = world.shop.root / "ids.txt"
     ids.write_text("".join(f"{value}\n" for value in plan["ids"]))
-    folders = [world.shop.root / "runs", *([world.shop.models] if world.versions else [])]
+    has_files = any(path.is_file() for path in world.shop.models.rglob("*"))  # perhaps only of a killed export
+    folders = [world.shop.root / "runs", *([world.shop.models] if has_files else [])]
     result = forget(plan["space"], ids, folders)
     ids.unlink()
     if result.leaks:

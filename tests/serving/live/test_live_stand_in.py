@@ -6,46 +6,59 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from live_model import LiveModel, Places, RefusedError
-from live_states import DIMS, OOV, make_state
-from test_live_ranker import BOTH, Models, update
+from live_states import DIMS, OOV, MemoryDelta, make_state, served_state
+from test_live_ranker import KEY, save, update
 
+from tfrs_pretrain.serving.deltas.delta import StateChange
 from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.live.live_dense import dense_arrays
+from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
 from tfrs_pretrain.serving.live.push_secret import KeyDigest
-from tfrs_pretrain.serving.pushing.chunks import erasing_chunks
+from tfrs_pretrain.serving.pushing.chunks import delta_chunks, erasing_chunks
+from tfrs_pretrain.serving.session import LoadedModel
 
 STEPS = 120
-EMBEDDINGS = ("user", "item")
 
 
-@pytest.fixture(scope="module")
-def models(request, tmp_path_factory):
-    return Models(tmp_path_factory.mktemp("live"), request.param)
+class Exported:
+    """A saved live model, what updates it, and its stand-in."""
 
+    def __init__(self, folder, dtype):
+        self.folder, self.state = folder, make_state(later=False)
+        ranker = LiveRanker(self.state.ranker, self.state, folder, LiveSettings(KEY, 0.05), dtype)
+        save(ranker, folder / "model")
+        self.live = ranker.described_updates()
+        before, after = (served_state(state, folder / f"dense {number}", dtype)
+                         for number, state in enumerate((self.state, make_state(later=True))))
+        change = StateChange.between(before, after)
+        self.chunks = [*delta_chunks(MemoryDelta(change, "d1"), after, ranker.token, self.live),
+                       *erasing_chunks(after, {"item": change.vocabularies["item"].tombstones}, "d1")]
+        self.stand_in = LiveModel(
+            {name: self._places(name, vocabulary) for name, vocabulary in self.state.vocabularies.items()},
+            {name: (name, *self._padded(name, StoredRows.quantized(table.numpy(), dtype)))
+             for name, table in self.state.ranker.tables.items()},
+            [*dense_arrays(self.state.ranker, self.live["cold_sizes"]).values()], KeyDigest.from_json(self.live["key"]),
+            ranker.token, {name for name in OOV if f"numbers_{name}" in self.chunks[0].inputs})
 
-def stand_in(models):
-    """The stand-in of the earlier state."""
-    state, live = make_state(later=False), models.live
-    dtype = "int8" if len(models.chunks[0].inputs["scales_user"]) else "float32"
-    places, tables = {}, {}
-    for name, vocabulary in state.vocabularies.items():
+    def _places(self, name, vocabulary):
         ids = [value.encode() if isinstance(value, str) else value for value in vocabulary.known_ids.to_pylist()]
-        places[name] = Places(dict(zip(ids, vocabulary.id_rows.tolist(), strict=True)), OOV[name],
-                              vocabulary.num_rows + live["spare"][name])
-        stored = StoredRows.quantized(state.ranker.tables[name].numpy(), dtype)
-        spare = ((0, live["spare"][name]), (0, 0))
-        tables[name] = (name, np.pad(stored.values, spare),
-                        None if stored.scales is None else np.pad(stored.scales, spare))
-    dense = [*dense_arrays(state.ranker, live["cold_sizes"]).values()]
-    numbered = {name for name in places if f"numbers_{name}" in models.chunks[0].inputs}
-    return LiveModel(places, tables, dense, KeyDigest.from_json(live["key"]), models.token, numbered)
+        return Places(dict(zip(ids, vocabulary.id_rows.tolist(), strict=True)), OOV[name],
+                      vocabulary.num_rows + self.live["spare"][name])
+
+    def _padded(self, name, stored):
+        spare = ((0, self.live["spare"][name]), (0, 0))
+        return np.pad(stored.values, spare), None if stored.scales is None else np.pad(stored.scales, spare)
 
 
-def drawn_calls(models, stand_in, draw):
+@pytest.fixture(params=["float32", "int8"])
+def exported(request, tmp_path):
+    return Exported(tmp_path, request.param)
+
+
+def drawn_calls(chunks, stand_in, draw):
     """Yields calls of ``apply_delta``: valid ones, refused ones, repeated ones, with settled and other epochs."""
-    erasing = list(erasing_chunks(models.after, models.tombstones, "d1"))
     for _ in range(STEPS):
-        chunk = draw.choice([*models.chunks, *erasing])
+        chunk = draw.choice(chunks)
         settled = draw.choice([0, stand_in.epoch, stand_in.epoch, stand_in.epoch + draw.choice([-1, 1])])
         changes = {"predecessor": np.array(stand_in.version, object), "commit": np.array(draw.randint(0, 1)),
                    "successor": np.array(f"v{draw.randrange(1000)}", object)} if draw.random() < 0.9 else {}
@@ -68,11 +81,10 @@ def embeddings(stand_in, name, ids):
     return values[rows].astype(np.float32) * (1 if scales is None else scales[rows])
 
 
-@BOTH
-def test_the_stand_in_answers_and_refuses_as_the_graph(models):
-    draw, fake, outcomes = random.Random(3), stand_in(models), []
-    with models.load() as model:
-        for sent in drawn_calls(models, fake, draw):
+def test_the_stand_in_answers_and_refuses_as_the_graph(exported):
+    fake, outcomes = exported.stand_in, []
+    with LoadedModel(exported.folder / "model") as model:
+        for sent in drawn_calls(exported.chunks, fake, random.Random(3)):
             try:
                 answer, reasons = fake.apply_delta(sent), None
             except RefusedError as error:
@@ -86,7 +98,7 @@ def test_the_stand_in_answers_and_refuses_as_the_graph(models):
             outcomes.append(reasons[0] if reasons else "applied")
             state = {name: values.item() for name, values in model.run("delta_version", {}).items()}
             assert state == fake.delta_version()
-            for name in EMBEDDINGS:
+            for name in ("user", "item"):
                 ids = list(fake.snapshot().lookups[name])
                 found = model.run(f"{name}_embedding", {"ids": np.array(ids, object if name == "item" else None)})
                 assert np.array_equal(found["embedding"], embeddings(fake, name, ids))
