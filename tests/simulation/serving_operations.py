@@ -138,11 +138,11 @@ def run_push(world, plan):
 def _check_whole_deltas(world, number):
     """Requests see whole deltas, unless a pusher that was out of places has made a part visible."""
     version, loaded = world.versions[number], world.server.loaded[number]
-    state, _, part = loaded.deltas.partition("#")
+    state, _, part = loaded.delta_version.partition("#")
     require(state in version.states, "server's delta version", lambda: f"{state}, expected one of {version.states}")
     if not loaded.is_partial:
         expected = version.contents[version.states.index(state) - bool(part)]
-        require_equal("served content", f"version {number} at {loaded.deltas}", loaded.content(), expected)
+        require_equal("served content", f"version {number} at {loaded.delta_version}", loaded.content(), expected)
 
 
 def commit_push(world, plan):
