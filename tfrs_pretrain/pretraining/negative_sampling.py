@@ -39,7 +39,7 @@ class NegativeSampling:
         """The candidates of a global batch.
 
         Args:
-          positives: int32 [batch], this replica's positive items.
+          positives: int64 [batch], this replica's positive items.
           step: int64 scalar; the draws depend on it and on the seed only.
         """
         if not self.uniform:
@@ -47,14 +47,15 @@ class NegativeSampling:
         batch = gather_from_replicas(positives)
         draws = tf.random.stateless_uniform([self.uniform], tf.stack([tf.constant(self.seed, tf.int64), step]),
                                             maxval=self.num_drawn, dtype=tf.int32)
+        draws = tf.cast(draws, positives.dtype)
         if self.free is not None and len(self.free):
-            draws = tf.gather(tf.constant(np.delete(np.arange(self.num_rows, dtype=np.int32), self.free)), draws)
+            draws = tf.gather(tf.constant(np.delete(np.arange(self.num_rows), self.free), positives.dtype), draws)
         if self.in_batch:
-            ids, position, counts = tf.unique_with_counts(tf.concat([batch, draws], axis=0))
+            ids, position, counts = tf.unique_with_counts(tf.concat([batch, draws], axis=0), positives.dtype)
             return BatchCandidates(ids, counts, replica_part(position, positives), position.shape[0])
-        ids, position = tf.unique(tf.concat([draws, batch], axis=0))
-        drawn = position[:self.uniform]
-        counts = tf.math.bincount(drawn, minlength=tf.reduce_max(drawn) + 1)
+        ids, position = tf.unique(tf.concat([draws, batch], axis=0), positives.dtype)
+        # The drawn ids are the first of ``ids``, in the same order. A count by bins would not be reproducible on a GPU.
+        counts = tf.unique_with_counts(draws, positives.dtype).count
         return BatchCandidates(ids, counts, replica_part(position[self.uniform:], positives), self.uniform)
 
     def probability(self, positives: np.ndarray, batch: int) -> np.ndarray:

@@ -24,4 +24,6 @@ class RaggedIds(NamedTuple):
     def from_padded(cls, column: tf.Tensor) -> RaggedIds:
         """Drop the padding of an int64 [batch, length] column."""
         positions = tf.where(column != PADDING)
-        return cls(tf.gather_nd(column, positions), positions[:, 0])
+        owners = positions[:, 0]
+        # Not tf.gather_nd, which has no kernel for int64 on GPUs.
+        return cls(tf.gather(tf.reshape(column, [-1]), owners * column.shape[1] + positions[:, 1]), owners)
