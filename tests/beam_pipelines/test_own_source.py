@@ -15,9 +15,12 @@ from beam_pipelines.build_dataset import build
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.launching.input_checks import check_inputs
 from beam_pipelines.sources import open_source
+from tfrs_pretrain import own_code
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config, Source, parse_config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.data.run_config import run_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.contract_check import check_own_feature
 from tfrs_pretrain.features.registry import parse_feature
@@ -60,7 +63,9 @@ def write_sqlite(logs, path):
             table.to_sql(name, database, index=False)
 
 
-def test_the_example_reads_the_same_dataset_from_a_database(example, planted_logs, tiny_dataset, tmp_path):
+def test_the_example_reads_the_same_dataset_from_a_database(example, planted_logs, tiny_dataset, tmp_path,
+                                                            monkeypatch):
+    """Where only the dataset is used, the source need not be installed."""
     write_sqlite(planted_logs, tmp_path / "shop.db")
     sources = {name: {"format": "sqlite", "path": str(tmp_path / "shop.db"),
                       "settings": {"table": name, "rows_per_part": 3000}} for name in ("engagements", "impressions")}
@@ -77,6 +82,9 @@ def test_the_example_reads_the_same_dataset_from_a_database(example, planted_log
     assert recorded.keys() == {("sqlite", "own-package", "0.1", "engagements"),
                                ("sqlite", "own-package", "0.1", "impressions"), ("weekday", "own-package", "0.1", None)}
     assert recorded["weekday", "own-package", "0.1", None]["first_day"] == 3
+    monkeypatch.setattr(own_code, "_installed", lambda group: ())
+    stored = run_config(Dataset.open(tmp_path / "dataset"))
+    assert stored.dataset.sources.engagements == config.dataset.sources.engagements
 
 
 def refusal(call):

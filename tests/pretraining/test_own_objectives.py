@@ -6,9 +6,12 @@ import pytest
 import tensorflow as tf
 from own_packages import forget_modules, install, install_example
 
+from tfrs_pretrain import own_code
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.interop.embeddings import Embeddings
+from tfrs_pretrain.interop.id_rows import similarity
 from tfrs_pretrain.own_code import plug_in
 from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates
 from tfrs_pretrain.pretraining.build import build_objective
@@ -107,7 +110,8 @@ def test_a_name_of_a_built_in_loss_is_refused(tmp_path, monkeypatch, tiny_datase
         build_objective(configured({}), tiny_dataset)
 
 
-def test_the_example_trains_and_is_recorded_with_its_version(example, tiny_dataset, tmp_path):
+def test_the_example_trains_and_is_recorded_with_its_version(example, tiny_dataset, tmp_path, monkeypatch):
+    """Without the package, its rows can still be compared."""
     config = configured({"kind": "pairwise", "negatives": {
         "kind": "popular", "count": 64, "settings": {"power": 0.5}, "mask_known_positives": True}}, epochs=2)
     result = pretrain(config, tiny_dataset, tmp_path / "rows")
@@ -118,6 +122,11 @@ def test_the_example_trains_and_is_recorded_with_its_version(example, tiny_datas
                                     "path": "own_package.pairwise:Pairwise", "package": "own-package",
                                     "version": "0.1", "settings": {"temperature": 0.2}}
     assert recorded["popular"]["settings"] == {"power": 0.5}
+    monkeypatch.setattr(own_code, "_installed", lambda group: ())
+    assert similarity(Embeddings.open(tmp_path / "rows")) == "cosine"
+    with pytest.raises(UserError, match=r"unknown kind 'popular': expected 'in_batch', 'mixed', 'uniform' or an entry "
+                                        r"point of tfrs_pretrain\.negatives .*: install its package"):
+        build_objective(config, tiny_dataset)
 
 
 def test_the_loss_of_the_example_is_the_formula(example):

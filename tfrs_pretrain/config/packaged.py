@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, GetJsonSchemaHandler, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.own_code import PlugIn, entry_point_names, plug_in
 from tfrs_pretrain.strict_model import KindModel
 
 PACKAGED = "entry point"  # tag
+_stored: ContextVar[bool] = ContextVar("stored", default=False)
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +49,15 @@ class PackagedKind(KindModel):
 
     @property
     def plug_in(self) -> PlugIn:
-        """The entry point."""
+        """The entry point.
+
+        Raises:
+          UserError: it is not installed, or several packages have it.
+        """
+        try:
+            require_installed(self.kind, self.group, self.built_in, "kind")
+        except ValueError as error:
+            raise UserError(f"{error}: install its package, or correct the name") from error
         return plug_in(self.group, self.kind)
 
 
@@ -69,13 +81,23 @@ def own_code_records(*parts: Any) -> dict[str, Any]:
     return {"own_code": found} if found else {}
 
 
+@contextlib.contextmanager
+def stored_configuration() -> Iterator[None]:
+    """Accepts kinds of packages that are absent: an artifact is read also where they are not used."""
+    token = _stored.set(True)
+    try:
+        yield
+    finally:
+        _stored.reset(token)
+
+
 def require_installed(name: str, group: str, built_in: Sequence[str], what: str) -> None:
-    """Checks that an entry point is installed; does not import it.
+    """Checks that an entry point is installed, unless the configuration is a stored one; does not import it.
 
     Raises:
       ValueError: it is not.
     """
-    if name not in (names := entry_point_names(group)):
+    if not _stored.get() and name not in (names := entry_point_names(group)):
         raise ValueError(f"unknown {what} {name!r}: expected {', '.join(map(repr, built_in))} or an entry point of "
                          f"{group} (installed: {names})")
 
