@@ -39,6 +39,7 @@ EXTRAS = {
         "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
         "mkdocs-material>=9.6", "mkdocs<2", "mkdocstrings-python>=2", "faiss-cpu>=1.11",  # docs, retrieval: have tests
         "safetensors>=0.5",                                   # a format of exported rows
+        "nbclient>=0.10", "ipykernel>=6.29",                  # run the notebooks under examples/
         "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types
     ],
     "gcp": ["apache-beam[gcp]>=2.77"],                        # Dataflow, gs:// paths, BigQuery
