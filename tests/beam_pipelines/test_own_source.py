@@ -20,7 +20,7 @@ from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config, Source, parse_config
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.data.run_config import run_config
+from tfrs_pretrain.data.run_config import stored_config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.contract_check import check_own_feature
 from tfrs_pretrain.features.registry import parse_feature
@@ -83,7 +83,7 @@ def test_the_example_reads_the_same_dataset_from_a_database(example, planted_log
                                ("sqlite", "own-package", "0.1", "impressions"), ("weekday", "own-package", "0.1", None)}
     assert recorded["weekday", "own-package", "0.1", None]["first_day"] == 3
     monkeypatch.setattr(own_code, "_installed", lambda group: ())
-    stored = run_config(Dataset.open(tmp_path / "dataset"))
+    stored = stored_config(Dataset.open(tmp_path / "dataset"))
     assert stored.dataset.sources.engagements == config.dataset.sources.engagements
 
 
