@@ -5,16 +5,20 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
+# Prism, Beam's engine in Go, has the version of the Python package.
+PRISM := $(shell sed -n 's/^apache-beam==//p' constraints.txt)
+
 # Where the environment forbids bytecode, each process that a test starts would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-pythons test-flink campaign lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink test-prism prism campaign lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
 	@echo "make test   the tests          make lint   ruff          make types   mypy --strict"
 	@echo "make test-pythons   fast tests on the other supported versions of Python, where installed"
-	@echo "make test-flink   the dataset job on Apache Flink (needs Java, Maven and its registry, else it is skipped)"
+	@echo "make test-flink   the dataset job on Apache Flink, on a cluster that loses processes too (needs Java 17 and Maven)"
+	@echo "make test-prism   the dataset job on Beam's Prism (needs Go)"
 	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
 	@echo "make same BASE=<commit>   compares what the working tree and that commit compute, bit by bit (four minutes)"
 	@echo "make docs   the documentation site, in build/site"
@@ -29,9 +33,20 @@ test: $(VENV)/test.installed
 test-pythons: $(VENV)/test.installed
 	.ci/test_pythons
 
-# The job server's jar comes through Maven; FLINK_VERSION names another Flink than the newest that Beam publishes for.
-test-flink: $(VENV)/test.installed
+test-flink: $(VENV)/test.installed build/flink-job-server.jar
 	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py
+
+# Maven downloads about 120 MB, once. The jar names the files in its repository.
+build/flink-job-server.jar: deploy/flink/pom.xml deploy/flink/class_path_jar.py
+	$(PYTHON) deploy/flink/class_path_jar.py $@
+
+test-prism: $(VENV)/test.installed build/prism-$(PRISM)/prism
+	$(BIN)/python -m pytest -m prism tests/beam_pipelines/test_prism.py
+
+prism: build/prism-$(PRISM)/prism
+
+build/prism-$(PRISM)/prism:
+	GOBIN=$(CURDIR)/build/prism-$(PRISM) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(PRISM)
 
 # One process, so that one table is printed; the counts are in build/campaign.json too.
 campaign: $(VENV)/test.installed

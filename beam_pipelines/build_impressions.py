@@ -47,10 +47,11 @@ from beam_pipelines.records.row_order import HASH, SmallestHashes
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.golden import write_golden
 from beam_pipelines.transforms.history import JoinHistory, JoinRawHistory
+from beam_pipelines.transforms.id_lookups import LookupDoFn, SharedLookups
 from beam_pipelines.transforms.join_counts import JOIN_COUNTS_FILE, JoinCounts, WriteJoinCounts, count_joins
 from beam_pipelines.transforms.sampled_negatives import AddSampledNegatives
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
-from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn, copy_vocabulary
+from beam_pipelines.transforms.vocabularies import copy_vocabulary
 from tfrs_pretrain.artifact_names import IMPRESSIONS_KIND
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import list_columns, record_columns
@@ -62,7 +63,7 @@ JOIN_COUNTS = "join_counts"
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline. The vocabularies must exist when the pipeline runs."""
-    vocabularies = SharedVocabularies(job)
+    lookups = SharedLookups(job)
     impressions = pipeline | "ReadImpressions" >> ReadLog(job, job.impressions)
     if job.compares_times:
         engagements = pipeline | "ReadHistory" >> ReadLog(job, job.history)
@@ -74,7 +75,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             tuple[str, pa.RecordBatch])
         | "JoinSideFeatures" >> JoinSideFeatures(job)
     )
-    mapped = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job, vocabularies)).with_output_types(
+    mapped = split_to_joined | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job, lookups)).with_output_types(
         tuple[str, pa.RecordBatch], join_counts=tuple[str, JoinCounts]).with_outputs(JOIN_COUNTS, main="batches")
     split_to_rows = mapped["batches"]
     golden = (
@@ -85,8 +86,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             SmallestHashes(job.config.dataset.golden_examples)).without_defaults()
     )
     if job.schema.history:
-        split_to_rows |= "JoinHistory" >> JoinHistory(job, engagements, vocabularies)
-        golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements, vocabularies)
+        split_to_rows |= "JoinHistory" >> JoinHistory(job, engagements, lookups)
+        golden |= "JoinRawHistory" >> JoinRawHistory(job, engagements, lookups)
     _ = (
         split_to_rows
         | "WriteImpressions" >> WriteShards(
@@ -124,14 +125,14 @@ def add_hash(split: str, batch: pa.RecordBatch, log: LogSpec) -> tuple[str, pa.R
     return split, pa.RecordBatch.from_pydict(columns | {HASH: event_hash(batch, log.context_features)})
 
 
-class _MapIdsToRows(VocabularyDoFn):
-    def __init__(self, job: Job, vocabularies: SharedVocabularies):
-        super().__init__(vocabularies)
+class _MapIdsToRows(LookupDoFn):
+    def __init__(self, job: Job, lookups: SharedLookups):
+        super().__init__(lookups)
         self._job = job
 
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[Any]:
         split, batch = element
-        lookup = self._vocabularies.lookup
+        lookup = self._lookups.lookup
         columns = {HASH: batch[HASH], USER_ID: batch[USER_ID], ITEM_ID: batch[ITEM_ID],
                    USER_ROW: lookup("user", batch[USER_ID]), ITEM_ROW: lookup("item", batch[ITEM_ID]),
                    LABEL: batch[LABEL]}
@@ -145,7 +146,7 @@ class _MapIdsToRows(VocabularyDoFn):
         for feature in self._job.schema.features:
             columns[feature.name] = feature.record_values(batch[feature.name], lookup)
         yield f"impressions/{split}", pa.RecordBatch.from_pydict(columns)
-        pretrained = {space: self._vocabularies.by_name[space].occurring[columns[space]]
+        pretrained = {space: self._lookups.occurring(space)[columns[space]]
                       for space in (USER_ROW, ITEM_ROW)}
         counts = count_joins(batch, pretrained, self._job.schema.features)
         yield beam.pvalue.TaggedOutput(JOIN_COUNTS, (f"impressions/{split}", counts))

@@ -31,7 +31,7 @@ from beam_pipelines.records.record_buffer import RecordBuffer
 from beam_pipelines.records.row_order import HASH
 from beam_pipelines.records.shards import WriteShards
 from beam_pipelines.transforms.candidate_counts import CountCandidates, SparseCounts
-from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn
+from beam_pipelines.transforms.id_lookups import LookupDoFn, SharedLookups
 from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, PAIRS_KIND
 from tfrs_pretrain.data.dataset import PAIR_SPLITS, pair_columns
 from tfrs_pretrain.hashing import combine, fraction, hash_ids, mix
@@ -43,11 +43,11 @@ HELDOUT_SALT = 1
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline. The vocabularies must exist when the pipeline runs."""
-    vocabularies = SharedVocabularies(job)
+    lookups = SharedLookups(job)
     split_to_pairs = (
         pipeline
         | "ReadEngagements" >> ReadLog(job, job.engagements)
-        | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job, vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
+        | "MapIdsToRows" >> beam.ParDo(_MapIdsToRows(job, lookups)).with_output_types(tuple[str, pa.RecordBatch])
     )
     _ = (
         split_to_pairs
@@ -65,7 +65,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "SelectTrainingPairs" >> beam.Filter(lambda element: element[0] == TRAIN)
         | "GetCandidateRows" >> beam.MapTuple(lambda _, batch: batch["candidate"].to_numpy())
         | "CountCandidates" >> beam.CombineGlobally(CountCandidates())
-        | "WriteProbability" >> beam.Map(write_probability, job, vocabularies)
+        | "WriteProbability" >> beam.Map(write_probability, job, lookups)
     )
 
 
@@ -80,15 +80,15 @@ def run(argv: list[str]) -> PipelineResult:
                      overwrite=options.view_as(DatasetOptions).overwrite)[0]
 
 
-class _MapIdsToRows(VocabularyDoFn):
-    def __init__(self, job: Job, vocabularies: SharedVocabularies):
-        super().__init__(vocabularies)
+class _MapIdsToRows(LookupDoFn):
+    def __init__(self, job: Job, lookups: SharedLookups):
+        super().__init__(lookups)
         self._job = job
 
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         _, batch = element
-        columns = {HASH: event_hash(batch), "query": self._vocabularies.lookup("user", batch[USER_ID]),
-                   "candidate": self._vocabularies.lookup("item", batch[ITEM_ID])}
+        columns = {HASH: event_hash(batch), "query": self._lookups.lookup("user", batch[USER_ID]),
+                   "candidate": self._lookups.lookup("item", batch[ITEM_ID])}
         if self._job.engagements.relations:
             relation = batch[RELATION].to_numpy()
             weights = np.array(list(self._job.engagements.relations.values()), np.float32)
@@ -130,10 +130,10 @@ def measure_pairs(pairs: pa.Table, *, user_oov_rows: int, item_oov_rows: int) ->
             "oov_items": int((pairs["candidate"].to_numpy() < item_oov_rows).sum())}
 
 
-def write_probability(row_counts: SparseCounts, job: Job, vocabularies: SharedVocabularies) -> str:
+def write_probability(row_counts: SparseCounts, job: Job, lookups: SharedLookups) -> str:
     """Writes the share of each item row among training pairs, float64 [item rows]; returns the path."""
     rows, counts = row_counts
-    totals = np.zeros(vocabularies.get().by_name["item"].num_rows, np.int64)
+    totals = np.zeros(lookups.get().num_rows("item"), np.int64)
     totals[rows] = counts
     path = job.path(CANDIDATE_PROBABILITY)
     with atomic_write(path) as file:

@@ -8,8 +8,8 @@ test. Ids are admitted by minimum count and maximum size, and their rows have th
 every id of an earlier vocabulary keeps its row and gets its new count, unless schema.<space>.ttl or eviction removes
 it; new ids get the free rows, then rows at the end.
 
-Writes vocabulary/<name>.parquet (id and count, in row order), rejected/<log>-*.parquet if there are bad rows, and
-finally dataset_info.json (numeric statistics, row counts, digests).
+Writes vocabulary/<name>.parquet (id and count, in row order) with <name>.lookup.arrow (sorted hashes and rows),
+rejected/<log>-*.parquet if there are bad rows, and finally dataset_info.json (numeric statistics, row counts, digests).
 """
 
 import functools
@@ -38,7 +38,6 @@ from beam_pipelines.transforms.vocabularies import (
     load_finished_vocabulary,
     save_vocabulary,
     vocabulary_info,
-    vocabulary_path,
 )
 from tfrs_pretrain.artifact_names import VOCABULARY_KIND
 from tfrs_pretrain.config import Windows
@@ -127,7 +126,7 @@ def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
         vocabulary = _selected(name, counts, job)
     except UserError as error:
         raise UserError(f"vocabulary {name!r}: {error}") from error
-    save_vocabulary(vocabulary, vocabulary_path(job.folder, name))
+    save_vocabulary(vocabulary, job.folder, name)
     return name
 
 

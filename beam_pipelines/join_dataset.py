@@ -16,8 +16,9 @@ from apache_beam.io.filesystem import BeamIOError
 
 from beam_pipelines.jobs.job import RUN_FILE
 from beam_pipelines.launching.dataset_info import merge_infos
+from beam_pipelines.launching.finish_folder import finish_folder
 from beam_pipelines.launching.finished_job import finished_or_refused, write_digest
-from beam_pipelines.launching.output_folder import finish_folder, list_files, output_folder, refuse_overwriting_inputs
+from beam_pipelines.launching.output_folder import list_files, output_folder, refuse_overwriting_inputs
 from beam_pipelines.records.files import atomic_write, check_file, open_file, read_manifest_file
 from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, IMPRESSIONS_KIND, PAIRS_KIND, VOCABULARY_KIND
 from tfrs_pretrain.config import first_difference

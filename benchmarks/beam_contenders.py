@@ -22,6 +22,7 @@ from beam_pipelines.logs.keys import unique_keys
 from beam_pipelines.records.example_encoder import encode_examples
 from beam_pipelines.records.files import WriteJson
 from beam_pipelines.transforms.counting import CountValues
+from beam_pipelines.transforms.id_lookups import IdLookups
 from beam_pipelines.transforms.vocabularies import Vocabularies
 from tfrs_pretrain.config import Config, load_config
 from tfrs_pretrain.data.dataset import impression_columns, shard_path
@@ -29,7 +30,6 @@ from tfrs_pretrain.experiments.logs.planted import DAYS, EPOCH, PRETRAIN_DAYS, S
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.hashing import combine, hash_ids
 from tfrs_pretrain.value_types import MISSING
-from tfrs_pretrain.vocabulary import hash_to_oov_row
 
 CONFIG = Path(__file__).parents[1] / "experiments" / "configs" / "planted.yaml"
 COLUMNS = ["member", "item", "ts", "day", "clicked", "surface", "dwell"]
@@ -140,7 +140,7 @@ class _ToExample(beam.DoFn):
         if value is None:
             value = MISSING[self._vocabularies[name].dtype]
         if value not in rows:
-            rows[value] = int(hash_to_oov_row(pa.array([value]), self._vocabularies[name].oov_rows)[0])
+            rows[value] = int(self._vocabularies[name].lookup(pa.array([value]))[0])
         return rows[value]
 
     def process(self, row: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
@@ -185,7 +185,7 @@ def pyarrow_alone(job: Job) -> None:
     log = log.filter(_good(log, job)).unify_dictionaries().combine_chunks()
     log = log.set_column(log.schema.get_field_index(schema.time), schema.time, log[schema.time].cast(pa.int64()))
     side = {table: pq.read_table(_path(job, table)).combine_chunks() for table in ("items", "users")}
-    vocabularies = Vocabularies.load(job)
+    vocabularies = IdLookups.open(job)
     for split, window in job.impressions.windows.items():
         inside = pc.and_(pc.greater_equal(log[schema.window], window.bounds[0]),
                          pc.less(log[schema.window], window.bounds[1]))
@@ -201,7 +201,7 @@ def _good(log: pa.Table, job: Job) -> pa.ChunkedArray:
     return functools.reduce(pc.and_, checks).fill_null(False)
 
 
-def _write_split(job: Job, split: str, log: pa.Table, side: dict[str, pa.Table], vocabularies: Vocabularies) -> None:
+def _write_split(job: Job, split: str, log: pa.Table, side: dict[str, pa.Table], vocabularies: IdLookups) -> None:
     schema = job.schema
     user, item = log[schema.user.column].chunk(0), log[schema.item.column].chunk(0)
     place = {"users": pc.index_in(user, side["users"][schema.user.column]),

@@ -24,6 +24,15 @@ def test_the_processor_is_the_first_one_named(tmp_path, monkeypatch):
     assert machine()["processor"] == "Fast One: 3 GHz"
 
 
+def test_gpus_are_those_of_the_driver(tmp_path, monkeypatch):
+    for address in ("0000:01:00.0", "0000:02:00.0"):
+        report = tmp_path / "gpus" / address / "information"
+        report.parent.mkdir(parents=True)
+        report.write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 16\n")
+    monkeypatch.setattr(module, "_DRIVER", tmp_path)
+    assert machine()["gpus"] == ["NVIDIA H200", "NVIDIA H200"]
+
+
 def test_a_system_that_reports_nothing_is_no_error(tmp_path, monkeypatch):
     def unknown(name):
         raise ValueError(name)

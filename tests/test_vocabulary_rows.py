@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
-from tfrs_pretrain.vocabulary import Vocabulary, hash_to_oov_row
+from tfrs_pretrain.vocabulary import Vocabulary
 
 INTEGERS = st.dictionaries(st.integers(-50, 50), st.integers(1, 9), max_size=30)
 
@@ -85,7 +85,7 @@ def test_an_empty_vocabulary_shares_every_row():
     empty = make({}, oov_rows=4)
     assert (empty.num_rows, empty.row_counts.tolist(), empty.dtype) == (4, [0] * 4, "int64")
     values = pa.array([1, 2, 3])
-    assert empty.lookup(values).tolist() == hash_to_oov_row(values, 4).tolist()
+    assert empty.lookup(values).tolist() == [int(value % np.uint64(4)) for value in hash_ids(values)]
 
 
 def test_the_missing_value_can_have_a_row():
@@ -106,7 +106,7 @@ def test_what_is_no_vocabulary_is_refused(ids, counts, oov_rows, words):
 
 @given(st.lists(st.text(max_size=5), unique=True), st.integers(1, 5))
 def test_hashed_rows_lie_among_the_shared_ones(values, oov_rows):
-    rows = hash_to_oov_row(pa.array(values, pa.string()), oov_rows)
+    rows = Vocabulary(pa.array([], pa.string()), np.array([]), oov_rows).lookup(pa.array(values, pa.string()))
     assert rows.dtype == np.int64
     assert ((rows >= 0) & (rows < oov_rows)).all()
 

@@ -27,6 +27,7 @@ BEST_EPOCH_KIND = "best epoch"
 
 # Dataset
 VOCABULARY_FOLDER = "vocabulary"
+LOOKUP_SUFFIX = ".lookup.arrow"  # of the file beside the vocabulary
 CANDIDATE_PROBABILITY = "pairs/candidate_probability.npy"
 GOLDEN_IMPRESSIONS = "golden.parquet"
 

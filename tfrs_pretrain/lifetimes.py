@@ -60,6 +60,13 @@ class Lifetimes:
         """Metadata of the vocabulary file."""
         return {_WINDOW_ENDS.decode(): json.dumps(self.window_ends)}
 
+    @staticmethod
+    def newest_window(metadata: Mapping[bytes, bytes]) -> tuple[str | None, int]:
+        """Column of a vocabulary file with the last window of each id (None without lifetimes), and the newest."""
+        if _WINDOW_ENDS not in metadata:
+            return None, NEVER
+        return "last_window", len(json.loads(metadata[_WINDOW_ENDS])) - 1
+
     @classmethod
     def from_table(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> Lifetimes | None:
         """Reads the lifetimes of a vocabulary file; None if it has none.

@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+_DRIVER = Path("/proc/driver/nvidia")
+
 
 def machine() -> dict[str, Any]:
-    """Returns processor, cores, memory and library versions, for the manifests of training runs."""
-    return {"processor": _processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(), "memory_bytes": _memory(), "system": platform.platform(terse=True),
-            "python": platform.python_version(),
+    """Returns processor, GPUs, cores, memory and library versions, for the manifests of training runs."""
+    return {"processor": _processor(), "gpus": _gpus(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "memory_bytes": _memory(), "system": platform.platform(terse=True), "python": platform.python_version(),
             **{name: _version(name) for name in ("tensorflow", "keras", "tensorflow-recommenders", "numpy")}}
 
 
@@ -22,6 +24,13 @@ def _processor() -> str:
     lines = path.read_text().splitlines() if path.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    """Returns the model of each GPU that NVIDIA's driver reports."""
+    reports = sorted(_DRIVER.glob("gpus/*/information"))
+    return [line.partition(":")[2].strip() for report in reports for line in report.read_text().splitlines()
+            if line.startswith("Model:")]
 
 
 def _memory() -> int | None:

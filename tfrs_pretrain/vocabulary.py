@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.id_arrays import require_int32_rows, single_array, sortable, utf8_bytes
+from tfrs_pretrain.id_lookup import IdLookup
 from tfrs_pretrain.lifetimes import Lifetimes
 from tfrs_pretrain.row_placement import place_ids
-from tfrs_pretrain.value_types import MISSING
 
 
 class Vocabulary:
@@ -52,6 +52,7 @@ class Vocabulary:
         self.counts = np.asarray(counts, np.int64)
         self.oov_rows = oov_rows
         self.lifetimes, self.forgotten = lifetimes, forgotten
+        self._lookup_file: Callable[[], Path] | None = None
         counted = self.free[self.counts[self.free - oov_rows] != 0]
         if len(counted):
             raise ValueError(f"free rows have no count, but {len(counted)} have one, the first is row {counted[0]}")
@@ -95,12 +96,12 @@ class Vocabulary:
           UserError: the ids, known ones included, have more than MAX_TEXT_BYTES of text, or need more than MAX_ROWS
             rows.
         """
-        known = self._index.get_indexer(_as_index(ids))
-        counts = np.asarray(counts, np.int64)
+        rows, counts = self.lookup(ids), np.asarray(counts, np.int64)
+        is_known = rows >= self.oov_rows
         updated = np.zeros(len(self.ids), np.int64)
-        updated[self.id_rows[known[known >= 0]] - self.oov_rows] = counts[known >= 0]
+        updated[rows[is_known] - self.oov_rows] = counts[is_known]
         room = None if max_size is None else max(max_size - self.num_ids, 0)
-        new = Vocabulary.from_counts(ids.filter(pa.array(known < 0)), counts[known < 0], oov_rows=self.oov_rows,
+        new = Vocabulary.from_counts(ids.filter(pa.array(~is_known)), counts[~is_known], oov_rows=self.oov_rows,
                                      min_count=min_count, max_size=room)
         placed, positions = place_ids(self.ids, self.is_free, new.ids)
         updated = np.append(updated, np.zeros(len(placed) - len(updated), np.int64))
@@ -193,36 +194,20 @@ class Vocabulary:
         return state.hexdigest()
 
     @functools.cached_property
-    def _index(self) -> pd.Index:
-        return _as_index(self.known_ids)
-
-    def lookup(self, values: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """Maps raw values to rows.
-
-        Args:
-          values: Arrow array [n] of the vocabulary's type; null stands for the missing value ("" or -1).
-
-        Returns:
-          int64 [n] rows.
+    def id_lookup(self) -> IdLookup:
+        """Maps ids to rows; built in memory if the vocabulary was loaded without a look-up file.
 
         Raises:
-          TypeError: values are of another type than the vocabulary.
+          UserError: the file belongs to another vocabulary, or an id has two rows.
         """
-        if isinstance(values, pa.ChunkedArray):  # all chunks may have more text than one array can contain
-            return np.concatenate([np.empty(0, np.int64), *map(self.lookup, values.chunks)])
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        if values.type != self.ids.type:
-            raise TypeError(f"expected values of type {self.ids.type}, as in this vocabulary, received {values.type}")
-        values = values.fill_null(MISSING[self.dtype])
-        positions = self._index.get_indexer(_as_index(values))
-        unknown = positions < 0
-        rows = positions + self.oov_rows
-        if len(self.free):
-            rows[~unknown] = self.id_rows[positions[~unknown]]
-        if unknown.any():
-            rows[unknown] = hash_to_oov_row(values.filter(pa.array(unknown)), self.oov_rows)
-        return rows.astype(np.int64)
+        if self._lookup_file:
+            return IdLookup.open(self._lookup_file(), self.digest)
+        return IdLookup.from_ids(self.known_ids, self.id_rows, oov_rows=self.oov_rows, num_rows=self.num_rows,
+                                 digest=self.digest)
+
+    def lookup(self, values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Maps raw values to rows, see ``IdLookup.lookup``."""
+        return self.id_lookup.lookup(values)
 
     def save(self, path: Path) -> None:
         """Writes a Parquet file; its metadata contains the number of shared rows."""
@@ -234,8 +219,12 @@ class Vocabulary:
         pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
 
     @classmethod
-    def load(cls, path: Path) -> Vocabulary:
+    def load(cls, path: Path, lookup_file: Callable[[], Path] | None = None) -> Vocabulary:
         """Reads a file that ``save`` wrote.
+
+        Args:
+          path: the file.
+          lookup_file: returns the local look-up file of this vocabulary; called for the first look-up.
 
         Raises:
           UserError: the file is missing or not a vocabulary.
@@ -243,18 +232,21 @@ class Vocabulary:
         try:
             table = pq.read_table(path)
             metadata = table.schema.metadata or {}
-            return cls(table["id"].combine_chunks(), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
-                       Lifetimes.from_table(table, metadata), int(metadata.get(b"forgotten", 0)))
+            vocabulary = cls(table["id"].combine_chunks(), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
+                             Lifetimes.from_table(table, metadata), int(metadata.get(b"forgotten", 0)))
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error
+        vocabulary._lookup_file = lookup_file
+        return vocabulary
 
 
-def hash_to_oov_row(values: pa.Array, oov_rows: int) -> np.ndarray:
-    """Returns the shared row of each value, int64 [n], by hash."""
-    return (hash_ids(values) % np.uint64(oov_rows)).astype(np.int64)
-
-
-def _as_index(values: pa.Array | pa.ChunkedArray) -> pd.Index:
-    dtype = None if pa.types.is_int64(values.type) else object
-    index: pd.Index = pd.Index(values.to_numpy(zero_copy_only=False), dtype=dtype)
-    return index
+def occurring_rows(file: BinaryIO) -> np.ndarray:
+    """Reads ``Vocabulary.occurring`` from an open vocabulary file without loading its ids."""
+    parquet = pq.ParquetFile(file)
+    metadata = parquet.schema_arrow.metadata
+    column, newest = Lifetimes.newest_window(metadata)
+    parts = [np.zeros(int(metadata[b"oov_rows"]), bool)]
+    for batch in parquet.iter_batches(columns=[column or "count"]):
+        values = batch.column(0).to_numpy()
+        parts.append(values == newest if column else values > 0)
+    return np.concatenate(parts)

@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterable
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult
 
+from beam_pipelines.jobs.job_server import require_job_server
 from beam_pipelines.jobs.worker_errors import held_worker_errors
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.system_errors import describe_system_error
@@ -37,9 +39,13 @@ def run_pipeline(build: Callable[[beam.Pipeline], None], options: PipelineOption
     """Builds a pipeline, runs it and waits for its end; with --template_location it only submits it.
 
     Raises:
-      UserError: a worker raised one or met an error of the system, or the runner is unknown or lacks an option.
+      UserError: a worker raised one or met an error of the system, the runner is unknown or lacks an option, or no
+        job server answers at --job_endpoint.
     """
     pipeline = _create(options)
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint not in (None, "embed") and isinstance(pipeline.runner, PortableRunner):
+        require_job_server(endpoint)
     build(pipeline)
     with held_worker_errors():
         try:

@@ -16,12 +16,12 @@ from beam_pipelines.jobs.options import DatasetOptions
 from beam_pipelines.jobs.runner import help_text, run_pipeline
 from beam_pipelines.launching.command_line import COMMON_OPTIONS
 from beam_pipelines.launching.dataset_info import check_present, check_windows, num_rows_read
+from beam_pipelines.launching.finish_folder import finish_folder
 from beam_pipelines.launching.finished_job import finished_or_refused, job_digest, write_digest
 from beam_pipelines.launching.input_checks import check_inputs
 from beam_pipelines.launching.input_state import check_unchanged, choose_buckets, input_state
 from beam_pipelines.launching.output_folder import (
     exclusive,
-    finish_folder,
     output_folder,
     refuse_overwriting_inputs,
     require_unfinished,

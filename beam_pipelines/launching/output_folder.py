@@ -10,25 +10,19 @@ job that failed or was killed, and is cleaned by the next job. Earlier content i
 
 import contextlib
 import dataclasses
-import json
 import os
 import posixpath
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from beam_pipelines.jobs.job import RESULTS_FOLDER, RUN_FILE
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
-from beam_pipelines.records.files import atomic_write, delete, describe_file, escape, listed_digest, match
+from beam_pipelines.records.files import atomic_write, delete, escape, match
 from tfrs_pretrain.artifact_names import DATASET_INFO
-from tfrs_pretrain.artifacts import manifest_text
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.file_digests import FILES
-from tfrs_pretrain.json_documents import without_digest
 from tfrs_pretrain.locks import FolderLockedError, FolderUnusableError, folder_lock
 from tfrs_pretrain.output_folders import (
     put_in_place,
@@ -103,7 +97,7 @@ def _is_replaceable(folder: str) -> bool:
 
 @contextlib.contextmanager
 def _written_in_place(folder: str, _: bool) -> Iterator[Output]:
-    _delete(folder, list_files(folder), keep_folder=True)
+    delete_files(folder, list_files(folder), keep_folder=True)
     with _cleaned_after_user_errors(folder):
         yield Output(folder, _write_marker(folder), posixpath.join(folder, REJECTED_FOLDER))
 
@@ -112,7 +106,7 @@ def _written_in_place(folder: str, _: bool) -> Iterator[Output]:
 def _staged(folder: str, overwrite: bool) -> Iterator[Output]:
     target, files = Path(folder).resolve(), list_files(folder)
     if not overwrite or _is_unfinished(files):
-        _delete(folder, files, keep_folder=True)
+        delete_files(folder, files, keep_folder=True)
     is_kept = any(target.iterdir())
     dead_letter = Path(f"{folder}.{REJECTED_FOLDER}") if is_kept else Path(folder, REJECTED_FOLDER)
     try:
@@ -181,7 +175,7 @@ def _delete_except_rejected(folder: str) -> bool:
     files = list_files(folder)
     rejected = [path for path in files if path.startswith(f"{REJECTED_FOLDER}/")]
     retained = {*rejected, UNFINISHED_MARKER} if rejected else set()
-    _delete(folder, [path for path in files if path not in retained])
+    delete_files(folder, [path for path in files if path not in retained])
     return bool(rejected)
 
 
@@ -229,33 +223,10 @@ def require_unfinished(folder: str) -> None:
                         "from a template, with the same arguments")
 
 
-def finish_folder(folder: str, kind: str, info: dict[str, Any]) -> dict[str, Any]:
-    """Deletes the intermediate results, writes the manifest and deletes the marker, in this order.
-
-    Args:
-      folder: output folder of the job.
-      kind: kind of the manifest.
-      info: content of the manifest; the digests of all files except shards, which it already has, are added.
-
-    Returns:
-      The manifest.
-    """
-    files = list_files(folder)
-    _delete(folder, [path for path in files if path.startswith(f"{RESULTS_FOLDER}/")])
-    digests = {path: describe_file(posixpath.join(folder, path)) for path in files
-               if path not in (RUN_FILE, UNFINISHED_MARKER) and not path.startswith(f"{RESULTS_FOLDER}/")
-               and not listed_digest(info, path)}
-    text = manifest_text(kind, {**info, FILES: digests})
-    with atomic_write(posixpath.join(folder, DATASET_INFO)) as file:
-        file.write(text.encode())
-    _delete(folder, [UNFINISHED_MARKER])
-    return without_digest(json.loads(text))
-
-
 def remove_remains(folder: str) -> None:
     """Deletes what a job has left that was killed after it had finished the folder."""
     if UNFINISHED_MARKER in list_files(folder):
-        _delete(folder, [UNFINISHED_MARKER])
+        delete_files(folder, [UNFINISHED_MARKER])
     if "://" not in folder:
         remove_leftovers(Path(folder))
 
@@ -277,7 +248,7 @@ def list_files(folder: str) -> list[str]:
     return sorted(metadata.path[start:] for metadata in result.metadata_list)
 
 
-def _delete(folder: str, paths: list[str], *, keep_folder: bool = False) -> None:
+def delete_files(folder: str, paths: list[str], *, keep_folder: bool = False) -> None:
     """Deletes files, and local folders that become empty, ``folder`` itself unless ``keep_folder``.
 
     The manifest goes first: the rest never looks finished.

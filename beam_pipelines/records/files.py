@@ -6,6 +6,8 @@ import json
 import os
 import posixpath
 import re
+import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator
@@ -24,6 +26,7 @@ from tfrs_pretrain.output_folders import recover
 FileState = tuple[int, float]  # size in bytes, time of the last change in seconds (0 if unknown)
 
 ESCAPED = re.compile(r"\[[*?[]\]")  # a character that ``escape`` has escaped
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def list_table_files(table: str, pattern: str, suffixes: tuple[str, ...] = (".parquet",)) -> dict[str, FileState]:
@@ -164,6 +167,21 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
             raise UserError(f"{path!r} cannot be written ({' '.join(str(error).split())}): check the path, its "
                             "permissions and the free space") from error
         raise
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a file has a temporary name of ``atomic_write``: its writer was killed, or still runs."""
+    return bool(TEMPORARY.fullmatch(posixpath.basename(path)))
+
+
+@contextlib.contextmanager
+def local_output(path: str) -> Iterator[Path]:
+    """Yields the path of a local file to write, which is copied to ``path`` if the body succeeds."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder, "content")
+        yield local
+        with local.open("rb") as source, atomic_write(path) as file:
+            shutil.copyfileobj(source, file)
 
 
 def read_json(path: str) -> Any:

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.logs.keys import END, TIME
+from beam_pipelines.transforms.id_lookups import LookupDoFn, SharedLookups
 from beam_pipelines.transforms.user_buckets import AssignUserBuckets
-from beam_pipelines.transforms.vocabularies import SharedVocabularies, VocabularyDoFn
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, USER_ID
 from tfrs_pretrain.value_types import ARROW_TYPES
 
@@ -34,13 +34,13 @@ class JoinHistory(beam.PTransform):
     Args:
       job: length of a history and number of buckets.
       engagements: cleaned engagements of all times, ``(split, batch)``.
-      vocabularies: of the pipeline.
+      lookups: of the pipeline.
     """
 
     def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]],
-                 vocabularies: SharedVocabularies):
+                 lookups: SharedLookups):
         super().__init__()
-        self._job, self._engagements, self._vocabularies = job, engagements, vocabularies
+        self._job, self._engagements, self._lookups = job, engagements, lookups
 
     def expand(
         self, split_to_batch: beam.PCollection[tuple[str, pa.RecordBatch]]
@@ -48,7 +48,7 @@ class JoinHistory(beam.PTransform):
         assert self._job.schema.history is not None
         events = (
             self._engagements
-            | "MapItems" >> beam.ParDo(_MapItems(self._vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._lookups)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return (
             (events, split_to_batch)
@@ -67,9 +67,9 @@ class JoinRawHistory(beam.PTransform):
     """
 
     def __init__(self, job: Job, engagements: beam.PCollection[tuple[str, pa.RecordBatch]],
-                 vocabularies: SharedVocabularies):
+                 lookups: SharedLookups):
         super().__init__()
-        self._job, self._engagements, self._vocabularies = job, engagements, vocabularies
+        self._job, self._engagements, self._lookups = job, engagements, lookups
 
     def expand(self, tables: beam.PCollection[pa.Table]) -> beam.PCollection[pa.Table]:
         assert self._job.schema.history is not None
@@ -77,17 +77,17 @@ class JoinRawHistory(beam.PTransform):
             self._engagements
             | "SelectUsers" >> beam.FlatMap(_select_users, beam.pvalue.AsList(tables)).with_output_types(
                 tuple[str, pa.RecordBatch])
-            | "MapItems" >> beam.ParDo(_MapItems(self._vocabularies)).with_output_types(tuple[str, pa.RecordBatch])
+            | "MapItems" >> beam.ParDo(_MapItems(self._lookups)).with_output_types(tuple[str, pa.RecordBatch])
         )
         return tables | "AddRawHistories" >> beam.Map(
             _add_raw_histories, beam.pvalue.AsList(events), self._job.schema.history.length,
             self._job.schema.item.dtype)
 
 
-class _MapItems(VocabularyDoFn):
+class _MapItems(LookupDoFn):
     def process(self, element: tuple[str, pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
         split, batch = element
-        columns = {USER_ID: batch[USER_ID], TIME: batch[END], ROW: self._vocabularies.lookup("item", batch[ITEM_ID])}
+        columns = {USER_ID: batch[USER_ID], TIME: batch[END], ROW: self._lookups.lookup("item", batch[ITEM_ID])}
         raw = {ITEM_ID: batch[ITEM_ID]} if split == RAW else {}
         yield ENGAGED, pa.RecordBatch.from_pydict(columns | raw)
 

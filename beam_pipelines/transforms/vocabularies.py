@@ -1,4 +1,4 @@
-"""Vocabulary files on any file system, and lookup of rows; each worker loads the vocabularies once."""
+"""Vocabulary files, and their look-up files beside them, on any file system."""
 
 import dataclasses
 import posixpath
@@ -7,18 +7,26 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-from apache_beam.utils.shared import Shared
 
 from beam_pipelines.jobs.job import Job
-from beam_pipelines.records.files import atomic_write, check_file, open_file, read_manifest_file
-from tfrs_pretrain.artifact_names import DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER, VOCABULARY_KIND
+from beam_pipelines.records.files import (
+    atomic_write,
+    check_file,
+    listed_digest,
+    local_output,
+    open_file,
+    read_manifest_file,
+)
+from tfrs_pretrain.artifact_names import (
+    DATASET_INFO,
+    DATASET_KIND,
+    LOOKUP_SUFFIX,
+    VOCABULARY_FOLDER,
+    VOCABULARY_KIND,
+)
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.features.values import compact_dictionary
-from tfrs_pretrain.value_types import MISSING
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_changes import VocabularyChanges
 
@@ -42,18 +50,6 @@ class Vocabularies:
                         for name in job.schema.vocabularies})
         return cls({name: load_vocabulary(vocabulary_path(job.folder, name)) for name in job.schema.vocabularies})
 
-    def lookup(self, name: str, column: pa.Array) -> np.ndarray:
-        """Returns int32 [n] rows of raw values [n], plain or dictionary-encoded; null is the missing value."""
-        vocabulary = self.by_name[name]
-        if pa.types.is_int64(column.type):
-            return vocabulary.lookup(column).astype(np.int32)
-        # Looking up each distinct string once is several times faster than looking up each occurrence.
-        column = compact_dictionary(column) if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        missing = pa.array([MISSING[vocabulary.dtype]], column.type.value_type)
-        indices = column.indices.fill_null(len(column.dictionary)).to_numpy(zero_copy_only=False)
-        rows: np.ndarray = vocabulary.lookup(pa.concat_arrays([column.dictionary, missing])).astype(np.int32)[indices]
-        return rows
-
     def describe(self) -> dict[str, Any]:
         """Returns the section ``vocabularies`` of dataset_info.json."""
         return {name: _describe(vocabulary) for name, vocabulary in self.by_name.items()}
@@ -66,31 +62,14 @@ def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
             "occurring_ids": len(counts), "median_count": float(np.median(counts)) if len(counts) else 0.0}
 
 
-class SharedVocabularies:
-    """The vocabularies of one pipeline: all its transforms in a worker process share one copy. Beam pickles this."""
-
-    def __init__(self, job: Job):
-        self._job, self._shared = job, Shared()
-
-    def get(self) -> Vocabularies:
-        """Returns the vocabularies; the first call in a process loads them."""
-        vocabularies: Vocabularies = self._shared.acquire(lambda: Vocabularies.load(self._job))
-        return vocabularies
-
-
-class VocabularyDoFn(beam.DoFn):
-    """A DoFn with vocabularies."""
-
-    def __init__(self, shared: SharedVocabularies):
-        self._shared = shared
-
-    def setup(self) -> None:
-        self._vocabularies = self._shared.get()
-
-
 def vocabulary_path(folder: str, name: str) -> str:
     """Path of a vocabulary in a dataset or vocabulary folder."""
     return posixpath.join(folder, VOCABULARY_FOLDER, f"{name}.parquet")
+
+
+def lookup_path(folder: str, name: str) -> str:
+    """Path of the look-up file of a vocabulary."""
+    return posixpath.join(folder, VOCABULARY_FOLDER, f"{name}{LOOKUP_SUFFIX}")
 
 
 def vocabulary_info(folder: str) -> dict[str, Any]:
@@ -136,13 +115,17 @@ def check_vocabularies(job: Job, folder: str) -> None:
                         f"{evaluation}: nothing may be learned from it; use an earlier vocabulary")
 
 
-def save_vocabulary(vocabulary: Vocabulary, path: str) -> None:
-    """Writes a vocabulary to any file system; ``Vocabulary.save`` supports local files only."""
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / "vocabulary.parquet"
+def save_vocabulary(vocabulary: Vocabulary, folder: str, name: str) -> None:
+    """Writes a vocabulary and its look-up file to any file system; ``Vocabulary.save`` supports local files only."""
+    with local_output(vocabulary_path(folder, name)) as local:
         vocabulary.save(local)
-        with atomic_write(path) as file:
-            file.write(local.read_bytes())
+    save_lookup(vocabulary, folder, name)
+
+
+def save_lookup(vocabulary: Vocabulary, folder: str, name: str) -> None:
+    """Writes the look-up file of a vocabulary to any file system."""
+    with local_output(lookup_path(folder, name)) as local:
+        vocabulary.id_lookup.save(local)
 
 
 def load_vocabulary(path: str) -> Vocabulary:
@@ -184,10 +167,20 @@ def extension_changes(job: Job, vocabularies: Vocabularies) -> dict[str, dict[st
 
 
 def copy_vocabulary(name: str, job: Job) -> str:
-    """Copies a vocabulary of ``job.vocabulary`` to the output folder, so readers can map rows back to ids."""
+    """Copies a vocabulary of ``job.vocabulary`` to the output folder, so readers can map rows back to ids.
+
+    The look-up file of a vocabulary that an older version wrote is made here.
+    """
     assert job.vocabulary is not None
-    path = check_file(job.vocabulary, vocabulary_info(job.vocabulary), vocabulary_path("", name))
-    with open_file(path) as source, \
-            atomic_write(vocabulary_path(job.folder, name)) as file:
-        shutil.copyfileobj(source, file)
+    info = vocabulary_info(job.vocabulary)
+    _copy(check_file(job.vocabulary, info, vocabulary_path("", name)), vocabulary_path(job.folder, name))
+    if listed_digest(info, lookup_path("", name)):
+        _copy(check_file(job.vocabulary, info, lookup_path("", name)), lookup_path(job.folder, name))
+    else:
+        save_lookup(load_finished_vocabulary(job.vocabulary, name, info), job.folder, name)
     return name
+
+
+def _copy(source: str, target: str) -> None:
+    with open_file(source) as read, atomic_write(target) as write:
+        shutil.copyfileobj(read, write)

@@ -9,7 +9,8 @@ from planted import planted_config
 from beam_pipelines.build_pairs import encode_pairs, is_heldout, measure_pairs, write_probability
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.records.example_parser import parse_examples
-from beam_pipelines.transforms.vocabularies import SharedVocabularies, save_vocabulary
+from beam_pipelines.transforms.id_lookups import SharedLookups
+from beam_pipelines.transforms.vocabularies import save_vocabulary
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -61,9 +62,9 @@ def test_probabilities_are_shares_without_a_floor(rows, counts, expected, tmp_pa
     for name, (dtype, oov_rows) in {"user": (pa.int64(), 2), "item": (pa.string(), 2), "surface": (pa.string(), 1),
                                     "topic": (pa.int64(), 1), "country": (pa.string(), 1)}.items():
         ids = pa.array(["a", "b"] if dtype == pa.string() else [1, 2], dtype)
-        save_vocabulary(Vocabulary(ids, np.array([1, 1]), oov_rows), job.path("vocabulary", f"{name}.parquet"))
+        save_vocabulary(Vocabulary(ids, np.array([1, 1]), oov_rows), job.folder, name)
     path = write_probability((np.array(rows, np.int64), np.array(counts, np.int64)), job,
-                             SharedVocabularies(job))
+                             SharedLookups(job))
     assert path == f"{tmp_path}/pairs/candidate_probability.npy"
     probability = np.load(path)
     assert (probability.dtype, probability.tolist()) == (np.float64, expected)

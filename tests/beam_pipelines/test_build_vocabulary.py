@@ -47,7 +47,7 @@ def test_integers_get_the_declared_type(tmp_path):
 @pytest.fixture
 def earlier(tmp_path) -> str:
     folder = tmp_path / "earlier"
-    save_vocabulary(Vocabulary(pa.array(["x", "c"]), np.array([9, 1]), 8), str(folder / "vocabulary" / "item.parquet"))
+    save_vocabulary(Vocabulary(pa.array(["x", "c"]), np.array([9, 1]), 8), str(folder), "item")
     (folder / "dataset_info.json").write_text(json.dumps({"kind": "vocabulary", "vocabularies": {"item": {}}}))
     return str(folder)
 

@@ -127,7 +127,8 @@ def read_dataset(folder: Path) -> object:
     """Reads every file of a dataset."""
     dataset = Dataset.open(folder)
     vocabularies = [dataset.vocabulary(name) for name in dataset.digests]
-    content = [[(each.ids.to_pylist(), each.counts) for each in vocabularies], dataset.candidate_probability,
+    content = [[(each.ids.to_pylist(), each.counts, each.lookup(each.known_ids)) for each in vocabularies],
+               dataset.candidate_probability,
                pq.read_table(dataset.checked_file(GOLDEN_IMPRESSIONS)).to_pydict(), dataset.info["numeric"]]
     for split in IMPRESSION_SPLITS:
         with checked_reading(dataset, split):

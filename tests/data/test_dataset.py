@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.data.batch_ids import format_id_pairs
 from tfrs_pretrain.data.dataset import (
     Dataset,
@@ -17,6 +18,7 @@ from tfrs_pretrain.data.dataset import (
     shard_path,
 )
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.id_lookup import IdLookup
 from tfrs_pretrain.schema import Schema
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -46,6 +48,27 @@ def folder(tmp_path):
                 {"path": "pairs/train-00000-of-00001.tfrecord", "bytes": 5}]}}}
     (tmp_path / "dataset_info.json").write_text(json.dumps(info))
     return tmp_path
+
+
+def test_ids_are_looked_up_in_the_file_beside_the_vocabulary(folder):
+    users, file = pa.array([5, 7]), folder / "vocabulary" / "user.lookup.arrow"
+    older = Dataset.open(folder)  # its manifest lists no files
+    assert older.id_lookup("user").lookup(users).tolist() == [3, 2]
+    older.vocabulary("user").id_lookup.save(file)
+    write_manifest(folder, "dataset", older.info, name="dataset_info.json")
+    dataset = Dataset.open(folder)
+    (folder / "vocabulary" / "user.parquet").rename(folder / "moved")
+    assert dataset.id_lookup("user").lookup(users).tolist() == [3, 2]
+    (folder / "moved").rename(folder / "vocabulary" / "user.parquet")
+    assert dataset.vocabulary("user").lookup(users).tolist() == [3, 2]
+    assert dataset.id_lookup("item").lookup(pa.array(["x"])).tolist() == [1]  # without a file
+    IdLookup.from_ids(users, np.array([2, 3]), oov_rows=2, num_rows=4, digest="other").save(file)
+    with pytest.raises(UserError, match=r"user\.lookup\.arrow': expected \d+ bytes with CRC-32C"):
+        dataset.vocabulary("user").lookup(users)
+    write_manifest(folder, "dataset", older.info, name="dataset_info.json")
+    for read in (Dataset.open(folder).id_lookup, Dataset.open(folder).vocabulary):
+        with pytest.raises(UserError, match=r"user\.lookup\.arrow' belongs to another vocabulary"):
+            read("user").lookup(users)
 
 
 def test_shards_are_numbered_in_five_digits():

@@ -5,13 +5,15 @@ import importlib.util
 import json
 import re
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import apache_beam
 import pytest
 import yaml
-from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from planted import planted_config as planted_tree
 
 from beam_pipelines import build_dataset, build_pairs, build_vocabulary
@@ -25,12 +27,21 @@ PARAMETERS = {parameter["name"]: parameter for parameter in METADATA["parameters
 REQUIRED = {"job", "config", "raw", "output", "sdk_container_image"}
 
 
-@pytest.fixture(scope="module")
-def template():
-    spec = importlib.util.spec_from_file_location("template_main", DEPLOY / "dataflow" / "main.py")
+def _loaded(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def template():
+    return _loaded("template_main", DEPLOY / "dataflow" / "main.py")
+
+
+@pytest.fixture(scope="module")
+def class_path_jar():
+    return _loaded("class_path_jar", DEPLOY / "flink" / "class_path_jar.py")
 
 
 def test_parameters_are_the_options_of_the_jobs():
@@ -103,10 +114,11 @@ def test_a_template_contains_one_pipeline(arguments):
 def test_versions_equal_the_installed_ones():
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".json", ".pyc")]
     text = "\n".join(path.read_text() for path in files)
-    assert set(re.findall(r"(?:_sdk:|_job_server:|job-server[:-])(\d+\.\d+\.\d+)", text)) == {apache_beam.__version__}
-    flink = set(re.findall(r"FLINK_VERSION:-([\d.]+)|flink_version=([\d.]+)|runners-flink-([\d.]+)-job", text))
-    assert {version for found in flink for version in found if version} == {"1.20"}
-    assert "1.20" in FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    assert set(re.findall(r"_sdk:(\d+\.\d+\.\d+)", text)) == {apache_beam.__version__}
+    pom = (DEPLOY / "flink" / "pom.xml").read_text()
+    beam, flink = (re.search(f"<{name}>(.*)</{name}>", pom)[1] for name in ("beam.version", "flink.series"))
+    assert set(re.findall(r"image: flink:([\d.]+)-java17", text)) == {flink}
+    assert f"Flink {flink} and the job server of Beam {beam[:-2]} are used" in text
 
 
 def test_images_copy_existing_files_and_install_what_the_jobs_import():
@@ -119,11 +131,97 @@ def test_images_copy_existing_files_and_install_what_the_jobs_import():
                 "tfrecord"} <= installed
 
 
-def test_the_flink_cluster_is_connected():
-    services = yaml.safe_load((DEPLOY / "flink" / "docker-compose.yml").read_text())["services"]
-    assert services["workerpool"]["network_mode"] == "service:taskmanager"
-    assert services["workerpool"]["command"] == ["--worker_pool"]
-    assert services["launcher"]["image"] == services["workerpool"]["image"]
-    assert services["taskmanager"]["image"] == services["jobmanager"]["image"]
-    shared = [services[name]["volumes"] for name in ("taskmanager", "workerpool", "jobserver", "launcher")]
+SERVICES = yaml.safe_load((DEPLOY / "flink" / "docker-compose.yml").read_text())["services"]
+
+
+def test_each_task_manager_has_its_own_worker_pool():
+    """Two task managers that share a pool hang."""
+    managers = [name for name in SERVICES if name.startswith("taskmanager")]
+    pools = [service for name, service in SERVICES.items() if name.startswith("workerpool")]
+    assert len(managers) == 2
+    assert sorted(pool["network_mode"] for pool in pools) == [f"service:{name}" for name in managers]
+    assert all(pool["command"] == ["--worker_pool"] for pool in pools)
+    assert all(SERVICES["launcher"]["image"] == pool["image"] for pool in pools)
+    assert {SERVICES[name]["image"] for name in managers} == {SERVICES["jobmanager"]["image"]}
+    shared = [SERVICES[name]["volumes"] for name in SERVICES if name != "jobmanager"]
     assert all(volumes == shared[0] for volumes in shared)
+
+
+def test_the_containers_have_the_tested_configuration_of_flink():
+    config = yaml.safe_load((DEPLOY / "flink" / "config.yaml").read_text())
+    assert config["restart-strategy.type"] == "fixed-delay"
+    assert config["taskmanager.memory.network.min"] == config["taskmanager.memory.network.max"] == "343m"
+    for name in ("jobmanager", "taskmanager1", "taskmanager2"):
+        assert yaml.safe_load(SERVICES[name]["environment"]["FLINK_PROPERTIES"]).items() >= config.items()
+
+
+def test_the_job_server_image_opens_the_packages_of_the_jar(class_path_jar):
+    text = (DEPLOY / "flink" / "job-server.Dockerfile").read_text()
+    assert re.findall(r"--add-opens=(\S+)=ALL-UNNAMED", text) == list(class_path_jar.OPENED_PACKAGES)
+    assert class_path_jar.MAIN_CLASS in text
+    assert class_path_jar.PLUGIN in text
+
+
+def test_a_manifest_names_the_jars_in_lines_of_72_bytes(class_path_jar, tmp_path):
+    jars = [tmp_path / f"an artifact-{number}.jar" for number in range(9)]
+    text = class_path_jar.manifest(jars)
+    assert text.endswith(b"\r\n\r\n")
+    assert max(map(len, text.split(b"\r\n"))) == 70
+    entries = dict(line.split(b": ", 1) for line in text.replace(b"\r\n ", b"").split(b"\r\n") if line)
+    assert entries[b"Class-Path"].decode().split() == [
+        f"file://{tmp_path}/an%20artifact-{number}.jar" for number in range(9)]
+    assert entries[b"Main-Class"] == b"org.apache.beam.runners.flink.FlinkJobServerDriver"
+
+
+FAILING_MAVEN = """#!/bin/sh
+echo "[ERROR] Could not find artifact x:y:1"
+echo "[ERROR] To see the full stack trace, use -e"
+exit 1
+"""
+
+
+@pytest.mark.parametrize(("maven", "line"), [
+    (None, "error: mvn is not installed: install Maven and Java 17\n"),
+    (FAILING_MAVEN, "error: mvn failed with exit code 1: [ERROR] Could not find artifact x:y:1\n")])
+def test_a_maven_that_brings_nothing_is_one_line(maven, line, class_path_jar, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if maven:
+        (tmp_path / "mvn").write_text(maven)
+        (tmp_path / "mvn").chmod(0o755)
+    assert class_path_jar.main([str(tmp_path / "out.jar")]) == 2
+    assert capsys.readouterr().err == line
+    assert not (tmp_path / "out.jar").exists()
+
+
+@pytest.fixture(scope="module")
+def local_cluster():
+    return _loaded("local_cluster", DEPLOY / "flink" / "local_cluster.py")
+
+
+def test_a_worker_pool_listens_on_its_address_only_and_ends_after_a_failure(local_cluster, tmp_path):
+    """Each pool needs its own address to be next to one task manager."""
+    [port] = local_cluster.free_ports(1)
+    with pytest.raises(ZeroDivisionError), local_cluster.processes(tmp_path) as running:
+        pool = running.start("pool", sys.executable, str(DEPLOY / "flink" / "worker_pool.py"), f"127.0.0.1:{port}",
+                             address=("127.0.0.1", port))
+        with socket.socket() as other:
+            other.bind(("127.0.0.2", port))
+        raise ZeroDivisionError
+    assert pool.poll() == 0
+
+
+def test_a_process_of_the_cluster_that_ends_is_an_error(local_cluster, tmp_path):
+    with local_cluster.processes(tmp_path) as running, pytest.raises(
+            local_cluster.StartError, match=r"^x \(log .*x\.log\) has ended with exit code 7$"):
+        running.start("x", sys.executable, "-c", "raise SystemExit(7)", address=("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize(("java", "line"), [
+    (False, "error: java is not installed: install Java 17\n"),
+    (True, "error: x.jar does not exist: write it with class_path_jar.py\n")])
+def test_a_cluster_without_java_or_jar_is_one_line(java, line, local_cluster, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if java:
+        (tmp_path / "java").touch(mode=0o755)
+    assert local_cluster.main(["x.jar", f"--folder={tmp_path}"]) == 2
+    assert capsys.readouterr().err == line

@@ -22,12 +22,12 @@ from tfrs_pretrain.file_digests import check_files
 from tfrs_pretrain.forgetting.certificate import certificate
 from tfrs_pretrain.forgetting.discovery import find_artifacts
 from tfrs_pretrain.forgetting.run import check, forget
+from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.retrieval.artifact import ItemIndex, search
 from tfrs_pretrain.serving.protocol.tfrecords import read_prediction_logs
 from tfrs_pretrain.serving.session import LoadedModel
-from tfrs_pretrain.vocabulary import hash_to_oov_row
 
 pytestmark = pytest.mark.slow
 PAIR_COLUMN = {"user": "query", "item": "candidate"}
@@ -76,7 +76,7 @@ def test_rows_are_free_and_zero_and_survivors_keep_theirs(case):
     expected = [None if place in places else value for place, value in enumerate(before.ids.to_pylist())]
     assert after.ids.to_pylist() == expected
     assert [after.counts[place] for place in places] == [0, 0]
-    assert after.lookup(case.ids).tolist() == hash_to_oov_row(case.ids, before.oov_rows).tolist()
+    assert after.lookup(case.ids).tolist() == _shared_rows(case.ids, before.oov_rows).tolist()
     for name in ("embeddings/{}/rows.npy", "ranker/tables/{}.npy"):
         old, new = (np.load(life.folder / name.format(case.space)) for life in (case.before, case.after))
         assert not new[case.rows].any()
@@ -85,6 +85,10 @@ def test_rows_are_free_and_zero_and_survivors_keep_theirs(case):
         other = "item" if case.space == "user" else "user"
         assert (case.after.folder / name.format(other)).read_bytes() == (
             case.before.folder / name.format(other)).read_bytes()
+
+
+def _shared_rows(ids, oov_rows):
+    return (hash_ids(ids) % np.uint64(oov_rows)).astype(np.int64)
 
 
 def _pairs(dataset, split):
@@ -138,7 +142,7 @@ def test_served_answers(case):
     vocabulary = case.before.vocabulary(case.space)
     survivors = [value for value in vocabulary.ids.to_pylist() if value not in case.forgotten]
     dtype = np.int64 if case.space == "user" else object
-    shared = np.load(case.before.ranker / f"tables/{case.space}.npy")[hash_to_oov_row(case.ids, vocabulary.oov_rows)]
+    shared = np.load(case.before.ranker / f"tables/{case.space}.npy")[_shared_rows(case.ids, vocabulary.oov_rows)]
     with LoadedModel(case.before.version) as before, LoadedModel(case.after.version) as after:
         def answers(ids):
             return [model.run(signature, {name: np.array(ids, dtype)})["embedding"] for model in (before, after)]
@@ -201,7 +205,8 @@ def test_a_second_run_finds_nothing_to_do(case):
 
 
 @pytest.mark.parametrize("leak", [
-    "logs/engagements.parquet", "dataset/vocabulary/SPACE.parquet", "dataset/pairs/train-00000-of-00002.tfrecord.gz",
+    "logs/engagements.parquet", "dataset/vocabulary/SPACE.parquet", "dataset/vocabulary/SPACE.lookup.arrow",
+    "dataset/pairs/train-00000-of-00002.tfrecord.gz",
     "dataset/impressions/train-00001-of-00002.tfrecord.gz", "dataset/golden.parquet",
     "embeddings/SPACE/rows.npy", "embeddings/SPACE/vocabulary.parquet", "index/exact.faiss", "index/approximate.faiss",
     "index/vocabulary.parquet", "ranker/tables/SPACE.npy", "ranker/predictions/test.parquet",

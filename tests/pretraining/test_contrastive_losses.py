@@ -169,6 +169,12 @@ def test_cosine_contrastive(data, known, weights, monkeypatch):
     check(data, got, naive)
 
 
+def test_chunks_are_larger_on_a_gpu(monkeypatch):
+    assert chunked_loss.chunk_logits() == 2**20
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert chunked_loss.chunk_logits() == 2**27
+
+
 def naive_form(data, negatives, prior, weights, included, positive_offset, offset):
     """Logits are cosine / temperature + prior, plus an offset of negatives and one of positives."""
     def loss(users, items):

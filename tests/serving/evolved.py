@@ -45,6 +45,7 @@ def evolve(dataset, ranker, folder, *, replace=None, append=(), rows=None, dense
     counts = np.array([item is not None for item in ids], np.int64)
     later = Vocabulary(pa.array(ids, pa.string()), counts, before.oov_rows)
     later.save(folder / "dataset/vocabulary/item.parquet")
+    later.id_lookup.save(folder / "dataset/vocabulary/item.lookup.arrow")
     info = json.loads((folder / "dataset/dataset_info.json").read_text())
     info["vocabularies"]["item"] |= {"digest": later.digest, "rows": later.num_rows}
     rewrite(folder / "dataset/dataset_info.json", info)

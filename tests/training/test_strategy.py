@@ -1,5 +1,6 @@
 """Strategies by name, the chief, and seeds."""
 
+import os
 import random
 import types
 
@@ -48,6 +49,18 @@ def test_a_single_process_is_its_own_total():
 def test_connection_errors_of_a_single_process_are_not_blamed_on_a_worker():
     with pytest.raises(tf.errors.UnavailableError), report_lost_workers(tf.distribute.get_strategy()):
         raise tf.errors.UnavailableError(None, None, "connection reset")
+
+
+def test_determinism_excepts_scatters(monkeypatch):
+    """Unless the user decides otherwise."""
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+    monkeypatch.setenv("TF_DISABLE_SCATTER_OP_DETERMINISM", "")
+    monkeypatch.delenv("TF_DISABLE_SCATTER_OP_DETERMINISM")
+    set_seeds(1, deterministic=True)
+    assert os.environ["TF_DISABLE_SCATTER_OP_DETERMINISM"] == "1"
+    os.environ["TF_DISABLE_SCATTER_OP_DETERMINISM"] = "0"
+    set_seeds(1, deterministic=True)
+    assert os.environ["TF_DISABLE_SCATTER_OP_DETERMINISM"] == "0"
 
 
 def draws(seed):

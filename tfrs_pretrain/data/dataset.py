@@ -2,7 +2,8 @@
 
 ::
 
-    vocabulary/<name>.parquet                        one per ID space and categorical feature
+    vocabulary/<name>.parquet                        one per ID space and categorical feature: ids in row order
+    vocabulary/<name>.lookup.arrow                   its sorted hashes with rows, see ``id_lookup``
     pairs/{train,heldout}-SSSSS-of-NNNNN.tfrecord    columnar blocks for Stage I (.tfrecord.gz where compressed)
     pairs/candidate_probability.npy                  float64 [item rows]: share of each item row in pairs/train
     impressions/{train,validation,test}-SSSSS-of-NNNNN.tfrecord   one tf.Example per impression for Stage II
@@ -19,18 +20,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, DATASET_INFO, DATASET_KIND, VOCABULARY_FOLDER
+from tfrs_pretrain.artifact_names import (
+    CANDIDATE_PROBABILITY,
+    DATASET_INFO,
+    DATASET_KIND,
+    LOOKUP_SUFFIX,
+    VOCABULARY_FOLDER,
+)
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Moments
 from tfrs_pretrain.features.record_column import RecordColumn
-from tfrs_pretrain.file_digests import checked_file
+from tfrs_pretrain.file_digests import FILES, checked_file
+from tfrs_pretrain.id_lookup import IdLookup
 from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, WEIGHT, Schema
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -150,11 +159,26 @@ class Dataset:
           UserError: the file is unreadable or is not the one that the dataset was built with.
         """
         path = self.checked_file(f"{VOCABULARY_FOLDER}/{name}.parquet")
-        vocabulary = Vocabulary.load(path)
+        vocabulary = Vocabulary.load(path, self._lookup_file(name))
         if vocabulary.digest != self.digests[name]:
             raise UserError(f"vocabulary {str(path)!r} is not the one this dataset was built with (digest "
                             f"{vocabulary.digest[:12]}, expected {self.digests[name][:12]}): rebuild the dataset")
         return vocabulary
+
+    def id_lookup(self, name: str) -> IdLookup:
+        """Opens the look-up of a vocabulary, which maps ids to rows, without loading the ids.
+
+        Raises:
+          UserError: a file is missing, damaged or is not the one that the dataset was built with.
+        """
+        file = self._lookup_file(name)
+        return IdLookup.open(file(), self.digests[name]) if file else self.vocabulary(name).id_lookup
+
+    def _lookup_file(self, name: str) -> Callable[[], Path] | None:
+        """Returns a function that checks the look-up file and returns its path; None: an older version wrote none."""
+        file = f"{VOCABULARY_FOLDER}/{name}{LOOKUP_SUFFIX}"
+        is_listed = file in (self.info.get(FILES) or ())
+        return functools.partial(self.checked_file, file) if is_listed else None
 
     def num_rows(self, name: str) -> int:
         """Number of rows of the embedding table of an ID space or categorical feature."""

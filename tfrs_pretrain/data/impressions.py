@@ -18,6 +18,7 @@ from tfrs_pretrain.data.records import (
     READING_ERRORS,
     CorruptRecordError,
     check_files_exist,
+    parse_threads,
     positioned_records,
     without_autotune,
 )
@@ -72,7 +73,7 @@ def training_batches(dataset: Dataset, *, batch_size: int, seed: int, epoch: int
 
     # Parts fit into the cache: parsing a window in one part takes three times as long.
     parts = records.skip(windows_done * window).batch(PARSE_BATCH_SIZE).map(
-        _parser(dataset, names), num_parallel_calls=2, deterministic=True)
+        _parser(dataset, names), num_parallel_calls=parse_threads(), deterministic=True)
     windows = parts.rebatch(window).enumerate(start=windows_done).map(permuted, num_parallel_calls=1)
     # One window ahead: the next is parsed while the model trains on this one.
     return without_autotune(windows.prefetch(1).rebatch(batch_size, drop_remainder=True).prefetch(8))
@@ -93,7 +94,7 @@ def evaluation_batches(dataset: Dataset, split: str, *, batch_size: int,
     """
     records = tf.data.TFRecordDataset(dataset.files(split), compression_type=_compression(dataset, split))
     names = list(columns or _columns(dataset))
-    return without_autotune(records.batch(batch_size).map(_parser(dataset, names), num_parallel_calls=2,
+    return without_autotune(records.batch(batch_size).map(_parser(dataset, names), num_parallel_calls=parse_threads(),
                                                           deterministic=True).prefetch(4))
 
 

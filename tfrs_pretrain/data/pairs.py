@@ -14,6 +14,7 @@ from tfrs_pretrain.data.records import (
     CorruptRecordError,
     RecordPosition,
     check_files_exist,
+    parse_threads,
     positioned_records,
     without_autotune,
 )
@@ -69,7 +70,7 @@ def pair_blocks(files: list[str], columns: Mapping[str, str] = ROW_COLUMNS) -> t
     """Reads blocks in the order of the files: {column: [n] of its dtype}."""
     records = tf.data.TFRecordDataset(files, compression_type=compression_type(files[0]) if files else None)
     decode = tf.autograph.experimental.do_not_convert(lambda record: _decode(record, columns))
-    decoded = records.map(decode, num_parallel_calls=2, deterministic=True)
+    decoded = records.map(decode, num_parallel_calls=parse_threads(), deterministic=True)
     return without_autotune(decoded)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -47,6 +48,11 @@ class CorruptRecordError(Exception):
     def __init__(self, position: RecordPosition, reason: str):
         super().__init__(f"{position}: {reason}")
         self.position, self.reason = position, reason
+
+
+def parse_threads() -> int:
+    """Number of threads that parse records: half of the cores, since two cannot supply a GPU."""
+    return max(2, (os.cpu_count() or 2) // 2)
 
 
 def without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -16,7 +16,7 @@ from beam_pipelines.build_pairs import measure_pairs
 from beam_pipelines.launching.dataset_info import add_rates
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER
 from beam_pipelines.transforms.vocabularies import Vocabularies
-from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, GOLDEN_IMPRESSIONS, VOCABULARY_FOLDER
+from tfrs_pretrain.artifact_names import CANDIDATE_PROBABILITY, GOLDEN_IMPRESSIONS, LOOKUP_SUFFIX, VOCABULARY_FOLDER
 from tfrs_pretrain.data.dataset import pair_columns, record_columns
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import Digests, Leak, Removed, free_ids
@@ -25,6 +25,7 @@ from tfrs_pretrain.forgetting.parquet_rows import read_table
 from tfrs_pretrain.forgetting.record_tables import Types, edit_file, read_tables, without_elements
 from tfrs_pretrain.forgetting.rejected import erase_rejected, rejected_leaks
 from tfrs_pretrain.forgetting.staging import new_file
+from tfrs_pretrain.id_lookup import IdLookup
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, Schema
 from tfrs_pretrain.value_types import ARROW_TYPES
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -59,6 +60,7 @@ def erase(folder: Path, info: dict[str, Any], ids: ForgottenIds) -> Removed:
         known = ids.ids.filter(pc.is_in(ids.ids, value_set=Vocabulary.load(path).known_ids))
         vocabulary, removed["rows"] = free_ids(path, ids)
         if removed["rows"]:
+            _renew_lookup(path, vocabulary)
             info["vocabularies"] = info["vocabularies"] | Vocabularies({ids.space: vocabulary}).describe()
     eraser = _Eraser(folder, schema, ids, freed, info.get("impressions_format") == "columnar", removed)
     info["splits"] = {name: eraser.split(name, split) for name, split in info.get("splits", {}).items()}
@@ -68,6 +70,13 @@ def erase(folder: Path, info: dict[str, Any], ids: ForgottenIds) -> Removed:
         removed["golden impressions"] = _erase_golden(folder / GOLDEN_IMPRESSIONS, ids, known)
     removed["rejected rows"] = erase_rejected(folder / REJECTED_FOLDER, ids)
     return +removed
+
+
+def _renew_lookup(path: Path, vocabulary: Vocabulary) -> None:
+    """Writes the look-up file of a changed vocabulary, if an older version has not left it out."""
+    file = path.with_suffix(LOOKUP_SUFFIX)
+    if file.is_file():
+        vocabulary.id_lookup.save(new_file(file))
 
 
 def _check_features(schema: Schema, ids: ForgottenIds) -> None:
@@ -191,6 +200,9 @@ def leaks(folder: Path, info: Mapping[str, Any], ids: ForgottenIds) -> Iterator[
         free = vocabulary.free
         if count := int(ids.contains(vocabulary.known_ids).sum()):
             yield Leak(path, f"{count} ids have rows")
+        file = path.with_suffix(LOOKUP_SUFFIX)
+        if file.is_file() and (count := IdLookup.open(file, None).count_known(ids.ids)):
+            yield Leak(file, f"{count} ids have rows")
     for name, split in info.get("splits", {}).items():
         is_pairs = name.startswith(PAIRS)
         columnar = is_pairs or info.get("impressions_format") == "columnar"

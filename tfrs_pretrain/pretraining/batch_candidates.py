@@ -14,9 +14,9 @@ class BatchCandidates(NamedTuple):
     """Distinct candidates of a global batch, positives and negatives.
 
     Attributes:
-      ids: int32 [candidates], the same on every replica; the negatives come first.
-      counts: int32 [negatives], occurrences of each negative in the global batch and the uniform draws.
-      positive: int32 [batch], position in ``ids`` of the positive of each of this replica's pairs.
+      ids: int64 [candidates], the same on every replica; the negatives come first.
+      counts: int64 [negatives], occurrences of each negative in the global batch and the uniform draws.
+      positive: int64 [batch], position in ``ids`` of the positive of each of this replica's pairs.
       max_negatives: upper bound of the negatives in any batch, if known.
     """
 
@@ -27,18 +27,18 @@ class BatchCandidates(NamedTuple):
 
     @property
     def num_negatives(self) -> tf.Tensor:
-        """int32 scalar."""
-        return tf.size(self.counts)
+        """int64 scalar."""
+        return tf.size(self.counts, self.counts.dtype)
 
     def positive_hits(self) -> LogitPositions:
         """The positions of the positives that are also among the negatives."""
-        queries = tf.cast(tf.where(self.positive < self.num_negatives)[:, 0], tf.int32)
+        queries = tf.cast(tf.where(self.positive < self.num_negatives)[:, 0], self.positive.dtype)
         return LogitPositions(queries, tf.gather(self.positive, queries))
 
 
 def in_batch_candidates(candidates: tf.Tensor) -> BatchCandidates:
-    """The distinct ids among int32 [batch] candidates of all replicas; each is a negative of the other pairs."""
-    ids, position, counts = tf.unique_with_counts(gather_from_replicas(candidates))
+    """The distinct ids among int64 [batch] candidates of all replicas; each is a negative of the other pairs."""
+    ids, position, counts = tf.unique_with_counts(gather_from_replicas(candidates), candidates.dtype)
     return BatchCandidates(ids, counts, replica_part(position, candidates), position.shape[0])
 
 

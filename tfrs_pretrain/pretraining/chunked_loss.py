@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 CHUNK_LOGITS = 1 << 20  # logits in memory at a time: 4 MB, about the size of a core's cache
+# 512 MB, and some copies of it: on a GPU, each chunk costs a wait of the host and some twenty launches.
+GPU_CHUNK_LOGITS = 1 << 27
 
 
 class ChunkLoss(NamedTuple):
@@ -56,7 +58,7 @@ def chunked_loss(queries: tf.Tensor, negatives: tf.Tensor, positive: tf.Tensor, 
              positive: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         def evaluate(function: ChunkLossFunction) -> tuple[tf.Tensor, ...]:
             batch = queries.shape[0]
-            if batch is not None and max_negatives is not None and batch * max_negatives <= CHUNK_LOGITS:
+            if batch is not None and max_negatives is not None and batch * max_negatives <= chunk_logits():
                 return _chunk(queries, negatives, positive, slice(0, batch), function, weights)
             return _all_chunks(queries, negatives, positive, function, weights)
 
@@ -67,6 +69,11 @@ def chunked_loss(queries: tf.Tensor, negatives: tf.Tensor, positive: tf.Tensor, 
         return total, lambda upstream: tuple(upstream * gradient for gradient in gradients)
 
     return loss(queries, negatives, positive)
+
+
+def chunk_logits() -> int:
+    """Logits in memory at a time on the devices of this process."""
+    return GPU_CHUNK_LOGITS if tf.config.list_logical_devices("GPU") else CHUNK_LOGITS
 
 
 def _chunk(queries: tf.Tensor, negatives: tf.Tensor, positive: tf.Tensor, chunk: slice, function: ChunkLossFunction,
@@ -84,7 +91,7 @@ def _all_chunks(queries: tf.Tensor, negatives: tf.Tensor, positive: tf.Tensor, f
                 weights: tf.Tensor | None) -> tuple[tf.Tensor, ...]:
     """As ``_chunk`` for all queries, one chunk after the other."""
     batch, num_negatives = tf.shape(queries)[0], tf.shape(negatives)[0]
-    size = tf.clip_by_value(CHUNK_LOGITS // num_negatives, 1, batch)
+    size = tf.clip_by_value(chunk_logits() // num_negatives, 1, batch)
     num_chunks = (batch + size - 1) // size
     parts = tf.TensorArray(tf.float32, size=num_chunks, infer_shape=False, element_shape=[None, queries.shape[1]])
     positive_parts = tf.TensorArray(tf.float32, size=num_chunks, infer_shape=False, element_shape=[None])

@@ -51,7 +51,8 @@ class InBatchSoftmax(SoftmaxTask):
             positive += tf.gather(batch.prior, candidates.positive)
         positive += (_refined_correction(candidates, correction) if self._refined
                      else tf.gather(correction, candidates.positive))
-        masked = batch.mask_also(LogitPositions(tf.range(tf.size(candidates.positive)), candidates.positive))
+        masked = batch.mask_also(LogitPositions(tf.range(tf.size(candidates.positive, candidates.positive.dtype)),
+                                                candidates.positive))
         if self._remove_accidental_hits:
             return softmax_loss(similarities.queries, similarities.candidates, bias, positive, masked, batch.weights,
                                 candidates.max_negatives)

@@ -23,26 +23,31 @@ class KnownPositives:
 
     def __init__(self, known: Interactions):
         self._offsets = tf.constant(known.offsets, tf.int64)
-        self._items = tf.constant(known.items, tf.int32)
+        self._items = tf.constant(known.items, tf.int64)
 
     def positions(self, queries: tf.Tensor, candidates: BatchCandidates) -> LogitPositions:
-        """The known positives of int32 [batch] queries among the negatives, without the pairs' own positives."""
+        """The known positives of integer [batch] queries among the negatives, without the pairs' own positives."""
+        dtype, num_negatives = candidates.ids.dtype, tf.cast(candidates.num_negatives, tf.int64)
         start = tf.gather(self._offsets, queries)
         lengths = tf.gather(self._offsets, queries + 1) - start
-        query = tf.repeat(tf.range(tf.size(queries)), lengths)
-        before = tf.cumsum(lengths, exclusive=True)
-        items = tf.gather(self._items, tf.range(tf.reduce_sum(lengths)) + tf.repeat(start - before, lengths))
-        order = tf.argsort(candidates.ids[:candidates.num_negatives])
-        sorted_ids = tf.gather(candidates.ids, order)
-        place = tf.minimum(tf.searchsorted(sorted_ids, items), tf.size(order) - 1)
-        negative = tf.gather(order, place)
+        # tf.repeat would make a block of [batch, most positives of a query].
+        ends = tf.cumsum(lengths)
+        entries = tf.range(tf.reduce_sum(lengths))
+        query = tf.searchsorted(ends, entries, side="right", out_type=tf.int64)
+        items = tf.gather(self._items, entries + tf.gather(start - ends + lengths, query))
+        ids = tf.cast(candidates.ids[:num_negatives], tf.int64)
+        order = tf.argsort(ids)
+        sorted_ids = tf.gather(ids, order)
+        place = tf.searchsorted(sorted_ids, items, out_type=tf.int64)
+        place = tf.minimum(place, num_negatives - 1)
+        query, negative = tf.cast(query, dtype), tf.cast(tf.gather(order, place), dtype)
         is_other_positive = ((tf.gather(sorted_ids, place) == items)
                              & (negative != tf.gather(candidates.positive, query)))
         return LogitPositions(tf.boolean_mask(query, is_other_positive), tf.boolean_mask(negative, is_other_positive))
 
 
 def load_known_positives(dataset: Dataset) -> KnownPositives:
-    """Read the training pairs into memory: 4 bytes per distinct pair and 8 per user."""
+    """Read the training pairs into memory: 8 bytes per distinct pair and 8 per user."""
     files = dataset.files("pairs/train")
     with report_corrupt_files(files):
         blocks = list(pair_blocks(files).as_numpy_iterator())

@@ -19,13 +19,13 @@ class NegativeSampler(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, positives: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """int32 [count]: rows of the item table, with replacement.
+        """Integers [count]: rows of the item table, with replacement; int64 stays in a GPU's memory.
 
         The draws depend on the arguments only, so that a resumed run and every replica draw the same: use stateless
         random operations. It is traced into the graph of the training step.
 
         Args:
-          positives: int32 [global batch], the positive items of all replicas.
+          positives: int64 [global batch], the positive items of all replicas.
           step: int64 scalar, number of the step, from 0; -1 in an evaluation.
         """
 
@@ -49,11 +49,11 @@ class UniformSampler(NegativeSampler):
         self._num_rows, self._free = num_rows, np.empty(0, np.int64) if free is None else free
 
     def draw(self, positives: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        del positives
         draws = tf.random.stateless_uniform([self.count], tf.stack([tf.constant(self._seed, tf.int64), step]),
                                             maxval=self._num_drawn, dtype=tf.int32)
+        draws = tf.cast(draws, positives.dtype)
         if len(self._free):
-            draws = tf.gather(tf.constant(np.delete(np.arange(self._num_rows, dtype=np.int32), self._free)), draws)
+            draws = tf.gather(tf.constant(np.delete(np.arange(self._num_rows), self._free), positives.dtype), draws)
         return draws
 
     def probability(self) -> np.ndarray:

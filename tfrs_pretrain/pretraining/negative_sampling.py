@@ -33,19 +33,19 @@ class NegativeSampling:
         """The candidates of a global batch.
 
         Args:
-          positives: int32 [batch], this replica's positive items.
+          positives: int64 [batch], this replica's positive items.
           step: int64 scalar; the draws depend on it.
         """
         if self.sampler is None:
             return in_batch_candidates(positives)
         batch = gather_from_replicas(positives)
-        draws = tf.ensure_shape(tf.cast(self.sampler.draw(batch, step), tf.int32), [self.num_draws])
+        draws = tf.ensure_shape(tf.cast(self.sampler.draw(batch, step), positives.dtype), [self.num_draws])
         if self.in_batch:
-            ids, position, counts = tf.unique_with_counts(tf.concat([batch, draws], axis=0))
+            ids, position, counts = tf.unique_with_counts(tf.concat([batch, draws], axis=0), positives.dtype)
             return BatchCandidates(ids, counts, replica_part(position, positives), position.shape[0])
-        ids, position = tf.unique(tf.concat([draws, batch], axis=0))
-        drawn = position[:self.num_draws]
-        counts = tf.math.bincount(drawn, minlength=tf.reduce_max(drawn) + 1)
+        ids, position = tf.unique(tf.concat([draws, batch], axis=0), positives.dtype)
+        # The drawn ids are the first of ``ids``, in the same order. A count by bins would not be reproducible on a GPU.
+        counts = tf.unique_with_counts(draws, positives.dtype).count
         return BatchCandidates(ids, counts, replica_part(position[self.num_draws:], positives), self.num_draws)
 
     def probability(self, positives: np.ndarray, batch: int) -> np.ndarray | None:

@@ -78,12 +78,12 @@ def checked_sampler(plug_in: PlugIn, sampler: Any, *, count: int, num_rows: int,
     if getattr(sampler, "count", None) != count:
         raise _refusal(plug_in, f"has count {getattr(sampler, 'count', None)!r}, expected {count}: accept the argument "
                                 "count and keep it")
-    positives = tf.zeros([_BATCH], tf.int32)
+    positives = tf.zeros([_BATCH], tf.int64)
     draw = _explained(plug_in, lambda: tf.function(sampler.draw, autograph=False).get_concrete_function(
         positives, tf.TensorSpec([], tf.int64)), "cannot be traced")
     drawn, again = (_explained(plug_in, lambda: draw(positives, tf.constant(0, tf.int64)), "fails") for _ in range(2))
     if not tf.is_tensor(drawn) or not drawn.dtype.is_integer or drawn.shape != [count]:
-        raise _refusal(plug_in, f"draws {_described(drawn)}, expected int32 [{count}]")
+        raise _refusal(plug_in, f"draws {_described(drawn)}, expected int64 [{count}]")
     if not np.array_equal(drawn, again):
         raise _refusal(plug_in, "draws other rows when it is called again with the same arguments: use tf.random's "
                                 "stateless operations, with the argument seed and the step")
@@ -120,9 +120,10 @@ def _check_representation(plug_in: PlugIn, task: ContrastiveTask, rows: tf.Tenso
 def _batch(rows: tf.Tensor, negatives: Negatives) -> ContrastiveBatch:
     """Three pairs and seven candidates. If they are drawn, the last one is a positive only."""
     counts, positive = ([2, 1, 1, 1, 1, 3, 1], [0, 1, 2]) if negatives.in_batch else ([2, 1, 1, 1, 1, 3], [0, 1, 6])
-    candidates = BatchCandidates(tf.range(_CANDIDATES), tf.constant(counts), tf.constant(positive))
+    candidates = BatchCandidates(tf.range(_CANDIDATES, dtype=tf.int64), tf.constant(counts, tf.int64),
+                                 tf.constant(positive, tf.int64))
     log_probability = None if negatives.log_q == "none" else tf.fill([_CANDIDATES], -float(np.log(_CANDIDATES)))
-    masked = LogitPositions(tf.range(_BATCH), tf.fill([_BATCH], _EXCLUDED))
+    masked = LogitPositions(tf.range(_BATCH, dtype=tf.int64), tf.fill([_BATCH], tf.constant(_EXCLUDED, tf.int64)))
     return ContrastiveBatch(rows[:_BATCH], rows[_BATCH:], candidates, log_probability, weights=tf.ones([_BATCH]),
                             masked=masked if negatives.mask_known_positives else None)
 

@@ -20,8 +20,8 @@ _EVALUATION_STEP = -1  # seeds the draws of a loss without an update; training s
 class TwoTower(tfrs.Model):
     """User and item table with a contrastive loss. Create it, and its tables, inside ``strategy.scope()``.
 
-    A batch is {"query": int32 [batch], "candidate": int32 [batch]}, the rows of each pair, and optionally {"weight":
-    float32 [batch]}. The negatives are the candidates of the *global* batch.
+    A batch is {"query": integer [batch], "candidate": integer [batch]}, the rows of each pair, and optionally
+    {"weight": float32 [batch]}. The negatives are the candidates of the *global* batch.
 
     Args:
       users: table of the queries.
@@ -58,12 +58,14 @@ class TwoTower(tfrs.Model):
           inputs: a batch.
           training: required by TFRS; ignored.
         """
+        inputs = _wide(inputs)
         candidates = self.sampling.candidates(inputs["candidate"], tf.constant(_EVALUATION_STEP, tf.int64))
         rows = self.users.gather(inputs["query"]), self.items.gather(candidates.ids)
         return self._loss(inputs, *rows, candidates, self._temperature_row())
 
     def train_step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Update all tables once; "loss" is this replica's loss before the update."""
+        inputs = _wide(inputs)
         step = local_copy(self.users.step)
         candidates = self.sampling.candidates(inputs["candidate"], tf.identity(step))
         rows = self.users.gather(inputs["query"]), self.items.gather(candidates.ids)
@@ -123,6 +125,11 @@ class TwoTower(tfrs.Model):
             masked=None if self.known is None else self.known.positions(inputs["query"], candidates),
             weights=_relative(inputs["weight"]) if "weight" in inputs else None))
         return total / tf.cast(tf.size(candidates.positive), tf.float32)
+
+
+def _wide(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """A batch with rows of 64 bits: TensorFlow keeps tensors of int32 in the host's memory where there is a GPU."""
+    return {name: tf.cast(column, tf.int64) if column.dtype == tf.int32 else column for name, column in inputs.items()}
 
 
 def _constant(values: np.ndarray | None) -> tf.Variable | None:

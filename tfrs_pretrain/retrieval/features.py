@@ -89,7 +89,7 @@ class _Scan:
         self._dataset, self._features = dataset, features
         self._reads_history = history
         space = dataset.schema.user
-        self.user_row = int(dataset.vocabulary(USER_ROW).lookup(pa.array([user], ARROW_TYPES[space.dtype]))[0])
+        self.user_row = int(dataset.id_lookup(USER_ROW).lookup(pa.array([user], ARROW_TYPES[space.dtype]))[0])
         self._stored_user = user.encode() if isinstance(user, str) else user
         self._positions = np.full(dataset.num_rows(ITEM_ROW), -1)
         self._positions[items] = np.arange(len(items))
@@ -163,7 +163,7 @@ def _parsed(dataset: Dataset, feature: Feature, text: str) -> Any:
 
 def _encoded(dataset: Dataset, feature: Feature, raw: np.ndarray) -> Any:
     """The first of raw values [n] as a batch has it."""
-    return feature.batch_column(raw, lambda name, values: dataset.vocabulary(name).lookup(values))[0]
+    return feature.batch_column(raw, lambda name, values: dataset.id_lookup(name).lookup(values))[0]
 
 
 def _decoded(dataset: Dataset, feature: Feature, value: Any) -> Any:

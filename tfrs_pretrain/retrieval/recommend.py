@@ -97,7 +97,7 @@ def _parse_user(text: str, dataset: Dataset) -> tuple[int | str, int]:
     dtype = dataset.schema.user.dtype
     try:
         user: int | str = int(text) if dtype == "int64" else text
-        row = dataset.vocabulary(USER_ROW).lookup(pa.array([user], ARROW_TYPES[dtype]))[0]
+        row = dataset.id_lookup(USER_ROW).lookup(pa.array([user], ARROW_TYPES[dtype]))[0]
     except (ValueError, OverflowError) as error:
         raise UserError(f"user id {text!r}: expected an integer of 64 bits, as in column "
                         f"{dataset.schema.user.column!r} of the logs") from error

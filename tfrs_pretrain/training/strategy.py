@@ -74,9 +74,14 @@ def report_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 
 def set_seeds(seed: int, *, deterministic: bool) -> None:
-    """Seed Python, numpy, TensorFlow and Keras; with ``deterministic``, TensorFlow uses reproducible kernels only."""
+    """Seed Python, numpy, TensorFlow and Keras; with ``deterministic``, TensorFlow uses reproducible kernels only.
+
+    Scatters are excepted: on a GPU, the reproducible ones copy the whole variable to the host and back. This package
+    scatters distinct rows, or equal values, so that their order decides nothing.
+    """
     keras.utils.set_random_seed(seed)
     if deterministic:
+        os.environ.setdefault("TF_DISABLE_SCATTER_OP_DETERMINISM", "1")  # read at TensorFlow's first scatter
         tf.config.experimental.enable_op_determinism()
 
 

@@ -22,10 +22,10 @@ class Popular(NegativeSampler):
         self._probability = weights / weights.sum()
 
     def draw(self, positives, step):
-        """Return int32 [count] rows; equal steps draw equal rows."""
+        """Return int64 [count] rows; equal steps draw equal rows."""
         points = tf.random.stateless_uniform([self.count], tf.stack([tf.constant(self._seed, tf.int64), step]))
         limits = tf.constant(np.cumsum(self._probability), tf.float32)
-        return tf.minimum(tf.searchsorted(limits, points, side="right"), len(self._probability) - 1)
+        return tf.minimum(tf.searchsorted(limits, points, "right", tf.int64), len(self._probability) - 1)
 
     def probability(self):
         """Return float64 [num_rows], for the correction of the logits."""

@@ -34,7 +34,7 @@ def job(tmp_path) -> Job:
     job = Job(Config.model_validate(tree), "raw", str(tmp_path))
     for name, rules in job.schema.vocabularies.items():
         ids = pa.array(["a"] if rules.dtype == "string" else [1])
-        save_vocabulary(Vocabulary(ids, np.array([3]), rules.oov_rows), job.path("vocabulary", f"{name}.parquet"))
+        save_vocabulary(Vocabulary(ids, np.array([3]), rules.oov_rows), job.folder, name)
     return job
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from beam_pipelines.launching.finish_folder import finish_folder
 from beam_pipelines.launching.output_folder import (
-    finish_folder,
     list_files,
     output_folder,
     refuse_existing,

@@ -91,7 +91,7 @@ def test_another_vocabulary_file_is_not_loaded(opened, info, tmp_path):
     dataset = opened(vocabularies=entries)
     assert dataset.vocabulary("tags") is None
     for name in ("tags", "item"):
-        save_vocabulary(vocabulary, str(tmp_path / "vocabulary" / f"{name}.parquet"))
+        save_vocabulary(vocabulary, str(tmp_path), name)
     assert dataset.vocabulary("tags").ids.to_pylist() == ["a"]
     assert dataset.vocabulary("item") is None
     (tmp_path / "vocabulary" / "tags.parquet").write_bytes(b"damaged")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from tfrs_pretrain.data.records import parse_threads
 from tfrs_pretrain.ranking.distillation.step import TEACHER_LOGITS
 from tfrs_pretrain.schema import ITEM_ID, KEY, USER_ID
 
@@ -36,7 +37,7 @@ class FixedTeacher(abc.ABC):
             logits = tf.ensure_shape(self.logits(batch), [next(iter(columns.values())).shape[0], None])
             return columns | {TEACHER_LOGITS: logits}
 
-        return batches.map(add, num_parallel_calls=2, deterministic=True).prefetch(2)
+        return batches.map(add, num_parallel_calls=parse_threads(), deterministic=True).prefetch(2)
 
 
 def logits_from_scores(scores: tf.Tensor) -> tf.Tensor:

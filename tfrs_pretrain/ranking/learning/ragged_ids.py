@@ -23,5 +23,6 @@ class RaggedIds(NamedTuple):
     @classmethod
     def from_padded(cls, column: tf.Tensor) -> RaggedIds:
         """Drop the padding of an int64 [batch, length] column."""
-        positions = tf.where(column != PADDING)
-        return cls(tf.gather_nd(column, positions), positions[:, 0])
+        flat = tf.reshape(column, [-1])
+        positions = tf.where(flat != PADDING)[:, 0]  # gathering int64 by pairs of indices would need the host
+        return cls(tf.gather(flat, positions), positions // column.shape[1])
