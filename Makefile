@@ -11,7 +11,7 @@ PRISM := $(shell sed -n 's/^apache-beam==//p' constraints.txt)
 # Where the environment forbids bytecode, each process that a test starts would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-pythons test-flink test-prism prism campaign lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink test-prism prism campaign simulate lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-flink   the dataset job on Apache Flink, on a cluster that loses processes too (needs Java 17 and Maven)"
 	@echo "make test-prism   the dataset job on Beam's Prism (needs Go)"
 	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
+	@echo "make simulate SEED=n WEEKS=m   the life of small shops under faults: every stage, delta, push, promotion, rollback, forgetting"
 	@echo "make same BASE=<commit>   compares what the working tree and that commit compute, bit by bit (four minutes)"
 	@echo "make docs   the documentation site, in build/site"
 	@echo "make clean  removes .venv, runs/ and build/"
@@ -51,6 +52,12 @@ build/prism-$(PRISM)/prism:
 # One process, so that one table is printed; the counts are in build/campaign.json too.
 campaign: $(VENV)/test.installed
 	$(BIN)/python -m pytest -m campaign --campaign long --campaign-json build/campaign.json tests/campaign
+
+# One life: make simulate SEED=7 LIFE=12; with a planted bug: BUG='max_size is a soft cap'.
+SEED ?= 0
+WEEKS ?= 52000
+simulate: $(VENV)/test.installed
+	$(BIN)/python tests/simulation/simulate.py --seed $(SEED) --weeks $(WEEKS) $(if $(LIFE),--life $(LIFE)) $(if $(BUG),--bug '$(BUG)')
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

@@ -53,4 +53,4 @@ def test_both_models_are_evaluated_on_the_new_week_and_the_label_moves(followed)
     served = (folder / "models" / "models.config").read_text()
     # After the roll-back.
     assert 'version_labels { key: "stable" value: 1 }' in served
-    assert 'version_labels { key: "stable_previous" value: 2 }' in served
+    assert 'version_labels { key: "stable_rolled_back" value: 2 }' in served

@@ -284,3 +284,24 @@ def test_a_copy_that_an_earlier_run_did_not_change_keeps_its_own_digests(built_l
     users = {name: Dataset.open(tmp_path / name).vocabulary("user") for name in order}
     has_id = {name: user[0].as_py() in vocabulary.known_ids.to_pylist() for name, vocabulary in users.items()}
     assert has_id == {"changed": False, "copy": True}
+
+
+def test_an_id_that_has_come_back_stays(built_life, tmp_path):
+    """Its vocabulary equals that of an earlier dataset from which the id was removed."""
+    shutil.copytree(built_life.folder, tmp_path / "back", copy_function=os.link)
+    shutil.copytree(built_life.dataset, tmp_path / "earlier", copy_function=os.link)
+    life, users = Life(tmp_path / "back"), built_life.vocabulary("user")
+    file = write_ids(tmp_path / "ids.parquet", users.ids.slice(5, 1))
+    forget("user", file, [tmp_path / "earlier"])
+    other = write_ids(tmp_path / "other.parquet", users.ids.slice(9, 1))
+    result = forget("user", other, [tmp_path / "earlier", *life.artifacts])
+    assert result.leaks == []
+    assert np.flatnonzero(life.vocabulary("user").is_free).tolist() == [9]
+    assert np.flatnonzero(Dataset.open(tmp_path / "earlier").vocabulary("user").is_free).tolist() == [5, 9]
+    rows = users.oov_rows + np.array([5, 9])
+    for name in ("embeddings/user/rows.npy", "ranker/tables/user.npy"):
+        assert np.load(life.folder / name)[rows].any(axis=1).tolist() == [True, False]
+    with LoadedModel(life.version) as model:
+        served, expected = model.run("user_embedding", {"user_id": users.ids.slice(5, 1).to_numpy()}), np.load(
+            built_life.ranker / "tables/user.npy")[rows[:1]]
+        assert np.array_equal(served["embedding"], expected)

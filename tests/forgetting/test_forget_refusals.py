@@ -92,6 +92,15 @@ def test_a_missing_or_empty_folder(life, users, tmp_path):
     refused([tmp_path / "empty"], users, "contains no file", life.folder)
 
 
+def test_a_folder_with_nothing_but_leftovers(life, users, tmp_path):
+    """A killed export left them; they contain ids."""
+    leftover = tmp_path / "models" / "shop" / ".version.unfinished-02dc61be" / "assets"
+    leftover.mkdir(parents=True)
+    (leftover / "user.ids").write_bytes(users.read_bytes())
+    assert forget("user", users, [life.dataset, tmp_path / "models"]).leaks == []
+    assert not leftover.parent.exists()
+
+
 def test_a_damaged_artifact_is_not_sealed_again(life, users):
     path = life.ranker / "tables/user.npy"
     content = bytearray(path.read_bytes())

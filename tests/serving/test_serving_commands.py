@@ -157,10 +157,14 @@ def test_canary_promotion_and_roll_back(served, tmp_path):
     assert verified(2, config) == 0
     promoted = tmp_path / "promoted.config"
     promoted.write_text(config.read_text())
-    rolled_back = call("roll-back", NAME, "--models-config", config, "--server", grpc)[1]
-    assert "names version 1 (was version 2)" in " ".join(rolled_back.split())
-    assert verified(1, config) == 0
+    roll_back = ["roll-back", NAME, "--models-config", config, "--server", grpc]
+    for happened in ("was version 2", "unchanged"):  # the second call changes nothing
+        rolled_back = " ".join(call(*roll_back)[1].split())
+        assert f"names version 1 ({happened}; `roll-back --undo` returns to version 2)" in rolled_back
+        assert verified(1, config) == 0
     assert verified(1, promoted) == 3  # the server's labels are no longer those of this file
+    assert "names version 2 (was version 1)" in " ".join(call(*roll_back, "--undo")[1].split())
+    assert verified(2, promoted) == 0
 
 
 def eventually(true, tries=100):

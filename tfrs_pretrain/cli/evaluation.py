@@ -126,18 +126,25 @@ def roll_back(
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
     server: ServerOption = None,
     wait: WaitOption = 120.0,
+    undo: Annotated[bool, typer.Option("--undo", help="move the label to the version that a rollback left")] = False,
 ) -> None:
-    """Moves a label back to the version that it named before. A second call undoes the first.
+    """Moves a label back to the version that it named before. The same call again changes nothing.
 
     With --server, exit code 0 means that the server answers the label with the earlier version.
     """
     with quiet_imports():
-        from tfrs_pretrain.serving.labels.moves import previous_version
+        from tfrs_pretrain.serving.labels.moves import (
+            PREVIOUS,
+            ROLLED_BACK,
+            previous_version,
+            rolled_back_version,
+        )
         from tfrs_pretrain.serving.labels.rollout import Rollout
         from tfrs_pretrain.serving.labels.served_model import ServedModel
     served = ServedModel(server, model, wait) if server else None
-    earlier = previous_version(models_config, model, label)
-    console.print(Rollout(models_config, model, label, earlier, served).run(), soft_wrap=True)
+    version = (rolled_back_version if undo else previous_version)(models_config, model, label)
+    move = Rollout(models_config, model, label, version, served, PREVIOUS if undo else ROLLED_BACK)
+    console.print(move.run(), soft_wrap=True)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.vocabulary import Vocabulary
 
 FORGOTTEN = "forgotten"  # key of a manifest: one entry for each time that ids were removed
+MANIFEST_DIGEST = "manifest"  # SHA-256 of a manifest's file, among the digests that later manifests quote
 Removed = collections.Counter[str]
 Digests = dict[str, str]  # name -> digest of an artifact that later manifests quote
 

@@ -19,7 +19,7 @@ def find_leaks(found: Found, ids: ForgottenIds) -> list[Leak]:
     """Finds the ids in all files of some folders."""
     leaks: list[Leak] = []
     for artifact in found.artifacts:
-        leaks += KINDS[artifact.kind].leaks(artifact.folder, artifact.manifest, ids)
+        leaks += KINDS[artifact.kind].leaks(artifact.folder, artifact.manifest, ids.of_artifact(artifact.folder))
     for folder in found.rejected:
         leaks += rejected_leaks(folder, ids)
     search = ByteSearch(encodings(ids.ids))

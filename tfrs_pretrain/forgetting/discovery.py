@@ -39,11 +39,6 @@ class Found:
     loose: list[Path]
     runs: list[Path]
 
-    @property
-    def size(self) -> int:
-        """Number of artifacts, folders of rejected rows, and other files."""
-        return len(self.artifacts) + len(self.rejected) + len(self.loose)
-
 
 def find_artifacts(folders: Iterable[Path]) -> Found:
     """Finds all artifacts in folders, and in the folders that stages keep beside them.
@@ -58,17 +53,24 @@ def find_artifacts(folders: Iterable[Path]) -> Found:
     for folder in folders:
         refuse_remote(folder)
         recover(folder)
-        beside = list(_beside(folder))
-        if not folder.is_dir() and not beside:
+        if not _present(folder):
             raise UserError(f"folder {str(folder)!r} does not exist: correct the path")
-        before = found.size
-        for path in (*([folder] if folder.is_dir() else ()), *beside):
+        if not has_files(folder):
+            raise UserError(f"folder {str(folder)!r} contains no file: name a folder that a stage wrote")
+        for path in _present(folder):
             _remove_leftovers(path)
             _walk(path.resolve(), found, seen)
-        if found.size == before:
-            raise UserError(f"folder {str(folder)!r} contains no file: name a folder that a stage wrote")
     found.artifacts.sort(key=lambda artifact: (KINDS[artifact.kind].order, str(artifact.folder)))
     return found
+
+
+def has_files(folder: Path) -> bool:
+    """Returns whether there is a file in a folder, or in those that stages keep beside it."""
+    return any(path.is_file() for present in _present(folder) for path in present.rglob("*"))
+
+
+def _present(folder: Path) -> list[Path]:
+    return [*([folder] if folder.is_dir() else ()), *_beside(folder)]
 
 
 def _beside(folder: Path) -> Iterator[Path]:

@@ -45,6 +45,8 @@ class ForgottenIds:
       freed: digest of a vocabulary -> the rows that it loses, or has lost by an earlier run.
       datasets: digest of the manifest of a dataset, before or after the change -> digest of its vocabulary.
       features: names of features, whose tables are not those of an ID space.
+      present: digest of a vocabulary that an artifact has now -> the rows that this artifact loses or has lost.
+      followers: folders of artifacts that an earlier run should have changed, but did not see or reach.
     """
 
     space: str
@@ -53,6 +55,8 @@ class ForgottenIds:
     freed: Mapping[str, Freed] = dataclasses.field(default_factory=dict)
     datasets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     features: frozenset[str] = frozenset()
+    present: Mapping[str, Freed] = dataclasses.field(default_factory=dict)
+    followers: frozenset[Path] = frozenset()
 
     @property
     def column(self) -> str:
@@ -78,6 +82,10 @@ class ForgottenIds:
     def contains_keys(self, keys: np.ndarray) -> np.ndarray:
         """Returns bool [n]: which keys of a served lookup, int64 or bytes [n], are among the ids."""
         return self.contains(pa.array(keys) if keys.dtype != object else pa.array(keys, pa.binary()).cast(pa.string()))
+
+    def of_artifact(self, folder: Path) -> ForgottenIds:
+        """Returns the ids with the rows that an artifact loses: those of earlier runs only if it must follow them."""
+        return self if folder in self.followers else dataclasses.replace(self, freed={**self.freed, **self.present})
 
     def freed_rows(self, digest: str) -> np.ndarray:
         """Returns the rows that a vocabulary loses, int64 [n]; empty for a vocabulary of another space."""

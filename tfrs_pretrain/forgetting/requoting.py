@@ -10,9 +10,8 @@ from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.file_digests import FILES
 from tfrs_pretrain.finished_outputs import RUN_DIGEST
-from tfrs_pretrain.forgetting.artifact import FORGOTTEN, Artifact, Digests
+from tfrs_pretrain.forgetting.artifact import FORGOTTEN, MANIFEST_DIGEST, Artifact, Digests
 from tfrs_pretrain.forgetting.kinds import KINDS
-from tfrs_pretrain.forgetting.resolve import MANIFEST_DIGEST
 from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.json_documents import DIGEST, document_text, json_digest, parse_document
 

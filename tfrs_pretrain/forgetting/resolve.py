@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,12 @@ from tfrs_pretrain.artifact_names import (
 )
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.forgetting.artifact import Artifact
+from tfrs_pretrain.forgetting.artifact import MANIFEST_DIGEST, Artifact
+from tfrs_pretrain.forgetting.followers import followers
 from tfrs_pretrain.forgetting.ids import ForgottenIds, Freed, read_ids
 from tfrs_pretrain.forgetting.kinds import KINDS
 from tfrs_pretrain.forgetting.tables import dataset_digest
 from tfrs_pretrain.vocabulary import Vocabulary
-
-MANIFEST_DIGEST = "manifest"  # SHA-256 of a manifest's file, among the digests that later manifests quote
 
 
 def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> ForgottenIds:
@@ -48,8 +48,9 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
     ids = ForgottenIds(space, read_ids(ids_file, dtypes.pop()),
                        columns=frozenset(schema[space]["column"] for schema in schemas),
                        features=frozenset(feature["name"] for schema in schemas for feature in schema["features"]))
-    resolved = ForgottenIds(ids.space, ids.ids, ids.columns, _freed(ids, vocabularies), _datasets(artifacts, space),
-                            ids.features)
+    freed, present = _freed(ids, vocabularies)
+    resolved = dataclasses.replace(ids, freed=freed, present=present, datasets=_datasets(artifacts, space),
+                                   followers=followers(artifacts))
     for artifact in artifacts:
         _check_known(artifact, resolved)
     return resolved
@@ -70,30 +71,34 @@ def _vocabularies(artifacts: Sequence[Artifact], space: str) -> Iterator[tuple[A
             yield artifact, Vocabulary.load(files[space])
 
 
-def _freed(ids: ForgottenIds, vocabularies: Sequence[tuple[Artifact, Vocabulary]]) -> dict[str, Freed]:
-    """Returns digest -> rows to free, for present vocabularies and for those that earlier runs have changed.
+def _freed(ids: ForgottenIds, vocabularies: Sequence[tuple[Artifact, Vocabulary]]
+           ) -> tuple[dict[str, Freed], dict[str, Freed]]:
+    """Returns ``freed`` and ``present`` of ``ForgottenIds``.
 
     The digests of earlier vocabularies let artifacts follow that were not among the folders of an earlier run, or that
     a killed run did not reach.
     """
-    rows: dict[str, set[int]] = defaultdict(set)
+    earlier, present = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
     for artifact, vocabulary in vocabularies:
         known = vocabulary.lookup(ids.ids)
         later = set(known[known >= vocabulary.oov_rows].tolist())
         for digest, freed in reversed(_chain(artifact, ids.space)):
             later |= set(freed)
-            rows[digest] |= later
-        rows[vocabulary.digest] |= later
-    found: dict[str, Freed] = {}
+            earlier[digest] |= later
+        present[vocabulary.digest] |= later  # also the rows of earlier runs: they must be zero
+    all_freed, own_freed = dict[str, Freed](), dict[str, Freed]()
     for artifact, vocabulary in vocabularies:
-        freed_rows = np.array(sorted(rows[vocabulary.digest]), np.int64)
-        after = vocabulary.with_freed(freed_rows).digest
-        earlier = [digest for digest, _ in _chain(artifact, ids.space)]
-        for digest in (*earlier, vocabulary.digest, after):
-            # The present vocabulary counts all rows of earlier runs too: they must be zero.
-            own = np.array(sorted(rows.get(digest, rows[vocabulary.digest])), np.int64)
-            found[digest] = Freed(own, vocabulary.num_rows, vocabulary.oov_rows)
-    return found
+        own = present[vocabulary.digest]
+        for digest, _ in _chain(artifact, ids.space):
+            all_freed[digest] = _rows_of(vocabulary, earlier[digest] | present.get(digest, set()))
+        for found, rows in ((all_freed, own | earlier.get(vocabulary.digest, set())), (own_freed, own)):
+            lost = _rows_of(vocabulary, rows)
+            found.update(dict.fromkeys((vocabulary.digest, vocabulary.with_freed(lost.rows).digest), lost))
+    return all_freed, own_freed
+
+
+def _rows_of(vocabulary: Vocabulary, rows: Collection[int]) -> Freed:
+    return Freed(np.array(sorted(rows), np.int64), vocabulary.num_rows, vocabulary.oov_rows)
 
 
 def _chain(artifact: Artifact, space: str) -> list[tuple[str, list[int]]]:

@@ -14,7 +14,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files
 from tfrs_pretrain.forgetting.artifact import FORGOTTEN, Artifact, Leak, Removed, changed_files, renew_files
 from tfrs_pretrain.forgetting.check import find_leaks
-from tfrs_pretrain.forgetting.discovery import Found, find_artifacts
+from tfrs_pretrain.forgetting.discovery import Found, find_artifacts, has_files
 from tfrs_pretrain.forgetting.ids import ForgottenIds
 from tfrs_pretrain.forgetting.kinds import KINDS
 from tfrs_pretrain.forgetting.rejected import erase_rejected
@@ -93,10 +93,11 @@ def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
         without_row = count_without_row(ids, found.artifacts)
         changes, renamed = list[Change](), Renamed()
         for artifact in found.artifacts:
-            changes.append(_change(artifact, ids, renamed))
+            changes.append(_change(artifact, ids.of_artifact(artifact.folder), renamed))
             renamed.add(changes[-1].artifact)
         rejected = {folder: _erase_rejected(folder, ids) for folder in found.rejected}
-    found, ids, leaks = check(space, ids_file, folders)
+    # Not the folders that contained nothing but leftovers, which are removed.
+    found, ids, leaks = check(space, ids_file, [folder for folder in folders if has_files(folder)])
     return Forgetting(ids, without_row, changes, rejected, found, leaks)
 
 

@@ -12,7 +12,14 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
-from tfrs_pretrain.serving.labels.moves import is_selected, move_label, previous_version, select_version
+from tfrs_pretrain.serving.labels.moves import (
+    ROLLED_BACK,
+    is_selected,
+    move_label,
+    previous_version,
+    rolled_back_version,
+    select_version,
+)
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 
 TEXT = """# Models to serve.  {brace in a comment
@@ -79,7 +86,11 @@ def test_a_selected_version_is_loaded_and_labels_stay(config):
 
 
 def roll_back(path, name, label):
-    return move_label(path, name, label, previous_version(path, name, label))
+    return move_label(path, name, label, previous_version(path, name, label), ROLLED_BACK)
+
+
+def undo(path, name, label):
+    return move_label(path, name, label, rolled_back_version(path, name, label))
 
 
 MOVER = """
@@ -121,12 +132,30 @@ def test_moving_to_the_same_version_changes_nothing(config):
     assert config.read_text() == TEXT
 
 
-def test_a_second_roll_back_undoes_the_first(config):
+def test_a_second_roll_back_changes_nothing(config):
     move_label(config, "ranker", "stable", 2)
     assert roll_back(config, "ranker", "stable") == (2, 1)
-    assert parsed(config) == ({"stable": 1, "stable_previous": 2, "canary": 1}, [1, 2])
-    assert roll_back(config, "ranker", "stable") == (1, 2)
-    assert parsed(config)[0]["stable"] == 2
+    assert parsed(config) == ({"stable": 1, "stable_rolled_back": 2, "canary": 1}, [1, 2])
+    before = config.read_text()
+    assert roll_back(config, "ranker", "stable") == (1, 1)
+    assert config.read_text() == before
+
+
+def test_a_roll_back_is_undone_once(config):
+    move_label(config, "ranker", "stable", 2)
+    roll_back(config, "ranker", "stable")
+    assert undo(config, "ranker", "stable") == (1, 2)
+    assert parsed(config) == ({"stable": 2, "stable_previous": 1, "canary": 1}, [1, 2])
+    with pytest.raises(UserError, match=r"was not rolled back .*there is no rollback to undo"):
+        undo(config, "ranker", "stable")
+    assert roll_back(config, "ranker", "stable") == (2, 1)
+
+
+def test_a_move_after_a_roll_back_unloads_the_version_that_was_left(config):
+    move_label(config, "ranker", "stable", 2)
+    roll_back(config, "ranker", "stable")
+    assert move_label(config, "ranker", "stable", 3) == (1, 3)
+    assert parsed(config) == ({"stable": 3, "stable_previous": 1, "canary": 1}, [1, 3])
 
 
 def test_a_deleted_version_is_refused_in_a_roll_back(config):

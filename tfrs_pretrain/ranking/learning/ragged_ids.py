@@ -23,6 +23,7 @@ class RaggedIds(NamedTuple):
     @classmethod
     def from_padded(cls, column: tf.Tensor) -> RaggedIds:
         """Drop the padding of an int64 [batch, length] column."""
-        flat = tf.reshape(column, [-1])
-        positions = tf.where(flat != PADDING)[:, 0]  # gathering int64 by pairs of indices would need the host
-        return cls(tf.gather(flat, positions), positions // column.shape[1])
+        positions = tf.where(column != PADDING)
+        owners = positions[:, 0]
+        # Not tf.gather_nd, which has no kernel for int64 on GPUs.
+        return cls(tf.gather(tf.reshape(column, [-1]), owners * column.shape[1] + positions[:, 1]), owners)

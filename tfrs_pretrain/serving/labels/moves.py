@@ -1,9 +1,10 @@
 """Moves version labels in a models.config; the rest of the file stays unchanged.
 
 TensorFlow Serving loads the versions that the policy names, which are those that labels name. Moving a label keeps the
-version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate. A server
-refuses a move to a version that it has not loaded: ``rollout`` selects the version first. It also holds the lock that
-keeps two edits apart.
+version that it named before under ``<label>_previous``: the version stays loaded, so a rollback is immediate. A
+rollback keeps it under ``<label>_rolled_back`` instead, so that the same command again does not undo the first. A
+server refuses a move to a version that it has not loaded: ``rollout`` selects the version first. It also holds the lock
+that keeps two edits apart.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tfrs_pretrain.serving.labels.models_config import (
 from tfrs_pretrain.serving.labels.text_edit import fields, replace_fields
 from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig
 
-PREVIOUS = "_previous"
+PREVIOUS, ROLLED_BACK = "_previous", "_rolled_back"  # suffixes
 _EDITED_FIELDS = ("model_version_policy", "version_labels")
 
 
@@ -66,7 +67,7 @@ def select_version(path: Path, name: str, version: int) -> None:
     _write_labels(path, config, model, labels, {*model.model_version_policy.specific.versions, version})
 
 
-def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
+def move_label(path: Path, name: str, label: str, version: int, suffix: str = PREVIOUS) -> LabelChange:
     """Points a label at a version, in one atomic write.
 
     Args:
@@ -74,6 +75,7 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
       name: name of the model.
       label: the label; created if it does not exist.
       version: number of an exported version.
+      suffix: the label with this suffix then names the version that the label named before.
 
     Raises:
       UserError: the file has no such model, the version does not exist, or the file cannot be edited.
@@ -83,27 +85,47 @@ def move_label(path: Path, name: str, label: str, version: int) -> LabelChange:
     change = LabelChange(labels.get(label), version)
     if change.before == version:
         return change
-    if change.before is not None:
-        labels[label + PREVIOUS] = change.before
-    else:
+    if change.before is None:
         _check_label(label)
+    else:
+        labels = {key: value for key, value in labels.items() if key not in (label + PREVIOUS, label + ROLLED_BACK)}
+        labels[label + suffix] = change.before
     _write_labels(path, config, model, labels | {label: version})
     return change
 
 
 def previous_version(path: Path, name: str, label: str) -> int:
-    """Returns the version that a label named before its last move.
+    """Returns the version that a rollback serves: the one before the label's last move, or its present one if the last
+    move was a rollback, because the version before that is not known.
 
     Raises:
       UserError: the label does not exist or was never moved, or the earlier version does not exist.
     """
     model = model_entry(path, name)
     labels: dict[str, int] = dict(model.version_labels)
-    if label not in labels or label + PREVIOUS not in labels:
-        raise UserError(f"{str(path)!r}: label {label!r} of model {name!r} has no previous version (labels: "
-                        f"{dict(sorted(labels.items()))}): move it with tfrs-pretrain promote --label")
-    _check_exists(model, path, labels[label + PREVIOUS])
-    return labels[label + PREVIOUS]
+    if label in labels and label + ROLLED_BACK in labels:
+        return labels[label]
+    return _kept_version(path, model, label, PREVIOUS, "has no previous version", "move it with tfrs-pretrain promote "
+                                                                                 "--label")
+
+
+def rolled_back_version(path: Path, name: str, label: str) -> int:
+    """Returns the version that a label named before it was rolled back.
+
+    Raises:
+      UserError: the label's last move was not a rollback, or the version does not exist.
+    """
+    return _kept_version(path, model_entry(path, name), label, ROLLED_BACK, "was not rolled back",
+                         "there is no rollback to undo")
+
+
+def _kept_version(path: Path, model: ModelConfig, label: str, suffix: str, problem: str, advice: str) -> int:
+    labels: dict[str, int] = dict(model.version_labels)
+    if label not in labels or label + suffix not in labels:
+        raise UserError(f"{str(path)!r}: label {label!r} of model {model.name!r} {problem} (labels: "
+                        f"{dict(sorted(labels.items()))}): {advice}")
+    _check_exists(model, path, labels[label + suffix])
+    return labels[label + suffix]
 
 
 def _check_label(label: str) -> None:

@@ -19,7 +19,14 @@ from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.locks import folder_lock
 from tfrs_pretrain.serving.labels.models_config import model_entry, read_text
-from tfrs_pretrain.serving.labels.moves import LabelChange, is_selected, move_label, select_version
+from tfrs_pretrain.serving.labels.moves import (
+    PREVIOUS,
+    ROLLED_BACK,
+    LabelChange,
+    is_selected,
+    move_label,
+    select_version,
+)
 from tfrs_pretrain.serving.labels.served_model import ServedModel
 
 T = TypeVar("T")
@@ -35,6 +42,7 @@ class Rollout:
       label: the label that moves.
       version: the version that it will name.
       server: the running server; None: its state is unknown.
+      suffix: suffix of the label that then names the earlier version.
     """
 
     path: Path
@@ -42,6 +50,7 @@ class Rollout:
     label: str
     version: int
     server: ServedModel | None = None
+    suffix: str = PREVIOUS
 
     def run(self) -> str:
         """Runs the step, or both steps, that are safe, and returns what happened.
@@ -80,11 +89,13 @@ class Rollout:
         if self._is_existing_label() and not self._is_selected():
             raise UserError(f"version {self.version} of model {self.name!r} is no longer selected in "
                             f"{str(self.path)!r}: another command has edited the file; run this command again")
-        return move_label(self.path, self.name, self.label, self.version)
+        return move_label(self.path, self.name, self.label, self.version, self.suffix)
 
     def _describe(self, change: LabelChange) -> str:
-        before = change.before
+        before, left = change.before, self._labels().get(f"{self.label}{ROLLED_BACK}")
         how = "unchanged" if before == self.version else "new" if before is None else f"was version {before}"
+        if left is not None:
+            how += f"; `roll-back --undo` returns to version {left}"
         return f"{self.path}: label {self.label} of {self.name} names version {self.version} ({how})"
 
     def _advice_before_the_move(self) -> str:
