@@ -14,12 +14,13 @@ rejected/<log>-*.parquet if there are bad rows, and finally dataset_info.json (n
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.runners.runner import PipelineResult
 
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
@@ -29,24 +30,27 @@ from beam_pipelines.launching.dataset_info import vocabularies_info
 from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.launching.positive_checks import check_training_positives
 from beam_pipelines.logs.read_log import ReadLog
-from beam_pipelines.records.files import WriteJson
+from beam_pipelines.records.files import WriteJson, local_output
 from beam_pipelines.transforms.counting import CountValues
 from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.sampled_negatives import AddSampledNegatives
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import (
     load_finished_vocabulary,
+    lookup_path,
     save_vocabulary,
     vocabulary_info,
+    vocabulary_path,
 )
+from beam_pipelines.transforms.vocabulary_order import CountRange, OrderCounts
 from tfrs_pretrain.artifact_names import VOCABULARY_KIND
 from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.features.base import Feature, VocabularyRules
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
-from tfrs_pretrain.value_types import ARROW_TYPES
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_lifecycle import advance, begin
+from tfrs_pretrain.vocabulary_stream import VocabularyStream
 
 ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
 
@@ -69,7 +73,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     _ = (
         (space_to_ids, feature_to_values)
         | "MergeIdsAndFeatures" >> beam.Flatten()
-        | "CountValues" >> CountValues()
+        | "CountValues" >> CountValues(job.num_buckets)
+        | "OrderCounts" >> OrderCounts(job)
         | "WriteVocabulary" >> beam.MapTuple(functools.partial(write_vocabulary, job=job))
     )
     for feature in job.schema.moment_features:
@@ -111,41 +116,66 @@ def select_moment_values(_: str, batch: pa.RecordBatch, feature: Feature) -> np.
     return feature.moment_values(batch[feature.name])
 
 
-def write_vocabulary(name: str, counts: pa.Table, job: Job) -> str:
-    """Selects, orders and writes the ids of one vocabulary; returns its name.
+def write_vocabulary(name: str, ranges: Iterable[CountRange], job: Job) -> str:
+    """Selects and writes the ids of one vocabulary; returns its name.
+
+    A new vocabulary is written range by range. One that extends an earlier one is built in memory.
 
     Args:
       name: id space or feature.
-      counts: columns value and count, each value once.
+      ranges: its values with their counts.
       job: schema, output folder and, optionally, the folder to extend.
 
     Raises:
-      UserError: the vocabulary to extend exceeds ``max_size``, or the ids are too much text for one vocabulary.
+      UserError: the vocabulary to extend exceeds ``max_size``, or the ids need too many rows.
     """
+    ranges, info = sorted(ranges), vocabulary_info(job.extend) if job.extend else {"vocabularies": {}}
     try:
-        vocabulary = _selected(name, counts, job)
+        if job.extend and name in info["vocabularies"]:
+            save_vocabulary(_extended(name, pa.concat_tables(each.read() for each in ranges), job, info), job.folder,
+                            name)
+        else:
+            _write_new(name, ranges, job)
     except UserError as error:
         raise UserError(f"vocabulary {name!r}: {error}") from error
-    save_vocabulary(vocabulary, job.folder, name)
     return name
 
 
-def _selected(name: str, counts: pa.Table, job: Job) -> Vocabulary:
+def _write_new(name: str, ranges: list[CountRange], job: Job) -> None:
+    rules = job.schema.vocabularies[name]
+    batches = functools.partial(_selected, ranges, rules)
+    stream = VocabularyStream(batches, sum(batch.num_rows for batch in batches()), rules.oov_rows,
+                              job.config.windows.pretrain.bounds[1] if rules.lifecycle else None)
+    with local_output(vocabulary_path(job.folder, name)) as path:
+        stream.save(path)
+    with local_output(lookup_path(job.folder, name)) as path:
+        stream.save_lookup(path)
+
+
+def _selected(ranges: list[CountRange], rules: VocabularyRules) -> Iterator[pa.Table]:
+    """Yields the admitted ids, most frequent first, in tables with the columns id and count."""
+    room = rules.max_size
+    for each in ranges:
+        if room == 0:
+            return
+        counts = each.read().rename_columns(["id", "count"])
+        counts = counts.filter(pc.greater_equal(counts["count"], rules.min_count)).slice(0, room)
+        room = None if room is None else room - counts.num_rows
+        yield counts
+
+
+def _extended(name: str, counts: pa.Table, job: Job, info: dict[str, Any]) -> Vocabulary:
+    assert job.extend is not None
     rules, end = job.schema.vocabularies[name], job.config.windows.pretrain.bounds[1]
-    ids, id_counts = counts["value"].cast(ARROW_TYPES[rules.dtype]), counts["count"].to_numpy()
-    info = vocabulary_info(job.extend) if job.extend else {"vocabularies": {}}
-    if job.extend and name in info["vocabularies"]:
-        earlier = load_finished_vocabulary(job.extend, name, info)
-        if rules.lifecycle:
-            return advance(_with_lifetimes(earlier, info, end), ids, id_counts, end, rules.lifecycle,
-                           min_count=rules.min_count, max_size=rules.max_size)
-        if rules.max_size is not None and earlier.num_ids > rules.max_size:
-            raise UserError(f"{job.extend!r} has {earlier.num_ids} ids, more than max_size {rules.max_size}, and each "
-                            "would keep its row: raise max_size, or build without --extend")
-        return earlier.extended(ids, id_counts, min_count=rules.min_count, max_size=rules.max_size)
-    vocabulary = Vocabulary.from_counts(ids, id_counts, oov_rows=rules.oov_rows, min_count=rules.min_count,
-                                        max_size=rules.max_size)
-    return begin(vocabulary, end) if rules.lifecycle else vocabulary
+    ids, id_counts = counts["value"], counts["count"].to_numpy()
+    earlier = load_finished_vocabulary(job.extend, name, info)
+    if rules.lifecycle:
+        return advance(_with_lifetimes(earlier, info, end), ids, id_counts, end, rules.lifecycle,
+                       min_count=rules.min_count, max_size=rules.max_size)
+    if rules.max_size is not None and earlier.num_ids > rules.max_size:
+        raise UserError(f"{job.extend!r} has {earlier.num_ids} ids, more than max_size {rules.max_size}, and each "
+                        "would keep its row: raise max_size, or build without --extend")
+    return earlier.extended(ids, id_counts, min_count=rules.min_count, max_size=rules.max_size)
 
 
 def _with_lifetimes(earlier: Vocabulary, info: dict[str, Any], end: int) -> Vocabulary:

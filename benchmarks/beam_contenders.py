@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from beam_pipelines import build_impressions, build_vocabulary
 from beam_pipelines.jobs.job import Job
+from beam_pipelines.jobs.options import MIN_BUCKETS
 from beam_pipelines.jobs.runner import pipeline_options, run_pipeline
 from beam_pipelines.logs.keys import unique_keys
 from beam_pipelines.records.example_encoder import encode_examples
@@ -261,8 +262,9 @@ def count_arrow(job: Job) -> None:
             | beam.Create(range(pq.ParquetFile(path).num_row_groups))
             | beam.Reshuffle()
             | beam.FlatMap(_row_group, path, job.schema.item.column).with_output_types(tuple[str, pa.Array])
-            | CountValues()
+            | CountValues(MIN_BUCKETS)
             | beam.MapTuple(lambda _, counts: [counts.num_rows, int(pc.sum(counts["count"]).as_py())])
+            | beam.CombineGlobally(lambda parts: [sum(numbers) for numbers in zip((0, 0), *parts, strict=True)])
             | WriteJson(job.path(TEMPORARY_RESULTS))
         )
     run_pipeline(build, pipeline_options([]))

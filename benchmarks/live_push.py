@@ -1,20 +1,23 @@
 """Measures live updates: time of a push, answers of concurrent `rank` requests, cost of reads and of memory.
 
     python benchmarks/live_push.py [--json FILE] [--rows 4000000] [--share 0.01] [--requests 100000] [--pushes 8]
+        [--seconds 360]
 
 The untrained model of benchmarks/serving.py (4M users and 100k items of dim 64, 13 features) is saved twice: as usual,
 and with live updates.
 
-    rank_live_over_static   latency of `rank` with 500 candidates of the live model / of the usual one, medians of turns
-                            of 20 requests in TensorFlow Serving's session loader, with one thread a request as in
-                            saved_models/compose.yaml
+    rank_live_over_static   latency of `rank` with 500 candidates of the live model / of the usual one, in TensorFlow
+                            Serving's session loader, with one thread a request as in saved_models/compose.yaml: median
+                            of the rounds, in each of which both answer 20 requests, with the first and third quartile;
+                            also the ratio of two copies of the usual model, which is the error of the measurement
     push_seconds            one push that changes a share of the users and of the items, from the first chunk to the
                             answer of the last one, over gRPC to a Python server in this process; median, no other load
     push_seconds_under_load the same while clients send `rank` requests with 20 candidates, one client per core
     requests, failed, other `rank` requests sent during the pushes; how many failed; how many received other scores than
                             those of the state before or after a push, compared bit for bit. Users and items change in
                             every push, so an answer from old and new rows counts as other
-    load_live_over_static   growth of the resident memory of a new process by loading the live model / the usual one
+    load_live_over_tables   growth of the resident memory of a new process by loading the live model / size of its
+                            tables without spare places, at the end and at most; likewise for the usual model
     push_growth             growth of this process's resident memory during all pushes / size of the tables
 
 The client reads no files in this measurement: reading the version and its deltas comes before the first chunk. A grace
@@ -24,6 +27,7 @@ period of one second passes between pushes and is not counted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import gc
 import json
@@ -41,7 +45,7 @@ import numpy as np
 import tensorflow as tf
 from memory_deltas import Change, in_order
 from serving import DIM, FEATURE_DIM, ITEMS, NAME, Catalogue, Raw, impressions
-from timing import interleaved
+from timing import interleaved_rounds
 
 from tfrs_pretrain.config import RankingConfig
 from tfrs_pretrain.embeddings.tables import normal_matrix
@@ -67,7 +71,7 @@ from tfrs_pretrain.serving.session import LoadedModel
 
 # As in saved_models/compose.yaml. TensorFlow reads them when it is imported.
 THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "-1"}
-KEY, GRACE, TURN, PROBES = bytes(range(32)), 1.0, 20, 64
+KEY, SPARE, GRACE, TURN, PROBES = bytes(range(32)), 0.05, 1.0, 20, 64
 
 
 def make_ranker(catalogue: Catalogue, *, num_rows: int | None = None) -> Ranker:
@@ -86,7 +90,7 @@ def save_models(catalogue: Catalogue, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as assets:
         contents = save(ServedRanker(ranker, catalogue, Path(assets)), folder / "static" / "1")
         gc.collect()
-        live = LiveRanker(ranker, catalogue, Path(assets), LiveSettings(KEY, 0.05))
+        live = LiveRanker(ranker, catalogue, Path(assets), LiveSettings(KEY, SPARE))
         save(live, folder / "live" / "1")
     return {"inputs": contents.inputs, "bytes": sum(table["bytes"] for table in contents.tables.values()),
             "live": live.described_updates()}
@@ -190,7 +194,7 @@ def serve(folder: Path) -> DevelopmentServer:
 
 
 def measure_pushes(folder: Path, catalogue: Catalogue, saved: dict[str, Any], options: argparse.Namespace
-                   ) -> dict[str, float]:
+                   ) -> dict[str, Any]:
     """Returns push times, and what requests received meanwhile."""
     deltas = make_chunks(catalogue, options.share, saved["live"])
     requests = rank_requests(catalogue, saved["inputs"], deltas[0], 20, PROBES)
@@ -202,7 +206,8 @@ def measure_pushes(folder: Path, catalogue: Catalogue, saved: dict[str, Any], op
         quiet += [pusher.push() for _ in range(options.pushes)]
         busy = []
         with Readers(server.grpc, requests, list(zip(*expected, strict=True))) as readers:
-            while len(busy) < options.pushes or readers.sent < options.requests:
+            end = time.monotonic() + options.seconds
+            while len(busy) < options.pushes or (readers.sent < options.requests and time.monotonic() < end):
                 busy.append(pusher.push())
     assert all(one != other for one, other in zip(*expected, strict=True)), "the pushes change no answer"
     return {"push_seconds": float(np.median(quiet[2:])), "push_seconds_under_load": float(np.median(busy)),
@@ -210,38 +215,44 @@ def measure_pushes(folder: Path, catalogue: Catalogue, saved: dict[str, Any], op
             "failed": readers.failed, "other": readers.other, "push_growth": use.peak / saved["bytes"]}
 
 
-def compare_reads(folder: Path, catalogue: Catalogue, saved: dict[str, Any], rounds: int) -> dict[str, float]:
+def compare_reads(folder: Path, catalogue: Catalogue, saved: dict[str, Any], rounds: int) -> dict[str, Any]:
     """Returns the latency of `rank` of both models."""
     raw = candidates(catalogue, saved["inputs"], 500)
-    with LoadedModel(folder / "static" / "1") as static, LoadedModel(folder / "live" / "1") as live:
-        answers = [model.run(RANK, raw)["score"] for model in (static, live)]
-        np.testing.assert_allclose(*answers, rtol=0, atol=1e-6)
+    paths = {"static": "static", "again": "static", "live": "live"}
+    with contextlib.ExitStack() as stack:
+        models = {name: stack.enter_context(LoadedModel(folder / path / "1")) for name, path in paths.items()}
+        for model in models.values():
+            np.testing.assert_allclose(model.run(RANK, raw)["score"], models["static"].run(RANK, raw)["score"],
+                                       rtol=0, atol=1e-6)
 
         def turn(model: LoadedModel, number: int) -> None:
             for _ in range(TURN):
                 model.run(RANK, raw)
 
-        seconds = interleaved({"static": functools.partial(turn, static), "live": functools.partial(turn, live)},
-                              rounds=rounds)
-    return {"rank_live_over_static": seconds["live"] / seconds["static"],
-            "rank_static_ms": 1e3 * seconds["static"] / TURN}
+        seconds = interleaved_rounds({name: functools.partial(turn, model) for name, model in models.items()},
+                                     rounds=rounds)
+    ratios = {name: np.divide(seconds[name], seconds["static"]) for name in ("live", "again")}
+    quartiles = {name: [float(np.quantile(each, q)) for q in (0.5, 0.25, 0.75)] for name, each in ratios.items()}
+    return {"rank_live_over_static": quartiles["live"], "rank_static_again_over_static": quartiles["again"],
+            "rank_static_ms": 1e3 * float(np.median(seconds["static"])) / TURN,
+            "rank_live_ms": 1e3 * float(np.median(seconds["live"])) / TURN}
 
 
-def load_growth(folder: Path) -> int:
-    """Returns the growth of the resident memory of a new process that loads a model, bytes."""
+def load_growth(folder: Path) -> np.ndarray:
+    """Returns the growth of the resident memory of a new process that loads a model, at the end and at most, bytes."""
     done = subprocess.run([sys.executable, __file__, "--load", str(folder)], check=True, text=True,
                           stdout=subprocess.PIPE)
-    return int(done.stdout.splitlines()[-1])
+    return np.array(json.loads(done.stdout.splitlines()[-1]))
 
 
-def load(folder: Path) -> int:
-    """Loads a model in this process and returns the growth of its resident memory, bytes."""
+def load(folder: Path) -> list[int]:
+    """Loads a model in this process and returns the growth of its resident memory, at the end and at most, bytes."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         session.run(tf.constant(0))  # exclude the start of TensorFlow
     with memory_growth() as use, LoadedModel(folder) as model:
         model.run("user_embedding", {"user_id": np.array([1])})
         gc.collect()
-    return use.peak
+    return [use.last, use.peak]
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -252,8 +263,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     print(f"tables {saved['bytes'] / 1e9:.2f} GB, spare places {saved['live']['spare_bytes'] / 1e9:.2f} GB", flush=True)
     growth = {name: load_growth(folder / name / "1") for name in ("static", "live")}
     return {"rows": options.rows, "share": options.share,
-            "load_live_over_static": growth["live"] / growth["static"],
-            "load_live_over_tables": growth["live"] / saved["bytes"],
+            "tables_bytes": saved["bytes"], "spare_over_tables": saved["live"]["spare_bytes"] / saved["bytes"],
+            **{f"load_{name}_over_tables": (each / saved["bytes"]).tolist() for name, each in growth.items()},
             **compare_reads(folder, catalogue, saved, options.rounds),
             **measure_pushes(folder, catalogue, saved, options)}
 
@@ -265,6 +276,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.01, help="share of the users and items that a push changes")
     parser.add_argument("--requests", type=int, default=100_000, help="least number of concurrent requests")
     parser.add_argument("--pushes", type=int, default=8, help="least number of pushes, with and without other load")
+    parser.add_argument("--seconds", type=float, default=360, help="longest time of the concurrent requests")
     parser.add_argument("--rounds", type=int, default=40, help="turns of each model")
     parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -278,7 +290,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Path(folder), options)
     for name, value in result.items():
-        print(f"{name:28}{value:>14,.3f}")
+        print(f"{name:30}" + "".join(f"{each:>16,.3f}" for each in (value if isinstance(value, list) else [value])))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 
 def interleaved(contenders: dict[str, Callable[[int], None]], *, rounds: int, warmup: int = 2) -> dict[str, float]:
-    """Returns the median seconds of one call of each contender.
+    """Returns the median seconds of one call of each contender; see ``interleaved_rounds``."""
+    return {name: statistics.median(seconds)
+            for name, seconds in interleaved_rounds(contenders, rounds=rounds, warmup=warmup).items()}
+
+
+def interleaved_rounds(contenders: dict[str, Callable[[int], None]], *, rounds: int, warmup: int = 2
+                       ) -> dict[str, list[float]]:
+    """Returns the seconds of each contender's call in each round.
 
     Args:
       contenders: name -> function of the round's number; each runs once per round, in an order that rotates.
@@ -22,4 +29,4 @@ def interleaved(contenders: dict[str, Callable[[int], None]], *, rounds: int, wa
             contenders[name](number)
             if number >= warmup:
                 times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
+    return times

@@ -12,6 +12,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.vocabulary import Vocabulary
+from tfrs_pretrain.vocabulary_changes import VocabularyChanges
 from tfrs_pretrain.vocabulary_lifecycle import advance, begin
 
 
@@ -31,28 +32,41 @@ def test_max_size_keeps_the_most_frequent():
     assert make([10, 20, 30], [1, 5, 5], max_size=2).ids.to_pylist() == [20, 30]
 
 
-def test_pruned_ids_do_not_count_towards_the_limit_of_text(monkeypatch):
+def test_much_text_is_large_strings(monkeypatch, tmp_path):
+    """One array of strings has at most 2 GiB; here the limit is 4 bytes."""
     ids, counts = pa.chunked_array([["bb", "a"], ["ccc", "dd"]]), np.array([2, 2, 1, 3])
+    whole = Vocabulary.from_counts(ids, counts, oov_rows=1)
     monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 4)
-    for options, kept in (({"min_count": 3}, ["dd"]), ({"max_size": 2}, ["dd", "a"])):
+    for options, kept, dtype in (({"min_count": 3}, ["dd"], pa.string()), ({"max_size": 2}, ["dd", "a"], pa.string()),
+                                 ({}, ["dd", "a", "bb", "ccc"], pa.large_string())):
         vocabulary = Vocabulary.from_counts(ids, counts, oov_rows=1, **options)
-        assert vocabulary.ids.type == pa.string()
-        assert vocabulary.ids.to_pylist() == kept
-    with pytest.raises(UserError, match="3 string ids have 5 bytes of text, and one vocabulary contains at most 4"):
-        Vocabulary.from_counts(ids, counts, oov_rows=1, min_count=2)
-    with pytest.raises(UserError, match="4 string ids have 5 bytes of text"):
-        make(["a"], [1]).extended(pa.array(["bb", "c", "d"]), np.array([1, 1, 1]))
+        assert (vocabulary.ids.type, vocabulary.ids.to_pylist()) == (dtype, kept)
+    assert (vocabulary.digest, vocabulary.dtype) == (whole.digest, "string")
+    vocabulary.save(tmp_path / "v.parquet")
+    whole.save(tmp_path / "whole.parquet")
+    for name in ("v", "whole"):
+        loaded = Vocabulary.load(tmp_path / f"{name}.parquet")
+        assert (loaded.ids.type, loaded.digest) == (pa.large_string(), whole.digest)
+    freed = vocabulary.with_freed(np.array([1, 4]))
+    assert freed.lookup(vocabulary.ids).tolist() == whole.with_freed(np.array([1, 4])).lookup(whole.ids).tolist()
+    assert VocabularyChanges.between(whole, vocabulary) == VocabularyChanges(4, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("lifetimes", [False, True])
-def test_pruned_ids_of_a_later_window_do_not_count_either(lifetimes, monkeypatch):
-    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 4)
+def test_a_later_window_may_have_much_text(lifetimes, monkeypatch):
     first, later = make(["a"], [1]), (pa.chunked_array([["bb", "a"], ["ccc", "dd"]]), np.array([1, 2, 3, 1]))
-    extended = (advance(begin(first, 1), *later, 2, LifecycleRules(), min_count=3) if lifetimes
-                else first.extended(*later, min_count=3))
-    assert (extended.ids.type, extended.ids.to_pylist()) == (pa.string(), ["a", "ccc"])
-    assert extended.lookup(later[0]).tolist() == [
-        *first.lookup(pa.array(["bb"])), 2, 3, *first.lookup(pa.array(["dd"]))]
+
+    def built(**options):
+        return (advance(begin(first, 1), *later, 2, LifecycleRules(eviction="least_recent"), **options) if lifetimes
+                else first.extended(*later, **options))
+
+    limits = {"max_size": 3} if lifetimes else {}
+    expected = built(**limits).ids.to_pylist()
+    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 4)
+    assert (built(min_count=3).ids.type, built(min_count=3).ids.to_pylist()) == (pa.string(), ["a", "ccc"])
+    assert (built(**limits).ids.type, built(**limits).ids.to_pylist()) == (pa.large_string(), expected)
+    again = advance(begin(built(), 2), *later, 3, LifecycleRules()) if lifetimes else built().extended(*later)
+    assert again.ids.to_pylist() == built().ids.to_pylist()
 
 
 def test_rows_that_records_cannot_contain_are_refused(monkeypatch):

@@ -6,7 +6,8 @@
     tp.pretrain(dataset, "runs/mine/embeddings")
 
 The names in ``__all__`` are the public interface. Everything else may change in any version. A name is imported when it
-is first used, so importing the package loads neither TensorFlow nor any other library.
+is first used, so importing the package loads neither TensorFlow nor any other library. A name that needs an extra that
+is not installed raises ``MissingExtraError``, an ImportError that names the extra.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ _MODULES = {
     "serving.client.rest_client": ("RestClient",),
     "serving.exporting.report": ("ExportedVersion",),
 }
+# Functions that need an extra when they are called. Other names need one if their import fails.
+_EXTRAS = {"build_dataset": "beam", "pretrain": "train", "train_ranker": "train", "export": "serve"}
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 if not TYPE_CHECKING:  # a type checker would accept any name
@@ -87,7 +90,13 @@ if not TYPE_CHECKING:  # a type checker would accept any name
         """Imports a public name when it is first used (PEP 562)."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no public name {name!r}; it has {', '.join(__all__)}")
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        try:
+            value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except ImportError as error:
+            importlib.import_module(f"{__name__}.extras").explain(f"tfrs_pretrain.{name}", error)
+            raise
+        if name in _EXTRAS:
+            importlib.import_module(f"{__name__}.extras").require(f"tfrs_pretrain.{name}", _EXTRAS[name])
         globals()[name] = value
         return value
 

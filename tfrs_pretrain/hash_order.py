@@ -15,6 +15,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 
 IDS_PER_PART = 1 << 20  # expected; a part is sorted in memory
+IDS_PER_HASH = 1 << 16  # hashing texts takes about 30 bytes of memory for each byte of text
 
 
 def in_hash_order(ids: pa.Array, rows: np.ndarray) -> list[pa.RecordBatch]:
@@ -65,7 +66,8 @@ def _num_bits(num_ids: int) -> int:
 
 def _divide(ids: pa.Array, rows: np.ndarray, num_bits: int) -> list[pa.RecordBatch]:
     """Divides ids by the top ``num_bits`` of their hashes, in the order of the hashes."""
-    hashes = hash_ids(ids)
+    starts = range(0, len(ids) or 1, IDS_PER_HASH)
+    hashes = np.concatenate([hash_ids(ids.slice(start, IDS_PER_HASH)) for start in starts])
     order = np.argsort(hashes, kind="stable")
     hashes = hashes[order]
     columns = {"hash": pa.array(hashes), "row": pa.array(rows[order].astype(np.int32))}

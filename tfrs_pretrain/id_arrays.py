@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from tfrs_pretrain.errors import UserError
 
-MAX_TEXT_BYTES = 2**31 - 1  # an Arrow string array has 32-bit offsets
+MAX_TEXT_BYTES = 2**31 - 1  # of an Arrow array of strings, whose offsets have 32 bits; large strings have no limit
 MAX_ROWS = 2**31  # records contain rows as int32
 
 
@@ -24,15 +24,23 @@ def require_int32_rows(num_rows: int) -> None:
 
 
 def single_array(ids: pa.ChunkedArray) -> pa.Array:
-    """Concatenates the chunks of ids; texts become an array of type string.
+    """Concatenates the chunks of ids; texts become strings, or large strings if they have more than MAX_TEXT_BYTES."""
+    if pa.types.is_int64(ids.type):
+        return ids.combine_chunks()
+    return ids.cast(pa.large_string() if text_bytes(ids) > MAX_TEXT_BYTES else pa.string()).combine_chunks()
 
-    Raises:
-      UserError: they have more than MAX_TEXT_BYTES of text.
-    """
-    if text_bytes(ids) > MAX_TEXT_BYTES:
-        raise UserError(f"{len(ids)} string ids have {text_bytes(ids)} bytes of text, and one vocabulary contains at "
-                        f"most {MAX_TEXT_BYTES}: raise min_count, set max_size, or use int64 ids")
-    return (ids.cast(pa.string()) if pa.types.is_large_string(ids.type) else ids).combine_chunks()
+
+def joined(*arrays: pa.Array) -> pa.ChunkedArray:
+    """Joins arrays of ids; texts become large strings, because all together may have more than MAX_TEXT_BYTES."""
+    is_int = pa.types.is_int64(arrays[0].type)
+    return pa.chunked_array(arrays if is_int else [array.cast(pa.large_string()) for array in arrays])
+
+
+def of_one_type(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Returns two arrays of ids as one type: large strings if only one of them is."""
+    if first.type == second.type:
+        return first, second
+    return first.cast(pa.large_string()), second.cast(pa.large_string())
 
 
 def sortable(ids: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -50,5 +58,6 @@ def text_bytes(ids: pa.Array | pa.ChunkedArray) -> int:
 def utf8_bytes(ids: pa.Array) -> memoryview:
     """Returns the concatenated texts of string ids without nulls, not copied."""
     _, offsets, data = ids.buffers()
-    bounds = np.frombuffer(offsets, np.int32)[[ids.offset, ids.offset + len(ids)]] if len(ids) else (0, 0)
+    width = np.int64 if pa.types.is_large_string(ids.type) else np.int32
+    bounds = np.frombuffer(offsets, width)[[ids.offset, ids.offset + len(ids)]] if len(ids) else (0, 0)
     return memoryview(data if data else b"")[bounds[0]:bounds[1]]

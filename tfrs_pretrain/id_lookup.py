@@ -103,7 +103,8 @@ class IdLookup:
             return np.concatenate([np.empty(0, np.int64), *map(self.lookup, values.chunks)])
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
-        if values.type != ARROW_TYPES[self.dtype]:
+        if values.type != ARROW_TYPES[self.dtype] and not (
+                self.dtype == "string" and pa.types.is_large_string(values.type)):
             raise TypeError(f"expected values of type {ARROW_TYPES[self.dtype]}, as in this vocabulary, received "
                             f"{values.type}")
         values = values.fill_null(MISSING[self.dtype])
@@ -173,4 +174,6 @@ def write_parts(path: Path, parts: Iterable[pa.RecordBatch], *, dtype: str, oov_
     schema = pa.schema(fields, metadata)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for part in parts:
-            writer.write_batch(part.cast(schema))
+            if part.num_rows:
+                # Equal parts become equal bytes: a slice is copied.
+                writer.write_batch(pa.concat_batches([part.cast(schema)]))

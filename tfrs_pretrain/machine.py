@@ -15,7 +15,8 @@ def machine() -> dict[str, Any]:
     """Returns processor, GPUs, cores, memory and library versions, for the manifests of training runs."""
     return {"processor": _processor(), "gpus": _gpus(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "memory_bytes": _memory(), "system": platform.platform(terse=True), "python": platform.python_version(),
+            "memory_bytes": memory_bytes(), "system": platform.platform(terse=True),
+            "python": platform.python_version(),
             **{name: _version(name) for name in ("tensorflow", "keras", "tensorflow-recommenders", "numpy")}}
 
 
@@ -33,7 +34,7 @@ def _gpus() -> list[str]:
             if line.startswith("Model:")]
 
 
-def _memory() -> int | None:
+def memory_bytes() -> int | None:
     """Returns the main memory in bytes, or None if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

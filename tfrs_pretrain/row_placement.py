@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from tfrs_pretrain.id_arrays import joined
+
 
 def place_ids(ids: pa.Array, is_free: np.ndarray, new: pa.Array) -> tuple[pa.ChunkedArray, np.ndarray]:
     """Gives each new id the first free position, and a position at the end once none is free.
@@ -12,7 +14,7 @@ def place_ids(ids: pa.Array, is_free: np.ndarray, new: pa.Array) -> tuple[pa.Chu
     Args:
       ids: Arrow array [n].
       is_free: bool [n], positions without an id or whose id leaves.
-      new: Arrow array [m] of the same type.
+      new: Arrow array [m] of the same kind.
 
     Returns:
       The ids after the change, null at positions that remain free (large strings if ids are strings), and the
@@ -23,7 +25,4 @@ def place_ids(ids: pa.Array, is_free: np.ndarray, new: pa.Array) -> tuple[pa.Chu
     source = np.concatenate([np.arange(len(ids)), np.zeros(len(new) - len(free), np.int64)])
     is_null = np.concatenate([is_free, np.zeros(len(new) - len(free), bool)])
     source[positions], is_null[positions] = len(ids) + np.arange(len(new)), False
-    both = pa.chunked_array([ids, new])
-    if pa.types.is_string(ids.type):  # both together may have more text than one array of strings can contain
-        both = both.cast(pa.large_string())
-    return both.take(pa.array(source, mask=is_null)), positions
+    return joined(ids, new).take(pa.array(source, mask=is_null)), positions

@@ -30,7 +30,7 @@ class Vocabulary:
     """Ids of one space, in row order.
 
     Args:
-      ids: Arrow int64 or string array [n], unique; null at free rows.
+      ids: Arrow int64, string or large_string array [n], unique; null at free rows.
       counts: int64 [n], occurrences in the window from which the vocabulary was built; 0 at free rows. With lifetimes,
         the decayed counts, rounded.
       oov_rows: number of rows shared by all other ids, at least 1.
@@ -70,7 +70,7 @@ class Vocabulary:
           max_size: maximum number of ids, most frequent first (None: no limit).
 
         Raises:
-          UserError: the admitted ids have more than MAX_TEXT_BYTES of text, or need more than MAX_ROWS rows.
+          UserError: the admitted ids need more than MAX_ROWS rows.
         """
         table = pa.table({"id": ids, "count": np.asarray(counts, np.int64)})
         table = table.filter(pc.greater_equal(table["count"], min_count))
@@ -87,14 +87,13 @@ class Vocabulary:
         and then rows at the end.
 
         Args:
-          ids: Arrow array [n] of this vocabulary's type, unique.
+          ids: Arrow array [n] of this vocabulary's kind, unique.
           counts: int64 [n], occurrences in the later window.
           min_count: occurrences that admit a new id.
           max_size: maximum number of ids, known ones included (None: no limit).
 
         Raises:
-          UserError: the ids, known ones included, have more than MAX_TEXT_BYTES of text, or need more than MAX_ROWS
-            rows.
+          UserError: the ids, known ones included, need more than MAX_ROWS rows.
         """
         rows, counts = self.lookup(ids), np.asarray(counts, np.int64)
         is_known = rows >= self.oov_rows
@@ -209,14 +208,18 @@ class Vocabulary:
         """Maps raw values to rows, see ``IdLookup.lookup``."""
         return self.id_lookup.lookup(values)
 
-    def save(self, path: Path) -> None:
-        """Writes a Parquet file; its metadata contains the number of shared rows."""
+    def table(self) -> pa.Table:
+        """Returns the content of the file; its metadata contains the number of shared rows."""
         columns, metadata = {"id": self.ids, "count": self.counts}, {"oov_rows": str(self.oov_rows)}
         if self.lifetimes:
             columns, metadata = columns | self.lifetimes.columns(), metadata | self.lifetimes.metadata()
         if self.forgotten:
             metadata["forgotten"] = str(self.forgotten)
-        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
+        return pa.table(columns).replace_schema_metadata(metadata)
+
+    def save(self, path: Path) -> None:
+        """Writes a Parquet file."""
+        pq.write_table(self.table(), path)
 
     @classmethod
     def load(cls, path: Path, lookup_file: Callable[[], Path] | None = None) -> Vocabulary:
@@ -232,7 +235,7 @@ class Vocabulary:
         try:
             table = pq.read_table(path)
             metadata = table.schema.metadata or {}
-            vocabulary = cls(table["id"].combine_chunks(), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
+            vocabulary = cls(single_array(table["id"]), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
                              Lifetimes.from_table(table, metadata), int(metadata.get(b"forgotten", 0)))
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error

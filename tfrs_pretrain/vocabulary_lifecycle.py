@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.id_arrays import single_array, sortable
+from tfrs_pretrain.id_arrays import joined, single_array
 from tfrs_pretrain.lifecycle_rules import Eviction, LifecycleRules
 from tfrs_pretrain.lifetimes import Lifetimes
 from tfrs_pretrain.row_placement import place_ids
@@ -35,7 +35,7 @@ def advance(earlier: Vocabulary, ids: pa.Array | pa.ChunkedArray, counts: np.nda
       max_size: maximum number of ids (None: no limit).
 
     Raises:
-      UserError: more ids than ``max_size`` stay and ``rules.eviction`` is None, or the ids have too much text.
+      UserError: more ids than ``max_size`` stay and ``rules.eviction`` is None.
     """
     assert earlier.lifetimes is not None
     rows, counts = earlier.lookup(ids), np.asarray(counts, np.int64)
@@ -87,7 +87,7 @@ def _within(max_size: int, earlier: Vocabulary, life: Lifetimes, leaves: np.ndar
     keys = {"recency": recency, "frequency": frequency} if eviction == "least_recent" else {
         "frequency": frequency, "recency": recency}
     table = pa.table({**keys, "is_new": np.arange(len(recency)) >= len(stays),
-                      "id": sortable(pa.chunked_array([earlier.ids.take(pa.array(stays)), new.ids])),
+                      "id": joined(earlier.ids.take(pa.array(stays)), new.ids),
                       "number": np.arange(len(recency))})
     # Among equals, an id that has a row keeps it.
     order = table.sort_by([*((key, "descending") for key in keys), ("is_new", "ascending"), ("id", "ascending")])

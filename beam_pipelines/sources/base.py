@@ -82,6 +82,14 @@ class TableSource(abc.ABC):
         """Yields each file with its state; nothing without files."""
         yield from ()
 
+    def num_rows(self) -> int:
+        """Returns the number of rows that the parts contain without being read; 0 if the format does not store it.
+
+        Raises:
+          UserError: see ``column_types``.
+        """
+        return 0
+
     @abc.abstractmethod
     def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
         """Yields the whole table in a fixed order; for side tables, which fit into memory.
@@ -122,6 +130,11 @@ class Format(abc.ABC):
     def parts(self, path: str) -> Iterator[tuple[int, int]]:
         """Yields the parts that can be read independently: number of the part and position of its first row."""
         yield 0, 0
+
+    def num_rows(self, path: str) -> int:
+        """Returns the number of rows that a file stores; 0 if it stores none."""
+        del path
+        return 0
 
     def unreadable_error(self, path: str, error: Exception) -> UserError:
         """Describes a file that could not be decoded."""

@@ -36,6 +36,10 @@ class FileSource(TableSource):
         for path, types in map_files(lambda path: self._decode(path, self._format.column_types), self.files()):
             yield path, None if types is None else dict.fromkeys(path_values(path)) | types
 
+    def num_rows(self) -> int:
+        counts = map_files(lambda path: self._decode(path, self._format.num_rows), self.files())
+        return sum(count for _, count in counts)
+
     def read_all(self, columns: list[str]) -> Iterator[RawBatch]:
         def read(path: str) -> list[RawBatch]:
             return [batch for part in self.parts(path) for batch in self.read_part(part, columns, READ_ALL_BATCH_ROWS)]

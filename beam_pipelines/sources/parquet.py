@@ -41,6 +41,10 @@ class Parquet(Format):
             yield group, first
             first += metadata.row_group(group).num_rows
 
+    def num_rows(self, path: str) -> int:
+        with open_file(path) as file:
+            return int(pq.ParquetFile(file).metadata.num_rows)
+
     def _check_ratio(self, path: str, group: pq.RowGroupMetaData) -> None:
         compressed = sum(group.column(number).total_compressed_size for number in range(group.num_columns))
         check_ratio(path, group.total_byte_size, compressed, self.limits.max_decompression_ratio)

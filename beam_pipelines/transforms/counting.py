@@ -14,31 +14,39 @@ from apache_beam.utils.windowed_value import WindowedValue
 from beam_pipelines.records.partitions import partition
 from tfrs_pretrain.hashing import hash_ids
 
-NUM_BUCKETS = 16
 MAX_PENDING_COUNTS = 1 << 20  # counts of one name that a worker accumulates before it emits them
 
 
 class CountValues(beam.PTransform):
-    """Converts ``(name, Arrow array without nulls)`` to ``(name, table of value and count)``, one element per name.
+    """Converts ``(name, Arrow array without nulls)`` to ``(name, table of value and count)``, one element per bucket.
 
-    The values of a name are partitioned by hash, so several workers merge a large id space. The last step gathers one
-    row per distinct value, in no defined order. Elements must be in the global window.
+    The values of a name are partitioned by hash, so that no element contains a whole id space; a bucket without values
+    has no element, except the first bucket of a name. Elements must be in the global window.
+
+    Args:
+      buckets: number of hash buckets.
     """
+
+    def __init__(self, buckets: int):
+        super().__init__()
+        self._buckets = buckets
 
     def expand(
         self, name_to_column: beam.PCollection[tuple[str, pa.Array]]
     ) -> beam.PCollection[tuple[str, pa.Table]]:
         return (
             name_to_column
-            | "CountBundle" >> beam.ParDo(_CountBundle()).with_output_types(tuple[tuple[str, int], pa.Table])
+            | "CountBundle" >> beam.ParDo(_CountBundle(self._buckets)).with_output_types(
+                tuple[tuple[str, int], pa.Table])
             | "GroupByBucket" >> beam.GroupByKey()
             | "MergeBucket" >> beam.MapTuple(_merge_bucket).with_output_types(tuple[str, pa.Table])
-            | "GroupByName" >> beam.GroupByKey()
-            | "GatherBuckets" >> beam.MapTuple(_gather_buckets).with_output_types(tuple[str, pa.Table])
         )
 
 
 class _CountBundle(beam.DoFn):
+    def __init__(self, buckets: int):
+        self._buckets = buckets
+
     def start_bundle(self) -> None:
         self._pending: dict[str, list[pa.Table]] = defaultdict(list)
 
@@ -48,18 +56,18 @@ class _CountBundle(beam.DoFn):
         tables = self._pending[name]
         tables.append(pa.table({"value": counts.field("values"), "count": counts.field("counts")}))
         if sum(table.num_rows for table in tables) > MAX_PENDING_COUNTS:
-            yield from _split_by_bucket(name, self._pending.pop(name))
+            yield from _split_by_bucket(name, self._pending.pop(name), self._buckets)
 
     def finish_bundle(self) -> Iterator[Any]:
         window = GlobalWindow()
         for name, tables in self._pending.items():
-            for element in _split_by_bucket(name, tables):
+            for element in _split_by_bucket(name, tables, self._buckets):
                 yield WindowedValue(element, window.max_timestamp(), (window,))
 
 
-def _split_by_bucket(name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+def _split_by_bucket(name: str, tables: list[pa.Table], number: int) -> Iterator[tuple[tuple[str, int], pa.Table]]:
     merged = _merge(tables).combine_chunks()
-    buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(NUM_BUCKETS)
+    buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(number)
     # A name without any value, such as a feature of lists that are all empty, is counted too.
     if not len(buckets):
         yield (name, 0), merged
@@ -74,7 +82,3 @@ def _merge(tables: Iterable[pa.Table]) -> pa.Table:
 
 def _merge_bucket(key: tuple[str, int], tables: Iterable[pa.Table]) -> tuple[str, pa.Table]:
     return key[0], _merge(tables)
-
-
-def _gather_buckets(name: str, tables: Iterable[pa.Table]) -> tuple[str, pa.Table]:
-    return name, pa.concat_tables(tables)

@@ -10,6 +10,7 @@ from planted import planted_config
 from beam_pipelines.build_vocabulary import select_counted_values, select_ids, select_moment_values, write_vocabulary
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.transforms.vocabularies import load_vocabulary, save_vocabulary
+from beam_pipelines.transforms.vocabulary_order import sort_bucket, write_range
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -28,19 +29,25 @@ def _written(job: Job, name: str = "item") -> list[tuple]:
     return list(zip(vocabulary.ids.to_pylist(), vocabulary.counts.tolist(), strict=True))
 
 
+def _write(name: str, counts: pa.Table, job: Job) -> str:
+    """Writes a vocabulary from the counts of two buckets."""
+    buckets = [sort_bucket(name, part, job)[1] for part in (counts.slice(0, 1), counts.slice(1))]
+    return write_vocabulary(name, [write_range((name, 0), buckets, job.path("results"))[1]], job)
+
+
 @pytest.mark.parametrize(("item", "expected"), [
     ({}, [("b", 5), ("c", 5), ("a", 2), ("d", 1)]), ({"min_count": 2}, [("b", 5), ("c", 5), ("a", 2)]),
     ({"max_size": 1}, [("b", 5)])])
 def test_ids_are_admitted_by_count_and_size(item, expected, tmp_path):
     job = _job(tmp_path, item)
-    assert write_vocabulary("item", COUNTS, job) == "item"
+    assert _write("item", COUNTS, job) == "item"
     assert _written(job) == expected
     assert load_vocabulary(job.path("vocabulary", "item.parquet")).oov_rows == 8
 
 
 def test_integers_get_the_declared_type(tmp_path):
     job = _job(tmp_path)
-    write_vocabulary("topic", pa.table({"value": pa.array([3, 1], pa.int16()), "count": [1, 2]}), job)
+    _write("topic", pa.table({"value": pa.array([3, 1], pa.int16()), "count": [1, 2]}), job)
     assert load_vocabulary(job.path("vocabulary", "topic.parquet")).ids == pa.array([1, 3], pa.int64())
 
 
@@ -54,13 +61,13 @@ def earlier(tmp_path) -> str:
 
 def test_extended_ids_keep_their_rows_and_get_new_counts(earlier, tmp_path):
     job = _job(tmp_path, {"min_count": 2, "max_size": 3}, extend=earlier)
-    write_vocabulary("item", COUNTS, job)
+    _write("item", COUNTS, job)
     assert _written(job) == [("x", 0), ("c", 5), ("b", 5)]
 
 
 def test_a_feature_that_the_earlier_folder_lacks_is_built_from_scratch(earlier, tmp_path):
     job = _job(tmp_path, extend=earlier)
-    write_vocabulary("surface", COUNTS, job)
+    _write("surface", COUNTS, job)
     assert [name for name, _ in _written(job, "surface")] == ["b", "c", "a", "d"]
 
 
@@ -69,23 +76,16 @@ def test_a_vocabulary_above_its_limit_cannot_be_extended(max_size, refused, earl
     job = _job(tmp_path, {"max_size": max_size}, extend=earlier)
     if refused:
         with pytest.raises(UserError, match=r"vocabulary 'item': '.*' has 2 ids, more than max_size 1, and each"):
-            write_vocabulary("item", COUNTS, job)
+            _write("item", COUNTS, job)
     else:
-        write_vocabulary("item", COUNTS, job)
+        _write("item", COUNTS, job)
         assert _written(job) == [("x", 0), ("c", 5)]
-
-
-def test_ids_of_too_much_text_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 3)
-    with pytest.raises(UserError, match=r"vocabulary 'surface': 4 string ids have 4 bytes of text, and one vocabulary "
-                                        r"contains at most 3: raise min_count, set max_size, or use int64 ids"):
-        write_vocabulary("surface", COUNTS, _job(tmp_path))
 
 
 def test_too_many_rows_are_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_ROWS", 4)
     with pytest.raises(UserError, match=r"vocabulary 'surface': its ids need 5 rows, and records contain rows below 4"):
-        write_vocabulary("surface", COUNTS, _job(tmp_path))
+        _write("surface", COUNTS, _job(tmp_path))
 
 
 def test_values_of_a_batch_go_to_their_vocabularies(tmp_path):

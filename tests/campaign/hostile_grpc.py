@@ -20,12 +20,12 @@ from hostile_requests import (
 from tfrs_pretrain.serving.client.tf_examples import to_example
 from tfrs_pretrain.serving.protocol.messages import (
     ClassificationRequest,
+    DataType,
     GetModelMetadataRequest,
     GetModelStatusRequest,
     MultiInferenceRequest,
     PredictRequest,
     RegressionRequest,
-    types_pb2,
 )
 from tfrs_pretrain.serving.protocol.tensor_protos import to_proto
 
@@ -67,12 +67,12 @@ def other_dtype(rng, request, column):
 
 
 def _dtype(request, column):
-    return {types_pb2.DT_STRING: object, types_pb2.DT_INT64: np.int64}.get(request.inputs[column].dtype, np.float32)
+    return {DataType.DT_STRING: object, DataType.DT_INT64: np.int64}.get(request.inputs[column].dtype, np.float32)
 
 
 def unsupported_dtype(rng, request, column):
-    request.inputs[column].dtype = rng.choice([0, types_pb2.DT_HALF, types_pb2.DT_RESOURCE, types_pb2.DT_VARIANT,
-                                               types_pb2.DT_STRING_REF, 9999, -1])
+    request.inputs[column].dtype = rng.choice([0, DataType.DT_HALF, DataType.DT_RESOURCE, DataType.DT_VARIANT,
+                                               DataType.DT_STRING_REF, 9999, -1])
     return REFUSED
 
 
@@ -97,7 +97,7 @@ def one_value_for_a_huge_shape(rng, request, column):
         first = tensor.string_val[:1] or np.frombuffer(tensor.tensor_content, _dtype(request, name))[:1]
         tensor.CopyFrom(to_proto(np.array(first)))
         if tensor.tensor_content:
-            field = tensor.int64_val if tensor.dtype == types_pb2.DT_INT64 else tensor.float_val
+            field = tensor.int64_val if tensor.dtype == DataType.DT_INT64 else tensor.float_val
             field.extend(np.frombuffer(tensor.tensor_content, _dtype(request, name)).tolist())
             tensor.tensor_content = b""
         tensor.tensor_shape.dim[0].size = rng.choice([100_001, 2**26, 2**26 + 1, 2**50])

@@ -16,22 +16,14 @@ import requests
 from proxies import MODELS, Proxy, needs_nginx
 
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, RetryPolicy
-from tfrs_pretrain.serving.protocol.messages import (
-    GetModelStatusResponse,
-    ModelServiceServicer,
-    ModelServiceStub,
-    PredictionServiceServicer,
-    PredictResponse,
-    ReloadConfigRequest,
-    add_ModelServiceServicer_to_server,
-    add_PredictionServiceServicer_to_server,
-)
+from tfrs_pretrain.serving.protocol.messages import GetModelStatusResponse, PredictResponse, ReloadConfigRequest
+from tfrs_pretrain.serving.protocol.services import MODEL_SERVICE, PREDICTION_SERVICE, add_service, make_stub
 
 pytestmark = needs_nginx
 MIB = 1 << 20
 
 
-class Backend(PredictionServiceServicer, ModelServiceServicer):
+class Backend:
     """gRPC and REST services that answer at once and record the requests; model "slow" answers after 2 s."""
 
     def __init__(self):
@@ -58,8 +50,8 @@ class Proxied:
     def __init__(self, folder):
         self.backend = Backend()
         self.grpc_server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
-        add_PredictionServiceServicer_to_server(self.backend, self.grpc_server)
-        add_ModelServiceServicer_to_server(self.backend, self.grpc_server)
+        for service in (PREDICTION_SERVICE, MODEL_SERVICE):
+            add_service(self.grpc_server, service, self.backend)
         self._rest_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.backend.received))
         threading.Thread(target=self._rest_server.serve_forever, daemon=True).start()
         grpc_port = self.grpc_server.add_insecure_port("127.0.0.1:0")
@@ -132,7 +124,7 @@ def test_large_grpc_requests_pass_up_to_64_mib(proxied, received):
 def test_only_inference_and_status_are_reachable_over_grpc(proxied, received):
     with (grpc.insecure_channel(proxied.proxy.grpc) as channel,
           pytest.raises(grpc.RpcError, match="not reachable through the proxy") as caught):
-        ModelServiceStub(channel).HandleReloadConfigRequest(ReloadConfigRequest(), timeout=60)
+        make_stub(channel, MODEL_SERVICE).HandleReloadConfigRequest(ReloadConfigRequest(), timeout=60)
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
     assert received == []
     with GrpcClient(proxied.proxy.grpc, Model("m"), timeout=60) as client:

@@ -88,7 +88,7 @@ def _send_twice(world, version, base):
     for delta, before in zip(chain.deltas, world.versions[version].states, strict=False):
         state = delta.apply(state)
         sent += delta_chunks(delta, state, before, live)
-    key, before = read_key(world.shop.secret), server.loaded[version].deltas
+    key, before = read_key(world.shop.secret), server.loaded[version].delta_version
     for chunk in (chunk for chunk in sent if chunk.predecessor != before):
         strings = {"secret": key, "predecessor": chunk.predecessor, "successor": chunk.successor}
         inputs = chunk.inputs | {name: np.array(value, object) for name, value in strings.items()}

@@ -161,7 +161,7 @@ def roll_back_to_self():
     yield rollout, "move_label", move_label
 
 
-@bug()
+@bug(first=2)
 def second_roll_back_undoes():
     """a second rollback undoes the first"""
     before = moves._kept_version

@@ -29,6 +29,7 @@ from beam_pipelines.transforms.vocabularies import (
     extension_changes,
     vocabulary_info,
 )
+from beam_pipelines.transforms.vocabulary_order import sort_bucket
 from tfrs_pretrain.artifact_names import DATASET_KIND
 from tfrs_pretrain.data.dataset import pair_columns
 from tfrs_pretrain.schema import HISTORY, ITEM_ID, ITEM_ROW, LABEL, USER_ID, USER_ROW
@@ -101,7 +102,8 @@ def _write_vocabularies(job, batch):
     for name, column in build_vocabulary.select_ids("pretrain", batch):
         counted = pc.value_counts(column)
         table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
-        build_vocabulary.write_vocabulary(name, table, job)
+        counts = SimpleNamespace(read=lambda name=name, table=table: sort_bucket(name, table, job)[1])
+        build_vocabulary.write_vocabulary(name, [counts], job)
 
 
 def _write_pairs(job, lookups, batch):

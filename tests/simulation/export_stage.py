@@ -27,7 +27,6 @@ from tfrs_pretrain.serving.exporting.quantization import MetricChange, Quantizat
 from tfrs_pretrain.serving.exporting.reference_scorer import ReferenceScorer
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents
-from tfrs_pretrain.serving.live.push_secret import KeyDigest
 from tfrs_pretrain.serving.pushing import chunks
 
 UNKNOWN = MetricChange(None, None)
@@ -45,11 +44,12 @@ def install():
     checkpoint_files.local_copy = lambda variable: variable
     golden_impressions._trained_scores = lambda dataset, ranker, keys: {}
     for module in (export, compaction):
+        module.LiveRanker = StandInLiveRanker
         module.save = _save
         module.check_operations = lambda folder: []
         module.progress = _no_progress
     delta.progress = _no_progress
-    export.golden_requests, export.LiveRanker = _golden_requests, StandInLiveRanker
+    export.golden_requests = _golden_requests
     export.quantization_cost = lambda *_: QuantizationCost("validation", 0, 0.0, UNKNOWN, UNKNOWN)
     export_checks.LoadedModel = LoadedModel
     export_checks.memory_growth = lambda: contextlib.nullcontext(MemoryUse())
@@ -73,9 +73,9 @@ class _Meter:
 class StandInLiveRanker(ServedRanker):
     """A served ranker whose graph takes live updates, see ``LiveModel``."""
 
-    def __init__(self, ranker, dataset, assets, settings, table_dtype):
-        super().__init__(ranker, dataset, assets, table_dtype)
-        self._live = {"token": secrets.token_hex(16), "key": KeyDigest.of(settings.key).to_json(), "cold_sizes": {},
+    def __init__(self, ranker, dataset, assets, settings, *stored, **by_name):
+        super().__init__(ranker, dataset, assets, *stored, **by_name)
+        self._live = {"token": secrets.token_hex(16), "key": settings.key_digest.to_json(), "cold_sizes": {},
                       "spare": {}, "spare_bytes": 0}
 
     def described_updates(self):

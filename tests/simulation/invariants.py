@@ -196,8 +196,8 @@ def check_served(world):
     for number in world.labels.values():
         found, version, applied = server.loaded[number], world.versions[number], world.served_deltas.get(number, 0)
         expected = version.states[applied] if version.states else None
-        require(found.deltas == expected, "server's delta version",
-                lambda found=found, expected=expected: f"{found.deltas}, expected {expected}")
+        require(found.delta_version == expected, "server's delta version",
+                lambda found=found, expected=expected: f"{found.delta_version}, expected {expected}")
         require_equal("served content", f"version {number} on the server after {applied} deltas", found.content(),
                       version.contents[applied])
 

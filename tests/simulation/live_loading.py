@@ -39,7 +39,7 @@ class LiveVersion:
         self.is_partial = False
 
     @property
-    def deltas(self):
+    def delta_version(self):
         """Version of the served rows and weights."""
         return self.model.version
 
@@ -47,7 +47,7 @@ class LiveVersion:
         """Applies one chunk, see ``LiveModel.apply_delta``."""
         answer = self.model.apply_delta(inputs)
         if inputs["commit"].item():
-            self.is_partial = "#" in self.deltas
+            self.is_partial = "#" in self.delta_version
         return answer
 
     def seen(self, epoch=None):

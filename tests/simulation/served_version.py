@@ -58,7 +58,7 @@ class ServedVersion:
         oov_rows = {space: constants["oov_rows"] for space, constants in graph["lookups"].items()}
         return cls(lookups, tables, oov_rows, weights)
 
-    deltas = None  # it takes none
+    delta_version = None  # it takes no deltas
 
     @classmethod
     def of_state(cls, state):

@@ -7,21 +7,24 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.text import Text
 
+from tfrs_pretrain.cli.needs import Commands
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.extras import missing_module
 from tfrs_pretrain.progress import error_console, output_stream
 from tfrs_pretrain.standard_streams import open_closed_streams
 from tfrs_pretrain.system_errors import describe_system_error
+from tfrs_pretrain.version import __version__
 
 # Exit codes beside 0 (success) and 2 (the user can correct the input).
 FAILED, REFUSED = 1, 3
 Function = TypeVar("Function", bound=Callable[..., None])
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
+app = Commands(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", help=(
     "Pretrains ID embeddings contrastively, fine-tunes a ranking model on them with online distillation, exports it "
     "to TF Serving.\n\nThe stages in order: **dataset**, **pretrain**, **train-ranker**, **export**, **report**; "
     "**demo** runs them all on real data. Each stage reads only the folders that the stages before it wrote."))
@@ -65,10 +68,20 @@ def main() -> None:
     except UserError as error:
         _refuse(str(error))
     except Exception as error:
-        message = describe_system_error(error)
+        message = missing_module(error) if isinstance(error, ImportError) else describe_system_error(error)
         if message is None:
             raise
         _refuse(message)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+) -> None:
+    """Options that come before the name of a command."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 def _refuse(message: str) -> None:

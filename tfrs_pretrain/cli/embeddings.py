@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from tfrs_pretrain.cli.application import app
+from tfrs_pretrain.cli.needs import Commands
 from tfrs_pretrain.cli.options import OverwriteOption
 from tfrs_pretrain.progress import console, output_stream
 from tfrs_pretrain.quiet import quiet_imports
 
-embeddings = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
+embeddings = Commands(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
                          help="Shows pretrained rows and exports them for other programs.")
 app.add_typer(embeddings, name="embeddings")
 

@@ -13,6 +13,7 @@ from tfrs_pretrain.config import BUNDLED, Config, load_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.run_config import check_config, stored_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.extras import require
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 
@@ -58,6 +59,7 @@ def reader(datasets: list[Path] | None) -> dict[str, Any]:
     """Keyword argument that makes models score these datasets; empty if they use stored predictions."""
     if not datasets:
         return {}
+    require("--dataset", "train")
     with quiet_imports():
         from tfrs_pretrain.ranking.rescore import scoring
     return {"read": scoring([Dataset.open(folder, (DATASET_KIND, IMPRESSIONS_KIND)) for folder in datasets])}

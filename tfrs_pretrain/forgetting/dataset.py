@@ -57,7 +57,8 @@ def erase(folder: Path, info: dict[str, Any], ids: ForgottenIds) -> Removed:
     removed, freed = Removed(), ids.freed_rows(old["digest"])
     known = ids.ids.slice(0, 0)
     if path := vocabulary_files(folder, info).get(ids.space):
-        known = ids.ids.filter(pc.is_in(ids.ids, value_set=Vocabulary.load(path).known_ids))
+        before = Vocabulary.load(path)
+        known = ids.ids.filter(pa.array(before.lookup(ids.ids) >= before.oov_rows))
         vocabulary, removed["rows"] = free_ids(path, ids)
         if removed["rows"]:
             _renew_lookup(path, vocabulary)

@@ -73,7 +73,9 @@ class ForgottenIds:
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
         ids = self.ids
-        if values.type != ids.type:
+        if pa.types.is_large_string(values.type):
+            ids = ids.cast(values.type)
+        elif values.type != ids.type:
             values, ids = values.cast(pa.string()), ids.cast(pa.string())
         found = pc.is_in(values, value_set=ids)
         found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found

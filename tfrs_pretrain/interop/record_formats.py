@@ -10,7 +10,6 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.interop.id_rows import IdRows
-from tfrs_pretrain.serving.client.tf_examples import to_example
 
 
 def write_parquet(path: Path, table: IdRows) -> None:
@@ -37,6 +36,8 @@ def write_csv(path: Path, table: IdRows) -> None:
 def write_tfrecord(path: Path, table: IdRows) -> None:
     """Writes a tf.Example per id with the features ``id``, ``vector`` and ``count``."""
     import tensorflow as tf
+
+    from tfrs_pretrain.serving.client.tf_examples import to_example
 
     with tf.io.TFRecordWriter(str(path)) as writer:
         for block in table.blocks():

@@ -13,12 +13,17 @@ COLUMNS = [("a", pa.array(["x", "y", "x"])), ("b", pa.array([7])), ("a", pa.arra
            ("a", pa.array(["x", "u"])), ("b", pa.array([7, -1]))]
 
 
-@pytest.mark.parametrize("pending", [0, 3, 1 << 20])
-def test_counts_do_not_depend_on_the_pending_limit(pending, monkeypatch):
+def _gathered(counts):
+    """Name -> counts of all buckets."""
+    return (counts | beam.GroupByKey() | beam.MapTuple(
+        lambda name, tables: (name, pa.concat_tables(tables).sort_by("value").to_pydict())))
+
+
+@pytest.mark.parametrize(("pending", "buckets"), [(0, 1), (3, 16), (1 << 20, 5)])
+def test_counts_depend_neither_on_the_pending_limit_nor_on_the_buckets(pending, buckets, monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", pending)
     with beam.Pipeline(options=pipeline_options([])) as pipeline:
-        counts = (pipeline | beam.Create(COLUMNS, reshuffle=False) | CountValues()
-                  | beam.MapTuple(lambda name, table: (name, table.sort_by("value").to_pydict())))
+        counts = _gathered(pipeline | beam.Create(COLUMNS, reshuffle=False) | CountValues(buckets))
         assert_that(counts, equal_to([
             ("a", {"value": ["u", "v", "w", "x", "y", "z"], "count": [1, 1, 1, 4, 1, 1]}),
             ("b", {"value": [-1, 7], "count": [1, 2]})]))
@@ -29,12 +34,13 @@ def test_a_name_without_values_is_counted():
     empty = pa.array([], pa.string())
     with beam.Pipeline(options=pipeline_options([])) as pipeline:
         counts = (pipeline | beam.Create([("a", empty), ("b", pa.array([7])), ("a", empty)], reshuffle=False)
-                  | CountValues() | beam.MapTuple(lambda name, table: (name, str(table["value"].type), table.num_rows)))
+                  | CountValues(4)
+                  | beam.MapTuple(lambda name, table: (name, str(table["value"].type), table.num_rows)))
         assert_that(counts, equal_to([("a", "string", 0), ("b", "int64", 1)]))
 
 
 def test_counts_above_the_pending_limit_are_emitted(monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", 3)
-    bundle = counting._CountBundle()
+    bundle = counting._CountBundle(2)
     bundle.start_bundle()
     assert [len(list(bundle.process(column))) > 0 for column in COLUMNS] == [False, False, True, False, False]

@@ -68,8 +68,9 @@ def test_count_values_merges_batches_and_keeps_names_apart(pipeline):
     columns = [("user", pa.array([3, 1, 3])), ("user", pa.array([3])), ("item", pa.array(["é", "", "é"])),
                ("item", pa.array([], pa.string())), ("code", pa.array([3]))]
     with pipeline:
-        counts = pipeline | beam.Create(columns) | CountValues()
-        in_order = counts | beam.MapTuple(lambda name, table: (name, table.sort_by("value").to_pydict()))
+        counts = pipeline | beam.Create(columns) | CountValues(2) | beam.GroupByKey()
+        in_order = counts | beam.MapTuple(
+            lambda name, tables: (name, pa.concat_tables(tables).sort_by("value").to_pydict()))
         assert_that(in_order, equal_to([
             ("user", {"value": [1, 3], "count": [1, 3]}), ("item", {"value": ["", "é"], "count": [1, 2]}),
             ("code", {"value": [3], "count": [1]})]))

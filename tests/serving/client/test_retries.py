@@ -14,11 +14,8 @@ import pytest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, Regress, RequestError, RestClient, RetryPolicy
 from tfrs_pretrain.serving.client.errors import HTTP_STATUS
-from tfrs_pretrain.serving.protocol.messages import (
-    PredictionServiceServicer,
-    PredictResponse,
-    add_PredictionServiceServicer_to_server,
-)
+from tfrs_pretrain.serving.protocol.messages import PredictResponse
+from tfrs_pretrain.serving.protocol.services import PREDICTION_SERVICE, add_service
 from tfrs_pretrain.serving.protocol.tensor_protos import to_proto
 
 QUICK = RetryPolicy(max_attempts=3, initial_backoff=0.01)
@@ -26,7 +23,7 @@ REQUEST = Predict({"x": [1]})
 ANY = Model("m")
 
 
-class Failing(PredictionServiceServicer):
+class Failing:
     """Returns the codes one after another; "OK" with a tensor, "SLOW" after a second."""
 
     def __init__(self, codes):
@@ -48,7 +45,7 @@ class Failing(PredictionServiceServicer):
 @contextlib.contextmanager
 def over_grpc(codes, retries=QUICK, timeout=5, model=ANY):
     failing, server = Failing(codes), grpc.server(futures.ThreadPoolExecutor(2))
-    add_PredictionServiceServicer_to_server(failing, server)
+    add_service(server, PREDICTION_SERVICE, failing)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with GrpcClient(f"127.0.0.1:{port}", model, timeout=timeout, retries=retries) as client:

@@ -1,15 +1,23 @@
-"""Program: imports the client side without TensorFlow, then TensorFlow after it."""
+"""Program: imports the client, then TensorFlow, then every part of serving; ``tf.keras`` must stay as it is."""
 
+import importlib
+import pkgutil
 import sys
 
-assert not {name for name in sys.modules if name.startswith("tensorflow.python")}
-assert "tensorflow" not in sys.modules
+from tfrs_pretrain.serving.client.tf_examples import to_example
 
-import numpy as np  # noqa: E402
+assert not {"tensorflow", "keras"} & sys.modules.keys()
+
 import tensorflow as tf  # noqa: E402
 
-from tfrs_pretrain.serving.protocol.tensor_protos import to_proto  # noqa: E402
+keras = tf.keras.__version__
 
-assert tf.make_ndarray(to_proto(np.array([1, 2]))).tolist() == [1, 2]
-assert tf.io.parse_tensor
-assert tf.train.Example
+import tfrs_pretrain.serving  # noqa: E402
+
+for module in pkgutil.walk_packages(tfrs_pretrain.serving.__path__, "tfrs_pretrain.serving."):
+    importlib.import_module(module.name)
+
+assert tf.keras.__version__ == keras
+
+example = tf.train.Example.FromString(to_example({"a": [1, 2]}).SerializeToString())
+assert list(example.features.feature["a"].int64_list.value) == [1, 2]

@@ -10,23 +10,27 @@ from evolved import evolve, rare_ids
 from live_servers import NAME, live_server
 from typer.testing import CliRunner
 
-from tfrs_pretrain.artifact_names import DELTA_KIND
+from tfrs_pretrain.artifact_names import DELTA_KIND, EXTRA_ASSETS
 from tfrs_pretrain.artifacts import write_manifest
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.deltas.chain import deltas_folder, read_chain
 from tfrs_pretrain.serving.deltas.delta import StateChange
 from tfrs_pretrain.serving.deltas.state import ServedState
+from tfrs_pretrain.serving.exporting.compaction import compact
 from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.exporting.logged_requests import read_logged_requests
 from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.live.push_secret import read_key
 from tfrs_pretrain.serving.pushing.chunks import delta_chunks
 from tfrs_pretrain.serving.pushing.push import push
 from tfrs_pretrain.serving.pushing.sender import Sender
-from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
+from tfrs_pretrain.serving.session import LoadedModel
+from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, read_version
 from tfrs_pretrain.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -35,7 +39,10 @@ GRACE = 0.2
 
 @pytest.fixture(scope="module")
 def pushed(planted_config, tiny_dataset, ranker_folder, tmp_path_factory):
-    """Folder of models with a live version and two deltas, and the file of its secret."""
+    """Folder of models with a live version and two deltas, the file of its secret, and a compaction after the first.
+
+    The compaction has a delta of its own. ``full/models`` has the full export of the same state.
+    """
     folder = tmp_path_factory.mktemp("pushed")
     (folder / "secret").write_text("0123456789abcdef" * 4)
     tree = planted_config.resolved()
@@ -47,11 +54,14 @@ def pushed(planted_config, tiny_dataset, ranker_folder, tmp_path_factory):
     second = evolve(tiny_dataset, ranker_folder, folder / "second", replace={rare[0]: "heir"}, append=["new"],
                     rows={"user": {5: np.full(8, 0.25)}}, dense=True)
     export_delta(config, *second, folder / "models", 1)
-    write_second_delta(exported.path, rare)
+    compacted = compact(exported.path)
+    write_delta(compacted.path, deltas_folder(exported.path) / "000001", rare, 1)
+    export(config, *second, folder / "full")
+    write_delta(exported.path, deltas_folder(exported.path) / "000001", rare, 2)
     return folder / "models", folder / "secret"
 
 
-def write_second_delta(base, rare):
+def write_delta(base, earlier, rare, number):
     """The heir's row changes again and another id is gone, which no golden request has."""
     chain = read_chain(base)
     before = chain.state()
@@ -63,16 +73,17 @@ def write_second_delta(base, rare):
     later = ServedState(before.schema, before.vocabularies | {
         "item": Vocabulary(pa.array(ids), np.zeros(len(ids), np.int64), item.oov_rows)}, before.dense, before.tables,
         lambda name: StoredRows(values) if name == "item" else before.table(name))
-    folder, last = deltas_folder(base) / "000002", chain.deltas[-1]
+    folder = deltas_folder(base) / f"{number:06d}"
     change = StateChange.between(before, later)
     change.save(folder)
-    shutil.copyfile(last.folder / GOLDEN_LOGS, folder / GOLDEN_LOGS)
+    shutil.copyfile(earlier / GOLDEN_LOGS, folder / GOLDEN_LOGS)
     write_manifest(folder, DELTA_KIND, change.to_json() | {
-        "base": last.manifest["base"], "number": 2, "predecessor": chain.digest, "report": chain.report})
+        "base": {"version": chain.manifest["version"], "digest": json_digest(chain.manifest)}, "number": number,
+        "predecessor": chain.digest, "report": chain.report})
 
 
-def version(server):
-    with GrpcClient(server.grpc, Model(NAME), timeout=60) as client:
+def version(server, number=1):
+    with GrpcClient(server.grpc, Model(NAME, version=number), timeout=60) as client:
         return client.predict(Predict({}, "delta_version"))["version"].item().decode()
 
 
@@ -126,6 +137,31 @@ def test_a_push_sends_what_the_server_lacks(pushed, tmp_path):
         assert verified.exit_code == 0, verified.output  # nothing of the chunk is visible
         done = CliRunner().invoke(app, [*arguments, str(secret)])
         assert (done.exit_code, "deltas [1, 2] in" in done.output, "old rows" in done.output) == (0, True, True)
+
+
+def test_a_compacted_live_version_equals_the_full_export_and_can_be_pushed_to(pushed, tmp_path):
+    models, secret = pushed
+    compacted, full = models / NAME / "2", models.parent / "full" / NAME / "1"
+    found, expected = (read_version(folder) for folder in (compacted, full))
+    for key in ("signatures", "tables", "operations", "vocabularies", "config"):
+        assert found[key] == expected[key]
+    assert {name: found["live"][name] for name in ("spare", "spare_bytes", "cold_sizes")} == {
+        name: expected["live"][name] for name in ("spare", "spare_bytes", "cold_sizes")}
+    assert found["live"]["token"] != read_version(models / NAME / "1")["live"]["token"]
+    requests = read_logged_requests(full / EXTRA_ASSETS / GOLDEN_LOGS)
+    assert len({request.signature for request in requests}) == 7
+    with LoadedModel(compacted) as model, LoadedModel(full) as other:
+        for request in requests:
+            answers = [each.run(request.signature, request.inputs) for each in (model, other)]
+            for name, values in answers[0].items():
+                assert values.tobytes() == answers[1][name].tobytes() or values.dtype == object
+        states = [{name: int(count) for name, count in each.run("delta_version", {}).items() if name != "version"}
+                  for each in (model, other)]
+        assert states[0] == states[1]
+    with live_server(models, tmp_path, versions=[2]) as server:
+        done = push(server.grpc, compacted, read_key(secret), grace=GRACE)
+        assert (done.found, done.deltas, done.passed) == (found["live"]["token"], (1,), True)
+        assert version(server, 2) == read_chain(compacted).digest
 
 
 def test_what_cannot_be_pushed_is_named(exported, pushed, planted_config, tiny_dataset, ranker_folder, tmp_path):

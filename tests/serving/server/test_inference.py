@@ -2,12 +2,13 @@
 
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import inference_pb2, input_pb2
 from tiny_models import save_scaler
 
 from tfrs_pretrain.serving.client.tf_examples import to_example
 from tfrs_pretrain.serving.protocol.messages import (
     ClassificationRequest,
+    InferenceTask,
+    Input,
     MultiInferenceRequest,
     PredictionLog,
     PredictRequest,
@@ -27,7 +28,7 @@ def model(tmp_path_factory):
 
 
 def examples(*rows, context=None):
-    message = input_pb2.Input()
+    message = Input()
     target = message.example_list_with_context if context else message.example_list
     target.examples.extend(to_example(row) for row in rows)
     if context:
@@ -101,14 +102,14 @@ def test_shared_features_are_merged_and_the_examples_own_value_wins(model):
     assert [each.value for each in inference.regress(model, request).result.regressions] == [102.0, 7.0]
 
 
-@pytest.mark.parametrize("message", [input_pb2.Input(), examples(), examples(context={"x": 1.0})])
+@pytest.mark.parametrize("message", [Input(), examples(), examples(context={"x": 1.0})])
 def test_no_examples_are_refused(message):
     with pytest.raises(StatusError, match="input is empty"):
         inference.serialized_examples(message)
 
 
 def task(signature, method, name="m"):
-    result = inference_pb2.InferenceTask(method_name=f"tensorflow/serving/{method}")
+    result = InferenceTask(method_name=f"tensorflow/serving/{method}")
     result.model_spec.name, result.model_spec.signature_name = name, signature
     return result
 

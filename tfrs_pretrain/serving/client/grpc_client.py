@@ -19,14 +19,13 @@ from tfrs_pretrain.serving.protocol.messages import (
     GetModelMetadataRequest,
     GetModelStatusRequest,
     Input,
-    ModelServiceStub,
     ModelSpec,
     ModelVersionStatus,
-    PredictionServiceStub,
     PredictRequest,
     RegressionRequest,
     SignatureDefMap,
 )
+from tfrs_pretrain.serving.protocol.services import MODEL_SERVICE, PREDICTION_SERVICE, make_stub
 from tfrs_pretrain.serving.protocol.tensor_protos import from_proto, to_proto
 
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
@@ -49,7 +48,8 @@ class GrpcClient(Client):
         super().__init__(address, model, timeout=timeout, retries=retries)
         self._channel = (grpc.secure_channel(address, credentials, OPTIONS) if credentials
                          else grpc.insecure_channel(address, OPTIONS))
-        self._prediction, self._models = PredictionServiceStub(self._channel), ModelServiceStub(self._channel)
+        self._prediction = make_stub(self._channel, PREDICTION_SERVICE)
+        self._models = make_stub(self._channel, MODEL_SERVICE)
 
     def predict(self, request: Predict) -> dict[str, np.ndarray]:
         message = PredictRequest(model_spec=self._spec(request.signature))

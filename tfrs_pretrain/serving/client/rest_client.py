@@ -60,7 +60,8 @@ class RestClient(Client):
     def metadata(self) -> Metadata:
         response = self._call("GET", f"{self._url}/metadata")
         packed = {name: value for name, value in response["metadata"]["signature_def"].items() if name != "@type"}
-        signatures = json_format.ParseDict(packed, SignatureDefMap())
+        # A server may know fields that this client's messages lack.
+        signatures = json_format.ParseDict(packed, SignatureDefMap(), ignore_unknown_fields=True)
         return Metadata.from_messages(int(response["model_spec"]["version"]), signatures.signature_def)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.id_arrays import single_array
+from tfrs_pretrain.id_arrays import joined, of_one_type, single_array
 from tfrs_pretrain.vocabulary import Vocabulary
 
 CHANGED, TOMBSTONES = "changed.parquet", "tombstones.parquet"
@@ -53,17 +53,18 @@ class VocabularyChange:
                             f"version {earlier.oov_rows} and {earlier.dtype}: export a full version, without "
                             "--delta-of")
         common = min(len(earlier.ids), len(later.ids))
-        moved = np.flatnonzero(_differ(earlier.ids.slice(0, common), later.ids.slice(0, common)))
+        old, new = of_one_type(earlier.ids, later.ids)
+        moved = np.flatnonzero(_differ(old.slice(0, common), new.slice(0, common)))
         positions = np.concatenate([moved, np.arange(common, len(later.ids))]).astype(np.int64)
         left = np.concatenate([moved, np.arange(common, len(earlier.ids))])
-        before, after = earlier.ids.take(pa.array(left)).drop_null(), later.ids.take(pa.array(positions))
+        before, after = old.take(pa.array(left)).drop_null(), new.take(pa.array(positions))
         return cls(len(later.ids), positions, after, _without(before, after), len(_without(after.drop_null(), before)))
 
     def apply(self, earlier: Vocabulary) -> Vocabulary:
         """Returns the later vocabulary; counts, which are not served, are 0."""
         sources = np.arange(self.num_ids)
         sources[self.positions] = len(earlier.ids) + np.arange(len(self.positions))
-        ids = single_array(pa.chunked_array([earlier.ids, self.ids])).take(pa.array(sources))
+        ids = single_array(joined(earlier.ids, self.ids)).take(pa.array(sources))
         return Vocabulary(ids, np.zeros(self.num_ids, np.int64), earlier.oov_rows)
 
     def save(self, folder: Path) -> None:

@@ -6,8 +6,9 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from tfrs_pretrain.serving.exporting.report import ExportedVersion, ExportReport
 from tfrs_pretrain.serving.exporting.warmup import warmup_logs
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
+from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
+from tfrs_pretrain.serving.live.push_secret import KeyDigest
 from tfrs_pretrain.serving.protocol.signature_names import SERVING_DEFAULT
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
 
@@ -40,8 +43,9 @@ def compact(base: Path) -> ExportedVersion:
     """Writes the next version of a model from a version and all of its deltas.
 
     The new version serves the same vocabularies, rows and dense weights as the full export of the last delta's ranker,
-    and therefore returns the same answers. Neither that ranker nor its dataset is read. If the latest version is that
-    of an identical compaction, it is kept and returned.
+    and therefore returns the same answers. Neither that ranker nor its dataset is read. It takes live updates if the
+    base version does, with the same secret and the same share of spare places; the secret file is not read. If the
+    latest version is that of an identical compaction, it is kept and returned.
 
     Args:
       base: folder of the base version, ``models/<name>/<version>``.
@@ -67,21 +71,42 @@ def compact(base: Path) -> ExportedVersion:
 
 def _build(stage: Path, chain: Chain) -> ExportReport:
     earlier, state = ExportReport.from_json(chain.report), chain.state()
-    contents = _save(stage, state)
+    settings = _live_settings(chain.manifest)
+    contents, live = _save(stage, state, settings)
     requests = read_logged_requests(chain.deltas[-1].folder / GOLDEN_LOGS)
     operations = check_operations(stage)
     answers = check_answers(stage, requests, earlier.check.tolerance)
     _write_extra_assets(stage, earlier.name, chain.deltas[-1].folder, requests, state, contents)
     return dataclasses.replace(
-        earlier, contents=contents, operations=operations, num_bytes=folder_bytes(stage),
+        earlier, config=_config(earlier, chain.manifest, settings), contents=contents, live=live,
+        operations=operations, num_bytes=folder_bytes(stage),
         memory=check_budget(stage, answers.memory, earlier.memory.budget_bytes),
         check=GoldenCheck(earlier.check.impressions, earlier.check.tolerance, answers.signatures))
 
 
-def _save(folder: Path, state: ServedState) -> SavedModelContents:
+def _live_settings(base: Mapping[str, Any]) -> LiveSettings | None:
+    if "live" not in base:
+        return None
+    return LiveSettings(KeyDigest.from_json(base["live"]["key"]), base["config"]["export"]["live_spare"])
+
+
+def _config(report: ExportReport, base: Mapping[str, Any], settings: LiveSettings | None) -> dict[str, Any]:
+    """Configuration of the last delta; deltas themselves are exported without live updates."""
+    if settings is None:
+        return report.config
+    live = {name: base["config"]["export"][name] for name in ("live_updates", "live_spare", "push_secret")}
+    return report.config | {"export": report.config["export"] | live}
+
+
+def _save(folder: Path, state: ServedState, settings: LiveSettings | None
+          ) -> tuple[SavedModelContents, dict[str, Any] | None]:
+    """Saves the model; returns its contents, and a description of its live updates (None: it takes none)."""
     stored = {name: state.table(name) for name in state.tables}
     with tempfile.TemporaryDirectory() as assets:
-        return save(ServedRanker(state.dense.ranker, state, Path(assets), stored=stored), folder)
+        if settings is None:
+            return save(ServedRanker(state.dense.ranker, state, Path(assets), stored=stored), folder), None
+        served = LiveRanker(state.dense.ranker, state, Path(assets), settings, stored=stored)
+        return save(served, folder), served.described_updates()
 
 
 def _write_extra_assets(stage: Path, name: str, delta: Path, requests: Sequence[GoldenRequest], state: ServedState,

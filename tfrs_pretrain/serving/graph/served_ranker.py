@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import tensorflow as tf
 
+from tfrs_pretrain.features.base import GraphLookup
 from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.features.raw_input import CONTEXT, ITEM, USER
 from tfrs_pretrain.ranking.model.ranker import NUMERIC, SIMILARITY, Ranker, score_names
@@ -144,22 +145,27 @@ class ServedRanker(tf.Module):
           raw: validated raw inputs.
           sides: names of the network's inputs for user, context and items, if one user's candidates are ranked.
         """
-        batch = {name: self._column(name, raw) for name in dict.fromkeys(row.column for row in self._rows)}
+        batch = self._columns(dict.fromkeys(row.column for row in self._rows), raw)
         if sides:
             batch |= _same_batch_size({row.column: batch[row.column] for row in self._rows if row.name in sides[1]})
         # As in Ranker.gather: [batch, dim], or [batch, length, dim] with row 0 for padding, which is masked.
         rows = {row.name: self._tables[row.table].gather(tf.maximum(batch[row.column], 0) if row.length
                                                          else batch[row.column]) for row in self._rows}
-        numeric = {name: self._column(name, raw) for name in self._numeric}
+        numeric = {name: self._column(name, raw, self._look_up) for name in self._numeric}
         if sides:
             numeric = {name: tf.broadcast_to(values, tf.shape(raw[ITEM_ID])) for name, values in numeric.items()}
         return tf.sigmoid(self._logits(rows, batch | numeric, sides=sides))
 
-    def _column(self, name: str, raw: Raw) -> tf.Tensor:
-        """Converts a raw input to the batch column that the ranker reads."""
+    def _columns(self, names: Iterable[str], raw: Raw) -> dict[str, tf.Tensor]:
+        """Converts raw inputs of ids and categories to the batch columns that the ranker reads."""
+        return {name: self._column(name, raw, self._look_up) for name in names}
+
+    def _column(self, name: str, raw: Raw, lookup: GraphLookup) -> tf.Tensor:
         kind = self._kinds[name]
-        return kind.graph_column(raw[kind.raw_name],
-                                 lambda vocabulary, values: self._lookups[vocabulary].lookup(values))
+        return kind.graph_column(raw[kind.raw_name], lookup)
+
+    def _look_up(self, vocabulary: str, values: tf.Tensor) -> tf.Tensor:
+        return self._lookups[vocabulary].lookup(values)
 
     def _network_sides(self, ranker: Ranker) -> tuple[tuple[str, ...], ...]:
         """Names of the network's inputs with the batch size of the user, of the context and of the items.

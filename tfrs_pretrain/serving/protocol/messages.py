@@ -1,87 +1,55 @@
-"""TensorFlow Serving's protobuf messages, imported without TensorFlow: 0.1 s instead of 3 to 6 s of a client's start.
+"""TensorFlow Serving's protobuf messages, without TensorFlow.
 
-The generated modules of tensorflow-serving-api import message modules inside the ``tensorflow`` package, whose
-``__init__`` loads all of TensorFlow, although the messages do not need it. During their import, an empty placeholder
-package with TensorFlow's path takes its place. A later ``import tensorflow`` finds the same message classes.
+Where tensorflow-serving-api is installed, these are its classes, so that they mix with TensorFlow's. Elsewhere, such as
+in a client that has only the extra ``client``, they are made from the ``.proto`` files of this folder.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import sys
-import types
-from collections.abc import Iterator
-
-
-@contextlib.contextmanager
-def _placeholder_package() -> Iterator[None]:
-    """Puts an empty ``tensorflow`` package in place while the body runs, unless TensorFlow is already imported."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    spec = importlib.util.find_spec("tensorflow")
-    placeholder = types.ModuleType("tensorflow")
-    placeholder.__path__ = list(spec.submodule_search_locations or ()) if spec else []
-    sys.modules["tensorflow"] = placeholder
-    try:
-        yield
-    finally:
-        # Remove the packages, so that TensorFlow's own import creates them. Keep the message modules: protobuf allows
-        # each message to be registered only once.
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] == "tensorflow" and hasattr(module, "__path__"):
-                del sys.modules[name]
-
-
-with _placeholder_package():
-    from tensorflow.core.example.example_pb2 import Example
-    from tensorflow.core.framework import types_pb2
-    from tensorflow.core.framework.tensor_pb2 import TensorProto
-    from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-    from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResponse
-    from tensorflow_serving.apis.get_model_metadata_pb2 import (
-        GetModelMetadataRequest,
-        GetModelMetadataResponse,
-        SignatureDefMap,
-    )
-    from tensorflow_serving.apis.get_model_status_pb2 import (
-        GetModelStatusRequest,
-        GetModelStatusResponse,
-        ModelVersionStatus,
-    )
-    from tensorflow_serving.apis.inference_pb2 import (
-        InferenceResult,
-        InferenceTask,
-        MultiInferenceRequest,
-        MultiInferenceResponse,
-    )
-    from tensorflow_serving.apis.input_pb2 import Input
-    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
-    from tensorflow_serving.apis.model_pb2 import ModelSpec
-    from tensorflow_serving.apis.model_service_pb2_grpc import (
-        ModelServiceServicer,
-        ModelServiceStub,
-        add_ModelServiceServicer_to_server,
-    )
-    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
-    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
-    from tensorflow_serving.apis.prediction_service_pb2_grpc import (
-        PredictionServiceServicer,
-        PredictionServiceStub,
-        add_PredictionServiceServicer_to_server,
-    )
-    from tensorflow_serving.apis.regression_pb2 import RegressionRequest, RegressionResponse
-    from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 __all__ = [
-    "ClassificationRequest", "ClassificationResponse", "Example", "GetModelMetadataRequest",
+    "ClassificationRequest", "ClassificationResponse", "DataType", "Example", "GetModelMetadataRequest",
     "GetModelMetadataResponse", "GetModelStatusRequest", "GetModelStatusResponse", "InferenceResult",
-    "InferenceTask", "Input", "ModelConfig", "ModelServerConfig", "ModelServiceServicer", "ModelServiceStub",
-    "ModelSpec", "ModelVersionStatus", "MultiInferenceRequest", "MultiInferenceResponse", "PredictRequest",
-    "PredictResponse", "PredictionLog", "PredictionServiceServicer", "PredictionServiceStub", "RegressionRequest",
-    "RegressionResponse", "ReloadConfigRequest", "ReloadConfigResponse", "SavedModel", "SignatureDef",
-    "SignatureDefMap", "TensorInfo", "TensorProto", "add_ModelServiceServicer_to_server",
-    "add_PredictionServiceServicer_to_server", "types_pb2",
+    "InferenceTask", "Input", "ModelConfig", "ModelServerConfig", "ModelSpec", "ModelVersionStatus",
+    "MultiInferenceRequest", "MultiInferenceResponse", "PredictRequest", "PredictResponse", "PredictionLog",
+    "RegressionRequest", "RegressionResponse", "ReloadConfigRequest", "ReloadConfigResponse", "SavedModel",
+    "SignatureDef", "SignatureDefMap", "TensorInfo", "TensorProto",
 ]
+
+if importlib.util.find_spec("tensorflow") and importlib.util.find_spec("tensorflow_serving"):
+    from tfrs_pretrain.serving.protocol.generated import (
+        ClassificationRequest,
+        ClassificationResponse,
+        DataType,
+        Example,
+        GetModelMetadataRequest,
+        GetModelMetadataResponse,
+        GetModelStatusRequest,
+        GetModelStatusResponse,
+        InferenceResult,
+        InferenceTask,
+        Input,
+        ModelConfig,
+        ModelServerConfig,
+        ModelSpec,
+        ModelVersionStatus,
+        MultiInferenceRequest,
+        MultiInferenceResponse,
+        PredictionLog,
+        PredictRequest,
+        PredictResponse,
+        RegressionRequest,
+        RegressionResponse,
+        ReloadConfigRequest,
+        ReloadConfigResponse,
+        SavedModel,
+        SignatureDef,
+        SignatureDefMap,
+        TensorInfo,
+        TensorProto,
+    )
+else:
+    from tfrs_pretrain.serving.protocol.declared import declared_messages
+
+    globals().update({name: kind for name, kind in declared_messages()[1].items() if name in __all__})

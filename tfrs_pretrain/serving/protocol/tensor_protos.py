@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.serving.protocol.messages import TensorProto, types_pb2
+from tfrs_pretrain.serving.protocol.messages import DataType, TensorProto
 
 # Number of the message's dtype -> (numpy dtype, field with the values where tensor_content is empty)
 _DTYPES: dict[int, tuple[Any, str]] = {
-    types_pb2.DT_FLOAT: (np.dtype("<f4"), "float_val"), types_pb2.DT_DOUBLE: (np.dtype("<f8"), "double_val"),
-    types_pb2.DT_INT32: (np.dtype("<i4"), "int_val"), types_pb2.DT_INT64: (np.dtype("<i8"), "int64_val"),
-    types_pb2.DT_BOOL: (np.dtype(bool), "bool_val"), types_pb2.DT_STRING: (np.dtype(object), "string_val"),
+    DataType.DT_FLOAT: (np.dtype("<f4"), "float_val"), DataType.DT_DOUBLE: (np.dtype("<f8"), "double_val"),
+    DataType.DT_INT32: (np.dtype("<i4"), "int_val"), DataType.DT_INT64: (np.dtype("<i8"), "int64_val"),
+    DataType.DT_BOOL: (np.dtype(bool), "bool_val"), DataType.DT_STRING: (np.dtype(object), "string_val"),
 }
 _NUMBERS = {dtype: number for number, (dtype, _) in _DTYPES.items()}
 MAX_ELEMENTS, MAX_RANK = 1 << 26, 8
@@ -21,7 +21,7 @@ MAX_ELEMENTS, MAX_RANK = 1 << 26, 8
 
 def dtype_name(number: int) -> str:
     """Returns the name of a message's dtype, such as ``int64`` for DT_INT64."""
-    return str(types_pb2.DataType.Name(number)).removeprefix("DT_").lower().replace("float", "float32")
+    return str(DataType.Name(number)).removeprefix("DT_").lower().replace("float", "float32")
 
 
 def numpy_dtype(number: int) -> Any:
@@ -42,7 +42,7 @@ def to_proto(values: np.ndarray) -> Any:
       ValueError: the array's dtype is not supported.
     """
     if values.dtype.kind in "OUS":
-        message = TensorProto(dtype=types_pb2.DT_STRING)
+        message = TensorProto(dtype=DataType.DT_STRING)
         message.string_val.extend(value.encode() if isinstance(value, str) else bytes(value)
                                   for value in values.ravel().tolist())
     else:

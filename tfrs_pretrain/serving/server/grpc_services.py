@@ -14,10 +14,8 @@ from tfrs_pretrain.serving.protocol.messages import (
     GetModelMetadataResponse,
     GetModelStatusRequest,
     GetModelStatusResponse,
-    ModelServiceServicer,
     MultiInferenceRequest,
     MultiInferenceResponse,
-    PredictionServiceServicer,
     PredictRequest,
     PredictResponse,
     RegressionRequest,
@@ -32,7 +30,7 @@ from tfrs_pretrain.serving.server.model_manager import ModelManager
 R = TypeVar("R")
 
 
-class PredictionService(PredictionServiceServicer):
+class PredictionService:
     """Serves Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
     def __init__(self, manager: ModelManager):
@@ -57,7 +55,7 @@ class PredictionService(PredictionServiceServicer):
         return _reply(context, lambda: endpoints.metadata(self._manager, request))
 
 
-class ModelService(ModelServiceServicer):
+class ModelService:
     """Serves GetModelStatus and HandleReloadConfigRequest."""
 
     def __init__(self, manager: ModelManager):

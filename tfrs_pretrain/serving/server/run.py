@@ -15,12 +15,8 @@ import grpc
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.labels.models_config import folder_of, read_models_config
-from tfrs_pretrain.serving.protocol.messages import (
-    ModelConfig,
-    ModelServerConfig,
-    add_ModelServiceServicer_to_server,
-    add_PredictionServiceServicer_to_server,
-)
+from tfrs_pretrain.serving.protocol.messages import ModelConfig, ModelServerConfig
+from tfrs_pretrain.serving.protocol.services import MODEL_SERVICE, PREDICTION_SERVICE, add_service
 from tfrs_pretrain.serving.server.grpc_services import ModelService, PredictionService
 from tfrs_pretrain.serving.server.http_server import RestServer
 from tfrs_pretrain.serving.server.model_manager import ModelManager
@@ -61,8 +57,8 @@ class DevelopmentServer:
         self._grpc = grpc.server(futures.ThreadPoolExecutor(limits.threads, "grpc"), options=[
             ("grpc.max_receive_message_length", limits.message_bytes), ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=limits.concurrent)
-        add_PredictionServiceServicer_to_server(PredictionService(manager), self._grpc)
-        add_ModelServiceServicer_to_server(ModelService(manager), self._grpc)
+        add_service(self._grpc, PREDICTION_SERVICE, PredictionService(manager))
+        add_service(self._grpc, MODEL_SERVICE, ModelService(manager))
         try:
             self._rest = RestServer((HOST, ports.rest), manager, limits)
             self.grpc = f"{HOST}:{self._grpc.add_insecure_port(f'{HOST}:{ports.grpc}')}"
