@@ -35,7 +35,7 @@ test-pythons: $(VENV)/test.installed
 	.ci/test_pythons
 
 test-flink: $(VENV)/test.installed build/flink-job-server.jar
-	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py
+	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py tests/beam_pipelines/test_flink_cluster.py
 
 # Maven downloads about 120 MB, once. The jar names the files in its repository.
 build/flink-job-server.jar: deploy/flink/pom.xml deploy/flink/class_path_jar.py

@@ -9,41 +9,36 @@ Task manager n has the address 127.0.0.n and its own hosts file: ``workerpool`` 
 
 import argparse
 import contextlib
-import ctypes
 import dataclasses
-import os
-import shutil
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from class_path_jar import MAIN_CLASS, OPENED_PACKAGES
+from class_path_jar import MAIN_CLASS
+from local_processes import START_SECONDS, Processes, StartError, free_ports, processes
 
 FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parents[1]
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-OPENED = [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES]
 # All JVMs have the same class path, so that one class loader suffices for all jobs.
 SETTINGS = {"classloader.resolve-order": "parent-first", "cluster.evenly-spread-out-slots": "true",
             "heartbeat.interval": "2000", "heartbeat.timeout": "20000"}
 # Flink's own start scripts compute these sizes.
 TASK_MANAGER_SIZES = {
-    "taskmanager.cpu.cores": "1", "taskmanager.memory.task.heap.size": "512m",
-    "taskmanager.memory.task.off-heap.size": "0", "taskmanager.memory.managed.size": "128m",
+    "taskmanager.cpu.cores": "1",
+    "taskmanager.memory.framework.heap.size": "128m", "taskmanager.memory.framework.off-heap.size": "128m",
+    "taskmanager.memory.task.heap.size": "512m", "taskmanager.memory.task.off-heap.size": "0",
+    "taskmanager.memory.managed.size": "128m", "taskmanager.memory.jvm-metaspace.size": "256m",
+    "taskmanager.memory.jvm-overhead.min": "192m", "taskmanager.memory.jvm-overhead.max": "192m",
 }
 HEAPS = {"job manager": "384m", "task manager": "640m", "job server": "384m", "job server with Flink": "1g"}
-START_SECONDS = 120
-PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
-
-
-class StartError(Exception):
-    """A process of the cluster has ended or does not listen; the message is one line."""
 
 
 @dataclasses.dataclass
@@ -58,96 +53,22 @@ class Cluster:
     options: list[str]
 
 
-class Processes:
-    """Starts processes that log to files of a folder, and stops all of them."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder.resolve()
-        self._running: list[subprocess.Popen[bytes]] = []
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def start(self, name: str, *command: str, address: tuple[str, int]) -> subprocess.Popen[bytes]:
-        """Starts a process and waits until it listens.
-
-        Raises:
-          StartError: it does not, or has ended.
-        """
-        log = self._folder / f"{name}.log"
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, preexec_fn=_end_with_parent)  # noqa: PLW1509
-        self._running.append(process)
-        wait_for(process, address, f"{name} (log {log})")
-        return process
-
-    def java(self, name: str, heap: str, main: str, jar: Path, *arguments: str, address: tuple[str, int],
-             properties: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        """Starts a JVM with little memory and quick compilation: jobs here are short.
-
-        Raises:
-          StartError: Java or the jar is missing, or see ``start``.
-        """
-        if not shutil.which("java"):
-            raise StartError("java is not installed: install Java 17")
-        if not jar.exists():
-            raise StartError(f"{jar} does not exist: write it with class_path_jar.py")
-        temporary = self._folder / "tmp"
-        temporary.mkdir(exist_ok=True)
-        return self.start(name, "java", f"-Xmx{HEAPS[heap]}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                          f"-Djava.io.tmpdir={temporary}", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *OPENED,
-                          *properties, "-cp", str(jar), main, *arguments, address=address)
-
-    def stop(self) -> None:
-        """Terminates all processes, the last one first, and kills those that do not end."""
-        for process in reversed(self._running):
-            process.terminate()
-        for process in reversed(self._running):
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def wait_for(process: subprocess.Popen[bytes], address: tuple[str, int], name: str) -> None:
-    """Waits until a process listens.
+def wait_for_slots(task_managers: list[subprocess.Popen[bytes]], web_port: int, count: int) -> None:
+    """Waits until the job manager has all slots.
 
     Raises:
-      StartError: it does not after ``START_SECONDS``, or has ended.
+      StartError: it has not after ``START_SECONDS``, or a task manager has ended.
     """
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
-        if process.poll() is not None:
-            raise StartError(f"{name} has ended with exit code {process.returncode}")
-        with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
-            return
-        time.sleep(0.1)
-    raise StartError(f"{name} does not listen on {address[0]}:{address[1]} after {START_SECONDS} s")
-
-
-@contextlib.contextmanager
-def processes(folder: Path) -> Iterator[Processes]:
-    """Provides ``Processes`` and stops all of them after the body."""
-    running = Processes(folder)
-    try:
-        yield running
-    finally:
-        running.stop()
-
-
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Returns different ports on which no process listens."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((host, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        if any(process.poll() is not None for process in task_managers):
+            raise StartError("a task manager has ended (see its log)")
+        with contextlib.suppress(OSError), urllib.request.urlopen(
+                f"http://127.0.0.1:{web_port}/overview", timeout=10) as answer:
+            if json.load(answer).get("slots-total") == count:
+                return
+        time.sleep(0.2)
+    raise StartError(f"the job manager does not have {count} slots after {START_SECONDS} s")
 
 
 def start_job_server(running: Processes, jar: Path, folder: Path, master: str, *, job_port: int = 0) -> tuple[
@@ -168,9 +89,10 @@ def start_job_server(running: Processes, jar: Path, folder: Path, master: str, *
     job_port = job_port or chosen
     heap = "job server with Flink" if master == "[local]" else "job server"
     process = running.java(
-        "job-server", heap, MAIN_CLASS, jar, f"--flink-master={master}", f"--flink-conf-dir={_configuration(folder)}",
-        "--job-host=localhost", f"--job-port={job_port}", f"--artifact-port={artifact_port}", "--expansion-port=-1",
-        f"--artifacts-dir={folder / 'artifacts'}", address=("127.0.0.1", job_port))
+        "job-server", HEAPS[heap], MAIN_CLASS, jar, f"--flink-master={master}",
+        f"--flink-conf-dir={_configuration(folder)}", "--job-host=localhost", f"--job-port={job_port}",
+        f"--artifact-port={artifact_port}", "--expansion-port=-1", f"--artifacts-dir={folder / 'artifacts'}",
+        address=("127.0.0.1", job_port))
     return process, ["--runner=PortableRunner", f"--job_endpoint=localhost:{job_port}"]
 
 
@@ -196,7 +118,7 @@ def cluster(jar: Path, folder: Path, *, task_managers: int = 2, slots: int = 2, 
         "io.tmp.dirs": str(folder / "tmp"),
     }
     with processes(folder) as running:
-        manager = running.java("job-manager", "job manager", JOB_MANAGER, jar, *_flink_arguments(folder, shared),
+        manager = running.java("job-manager", HEAPS["job manager"], JOB_MANAGER, jar, *_flink_arguments(folder, shared),
                                address=("127.0.0.1", web_port))
         pools, workers = [], []
         for number in range(1, task_managers + 1):
@@ -205,6 +127,7 @@ def cluster(jar: Path, folder: Path, *, task_managers: int = 2, slots: int = 2, 
                                        f"{address}:{pool_port}", address=(address, pool_port)))
             workers.append(_task_manager(running, jar, folder, number, shared | {
                 "taskmanager.numberOfTaskSlots": str(slots)}))
+        wait_for_slots(workers, web_port, task_managers * slots)
         server, options = start_job_server(running, jar, folder, f"localhost:{web_port}", job_port=job_port)
         yield Cluster(f"http://localhost:{web_port}", manager, workers, pools, server, [
             *options, "--environment_type=EXTERNAL", f"--environment_config=workerpool:{pool_port}"])
@@ -217,7 +140,7 @@ def _task_manager(running: Processes, jar: Path, folder: Path, number: int, sett
     hosts.write_text(f"127.0.0.1 localhost\n{address} workerpool {socket.gethostname()}\n")
     settings = settings | TASK_MANAGER_SIZES | {
         "taskmanager.host": address, "taskmanager.bind-host": address, "taskmanager.rpc.port": str(port)}
-    return running.java(f"task-manager-{number}", "task manager", TASK_MANAGER, jar,
+    return running.java(f"task-manager-{number}", HEAPS["task manager"], TASK_MANAGER, jar,
                         *_flink_arguments(folder, settings), properties=(f"-Djdk.net.hosts.file={hosts}",),
                         address=(address, port))
 

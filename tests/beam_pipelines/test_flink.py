@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from flink_jar import FLINK_MARKS, flink_jar
 from folder_contents import folder_contents
-from local_cluster import processes, start_job_server
+from local_cluster import start_job_server
+from local_processes import processes
 
 from beam_pipelines.build_dataset import build
 

@@ -57,7 +57,7 @@ def rows_by_id_order():
 
 # ---- order, resumption, replay ----
 
-@bug(first=5)
+@bug(first=8)
 def chunk_skipped():
     """a push that continues another one leaves out a chunk"""
     before = push._missing
@@ -69,7 +69,7 @@ def chunk_skipped():
     yield push, "_missing", missing
 
 
-@bug(first=1)
+@bug(first=8)
 def part_counts_as_whole():
     """a push takes a delta that the server has in part for a whole one"""
     before = pushed_state.num_applied
@@ -103,7 +103,7 @@ def lost_answer_fatal():
     yield Sender, "_request", request
 
 
-@bug(first=3)
+@bug(first=5)
 def foreign_version_accepted():
     """a push begins with the base whatever version the server has"""
     def num_applied(chain, version):
@@ -118,7 +118,7 @@ def foreign_version_accepted():
 
 # ---- grace period and memory ----
 
-@bug(first=1)
+@bug(first=3)
 def settled_at_once():
     """a push calls an epoch settled while requests may still read it"""
     yield Sender, "_settled", lambda self: max((epoch for _, epoch in self._seen), default=0)
