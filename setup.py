@@ -51,6 +51,7 @@ TEST = [
     "safetensors>=0.5",                                   # a format of exported rows
     "pytest>=8", "pytest-xdist>=3.6",                     # runner, over cores
     "hypothesis>=6.100",                                  # property tests
+    "nbclient>=0.10", "ipykernel>=6.29",                  # run the notebooks under examples/
     "scikit-learn>=1.5", "scipy>=1.14",                   # independent oracles for metrics and statistics
     "ruff>=0.12", "mypy>=1.15", "pandas-stubs", "types-PyYAML",  # lint and types
 ]

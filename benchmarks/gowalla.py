@@ -27,6 +27,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.metrics.retrieval import retrieval_metrics
 from tfrs_pretrain.metrics.top_items import top_items
+from tfrs_pretrain.pretraining.negative_sampler import UniformSampler
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.objective import build_task, popularity_prior
 from tfrs_pretrain.pretraining.two_tower import TwoTower
@@ -92,7 +93,8 @@ def build_model(split: Split, settings: PretrainingConfig, steps: int, seed: int
                                                   interval_decay=settings.interval_decay))
                     for offset, (name, rows) in enumerate((("user", split.users), ("item", split.items))))
     negatives = settings.objective.negatives
-    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, split.items, seed)
+    sampler = UniformSampler(negatives.count, split.items, seed) if negatives.count else None
+    sampling = NegativeSampling(negatives.in_batch, sampler)
     counts = np.maximum(np.bincount(split.train[:, 1], minlength=split.items), 1)
     share = counts / counts.sum()
     return TwoTower(users, items, build_task(settings, split.items), sampling.probability(share, settings.batch_size),

@@ -15,6 +15,7 @@ from tfrs_pretrain.pretraining.contrastive_task import ContrastiveTask
 from tfrs_pretrain.pretraining.cosine_contrastive import CosineContrastive
 from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
 from tfrs_pretrain.pretraining.known_positives import KnownPositives
+from tfrs_pretrain.pretraining.negative_sampler import UniformSampler
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.pretraining.uniform_softmax import UniformSoftmax
@@ -57,9 +58,9 @@ def stage_one(variant: str, users: int, items: int, pairs: int) -> Trainee:
     """Builds Stage I with one of the losses and samplings in ``STAGE_ONE``."""
     generator, task, sampling, known = np.random.default_rng(1), None, None, None
     if variant == "mixed":
-        sampling = NegativeSampling(True, DRAWS, items, 1)
+        sampling = NegativeSampling(True, UniformSampler(DRAWS, items, 1))
     elif variant in ("uniform", "cosine"):
-        sampling = NegativeSampling(False, DRAWS, items, 1)
+        sampling = NegativeSampling(False, UniformSampler(DRAWS, items, 1))
         task = _uniform_task(variant, items)
     elif variant == "known_positives":
         known = KnownPositives(Interactions.from_pairs(generator.integers(0, users, 10 * users),

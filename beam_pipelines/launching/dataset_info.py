@@ -7,6 +7,7 @@ import numpy as np
 from beam_pipelines.jobs.job import RESULTS_FOLDER, Job
 from beam_pipelines.jobs.log_spec import LogSpec
 from beam_pipelines.launching.coverage_checks import joins_of, read_join_counts
+from beam_pipelines.launching.own_code import own_code
 from beam_pipelines.launching.positive_checks import count_sampled
 from beam_pipelines.records.files import read_json
 from beam_pipelines.records.shards import summarize_splits
@@ -93,7 +94,7 @@ def vocabularies_info(job: Job) -> dict[str, Any]:
     extended = {"extended": vocabulary_info(job.extend)["vocabularies"],
                 "lifecycle": extension_changes(job, vocabularies)} if job.extend else {}
     return {"config": job.config.resolved(), "numeric": numeric, "counts": counts,
-            "vocabularies": vocabularies.describe(), **span, **extended}
+            "vocabularies": vocabularies.describe(), **span, **extended, **own_code(job)}
 
 
 def pairs_info(job: Job) -> dict[str, Any]:
@@ -134,7 +135,8 @@ def _add_joins(job: Job, name: str, split: dict[str, Any]) -> dict[str, Any]:
 def _common_info(job: Job) -> dict[str, Any]:
     source = vocabulary_info(job.vocabulary) if job.vocabulary else {}
     numeric = {"numeric": source["numeric"]} if "numeric" in source else {}
-    return {"config": job.config.resolved(), "vocabularies": Vocabularies.load(job).describe(), **numeric}
+    return {"config": job.config.resolved(), "vocabularies": Vocabularies.load(job).describe(), **numeric,
+            **own_code(job)}
 
 
 def _account(job: Job, log: LogSpec) -> dict[str, Any]:

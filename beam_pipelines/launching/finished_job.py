@@ -14,6 +14,7 @@ from apache_beam.io.filesystem import BeamIOError
 from beam_pipelines.jobs.job import RUN_FILE, Job
 from beam_pipelines.launching.input_state import InputState
 from beam_pipelines.launching.output_folder import refuse_existing, remove_remains
+from beam_pipelines.launching.own_code import own_code
 from beam_pipelines.records.files import atomic_write, read_json, read_manifest_file
 from beam_pipelines.transforms.vocabularies import vocabulary_info
 from tfrs_pretrain.artifact_names import DATASET_INFO
@@ -35,7 +36,7 @@ def job_digest(job: Job, kind: str, inputs: InputState) -> str | None:
     earlier = {folder: vocabulary_info(folder) for folder in (job.vocabulary, job.extend) if folder}
     return run_digest(kind=kind, config=job.config.resolved(), splits=list(job.splits), vocabulary=job.vocabulary,
                       extend=job.extend, earlier=earlier, batch_rows=job.max_batch_rows, buckets=job.buckets,
-                      inputs={table: dict(files) for table, files in inputs.items()})
+                      inputs={table: dict(files) for table, files in inputs.items()}, **own_code(job))
 
 
 def write_digest(folder: str, digest: str | None) -> None:

@@ -8,9 +8,13 @@ import pyarrow.compute as pc
 from beam_pipelines.jobs.column_readers import ColumnReader, conflict
 from beam_pipelines.jobs.job import Job
 from beam_pipelines.jobs.log_spec import LogSpec
+from beam_pipelines.sources.own_source import OwnSource
 from beam_pipelines.transforms.side_tables import SIDE_TABLES, read_side_table, require_ids, side_table_readers
+from tfrs_pretrain.config.dataset import FORMATS
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
+from tfrs_pretrain.features.contract_check import check_own_feature
+from tfrs_pretrain.features.registry import BUILT_IN_KINDS
 from tfrs_pretrain.features.stored_types import (
     ID_TYPES,
     STORED_TYPES,
@@ -20,6 +24,7 @@ from tfrs_pretrain.features.stored_types import (
     is_number,
     is_text,
 )
+from tfrs_pretrain.own_code import FEATURES, SOURCES, refuse_taken_names
 from tfrs_pretrain.schema import IdSpace
 
 ExpectedTypes = dict[str, StoredType]  # column -> Arrow types that it may have
@@ -31,8 +36,13 @@ def check_inputs(job: Job, logs: Iterable[LogSpec]) -> None:
     Raises:
       UserError: names the table, the column, the expected and the actual type.
     """
+    refuse_taken_names(SOURCES, FORMATS)
+    refuse_taken_names(FEATURES, BUILT_IN_KINDS)
+    for feature in job.schema.features:
+        check_own_feature(feature)
     names = set()
     for log in logs:
+        check_own_source(job, log.table, log.columns)
         check_columns(job, log.table, log_types(log), log.readers)
         names.add(log.name)
     if "history" in names:
@@ -41,9 +51,21 @@ def check_inputs(job: Job, logs: Iterable[LogSpec]) -> None:
         # Only impressions have side features.
         if "impressions" in names and job.features(table):
             space = job.schema.id_spaces[table.removesuffix("s")]
+            check_own_source(job, table, [space.column, *(each.source_column for each in job.features(table))])
             check_columns(job, table, _add_types({space.column: _id_type(space)}, _feature_types(job.features(table))),
                           side_table_readers(space, job.features(table)))
             check_ids(job, table, space)
+
+
+def check_own_source(job: Job, table: str, columns: list[str]) -> None:
+    """Checks the source of an installed package.
+
+    Raises:
+      UserError: see ``OwnSource.check``.
+    """
+    source = job.source(table)
+    if isinstance(source, OwnSource):
+        source.check(columns)
 
 
 def log_types(log: LogSpec) -> ExpectedTypes:

@@ -1,6 +1,7 @@
-"""Sources of tables: file formats and BigQuery behind one interface. Nothing is opened before a pipeline runs."""
+"""Sources of tables: file formats, BigQuery and installed packages behind one interface.
 
-import posixpath
+Nothing is opened before a pipeline runs.
+"""
 
 from beam_pipelines.sources.avro import Avro
 from beam_pipelines.sources.base import Format, RawBatch, TableSource
@@ -8,12 +9,14 @@ from beam_pipelines.sources.bigquery import BigQuerySource
 from beam_pipelines.sources.csv import Csv
 from beam_pipelines.sources.file_source import FileSource
 from beam_pipelines.sources.jsonl import JsonLines
+from beam_pipelines.sources.own_source import open_own_source, place_of
 from beam_pipelines.sources.parquet import Parquet
+from beam_pipelines.sources.parts import PartSource
 from tfrs_pretrain.config import SUFFIXES, DatasetConfig, Source
 
 FORMATS: dict[str, type[Format]] = {"parquet": Parquet, "csv": Csv, "tsv": Csv, "jsonl": JsonLines, "avro": Avro}
 
-__all__ = ["FORMATS", "FileSource", "Format", "RawBatch", "TableSource", "open_source"]
+__all__ = ["FORMATS", "FileSource", "Format", "PartSource", "RawBatch", "TableSource", "open_source"]
 
 
 def open_source(table: str, declared: str | Source, raw: str, limits: DatasetConfig | None = None) -> TableSource:
@@ -24,11 +27,16 @@ def open_source(table: str, declared: str | Source, raw: str, limits: DatasetCon
       declared: path or source of the configuration.
       raw: folder that relative paths start from.
       limits: limits on the inputs. None: the defaults.
+
+    Raises:
+      UserError: the source of an installed package cannot be created.
     """
     source = Source.from_declared(declared)
+    if source.is_packaged:
+        return open_own_source(table, source, raw, limits or DatasetConfig())
     if source.format == "bigquery":
         return BigQuerySource(table, source)
     assert source.path is not None
-    pattern = source.path if "://" in source.path else posixpath.join(raw, source.path)
+    pattern = place_of(source.path, raw)
     file_format = FORMATS[source.format](table, limits or DatasetConfig(), source)
     return FileSource(table, pattern, file_format, SUFFIXES[source.format])

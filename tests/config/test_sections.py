@@ -37,7 +37,7 @@ def test_a_source_has_one_place(source):
 
 
 @pytest.mark.parametrize(("source", "words"), [
-    ("{path: a, format: orc}", "dataset.sources.items.format: Input should be 'parquet', 'csv'"),
+    ("{path: a, format: orc}", "dataset.sources.items.format: unknown format 'orc': expected 'parquet', 'avro'"),
     ("{path: a, separator: x}", "unknown key 'dataset.sources.items.separator'"), ("3", "dataset.sources.items: ")])
 def test_a_mapping_is_described_as_one(source, words):
     assert words in refusal(f"dataset.sources.items={source}")

@@ -1,11 +1,11 @@
 """Feature kinds by name: built in, registered, or found through an entry point."""
 
-import importlib.metadata
 import pickle
 from typing import Literal
 
 import pytest
 from bucketised import BucketisedFeature
+from own_packages import install
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tfrs_pretrain.features import registry
@@ -13,6 +13,7 @@ from tfrs_pretrain.features.categorical import CategoricalFeature
 from tfrs_pretrain.features.multi_valued import MultiValuedFeature
 from tfrs_pretrain.features.numeric import NumericFeature
 from tfrs_pretrain.features.registry import AnyFeature, kind_named, parse_feature, register, registered_kinds
+from tfrs_pretrain.own_code import FEATURES
 
 TREE = {"name": "price", "source": "items"}
 MINIMAL = {
@@ -118,10 +119,8 @@ def test_a_kind_without_a_name_is_refused():
             register(kind)
 
 
-def test_a_kind_of_an_installed_package_is_found_by_its_entry_point(monkeypatch):
-    point = importlib.metadata.EntryPoint("bucketised", "bucketised:BucketisedFeature", registry.ENTRY_POINTS)
-    installed = importlib.metadata.EntryPoints([point])
-    monkeypatch.setattr(importlib.metadata, "entry_points", installed.select)
+def test_a_kind_of_an_installed_package_is_found_by_its_entry_point(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, {FEATURES: {"bucketised": "bucketised:BucketisedFeature"}})
     assert isinstance(parse_feature(TREE | {"kind": "bucketised", "boundaries": [1]}), BucketisedFeature)
     with pytest.raises(KeyError):
         kind_named("other")

@@ -18,6 +18,7 @@ from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.cosine_contrastive import CosineContrastive
 from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
 from tfrs_pretrain.pretraining.known_positives import KnownPositives
+from tfrs_pretrain.pretraining.negative_sampler import UniformSampler
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.progress import progress
@@ -36,9 +37,10 @@ def build_model(objective, generator, probability):
     task, further = {
         "classic": (InBatchSoftmax(**options), {}),
         "mixed": (InBatchSoftmax(**options, refined=True),
-                  {"sampling": NegativeSampling(True, DRAWS, ITEMS, seed=3), "known": known}),
+                  {"sampling": NegativeSampling(True, UniformSampler(DRAWS, ITEMS, seed=3)), "known": known}),
         "cosine": (CosineContrastive(margin=0.1, negative_weight=5.0),
-                   {"sampling": NegativeSampling(False, DRAWS, ITEMS, seed=3), "known": known})}[objective]
+                   {"sampling": NegativeSampling(False, UniformSampler(DRAWS, ITEMS, seed=3)),
+                    "known": known})}[objective]
     if objective == "mixed":
         further |= {"prior": 0.5 * np.log(probability), "log_temperature": EmbeddingTable(
             "t", np.log([[0.1]]), make_optimizer("lazy_adam"))}

@@ -14,6 +14,7 @@ from tfrs_pretrain.pretraining.contrastive_task import ContrastiveBatch
 from tfrs_pretrain.pretraining.cosine_contrastive import CosineContrastive
 from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
 from tfrs_pretrain.pretraining.known_positives import KnownPositives
+from tfrs_pretrain.pretraining.negative_sampler import UniformSampler
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.pretraining.uniform_softmax import UniformSoftmax
@@ -98,7 +99,7 @@ def test_known_positives_are_masked(data):
 
 @pytest.mark.parametrize("known", [False, True])
 def test_mixed_negatives(data, known):
-    sampling = NegativeSampling(True, DRAWS, ITEMS, seed=4)
+    sampling = NegativeSampling(True, UniformSampler(DRAWS, ITEMS, seed=4))
     mixture = (BATCH * data["probability"] + DRAWS / ITEMS) / (BATCH + DRAWS)
     np.testing.assert_allclose(sampling.probability(data["probability"], BATCH), mixture)
     got = computed(data, softmax(), sampling, known, mixture)
@@ -133,7 +134,7 @@ def test_refined_correction_has_the_gradient_of_the_weighted_loss(data):
 @pytest.mark.parametrize("known", [False, True])
 def test_uniform_softmax(data, known):
     got = computed(data, UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
-               NegativeSampling(False, DRAWS, ITEMS, seed=4), known)
+               NegativeSampling(False, UniformSampler(DRAWS, ITEMS, seed=4)), known)
     negatives = got[2]
     assert len(negatives) == DRAWS
 
@@ -153,7 +154,7 @@ def test_uniform_softmax(data, known):
 def test_cosine_contrastive(data, known, weights, monkeypatch):
     monkeypatch.setattr(chunked_loss, "CHUNK_LOGITS", 3 * ITEMS)  # several chunks, the last one shorter
     got = computed(data, CosineContrastive(margin=0.1, negative_weight=7.0),
-               NegativeSampling(False, DRAWS, ITEMS, seed=4), known, weights=weights)
+               NegativeSampling(False, UniformSampler(DRAWS, ITEMS, seed=4)), known, weights=weights)
 
     def naive(users, items):
         users, items, total = unit(users), unit(items), 0.0
@@ -206,7 +207,8 @@ def test_popularity_prior_and_weights(data, form, scale, weights, monkeypatch):
                     lambda positive: 0.0,
                     lambda item, positive: -np.log(q[item] / (1 - q[positive])) - np.log(BATCH - counts[positive])),
         "uniform": (UniformSoftmax(temperature=TEMPERATURE, normalize=True, num_rows=ITEMS),
-                    NegativeSampling(False, DRAWS, ITEMS, seed=4), lambda pair, positive, other, item: item != positive,
+                    NegativeSampling(False, UniformSampler(DRAWS, ITEMS, seed=4)),
+                    lambda pair, positive, other, item: item != positive,
                     lambda positive: 0.0, lambda item, positive: np.log(ITEMS / DRAWS))}[form]
     got = computed(data, task, sampling, probability=q, prior=prior, weights=weights)
     negatives = got[2] if form == "uniform" else data["candidates"].tolist()
@@ -246,12 +248,13 @@ def test_masked_positions_are_the_users_other_positives(data):
 
 
 def test_draws_follow_seed_and_step_and_cover_the_corpus():
-    sampling = NegativeSampling(False, 4000, 50, seed=1)
+    sampling = NegativeSampling(False, UniformSampler(4000, 50, seed=1))
     positives = tf.constant([3, 3, 7])
     first, again, later = (sampling.candidates(positives, tf.constant(step, tf.int64)) for step in (5, 5, 6))
     np.testing.assert_array_equal(first.counts, again.counts)
     assert not np.array_equal(first.counts, later.counts)
-    other_seed = NegativeSampling(False, 4000, 50, seed=2).candidates(positives, tf.constant(5, tf.int64))
+    other = NegativeSampling(False, UniformSampler(4000, 50, seed=2))
+    other_seed = other.candidates(positives, tf.constant(5, tf.int64))
     assert not np.array_equal(first.counts, other_seed.counts)
     assert sorted(first.ids.numpy().tolist()) == list(range(50))
     assert first.counts.numpy().sum() == 4000

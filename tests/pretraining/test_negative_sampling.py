@@ -8,6 +8,7 @@ from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates, in_batch_candidates
 from tfrs_pretrain.pretraining.known_positives import KnownPositives
 from tfrs_pretrain.pretraining.logit_positions import LogitPositions
+from tfrs_pretrain.pretraining.negative_sampler import UniformSampler
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 
 POSITIVES = tf.constant([7, 3, 7, 7, 5])
@@ -25,7 +26,7 @@ def listed(found):
 
 def draws(sampling):
     """The uniform draws of a step, from a batch without positives of its own."""
-    alone = NegativeSampling(False, sampling.uniform, sampling.num_rows, sampling.seed)
+    alone = NegativeSampling(False, sampling.sampler)
     found = alone.candidates(tf.constant([0]), STEP)
     return np.repeat(found.ids[:len(found.counts)].numpy(), found.counts.numpy())
 
@@ -39,7 +40,7 @@ def test_in_batch_candidates_are_those_of_the_batch():
 
 
 def test_mixed_candidates_count_the_batch_and_the_draws():
-    sampling = NegativeSampling(True, 6, 9, seed=2)
+    sampling = NegativeSampling(True, UniformSampler(6, 9, seed=2))
     found = sampling.candidates(POSITIVES, STEP)
     every = [*POSITIVES.numpy(), *draws(sampling)]
     assert dict(zip(found.ids.numpy().tolist(), found.counts.numpy().tolist(), strict=True)) == {
@@ -49,7 +50,7 @@ def test_mixed_candidates_count_the_batch_and_the_draws():
 
 
 def test_uniform_candidates_are_the_draws_followed_by_positives_that_were_not_drawn():
-    sampling = NegativeSampling(False, 6, 9, seed=2)
+    sampling = NegativeSampling(False, UniformSampler(6, 9, seed=2))
     found = sampling.candidates(POSITIVES, STEP)
     drawn = draws(sampling)
     negatives = found.ids.numpy()[:int(found.num_negatives)].tolist()
@@ -69,16 +70,18 @@ def test_hits_are_the_positives_among_the_negatives():
     (True, 0, [0.5, 0.3, 0.2, 0.0]), (False, 6, [0.25, 0.25, 0.25, 0.25]), (True, 6, [0.35, 0.27, 0.23, 0.15])])
 def test_probability_of_a_negative(in_batch, uniform, expected):
     """Of 4 pairs and 6 draws over 4 rows, two fifths are distributed as the positives and the rest uniformly."""
-    found = NegativeSampling(in_batch, uniform, 4).probability(np.array([0.5, 0.3, 0.2, 0.0]), 4)
+    sampling = NegativeSampling(in_batch, UniformSampler(uniform, 4) if uniform else None)
+    found = sampling.probability(np.array([0.5, 0.3, 0.2, 0.0]), 4)
     np.testing.assert_allclose(found, expected)
 
 
 def test_uniform_negatives_are_never_free_rows():
     free, num_rows = np.array([0, 3, 4]), 6
-    found = NegativeSampling(False, 200, num_rows, free=free).candidates(tf.constant([1]), STEP)
+    found = NegativeSampling(False, UniformSampler(200, num_rows, free=free)).candidates(tf.constant([1]), STEP)
     assert set(found.ids.numpy().tolist()) == {1, 2, 5}
     expected = 0.4 * np.array([0.0, 0.5, 0.5, 0.0, 0.0, 0.0]) + 0.6 / 3
-    probability = NegativeSampling(True, 6, num_rows, free=free).probability(np.array([0, 0.5, 0.5, 0, 0, 0]), 4)
+    mixed = NegativeSampling(True, UniformSampler(6, num_rows, free=free))
+    probability = mixed.probability(np.array([0, 0.5, 0.5, 0, 0, 0]), 4)
     np.testing.assert_allclose(np.delete(probability, free), np.delete(expected, free))
 
 

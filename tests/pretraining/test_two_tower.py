@@ -11,6 +11,7 @@ from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.pretraining.cosine_contrastive import CosineContrastive
 from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
+from tfrs_pretrain.pretraining.negative_sampler import UniformSampler
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.pretraining.two_tower import TwoTower
@@ -70,7 +71,7 @@ def test_learning_rate_follows_the_schedule(model):
 
 
 def test_losses_without_an_update_use_the_same_draws_and_steps_use_others(model):
-    model.sampling = NegativeSampling(False, 3, 7, seed=1)
+    model.sampling = NegativeSampling(False, UniformSampler(3, 7, seed=1))
     model.task = CosineContrastive(margin=0.1, negative_weight=5.0)
     assert float(model.compute_loss(BATCH)) == float(model.compute_loss(BATCH))
     draws = {tuple(model.sampling.candidates(BATCH["candidate"], tf.constant(step, tf.int64)).ids.numpy())

@@ -114,6 +114,14 @@ class NeedsNumpy(Wrong):
         return logits * float(np.asarray(features["user"]).shape[1])
 
 
+class ReadsTexts(Wrong):
+    """XLA has no operations for texts."""
+
+    def wrong(self, features, logits):
+        texts = tf.strings.as_string(features["user"][:, :1])
+        return logits + 0.0 * tf.cast(tf.strings.length(texts), tf.float32)
+
+
 class DrawsWeights(Own):
     """Its last layer's size is drawn, so that a saved model cannot be loaded."""
 

@@ -50,6 +50,13 @@ def test_a_mistake_is_one_line(name, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_that_xla_cannot_compile_is_refused_where_it_is_compiled():
+    network = checked("ReadsTexts")
+    with pytest.raises(UserError, match=r"cannot be compiled with XLA; set ranking\.jit_compile to false") as caught:
+        check_network(network, SHAPES, 1, USERS, jit_compile=True)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_network_with_another_number_of_heads_is_refused():
     with pytest.raises(UserError, match=r"shape \[3, 1\] for 3 impressions, expected \[3, 2\].*Dense\(2\)"):
         checked("functional", heads=2)

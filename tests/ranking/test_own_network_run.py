@@ -14,6 +14,7 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.ranking import training_task
 from tfrs_pretrain.ranking.build import build_learner
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.own_network import OwnNetwork
@@ -63,6 +64,51 @@ def test_an_artifact_whose_code_is_missing_is_refused_by_one_line(trained, plant
     monkeypatch.setitem(sys.modules, "own_networks", None)
     with pytest.raises(UserError, match=r"'own_networks:Own' cannot be imported .*install the package"):
         load_ranker(trained[0], planted.dataset)
+
+
+ARMS = {"distilled": {"transfer": "warm_start"},
+        "meda": {"transfer": "scratch", "meda": {"kind": "non_continual"}},
+        "groups": {"transfer": "scratch", "meda": {"kind": "continual", "chunks": 2}}}
+
+
+@pytest.mark.parametrize(("arm", "settings"), [
+    ("distilled", {"jit_compile": True}), ("distilled", {"mixed_precision": "mixed_bfloat16"}),
+    ("meda", {}), ("groups", {})])
+def test_it_learns_with_every_way_to_train(planted, planted_embeddings, tmp_path, arm, settings):
+    config = configured(planted.dataset, arms=ARMS, **settings)
+    result = train_arm(config, planted.dataset, arm, tmp_path / "ranker", test=False, embeddings=planted_embeddings)
+    first, last = (epoch["train"]["loss"] for epoch in (result.epochs[0], result.epochs[-1]))
+    assert last < first
+    ranker = load_ranker(tmp_path / "ranker", planted.dataset)
+    assert ranker.network.compute_dtype == (settings.get("mixed_precision", "float32").removeprefix("mixed_"))
+    [batch] = evaluation_batches(planted.dataset, "impressions/validation", batch_size=1500).take(1)
+    expected = pq.read_table(tmp_path / "ranker/predictions/validation.parquet")["score"].to_numpy()
+    np.testing.assert_array_equal(ranker.score(batch).numpy()[:, 0], expected)
+
+
+def test_a_run_that_failed_in_its_second_epoch_ends_with_the_same_bits(trained, planted, planted_embeddings, tmp_path,
+                                                                       monkeypatch):
+    """Dropout, batch normalization, an online teacher: the whole state is in the checkpoint."""
+    config = configured(planted.dataset)
+    config = config.model_copy(update={"training": config.training.model_copy(update={"checkpoint_every_steps": 7})})
+    calls, predict = [], training_task.predict
+
+    def fails_later(*arguments):
+        calls.append(arguments)
+        return predict(*arguments) if len(calls) == 1 else 1 / 0
+
+    monkeypatch.setattr(training_task, "predict", fails_later)
+    with pytest.raises(ZeroDivisionError):
+        train_arm(config, planted.dataset, "distilled", tmp_path / "ranker", test=False, embeddings=planted_embeddings)
+    monkeypatch.undo()
+    again = train_arm(config, planted.dataset, "distilled", tmp_path / "ranker", test=False,
+                      embeddings=planted_embeddings)
+    assert again.metrics == trained[1].metrics
+    one, other = (load_ranker(folder, planted.dataset) for folder in (trained[0], tmp_path / "ranker"))
+    for name, table in one.tables.items():
+        np.testing.assert_array_equal(table.numpy(), other.tables[name].numpy())
+    for weight, same in zip(one.network.get_weights(), other.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
 
 
 def test_checkpoints_contain_the_whole_state_of_the_network(planted, planted_embeddings):

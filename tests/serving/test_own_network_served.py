@@ -1,14 +1,22 @@
 """A ranker with a network of the user's own: every signature, with and without the mix-in for one user row."""
 
 import json
+import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from evolved import evolve, rare_ids
 
 from tfrs_pretrain.config import Config
+from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.forgetting.run import forget
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.run import train_arm
+from tfrs_pretrain.serving.deltas.chain import read_chain
+from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.session import LoadedModel
@@ -46,7 +54,7 @@ class Plain(keras.layers.Layer):
 
 @pytest.fixture(scope="module")
 def own(kinds_config, kinds_dataset, tmp_path_factory):
-    """Ranker folder and exported version."""
+    """Ranker folder, exported version, configuration."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "served_networks.py").write_text(MODULE)
     with pytest.MonkeyPatch.context() as patched:
@@ -57,7 +65,7 @@ def own(kinds_config, kinds_dataset, tmp_path_factory):
         tree["export"]["arm"] = "scratch"
         config = Config.model_validate(tree)
         train_arm(config, kinds_dataset, "scratch", folder / "ranker", embeddings=None, test=False)
-        yield folder / "ranker", export(config, kinds_dataset, folder / "ranker", folder / "models")
+        yield folder / "ranker", export(config, kinds_dataset, folder / "ranker", folder / "models"), config
 
 
 def request(version, count):
@@ -72,7 +80,7 @@ def request(version, count):
 
 
 def test_every_signature_is_exported_and_rank_scores_as_the_default_one(own):
-    _, version = own
+    version = own[1]
     model = LoadedModel(version.path)
     assert set(model.signatures) == {"serving_default", "rank", "predict_examples", "classify", "regress",
                                      "user_embedding", "item_embedding"}
@@ -99,3 +107,49 @@ def test_only_the_mix_in_computes_the_user_side_once(own, kinds_dataset, tmp_pat
     assert seen == [num_user_rows]
     expected = LoadedModel(own[1].path).run("rank", raw | user)
     np.testing.assert_allclose(scores["score"], expected["score"], rtol=0, atol=1e-6)
+
+
+def unseen_item(dataset):
+    """Position of an item that no golden impression has, not even in a history."""
+    histories = {item for items in pq.read_table(dataset.folder / "golden.parquet")["history"].to_pylist()
+                 for item in items}
+    ids = dataset.vocabulary("item").ids.to_pylist()
+    return next(position for position in rare_ids(dataset) if ids[position] not in histories)
+
+
+def test_a_delta_brings_other_rows_and_other_weights_of_it(own, kinds_dataset, tmp_path):
+    """``export_delta`` compares the scores of the patched base with the later ranker before it publishes."""
+    ranker, version, config = own
+    dataset, later = evolve(kinds_dataset, ranker, tmp_path, replace={unseen_item(kinds_dataset): "heir"},
+                            append=["new"], dense=True, rows={"user": {3: np.linspace(-1, 1, 8)}})
+    shutil.copytree(version.path.parents[1], tmp_path / "models")
+    base = tmp_path / "models" / version.path.parent.name / "1"
+    export_delta(config, dataset, later, tmp_path / "models", 1)
+    found, expected = read_chain(base).state(), load_ranker(later, dataset)
+    weights = expected.network.get_weights()
+    for number, weight in enumerate(weights):
+        np.testing.assert_array_equal(found.dense.arrays[f"network/{number}"], weight)
+    assert not np.array_equal(weights[1], load_ranker(ranker, kinds_dataset).network.get_weights()[1])
+    np.testing.assert_array_equal(found.table("user").values, expected.tables["user"].numpy())
+    assert found.vocabularies["item"].ids.to_pylist()[-1] == "new"
+
+
+def test_forgetting_leaves_it_as_it_is(own, kinds_dataset, tmp_path):
+    ranker, version, _ = own
+    for name, folder in (("dataset", kinds_dataset.folder), ("ranker", ranker), ("models", version.path.parents[1])):
+        shutil.copytree(folder, tmp_path / name)
+    forgotten = kinds_dataset.vocabulary("item").ids[unseen_item(kinds_dataset)].as_py()
+    pq.write_table(pa.table({"id": [forgotten]}), tmp_path / "ids.parquet")
+    result = forget("item", tmp_path / "ids.parquet", [tmp_path / name for name in ("dataset", "ranker", "models")])
+    assert not result.leaks
+    dataset = Dataset.open(tmp_path / "dataset")
+    one, other = load_ranker(ranker, kinds_dataset), load_ranker(tmp_path / "ranker", dataset)
+    for weight, same in zip(one.network.get_weights(), other.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+    row = kinds_dataset.vocabulary("item").lookup(pa.array([forgotten]))
+    assert one.tables["item"].numpy()[row].any()
+    assert not other.tables["item"].numpy()[row].any()
+    raw, _ = request(version, 5)
+    found = LoadedModel(tmp_path / "models" / version.path.relative_to(version.path.parents[1]))
+    np.testing.assert_array_equal(found.run("serving_default", raw)["score"],
+                                  LoadedModel(version.path).run("serving_default", raw)["score"])

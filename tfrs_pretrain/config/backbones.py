@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field, Tag
 
-from tfrs_pretrain.own_code import BACKBONES, entry_point_names, entry_point_path
+from tfrs_pretrain.config.packaged import PACKAGED, NamesItsKinds, PackagedKind, Settings, by_kind, kinds_of
+from tfrs_pretrain.own_code import BACKBONES
 from tfrs_pretrain.strict_model import KindModel, short_form
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    try:
-        is_plain = json.loads(json.dumps(settings, allow_nan=False)) == settings
-    except (TypeError, ValueError):
-        is_plain = False
-    if not is_plain:
-        raise ValueError("expected texts, numbers, true, false, null, lists and mappings of them")
-    return settings
-
-
-Settings = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class BuiltInBackbone(KindModel):
@@ -58,49 +43,25 @@ class DcnV2Backbone(BuiltInBackbone):
 
 
 BUILT_IN = (MlpBackbone, DcnV2Backbone)
-_BUILT_IN_KINDS = tuple(str(backbone.model_fields["kind"].default) for backbone in BUILT_IN)
-_PACKAGED = "entry point"  # tag
+BACKBONE_KINDS = kinds_of(*BUILT_IN)
 
 
-class PackagedBackbone(KindModel):
+class PackagedBackbone(PackagedKind):
     """A network of an installed package: the entry point of that name in group ``tfrs_pretrain.backbones``."""
 
-    kind: str = Field(description="name of the entry point")
-    settings: Settings = Field({}, description="arguments of its class or function")
-
-    @field_validator("kind")
-    @classmethod
-    def _is_installed(cls, kind: str) -> str:
-        if kind not in (names := entry_point_names(BACKBONES)):
-            raise ValueError(f"unknown kind {kind!r}: expected {', '.join(map(repr, _BUILT_IN_KINDS))} or an entry "
-                             f"point of {BACKBONES} (installed: {names})")
-        return kind
+    group: ClassVar[str] = BACKBONES
+    built_in: ClassVar[tuple[str, ...]] = BACKBONE_KINDS
 
     @property
     def path(self) -> str:
         """Module and name of the class or function."""
-        return entry_point_path(BACKBONES, self.kind)
-
-
-def _tag(backbone: Any) -> str:
-    kind = backbone.get("kind") if isinstance(backbone, Mapping) else getattr(backbone, "kind", None)
-    return kind if kind in _BUILT_IN_KINDS else _PACKAGED
-
-
-class _NamesItsKinds:
-    """Names the kinds in the JSON Schema, as pydantic does for a union that is discriminated by a field."""
-
-    @staticmethod
-    def __get_pydantic_json_schema__(schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        described = handler(schema)
-        tags = (*_BUILT_IN_KINDS, _PACKAGED)
-        mapping = {tag: option["$ref"] for tag, option in zip(tags, described["oneOf"], strict=True)}
-        return {**described, "discriminator": {"propertyName": "kind", "mapping": mapping}}
+        return self.plug_in.path
 
 
 Backbone = Annotated[
     Annotated[MlpBackbone, Tag("mlp")] | Annotated[DcnV2Backbone, Tag("dcn_v2")]
-    | Annotated[PackagedBackbone, Tag(_PACKAGED)], Discriminator(_tag), _NamesItsKinds, short_form("mlp")]
+    | Annotated[PackagedBackbone, Tag(PACKAGED)], by_kind(BACKBONE_KINDS), NamesItsKinds(BACKBONE_KINDS),
+    short_form("mlp")]
 
 
 class PathNetwork(KindModel):

@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from tfrs_pretrain.config.conditions import ConditionText
+from tfrs_pretrain.config.packaged import Settings, require_installed
 from tfrs_pretrain.names import ColumnName
+from tfrs_pretrain.own_code import SOURCES
 from tfrs_pretrain.strict_model import StrictModel
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
@@ -18,6 +20,7 @@ _TEXTS = {"csv": (".csv",), "tsv": (".tsv",), "jsonl": (".jsonl", ".ndjson")}
 SUFFIXES: dict[str, tuple[str, ...]] = {"parquet": (".parquet",), "avro": (".avro",)} | {
     name: tuple(f"{suffix}{compression}" for suffix in suffixes for compression in _COMPRESSIONS)
     for name, suffixes in _TEXTS.items()}
+FORMATS = (*SUFFIXES, "bigquery")
 
 
 class Source(StrictModel):
@@ -28,8 +31,10 @@ class Source(StrictModel):
 
     path: str | None = Field(None, description="file, folder (with its folders) or glob pattern (relative to --raw), "
                                                "or the BigQuery table project:dataset.table")
-    format: Literal["parquet", "csv", "tsv", "jsonl", "avro", "bigquery"] = Field(
-        "parquet", description="file format; csv, tsv and jsonl may be compressed: .gz, .bz2, .zst")
+    format: str = Field(
+        "parquet", description="parquet, csv, tsv, jsonl, avro or bigquery, or the entry point of an installed package "
+                               "in group tfrs_pretrain.sources; csv, tsv and jsonl may be compressed: .gz, .bz2, .zst")
+    settings: Settings = Field({}, description="entry points: arguments of the class or function")
     delimiter: str | None = Field(
         None, description="csv, tsv: one character between fields (null: a comma, for tsv a tab)")
     encoding: str | None = Field(
@@ -50,6 +55,13 @@ class Source(StrictModel):
                         "it is true")
     query: str | None = Field(None, description="BigQuery: a query in standard SQL instead of a table")
     method: Literal["DIRECT_READ", "EXPORT"] = Field("DIRECT_READ", description="BigQuery: storage API or export files")
+
+    @field_validator("format")
+    @classmethod
+    def _format_exists(cls, format: str) -> str:
+        if format not in FORMATS:
+            require_installed(format, SOURCES, FORMATS, "format")
+        return format
 
     @field_validator("time_zone")
     @classmethod
@@ -88,9 +100,20 @@ class Source(StrictModel):
 
     @model_validator(mode="after")
     def _names_one_place(self) -> Source:
+        if self.is_packaged:
+            if self.query:
+                raise ValueError(f"query belongs to the format bigquery: put a query for {self.format} into settings")
+            return self
+        if self.settings:
+            raise ValueError(f"settings belong to the source of an installed package, not to format {self.format}")
         if (self.path is None) == (self.query is None) or (self.query and self.format != "bigquery"):
             raise ValueError("a source needs either a path or, for format bigquery, a query")
         return self
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether an entry point of an installed package reads the table."""
+        return self.format not in FORMATS
 
     @classmethod
     def from_declared(cls, declared: str | Source) -> Source:

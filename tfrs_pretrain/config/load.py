@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tfrs_pretrain.config.migration import migrate, migrate_pretraining, notices
+from tfrs_pretrain.config.packaged import stored_configuration
 from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.root import Config
 from tfrs_pretrain.config.yaml_text import MAX_DEPTH, parse_yaml
@@ -73,7 +74,8 @@ def validate_config(tree: Mapping[str, Any], *, origin: str) -> Config:
 
 def parse_pretraining(section: Mapping[str, Any]) -> PretrainingConfig:
     """Validates the section ``pretraining`` of a configuration stored with an artifact."""
-    return PretrainingConfig.model_validate(migrate_pretraining(section, []))
+    with stored_configuration():
+        return PretrainingConfig.model_validate(migrate_pretraining(section, []))
 
 
 def read_yaml(source: str, what: str = "configuration") -> dict[str, Any]:

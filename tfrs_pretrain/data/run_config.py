@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.config import Config, first_difference, parse_config
+from tfrs_pretrain.config.packaged import stored_configuration
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 
 
 def stored_config(dataset: Dataset, overrides: Sequence[str] = ()) -> Config:
     """Returns the configuration that a dataset was built with, with ``a.b=c`` overrides."""
-    return parse_config(dataset.info["config"], overrides, origin=f"{dataset.folder}/{DATASET_INFO}")
+    with stored_configuration():
+        return parse_config(dataset.info["config"], overrides, origin=f"{dataset.folder}/{DATASET_INFO}")
 
 
 def check_config(config: Config, dataset: Dataset) -> None:

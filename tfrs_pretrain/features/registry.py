@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import inspect
 import typing
-from importlib import metadata
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature
 from tfrs_pretrain.features.categorical import CategoricalFeature
 from tfrs_pretrain.features.multi_valued import MultiValuedFeature
 from tfrs_pretrain.features.numeric import NumericFeature
-
-ENTRY_POINTS = "tfrs_pretrain.features"
+from tfrs_pretrain.own_code import FEATURES, PlugIn, entry_point_names, plug_in
 
 # Version 0.1 stored these keys with features of every kind, also of those that ignore them.
 _STORED_DEFAULTS = [("min_count", 1), ("oov_rows", 1), ("max_values", None), ("separator", None), ("log1p", False)]
@@ -64,11 +63,25 @@ def kind_named(name: str) -> type[Feature]:
 
     Raises:
       KeyError: there is no such kind.
+      UserError: the entry point cannot be imported, or is no feature kind of that name.
     """
-    if name not in _kinds:
-        for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):
-            register(entry_point.load())
+    if name not in _kinds and name in entry_point_names(FEATURES):
+        _register_plug_in(plug_in(FEATURES, name))
     return _kinds[name]
+
+
+def _register_plug_in(found: PlugIn) -> None:
+    kind = found.load()
+    if not (isinstance(kind, type) and issubclass(kind, Feature)):
+        raise UserError(f"{found.title}: expected a class derived from tfrs_pretrain.features.base.Feature, received "
+                        f"{kind!r:.100}")
+    try:
+        register(kind)
+    except TypeError as error:
+        raise UserError(f"{found.title}: {error}") from error
+    if found.name not in _kinds:
+        raise UserError(f"{found.title}: declares the kind {kind.model_fields['kind'].annotation}, expected "
+                        f"Literal[{found.name!r}]: give both one name")
 
 
 def parse_feature(declared: Any) -> Feature:
@@ -114,3 +127,4 @@ AnyFeature = Annotated[Feature, _ByKind]
 
 for _kind in (CategoricalFeature, NumericFeature, MultiValuedFeature):
     register(_kind)
+BUILT_IN_KINDS = tuple(_kinds)

@@ -8,14 +8,22 @@ import numpy as np
 from rich.text import Text
 
 from tfrs_pretrain.config import Config
+from tfrs_pretrain.config.objectives import PackagedNegatives, PackagedObjective
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
+from tfrs_pretrain.own_code import NEGATIVES, TASKS, refuse_taken_names
+from tfrs_pretrain.pretraining.contrastive_task import ContrastiveTask
 from tfrs_pretrain.pretraining.known_positives import load_known_positives
 from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
-from tfrs_pretrain.pretraining.objective import build_log_temperature, build_task, popularity_prior
+from tfrs_pretrain.pretraining.objective import (
+    build_log_temperature,
+    build_sampling,
+    build_task,
+    popularity_prior,
+)
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.training.schedules import make_schedule
@@ -33,22 +41,32 @@ def build_model(config: Config, dataset: Dataset, steps: int, earlier: Embedding
       placements: table -> its placement; the others are replicated.
     """
     settings = config.pretraining
+    sampling, task = build_objective(config, dataset)
     users, items = (EmbeddingTable(name, matrix, make_optimizer(settings.optimizer, l2=settings.embedding_l2,
                                                                 interval_decay=settings.interval_decay),
                                    placement=(placements or {}).get(name, REPLICATED))
                     for name, matrix in _initial_matrices(config, dataset, earlier))
     learning_rate = make_schedule(settings.schedule, settings.learning_rate, steps,
                                   warmup_steps=settings.warmup_steps)
-    negatives = settings.objective.negatives
-    free = dataset.vocabulary("item").free
-    sampling = NegativeSampling(negatives.kind != "uniform", negatives.count, dataset.num_rows("item"), config.seed,
-                                free)
-    share = dataset.sampling_probability
+    negatives, share = settings.objective.negatives, dataset.sampling_probability
     probability = sampling.probability(share, settings.batch_size) if negatives.log_q != "none" else None
-    return TwoTower(users, items, build_task(settings, sampling.num_drawn), probability, learning_rate,
+    return TwoTower(users, items, task, probability, learning_rate,
                     sampling=sampling, prior=popularity_prior(settings, share),
                     known=load_known_positives(dataset) if negatives.mask_known_positives else None,
                     log_temperature=build_log_temperature(settings))
+
+
+def build_objective(config: Config, dataset: Dataset) -> tuple[NegativeSampling, ContrastiveTask]:
+    """The negatives and the loss; those of installed packages are checked.
+
+    Raises:
+      UserError: an installed package does not fulfil its contract.
+    """
+    refuse_taken_names(TASKS, PackagedObjective.built_in)
+    refuse_taken_names(NEGATIVES, PackagedNegatives.built_in)
+    settings, items = config.pretraining, dataset.vocabulary("item")
+    return (build_sampling(settings, dataset, config.seed),
+            build_task(settings, dataset.num_rows("item") - len(items.free)))
 
 
 def _initial_matrices(config: Config, dataset: Dataset,

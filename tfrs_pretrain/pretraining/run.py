@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrs_pretrain.artifact_names import DATASET_INFO, EMBEDDINGS_KIND, MANIFEST
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import Config, PretrainingConfig, Window
+from tfrs_pretrain.config.packaged import own_code_records
 from tfrs_pretrain.data.dataset import Dataset, pair_columns
 from tfrs_pretrain.data.joins import PRETRAINING_JOINS
 from tfrs_pretrain.data.pairs import report_corrupt_files
@@ -95,8 +96,8 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         tables = {table.name: table.placed_variables[0] for table in (model.users, model.items)}
         trained_rows = {name: earlier.rows_after(name, vocabulary)
                         for name, vocabulary in vocabularies.items()} if earlier else None
-        save_embeddings(output, tables, vocabularies, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite,
-                        trained=trained_rows)
+        record = result.to_json() | {RUN_DIGEST: digest} | own_code_records(config.pretraining)
+        save_embeddings(output, tables, vocabularies, record, overwrite=overwrite, trained=trained_rows)
         checkpoints.remove()
     return result
 
@@ -107,7 +108,7 @@ def run_identity(config: Config, dataset: Dataset, replicas: int, earlier: Embed
     Checkpoints of a run with another identity are refused, except on another number of replicas.
     """
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
-    return started | {
+    return started | own_code_records(config.pretraining) | {
         "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed,
         "pretraining": config.pretraining.model_dump(mode="json"), "deterministic": config.training.deterministic,
         "replicas": replicas}

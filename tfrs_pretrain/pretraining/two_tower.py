@@ -15,7 +15,7 @@ from tfrs_pretrain.pretraining.negative_sampling import NegativeSampling
 from tfrs_pretrain.pretraining.recommenders import tfrs
 from tfrs_pretrain.training.schedules import Schedule
 
-_EVALUATION_STEP = -1  # seeds the uniform draws of a loss without an update; training steps start at 0
+_EVALUATION_STEP = -1  # seeds the draws of a loss without an update; training steps start at 0
 
 
 class TwoTower(tfrs.Model):
@@ -53,7 +53,7 @@ class TwoTower(tfrs.Model):
         Weights are first divided by their mean over the *global* batch: only their ratios matter, the gradient keeps
         its scale, and the mean over the replicas is the weighted mean of the global batch.
 
-        Uniform negatives are the same in every call, so that losses before and after a change are comparable.
+        Draws are the same in every call, so that losses before and after a change are comparable.
 
         Args:
           inputs: a batch.
@@ -120,12 +120,12 @@ class TwoTower(tfrs.Model):
                 self.items.gather_shared(candidates.ids, self._max_candidates(inputs)))
 
     def _max_candidates(self, inputs: dict[str, tf.Tensor]) -> int | None:
-        """Upper bound of the distinct candidates of a global batch: one per pair and one per uniform draw.
+        """Upper bound of the distinct candidates of a global batch: one per pair and one per draw.
 
         None if the batch has no static size.
         """
         replicas, batch = tf.distribute.get_replica_context().num_replicas_in_sync, inputs["query"].shape[0]
-        return None if batch is None else int(replicas * batch + self.sampling.uniform)
+        return None if batch is None else int(replicas * batch + self.sampling.num_draws)
 
     def _temperature_row(self) -> tf.Tensor | None:
         return None if self.log_temperature is None else self.log_temperature.gather(tf.constant([0]))

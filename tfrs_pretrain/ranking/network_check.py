@@ -47,10 +47,11 @@ def check_own_networks(config: RankingConfig, dataset: Dataset, arm: ArmConfig) 
             shapes = feature_shapes(ranker.inputs, {name: table.dim for name, table in ranker.tables.items()})
             users = [row.name for row in ranker.inputs.rows if row.pooling != "attention"
                      and dataset.schema.inputs[row.column].raw_input.side == USER]
-            check_network(ranker.network, shapes, len(ranker.labels), users)
+            check_network(ranker.network, shapes, len(ranker.labels), users, jit_compile=config.jit_compile)
 
 
-def check_network(network: OwnNetwork, shapes: Mapping[str, Shape], heads: int, users: Sequence[str]) -> None:
+def check_network(network: OwnNetwork, shapes: Mapping[str, Shape], heads: int, users: Sequence[str], *,
+                  jit_compile: bool = False) -> None:
     """Check a built network.
 
     Args:
@@ -58,14 +59,17 @@ def check_network(network: OwnNetwork, shapes: Mapping[str, Shape], heads: int, 
       shapes: of its inputs.
       heads: number of logits that it must return for each impression.
       users: names of the inputs that depend only on the user.
+      jit_compile: whether its training is compiled with XLA.
 
     Raises:
       UserError: it returns another shape, has no trainable weights or unused ones, mixes impressions, reads padding, or
-        cannot be saved, rebuilt or exported.
+        cannot be compiled, saved, rebuilt or exported.
     """
     features = _random_features(shapes)
     _check_logits(network, features, heads)
     _check_gradients(network, features)
+    if jit_compile:
+        _check_compilation(network, features)
     logits = np.asarray(network(features, training=False))  # training changes the state of some layers
     _check_equal(network, logits[:1], {name: values[:1] for name, values in features.items()},
                  "depend on the other impressions of the batch: compute each row by itself")
@@ -112,6 +116,17 @@ def _check_gradients(network: OwnNetwork, features: Features) -> None:
     if unused:
         raise _refusal(network, f"has trainable weight {unused[0]!r}, which does not change the logits: use or remove "
                                 "it, or set trainable=False")
+
+
+def _check_compilation(network: OwnNetwork, features: Features) -> None:
+    def gradients(tensors: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(network(tensors, training=True))
+        return list(tape.gradient(loss, [variable.value for variable in network.trainable_variables]))
+
+    with _explained(network, "cannot be compiled with XLA; set ranking.jit_compile to false, or use other operations"):
+        tf.function(gradients, jit_compile=True, autograph=False)(
+            {name: tf.constant(values) for name, values in features.items()})
 
 
 def _check_padding(network: OwnNetwork, features: Features, logits: np.ndarray) -> None:

@@ -11,6 +11,8 @@ import pyarrow as pa
 from tfrs_pretrain.artifact_names import DATASET_INFO, MANIFEST, RANKER_KIND
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.config import ArmConfig, Config
+from tfrs_pretrain.config.backbones import BACKBONE_KINDS
+from tfrs_pretrain.config.packaged import own_code_records
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
@@ -20,6 +22,7 @@ from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_dige
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
 from tfrs_pretrain.output_folders import remove_folder
+from tfrs_pretrain.own_code import BACKBONES, refuse_taken_names
 from tfrs_pretrain.progress import print_warning, progress
 from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.ranking.benefit.facts import TransferFacts
@@ -100,6 +103,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         predictions = Predictions.open(output, "validation") if baseline else None
         return _compared(kept, dataset, settings, predictions, baseline) if baseline and predictions else kept
     steps = steps_per_epoch(config, dataset, strategy.num_replicas_in_sync)
+    refuse_taken_names(BACKBONES, BACKBONE_KINDS)
     check_own_networks(config.ranking, dataset, settings)
     plan, devices = ArmPlan(config, dataset, arm), local_devices(config.training)
     place_tables(plan, config.training, devices)
@@ -136,7 +140,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         if baseline:
             source: Source = {**baseline.source, "path": str(output), "arm": arm}
             result = _compared(result, dataset, settings, Predictions(source, scored["validation"]).checked(), baseline)
-        save_ranker(output, student.ranker, scored, result.to_json() | {RUN_DIGEST: digest}, overwrite=overwrite)
+        record = result.to_json() | {RUN_DIGEST: digest} | _own_code(config, arm)
+        save_ranker(output, student.ranker, scored, record, overwrite=overwrite)
         checkpoints.remove()
         if best_checkpoint:
             best_checkpoint.remove()
@@ -151,12 +156,17 @@ def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddi
     """
     ranking = config.ranking.model_dump(mode="json")
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
-    return started | {
+    return started | _own_code(config, arm) | {
         "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
         "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
         "ranking": {**ranking, "arms": {arm: ranking["arms"][arm]}},
         "teacher_digest": teacher_digest(config.ranking.arms[arm].distillation),
         "deterministic": config.training.deterministic, "replicas": replicas}
+
+
+def _own_code(config: Config, arm: str) -> dict[str, Any]:
+    ranking = config.ranking
+    return own_code_records(None if ranking.network else ranking.backbone, ranking.arms[arm])
 
 
 def _settings(config: Config, arm: str) -> ArmConfig:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from tfrs_pretrain.config import RankingConfig
-from tfrs_pretrain.config.backbones import BuiltInBackbone, SerializedNetwork
+from tfrs_pretrain.config.backbones import BuiltInBackbone, PackagedBackbone, SerializedNetwork
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.own_code import create
 from tfrs_pretrain.ranking.model.own_network import OwnNetwork
@@ -37,7 +38,8 @@ def make_network(config: RankingConfig, *, hidden: Sequence[int], seed: int, att
         return network
     source = {"serialized": chosen.content} if isinstance(chosen, SerializedNetwork) else {
         "path": chosen.path, "settings": chosen.settings, "offered": offered}
-    own = OwnNetwork(source, seed, dtype=dtype)
+    with chosen.plug_in.named() if isinstance(chosen, PackagedBackbone) else contextlib.nullcontext():
+        own = OwnNetwork(source, seed, dtype=dtype)
     received = own.inner.compute_dtype
     if received != own.compute_dtype:
         raise UserError(f"network {own.title} computes in {received}, ranking.mixed_precision is "
