@@ -27,7 +27,7 @@ def signalled(function, number, at):
 
 def main(number, event, at, script, *arguments):
     loop.STEPS_PER_CALL = 1
-    owner, name = {"step": (compiled_loop.CompiledLoop, "__call__"), "write": (checkpoint_files, "local_copy")}[event]
+    owner, name = {"step": (compiled_loop.CompiledLoop, "__call__"), "write": (checkpoint_files, "write_array")}[event]
     setattr(owner, name, signalled(getattr(owner, name), int(number), int(at)))
     sys.argv = [script, *arguments]
     runpy.run_path(script, run_name="__main__")
