@@ -35,13 +35,13 @@ CHUNK_ROWS = 3
 
 def install():
     """Replaces what needs TensorFlow in export, delta and compaction."""
+    from tfrs_pretrain.embeddings import placed_variable
     from tfrs_pretrain.ranking.model import artifact
     from tfrs_pretrain.serving.exporting import quantization
-    from tfrs_pretrain.training import checkpoint_files
 
     for module in (artifact, dense_part, quantization):
         module.build_ranker = build_ranker
-    checkpoint_files.local_copy = lambda variable: variable
+    placed_variable.local_copy = lambda variable: variable
     golden_impressions._trained_scores = lambda dataset, ranker, keys: {}
     for module in (export, compaction):
         module.LiveRanker = StandInLiveRanker

@@ -110,7 +110,7 @@ class DType:
     """A numpy dtype with TensorFlow's attributes."""
 
     def __init__(self, dtype):
-        self.size, self.name = dtype.itemsize, dtype.name
+        self.size, self.name, self.as_numpy_dtype = dtype.itemsize, dtype.name, dtype.type
 
 
 class Asset:

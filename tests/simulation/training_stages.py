@@ -12,6 +12,7 @@ from tfrs_pretrain.artifact_names import DATASET_INFO, EMBEDDINGS_KIND, MANIFEST
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.forgetting.dataset import record_types
@@ -93,6 +94,7 @@ class TrainedTable:
 
     def __init__(self, rows):
         self._rows, self.dim = rows, rows.shape[1]
+        self.placed_variables = [PlacedVariable(Variable(rows))]
 
     def numpy(self):
         return self._rows
