@@ -79,7 +79,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Kind]:
                           ("costs.json", {"pieces": {"a": {"seconds": 3.5}}, "wall_seconds": 4.5}),
                           ("test_evaluations.json", {"warm": ["3f" * 32, "a0" * 32]})):
         write_text(folder / name, document_text(content))
-    vocabularies = files_of(folder / "dataset" / "vocabulary")
+    vocabularies = [*(folder / "dataset" / "vocabulary").glob("*.parquet")]
     made = {"logs": read_logs, "dataset": read_dataset, "packed": read_dataset, "embeddings": read_embeddings,
             "ranker": lambda path: read_ranker(path, dataset), "index": read_index,
             "best": lambda path: read_best(path, folder / "ranker", dataset)}

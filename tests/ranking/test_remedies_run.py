@@ -1,5 +1,7 @@
 """One-epoch remedies and transfer modes through whole runs: early stopping, exact resume, artifact, console."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -7,6 +9,7 @@ from sklearn.metrics import log_loss
 
 from tfrs_pretrain.config import Config, EarlyStoppingConfig
 from tfrs_pretrain.data.impressions import evaluation_batches
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.ranking.learning.best_checkpoint import BestCheckpoint, best_folder
 from tfrs_pretrain.ranking.model.artifact import load_ranker
@@ -131,8 +134,9 @@ class Twin:
     """A ranker of one table and one weight."""
 
     def __init__(self, tf):
-        self.tables = {"user": type("Table", (), {"weights": tf.Variable([[0.0]])})()}
-        self.network = type("Network", (), {"variables": [type("Dense", (), {"value": tf.Variable([0.0])})()]})()
+        weights = tf.Variable([[0.0]])
+        self.tables = {"user": SimpleNamespace(weights=weights, placed_variables=[PlacedVariable(weights, num_rows=1)])}
+        self.network = SimpleNamespace(variables=[SimpleNamespace(value=tf.Variable([0.0]))])
 
     def set(self, value):
         self.tables["user"].weights.assign([[value]])
