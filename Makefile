@@ -11,13 +11,14 @@ PRISM := $(shell sed -n 's/^apache-beam==//p' constraints.txt)
 # Where the environment forbids bytecode, each process that a test starts would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-pythons test-flink test-prism prism campaign simulate lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink test-flink-cluster test-prism prism campaign simulate lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
 	@echo "make test   the tests          make lint   ruff          make types   mypy --strict"
 	@echo "make test-pythons   fast tests on the other supported versions of Python, where installed"
-	@echo "make test-flink   the dataset job on Apache Flink, on a cluster that loses processes too (needs Java 17 and Maven)"
+	@echo "make test-flink   the dataset job on Apache Flink (needs Java 17 and Maven)"
+	@echo "make test-flink-cluster   the same on a cluster that loses a task manager (two minutes)"
 	@echo "make test-prism   the dataset job on Beam's Prism (needs Go)"
 	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
 	@echo "make simulate SEED=n WEEKS=m   the life of small shops under faults: every stage, delta, push, promotion, rollback, forgetting"
@@ -35,7 +36,10 @@ test-pythons: $(VENV)/test.installed
 	.ci/test_pythons
 
 test-flink: $(VENV)/test.installed build/flink-job-server.jar
-	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py tests/beam_pipelines/test_flink_cluster.py
+	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink.py
+
+test-flink-cluster: $(VENV)/test.installed build/flink-job-server.jar
+	$(BIN)/python -m pytest -m flink tests/beam_pipelines/test_flink_cluster.py
 
 # Maven downloads about 120 MB, once. The jar names the files in its repository.
 build/flink-job-server.jar: deploy/flink/pom.xml deploy/flink/class_path_jar.py

@@ -1,6 +1,6 @@
 """build_dataset on a Flink cluster of several processes, which loses some of them.
 
-Not part of `make test`: `make test-flink` runs it.
+Not part of `make test`: `make test-flink-cluster` runs it.
 """
 
 import json

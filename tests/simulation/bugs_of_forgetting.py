@@ -4,7 +4,7 @@ import dataclasses
 
 from planting import bug
 
-from tfrs_pretrain.forgetting import dataset, discovery, exported, kinds, run, tables
+from tfrs_pretrain.forgetting import dataset, exported, kinds, run, tables
 from tfrs_pretrain.forgetting.artifact import Removed
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -63,18 +63,3 @@ def index_kept():
     yield kinds, "KINDS", kinds.KINDS | {"item_index": changed}
     yield run, "KINDS", kinds.KINDS | {"item_index": changed}
     yield run, "find_leaks", lambda found, ids: []
-
-
-@bug(first=13)
-def beside_overlooked():
-    """forget overlooks checkpoints beside an output, and its check does not look"""
-    yield discovery, "_beside", lambda folder: iter(())
-    yield discovery, "_walk", _without_checkpoints(discovery._walk)
-
-
-def _without_checkpoints(before):
-    def walk(folder, found, seen):
-        if not folder.name.endswith(".checkpoints"):
-            before(folder, found, seen)
-
-    return walk
