@@ -5,8 +5,9 @@ item, and three dense layers, trained by Adagrad. Only the line that makes the e
 The tutorials predict star ratings with squared error; the demo's log has purchases, so the loss is binary
 cross-entropy. Each arm is trained for five epochs, the epoch is chosen on validation, and the test weeks are scored
 once.
-Time: some minutes on two CPU cores, most of them for three seeds of both arms.
-Expect: test AUC and log loss of both arms, seed by seed, and their differences.
+Time: seven minutes on two CPU cores for three seeds of both arms.
+Expect: test AUC and log loss of both arms, seed by seed, and their differences: about .85 without and .883 with
+pretrained rows.
 
     tfrs-pretrain demo-logs --output runs/tutorial/logs
     tfrs-pretrain dataset --raw runs/tutorial/logs --output runs/tutorial/dataset
