@@ -81,10 +81,10 @@ def catch(bug, seed):
     return None
 
 
-def catch_all(seed, job, jobs):
-    """Prints a line for each planted bug; returns whether one was not noticed."""
+def catch_all(seed, job, jobs, every=1):
+    """Prints a line for each planted bug, or each ``every``-th; returns whether one was not noticed."""
     is_missed = False
-    for bug in list(BUGS)[job::jobs]:
+    for bug in list(BUGS)[::every][job::jobs]:
         caught = catch(bug, seed)
         is_missed |= caught is None
         print(f"{f'after {caught[0]} weeks' if caught else 'NOT NOTICED':16} {bug}: {caught and caught[1]}", flush=True)

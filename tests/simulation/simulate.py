@@ -77,6 +77,7 @@ def arguments():
     parser.add_argument("--trace", action="store_true", help="print every step")
     parser.add_argument("--bug", help="plant this bug")
     parser.add_argument("--bugs", action="store_true", help="plant every bug in turn and print when it was noticed")
+    parser.add_argument("--every", type=int, default=1, help="with --bugs, only every n-th bug")
     return parser.parse_args()
 
 
@@ -86,7 +87,7 @@ def main():
 
     given, begin = arguments(), time.monotonic()
     if given.bugs:
-        sys.exit(in_processes(given.jobs, lambda job: catch_all(given.seed, job, given.jobs)))
+        sys.exit(in_processes(given.jobs, lambda job: catch_all(given.seed, job, given.jobs, given.every)))
     lives = [given.life] if given.life is not None else list(range(-(-given.weeks // 52)))
     jobs = min(given.jobs, len(lives))
     failed = in_processes(jobs, lambda job: run_lives(given.seed, lives[job::jobs], bug=given.bug, trace=given.trace))
