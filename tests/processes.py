@@ -28,6 +28,16 @@ def finish(*processes):
     return outputs
 
 
+def end(process, seconds):
+    """Terminate a process, and kill it if it has not ended after some seconds."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def run_for_json(command):
     """Run Python with a list of arguments and parse the last line that it prints."""
     return json.loads(finish(start(command))[0].splitlines()[-1])

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import processes
+
 import beam_pipelines
 
 ROOT = Path(beam_pipelines.__file__).parents[1]
@@ -33,12 +35,7 @@ def server(*command: str, address: str) -> Iterator[None]:
             raise AssertionError(f"{command} does not listen on {address} after a minute")
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.end(process, 20)
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from processes import two_free_ports
+from processes import end, two_free_ports
 
 from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError, RestClient
 from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
@@ -122,9 +122,4 @@ def _real(path):
         wait_for(answers)
         yield f"127.0.0.1:{grpc}", f"127.0.0.1:{rest}"
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, 30)

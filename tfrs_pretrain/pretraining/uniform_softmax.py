@@ -31,10 +31,14 @@ class UniformSoftmax(SoftmaxTask):
         candidates = batch.candidates
         similarities = self._similarities(batch)
         positive = similarities.positive
-        counts = tf.cast(candidates.counts, tf.float32)
-        bias = tf.math.log(counts) + tf.math.log(self._num_rows / tf.reduce_sum(counts))
+        bias = self._bias(batch, tf.cast(candidates.counts, tf.float32))
         if batch.prior is not None:
             positive += tf.gather(batch.prior, candidates.positive)
             bias += batch.prior[:candidates.num_negatives]
         return softmax_loss(similarities.queries, similarities.candidates[:candidates.num_negatives], bias, positive,
                             batch.mask_also(candidates.positive_hits()), batch.weights, candidates.max_negatives)
+
+    def _bias(self, batch: ContrastiveBatch, counts: tf.Tensor) -> tf.Tensor:
+        """float32 [negatives]: logarithm of the weight of each negative in the denominator, from float32 counts."""
+        del batch
+        return tf.math.log(counts) + tf.math.log(self._num_rows / tf.reduce_sum(counts))
