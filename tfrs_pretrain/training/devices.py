@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -22,7 +23,7 @@ class Device:
     Attributes:
       name: for display.
       free: bytes that the run can use.
-      replicas: copies of the tables that it must store.
+      replicas: copies of the tables that it must store; 0 for the host's memory beside devices that have their own.
       host: whether it is the CPU's memory, where tables are initialised and artifacts written.
     """
 
@@ -33,14 +34,27 @@ class Device:
 
 
 def local_devices(config: TrainingConfig) -> tuple[Device, ...]:
-    """The devices on which this process would train, without starting a strategy."""
+    """The memories in which this process would train, without starting a strategy; beside GPUs, also the host's."""
     gpus = tf.config.list_logical_devices("GPU") if config.logical_cpus == 1 else []
     if config.strategy == "one_device":
         gpus = gpus[:1]
     if not gpus:
         return (Device("CPU", available_ram(), config.logical_cpus, host=True),)
     limits = {device.name: int(device.memory_limit) for device in device_lib.list_local_devices()}
-    return tuple(Device(gpu.name.removeprefix("/device:"), limits[gpu.name], 1, host=False) for gpu in gpus)
+    return (*(Device(gpu.name.removeprefix("/device:"), limits[gpu.name], 1, host=False) for gpu in gpus),
+            _host_memory(available_ram()))
+
+
+def other_devices(device_gb: float, count: int, host_gb: float | None) -> tuple[Device, ...]:
+    """Devices of another machine, with one replica each, and its host's memory if it is known; in 10^9 bytes."""
+    names = [f"device {number}" for number in range(count)] if count > 1 else ["the device"]
+    host = () if host_gb is None else (_host_memory(int(host_gb * 1e9)),)
+    return (*(Device(name, int(device_gb * 1e9), 1, host=False) for name in names), *host)
+
+
+def has_host_memory(devices: Sequence[Device]) -> bool:
+    """Whether the host's memory is another one than that of the replicas."""
+    return any(device.host and not device.replicas for device in devices)
 
 
 def available_ram() -> int:
@@ -53,3 +67,7 @@ def available_ram() -> int:
     if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
         free = min(free, int(text) - int(used.read_text()))
     return free
+
+
+def _host_memory(free: int) -> Device:
+    return Device("the host", free, 0, host=True)
