@@ -19,6 +19,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings import host, placement, sharded
 from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.placement import REPLICATED
 from tfrs_pretrain.embeddings.replicas import replica_copies
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
@@ -122,6 +123,7 @@ def main(replicas, dataset, folder):
         np.savez(folder / f"{replicas} host.npz", **all_updates(strategy, HOST))
     if replicas == 4:
         return
+    np.savez(folder / "2 copies.npz", **updates(strategy, REPLICATED, OPTIMIZERS["lazy_adam"]))
     with copied_after(3, folder / "embeddings resumed"):
         pretrain(configured(2, "sharded"), dataset, folder / "embeddings sharded")
     shutil.copytree(folder / "embeddings resumed.checkpoints", folder / "embeddings from two.checkpoints")

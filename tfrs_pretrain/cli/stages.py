@@ -141,7 +141,7 @@ def plan_memory(
     num_devices: Annotated[int, typer.Option(
         "--devices", min=1, help="number of such devices, one replica on each; see training.placement")] = 1,
     host_gb: Annotated[float | None, typer.Option(
-        min=0, help="host memory beside these devices, in 10^9 bytes; needed to plan for tables in host memory")] = None,
+        min=0, help="host memory beside these devices, in 10^9 bytes (default: no tables in host memory)")] = None,
 ) -> None:
     """Shows the memory that each stage needs on each device; exit code 2 with three remedies if one does not fit."""
     opened, settings = open_dataset(dataset, config, overrides)

@@ -19,8 +19,8 @@ EngagementCounts = Callable[[str], np.ndarray]
 def suggest_fixes(plan: MemoryPlan, devices: Sequence[Device], engagement_counts: EngagementCounts) -> Iterator[str]:
     """Changes that make a plan fit, the cheapest first; each fits on its own.
 
-    The order: sharded tables or tables in host memory, less optimizer state, then fewer rows or a smaller width, then without a component of the
-    method, then less state together with fewer rows or a smaller width.
+    The order: another placement, less optimizer state, then fewer rows or a smaller width, then without a component of
+    the method, then less state together with fewer rows or a smaller width.
 
     Args:
       plan: of the stage.

@@ -74,7 +74,7 @@ class MemoryLayout:
         return self.num_rows[table.vocabulary] * table.state * _FLOAT_BYTES
 
     def bytes_on(self, device: Device) -> int:
-        """Bytes needed on a device: what each replica stores; on the host also its tables and one owner's initial rows."""
+        """Bytes needed on a device: what replicas store; on the host also its tables and one owner's initial rows."""
         initial: dict[str, int] = {}
         for table in self.tables:
             initial[table.owner] = initial.get(table.owner, 0) + self.weights(table)

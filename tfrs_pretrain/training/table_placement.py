@@ -78,7 +78,8 @@ def _reason(before: MemoryLayout, after: MemoryLayout, undecided: Sequence[str],
     """A line that says what "auto" chose, and why not the layout ``before``."""
     worst = max(devices, key=lambda device: before.bytes_on(device) / max(device.free, 1))
     need = f"{format_bytes(before.bytes_on(worst))} on {worst.name}, which has {format_bytes(worst.free)} free"
-    host, sharded = (", ".join(table for table in undecided if table in tables) for tables in (after.host, after.sharded))
+    host, sharded = (", ".join(table for table in undecided if table in chosen)
+                     for chosen in (after.host, after.sharded))
     shards = f"{sharded} sharded over {after.replicas} replicas"
     if host:
         chosen = f"{host} in host memory" + (f", {shards}" if sharded else "")
