@@ -35,9 +35,9 @@ def column_frequencies(dataset: Dataset, inputs: Iterable[RowInput]) -> dict[str
     counts = {row.column: np.zeros(dataset.num_rows(row.vocabulary), np.int64) for row in inputs}
     batches = evaluation_batches(dataset, IMPRESSION_SPLITS[0], batch_size=BATCH_SIZE, columns=sorted(counts))
     for batch in batches.as_numpy_iterator():
-        for column, total in counts.items():
+        for column in counts:
             rows = batch[column].reshape(-1)
-            total += np.bincount(rows[rows >= 0], minlength=len(total))
+            counts[column] += np.bincount(rows[rows >= 0], minlength=len(counts[column]))
     return counts
 
 
@@ -59,4 +59,5 @@ def frequency_scales(frequencies: np.ndarray) -> np.ndarray:
       float32 [num_rows], 1 for the most frequent row and 0 for a row that does not occur.
     """
     logarithms = np.log1p(frequencies)
-    return (logarithms / max(float(logarithms.max(initial=0.0)), 1e-12)).astype(np.float32)
+    scales: np.ndarray = (logarithms / max(float(logarithms.max(initial=0.0)), 1e-12)).astype(np.float32)
+    return scales
