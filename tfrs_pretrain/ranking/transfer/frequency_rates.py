@@ -35,9 +35,9 @@ def column_frequencies(dataset: Dataset, inputs: Iterable[RowInput]) -> dict[str
     counts = {row.column: np.zeros(dataset.num_rows(row.vocabulary), np.int64) for row in inputs}
     batches = evaluation_batches(dataset, IMPRESSION_SPLITS[0], batch_size=BATCH_SIZE, columns=sorted(counts))
     for batch in batches.as_numpy_iterator():
-        for column in counts:
+        for column, counted in counts.items():
             rows = batch[column].reshape(-1)
-            counts[column] += np.bincount(rows[rows >= 0], minlength=len(counts[column]))
+            counts[column] = counted + np.bincount(rows[rows >= 0], minlength=len(counted))
     return counts
 
 
