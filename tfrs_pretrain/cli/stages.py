@@ -148,17 +148,10 @@ def plan_memory(
     with quiet_imports():
         from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
         from tfrs_pretrain.ranking.arm_memory_plan import arm_plans
-        from tfrs_pretrain.training.devices import local_devices, other_devices
+        from tfrs_pretrain.training.devices import planned_devices
         from tfrs_pretrain.training.memory_check import show_plan
         from tfrs_pretrain.training.table_placement import place_tables
-    if device_gb is None and (num_devices > 1 or host_gb is not None):
-        given = f"--devices {num_devices}" if num_devices > 1 else f"--host-gb {host_gb:g}"
-        raise UserError(f"{given} needs the memory of each device: add --device-gb")
-    if device_gb is not None and host_gb is None and "host" in settings.training.named_placements:
-        raise UserError("training.placement has tables in host memory, but only the memory of devices was named: add "
-                        "--host-gb")
-    devices = (local_devices(settings.training) if device_gb is None else
-               other_devices(device_gb, num_devices, host_gb))
+    devices = planned_devices(settings.training, device_gb, num_devices, host_gb)
     for plan in (PretrainingMemoryPlan(settings, opened), *arm_plans(settings, opened)):
         place_tables(plan, settings.training, devices)
         show_plan(plan, devices, lambda name: opened.vocabulary(name).counts)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.client import device_lib
 
 from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.errors import UserError
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -45,8 +46,27 @@ def local_devices(config: TrainingConfig) -> tuple[Device, ...]:
             _host_memory(available_ram()))
 
 
-def other_devices(device_gb: float, count: int, host_gb: float | None) -> tuple[Device, ...]:
-    """Devices of another machine, with one replica each, and its host's memory if it is known; in 10^9 bytes."""
+def planned_devices(config: TrainingConfig, device_gb: float | None, count: int,
+                    host_gb: float | None) -> tuple[Device, ...]:
+    """The memories to plan for: this machine's, or those of another one.
+
+    Args:
+      config: as for ``local_devices``.
+      device_gb: memory of each device with one replica, in 10^9 bytes; None for this machine.
+      count: number of these devices.
+      host_gb: memory of their host; None if it is not known.
+
+    Raises:
+      UserError: the memory of the devices, or of the host of tables in host memory, is not known.
+    """
+    if device_gb is None and (count > 1 or host_gb is not None):
+        given = f"--devices {count}" if count > 1 else f"--host-gb {host_gb:g}"
+        raise UserError(f"{given} needs the memory of each device: add --device-gb")
+    if device_gb is None:
+        return local_devices(config)
+    if host_gb is None and "host" in config.named_placements:
+        raise UserError("training.placement has tables in host memory, but --device-gb is the memory of a device only: "
+                        "add --host-gb")
     names = [f"device {number}" for number in range(count)] if count > 1 else ["the device"]
     host = () if host_gb is None else (_host_memory(int(host_gb * 1e9)),)
     return (*(Device(name, int(device_gb * 1e9), 1, host=False) for name in names), *host)
