@@ -29,7 +29,6 @@ from tfrs_pretrain.cli.options import (
 from tfrs_pretrain.cli.summary import show_built, summarize
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 from tfrs_pretrain.stages import DATASET, Workdir
