@@ -30,13 +30,6 @@ class TrainingConfig(StrictModel):
         "replicas; host: in host memory; auto: sharded where copies do not fit, host where shards do not fit"))
 
     @model_validator(mode="after")
-    def _shards_are_on_one_machine(self) -> TrainingConfig:
-        if self.strategy == "multi_worker" and "sharded" in self.named_placements:
-            raise ValueError("placement 'sharded' deals rows over the devices of one machine, but strategy is "
-                             "'multi_worker': set placement to replicated or auto, or strategy to mirrored")
-        return self
-
-    @model_validator(mode="after")
     def _strategy_uses_the_cpus(self) -> TrainingConfig:
         if self.logical_cpus > 1 and self.strategy in ("one_device", "multi_worker"):
             raise ValueError(f"strategy {self.strategy!r} uses one CPU per process, not logical_cpus "

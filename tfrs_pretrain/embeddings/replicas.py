@@ -61,4 +61,9 @@ def sum_over_replicas(values: tf.Tensor, max_rows: int | None) -> tf.Tensor:
     num_rows = tf.shape(values)[0]
     padded = tf.pad(values, [[0, max_rows - num_rows], [0, 0]])
     padded = tf.ensure_shape(padded, [max_rows, values.shape[1]])
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, padded)[:num_rows]
+    return sum_of_replicas(padded)[:num_rows]
+
+
+def sum_of_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Sum values of a static shape over all replicas; inside of a replica."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)

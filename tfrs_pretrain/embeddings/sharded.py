@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.placement import BLOCK_ROWS, Placement
-from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, replica_copies, sum_over_replicas
+from tfrs_pretrain.embeddings.replicas import (
+    gather_from_replicas,
+    local_copy,
+    replica_copies,
+    sum_of_replicas,
+    sum_over_replicas,
+)
 
 
 class Sharded(Placement):
     """Row r is on replica ``r % replicas``, at position ``r // replicas``.
 
     A replica reads rows by a sum over all replicas, to which each contributes the rows that it owns and zeros. Each
-    row is updated by its owner only. All replicas must belong to this process.
+    row is updated by its owner only.
 
     Args:
       replicas: number of replicas, at least 2.
+      first: number of this process's first replica.
     """
 
-    def __init__(self, replicas: int):
-        self._replicas = replicas
+    def __init__(self, replicas: int, first: int = 0):
+        self._replicas, self._first = replicas, first
 
     def stored_rows(self, num_rows: int) -> int:
         return -(-num_rows // self._replicas)
@@ -33,16 +38,16 @@ class Sharded(Placement):
 
     def gather(self, variable: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
         if not _in_replica():
-            return self._gather_from_copies(replica_copies(variable), ids)
+            return self._gather_outside(variable, ids)
         flat = tf.reshape(ids, [-1])
-        rows = _sum(self._own_rows(variable, gather_from_replicas(flat)))
+        rows = sum_of_replicas(self._own_rows(variable, gather_from_replicas(flat)))
         start = tf.distribute.get_replica_context().replica_id_in_sync_group * tf.size(flat)
         rows = tf.reshape(rows[start:start + tf.size(flat)], [*ids.shape, *variable.shape[1:]])
         return tf.cast(rows, variable.dtype)
 
     def gather_shared(self, variable: tf.Variable, ids: tf.Tensor, max_ids: int | None) -> tf.Tensor:
         if not _in_replica():
-            return self._gather_from_copies(replica_copies(variable), ids)
+            return self._gather_outside(variable, ids)
         return tf.cast(sum_over_replicas(self._own_rows(variable, ids), max_ids), variable.dtype)
 
     def own(self, ids: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -56,7 +61,7 @@ class Sharded(Placement):
 
     def _assign_block(self, variable: tf.Variable, start: int, values: np.ndarray) -> None:
         """Set the rows from ``start`` on."""
-        for shard, copy in enumerate(replica_copies(variable)):
+        for shard, copy in enumerate(replica_copies(variable), self._first):
             first = (shard - start) % self._replicas
             own = values[first::self._replicas]
             position = (start + first) // self._replicas
@@ -72,9 +77,9 @@ class Sharded(Placement):
         rows = tf.cast(tf.gather(local_copy(variable), tf.where(is_own, ids // self._replicas, 0)), tf.float32)
         return tf.where(tf.reshape(is_own, [-1, *[1] * (rows.shape.rank - 1)]), rows, tf.zeros_like(rows))
 
-    def _gather_from_copies(self, copies: Sequence[tf.Variable], ids: tf.Tensor) -> tf.Tensor:
+    def _gather_outside(self, variable: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Outside of replicas: each part of the ids from the copy that owns it."""
-        ids = tf.convert_to_tensor(ids)
+        copies, ids = replica_copies(variable), tf.convert_to_tensor(ids)
         flat = tf.reshape(ids, [-1])
         owner = tf.cast(flat % self._replicas, tf.int32)
         positions = tf.dynamic_partition(tf.range(tf.size(flat)), owner, self._replicas)
@@ -86,7 +91,3 @@ class Sharded(Placement):
 def _in_replica() -> bool:
     context = tf.distribute.get_replica_context()
     return context is not None and context.num_replicas_in_sync > 1
-
-
-def _sum(rows: tf.Tensor) -> tf.Tensor:
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, rows)

@@ -16,6 +16,7 @@ from tfrs_pretrain.data.joins import PRETRAINING_JOINS
 from tfrs_pretrain.data.pairs import report_corrupt_files
 from tfrs_pretrain.data.pretraining_reach import PretrainingReach, low_coverage_warnings
 from tfrs_pretrain.embeddings.artifact import Embeddings, save_embeddings
+from tfrs_pretrain.embeddings.worker_shards import answered_reads
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.machine import machine
@@ -29,7 +30,7 @@ from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder, without_replicas
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.memory_check import show_plan
-from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds
+from tfrs_pretrain.training.strategy import build_strategy, is_chief, report_lost_workers, set_seeds
 from tfrs_pretrain.training.table_placement import make_placements, place_tables
 from tfrs_pretrain.training.trainer import Trainer
 
@@ -92,13 +93,14 @@ def pretrain(config: Config, dataset: Dataset, output: Path, *, start_from: Path
         seconds=trained.seconds, seed=config.seed, steps_per_epoch=steps, temperature=float(model.temperature),
         vocabulary_digests={name: vocabulary.digest for name, vocabulary in vocabularies.items()},
         window=_training_window(dataset, earlier).model_dump(mode="json"))
-    if is_chief(strategy):
-        tables = {table.name: table.placed_variables[0] for table in (model.users, model.items)}
-        trained_rows = {name: earlier.rows_after(name, vocabulary)
-                        for name, vocabulary in vocabularies.items()} if earlier else None
-        record = result.to_json() | {RUN_DIGEST: digest} | own_code_records(config.pretraining)
-        save_embeddings(output, tables, vocabularies, record, overwrite=overwrite, trained=trained_rows)
-        checkpoints.remove()
+    tables = {table.name: table.placed_variables[0] for table in (model.users, model.items)}
+    with report_lost_workers(strategy), answered_reads([*tables.values()]):
+        if is_chief(strategy):
+            trained_rows = {name: earlier.rows_after(name, vocabulary)
+                            for name, vocabulary in vocabularies.items()} if earlier else None
+            record = result.to_json() | {RUN_DIGEST: digest} | own_code_records(config.pretraining)
+            save_embeddings(output, tables, vocabularies, record, overwrite=overwrite, trained=trained_rows)
+            checkpoints.remove()
     return result
 
 

@@ -16,6 +16,7 @@ from tfrs_pretrain.config.packaged import own_code_records
 from tfrs_pretrain.data.dataset import IMPRESSION_SPLITS, Dataset
 from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
+from tfrs_pretrain.embeddings.worker_shards import answered_reads
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.predictions import Predictions, Source
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
@@ -46,7 +47,13 @@ from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder, without_replicas
 from tfrs_pretrain.training.devices import local_devices
 from tfrs_pretrain.training.memory_check import show_plan
-from tfrs_pretrain.training.strategy import build_strategy, is_chief, set_seeds, total_over_workers
+from tfrs_pretrain.training.strategy import (
+    build_strategy,
+    is_chief,
+    report_lost_workers,
+    set_seeds,
+    total_over_workers,
+)
 from tfrs_pretrain.training.table_placement import make_placements, place_tables
 from tfrs_pretrain.training.trainer import Trainer
 from tfrs_pretrain.training.training_progress import TrainingProgress
@@ -109,7 +116,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     place_tables(plan, config.training, devices)
     show_plan(plan, devices, lambda name: dataset.vocabulary(name).counts)
     splits = IMPRESSION_SPLITS if test else (TRAIN, VALIDATION)
-    with checkpoints.exclusive(), checked_reading(dataset, *splits):
+    with checkpoints.exclusive(), checked_reading(dataset, *splits), report_lost_workers(strategy):
         coverages = {split.rpartition("/")[2]: coverage(dataset, split, pretrained) for split in splits
                      if pretrained}
         if is_chief(strategy) and coverages:
@@ -136,12 +143,15 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         best_epoch=best_epoch, replicas=strategy.num_replicas_in_sync, **_training_record(trained),
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
+    if is_chief(strategy) and baseline:
+        source: Source = {**baseline.source, "path": str(output), "arm": arm}
+        result = _compared(result, dataset, settings, Predictions(source, scored["validation"]).checked(), baseline)
+    weights = [table.placed_variables[0] for table in student.ranker.tables.values()]
+    with report_lost_workers(strategy), answered_reads(weights):
+        if is_chief(strategy):
+            record = result.to_json() | {RUN_DIGEST: digest} | _own_code(config, arm)
+            save_ranker(output, student.ranker, scored, record, overwrite=overwrite)
     if is_chief(strategy):
-        if baseline:
-            source: Source = {**baseline.source, "path": str(output), "arm": arm}
-            result = _compared(result, dataset, settings, Predictions(source, scored["validation"]).checked(), baseline)
-        record = result.to_json() | {RUN_DIGEST: digest} | _own_code(config, arm)
-        save_ranker(output, student.ranker, scored, record, overwrite=overwrite)
         checkpoints.remove()
         if best_checkpoint:
             best_checkpoint.remove()

@@ -47,6 +47,19 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         ("chief", 0), ("worker", 0))
 
 
+def num_workers(config: TrainingConfig) -> int:
+    """The number of processes that train together, without starting a strategy.
+
+    Raises:
+      UserError: TF_CONFIG is set and does not name the workers.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    if config.strategy != "multi_worker" or not text:
+        return 1
+    _check_cluster(text)
+    return len(json.loads(text)["cluster"]["worker"])
+
+
 def total_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
     """The sum of a value over all workers; every worker must call it at the same point of the program."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):

@@ -11,24 +11,25 @@ from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.placement import Placement
 from tfrs_pretrain.embeddings.sharded import Sharded
+from tfrs_pretrain.embeddings.worker_shards import WorkerShards
 from tfrs_pretrain.training.devices import Device, has_host_memory
 from tfrs_pretrain.training.memory_fixes import format_bytes
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan
+from tfrs_pretrain.training.strategy import num_workers
 
 
 def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Device]) -> None:
     """Decide in the plan which tables are sharded and which are in host memory.
 
     "auto" shards the largest tables until the plan fits. Where shards of all do not fit, it moves the largest tables to
-    the host's memory, if devices have their own. One replica has all rows, so there is nothing to shard; and the shards
-    of several workers could not be read by one process.
+    the host's memory, if devices have their own. One replica has all rows, so there is nothing to shard.
 
     Args:
       plan: changed in place: settings and notes.
       config: names the placements.
-      devices: all must have room.
+      devices: of each worker; all must have room.
     """
-    replicas = 1 if config.strategy == "multi_worker" else sum(device.replicas for device in devices)
+    replicas = num_workers(config) * sum(device.replicas for device in devices)
     plan.settings = dataclasses.replace(plan.settings, replicas=replicas)
     if config.placement == "replicated":
         return
@@ -49,8 +50,12 @@ def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Dev
 def make_placements(plan: MemoryPlan, strategy: tf.distribute.Strategy) -> Mapping[str, Placement]:
     """Table -> its placement as ``place_tables`` decided, where it is not replicated."""
     replicas = strategy.num_replicas_in_sync
-    sharded = dict.fromkeys(plan.settings.sharded if replicas > 1 else (), Sharded(replicas))
-    return {**sharded, **dict.fromkeys(plan.settings.host, HOST)}
+    placements: dict[str, Placement] = dict.fromkeys(plan.settings.host, HOST)
+    if plan.settings.sharded and replicas > 1:
+        is_multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        placements |= dict.fromkeys(plan.settings.sharded, WorkerShards(strategy) if is_multi_worker else
+                                    Sharded(replicas))
+    return placements
 
 
 def _with_shards(layout: MemoryLayout, undecided: Sequence[str]) -> Iterator[MemoryLayout]:
@@ -87,5 +92,5 @@ def _reason(before: MemoryLayout, after: MemoryLayout, undecided: Sequence[str],
         return f"placement auto: {chosen}, because {reason} {need}"
     if sharded:
         return f"placement auto: {shards}, because a copy on each needs {need}"
-    reason = f"a copy on each replica fits ({need})" if after.replicas > 1 else "there is one replica per process"
+    reason = f"a copy on each replica fits ({need})" if after.replicas > 1 else "there is one replica"
     return f"placement auto: {', '.join(undecided)} replicated, because {reason}"

@@ -9,6 +9,8 @@ import tensorflow as tf
 from rich.text import Text
 
 from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
+from tfrs_pretrain.embeddings.worker_shards import answered_reads
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import Meter, console, print_warning, progress
 from tfrs_pretrain.training.checkpoint import Checkpoints
@@ -167,7 +169,9 @@ class Trainer:
 
     def _save(self) -> None:
         self._progress.seconds = self._seconds()
-        self._checkpoints.save(self._steps_done, self._task.variables, self._progress.to_json())
+        variables = [PlacedVariable.of(variable) for variable in self._task.variables]
+        with answered_reads(variables):
+            self._checkpoints.save(self._steps_done, variables, self._progress.to_json())
         self._schedule.restart_clock()
 
     def _stop(self) -> None:

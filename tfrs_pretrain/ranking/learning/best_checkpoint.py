@@ -23,6 +23,7 @@ from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import EarlyStoppingConfig
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.replicas import local_copy
+from tfrs_pretrain.embeddings.worker_shards import answered_reads
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import checked_file
 from tfrs_pretrain.metrics.ranking import LOWER_IS_BETTER
@@ -83,7 +84,8 @@ class BestCheckpoint(tf.Module):
         better = value < best if self._config.metric in LOWER_IS_BETTER else value > best
         if self.best_epoch and not better:
             return
-        self._save(epoch)
+        with answered_reads(self._weights):
+            self._save(epoch)
         self._epoch.assign(epoch)
         self._value.assign(value)
 
