@@ -91,12 +91,10 @@ def test_one_cpu_goes_with_every_strategy():
         assert load_config("completejourney", [f"training.strategy={strategy}"]).training.strategy == strategy
 
 
-def test_shards_are_on_one_machine():
-    text = refusal("training.placement=sharded", "training.strategy=multi_worker")
-    assert "placement 'sharded' deals rows over the devices of one machine, but strategy is 'multi_worker'" in text
-    assert "'multi_worker'" in refusal("training.placement={user: sharded}", "training.strategy=multi_worker")
-    settings = load_config("completejourney", ["training.placement=auto", "training.strategy=multi_worker"])
-    assert settings.training.placement_of("user") == "auto"
+def test_every_placement_goes_with_several_workers():
+    for name in ("replicated", "sharded", "host", "auto"):
+        settings = load_config("completejourney", [f"training.placement={name}", "training.strategy=multi_worker"])
+        assert settings.training.placement_of("user") == name
 
 
 def test_a_placement_names_tables():

@@ -6,19 +6,22 @@ the gradients as the difference of two tables; Adam would hide a wrong scale.
 
 import dataclasses
 import sys
+from unittest import mock
 
 import numpy as np
 from test_resume import configured
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.embeddings import worker_shards
 from tfrs_pretrain.embeddings.adam import LazyAdam
+from tfrs_pretrain.embeddings.worker_shards import WorkerShards
 from tfrs_pretrain.pretraining.build import build_model
 from tfrs_pretrain.progress import progress
 from tfrs_pretrain.training.loop import run_epoch
 from tfrs_pretrain.training.strategy import build_strategy
 
-STEPS, BATCH = 20, 64
+STEPS, BATCH, READ_ROWS = 20, 64, 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +44,23 @@ def copies(strategy, model):
             for replica, copy in enumerate(strategy.experimental_local_results(variable))}
 
 
-def trained(strategy, dataset, optimizer, steps):
+def whole(_, model):
+    """The rows of tables that are in other processes too, and some of them in another order, read in a graph."""
+    import tensorflow as tf
+
+    read = tf.function(model.users.gather, input_signature=[tf.TensorSpec([None, 2], tf.int64)])
+    return {"user": model.users.numpy(), "item": model.items.numpy(),
+            **{f"some/{size}": read(tf.reshape(tf.range(2 * size, dtype=tf.int64), [-1, 2])[::-1]).numpy()
+               for size in (0, 1, READ_ROWS)}}
+
+
+def trained(strategy, dataset, optimizer, steps, placement=None, copies=copies):
     """Mean loss, and the tables of every local replica before and after some steps."""
     import tensorflow as tf
 
     with strategy.scope():
-        model = build_model(configured(objective={"temperature": 0.1}), dataset, STEPS)
+        placements = dict.fromkeys(("user", "item"), placement) if placement else None
+        model = build_model(configured(objective={"temperature": 0.1}), dataset, STEPS, placements=placements)
         start = copies(strategy, model)
         model.users.optimizer = model.items.optimizer = optimizer
     columns = pairs(model.users.num_rows, model.items.num_rows)
@@ -64,10 +78,20 @@ def results(strategy, dataset):
     return {"first": first, "mean": mean, "replicas": strategy.num_replicas_in_sync, **tables, **gradients}
 
 
+def sharded_results(strategy, dataset):
+    """The loss and the gradients of tables whose rows are dealt over workers, and rows after the step."""
+    with mock.patch.object(worker_shards, "READ_ROWS", READ_ROWS):
+        first, start, once = trained(strategy, dataset, Descent(), 1, WorkerShards(strategy), whole)
+    gradients = {f"sharded/{name}/gradient": start[name] - once[name] for name in ("user", "item")}
+    return {"sharded/first": first, **gradients, **{f"sharded/{name}": rows for name, rows in once.items()}}
+
+
 def main(folder, replicas, output):
     training = (TrainingConfig(strategy="multi_worker") if replicas == "worker" else
                 TrainingConfig(strategy="mirrored", logical_cpus=int(replicas)))
-    np.savez(output, **results(build_strategy(training), Dataset.open(folder)))
+    strategy, dataset = build_strategy(training), Dataset.open(folder)
+    shards = sharded_results(strategy, dataset) if replicas == "worker" else {}
+    np.savez(output, **results(strategy, dataset), **shards)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage I as one of several workers (of TF_CONFIG); argv: dataset, output."""
+"""Stage I as one of several workers (of TF_CONFIG); argv: dataset, output, placement."""
 
 import sys
 from pathlib import Path
@@ -9,4 +9,4 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.pretraining.run import pretrain
 
 if __name__ == "__main__":
-    pretrain(configured("multi_worker"), Dataset.open(sys.argv[1]), Path(sys.argv[2]))
+    pretrain(configured("multi_worker", sys.argv[3]), Dataset.open(sys.argv[1]), Path(sys.argv[2]))

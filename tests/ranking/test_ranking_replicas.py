@@ -17,9 +17,10 @@ SCRIPT = Path(__file__).with_name("replica_steps.py")
 WORKER = Path(__file__).with_name("worker_arm.py")
 
 
-def configured(dataset, strategy):
+def configured(dataset, strategy, placement="replicated"):
     tree = dataset.info["config"]
-    return Config.model_validate(tree | {"training": {"strategy": strategy, "checkpoint_every_steps": 7}})
+    return Config.model_validate(tree | {"training": {"strategy": strategy, "checkpoint_every_steps": 7,
+                                                      "placement": placement}})
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +59,17 @@ def test_workers_stay_bit_identical(runs):
 
 @pytest.mark.slow
 def test_two_workers_stop_together_resume_and_equal_one_device(planted, planted_embeddings, tmp_path):
-    def command(index):
-        return [WORKER, planted.dataset.folder, planted_embeddings, tmp_path / "two"]
+    """The users are sharded, the items in host memory or sharded, and other tables copied."""
+    def command(placement):
+        return lambda index: [WORKER, planted.dataset.folder, planted_embeddings, tmp_path / "two", placement]
 
     train_arm(configured(planted.dataset, "one_device"), planted.dataset, "distilled", tmp_path / "one",
               embeddings=planted_embeddings)
-    workers = two_workers(command)
+    workers = two_workers(command("host"))
     signal_once_saved(workers[1], signal.SIGTERM, tmp_path / "two.checkpoints")
     outputs = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [143, 143], outputs[0][-3000:]
-    outputs = finish(*two_workers(command))
+    outputs = finish(*two_workers(command("sharded")))
     assert all("resuming from checkpoint" in text for text in outputs)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     one, two = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two"))

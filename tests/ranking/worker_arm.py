@@ -1,4 +1,4 @@
-"""Trains the distilled arm as one of several workers (of TF_CONFIG); argv: dataset, embeddings, output."""
+"""Trains the distilled arm as one of several workers (of TF_CONFIG); argv: dataset, embeddings, output, placement of items."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,6 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.run import train_arm
 
 if __name__ == "__main__":
-    folder, embeddings, output = map(Path, sys.argv[1:])
+    folder, embeddings, output = map(Path, sys.argv[1:4])
     dataset = Dataset.open(folder)
-    train_arm(configured(dataset, "multi_worker"), dataset, "distilled", output, embeddings=embeddings)
+    train_arm(configured(dataset, "multi_worker", {"user": "sharded", "item": sys.argv[4]}), dataset, "distilled", output, embeddings=embeddings)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import json
+from zlib import crc32
 
 import pytest
 from rich.console import Console
@@ -11,6 +13,7 @@ from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training import table_placement
 from tfrs_pretrain.training.devices import Device
 from tfrs_pretrain.training.memory_check import check_memory, plan_table
 from tfrs_pretrain.training.table_placement import make_placements, place_tables
@@ -115,12 +118,28 @@ def test_auto_leaves_named_tables_alone():
     assert plan.settings.sharded == {"item"}
 
 
-@pytest.mark.parametrize(("devices", "training"), [(gpus(1, 1), {}), (gpus(1), {"strategy": "multi_worker"})])
-def test_one_replica_in_a_process_has_all_rows(devices, training):
-    plan = placed("auto", devices, **training)
+def test_one_replica_has_all_rows():
+    plan = placed("auto", gpus(1, 1))
     assert (plan.settings.sharded, plan.settings.replicas) == (frozenset(), 1)
-    assert plan.notes == ("placement auto: user, item replicated, because there is one replica per process",)
-    assert placed("replicated", devices, **training).notes == ()
+    assert plan.notes == ("placement auto: user, item replicated, because there is one replica",)
+    assert placed("replicated", gpus(1, 1)).notes == ()
+
+
+@pytest.mark.parametrize(("strategy", "replicas"), [("multi_worker", 8), ("auto", 4)])
+def test_rows_are_dealt_over_the_replicas_of_all_workers(monkeypatch, strategy, replicas):
+    cluster = {"cluster": {"worker": ["one:1", "two:1"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    plan = placed("sharded", gpus(1e10), strategy=strategy)
+    assert plan.settings.replicas == replicas
+    assert bytes_on(plan, gpus(1)[0]) == (USER + ITEM) // replicas
+
+
+def test_workers_that_place_tables_differently_are_refused(monkeypatch):
+    monkeypatch.setattr(table_placement, "is_same_on_workers", lambda strategy, value: value != crc32(
+        b"sharded ['user'], in host memory []"))
+    with pytest.raises(UserError, match=r"differently, this one: sharded \['user'\], in host memory \[\]. Set"):
+        make_placements(placed({"user": "sharded"}, gpus(1e10)), Replicas(4))
+    assert make_placements(placed("sharded", gpus(1e10)), Replicas(4)).keys() == {"user", "item"}
 
 
 def test_a_plan_that_does_not_fit_names_sharding_first():

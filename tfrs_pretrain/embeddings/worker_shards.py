@@ -48,7 +48,7 @@ class WorkerShards(Sharded):
             yield
         finally:
             self._is_answered = False
-            self._request(_END, np.empty(0, np.int64))
+            self._send(tf.constant([_END, *[0] * READ_ROWS], tf.int64))
 
     def _create(self, name: str, values: tf.Tensor) -> tf.Variable:
         variable = super()._create(name, values)
@@ -58,22 +58,26 @@ class WorkerShards(Sharded):
     def _gather_outside(self, variable: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
         ids = tf.convert_to_tensor(ids)
         flat = tf.cast(tf.reshape(ids, [-1]), tf.int64)
-        rows = self._gather_requested(variable, flat.numpy()) if self._is_answered else self._in_blocks(variable, flat)
+        rows = (self._in_eager_blocks(variable, flat.numpy()) if tf.executing_eagerly() else
+                self._in_blocks(variable, flat))
         return tf.reshape(tf.cast(rows, variable.dtype), tf.concat([tf.shape(ids), variable.shape[1:]], 0))
 
+    def _in_eager_blocks(self, variable: tf.Variable, ids: np.ndarray) -> np.ndarray:
+        """float32 [n, ...]: rows of ids [n]."""
+        number = next(number for number, known in enumerate(self._variables) if known is variable)
+        with self._lock:
+            parts = [self._block(number, ids[start:start + READ_ROWS]) for start in range(0, len(ids), READ_ROWS)]
+        return np.concatenate([np.empty((0, *variable.shape[1:]), np.float32), *parts])
+
     def _in_blocks(self, variable: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
-        """float32 [n, ...]: rows of ids [n] that all workers read alike."""
+        """As ``_in_eager_blocks``, in a graph."""
         size = min(READ_ROWS, ids.shape[0] or READ_ROWS)  # collectives need the same size in every step
         blocks = -(-tf.size(ids) // size)
         padded = tf.pad(ids, [[0, blocks * size - tf.size(ids)]])
 
         def body(number: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             part = tf.ensure_shape(padded[number * size:(number + 1) * size], [size])
-            return number + 1, parts.write(number, read(part))
-
-        def read(part: tf.Tensor) -> tf.Tensor:
-            # Replicas run one after the other where nothing is compiled, and would wait for each other for ever.
-            return self._compiled(variable)(part) if tf.executing_eagerly() else self._read(variable, part)
+            return number + 1, parts.write(number, self._read(variable, part))
 
         parts = tf.TensorArray(tf.float32, size=blocks, element_shape=[size, *variable.shape[1:]])
         # A collective must not run twice at the same time.
@@ -86,36 +90,28 @@ class WorkerShards(Sharded):
         rows = self._strategy.run(lambda: sum_of_replicas(self._own_rows(variable, ids)))
         return self._strategy.experimental_local_results(rows)[0]
 
-    def _gather_requested(self, variable: tf.Variable, ids: np.ndarray) -> np.ndarray:
-        number = self._number(variable)
-        with self._lock:
-            parts = [self._request(number, ids[start:start + READ_ROWS]) for start in range(0, len(ids), READ_ROWS)]
-        return np.concatenate([np.empty((0, *variable.shape[1:]), np.float32), *parts])
+    def _block(self, number: int, ids: np.ndarray) -> np.ndarray:
+        """float32 [n, ...]: rows of ids [n], at most ``READ_ROWS``, of the variable of that number."""
+        request = np.zeros(1 + READ_ROWS, np.int64)
+        request[0], request[1:1 + len(ids)] = number, ids
+        if self._is_answered:
+            self._send(tf.constant(request))
+        rows: np.ndarray = self._compiled(number)(tf.constant(request[1:])).numpy()
+        return rows[:len(ids)]
 
     def _answer(self) -> None:
         while True:
-            number, *ids = self._send(tf.zeros([1 + READ_ROWS], tf.int64)).numpy()
-            if number == _END:
+            request = self._send(tf.zeros([1 + READ_ROWS], tf.int64))
+            if (number := int(request[0])) == _END:
                 return
-            self._compiled(self._variables[number])(tf.constant(ids))
+            self._compiled(number)(request[1:])
 
-    def _request(self, number: int, ids: np.ndarray) -> np.ndarray:
-        request = np.zeros(1 + READ_ROWS, np.int64)
-        request[0], request[1:1 + len(ids)] = number, ids
-        self._send(tf.constant(request))
-        if number == _END:
-            return np.empty(0, np.float32)
-        rows: np.ndarray = self._compiled(self._variables[number])(tf.constant(request[1:])).numpy()
-        return rows[:len(ids)]
-
-    def _compiled(self, variable: tf.Variable) -> Callable[[tf.Tensor], tf.Tensor]:
-        number = self._number(variable)
+    def _compiled(self, number: int) -> Callable[[tf.Tensor], tf.Tensor]:
+        """``_read`` of a variable. Replicas of a process, not compiled, would wait for each other for ever."""
         if number not in self._reads:
+            variable = self._variables[number]
             self._reads[number] = tf.function(lambda ids: self._read(variable, ids), autograph=False)
         return self._reads[number]
-
-    def _number(self, variable: tf.Variable) -> int:
-        return next(number for number, known in enumerate(self._variables) if known is variable)
 
     def _sum_requests(self, request: tf.Tensor) -> tf.Tensor:
         """The request of the first worker's first replica; those of the others are zeros."""

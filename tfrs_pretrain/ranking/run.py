@@ -144,17 +144,15 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy) and baseline:
-        source: Source = {**baseline.source, "path": str(output), "arm": arm}
-        result = _compared(result, dataset, settings, Predictions(source, scored["validation"]).checked(), baseline)
-    weights = [table.placed_variables[0] for table in student.ranker.tables.values()]
-    with report_lost_workers(strategy), answered_reads(weights):
+        ours = Predictions({**baseline.source, "path": str(output), "arm": arm}, scored["validation"]).checked()
+        result = _compared(result, dataset, settings, ours, baseline)
+    record = result.to_json() | {RUN_DIGEST: digest} | _own_code(config, arm)
+    with report_lost_workers(strategy), answered_reads(student.ranker.weights):
         if is_chief(strategy):
-            record = result.to_json() | {RUN_DIGEST: digest} | _own_code(config, arm)
             save_ranker(output, student.ranker, scored, record, overwrite=overwrite)
-    if is_chief(strategy):
-        checkpoints.remove()
-        if best_checkpoint:
-            best_checkpoint.remove()
+            checkpoints.remove()
+            if best_checkpoint:
+                best_checkpoint.remove()
     return result
 
 

@@ -69,6 +69,12 @@ def total_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
     return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
 
+def is_same_on_workers(strategy: tf.distribute.Strategy, value: float) -> bool:
+    """Whether all workers have the same value; every worker must call it at the same point of the program."""
+    mean = total_over_workers(strategy, value) / total_over_workers(strategy, 1)
+    return not total_over_workers(strategy, abs(value - mean))
+
+
 @contextlib.contextmanager
 def report_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Replace TensorFlow's connection errors by one line that says that another worker ended.

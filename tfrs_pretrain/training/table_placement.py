@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
@@ -12,10 +13,11 @@ from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.placement import Placement
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.embeddings.worker_shards import WorkerShards
+from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.devices import Device, has_host_memory
 from tfrs_pretrain.training.memory_fixes import format_bytes
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan
-from tfrs_pretrain.training.strategy import num_workers
+from tfrs_pretrain.training.strategy import is_same_on_workers, num_workers
 
 
 def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Device]) -> None:
@@ -48,7 +50,15 @@ def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Dev
 
 
 def make_placements(plan: MemoryPlan, strategy: tf.distribute.Strategy) -> Mapping[str, Placement]:
-    """Table -> its placement as ``place_tables`` decided, where it is not replicated."""
+    """Table -> its placement as ``place_tables`` decided, where it is not replicated.
+
+    Raises:
+      UserError: the workers decided differently.
+    """
+    decided = f"sharded {sorted(plan.settings.sharded)}, in host memory {sorted(plan.settings.host)}"
+    if not is_same_on_workers(strategy, zlib.crc32(decided.encode())):
+        raise UserError(f"the workers placed the tables differently, this one: {decided}. Set training.placement to the "
+                        "same for all tables on all workers, without auto")
     replicas = strategy.num_replicas_in_sync
     placements: dict[str, Placement] = dict.fromkeys(plan.settings.host, HOST)
     if plan.settings.sharded and replicas > 1:

@@ -17,7 +17,12 @@ from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.checkpoint_schedule import CheckpointSchedule
 from tfrs_pretrain.training.epoch_state import EpochState
 from tfrs_pretrain.training.loop import NonFiniteLossError, run_epoch
-from tfrs_pretrain.training.strategy import is_chief, report_lost_workers, total_over_workers
+from tfrs_pretrain.training.strategy import (
+    is_chief,
+    is_same_on_workers,
+    report_lost_workers,
+    total_over_workers,
+)
 from tfrs_pretrain.training.tensorboard import ScalarWriter
 from tfrs_pretrain.training.termination import EXIT_CODE, Termination, graceful_sigterm
 from tfrs_pretrain.training.training_progress import TrainingProgress
@@ -94,9 +99,7 @@ class Trainer:
 
     def _check_workers_agree(self, step: int) -> None:
         """The replicas' tables are equal only if all workers read the same checkpoint."""
-        workers = total_over_workers(self._strategy, 1)
-        mean = total_over_workers(self._strategy, step) / workers
-        if total_over_workers(self._strategy, abs(step - mean)):
+        if not is_same_on_workers(self._strategy, step):
             raise UserError(f"this worker found a checkpoint of step {step}, another worker found a different one: "
                             "write the output to a folder that all workers share")
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.sparse_optimizer import NoUpdate, SparseOptimizer
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
@@ -44,6 +45,11 @@ class Ranker(tf.Module):
         signature |= {name: tf.TensorSpec([None], tf.float32) for name in inputs.numeric}
         self._probabilities = tf.function(lambda batch: tf.sigmoid(self.logits(batch)), input_signature=[signature],
                                           autograph=False)
+
+    @property
+    def weights(self) -> tuple[PlacedVariable, ...]:
+        """The rows of all tables."""
+        return tuple(table.placed_variables[0] for table in self.tables.values())
 
     def gather(self, batch: Mapping[str, tf.Tensor], ids: Mapping[str, tf.Tensor] | None = None
                ) -> dict[str, tf.Tensor]:
