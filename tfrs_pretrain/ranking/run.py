@@ -18,7 +18,7 @@ from tfrs_pretrain.data.impressions import checked_reading
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.worker_shards import answered_reads
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.evaluation.predictions import Predictions, Source
+from tfrs_pretrain.evaluation.predictions import Predictions
 from tfrs_pretrain.finished_outputs import RUN_DIGEST, finished_output, run_digest
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.machine import machine
@@ -144,8 +144,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         metrics={split: found.metrics for split, found in evaluated.items()},
         slices={split: found.slices for split, found in evaluated.items()}, **_provenance(config, dataset))
     if is_chief(strategy) and baseline:
-        ours = Predictions({**baseline.source, "path": str(output), "arm": arm}, scored["validation"]).checked()
-        result = _compared(result, dataset, settings, ours, baseline)
+        result = _compared(result, dataset, settings, Predictions(
+            {**baseline.source, "path": str(output), "arm": arm}, scored["validation"]).checked(), baseline)
     record = result.to_json() | {RUN_DIGEST: digest} | _own_code(config, arm)
     with report_lost_workers(strategy), answered_reads(student.ranker.weights):
         if is_chief(strategy):

@@ -57,8 +57,8 @@ def make_placements(plan: MemoryPlan, strategy: tf.distribute.Strategy) -> Mappi
     """
     decided = f"sharded {sorted(plan.settings.sharded)}, in host memory {sorted(plan.settings.host)}"
     if not is_same_on_workers(strategy, zlib.crc32(decided.encode())):
-        raise UserError(f"the workers placed the tables differently, this one: {decided}. Set training.placement to the "
-                        "same for all tables on all workers, without auto")
+        raise UserError(f"the workers placed the tables differently, this one: {decided}. Set the same "
+                        "training.placement on all workers, without auto")
     replicas = strategy.num_replicas_in_sync
     placements: dict[str, Placement] = dict.fromkeys(plan.settings.host, HOST)
     if plan.settings.sharded and replicas > 1:
