@@ -100,7 +100,7 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
         job = dataclasses.replace(job, folder=output.folder, buckets=job.buckets or choose_buckets(before))
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
-                result = run_pipeline(functools.partial(step.build, job=job), options)
+                result = run_pipeline(functools.partial(step.build, job=job), options, job.folder)
                 if template:
                     return result, {}
                 check_unchanged(job, before)
