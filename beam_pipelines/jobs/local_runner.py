@@ -35,6 +35,11 @@ def spill_folder(options: PipelineOptions, output: str | None) -> str:
     return options.view_as(SpillOptions).spill_folder or default
 
 
+def spill_bytes(options: PipelineOptions) -> int:
+    """Returns the limit of the rows between two steps in memory, and likewise of the rows that are grouped."""
+    return int(options.view_as(SpillOptions).spill_mb) * MB
+
+
 def make_runner(options: PipelineOptions, output: str | None) -> PipelineRunner | None:
     """Returns the runner that limits its memory; None if the options name another one.
 
@@ -47,7 +52,7 @@ def make_runner(options: PipelineOptions, output: str | None) -> PipelineRunner 
     if changed := differences():
         _warn_once(", ".join(changed))
         return None
-    return SpillingRunner(SpillStore(spill_folder(options, output), options.view_as(SpillOptions).spill_mb * MB))
+    return SpillingRunner(SpillStore(spill_folder(options, output), spill_bytes(options)))
 
 
 def check_spill_options(options: PipelineOptions) -> None:

@@ -3,8 +3,10 @@
 The files have no names: the operating system frees them when the process ends, however it ends.
 """
 
+import contextlib
 import os
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,10 +27,18 @@ class SpillStore:
         self.folder, self.max_bytes = folder, max_bytes
         self.chunk_bytes = 0  # in memory
         self.file_bytes = 0  # written so far, also to files that are gone
+        self._files: weakref.WeakSet[SpillFile] = weakref.WeakSet()
 
     def file(self) -> "SpillFile":
         """Creates a temporary file."""
-        return SpillFile(self)
+        file = SpillFile(self)
+        self._files.add(file)
+        return file
+
+    def close(self) -> None:
+        """Frees all files at once, also those that an exception still refers to."""
+        for file in self._files:
+            file.close()
 
 
 class SpillFile:
@@ -67,6 +77,11 @@ class SpillFile:
             parts.append(os.pread(self._file.fileno(), length, start))
             start, length = start + len(parts[-1]), length - len(parts[-1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        """Frees the file; it is not read again."""
+        with contextlib.suppress(OSError):  # what a full disk did not take is dropped
+            self._file.close()
 
     def _failed(self, error: OSError) -> UserError:
         written = f" after {self._store.file_bytes / GB:.1f} GB" if self._store.file_bytes else ""

@@ -84,8 +84,7 @@ class SpillingGroupingBuffer(GroupingBuffer):
 
     def partition(self, n: int) -> Any:
         """Returns n iterables of chunks, which are made when they are read."""
-        if not self._grouped_output:
-            self._grouped_output = [_Groups(self, part, n) for part in range(n)]  # type: ignore[misc]
+        self._grouped_output: Any = self._grouped_output or [_Groups(self, part, n) for part in range(n)]
         return self._grouped_output
 
     def groups(self, part: int, number: int) -> Iterator[bytes]:

@@ -9,8 +9,11 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import Pipeline
 from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.fn_api_runner import execution, fn_runner
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.runners.worker import data_plane
 
 from beam_pipelines.jobs.spill_store import SpillStore
@@ -74,6 +77,12 @@ class SpillingRunner(fn_runner.FnApiRunner):
         super().__init__()
         self._store = store
 
+    def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> PipelineResult:
+        try:
+            return super().run_pipeline(pipeline, options)
+        finally:
+            self._store.close()
+
     def _execute_bundle(self, runner_execution_context: execution.FnApiRunnerExecutionContext,
                         bundle_context_manager: execution.BundleContextManager, bundle_input: Any) -> Any:
         buffers = runner_execution_context.pcoll_buffers
@@ -111,7 +120,7 @@ class _ChunkwiseBundleManager(fn_runner.BundleManager):
         return super().process_bundle(inputs, expected_outputs, fired_timers, expected_output_timers, dry_run)
 
 
-def _elements(instruction: str, transform: str, chunks: Iterable[bytes]) -> Iterator[Data]:
+def _elements(instruction: str, transform: str, chunks: Iterable[bytes]) -> Iterator[Any]:
     for chunk in chunks:
         yield Data(instruction_id=instruction, transform_id=transform, data=chunk)
 
