@@ -1,6 +1,7 @@
-"""Tests with the real tools of other teams: signatures, bills of materials, trackers, tables. See ``make test-tools``."""
+"""Tests with the real tools of other teams: signers, trackers, tables. Run by ``make test-tools``."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,20 +12,23 @@ import pytest
 from tfrs_pretrain.artifact_names import EXTRA_ASSETS, SAVED_MODEL_KIND
 from tfrs_pretrain.artifacts import write_manifest
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "deploy" / "supply_chain.md"
 sys.path.append(str(Path(__file__).resolve().parents[1] / "serving" / "exporting"))
 
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
-    """Function: name -> (private key, public key), made by openssl."""
+    """Function: name -> (private key, public key), made by the commands of docs/deploy/supply_chain.md."""
     folder = tmp_path_factory.mktemp("keys")
+    documented = re.findall(r"^openssl .*?(?=  +#)", PAGE.read_text(), re.MULTILINE)
+    assert len(documented) == 2
 
     def keys(name="release"):
         private, public = folder / f"{name}.key", folder / f"{name}.pub"
         if not public.exists():
-            for command in (f"ecparam -name prime256v1 -genkey -noout -out {private}",
-                            f"ec -in {private} -pubout -out {public}"):
-                subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
+            for command in documented:
+                subprocess.run(command.replace("release.", f"{name}.").split(), check=True, capture_output=True,
+                               cwd=folder)
         return private, public
 
     return keys

@@ -2,9 +2,9 @@
 
 import base64
 import json
-import os
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -58,6 +58,14 @@ def test_model_signing_verifies_our_signature_and_we_verify_its_own(signed, keys
     check_signature(other, public)
 
 
+def forge(folder):
+    """Lets the signed list of files say what the folder contains now; the signature stays."""
+    content = json.loads((folder / SIGNATURE).read_text())
+    payload = base64.b64decode(content["dsseEnvelope"]["payload"]).replace(b"ranker/3", b"ranker/4")
+    content["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
+    (folder / SIGNATURE).write_text(json.dumps(content))
+
+
 @pytest.mark.parametrize(("damage", "message"), [
     (lambda folder: (folder / SIGNATURE).unlink(), "is not signed"),
     (lambda folder: (folder / SIGNATURE).write_text("{}"), "is no readable signature"),
@@ -66,21 +74,13 @@ def test_model_signing_verifies_our_signature_and_we_verify_its_own(signed, keys
     (lambda folder: (folder / ".gitignore").write_bytes(b""), "Extra files found in model '3': .gitignore"),
     (lambda folder: (folder / "saved_model.pb").unlink(), "Missing files in model '3': saved_model.pb"),
     (lambda folder: (folder / "link").symlink_to("saved_model.pb"), "symlink"),
-    (lambda folder: forge(folder), "differs from what was signed"),
+    (forge, "differs from what was signed"),
 ])
 def test_what_differs_is_named(signed, keys, damage, message):
     damage(signed)
     with pytest.raises(UserError, match=message) as refused:
         check_signature(signed, keys()[1])
     assert "\n" not in str(refused.value)
-
-
-def forge(folder):
-    """Lets the signed list of files say what the folder contains now; the signature stays."""
-    content = json.loads((folder / SIGNATURE).read_text())
-    payload = base64.b64decode(content["dsseEnvelope"]["payload"]).replace(b"ranker/3", b"ranker/4")
-    content["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
-    (folder / SIGNATURE).write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize("command", [
@@ -116,7 +116,7 @@ def test_every_command_refuses_before_it_sends_anything(signed, keys, command, f
 def test_a_delta_without_signature_is_refused(signed, keys, command, silent_server):
     address, arrived = silent_server
     (signed.with_name("3.deltas") / "000002" / SIGNATURE).unlink()
-    with pytest.raises(UserError, match="3.deltas/000002' is not signed"):
+    with pytest.raises(UserError, match=r"3.deltas/000002' is not signed"):
         call(*command.format(server=address, version=signed).split(), "--public-key", keys()[1])
     assert arrived() == 0
 
@@ -143,13 +143,14 @@ def test_a_published_version_is_signed_when_it_appears(version, keys, tmp_path, 
 
     from tfrs_pretrain.serving.exporting import export
 
-    renamed = []
-    monkeypatch.setattr("pathlib.Path.rename", lambda path, target: renamed.append(target) or os.rename(path, target)
-                        or target)
+    was_signed, rename = [], Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, target: was_signed.append((path / SIGNATURE).exists())
+                        or rename(path, target))
     stage = shutil.copytree(version, tmp_path / "models" / ".version.unfinished-1")
     signer = Signer(keys()[0])
     target = export.publish(stage, version.parent, literal_report(), lambda folder, number: None, "digest", signer)
     assert target.name == "4"
+    assert was_signed[-1]
     check_signature(target, keys()[1])
     (target / SIGNATURE).unlink()
     assert export.finished_version(version.parent, "digest", signer).path == target
@@ -165,7 +166,8 @@ def test_a_forgotten_id_costs_the_signature_or_renews_it(tiny_dataset, keys, tmp
         folder = shutil.copytree(tiny_dataset.folder, tmp_path / name)
         Signer(private).sign(folder, "dataset")
         result = call("forget", folder, "--space", "user", "--ids", "ids.txt", *sign)
-        assert ("has changed and lost its signature: sign it again with" in " ".join(result.output.split())) == (not sign)
+        is_told = "has changed and lost its signature: sign it again with" in " ".join(result.output.split())
+        assert is_told == (not sign)
         assert (folder / SIGNATURE).exists() == bool(sign)
     check_signature(tmp_path / "kept", public)
 
@@ -176,6 +178,6 @@ def test_a_forged_folder_is_not_signed_again(tiny_dataset, keys, tmp_path, monke
     folder = shutil.copytree(tiny_dataset.folder, tmp_path / "dataset")
     Signer(keys("foreign")[0]).sign(folder, "dataset")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="is signed with another key .* than \"the public half of '.*release.key'"):
+    with pytest.raises(UserError, match=r"is signed with another key .* than the public half of '.*release.key'"):
         call("forget", folder, "--space", "user", "--ids", "ids.txt", "--sign", keys()[0])
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -64,7 +64,7 @@ def sbom(
 def croissant(
     dataset: Annotated[Path, typer.Argument(help="output folder of `tfrs-pretrain dataset`")],
     output: OutputOption,
-    license: Annotated[str | None, typer.Option(metavar="URL", help="license of the data, named in the file")] = None,
+    license: Annotated[str | None, typer.Option(metavar="URL", help="license of the data, for the file")] = None,
 ) -> None:
     """Describes a dataset folder as JSON-LD in the Croissant format, which search engines and tools for data read.
 

@@ -1,4 +1,4 @@
-"""Software bill of materials in CycloneDX 1.6 (extra ``sbom``): this package, what it needs, and an exported version."""
+"""Software bill of materials in CycloneDX 1.6 (extra ``sbom``): this package, its needs, an exported version."""
 
 from __future__ import annotations
 
