@@ -68,7 +68,7 @@ def croissant(
 ) -> None:
     """Describes a dataset folder as JSON-LD in the Croissant format, which search engines and tools for data read.
 
-    Write it beside the files that it lists, such as DATASET/croissant.json. `forget` does not change it: write it again.
+    license: Annotated[str | None, typer.Option(metavar="URL", help="license of the data, named there")] = None,
     """
     check_writable(output)
     with quiet_imports():

@@ -19,7 +19,8 @@ from tfrs_pretrain.file_digests import FILES
 from tfrs_pretrain.json_documents import json_digest
 
 FORMATS = {".parquet": "application/x-parquet", ".npy": "application/x-npy",
-           ".arrow": "application/vnd.apache.arrow.file", ".tfrecord": "application/x-tfrecord", ".gz": "application/gzip"}
+           ".arrow": "application/vnd.apache.arrow.file", ".tfrecord": "application/x-tfrecord",
+           ".gz": "application/gzip"}
 TYPES = {"int64": "sc:Integer", "int32": "sc:Integer", "float32": "sc:Float", "string": "sc:Text"}
 CONTEXT: dict[str, Any] = {
     "@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/",

@@ -1,7 +1,7 @@
 """Signatures over the files of a folder, in the format of the OpenSSF Model Signing specification (extra ``signing``).
 
-``model.sig`` is a Sigstore bundle with the SHA-256 of every other file, signed with an elliptic-curve key. No network is
-needed. The digests in manifests detect damage; a signature detects forgery.
+``model.sig`` is a Sigstore bundle with the SHA-256 of every other file, signed with an elliptic-curve key. No network
+is needed. The digests in manifests detect damage; a signature detects forgery.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def check_signature(folder: Path, public_key: Path, key_name: str = "") -> None:
     found = _signer_of(path)
     if found != expected:
         name = key_name or repr(str(public_key))
-        raise UserError(f"{str(folder)!r} is signed with another key ({found[:12]}) than {name} ({expected[:12]}): pass "
-                        "the public key of its signer if you trust it, or do not use it")
+        raise UserError(f"{str(folder)!r} is signed with another key ({found[:12]}) than {name} ({expected[:12]}): "
+                        "pass the public key of its signer if you trust it, or do not use it")
     try:
         verifying.Config().set_hashing_config(_hashing()).use_elliptic_key_verifier(public_key=public_key).verify(
             folder.resolve(), path)
