@@ -226,8 +226,8 @@ def test_locked_files_have_the_pinned_versions_of_all_that_an_extra_needs(given,
         re.MULTILINE)}
     assert closure(direct(given, extra)) <= found.keys()
     assert len(found) == len(locked(extra))
-    found.pop("setuptools", None)  # TensorFlow's requirement; environments bring their own
-    assert found == {name: pinned[name] for name in found}
+    assert found.keys() - pinned.keys() <= {"setuptools", "wheel"}  # constraints.txt leaves out what builds packages
+    assert {name: version for name, version in found.items() if name in pinned}.items() <= pinned.items()
 
 
 def test_extras_without_tensorflow_do_not_pull_it_in(given):

@@ -31,7 +31,6 @@ from tfrs_pretrain.cli.options import (
 from tfrs_pretrain.cli.summary import show_built, summarize
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 from tfrs_pretrain.stages import DATASET, Workdir
@@ -142,20 +141,18 @@ def plan_memory(
         min=0, help="memory of the device to plan for, in 10^9 bytes (default: this machine's devices)")] = None,
     num_devices: Annotated[int, typer.Option(
         "--devices", min=1, help="number of such devices, one replica on each; see training.placement")] = 1,
+    host_gb: Annotated[float | None, typer.Option(
+        min=0, help="host memory beside these devices, in 10^9 bytes (default: no tables in host memory)")] = None,
 ) -> None:
     """Shows the memory that each stage needs on each device; exit code 2 with three remedies if one does not fit."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
         from tfrs_pretrain.ranking.arm_memory_plan import arm_plans
-        from tfrs_pretrain.training.devices import Device, local_devices
+        from tfrs_pretrain.training.devices import planned_devices
         from tfrs_pretrain.training.memory_check import show_plan
         from tfrs_pretrain.training.table_placement import place_tables
-    if num_devices > 1 and device_gb is None:
-        raise UserError(f"--devices {num_devices} needs the memory of each device: add --device-gb")
-    names = [f"device {number}" for number in range(num_devices)] if num_devices > 1 else ["the device"]
-    devices = local_devices(settings.training) if device_gb is None else tuple(
-        Device(name, int(device_gb * 1e9), 1, host=False) for name in names)
+    devices = planned_devices(settings.training, device_gb, num_devices, host_gb)
     for plan in (PretrainingMemoryPlan(settings, opened), *arm_plans(settings, opened)):
         place_tables(plan, settings.training, devices)
         show_plan(plan, devices, lambda name: opened.vocabulary(name).counts)
