@@ -33,10 +33,10 @@ class Evaluator:
     ``recall@k``, ``ndcg@k`` and ``mrr@k`` rank *all* known items for at most ``max_queries`` held-out users (those with
     the smallest hash), without the items that the user has in pairs/train: they measure what is new to the user, even
     if users often repeat themselves. Users and items outside the vocabulary are left out. ``coverage@k`` is the share
-    of known items in those lists. The users are a sample: ``intervals`` has the 95 % interval of each recall, NDCG and
-    MRR over users (Student's t), ``queries`` the number of users with a relevant item, whose mean they are, and
-    ``eligible_users`` the number that ``max_queries`` would have to reach to leave none out. ``frequency_<from>_to_<to>/recall@k`` is the recall of items with that many training
-    pairs (``to`` exclusive), for the largest k and if the slice has a relevant item.
+    of known items in those lists. The users are a sample: ``intervals`` has the 95 % interval of each of these means
+    over users (Student's t), ``queries`` the number of users with a relevant item, and ``eligible_users`` the
+    number from which ``max_queries`` were chosen. ``frequency_<from>_to_<to>/recall@k`` is the recall of items with
+    that many training pairs (``to`` exclusive), for the largest k and if the slice has a relevant item.
 
     For pairs with relations, ``heldout_loss`` weighs them as training does. ``relation_<name>/heldout_loss`` is the
     mean over this relation's pairs, against the same negatives; ``relation_<name>/recall@k`` counts the items of this

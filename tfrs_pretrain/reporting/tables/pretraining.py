@@ -13,7 +13,7 @@ FLOAT32_BYTES = 4
 
 
 def stage_one(results: Mapping[str, Any]) -> Table | None:
-    """Return one row per distinct setting: losses before and after training, and recall at the end with its interval."""
+    """Return one row per distinct setting: losses before and after training, and the final recall with its interval."""
     rows: list[list[str | Cell]] = []
     for setting in results["stage_one"].get("settings", []):
         epochs = setting["epochs"]
