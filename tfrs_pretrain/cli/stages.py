@@ -21,10 +21,12 @@ from tfrs_pretrain.cli.options import (
     OverwriteOption,
     RankerOption,
     SetOption,
+    SignOption,
     check_writable,
     next_command,
     number,
     open_dataset,
+    open_signer,
 )
 from tfrs_pretrain.cli.summary import show_built, summarize
 from tfrs_pretrain.config import load_config
@@ -211,19 +213,21 @@ def export(
                                 "MODELS/<name>/<version>.deltas/NNNNNN")] = None,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
+    sign: SignOption = None,
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.serving.exporting.delta import export_delta
         from tfrs_pretrain.serving.exporting.export import export
+    signer = open_signer(sign)
     if delta_of is not None:
-        delta = export_delta(settings, opened, ranker, models, delta_of)
+        delta = export_delta(settings, opened, ranker, models, delta_of, signer)
         for line in delta.summary():
             console.print(line)
         console.print(f"wrote {delta.path}", soft_wrap=True)
         return
-    exported = export(settings, opened, ranker, models)
+    exported = export(settings, opened, ranker, models, signer=signer)
     for line in exported.report.summary():
         console.print(line)
     console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
@@ -233,11 +237,12 @@ def export(
 @app.command()
 def compact(
     version: Annotated[Path, typer.Argument(help="exported version that has deltas: MODELS/<name>/<version>")],
+    sign: SignOption = None,
 ) -> None:
     """Writes a version and its deltas as a new full version, which returns the answers of the last delta's ranker."""
     with quiet_imports():
         from tfrs_pretrain.serving.exporting.compaction import compact
-    compacted = compact(version)
+    compacted = compact(version, open_signer(sign))
     for line in compacted.report.summary():
         console.print(line)
     console.print(f"wrote {compacted.path}", soft_wrap=True)
