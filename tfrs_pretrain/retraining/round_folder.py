@@ -53,6 +53,11 @@ class RoundFolder:
     def ranker(self) -> Path:
         return self.folder / RANKER
 
+    @property
+    def export(self) -> Path:
+        """Record of the exported version."""
+        return self.folder / EXPORT
+
 
 def open_round(rounds: Path, config: Config, previous: str | None = None) -> RoundFolder:
     """Open the round of a configuration's windows; the first call decides which round it starts from.

@@ -15,13 +15,14 @@ from beam_pipelines.validation.report import print_report
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import has_manifest
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.finished_outputs import report_finished
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.retraining.gated_promotion import PromotionSettings, promote_round
 from tfrs_pretrain.retraining.round_folder import POLL_SECONDS, RoundFolder
-from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.exporting.recorded_export import export_and_record, recorded_version
 
 VALIDATION = "validation.json"
 
@@ -112,13 +113,21 @@ def _train_ranker(round_: RoundFolder, settings: RoundSettings) -> None:
 
 def _export(round_: RoundFolder, settings: RoundSettings) -> None:
     if settings.worker == 0:
-        export(round_.config, Dataset.open(round_.dataset), round_.ranker, settings.models)
+        _version(round_, settings)
 
 
 def _promote(round_: RoundFolder, settings: RoundSettings) -> None:
     if settings.worker == 0 and settings.promotion is not None:
-        version = export(round_.config, Dataset.open(round_.dataset), round_.ranker, settings.models).path
-        promote_round(round_, version, settings.raw, settings.promotion)
+        promote_round(round_, _version(round_, settings), settings.raw, settings.promotion)
+
+
+def _version(round_: RoundFolder, settings: RoundSettings) -> Path:
+    """Folder of the version that this round exported; exports it if there is none."""
+    if version := recorded_version(round_.export, settings.models):
+        report_finished(version)
+        return version
+    return export_and_record(round_.config, Dataset.open(round_.dataset), round_.ranker, round_.export,
+                             settings.models)
 
 
 STEPS: dict[str, Callable[[RoundFolder, RoundSettings], None]] = {
