@@ -15,8 +15,8 @@ from beam_pipelines.validation.report import print_report
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import has_manifest
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.finished_outputs import report_finished
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.finished_outputs import report_finished
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.ranking.run import train_arm
