@@ -82,8 +82,9 @@ def test_kubeflow_compiles_the_pipeline_and_runs_its_steps_in_order(generated, t
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\necho "$@" >> ran.txt\ncase "$*" in *--step={failing}) exit 1;; esac\n')
     program.chmod(0o755)
-    ask("kubernetes", "run_pipeline.py", tmp_path, generated("kubeflow"), "28",
-        PATH=f"{program.parent}:{os.environ['PATH']}")
+    images = ask("kubernetes", "run_pipeline.py", tmp_path, generated("kubeflow"), "28",
+                 PATH=f"{program.parent}:{os.environ['PATH']}")
+    assert set(images) == {"example/image:1"}
     ran = [line.split() for line in (tmp_path / "ran.txt").read_text().splitlines()]
     reached = STEPS if failing is None else STEPS[:STEPS.index(failing) + 1]
     assert list(dict.fromkeys(map(tuple, ran))) == [(*COMMON, "--end=28", f"--step={step}") for step in reached]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tfrs_pretrain.cli.application import REFUSED, app
+from tfrs_pretrain.cli.joins import show_joins
 from tfrs_pretrain.cli.options import ConfigOption, ServerOption, SetOption, WaitOption
+from tfrs_pretrain.cli.summary import show_built
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.config.deployment import load_deployment
 from tfrs_pretrain.errors import UserError
@@ -51,7 +53,8 @@ def retrain(
 
     Starts from the round before: ids keep their rows, Stage I its rows. The same command continues a round that was
     stopped; steps that have finished are kept. With training.strategy multi_worker, every worker runs the same command
-    on shared folders. Options that are not listed here are passed to Beam. Exit code 3: the dataset differs too much
+    on shared folders. Options that are not listed here are passed to
+    the Beam jobs, such as --runner or the limits of `validate_examples`. Exit code 3: the dataset differs too much
     from that of the round before, or the gate refuses the version.
     """
     settings = load_config(config, overrides or ())
@@ -77,10 +80,16 @@ def retrain(
     opened = join_round(rounds, settings) if worker else open_round(rounds, settings, previous)
     try:
         run_steps(opened, RoundSettings(
-            raw, models, carry_ranker, beam_options=context.args, promotion=promotion, worker=worker), names)
+            raw, models, carry_ranker, beam_options=context.args, promotion=promotion, worker=worker,
+            show_dataset=_show_dataset), names)
     except (DatasetDriftError, GateRefusedError) as error:
         error_console.print(f"refused: {error}", soft_wrap=True)
         raise typer.Exit(REFUSED) from error
+
+
+def _show_dataset(info: dict[str, Any]) -> None:
+    show_built(info)
+    show_joins(info)
 
 
 @app.command()

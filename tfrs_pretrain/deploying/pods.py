@@ -26,7 +26,8 @@ def pod_spec(deployment: Deployment, command: Sequence[str], arguments: Sequence
     kubernetes = deployment.kubernetes
     container = {
         "name": CONTAINER, "image": deployment.image, "command": list(command), "args": list(arguments),
-        "ports": [{"containerPort": port, "protocol": "TCP"} for port in ports], "resources": resources(deployment, gpus=gpus),
+        "ports": [{"containerPort": port, "protocol": "TCP"} for port in ports],
+        "resources": resources(deployment, gpus=gpus),
         "volumeMounts": [{"name": VOLUME, "mountPath": kubernetes.mount_path}] if kubernetes.volume_claim else []}
     claim = {"name": VOLUME, "persistentVolumeClaim": {"claimName": kubernetes.volume_claim}}
     spec = {"restartPolicy": "Never", "serviceAccountName": kubernetes.service_account,

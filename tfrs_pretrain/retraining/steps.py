@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
 from beam_pipelines import build_dataset, validate_examples
 from beam_pipelines.jobs.runner import pipeline_options
 from beam_pipelines.validation.report import print_report
+from beam_pipelines.validation.thresholds import THRESHOLDS
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import has_manifest
 from tfrs_pretrain.data.dataset import Dataset
@@ -39,19 +42,19 @@ class RoundSettings:
       raw: folder that ``dataset.sources`` are relative to; may be a URL.
       models: TF Serving's folder of models.
       carry_ranker: start the ranker from that of the round before too.
-      beam_options: options of Beam for the dataset job.
-      validation_options: limits of the comparison with the dataset of the round before.
+      beam_options: options of Beam for the dataset jobs, and limits of ``validate_examples``.
       promotion: gate and label; None: the version is exported only.
       worker: index of this worker; the first one writes what one process writes.
+      show_dataset: prints the content of dataset_info.json.
     """
 
     raw: str
     models: Path
     carry_ranker: bool = False
     beam_options: Sequence[str] = ()
-    validation_options: Sequence[str] = ()
     promotion: PromotionSettings | None = None
     worker: int = 0
+    show_dataset: Callable[[dict[str, Any]], None] = lambda info: None
 
 
 def run_steps(round_: RoundFolder, settings: RoundSettings, names: Sequence[str]) -> None:
@@ -78,9 +81,19 @@ def _build_dataset(round_: RoundFolder, settings: RoundSettings) -> None:
     if settings.worker:
         return _wait_for(round_.dataset, DATASET_INFO)
     extending = [f"--extend={_previous(round_).dataset}"] if round_.previous else []
-    build_dataset.build(round_.config, settings.raw, round_.dataset, [*settings.beam_options, *extending],
-                        overwrite=not has_manifest(round_.dataset, DATASET_INFO))  # of a killed job
+    info = build_dataset.build(round_.config, settings.raw, round_.dataset,
+                               [*_without_limits(settings.beam_options), *extending],
+                               overwrite=not has_manifest(round_.dataset, DATASET_INFO))  # of a killed job
+    settings.show_dataset(info)
     return None
+
+
+def _without_limits(options: Sequence[str]) -> list[str]:
+    """Options of Beam without the limits of the validation, which other jobs refuse."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in THRESHOLDS:
+        parser.add_argument(f"--{name}")
+    return parser.parse_known_args(options)[1]
 
 
 def _validate(round_: RoundFolder, settings: RoundSettings) -> None:
@@ -89,7 +102,7 @@ def _validate(round_: RoundFolder, settings: RoundSettings) -> None:
         return
     report, _ = validate_examples.validate(pipeline_options([
         f"--dataset={round_.dataset}", f"--against={_previous(round_).dataset}",
-        f"--report={round_.folder / VALIDATION}", *settings.validation_options]))
+        f"--report={round_.folder / VALIDATION}", *settings.beam_options]))
     print_report(report)
     if report["violations"]:
         raise DatasetDriftError(f"{len(report['violations'])} limits of the validation are exceeded: look at the logs, "

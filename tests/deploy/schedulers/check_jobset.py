@@ -2,13 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 
 import kubernetes_validate
 import yaml
 from kubeflow_trainer_api.models.jobset_v1alpha2_job_set import JobsetV1alpha2JobSet
 
-with open(sys.argv[1]) as file:
-    content = yaml.safe_load(file)
+content = yaml.safe_load(Path(sys.argv[1]).read_text())
 read = JobsetV1alpha2JobSet.from_dict(content).to_dict()
 for job in content["spec"]["replicatedJobs"]:
     kubernetes_validate.validate({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": job["name"]},
