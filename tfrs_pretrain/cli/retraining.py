@@ -9,7 +9,15 @@ import typer
 
 from tfrs_pretrain.cli.application import REFUSED, app
 from tfrs_pretrain.cli.joins import show_joins
-from tfrs_pretrain.cli.options import ConfigOption, ServerOption, SetOption, WaitOption
+from tfrs_pretrain.cli.options import (
+    ConfigOption,
+    PublicKeyOption,
+    ServerOption,
+    SetOption,
+    SignOption,
+    WaitOption,
+    open_signer,
+)
 from tfrs_pretrain.cli.summary import show_built
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.config.deployment import load_deployment
@@ -46,6 +54,8 @@ def retrain(
         help="TF Serving's file of models and their labels (default: models.config in the folder of models)")] = None,
     server: ServerOption = None,
     wait: WaitOption = 120.0,
+    sign: SignOption = None,
+    public_key: PublicKeyOption = None,
     config: ConfigOption = "completejourney",
     overrides: SetOption = None,
 ) -> None:
@@ -72,8 +82,8 @@ def retrain(
         from tfrs_pretrain.vertex_environment import model_folder
     names = check_steps(steps or ())
     models = models or model_folder() or Path("saved_models")
-    promotion = PromotionSettings(load_gate(gate), label, models_config or models / "models.config", server, wait
-                                  ) if gate else None
+    promotion = PromotionSettings(load_gate(gate), label, models_config or models / "models.config", server, wait,
+                                  public_key) if gate else None
     if promotion is None and steps and "promote" in steps:
         raise UserError("--step promote needs --gate FILE")
     worker = adopt_cluster() if settings.training.strategy == "multi_worker" else 0
@@ -81,7 +91,7 @@ def retrain(
     try:
         run_steps(opened, RoundSettings(
             raw, models, carry_ranker, beam_options=context.args, promotion=promotion, worker=worker,
-            show_dataset=_show_dataset), names)
+            signer=open_signer(sign), show_dataset=_show_dataset), names)
     except (DatasetDriftError, GateRefusedError) as error:
         error_console.print(f"refused: {error}", soft_wrap=True)
         raise typer.Exit(REFUSED) from error

@@ -56,6 +56,9 @@ class Deployment(StrictModel):
     models_config: str | None = Field(None, description="TF Serving's file of models and labels (null: models.config "
                                                         "in the folder of models)")
     server: str | None = Field(None, description="gRPC address of the server that must apply the label (null: none)")
+    sign: str | None = Field(None, description="PEM file of the private key that signs each version (null: none)")
+    public_key: str | None = Field(None, description="PEM file of the public key that a promoted version must be "
+                                                     "signed with (null: signatures are not read)")
     carry_ranker: bool = Field(False, description="start each ranker from that of the round before, beside the rows")
     overrides: list[str] = Field([], description="further --set KEY=VALUE of each step")
     beam_options: list[str] = Field([], description="options of Beam for the dataset, such as --runner=DataflowRunner")

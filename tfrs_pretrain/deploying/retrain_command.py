@@ -28,11 +28,11 @@ def retrain_arguments(deployment: Deployment, end: str | None, steps: Sequence[s
       workers: number of workers that run the same command.
     """
     options = {"--config": deployment.config, "--raw": deployment.raw, "--rounds": deployment.rounds,
-               "--models": deployment.models, "--end": end}
+               "--models": deployment.models, "--end": end, "--sign": deployment.sign}
     if deployment.gate:
         options |= {"--gate": deployment.gate, "--label": deployment.label,
                     "--models-config": deployment.models_config or f"{deployment.models.rstrip('/')}/models.config",
-                    "--server": deployment.server}
+                    "--server": deployment.server, "--public-key": deployment.public_key}
     overrides = [*deployment.overrides, *([MULTI_WORKER] if workers > 1 else [])]
     return ["retrain", *(f"{name}={value}" for name, value in options.items() if value is not None),
             *(f"--step={step}" for step in steps), *(["--carry-ranker"] if deployment.carry_ranker else []),

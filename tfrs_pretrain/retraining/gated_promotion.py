@@ -21,6 +21,7 @@ from tfrs_pretrain.retraining.round_folder import DATASET, RoundFolder, finished
 from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
 from tfrs_pretrain.serving.labels.promotion import LabelMove
 from tfrs_pretrain.serving.labels.served_model import ServedModel
+from tfrs_pretrain.serving.signing import check_signatures
 from tfrs_pretrain.serving.version_folder import read_version
 
 SEEN_BY_LIVE = "seen_by_live"  # folder of the new impressions with the vocabularies of the live model
@@ -40,6 +41,7 @@ class PromotionSettings:
       models_config: TF Serving's file of models and labels.
       server: gRPC address of the running server, which must apply the edits; None: they are not checked.
       wait: seconds to wait for the server.
+      public_key: PEM file; the version must be signed with its private half; None: signatures are not read.
     """
 
     gate: Gate
@@ -47,6 +49,7 @@ class PromotionSettings:
     models_config: Path
     server: str | None = None
     wait: float = 120.0
+    public_key: Path | None = None
 
 
 def promote_round(round_: RoundFolder, version: Path, raw: str, settings: PromotionSettings) -> None:
@@ -60,8 +63,9 @@ def promote_round(round_: RoundFolder, version: Path, raw: str, settings: Promot
 
     Raises:
       GateRefusedError: a requirement is not met.
-      UserError: the models.config has no such model, or no round has the dataset of the live version.
+      UserError: the version is not signed, the models.config has no such model, or no round has the dataset of the live version.
     """
+    check_signatures([version], settings.public_key)
     move = LabelMove.plan(version, settings.models_config, settings.label)
     live = _live_version(settings.models_config, move.name, settings.label)
     if live == version.resolve():

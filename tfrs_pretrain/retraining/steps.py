@@ -26,6 +26,7 @@ from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.retraining.gated_promotion import PromotionSettings, promote_round
 from tfrs_pretrain.retraining.round_folder import POLL_SECONDS, RoundFolder
 from tfrs_pretrain.serving.exporting.recorded_export import export_and_record, recorded_version
+from tfrs_pretrain.serving.signing import Signer
 
 VALIDATION = "validation.json"
 
@@ -45,6 +46,7 @@ class RoundSettings:
       beam_options: options of Beam for the dataset jobs, and limits of ``validate_examples``.
       promotion: gate and label; None: the version is exported only.
       worker: index of this worker; the first one writes what one process writes.
+      signer: signs the version; None leaves it unsigned.
       show_dataset: prints the content of dataset_info.json.
     """
 
@@ -54,6 +56,7 @@ class RoundSettings:
     beam_options: Sequence[str] = ()
     promotion: PromotionSettings | None = None
     worker: int = 0
+    signer: Signer | None = None
     show_dataset: Callable[[dict[str, Any]], None] = lambda info: None
 
 
@@ -140,7 +143,7 @@ def _version(round_: RoundFolder, settings: RoundSettings) -> Path:
         report_finished(version)
         return version
     return export_and_record(round_.config, Dataset.open(round_.dataset), round_.ranker, round_.export,
-                             settings.models)
+                             settings.models, settings.signer)
 
 
 STEPS: dict[str, Callable[[RoundFolder, RoundSettings], None]] = {

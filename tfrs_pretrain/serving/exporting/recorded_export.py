@@ -10,9 +10,11 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.signing import Signer
 
 
-def export_and_record(config: Config, dataset: Dataset, ranker: Path, record: Path, models: Path) -> Path:
+def export_and_record(config: Config, dataset: Dataset, ranker: Path, record: Path, models: Path,
+                      signer: Signer | None = None) -> Path:
     """Exports a version and records which one it is. Returns its folder.
 
     Args:
@@ -21,11 +23,12 @@ def export_and_record(config: Config, dataset: Dataset, ranker: Path, record: Pa
       ranker: see ``export``.
       record: folder of the record; replaced.
       models: folder of model folders.
+      signer: signs the version; None leaves it unsigned.
 
     Raises:
       UserError: see ``export``.
     """
-    exported = export(config, dataset, ranker, models)
+    exported = export(config, dataset, ranker, models, signer=signer)
     with staged_folder(record, overwrite=True) as folder:
         write_manifest(folder, EXPORT_KIND, exported.to_json())
     return exported.path
