@@ -63,7 +63,8 @@ def promote_round(round_: RoundFolder, version: Path, raw: str, settings: Promot
 
     Raises:
       GateRefusedError: a requirement is not met.
-      UserError: the version is not signed, the models.config has no such model, or no round has the dataset of the live version.
+      UserError: the version is not signed, the models.config has no such model, or no round has the dataset of the
+        live version.
     """
     check_signatures([version], settings.public_key)
     move = LabelMove.plan(version, settings.models_config, settings.label)
