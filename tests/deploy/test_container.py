@@ -35,7 +35,7 @@ def test_the_recipe_copies_existing_files_of_the_build_context():
 
 def test_a_gpu_adds_cuda_to_the_same_packages():
     common, gpu = locked("container"), locked("gpu")
-    assert {"tensorflow", "apache-beam", "keras", "model-signing", "faiss-cpu"} <= common.keys()
+    assert {"tensorflow", "apache-beam", "keras", "model-signing", "cyclonedx-python-lib", "faiss-cpu"} <= common.keys()
     assert not common.keys() & gpu.keys()
     assert all(name.startswith("nvidia-") for name in gpu)
     assert "nvidia-cudnn-cu12" in gpu
