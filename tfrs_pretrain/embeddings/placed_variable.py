@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import local_copy
+from tfrs_pretrain.embeddings.touched_rows import TouchedRows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +21,13 @@ class PlacedVariable:
       variable: the variable.
       placement: of its rows.
       num_rows: rows of its table; None if it belongs to no table.
+      touched: the rows that changed since the last full checkpoint; None: any may have changed.
     """
 
     variable: tf.Variable
     placement: Placement = REPLICATED
     num_rows: int | None = None
+    touched: TouchedRows | None = None
 
     @classmethod
     def of(cls, variable: tf.Variable | PlacedVariable) -> PlacedVariable:
@@ -54,6 +57,11 @@ class PlacedVariable:
             return iter([np.asarray(local_copy(self.variable).numpy())])
         return self.placement.blocks(self.variable, self.num_rows)
 
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """The values of rows int64 [n]; only for a variable of a table."""
+        values: np.ndarray = self.placement.gather(self.variable, tf.constant(rows, tf.int64)).numpy()
+        return values
+
     def numpy(self) -> np.ndarray:
         """A copy of the whole array."""
         result, start = np.empty(self.shape, self.dtype), 0
@@ -68,3 +76,5 @@ class PlacedVariable:
     def assign(self, values: np.ndarray) -> None:
         """Set the whole array, such as one that is memory-mapped."""
         self.placement.assign(self.variable, values)
+        if self.touched is not None:
+            self.touched.mark_all()

@@ -97,7 +97,13 @@ class Replicated(Placement):
         return num_rows
 
     def assign(self, variable: tf.Variable, values: np.ndarray) -> None:
-        variable.assign(values)
+        if values.ndim == 0 or len(values) <= BLOCK_ROWS:
+            variable.assign(values[...])
+            return
+        for start in range(0, len(values), BLOCK_ROWS):  # a whole tensor would be a second copy
+            block = values[start:start + BLOCK_ROWS]
+            for copy in replica_copies(variable):
+                copy.scatter_update(tf.IndexedSlices(block, np.arange(start, start + len(block), dtype=np.int32)))
 
     def gather(self, variable: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
         return tf.gather(local_copy(variable), ids)

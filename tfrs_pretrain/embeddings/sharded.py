@@ -60,7 +60,8 @@ class Sharded(Placement):
             first = (shard - start) % self._replicas
             own = values[first::self._replicas]
             position = (start + first) // self._replicas
-            copy.scatter_update(tf.IndexedSlices(np.ascontiguousarray(own), np.arange(position, position + len(own))))
+            positions = np.arange(position, position + len(own), dtype=np.int32)  # see TouchedRows.mark
+            copy.scatter_update(tf.IndexedSlices(np.ascontiguousarray(own), positions))
 
     def _is_own(self, ids: tf.Tensor) -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

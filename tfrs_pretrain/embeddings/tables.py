@@ -12,6 +12,7 @@ from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, replica_copies
 from tfrs_pretrain.embeddings.sparse_optimizer import SlotSpec, SparseOptimizer
+from tfrs_pretrain.embeddings.touched_rows import TouchedRows
 
 
 class EmbeddingTable(tf.Module):
@@ -35,12 +36,13 @@ class EmbeddingTable(tf.Module):
         self.slots = {key: placement.filled(f"{name}_{key}", self.num_rows, spec.width, spec.initial)
                       for key, spec in self._slot_specs.items()}
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name=f"{name}_step")
+        self.touched = TouchedRows.of_table(name, self.num_rows, placement)
 
     @property
     def placed_variables(self) -> tuple[PlacedVariable, ...]:
         """Weights, slots and step as whole arrays, to be stored and restored."""
         arrays = (self.weights, *self.slots.values())
-        return (*(PlacedVariable(variable, self.placement, self.num_rows) for variable in arrays),
+        return (*(PlacedVariable(variable, self.placement, self.num_rows, self.touched) for variable in arrays),
                 PlacedVariable(self.step))
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
@@ -110,6 +112,8 @@ class EmbeddingTable(tf.Module):
         local_copy(self.weights).scatter_update(tf.IndexedSlices(rows - delta, ids))
         for key, slot in slots.items():
             slot.scatter_update(tf.IndexedSlices(after[key], ids))
+        if self.touched is not None:
+            self.touched.mark(ids)
 
     def reset(self, initial: np.ndarray) -> None:
         """Replace the weights by float32 [num_rows, dim] and reset the optimizer; call it outside of replicas."""
@@ -117,6 +121,12 @@ class EmbeddingTable(tf.Module):
         for key, spec in self._slot_specs.items():
             self.placement.fill(self.slots[key], spec.initial)
         self.step.assign(0)
+        self.mark_all()
+
+    def mark_all(self) -> None:
+        """Record that all rows changed, other than by an update; call it outside of replicas."""
+        if self.touched is not None:
+            self.touched.mark_all()
 
     def numpy(self) -> np.ndarray:
         """float32 [num_rows, dim]: a copy of the weights."""

@@ -7,7 +7,8 @@
     <output>.checkpoints/damaged-step-000000100-1/                could not be read when the run resumed; never pruned
 
 A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished. Tables
-are whole arrays whatever their placement is, so a run can resume on another number of replicas.
+are whole arrays whatever their placement is, so a run can resume on another number of replicas. Where large tables
+changed in few rows, a checkpoint contains only these, see ``increments``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import remove_folder, staged_folder
+from tfrs_pretrain.training import increments
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     NonFiniteVariableError,
@@ -37,7 +39,9 @@ from tfrs_pretrain.training.checkpoint_files import (
     read_variables,
     write_variables,
 )
+from tfrs_pretrain.training.increments import BASE, Chain, manifest_digest
 from tfrs_pretrain.training.output_lock import output_lock
+from tfrs_pretrain.training.retention import to_keep
 
 Variables = Sequence[tf.Variable | PlacedVariable]
 
@@ -85,6 +89,7 @@ class Checkpoints:
     def __init__(self, folder: Path, run: dict[str, Any], *, keep: int, writes: bool = True):
         self.folder, self._keep, self._writes = folder, keep, writes
         self._run = {"checkpoint_format": FORMAT, **run}
+        self._chain: Chain | None = None
         self.damaged: tuple[str, ...] = ()
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -116,10 +121,7 @@ class Checkpoints:
             return
         target = self.folder / f"step-{step:09d}"
         try:
-            with staged_folder(target, overwrite=True) as stage:
-                names = write_variables(stage, _placed(variables))
-                write_manifest(stage, CHECKPOINT_KIND, {
-                    "variables": names, "progress": progress, "run": self._run, "step": step})
+            self._write(target, _placed(variables), {"progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
             raise UserError(f"variable {str(error)!r} is not finite, so no checkpoint was written (last good "
                             f"checkpoint: {self.describe()}): lower the learning rate") from error
@@ -137,7 +139,7 @@ class Checkpoints:
         Raises:
           UserError: the checkpoints belong to a run with another configuration or dataset, or to another version.
         """
-        self.damaged, placed = (), _placed(variables)
+        self.damaged, self._chain, placed = (), None, _placed(variables)
         for path in reversed(self.paths):
             try:
                 restored, values = self._read(path, placed)
@@ -147,6 +149,7 @@ class Checkpoints:
                 continue
             for variable, value in zip(placed, values, strict=True):
                 variable.assign(value)
+            self._continue_chain(path, placed)
             return restored
         return None
 
@@ -174,11 +177,52 @@ class Checkpoints:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"
 
+    def _write(self, target: Path, variables: Sequence[PlacedVariable], content: dict[str, Any]) -> None:
+        changed = increments.touched_rows(variables)
+        size, chain = increments.num_bytes(variables, changed), self._usable_chain(target)
+        if chain and chain.pays(size):
+            with staged_folder(target, overwrite=True) as stage:
+                entries = increments.write_increment(stage, variables, changed, chain)
+                write_manifest(stage, CHECKPOINT_KIND, content | entries)
+            chain.add(size)
+            return
+        with staged_folder(target, overwrite=True) as stage:
+            write_manifest(stage, CHECKPOINT_KIND, content | {"variables": write_variables(stage, variables)})
+        self._continue_chain(target, variables)
+
+    def _usable_chain(self, target: Path) -> Chain | None:
+        """The chain, if its full checkpoint is in place and is not the one to be replaced."""
+        chain = self._chain
+        if chain is None or chain.base == target.name:
+            return None
+        try:
+            found = manifest_digest(_read_manifest(self.folder / chain.base))
+        except DamagedCheckpointError:
+            return None
+        return chain if found == chain.digest else None
+
+    def _continue_chain(self, path: Path, variables: Sequence[PlacedVariable]) -> None:
+        """Go on from a checkpoint that equals the variables: mark the rows that it changed since its full one."""
+        manifest = _read_manifest(path)
+        rows = increments.restored_rows(path, manifest, variables)
+        for touched in increments.touched_rows(variables):
+            if touched in rows or BASE not in manifest:
+                touched.replace(rows.get(touched, np.empty(0, np.int64)))
+        size = increments.num_bytes(variables)
+        base = manifest.get(BASE, {"checkpoint": path.name, "digest": manifest_digest(manifest)})
+        self._chain = Chain(base["checkpoint"], base["digest"], size, size)
+        if BASE in manifest:
+            self._chain.add(increments.num_bytes(variables, increments.touched_rows(variables)))
+
     def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
         manifest = _read_manifest(path)
         self._check_run(manifest)
         try:
-            values = read_variables(path, manifest, variables)
+            if BASE in manifest:
+                base = _read_base(path, manifest)
+                values = increments.read_increment(path, manifest, base, variables)
+            else:
+                values = read_variables(path, manifest, variables)
         except OtherVariablesError as error:
             raise self._other_version(manifest, str(error)) from error
         return RestoredCheckpoint(path, manifest["step"], manifest["progress"]), values
@@ -205,10 +249,12 @@ class Checkpoints:
             path.rename(target)
 
     def _prune(self, written: Path) -> None:
-        """Remove all but the checkpoints that were written last, whatever their steps are."""
+        """Remove all but the checkpoints that were written last, whatever their steps are, and what they need."""
         by_age = sorted(self.paths, key=lambda path: (path == written, path.stat().st_mtime_ns))
-        for path in by_age[:-self._keep]:
-            remove_folder(path)
+        kept = to_keep([path.name for path in by_age], self._keep, _bases(by_age))
+        for path in reversed(by_age):  # an increment before its full checkpoint, in case this process is killed
+            if path.name not in kept:
+                remove_folder(path)
         for leftover in self.folder.glob(".step-*.unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -217,12 +263,32 @@ def _placed(variables: Variables) -> list[PlacedVariable]:
     return [PlacedVariable.of(variable) for variable in variables]
 
 
+def _bases(paths: Sequence[Path]) -> dict[str, str]:
+    """Increment -> its full checkpoint."""
+    bases = {}
+    for path in paths:
+        with contextlib.suppress(DamagedCheckpointError):
+            if BASE in (manifest := _read_manifest(path)):
+                bases[path.name] = manifest[BASE]["checkpoint"]
+    return bases
+
+
+def _read_base(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    name = manifest[BASE]["checkpoint"]
+    if not (path.parent / name).is_dir():
+        raise DamagedCheckpointError(f"its full checkpoint {name} is missing")
+    try:
+        return _read_manifest(path.parent / name)
+    except DamagedCheckpointError as error:
+        raise DamagedCheckpointError(f"its full checkpoint {name}: {error}") from error
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = read_manifest(path, CHECKPOINT_KIND)
     except UserError as error:
         raise DamagedCheckpointError("its manifest cannot be read") from error
-    types = {"progress": dict, "run": dict, "step": int}
+    types = {"progress": dict, "run": dict, "step": int, "variables": list}
     if not all(isinstance(manifest.get(key), expected) for key, expected in types.items()):
         raise DamagedCheckpointError("its manifest is incomplete")
     return manifest

@@ -124,6 +124,8 @@ def _swap(one: EmbeddingTable, other: EmbeddingTable) -> None:
             value = tf.identity(copy)
             copy.assign(other_copy)
             other_copy.assign(value)
+    one.mark_all()
+    other.mark_all()
 
 
 def make_meda(config: Meda | None, tables: Mapping[str, EmbeddingTable], make_tables: Callable[[int], Tables], *,
