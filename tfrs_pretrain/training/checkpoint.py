@@ -26,20 +26,19 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.artifact_names import CHECKPOINT_KIND
-from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.output_folders import remove_folder, staged_folder
-from tfrs_pretrain.training import increments
+from tfrs_pretrain.output_folders import remove_folder
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     NonFiniteVariableError,
     OtherVariablesError,
     read_variables,
-    write_variables,
 )
-from tfrs_pretrain.training.increments import BASE, Chain, manifest_digest
+from tfrs_pretrain.training.checkpoint_writer import CheckpointWriter
+from tfrs_pretrain.training.increments import BASE, read_increment
 from tfrs_pretrain.training.output_lock import output_lock
 from tfrs_pretrain.training.retention import to_keep
 
@@ -89,7 +88,7 @@ class Checkpoints:
     def __init__(self, folder: Path, run: dict[str, Any], *, keep: int, writes: bool = True):
         self.folder, self._keep, self._writes = folder, keep, writes
         self._run = {"checkpoint_format": FORMAT, **run}
-        self._chain: Chain | None = None
+        self._writer = CheckpointWriter()
         self.damaged: tuple[str, ...] = ()
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -121,7 +120,7 @@ class Checkpoints:
             return
         target = self.folder / f"step-{step:09d}"
         try:
-            self._write(target, _placed(variables), {"progress": progress, "run": self._run, "step": step})
+            self._writer.write(target, _placed(variables), {"progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
             raise UserError(f"variable {str(error)!r} is not finite, so no checkpoint was written (last good "
                             f"checkpoint: {self.describe()}): lower the learning rate") from error
@@ -139,7 +138,7 @@ class Checkpoints:
         Raises:
           UserError: the checkpoints belong to a run with another configuration or dataset, or to another version.
         """
-        self.damaged, self._chain, placed = (), None, _placed(variables)
+        self.damaged, placed = (), _placed(variables)
         for path in reversed(self.paths):
             try:
                 restored, values = self._read(path, placed)
@@ -149,7 +148,7 @@ class Checkpoints:
                 continue
             for variable, value in zip(placed, values, strict=True):
                 variable.assign(value)
-            self._continue_chain(path, placed)
+            self._writer.continue_from(path, _read_manifest(path), placed)
             return restored
         return None
 
@@ -177,52 +176,12 @@ class Checkpoints:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"
 
-    def _write(self, target: Path, variables: Sequence[PlacedVariable], content: dict[str, Any]) -> None:
-        changed = increments.touched_rows(variables)
-        size, chain = increments.num_bytes(variables, changed), self._usable_chain(target)
-        if chain and chain.pays(size):
-            with staged_folder(target, overwrite=True) as stage:
-                entries = increments.write_increment(stage, variables, changed, chain)
-                write_manifest(stage, CHECKPOINT_KIND, content | entries)
-            chain.add(size)
-            return
-        with staged_folder(target, overwrite=True) as stage:
-            write_manifest(stage, CHECKPOINT_KIND, content | {"variables": write_variables(stage, variables)})
-        self._continue_chain(target, variables)
-
-    def _usable_chain(self, target: Path) -> Chain | None:
-        """The chain, if its full checkpoint is in place and is not the one to be replaced."""
-        chain = self._chain
-        if chain is None or chain.base == target.name:
-            return None
-        try:
-            found = manifest_digest(_read_manifest(self.folder / chain.base))
-        except DamagedCheckpointError:
-            return None
-        return chain if found == chain.digest else None
-
-    def _continue_chain(self, path: Path, variables: Sequence[PlacedVariable]) -> None:
-        """Go on from a checkpoint that equals the variables: mark the rows that it changed since its full one."""
-        manifest = _read_manifest(path)
-        rows = increments.restored_rows(path, manifest, variables)
-        for touched in increments.touched_rows(variables):
-            if touched in rows or BASE not in manifest:
-                touched.replace(rows.get(touched, np.empty(0, np.int64)))
-        size = increments.num_bytes(variables)
-        base = manifest.get(BASE, {"checkpoint": path.name, "digest": manifest_digest(manifest)})
-        self._chain = Chain(base["checkpoint"], base["digest"], size, size)
-        if BASE in manifest:
-            self._chain.add(increments.num_bytes(variables, increments.touched_rows(variables)))
-
     def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
         manifest = _read_manifest(path)
         self._check_run(manifest)
         try:
-            if BASE in manifest:
-                base = _read_base(path, manifest)
-                values = increments.read_increment(path, manifest, base, variables)
-            else:
-                values = read_variables(path, manifest, variables)
+            values = (read_increment(path, manifest, _read_base(path, manifest), variables) if BASE in manifest
+                      else read_variables(path, manifest, variables))
         except OtherVariablesError as error:
             raise self._other_version(manifest, str(error)) from error
         return RestoredCheckpoint(path, manifest["step"], manifest["progress"]), values

@@ -11,7 +11,6 @@ An increment needs its full checkpoint and no other increment.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from tfrs_pretrain.training.checkpoint_files import (
     write_variables,
 )
 
-MAX_INCREMENTS = 32  # so that the fallback of a damaged full checkpoint is not much older
 BASE, ROWS = "base", "rows"  # keys of a manifest
 
 
@@ -58,46 +56,19 @@ class PatchedArray:
         return block
 
 
-@dataclasses.dataclass
-class Chain:
-    """A full checkpoint and the cost of those that were written since.
-
-    Attributes:
-      base: name of the full checkpoint's folder.
-      digest: of its manifest.
-      full_bytes: of all variables.
-      spent: bytes of the full checkpoint and its increments.
-      count: their number.
-    """
-
-    base: str
-    digest: str
-    full_bytes: int
-    spent: int
-    count: int = 1
-
-    def pays(self, num_bytes: int) -> bool:
-        """Whether another increment of that size costs less than to begin a new chain.
-
-        The mean cost of a chain's checkpoints is lowest if it ends when an increment costs more than the mean so far.
-        An increment is at most half as large as a full checkpoint, because a resumed run reads both.
-        """
-        return (self.count <= MAX_INCREMENTS and num_bytes <= self.full_bytes / 2
-                and num_bytes * self.count <= self.spent)
-
-    def add(self, num_bytes: int) -> None:
-        """Count an increment."""
-        self.spent, self.count = self.spent + num_bytes, self.count + 1
-
-
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
     """The digest by which increments name a full checkpoint."""
     return json_digest(dict(manifest))
 
 
+def all_marks(variables: Sequence[PlacedVariable]) -> list[TouchedRows]:
+    """The marks of all tables that have any, each once."""
+    return list(dict.fromkeys(variable.touched for variable in variables if variable.touched is not None))
+
+
 def touched_rows(variables: Sequence[PlacedVariable]) -> dict[TouchedRows, np.ndarray]:
     """Each table's marks -> int64 [n], the rows that changed."""
-    return {touched: touched.rows() for touched in dict.fromkeys(_marks(variables))}
+    return {touched: touched.rows() for touched in all_marks(variables)}
 
 
 def num_bytes(variables: Sequence[PlacedVariable], rows: Mapping[TouchedRows, np.ndarray] | None = None) -> int:
@@ -112,8 +83,15 @@ def num_bytes(variables: Sequence[PlacedVariable], rows: Mapping[TouchedRows, np
 
 
 def write_increment(folder: Path, variables: Sequence[PlacedVariable], changed: Mapping[TouchedRows, np.ndarray],
-                    chain: Chain) -> dict[str, Any]:
+                    base: str, digest: str) -> dict[str, Any]:
     """Write the changed rows.
+
+    Args:
+      folder: the increment.
+      variables: all variables of the run.
+      changed: each table's marks -> int64 [n], the rows to write.
+      base: name of the full checkpoint's folder.
+      digest: of its manifest.
 
     Returns:
       the entries of the manifest.
@@ -128,7 +106,7 @@ def write_increment(folder: Path, variables: Sequence[PlacedVariable], changed: 
             np.save(folder / files[variable.touched], changed[variable.touched])
     rows = [None if variable.touched is None else changed[variable.touched] for variable in variables]
     names = write_variables(folder, variables, rows)
-    return {"variables": names, BASE: {"checkpoint": chain.base, "digest": chain.digest},
+    return {"variables": names, BASE: {"checkpoint": base, "digest": digest},
             ROWS: {name: {"file": files[variable.touched], "num_rows": variable.num_rows}
                    for name, variable in zip(names, variables, strict=True) if variable.touched is not None}}
 
@@ -179,7 +157,3 @@ def _patched(folder: Path, manifest: Mapping[str, Any], name: str, whole: np.nda
     if values.shape != (len(rows), *whole.shape[1:]) or (len(rows) and rows[-1] >= len(whole)):
         raise DamagedCheckpointError(f"{name} does not fit its rows")
     return PatchedArray(whole, rows, values)
-
-
-def _marks(variables: Sequence[PlacedVariable]) -> list[TouchedRows]:
-    return [variable.touched for variable in variables if variable.touched is not None]
