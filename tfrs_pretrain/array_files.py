@@ -78,7 +78,7 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> No
 
 
 def _write_at(descriptor: int, block: np.ndarray, offset: int) -> None:
-    content = memoryview(block).cast("B")
+    content = block.data.cast("B")
     while content:
         written = os.pwrite(descriptor, content, offset)
         content, offset = content[written:], offset + written

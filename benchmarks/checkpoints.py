@@ -1,0 +1,140 @@
+"""Measures checkpoints of Stage I: full and incremental ones, resuming from them, and what tracking costs in a step.
+
+A table of users with lazy Adam, four million rows by default, and 100,000 items; batches of 4,096 users, uniformly
+random, so that a step changes as many rows as it can. Files are written without waiting for the disk, as the trainer
+does, and read again from the page cache.
+
+    python benchmarks/checkpoints.py --json checkpoints.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from timing import interleaved_rounds
+
+from tfrs_pretrain import array_files
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
+from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
+from tfrs_pretrain.pretraining.two_tower import TwoTower
+from tfrs_pretrain.training.checkpoint import Checkpoints
+from tfrs_pretrain.training.schedules import make_schedule
+
+ITEMS, DIM, BATCH, STEPS = 100_000, 64, 4096, (25, 250)
+
+
+def build_model(users: int) -> TwoTower:
+    """Creates the two towers."""
+    tables = (EmbeddingTable(name, normal_matrix(rows, DIM, 0.05, rows), make_optimizer("lazy_adam"))
+              for name, rows in (("user", users), ("item", ITEMS)))
+    task = InBatchSoftmax(temperature=0.05, normalize=True, remove_accidental_hits=True)
+    return TwoTower(*tables, task, np.full(ITEMS, 1 / ITEMS), make_schedule("constant", 0.01, steps=10_000))
+
+
+def make_step(model: TwoTower, *, tracked: bool) -> Callable[[int], None]:
+    """Builds a step on the batch of a number, compiled with or without tracking of the changed rows."""
+    def run(user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        return model.train_step({"query": user, "candidate": item})["loss"]
+
+    compiled = tf.function(run, autograph=False, input_signature=[tf.TensorSpec([BATCH], tf.int64)] * 2)
+    tables = (model.users, model.items)
+    kept = [table.touched for table in tables]
+    for table in tables if not tracked else ():
+        table.touched = None
+    compiled.get_concrete_function()
+    for table, touched in zip(tables, kept, strict=True):
+        table.touched = touched
+    users = model.users.num_rows
+
+    def step(number: int) -> None:
+        generator = np.random.default_rng(number)
+        compiled(*(tf.constant(generator.integers(0, rows, BATCH)) for rows in (users, ITEMS))).numpy()
+
+    return step
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Returns the seconds of a call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def folder_bytes(folder: Path) -> int:
+    """Returns the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def fresh(folder: Path) -> Checkpoints:
+    """Returns the checkpoints of a run that has none yet."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return Checkpoints(folder, {"seed": 0}, keep=2)
+
+
+def measure_checkpoints(model: TwoTower, folder: Path, rounds: int) -> dict[str, float]:
+    """Returns seconds and bytes; each is a median over rounds, in which all kinds take turns."""
+    step, seconds, found = make_step(model, tracked=True), {}, {}
+
+    def record(name: str, work: Callable[[], object]) -> None:
+        seconds.setdefault(name, []).append(seconds_of(work))
+
+    def save(checkpoints: Checkpoints, number: int) -> Callable[[], None]:
+        return lambda: checkpoints.save(number, model.placed_variables, {})
+
+    for _ in range(rounds):
+        with mock.patch.object(array_files, "WRITERS", 1):
+            record("full_one_thread", save(fresh(folder), 0))
+        checkpoints = fresh(folder)
+        record("full", save(checkpoints, 0))
+        found["full_bytes"] = folder_bytes(checkpoints.paths[0])
+        record("restore_full", lambda: checkpoints.restore(model.placed_variables))
+        done = 0
+        for steps in STEPS:
+            for number in range(done, steps):
+                step(number)
+            done = steps
+            record(f"increment_{steps}_steps", save(checkpoints, steps))
+            found[f"increment_{steps}_steps_bytes"] = folder_bytes(checkpoints.paths[-1])
+            record(f"restore_increment_{steps}_steps", lambda: checkpoints.restore(model.placed_variables))
+    return found | {f"{name}_seconds": statistics.median(values) for name, values in seconds.items()}
+
+
+def measure_steps(model: TwoTower, rounds: int) -> dict[str, float]:
+    """Returns the seconds of a step, and the median over rounds of the ratio with to without tracking."""
+    steps = {name: make_step(model, tracked=name == "tracked") for name in ("tracked", "untracked")}
+    times = interleaved_rounds(steps, rounds=rounds, warmup=10)
+    pairs = zip(times["tracked"], times["untracked"], strict=True)
+    return {**{f"step_{name}_seconds": statistics.median(values) for name, values in times.items()},
+            "step_tracked_over_untracked": statistics.median(one / other for one, other in pairs)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--rows", type=int, default=4_000_000, help="users")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of checkpoints")
+    parser.add_argument("--step-rounds", type=int, default=400, help="steps of each kind")
+    parser.add_argument("--folder", type=Path, help="where to write checkpoints (default: a temporary folder)")
+    options = parser.parse_args()
+    model = build_model(options.rows)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        figures = measure_steps(model, options.step_rounds)
+        figures |= measure_checkpoints(model, Path(folder) / "checkpoints", options.rounds)
+    print("\n".join(f"{name}: {value:.4g}" for name, value in figures.items()))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
