@@ -89,8 +89,11 @@ def measure_checkpoints(model: TwoTower, folder: Path, rounds: int) -> dict[str,
     def record(name: str, work: Callable[[], object]) -> None:
         seconds.setdefault(name, []).append(seconds_of(work))
 
-    def save(checkpoints: Checkpoints, number: int) -> Callable[[], None]:
+    def save(checkpoints: Checkpoints, number: int) -> Callable[[], object]:
         return lambda: checkpoints.save(number, model.placed_variables, {})
+
+    def restore(checkpoints: Checkpoints) -> Callable[[], object]:
+        return lambda: checkpoints.restore(model.placed_variables)
 
     for _ in range(rounds):
         with mock.patch.object(array_files, "WRITERS", 1):
@@ -98,7 +101,7 @@ def measure_checkpoints(model: TwoTower, folder: Path, rounds: int) -> dict[str,
         checkpoints = fresh(folder)
         record("full", save(checkpoints, 0))
         found["full_bytes"] = folder_bytes(checkpoints.paths[0])
-        record("restore_full", lambda: checkpoints.restore(model.placed_variables))
+        record("restore_full", restore(checkpoints))
         done = 0
         for steps in STEPS:
             for number in range(done, steps):
@@ -106,17 +109,29 @@ def measure_checkpoints(model: TwoTower, folder: Path, rounds: int) -> dict[str,
             done = steps
             record(f"increment_{steps}_steps", save(checkpoints, steps))
             found[f"increment_{steps}_steps_bytes"] = folder_bytes(checkpoints.paths[-1])
-            record(f"restore_increment_{steps}_steps", lambda: checkpoints.restore(model.placed_variables))
+            record(f"restore_increment_{steps}_steps", restore(checkpoints))
     return found | {f"{name}_seconds": statistics.median(values) for name, values in seconds.items()}
 
 
+def make_marks(table: EmbeddingTable) -> Callable[[int], None]:
+    """Builds a call that does nothing but mark the users of a batch."""
+    assert table.touched is not None
+    mark = tf.function(table.touched.mark, autograph=False, input_signature=[tf.TensorSpec([BATCH], tf.int64)])
+    return lambda number: mark(tf.constant(np.random.default_rng(number).integers(0, table.num_rows, BATCH)))
+
+
 def measure_steps(model: TwoTower, rounds: int) -> dict[str, float]:
-    """Returns the seconds of a step, and the median over rounds of the ratio with to without tracking."""
+    """Returns the seconds of a step and of marking alone, and how much longer a step is with tracking.
+
+    The ratio of steps is a median over rounds; other load moves it by more than the cost of marking two tables.
+    """
     steps = {name: make_step(model, tracked=name == "tracked") for name in ("tracked", "untracked")}
-    times = interleaved_rounds(steps, rounds=rounds, warmup=10)
+    times = interleaved_rounds({**steps, "marks": make_marks(model.users)}, rounds=rounds, warmup=10)
     pairs = zip(times["tracked"], times["untracked"], strict=True)
-    return {**{f"step_{name}_seconds": statistics.median(values) for name, values in times.items()},
-            "step_tracked_over_untracked": statistics.median(one / other for one, other in pairs)}
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    return {**{f"step_{name}_seconds": value for name, value in seconds.items()},
+            "step_tracked_over_untracked": statistics.median(one / other for one, other in pairs),
+            "marks_over_step": 2 * seconds["marks"] / seconds["untracked"]}
 
 
 def main() -> None:

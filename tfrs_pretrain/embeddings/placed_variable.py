@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
+from tfrs_pretrain.embeddings.placement import BLOCK_ROWS, REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.embeddings.touched_rows import TouchedRows
 
@@ -58,8 +58,9 @@ class PlacedVariable:
         return self.placement.blocks(self.variable, self.num_rows)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """The values of rows int64 [n]; only for a variable of a table."""
-        values: np.ndarray = self.placement.gather(self.variable, tf.constant(rows, tf.int64)).numpy()
+        """The values of rows int64 [n], at most ``BLOCK_ROWS``; only for a variable of a table."""
+        ids = tf.constant(rows, tf.int64)
+        values: np.ndarray = self.placement.gather_shared(self.variable, ids, BLOCK_ROWS).numpy()
         return values
 
     def numpy(self) -> np.ndarray:
