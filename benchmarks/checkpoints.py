@@ -104,11 +104,11 @@ def measure_checkpoints(model: TwoTower, folder: Path, rounds: int) -> dict[str,
             record("full" if threads > 1 else "full_one_thread", save(checkpoints, 0))
         return checkpoints
 
-    for number in range(rounds):
-        if number % 2:
+    for turn in range(rounds):
+        if turn % 2:
             save_full(1)
         checkpoints = save_full(max(2, array_files.WRITERS))
-        if not number % 2:
+        if not turn % 2:
             save_full(1)
             checkpoints = save_full(max(2, array_files.WRITERS))
         found["full_bytes"] = folder_bytes(checkpoints.paths[0])
