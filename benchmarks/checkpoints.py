@@ -12,8 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,24 +24,30 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
+from sharded_tables import resident_bytes
 from timing import interleaved_rounds
 
 from tfrs_pretrain import array_files
+from tfrs_pretrain.embeddings import artifact
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
+from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.in_batch_softmax import InBatchSoftmax
 from tfrs_pretrain.pretraining.two_tower import TwoTower
+from tfrs_pretrain.row_arrays import NormalRows
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.schedules import make_schedule
+from tfrs_pretrain.vocabulary import Vocabulary
 
 ITEMS, DIM, BATCH, STEPS = 100_000, 64, 4096, (25, 250)
+PARTS = ("start", "checkpoint", "restore", "export")
 MARKS = 50  # batches in a call, which hide what the call costs
 
 
 def build_model(users: int) -> TwoTower:
     """Creates the two towers."""
-    tables = (EmbeddingTable(name, normal_matrix(rows, DIM, 0.05, rows), make_optimizer("lazy_adam"))
+    tables = (EmbeddingTable(name, NormalRows(rows, DIM, 0.05, rows), make_optimizer("lazy_adam"))
               for name, rows in (("user", users), ("item", ITEMS)))
     task = InBatchSoftmax(temperature=0.05, normalize=True, remove_accidental_hits=True)
     return TwoTower(*tables, task, np.full(ITEMS, 1 / ITEMS), make_schedule("constant", 0.01, steps=10_000))
@@ -155,6 +164,56 @@ def measure_steps(model: TwoTower, rounds: int) -> dict[str, float]:
             "step_tracked_over_untracked": statistics.median(one / other for one, other in pairs)}
 
 
+def measure_speed(users: int, folder: Path, rounds: int, step_rounds: int) -> dict[str, float]:
+    """Returns the figures of steps and of checkpoints."""
+    model = build_model(users)
+    return measure_steps(model, step_rounds) | measure_checkpoints(model, folder / "checkpoints", rounds)
+
+
+def save_embeddings(model: TwoTower, folder: Path) -> None:
+    """Writes both tables as embeddings with integer ids."""
+    tables = {table.name: table.placed_variables[0] for table in (model.users, model.items)}
+    ids = {name: Vocabulary(pa.array(np.arange(table.shape[0] - 1)), np.ones(table.shape[0] - 1), 1)
+           for name, table in tables.items()}
+    artifact.save_embeddings(folder, tables, ids, {"window": {"start": 0, "end": 1}}, overwrite=True)
+
+
+def work_of(part: str, model: TwoTower, folder: Path) -> None:
+    """Starts with a built model; then checkpoints, restores or exports it."""
+    if part == "export":
+        save_embeddings(model, folder / "embeddings")
+    elif part != "start":
+        checkpoints = Checkpoints(folder / "checkpoints", {"seed": 0}, keep=2)
+        if part == "checkpoint":
+            checkpoints.save(0, model.placed_variables, {})
+        elif not checkpoints.restore(model.placed_variables):
+            raise SystemExit("there is no checkpoint to restore")
+
+
+def memory_over_tables(part: str, users: int, folder: Path) -> float:
+    """Returns the growth of this process's peak while it builds a model and does one thing, over the tables' bytes."""
+    small = build_model(1000)
+    make_step(small, tracked=True)(0)
+    work_of("checkpoint", small, folder / "small")
+    work_of("export", small, folder / "small")
+    del small
+    before = resident_bytes()
+    model = build_model(users)
+    work_of(part, model, folder)
+    tables = sum(np.prod(variable.shape) * variable.dtype.itemsize for variable in model.placed_variables)
+    return float((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / tables)
+
+
+def measure_memory(users: int, folder: Path) -> dict[str, float]:
+    """Returns ``memory_over_tables`` of each part, each in its own process."""
+    figures, quiet = {}, os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    for part in PARTS:
+        command = [sys.executable, __file__, "--part", part, "--rows", str(users), "--folder", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=quiet)
+        figures[f"{part}_memory_over_tables"] = float(done.stdout.split()[-1])
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -162,11 +221,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of checkpoints")
     parser.add_argument("--step-rounds", type=int, default=400, help="steps of each kind")
     parser.add_argument("--folder", type=Path, help="where to write checkpoints (default: a temporary folder)")
+    parser.add_argument("--memory", action="store_true", help="measure only what each part needs in memory")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    model = build_model(options.rows)
+    if options.part:
+        print(memory_over_tables(options.part, options.rows, options.folder))
+        return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        figures = measure_steps(model, options.step_rounds)
-        figures |= measure_checkpoints(model, Path(folder) / "checkpoints", options.rounds)
+        figures = measure_memory(options.rows, Path(folder))
+        if not options.memory:
+            figures |= measure_speed(options.rows, Path(folder), options.rounds, options.step_rounds)
     print("\n".join(f"{name}: {value:.4g}" for name, value in figures.items()))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+BLOCK_ROWS = 1 << 15  # rows that are read or written at once: 8 MB at 64 columns
 WRITERS = min(4, os.cpu_count() or 1)  # threads that write one file; each has one block in memory
 
 

@@ -152,8 +152,10 @@ def rows_by_number():
 def survivor_loses_row():
     """the last surviving id starts at random"""
     def copy(self, source, target):
-        target[self.target[:-1]] = source[self.source[:-1]]
-        target[:self.shared] = source[:self.shared]
+        rows = np.array(target)
+        rows[self.target[:-1]] = source[self.source[:-1]]
+        rows[:self.shared] = source[:self.shared]
+        return rows
 
     yield RowMap, "copy", copy
 

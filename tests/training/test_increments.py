@@ -15,7 +15,6 @@ from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.transfer.meda import NewTables, TableGroups
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.checkpoint_writer import MAX_INCREMENTS, Chain
-from tfrs_pretrain.training.increments import PatchedArray
 from tfrs_pretrain.training.retention import to_keep
 
 RUN, ROWS, DIM = {"seed": 3}, 50, 3
@@ -294,16 +293,3 @@ def test_killed_before_any_operation_the_old_or_the_new_one_is_restored(tmp_path
     assert steps == sorted(steps)
     assert {*steps} == {0, 1, 2, 3, 4}
     assert SNAPSHOTS.count > 60
-
-
-def test_a_patched_array_is_read_by_blocks():
-    whole = np.arange(20.0).reshape(10, 2)
-    rows = np.array([0, 3, 9])
-    patched = PatchedArray(whole, rows, -np.ones((3, 2)))
-    expected = whole.copy()
-    expected[rows] = -1
-    for start in range(11):
-        np.testing.assert_array_equal(patched[start:start + 4], expected[start:start + 4])
-    np.testing.assert_array_equal(patched[...], expected)
-    assert (len(patched), patched.shape, patched.ndim) == (10, (10, 2), 2)
-    assert whole[0, 0] == 0

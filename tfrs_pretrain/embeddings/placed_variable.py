@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.placement import BLOCK_ROWS, REPLICATED, Placement
+from tfrs_pretrain.array_files import BLOCK_ROWS
+from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import local_copy
 from tfrs_pretrain.embeddings.touched_rows import TouchedRows
+from tfrs_pretrain.row_arrays import Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,7 @@ class PlacedVariable:
             start += len(block)
         return result
 
-    def assign(self, values: np.ndarray) -> None:
+    def assign(self, values: Rows) -> None:
         """Set the whole array, such as one that is memory-mapped."""
         self.placement.assign(self.variable, values)
         if self.touched is not None:

@@ -9,7 +9,7 @@ from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSet
 
 
 class PretrainingMemoryPlan(MemoryPlan):
-    """The tables are initialised one after the other, so each is its own owner.
+    """Memory plan of Stage I.
 
     Args:
       config: configuration of the run.
@@ -28,8 +28,11 @@ class PretrainingMemoryPlan(MemoryPlan):
         optimizer = make_optimizer(settings.optimizer, l2=self._config.embedding_l2,
                                    interval_decay=self._config.interval_decay)
         return MemoryLayout(settings.num_rows, tuple(
-            TableMemory.for_optimizer(name, name, settings.dim, optimizer, name) for name in self.id_spaces),
+            TableMemory.for_optimizer(name, name, settings.dim, optimizer) for name in self.id_spaces),
             sharded=settings.sharded, replicas=settings.replicas, host=settings.host)
+
+    def working_bytes(self) -> int:
+        return 0
 
     def dim_setting(self, dim: int) -> str:
         return f"pretraining.dim={dim}"

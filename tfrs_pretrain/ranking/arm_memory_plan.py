@@ -48,10 +48,13 @@ class ArmPlan(MemoryPlan):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
         trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
-        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student", name)
+        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, name)
                    for name in trained if arm.anchor]
         return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas,
                             settings.host)
+
+    def working_bytes(self) -> int:
+        return 0
 
     def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
@@ -103,7 +106,7 @@ def _tables(role: str, learner: Learner, groups: int) -> list[TableMemory]:
     vocabularies = learner.ranker.inputs.tables
     return [TableMemory(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
                         groups * sum(slot.shape[1] for slot in table.slots.values()) + (name in learner.row_scales),
-                        role, name)
+                        name)
             for name, table in learner.ranker.tables.items()]
 
 

@@ -22,7 +22,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.artifact_names import CHECKPOINT_KIND
@@ -31,6 +30,7 @@ from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import remove_folder
+from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     NonFiniteVariableError,
@@ -176,7 +176,7 @@ class Checkpoints:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"
 
-    def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
+    def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, Sequence[Rows]]:
         manifest = _read_manifest(path)
         self._check_run(manifest)
         try:

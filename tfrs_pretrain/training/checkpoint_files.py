@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.array_files import WRITERS, write_array, write_array_in_parallel
+from tfrs_pretrain.array_files import BLOCK_ROWS, WRITERS, write_array, write_array_in_parallel
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
-from tfrs_pretrain.embeddings.placement import BLOCK_ROWS
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import checked_file
+from tfrs_pretrain.row_arrays import FileRows, Rows
 
 
 class DamagedCheckpointError(Exception):
@@ -51,8 +51,8 @@ def write_variables(folder: Path, variables: Sequence[PlacedVariable],
     return names
 
 
-def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequence[PlacedVariable]) -> list[np.ndarray]:
-    """The stored values of each variable, memory-mapped.
+def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequence[PlacedVariable]) -> list[Rows]:
+    """The stored values of each variable, to be read block by block.
 
     Args:
       folder: the checkpoint.
@@ -74,8 +74,8 @@ def read_variables(folder: Path, manifest: Mapping[str, Any], variables: Sequenc
     return values
 
 
-def read_file(folder: Path, manifest: Mapping[str, Any], name: str) -> np.ndarray:
-    """An array file of a checkpoint, memory-mapped.
+def read_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Rows:
+    """An array file of a checkpoint, to be read block by block.
 
     Raises:
       DamagedCheckpointError: it is missing or changed.
@@ -83,10 +83,11 @@ def read_file(folder: Path, manifest: Mapping[str, Any], name: str) -> np.ndarra
     if not (folder / name).is_file():
         raise DamagedCheckpointError(f"{name} is missing")
     try:
-        value: np.ndarray = np.load(checked_file(folder, manifest, name), mmap_mode="r")
+        path = checked_file(folder, manifest, name)
     except UserError as error:
         raise DamagedCheckpointError(f"{name} changed after it was written") from error
-    return value
+    value: np.ndarray = np.load(path, mmap_mode="r")
+    return FileRows(path) if value.ndim else value
 
 
 def _write(path: Path, variable: PlacedVariable, rows: np.ndarray | None) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.touched_rows import TouchedRows
 from tfrs_pretrain.json_documents import json_digest
+from tfrs_pretrain.row_arrays import PatchedRows, Rows
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     OtherVariablesError,
@@ -29,31 +30,6 @@ from tfrs_pretrain.training.checkpoint_files import (
 )
 
 BASE, ROWS = "base", "rows"  # keys of a manifest
-
-
-class PatchedArray:
-    """An array with other values in some rows, read block by block.
-
-    Args:
-      array: [num_rows, ...].
-      rows: int64 [n], ascending.
-      values: [n, ...].
-    """
-
-    def __init__(self, array: np.ndarray, rows: np.ndarray, values: np.ndarray):
-        self._array, self._rows, self._values = array, rows, values
-        self.shape, self.ndim, self.dtype = array.shape, array.ndim, array.dtype
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __getitem__(self, part: Any) -> np.ndarray:
-        """The values of a slice of rows, or of all with ``...``."""
-        start, end, _ = (slice(None) if part is Ellipsis else part).indices(len(self))
-        block = np.array(self._array[start:end])
-        first, last = np.searchsorted(self._rows, [start, end])
-        block[self._rows[first:last] - start] = self._values[first:last]
-        return block
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
@@ -112,7 +88,7 @@ def write_increment(folder: Path, variables: Sequence[PlacedVariable], changed: 
 
 
 def read_increment(folder: Path, manifest: Mapping[str, Any], base: Mapping[str, Any],
-                   variables: Sequence[PlacedVariable]) -> list[Any]:
+                   variables: Sequence[PlacedVariable]) -> list[Rows]:
     """The values of each variable after an increment.
 
     Args:
@@ -147,13 +123,13 @@ def restored_rows(folder: Path, manifest: Mapping[str, Any], variables: Sequence
             if variable.touched is not None and name in rows}
 
 
-def _patched(folder: Path, manifest: Mapping[str, Any], name: str, whole: np.ndarray) -> Any:
+def _patched(folder: Path, manifest: Mapping[str, Any], name: str, whole: Rows) -> Rows:
     values = read_file(folder, manifest, name)
     if name not in manifest[ROWS]:
         if values.shape != whole.shape:
             raise OtherVariablesError(f"{name} has shape {list(values.shape)}, expected {list(whole.shape)}")
         return values
-    rows = read_file(folder, manifest, manifest[ROWS][name]["file"])
+    rows = np.asarray(read_file(folder, manifest, manifest[ROWS][name]["file"]))
     if values.shape != (len(rows), *whole.shape[1:]) or (len(rows) and rows[-1] >= len(whole)):
         raise DamagedCheckpointError(f"{name} does not fit its rows")
-    return PatchedArray(whole, rows, values)
+    return PatchedRows(whole, rows, values)
