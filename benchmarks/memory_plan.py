@@ -40,7 +40,7 @@ SHAPES = {
     ("train-ranker", "128 columns, row-wise Adagrad"): ["ranking.id_dim=128"],
     ("train-ranker", "16 columns, lazy Adam"): ["ranking.id_dim=16", "ranking.table_optimizer=lazy_adam"],
 }
-COMMON = ["pretraining.epochs=1", "ranking.epochs=1", "ranking.arms={arm: {transfer: scratch}}"]
+COMMON = ["pretraining.epochs=1", "ranking.epochs=1", "ranking.arms={arm: {transfer: scratch}}", "export.arm=arm"]
 
 
 def settings_of(shape: list[str]) -> list[str]:
