@@ -17,14 +17,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tfrs_pretrain.training.process_memory import process_peak
-
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
 from tfrs_pretrain.ranking.arm_memory_plan import ArmPlan
 from tfrs_pretrain.training.devices import local_devices
+from tfrs_pretrain.training.memory_check import process_peak
 from tfrs_pretrain.training.table_placement import place_tables
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.schema import ITEM_ROW
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
+from tfrs_pretrain.training.process_memory import WorkingMemory
+
+ITEM_COPIES = 3  # of the items' vectors while all of them are ranked: gathered, normalised, and as an array
 
 
 class PretrainingMemoryPlan(MemoryPlan):
@@ -31,8 +35,11 @@ class PretrainingMemoryPlan(MemoryPlan):
             TableMemory.for_optimizer(name, name, settings.dim, optimizer) for name in self.id_spaces),
             sharded=settings.sharded, replicas=settings.replicas, host=settings.host)
 
-    def working_bytes(self) -> int:
-        return 0
+    @property
+    def working(self) -> WorkingMemory:
+        dim, items = self._config.dim, self.settings.num_rows[ITEM_ROW]
+        return WorkingMemory(sum(self.settings.num_rows.values()), 2 * self._config.batch_size * dim, dim,
+                             ITEM_COPIES * items * dim if self._config.recall_at else 0)
 
     def dim_setting(self, dim: int) -> str:
         return f"pretraining.dim={dim}"

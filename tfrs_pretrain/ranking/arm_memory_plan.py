@@ -15,6 +15,7 @@ from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
+from tfrs_pretrain.training.process_memory import WorkingMemory
 
 _OPTIONAL = ("distillation", "anchor", "meda")  # components of an arm that need memory
 
@@ -53,8 +54,14 @@ class ArmPlan(MemoryPlan):
         return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas,
                             settings.host)
 
-    def working_bytes(self) -> int:
-        return 0
+    @property
+    def working(self) -> WorkingMemory:
+        ranking = self._config.ranking
+        inputs = Inputs.of(self._dataset, ranking.for_arm(self._settings), privileged=False)
+        dims = {row.name: ranking.id_dim if inputs.tables[row.table] in self.id_spaces else ranking.feature_dim
+                for row in inputs.rows}
+        values = sum(dims[row.name] * (row.length or 1) for row in inputs.rows)
+        return WorkingMemory(sum(self.settings.num_rows.values()), ranking.batch_size * values, max(dims.values()))
 
     def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""

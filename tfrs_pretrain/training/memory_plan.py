@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
 from tfrs_pretrain.training.devices import Device
+from tfrs_pretrain.training.process_memory import WorkingMemory
 
 RESERVE = 0.1  # share of a device's memory left for batches, the runtime and fragmentation
 _FLOAT_BYTES = 4
@@ -129,9 +130,10 @@ class MemoryPlan(abc.ABC):
     def layout(self, settings: PlanSettings) -> MemoryLayout:
         """The stage's layout under these settings."""
 
+    @property
     @abc.abstractmethod
-    def working_bytes(self) -> int:
-        """Host memory of the stage's process beside tables and networks, measured by ``benchmarks/memory_plan.py``."""
+    def working(self) -> WorkingMemory:
+        """What the stage's process needs in host memory beside tables and networks."""
 
     @abc.abstractmethod
     def dim_setting(self, dim: int) -> str:
