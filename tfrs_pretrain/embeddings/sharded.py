@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.placement import BLOCK_ROWS, Placement
+from tfrs_pretrain.array_files import BLOCK_ROWS
+from tfrs_pretrain.embeddings.placement import Placement
 from tfrs_pretrain.embeddings.replicas import (
     gather_from_replicas,
     local_copy,
@@ -13,6 +14,7 @@ from tfrs_pretrain.embeddings.replicas import (
     sum_of_replicas,
     sum_over_replicas,
 )
+from tfrs_pretrain.row_arrays import Rows
 
 
 class Sharded(Placement):
@@ -32,7 +34,7 @@ class Sharded(Placement):
     def stored_rows(self, num_rows: int) -> int:
         return -(-num_rows // self._replicas)
 
-    def assign(self, variable: tf.Variable, values: np.ndarray) -> None:
+    def assign(self, variable: tf.Variable, values: Rows) -> None:
         for start in range(0, len(values), BLOCK_ROWS):
             self._assign_block(variable, start, values[start:start + BLOCK_ROWS])
 
@@ -65,7 +67,8 @@ class Sharded(Placement):
             first = (shard - start) % self._replicas
             own = values[first::self._replicas]
             position = (start + first) // self._replicas
-            copy.scatter_update(tf.IndexedSlices(np.ascontiguousarray(own), np.arange(position, position + len(own))))
+            positions = np.arange(position, position + len(own), dtype=np.int32)  # see TouchedRows.mark
+            copy.scatter_update(tf.IndexedSlices(np.ascontiguousarray(own), positions))
 
     def _is_own(self, ids: tf.Tensor) -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

@@ -14,10 +14,11 @@ from tfrs_pretrain.embeddings.placement import Placement
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.embeddings.worker_shards import WorkerShards
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.cluster import num_workers
 from tfrs_pretrain.training.devices import Device, has_host_memory
 from tfrs_pretrain.training.memory_fixes import format_bytes
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan
-from tfrs_pretrain.training.strategy import is_same_on_workers, num_workers
+from tfrs_pretrain.training.strategy import is_same_on_workers
 
 
 def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Device]) -> None:
@@ -31,7 +32,8 @@ def place_tables(plan: MemoryPlan, config: TrainingConfig, devices: Sequence[Dev
       config: names the placements.
       devices: of each worker; all must have room.
     """
-    replicas = num_workers(config) * sum(device.replicas for device in devices)
+    workers = num_workers() if config.strategy == "multi_worker" else 1
+    replicas = workers * sum(device.replicas for device in devices)
     plan.settings = dataclasses.replace(plan.settings, replicas=replicas)
     if config.placement == "replicated":
         return
