@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST
+from tfrs_pretrain.artifact_names import SAVED_MODEL_KIND
 from tfrs_pretrain.config.tracking import MlflowConfig
 from tfrs_pretrain.tracking.tracker import Artifact, StageEnd, StageStart, Tracker
 
@@ -61,7 +62,7 @@ class MlflowTracker(Tracker):
         if end.output.file:
             self._client.set_tag(self._run, "tfrs_pretrain.output", f"{end.output.path}@{end.output.digest}")
             self._client.log_artifact(self._run, str(end.output.file), "manifest")
-        if self._settings.registered_model and end.output.manifest.get("kind") == "saved_model":
+        if self._settings.registered_model and end.output.manifest.get("kind") == SAVED_MODEL_KIND:
             self._register(end.output, self._settings.registered_model)
         self._client.set_terminated(self._run, STATES[end.status])
 
@@ -83,8 +84,6 @@ class MlflowTracker(Tracker):
 
 def _signature(manifest: Mapping[str, Any]) -> ModelSignature:
     """Raw inputs and scores of ``serving_default``, as tensors of a batch."""
-    import numpy as np  # noqa: PLC0415
-
     def spec(name: str, dtype: str, shape: tuple[int, ...] = (-1,)) -> TensorSpec:
         return TensorSpec(np.dtype("O" if dtype == "string" else dtype), shape, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from openlineage.client import OpenLineageClient
@@ -54,9 +55,7 @@ def _place(artifact: Artifact) -> tuple[str, str]:
     """Namespace and name of a folder or URL, as OpenLineage's naming conventions say."""
     scheme, separator, rest = artifact.path.partition("://")
     if not separator:
-        import os  # noqa: PLC0415
-
-        return "file", os.path.abspath(artifact.path)  # noqa: PTH100 - without following links
+        return "file", str(Path(artifact.path).absolute())
     host, _, path = rest.partition("/")
     return f"{scheme}://{host}", path or "/"
 

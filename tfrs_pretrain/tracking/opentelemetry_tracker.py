@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tfrs_pretrain.config.tracking import OpenTelemetryConfig
 from tfrs_pretrain.tracking.tracker import StageEnd, StageStart, Tracker
@@ -29,8 +31,10 @@ class OpenTelemetryTracker(Tracker):
         self._tracer = self._provider.get_tracer("tfrs_pretrain", __version__)
 
     def start(self, start: StageStart) -> None:
-        self._stage = self._tracer.start_span(start.stage, context=_parent(), attributes={"tfrs_pretrain.model": start.name} | {
-            f"tfrs_pretrain.input.{role}": artifact.digest or artifact.path for role, artifact in start.inputs.items()})
+        inputs = {f"tfrs_pretrain.input.{role}": artifact.digest or artifact.path
+                  for role, artifact in start.inputs.items()}
+        self._stage = self._tracer.start_span(start.stage, context=_parent(),
+                                              attributes={"tfrs_pretrain.model": start.name, **inputs})
         self._last_step, self._last_time = 0, time.time_ns()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -64,10 +68,6 @@ def _exporter(settings: OpenTelemetryConfig) -> Any:
 
 def _parent() -> Any:
     """Context of the process that started this one, from TRACEPARENT, as schedulers set it."""
-    import os  # noqa: PLC0415
-
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
-
     return TraceContextTextMapPropagator().extract({"traceparent": os.environ.get("TRACEPARENT", "")})
 
 

@@ -66,7 +66,8 @@ def track(config: Config, stage: str, output: Path | str, **inputs: Path | str |
     configured = config.tracking.configured if _is_first_worker() else {}
     for name in configured:
         require(f"tracking.{name}", name)
-    tracked = TrackedStage([Background(name, _creator(name, settings)) for name, settings in configured.items()], output)
+    trackers = [Background(name, _creator(name, settings)) for name, settings in configured.items()]
+    tracked = TrackedStage(trackers, output)
     if configured:
         tracked.send("start", StageStart(stage, config.name, config.resolved(), {
             role: Artifact.of(path) for role, path in inputs.items() if path is not None}))
