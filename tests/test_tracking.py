@@ -1,5 +1,7 @@
 """What needs no library of others: the configuration of trackers, and a stage without and with a failing one."""
 
+import json
+
 import pytest
 from planted import planted_config
 
@@ -44,10 +46,13 @@ def test_nothing_happens_without_trackers(tmp_path):
     assert stage._current == []
 
 
-def test_other_workers_do_not_track(monkeypatch, tmp_path):
-    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}')
-    with stage.track(config("mlflow"), "pretrain", tmp_path) as tracked:
-        assert tracked._trackers == []
+@pytest.mark.parametrize(("cluster", "kind", "index", "tracks"), [
+    (["worker"], "worker", 0, True), (["worker"], "worker", 1, False), (["chief", "worker"], "worker", 0, False),
+    (["chief", "worker"], "chief", 0, True)])
+def test_one_process_of_several_tracks(monkeypatch, cluster, kind, index, tracks):
+    monkeypatch.setenv("TF_CONFIG", json.dumps({
+        "cluster": {name: ["a:1", "b:1"] for name in cluster}, "task": {"type": kind, "index": index}}))
+    assert stage._is_first_worker() == tracks
 
 
 def test_a_missing_package_is_refused_before_the_stage(monkeypatch, tmp_path):

@@ -23,7 +23,7 @@ _MODULES = {"grpcio": "grpc", "protobuf": "google.protobuf", "faiss-cpu": "faiss
             "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http"}
 # For a module that several extras install: the first of them is named
 _ORDER = ("client", "beam", "train", "serve", "retrieval", "formats", "signing", "sbom",
-          "mlflow", "openlineage", "prometheus", "opentelemetry", "gcp", "demo")
+          "mlflow", "openlineage", "prometheus", "opentelemetry", "iceberg", "delta", "gcp", "demo")
 
 
 class MissingExtraError(UserError, ImportError):

@@ -103,7 +103,8 @@ def _creator(name: str, settings: Any) -> Any:
 def _is_first_worker() -> bool:
     """Whether this process is the first one of TF_CONFIG, or the only one."""
     try:
-        task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
-    except (ValueError, AttributeError):
+        content = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        kind, index = content["task"]["type"], int(content["task"]["index"])
+        return kind == ("chief" if "chief" in content["cluster"] else "worker") and index == 0
+    except (ValueError, KeyError, TypeError):
         return True
-    return task.get("type", "worker") in ("chief", "worker") and int(task.get("index", 0)) == 0
