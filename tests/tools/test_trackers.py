@@ -55,7 +55,7 @@ def mlflow_uri(tmp_path_factory):
          "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
          "--artifacts-destination", str(folder / "artifacts")],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("w"), env=os.environ | {
-            "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}, start_new_session=True)
+            "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, start_new_session=True)
     uri = f"http://127.0.0.1:{port}"
     for _ in range(300):
         try:
