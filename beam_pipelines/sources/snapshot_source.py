@@ -1,8 +1,8 @@
 """Tables of a data lake, read as they were at one snapshot."""
 
 import abc
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.extras import require
 from tfrs_pretrain.own_code import reason
 
+T = TypeVar("T")
 MAX_EXACT = 1 << 53  # integers below it are exact as float64
 
 
@@ -116,7 +117,7 @@ class SnapshotSource(PartSource):
         for batch in self.batches(self.open(self._source.snapshot), part, columns, batch_rows):
             yield select_columns(batch, columns)
 
-    def _explained(self, call: Any) -> Any:
+    def _explained(self, call: Callable[[], T]) -> T:
         require(f"table {self._table}: format {self._source.format}", self._source.format)
         try:
             return call()

@@ -7,7 +7,7 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,9 @@ def track(config: Config, stage: str, output: Path | str, **inputs: Path | str |
         tracked.send("start", StageStart(stage, config.name, config.resolved(), {
             role: Artifact.of(path) for role, path in inputs.items() if path is not None}))
     _current.append(tracked)
-    started, status, error = time.monotonic(), "finished", None
+    started = time.monotonic()
+    status: Status = "finished"
+    error: str | None = None
     try:
         yield tracked
     except BaseException as failure:
@@ -86,12 +88,11 @@ def track(config: Config, stage: str, output: Path | str, **inputs: Path | str |
             tracked.close()
 
 
-def _end(status: Any, seconds: float, output: Path | str, error: str | None) -> StageEnd:
-    checked: Status = status
-    return StageEnd(checked, seconds, Artifact.of(output) if status == "finished" else Artifact(str(output)), error)
+def _end(status: Status, seconds: float, output: Path | str, error: str | None) -> StageEnd:
+    return StageEnd(status, seconds, Artifact.of(output) if status == "finished" else Artifact(str(output)), error)
 
 
-def _creator(name: str, settings: Any) -> Any:
+def _creator(name: str, settings: Any) -> Callable[[], Tracker]:
     def create() -> Tracker:
         module = importlib.import_module(f"tfrs_pretrain.tracking.{name}_tracker")
         tracker: Tracker = module.TRACKER(settings)
