@@ -8,6 +8,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.io.gcp.bigquery_tools import parse_table_reference
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from google.api_core.exceptions import ClientError
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
 
 from tfrs_pretrain.errors import UserError
@@ -53,14 +54,23 @@ class StoredTable:
         return cls(project, found.datasetId, found.tableId, tuple(columns))
 
     def streams(self) -> Iterator[str]:
-        """Yields the names of the streams into which the service divides the rows, all of one moment."""
+        """Yields the names of the streams into which the service divides the rows, all of one moment.
+
+        Raises:
+          UserError: the service refuses to read the table or a column, such as one that does not exist.
+        """
         options = types.ReadSession.TableReadOptions(
             selected_fields=list(self.columns), arrow_serialization_options=types.ArrowSerializationOptions(
                 buffer_compression=types.ArrowSerializationOptions.CompressionCodec.LZ4_FRAME))
         session = types.ReadSession(
             table=f"projects/{self.project}/datasets/{self.dataset}/tables/{self.name}",
             data_format=types.DataFormat.ARROW, read_options=options)
-        created = make_client().create_read_session(parent=f"projects/{self.project}", read_session=session)
+        try:
+            created = make_client().create_read_session(parent=f"projects/{self.project}", read_session=session)
+        except ClientError as error:
+            raise UserError(f"BigQuery table {self.project}:{self.dataset}.{self.name} cannot be read "
+                            f"({' '.join(str(error).split())}): correct its name, the columns of the schema section, "
+                            "or the permissions") from error
         yield from (stream.name for stream in created.streams)
 
 

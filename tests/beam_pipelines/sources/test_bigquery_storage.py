@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime
+import sys
 
 import apache_beam as beam
 import numpy as np
@@ -29,8 +30,10 @@ class Service:
     def __init__(self, streams):
         self.streams, self.sessions, self.breaks = streams, [], ["1"]
 
-    def create(self, request, _):
+    def create(self, request, context):
         session = request.read_session
+        if unknown := {*session.read_options.selected_fields} - {*SCHEMA.names}:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"no such field:\n{unknown.pop()}")
         self.sessions.append((request.parent, session.table, list(session.read_options.selected_fields)))
         self.schema = pa.schema([SCHEMA.field(name) for name in session.read_options.selected_fields])
         return storage.types.ReadSession(name="s", data_format=session.data_format, streams=[
@@ -122,6 +125,26 @@ def test_a_table_without_its_place_is_refused(place, options, message):
     with pytest.raises(UserError, match=message):
         _ = beam.Pipeline(runner="FnApiRunner", options=PipelineOptions(options)) | open_source(
             "t", Source(format="bigquery", path=place), "raw").read(["x"], 10)
+
+
+def test_what_the_service_refuses_is_one_line(serve):
+    from beam_pipelines.sources.bigquery_storage import StoredTable
+
+    serve([])
+    with pytest.raises(UserError, match=r"shop:logs\.buys cannot be read \(400 no such field: usr\): correct") as (
+            refused):
+        list(StoredTable("shop", "logs", "buys", ("usr",)).streams())
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", [{"path": "shop:logs.buys"}, {"query": "select 1 as x"}])
+def test_without_the_client_the_extra_is_named(place, monkeypatch):
+    for name in ("google.cloud.bigquery_storage_v1", "beam_pipelines.sources.bigquery_storage"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "google.cloud.bigquery_storage_v1", None)
+    with pytest.raises(UserError, match=r"table t: reading BigQuery needs .* pip install 'tfrs-pretrain\[gcp\]'"):
+        _ = beam.Pipeline(runner="FnApiRunner") | open_source("t", Source(format="bigquery", **place), "raw").read(
+            ["x"], 10)
 
 
 def test_the_project_of_the_options_is_the_default(serve):
