@@ -15,7 +15,7 @@ from tfrs_pretrain.lifetimes import NEVER, Lifetimes
 from tfrs_pretrain.ranking.model import artifact as ranker_artifact
 from tfrs_pretrain.ranking.transfer import earlier_ranker
 from tfrs_pretrain.serving.deltas import chain
-from tfrs_pretrain.training import checkpoint
+from tfrs_pretrain.training import checkpoint, checkpoint_writer
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_changes import RowMap, VocabularyChanges
 
@@ -151,8 +151,10 @@ def rows_by_number():
 def survivor_loses_row():
     """the last surviving id starts at random"""
     def copy(self, source, target):
-        target[self.target[:-1]] = source[self.source[:-1]]
-        target[:self.shared] = source[:self.shared]
+        rows = np.array(target)
+        rows[self.target[:-1]] = source[self.source[:-1]]
+        rows[:self.shared] = source[:self.shared]
+        return rows
 
     yield RowMap, "copy", copy
 
@@ -211,7 +213,7 @@ def written_in_place():
         target.mkdir(parents=True, exist_ok=True)
         yield target
 
-    for module in (embeddings, ranker_artifact, checkpoint):
+    for module in (embeddings, ranker_artifact, checkpoint_writer):
         yield module, "staged_folder", staged_folder
 
 
