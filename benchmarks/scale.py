@@ -28,6 +28,7 @@ from rich.table import Table
 
 SIZES, LARGE = (10**6, 10**7), 10**8
 MAX_GROWTH = 1.3
+OTHERS = {"sharded_tables.py": ("memory_per_device_ratio", "sharded_step_over_replicated")}
 console = Console(width=120)
 
 Figures = dict[str, dict[int, dict[str, float]]]  # stage -> size -> figures
@@ -41,7 +42,7 @@ def main() -> None:
     sizes = arguments.sizes or [*SIZES, *([LARGE] if arguments.large else [])]
     with tempfile.TemporaryDirectory() as temporary:
         stages = measure(arguments.folder or Path(temporary), sizes, arguments.repeats)
-    result = summary(stages) | ({} if arguments.no_tables else tables())
+    result = summary(stages) | ({} if arguments.stages_only else others())
     show(stages, result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result | {"stages": stages}, indent=2) + "\n")
@@ -52,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--large", action="store_true", help="10^8 engagements too: more than an hour, 25 GB of disk")
     parser.add_argument("--sizes", type=int, nargs="+", help="other numbers of engagements")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each stage up to 10^7")
-    parser.add_argument("--no-tables", action="store_true", help="leave sharded tables and the memory plan out")
+    parser.add_argument("--stages-only", action="store_true", help="leave the benchmarks of sharded tables out")
     parser.add_argument("--folder", type=Path, help="folder for logs, outputs and results of stages, which is kept")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
@@ -106,14 +107,17 @@ def ratios(sizes: dict[int, dict[str, float]]) -> list[float]:
     return [later / earlier for earlier, later in itertools.pairwise(costs)]
 
 
-def tables() -> dict[str, float]:
-    """Returns the figures of sharded tables, from their own benchmark."""
-    with tempfile.TemporaryDirectory() as folder, console.status("sharded tables"):
-        path = Path(folder, "tables.json")
-        subprocess.run([sys.executable, str(Path(__file__).with_name("sharded_tables.py")), f"--json={path}"],
-                       check=True, capture_output=True)
-        found = json.loads(path.read_text())
-    return {name: found[name] for name in ("memory_per_device_ratio", "sharded_step_over_replicated")}
+def others() -> dict[str, float]:
+    """Returns figures of benchmarks of their own, in which the log has no part."""
+    found = {}
+    for script, names in OTHERS.items():
+        with tempfile.TemporaryDirectory() as folder, console.status(script):
+            path = Path(folder, "figures.json")
+            subprocess.run([sys.executable, str(Path(__file__).with_name(script)), f"--json={path}"], check=True,
+                           capture_output=True)
+            figures = json.loads(path.read_text())
+        found |= {name: figures[name] for name in names}
+    return found
 
 
 def show(stages: Figures, result: dict[str, float]) -> None:
