@@ -34,13 +34,13 @@ from tfrs_pretrain.cli.embeddings import embeddings
 from tfrs_pretrain.cli.needs import NEEDS
 from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
 
-CORE = {"demo-logs", "logs", "evaluate", "croissant", "config", "version", "embeddings info", "embeddings neighbors",
-        "embeddings export"}
+CORE = {"demo-logs", "logs", "evaluate", "croissant", "config", "deploy", "version", "embeddings info",
+        "embeddings neighbors", "embeddings export"}
 REQUIRED = {  # smallest arguments of each command that needs an extra
     "demo": [], "dataset": ["--output", "o"], "pretrain": ["--dataset", "d", "--output", "o"],
     "plan-memory": ["--dataset", "d"], "train-ranker": ["--dataset", "d", "--output", "o", "--arm", "a"],
     "diagnose": ["d", "--output", "o"], "tune": ["--dataset", "d", "--output", "o"], "report": ["r"],
-    "experiment": ["e.yaml", "--output", "o"], "promote": ["m", "--gate", "g", "--first"],
+    "experiment": ["e.yaml", "--output", "o"], "retrain": ["--rounds", "r"], "promote": ["m", "--gate", "g", "--first"],
     "roll-back": ["m"], "query": ["127.0.0.1:1", "m"], "export": ["--dataset", "d", "--ranker", "r"], "compact": ["v"],
     "serve": [], "verify-server": ["127.0.0.1:1", "--model", "m"],
     "push": ["127.0.0.1:1", "--version", "v", "--secret", "s"], "index": ["--embeddings", "e", "--output", "o"],
@@ -215,18 +215,21 @@ def test_every_requirement_is_pinned(given):
     assert {each.name.lower().replace("_", "-") for each in given} - pinned == {"tensorboard"}
 
 
-@pytest.mark.parametrize("extra", ["beam", "gcp", "all"])
-def test_locked_files_have_the_pinned_versions_of_all_that_an_extra_needs(given, extra):
+@pytest.mark.parametrize(("file", "extras"), [
+    ("beam", ["beam"]), ("gcp", ["gcp"]), ("all", ["all"]), ("container", ["all", "gcp"])])
+def test_locked_files_have_the_pinned_versions_of_all_that_their_extras_need(given, file, extras):
     pinned = {Requirement(line).name.lower(): str(Requirement(line).specifier)
               for line in (ROOT / "constraints.txt").read_text().splitlines()
               if not Requirement(line).marker or Requirement(line).marker.evaluate({"python_version": "3.11"})}
     pinned = {canonicalize_name(name): version for name, version in pinned.items()}
     found = {canonicalize_name(name): version for name, version in re.findall(
-        r"^(\S+)(==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", (ROOT / "requirements" / f"{extra}.txt").read_text(),
+        r"^(\S+)(==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", (ROOT / "requirements" / f"{file}.txt").read_text(),
         re.MULTILINE)}
-    assert closure(direct(given, extra)) <= found.keys()
-    assert len(found) == len(locked(extra))
-    assert found.keys() - pinned.keys() <= {"setuptools", "wheel"}  # constraints.txt leaves out what builds packages
+    assert set().union(*(closure(direct(given, extra)) for extra in extras)) <= found.keys()
+    assert len(found) == len(locked(file))
+    # constraints.txt leaves out what builds packages, and what `make test-tools` installs.
+    tools = {canonicalize_name(Requirement(line).name) for line in locked("tools")}
+    assert found.keys() - pinned.keys() - tools <= {"setuptools", "wheel"}
     assert {name: version for name, version in found.items() if name in pinned}.items() <= pinned.items()
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 import keras
-import numpy as np
 from rich.text import Text
 
 from tfrs_pretrain.config import ArmConfig
@@ -17,6 +15,7 @@ from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker
+from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.vocabulary_changes import RowMap
 
 
@@ -57,11 +56,11 @@ class EarlierRanker:
             raise UserError("--start-from has no effect on an arm with meda, which replaces its tables in each epoch: "
                             "choose another arm, or omit --start-from")
 
-    def start_tables(self, tables: Mapping[str, np.ndarray], inputs: Inputs, dataset: Dataset, arm: ArmConfig) -> None:
+    def start_tables(self, tables: dict[str, Rows], inputs: Inputs, dataset: Dataset, arm: ArmConfig) -> None:
         """Copy the rows of ids of both datasets into the initial tables.
 
         Args:
-          tables: table -> float32 [num_rows, dim], changed in place.
+          tables: table -> float32 [num_rows, dim]; the entries are replaced.
           inputs: of the ranker to train.
           dataset: the dataset to train on.
           arm: tables that it leaves out remain zero.
@@ -81,7 +80,7 @@ class EarlierRanker:
             if name in absent:
                 continue
             row_map = RowMap.between(earlier, later)
-            row_map.copy(self.ranker.tables[name].numpy(), tables[name])
+            tables[name] = row_map.copy(self.ranker.tables[name].numpy(), tables[name])
             self._report(name, len(row_map.target), later.num_ids)
 
     def start_network(self, network: keras.Model) -> None:
