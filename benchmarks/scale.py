@@ -28,7 +28,8 @@ from rich.table import Table
 
 SIZES, LARGE = (10**6, 10**7), 10**8
 MAX_GROWTH = 1.3
-OTHERS = {"sharded_tables.py": ("memory_per_device_ratio", "sharded_step_over_replicated")}
+OTHERS = {"sharded_tables.py": ("memory_per_device_ratio", "sharded_step_over_replicated"),
+          "memory_plan.py": ("plan_over_measured",)}
 console = Console(width=120)
 
 Figures = dict[str, dict[int, dict[str, float]]]  # stage -> size -> figures
@@ -53,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--large", action="store_true", help="10^8 engagements too: more than an hour, 25 GB of disk")
     parser.add_argument("--sizes", type=int, nargs="+", help="other numbers of engagements")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each stage up to 10^7")
-    parser.add_argument("--stages-only", action="store_true", help="leave the benchmarks of sharded tables out")
+    parser.add_argument("--stages-only", action="store_true", help="leave out sharded tables and memory plans")
     parser.add_argument("--folder", type=Path, help="folder for logs, outputs and results of stages, which is kept")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
