@@ -41,6 +41,7 @@ from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
 from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
 from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
+from tfrs_pretrain.ranking.transfer.refreshed_rows import Refresh
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder, without_replicas
@@ -56,7 +57,7 @@ TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
 def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embeddings: Path | None,
               scratch: Path | None = None, overwrite: bool = False, test: bool = True, start_from: Path | None = None,
-              start_from_dataset: Path | None = None) -> TrainedArm:
+              start_from_dataset: Path | None = None, refreshed_from: Path | None = None) -> TrainedArm:
     """Train and evaluate one arm of ``ranking.arms`` and write its artifact.
 
     All arms of a configuration see the same batches in the same order and have the same initial values, except where
@@ -76,6 +77,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         split is read.
       start_from: folder of an earlier ranker, such as last week's, see ``EarlierRanker``.
       start_from_dataset: folder of the dataset that it was trained on; required if its vocabularies are others.
+      refreshed_from: embeddings that the earlier ranker started from, of which ``embeddings`` are a continuation, see
+        ``Refresh``. None: rows of the earlier ranker stay as they are.
 
     Returns:
       what the artifact's manifest records.
@@ -92,7 +95,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
     earlier = _open_earlier(settings, dataset, start_from, start_from_dataset)
-    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier)
+    refresh = Refresh(Embeddings.open(refreshed_from), pretrained) if refreshed_from and pretrained else None
+    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier, refresh)
     checkpoints = Checkpoints(checkpoint_folder(output), without_replicas(identity),
                               keep=config.training.keep_checkpoints, writes=is_chief(strategy))
     digest = run_digest(config=config.resolved(), test=test, **identity)
@@ -115,7 +119,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         if is_chief(strategy) and coverages:
             print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
-            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier,
+            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier, refresh=refresh,
                                 placements=make_placements(plan, strategy))
             if is_chief(strategy):
                 print_cold_fits(parts.starts)
@@ -149,13 +153,15 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
 
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
-                 replicas: int, earlier: EarlierRanker | None = None) -> dict[str, Any]:
+                 replicas: int, earlier: EarlierRanker | None = None,
+                 refresh: Refresh | None = None) -> dict[str, Any]:
     """Return as JSON everything that determines the trained ranker.
 
     A run continues only its own checkpoints, also those written on another number of replicas.
     """
     ranking = config.ranking.model_dump(mode="json")
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
+    started |= {"refreshed_from_digest": file_digest(refresh.earlier.folder / MANIFEST)} if refresh else {}
     return started | _own_code(config, arm) | {
         "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
         "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
