@@ -115,15 +115,19 @@ class StreamPlan:
 
     def _dataset(self, config: Config, number: int, sliding: int = 1) -> Piece:
         """Return the dataset of a window; with more windows to train on, it has the same vocabularies."""
-        windows = self.windows.windows_of_dataset(number, sliding=sliding)
-        title = f"window{number}" + (f"-{sliding}windows" if windows.allow_overlap else "")
+        config_of_window = self._in_window(config, number, sliding)
+        title = f"window{number}" + (f"-{sliding}windows" if config_of_window.windows.allow_overlap else "")
         earlier = self._dataset(config, number - 1) if number > 1 else None
-        return self._once(("dataset", title, id(config)), lambda: self.planner.dataset(
-            config.model_copy(update={"windows": windows}), earlier, title))
+        return self._once(("dataset", title, id(config)),
+                          lambda: self.planner.dataset(config_of_window, earlier, title))
+
+    def _in_window(self, config: Config, number: int, sliding: int = 1) -> Config:
+        windows = self.windows.windows_of_dataset(number, sliding=sliding)
+        return config.model_copy(update={"windows": windows})
 
     def _stage_one(self, arm: CarriedArm, seed: int, number: int) -> Piece:
         """Return the rows of Stage I that was trained on the engagements before a window, window by window."""
-        config, earlier = arm.config.model_copy(update={"seed": seed}), {}
+        config, earlier = self._in_window(arm.config, number).model_copy(update={"seed": seed}), {}
         if number > 1:
             settings = config.pretraining.model_copy(update={"epochs": arm.carry.refresh_epochs})
             config = config.model_copy(update={"pretraining": settings})
@@ -137,7 +141,8 @@ class StreamPlan:
             return self._stage_one(arm, seed, number)
         link = Link(self._dataset(arm.config, number), earlier={CARRIED: self._rows(arm, seed, number - 1)},
                     title=f"window{number}-seed{seed}-carried")
-        return self._once(("rows", id(arm), seed, number), lambda: self.planner.embeddings(arm.config, link))
+        return self._once(("rows", id(arm), seed, number), lambda: self.planner.embeddings(
+            self._in_window(arm.config, number), link))
 
     def _ranker(self, arm: CarriedArm, seed: int, number: int) -> Piece:
         def make() -> Piece:
@@ -150,7 +155,8 @@ class StreamPlan:
             if rows and earlier and arm.carry.last_refresh(number) == number:
                 earlier[REFRESHED_FROM] = self._rows(arm, seed, number - 1)
             link = Link(dataset, rows, earlier, f"window{number}-seed{seed}", work=min(sliding or 1, number))
-            return self.planner.ranker(arm.config, seed, test=False, link=link)
+            config = self._in_window(arm.config, number, sliding or 1)
+            return self.planner.ranker(config, seed, test=False, link=link)
 
         return self._once(("ranker", id(arm), seed, number), make)
 
