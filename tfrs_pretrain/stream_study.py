@@ -1,4 +1,4 @@
-"""A finished stream: arms carried over consecutive windows, passed from the experiment to the results and the report."""
+"""A finished stream: arms that were carried over windows, passed from the experiment to the results and the report."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import Arm, baselines, expand, selected
 from tfrs_pretrain.experiments.definition import Settings, Stream
 from tfrs_pretrain.experiments.experiment_file import load_experiment
-from tfrs_pretrain.experiments.experiment_plan import Selection, checked_seeds
+from tfrs_pretrain.experiments.experiment_plan import Plan, Selection, checked_seeds
 from tfrs_pretrain.experiments.piece_planner import (
     CARRIED,
     REFRESHED_FROM,
@@ -36,6 +36,16 @@ class CarriedArm:
 
     config: Config
     carry: Carry
+
+
+def load_plan(path: Path, selection: Selection) -> Plan | StreamPlan:
+    """Return the plan of an experiment, of a stream if its file has one.
+
+    Raises:
+      UserError: as ``Plan``.
+    """
+    has_stream = load_experiment(path, selection.log).stream is not None
+    return StreamPlan(path, selection) if has_stream else Plan(path, selection)
 
 
 class StreamPlan:
