@@ -22,8 +22,8 @@ def power(difference: float, deviation: float, seeds: int, level: float = 0.05) 
       seeds: number of seeds, at least 2.
       level: of the test.
 
-    The statistic is noncentral t: |Z + d sqrt(n) / s| > t S, where Z is normal and (n - 1) S^2 is chi-squared with n - 1
-    degrees of freedom. The integral over S is a sum over the middle of equal steps.
+    The statistic is noncentral t: |Z + d sqrt(n) / s| > t S, where Z is normal and (n - 1) S^2 is chi-squared with
+    n - 1 degrees of freedom. The integral over S is a sum over the middle of equal steps.
     """
     degrees = seeds - 1
     shift, limit = difference * math.sqrt(seeds) / deviation, t_quantile(1 - level, degrees)
@@ -63,8 +63,8 @@ def power_table(by_seed: Sequence[Sequence[float]]) -> dict[str, object] | None:
       by_seed: differences over the same seeds, one list for each comparison.
 
     Returns:
-      ``deviation``, the root mean square of their standard deviations, and ``detectable``: number of seeds -> difference
-      found with 80 % probability at a level of 5 %. None without a comparison over two seeds.
+      ``deviation``, the root mean square of their standard deviations, and ``detectable``: number of seeds ->
+      difference found with 80 % probability at a level of 5 %. None without a comparison over two seeds.
     """
     variances = [float(np.var(values, ddof=1)) for values in by_seed if len(values) > 1]
     if not variances:

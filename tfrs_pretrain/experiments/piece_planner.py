@@ -85,7 +85,8 @@ class Planner:
         dataset, rows, chained = link.dataset, link.rows, link.earlier
         inputs = {"dataset": self._dataset_name(dataset), "embeddings": rows and rows.name, "seed": seed,
                    "teacher": teacher and teacher.name, "ranking": config.ranking.model_dump(mode="json"),
-                   "training": _training_keys(config), "test": test} | {key: piece.name for key, piece in chained.items()}
+                   "training": _training_keys(config), "test": test}
+        inputs |= {key: piece.name for key, piece in chained.items()}
         task = {"config": config.resolved(), "dataset": self._reference(dataset),
                 "embeddings": rows and _reference(rows), "teacher": teacher and _reference(teacher), "arm": name,
                 "test": test} | {key: _reference(piece) for key, piece in chained.items()}

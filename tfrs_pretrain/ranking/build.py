@@ -30,8 +30,7 @@ from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
 from tfrs_pretrain.ranking.transfer.frequency_rates import column_frequencies, table_scales
 from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_fresh_tables
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
-from tfrs_pretrain.ranking.transfer.pretrained_rows import UNCHANGED, PretrainedStart, pretrained_starts
-from tfrs_pretrain.ranking.transfer.refreshed_rows import Refresh
+from tfrs_pretrain.ranking.transfer.pretrained_rows import PretrainedStart, pretrained_starts
 from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules, with_row_scales
 
 _TRAIN = IMPRESSION_SPLITS[0]
@@ -89,7 +88,7 @@ def steps_per_epoch(config: Config, dataset: Dataset, replicas: int) -> int:
 
 
 def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
-                steps: int, earlier: EarlierRanker | None = None, refresh: Refresh | None = None,
+                steps: int, earlier: EarlierRanker | None = None,
                 placements: Mapping[str, Placement] | None = None) -> Parts:
     """Build an arm at its initial values; call it inside the strategy's scope.
 
@@ -100,7 +99,6 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
       embeddings: pretrained rows; None if the arm transfers no table.
       steps: in one pass over the training impressions.
       earlier: ranker that the student starts from; None: it starts as the arm says.
-      refresh: newer pretrained rows for this ranker; None: its rows stay.
       placements: table -> its placement; the others are replicated.
 
     Raises:
@@ -115,7 +113,7 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
         ranking.frequency_adaptive_rate) else None
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
                             seed=derive_seed(config.seed, "student"), steps=total, anchored=True, starts=starts,
-                            earlier=earlier, refresh=refresh, placements=placements, frequencies=frequencies)
+                            earlier=earlier, placements=placements, frequencies=frequencies)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds, starts)
     if isinstance(distillation.teacher, FixedTeacherConfig):
@@ -138,7 +136,7 @@ def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingC
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                   hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1, anchored: bool = False,
                   starts: Mapping[str, PretrainedStart] | None = None, earlier: EarlierRanker | None = None,
-                  refresh: Refresh | None = None, placements: Mapping[str, Placement] | None = None,
+                  placements: Mapping[str, Placement] | None = None,
                   frequencies: Mapping[str, np.ndarray] | None = None) -> Learner:
     """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
@@ -154,7 +152,6 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       anchored: apply the arm's anchor.
       starts: ID space -> changes of its pretrained rows; spaces without one start at the rows as pretrained.
       earlier: ranker to start from.
-      refresh: newer pretrained rows for this ranker; None: its rows stay.
       placements: table -> its placement; the others are replicated.
       frequencies: column -> frequency of each row, which learning rates follow; None: they do not.
     """
@@ -171,11 +168,8 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
 
     rows = make_tables(1)
     if earlier:
-        fresh = {space: rows[space].copy() for space in arm.pretrained_tables}
-        earlier.start_tables(rows, inputs, dataset, arm)
-        if refresh:
-            for space, matrix in fresh.items():
-                refresh.apply(rows[space], matrix, space, dataset, (starts or {}).get(space, UNCHANGED).factor)
+        factors = {space: start.factor for space, start in (starts or {}).items()}
+        earlier.start_tables(rows, inputs, dataset, arm, factors)
     network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
     cold_rules = {space: start.cold_rule for space, start in (starts or {}).items() if start.cold_rule}
     ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels,

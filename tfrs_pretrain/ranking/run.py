@@ -94,9 +94,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     baseline = open_scratch_ranker(scratch, dataset) if scratch and pretrained else None
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
-    earlier = _open_earlier(settings, dataset, start_from, start_from_dataset)
-    refresh = Refresh(Embeddings.open(refreshed_from), pretrained) if refreshed_from and pretrained else None
-    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier, refresh)
+    earlier = _open_earlier(settings, dataset, start_from, start_from_dataset, Refresh.open(refreshed_from, pretrained))
+    identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier)
     checkpoints = Checkpoints(checkpoint_folder(output), without_replicas(identity),
                               keep=config.training.keep_checkpoints, writes=is_chief(strategy))
     digest = run_digest(config=config.resolved(), test=test, **identity)
@@ -119,7 +118,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         if is_chief(strategy) and coverages:
             print_coverage(coverages, settings.pretrained_tables)
         with strategy.scope():
-            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier, refresh=refresh,
+            parts = build_parts(config, dataset, settings, pretrained, steps=steps, earlier=earlier,
                                 placements=make_placements(plan, strategy))
             if is_chief(strategy):
                 print_cold_fits(parts.starts)
@@ -153,15 +152,15 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
 
 
 def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddings | None,
-                 replicas: int, earlier: EarlierRanker | None = None,
-                 refresh: Refresh | None = None) -> dict[str, Any]:
+                 replicas: int, earlier: EarlierRanker | None = None) -> dict[str, Any]:
     """Return as JSON everything that determines the trained ranker.
 
     A run continues only its own checkpoints, also those written on another number of replicas.
     """
     ranking = config.ranking.model_dump(mode="json")
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
-    started |= {"refreshed_from_digest": file_digest(refresh.earlier.folder / MANIFEST)} if refresh else {}
+    if earlier and earlier.refresh:
+        started["refreshed_from_digest"] = file_digest(earlier.refresh.earlier.folder / MANIFEST)
     return started | _own_code(config, arm) | {
         "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
         "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
@@ -191,13 +190,13 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
     return Embeddings.open(folder)
 
 
-def _open_earlier(settings: ArmConfig, dataset: Dataset, folder: Path | None,
-                  earlier_dataset: Path | None) -> EarlierRanker | None:
+def _open_earlier(settings: ArmConfig, dataset: Dataset, folder: Path | None, earlier_dataset: Path | None,
+                  refresh: Refresh | None) -> EarlierRanker | None:
     if folder is None:
         if earlier_dataset:
             raise UserError("--start-from-dataset names the dataset of the ranker in --start-from, which is missing")
         return None
-    earlier = EarlierRanker.open(folder, Dataset.open(earlier_dataset) if earlier_dataset else dataset)
+    earlier = EarlierRanker.open(folder, Dataset.open(earlier_dataset) if earlier_dataset else dataset, refresh)
     earlier.check(settings)
     return earlier
 

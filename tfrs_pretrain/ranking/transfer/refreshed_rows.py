@@ -10,6 +10,7 @@ becomes ``e'``. An id whose row Stage I has trained for the first time starts as
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,11 @@ class Refresh:
 
     earlier: Embeddings
     newer: Embeddings
+
+    @classmethod
+    def open(cls, earlier: Path | None, newer: Embeddings | None) -> Refresh | None:
+        """Open the earlier embeddings; None if one of both is not given."""
+        return cls(Embeddings.open(earlier), newer) if earlier and newer else None
 
     def apply(self, table: np.ndarray, fresh: np.ndarray, space: str, dataset: Dataset, factor: float = 1.0) -> None:
         """Change the rows of one ID space in place.
