@@ -30,6 +30,8 @@ class PlantedLogs(StrictModel):
     items: int = Field(400, ge=1, description="number of items")
     engagements: int = Field(20000, ge=1, description="number of engagements")
     impressions: int = Field(8000, ge=1, description="number of impressions")
+    drift: float = Field(0.0, ge=0, description="angle in radians by which the taste of users turns each day")
+    new_items: float = Field(0.0, ge=0, lt=1, description="share of the items that appear in the course of the days")
 
 
 class RegimeLogs(StrictModel):

@@ -116,7 +116,8 @@ def slice_differences(windows: Sequence[JudgedWindow], metric: str, arm: str, ba
                     entry.append((len(inside), _by_seed(_only(window, inside), metric, arm, baseline, seeds)))
     found: dict[str, list[dict[str, Any]]] = {}
     for (slicing_name, name), entries in parts.items():
-        found.setdefault(slicing_name, []).append(_slice_entry(name, entries))
+        if entries:
+            found.setdefault(slicing_name, []).append(_slice_entry(name, entries))
     return found
 
 

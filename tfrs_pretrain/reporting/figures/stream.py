@@ -37,7 +37,8 @@ def stream_figure(results: Mapping[str, Any]) -> go.Figure | None:
         if running:
             _add_line(figure, 2, numbers, [-value for value in running["by_window"]], name, colours[name], dash, common)
     apply_style(figure, x="", y="", height=HEIGHT)
-    figure.update_yaxes(title={"text": f"AUC minus {label(results['baseline'])}"}, tickformat="+.3f", row=1)
+    figure.update_yaxes(title={"text": f"AUC minus {label(results['baseline'])}"}, tickformat="+.3f", row=1,
+                        range=_range(results))
     figure.update_yaxes(title={"text": "log loss saved, sum"}, row=2)
     figure.update_xaxes(title={"text": "judged window"}, row=2)
     figure.update_xaxes(dtick=1 if len(numbers) < 12 else 2 if len(numbers) < 25 else None,
@@ -47,6 +48,15 @@ def stream_figure(results: Mapping[str, Any]) -> go.Figure | None:
     if last is not None:
         figure.add_vrect(x0=numbers[0] - 0.4, x1=last + 0.5, fillcolor=GREY, opacity=0.14, line_width=0, layer="below")
     return figure.update_layout(hovermode="closest")
+
+
+def _range(results: Mapping[str, Any]) -> list[float]:
+    """Return a range around the lines: with two seeds, a band may be a hundred times as high as they are."""
+    windows = [window for entry in results["comparisons"].values() for window in entry["auc"]["windows"]]
+    lines = [0.0, *(window["value"] for window in windows if window["value"] is not None)]
+    ends = [*lines, *(end for window in windows for end in window["both"] or ())]
+    room = max(max(lines) - min(lines), 2e-3)
+    return [max(min(ends), min(lines) - room) - room / 10, min(max(ends), max(lines) + room) + room / 10]
 
 
 def _add_band(figure: go.Figure, numbers: Sequence[int], windows: Sequence[Mapping[str, Any]], colour: str,
