@@ -53,6 +53,14 @@ class ProvidedLogs(StrictModel):
     """The folder of ``--data``: files of KuaiRand-Pure or Gowalla, raw logs for Beam, or a finished dataset."""
 
     source: Literal["kuairand", "gowalla", "raw", "dataset"] = Field(description="content of the folder")
+    continued: bool = Field(False, description="kuairand: the long watches of the impressions are engagements too, for "
+                                               "a stream, and the column day numbers the days from 1 April 2022")
+
+    @model_validator(mode="after")
+    def _continued_is_of_kuairand(self) -> ProvidedLogs:
+        if self.continued and self.source != "kuairand":
+            raise ValueError(f"continued is for logs of source kuairand, not {self.source}: remove it")
+        return self
 
 
 Logs = Annotated[CompleteJourneyLogs | PlantedLogs | RegimeLogs | ProvidedLogs, Field(discriminator="source")]

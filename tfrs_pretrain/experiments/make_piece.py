@@ -73,7 +73,7 @@ def _write_logs(task: Mapping[str, Any], output: Path) -> None:
     elif task["source"] == "gowalla":
         gowalla.write_logs(Path(task["data"]), output, seed=task["seed"], overwrite=True)
     else:
-        kuairand.write_logs(Path(task["data"]), output, overwrite=True)
+        kuairand.write_logs(Path(task["data"]), output, overwrite=True, continued=task.get("continued", False))
 
 
 def _folder(reference: Mapping[str, str], root: Path) -> Path:

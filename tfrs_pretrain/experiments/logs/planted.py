@@ -49,11 +49,11 @@ class _Truth:
 
     def users_at(self, user: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Return float64 [n, FACTORS], the factors of users on days, both int64 [n]."""
-        if not self.drift:
-            return self.users[user]
-        angle = (self.drift * day)[:, None]
-        turned: np.ndarray = np.cos(angle) * self.users[user] + np.sin(angle) * self.changed[user]
-        return turned
+        factors: np.ndarray = self.users[user]
+        if self.drift:
+            angle = (self.drift * day)[:, None]
+            factors = np.cos(angle) * factors + np.sin(angle) * self.changed[user]
+        return factors
 
     def affinity(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Return the affinity of users to items on days, each int64 [n]: float64 [n], standard deviation about 1."""
