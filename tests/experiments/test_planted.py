@@ -90,7 +90,8 @@ def test_taste_turns_and_items_appear(tmp_path):
     rates = {}
     for name in ("steady", "turned"):
         log = pq.read_table(tmp_path / name / "impressions.parquet").to_pandas()
-        early, late = (part.groupby(["member", "item"]).clicked.mean() for part in (log[log.day < 6], log[log.day > 27]))
+        early, late = (part.groupby(["member", "item"]).clicked.mean()
+                       for part in (log[log.day < 6], log[log.day > 27]))
         rates[name] = np.corrcoef(*early.align(late, join="inner"))[0, 1]
         first = pq.read_table(tmp_path / name / "engagements.parquet").to_pandas().groupby("item").day.min()
         assert 0.2 < (first > 3).mean() < 0.6

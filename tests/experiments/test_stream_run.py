@@ -128,7 +128,7 @@ def test_settings_are_chosen_on_the_first_judged_window_only(finished):
 
 
 def test_labels_of_the_judged_window_change_no_bit_of_the_ranker_judged_on_it(finished, planted_logs, tmp_path):
-    path, output, _, _, _ = finished
+    path = finished[0]
     shutil.copytree(planted_logs, tmp_path / "logs")
     table = pq.read_table(planted_logs / "impressions.parquet")
     flipped = pc.if_else(pc.greater_equal(table["day"], 21), pc.subtract(pa.scalar(1, pa.int8()), table["clicked"]),

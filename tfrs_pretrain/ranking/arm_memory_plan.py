@@ -50,7 +50,8 @@ class ArmPlan(MemoryPlan):
         trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
         tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student", name)
                    for name in trained if arm.anchor]
-        return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas)
+        return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas,
+                            settings.host)
 
     def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
