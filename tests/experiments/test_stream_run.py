@@ -26,7 +26,9 @@ from tfrs_pretrain.experiments.prune import prune
 from tfrs_pretrain.experiments.stream_plan import StreamPlan
 from tfrs_pretrain.metrics.auc import auc
 from tfrs_pretrain.metrics.log_loss import log_loss
+from tfrs_pretrain.reporting.log_summary import log_rows
 from tfrs_pretrain.reporting.stream_report import write_stream, write_stream_report
+from tfrs_pretrain.results.log_summary import summarize_stream_log
 from tfrs_pretrain.stream_study import StreamStudy
 from tfrs_pretrain.vocabulary_changes import RowMap
 
@@ -208,6 +210,15 @@ def test_results_are_the_metrics_of_the_judged_windows(finished):
     assert results["arms"]["frozen"]["windows"][1] | {"auc": 0, "log_loss": 0} == {
         "auc": 0, "log_loss": 0, "stage_one": 1.0, "stage_two": 1.0}
     assert results["judged"][1]["dataset_seconds"] == 2.0  # the chain's and that of the sliding windows
+
+
+def test_the_summary_of_several_logs_shows_the_later_windows(finished):
+    results = finished[3]
+    found = summarize_stream_log(results)
+    assert found["arms"]["once"]["auc"] == {"mean": results["arms"]["once"]["later"]["auc"], "low": None, "high": None}
+    assert found["verdicts"]["once"] == {"auc": "undefined", "log_loss": "undefined"}  # one window and one seed
+    assert list(found["settings"]) == ["scratch"]
+    assert log_rows({"logs": {"tiny": found}})[0][:2] == ["tiny", "scratch"]
 
 
 def test_the_report_has_the_figure_and_every_table(finished, tmp_path):

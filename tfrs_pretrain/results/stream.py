@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.artifact_names import STREAM_KIND
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.evaluation.clustered import CLUSTERED_METRICS, LOG_LOSS
 from tfrs_pretrain.evaluation.power import power_table
@@ -41,7 +42,7 @@ from tfrs_pretrain.results.stream_targets import read_curve, targets
 from tfrs_pretrain.stream_study import StreamedArm, StreamStudy
 from tfrs_pretrain.version import __version__
 
-FORMAT, KIND = 1, "stream"
+FORMAT = 1
 MOST_SHOWN = 6  # arms that a figure shows at first
 
 
@@ -61,7 +62,7 @@ def collect_stream(study: StreamStudy) -> dict[str, Any]:
     finished = [arm for arm in study.arms if arm.runs]
     comparisons = _comparisons(study, finished, windows)
     return {
-        "kind": KIND, "format": FORMAT, "title": study.title, "name": study.config["name"],
+        "kind": STREAM_KIND, "format": FORMAT, "title": study.title, "name": study.config["name"],
         "code_version": __version__, "baseline": study.baseline, "commands": list(study.commands),
         "seeds": sorted({seed for arm in finished for seed in arm.runs}), "stream": dict(study.stream),
         "windows": [list(each) for each in study.windows], "judged": _judged(study, windows),
