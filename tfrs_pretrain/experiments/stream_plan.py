@@ -74,7 +74,7 @@ class StreamPlan:
         self.baselines = baselines(self.experiment, every)
         self.arms = selected(every, selection.arms, self.baselines)
         self.windows = StreamWindows(self.stream, self.planner.configs.shared)
-        self._carried: dict[int, CarriedArm] = {}
+        self._carried: dict[tuple[str, str], CarriedArm] = {}  # kept: the keys of pieces are their addresses
         self._pieces: dict[tuple[object, ...], Piece] = {}
         for arm in self.arms:  # report every invalid arm before any work starts
             for settings in arm.candidates:
@@ -87,9 +87,10 @@ class StreamPlan:
 
     def carried(self, arm: Arm, settings: Settings) -> CarriedArm:
         """Return one of the arm's candidates."""
-        if id(settings) not in self._carried:
-            self._carried[id(settings)] = self._checked(arm, settings)
-        return self._carried[id(settings)]
+        key = arm.name, repr(settings)
+        if key not in self._carried:
+            self._carried[key] = self._checked(arm, settings)
+        return self._carried[key]
 
     def trials(self, arm: Arm) -> list[list[Piece]]:
         """Return the rankers of each candidate up to the last choosing window; empty for a single candidate."""

@@ -106,16 +106,18 @@ def _streamed(plan: StreamPlan, arm: Arm, settings: Settings | None, failures: M
     tried = list(zip(arm.candidates, plan.trials(arm), strict=False))
     trials = [{"settings": to_jsonable_python(candidate), "seed": plan.seeds[0], SELECTION_METRIC: loss}
               for candidate, pieces in tried if (loss := _mean_loss(pieces, output)) is not None]
-    failed = [Failure(plan.seeds[0], f"trial of {candidate}: {failures[piece]}") for candidate, pieces in tried
-              for piece in pieces if piece in failures]
+    failed = [Failure(plan.seeds[0], f"trial of {candidate}: {reasons[0]}") for candidate, pieces in tried
+              if (reasons := [failures[piece] for piece in pieces if piece in failures])]
     runs: dict[int, Sequence[Step]] = {}
-    for seed in plan.seeds if settings is not None else ():
-        pieces = plan.chain(arm, settings or {}, seed)
+    if settings is None:
+        return StreamedArm(arm.name, {}, runs, trials, failed)
+    for seed in plan.seeds:
+        pieces = plan.chain(arm, settings, seed)
         if reasons := [failures[piece] for piece in pieces if piece in failures]:
             failed.append(Failure(seed, reasons[0]))
         else:
             runs[seed] = _steps(pieces, costs, output)
-    return StreamedArm(arm.name, to_jsonable_python(settings or {}), runs, trials, failed)
+    return StreamedArm(arm.name, to_jsonable_python(settings), runs, trials, failed)
 
 
 def _steps(pieces: Sequence[Piece], costs: PieceCosts, output: Path) -> list[Step]:
