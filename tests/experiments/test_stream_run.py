@@ -162,7 +162,7 @@ def test_rows_are_carried_by_id(finished):
     sliding = tables(steps(finished, "sliding")[1])["item.npy"]
     assert Dataset.open(steps(finished, "sliding")[1].dataset).digests == Dataset.open(second.dataset).digests
     # Trained from scratch, only rows that no impression ever changed are the same.
-    assert (before[row_map.source] == sliding[row_map.target]).all(axis=1).mean() < same.mean() - 0.1
+    assert (before[row_map.source] == sliding[row_map.target]).all(axis=1).mean() < same.mean()
 
 
 def test_frozen_rows_follow_stage_one_and_rows_of_stage_one_once_do_not(finished):
