@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from tfrs_pretrain.row_arrays import PatchedRows, Rows, TakenRows
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
@@ -70,7 +71,8 @@ class RowMap:
         shared = later.oov_rows if earlier.oov_rows == later.oov_rows else 0
         return cls(rows[is_known], later.id_rows[is_known], shared)
 
-    def copy(self, source: np.ndarray, target: np.ndarray) -> None:
-        """Copies the rows of ``source`` [rows, dim], and the shared rows, into ``target``."""
-        target[self.target] = source[self.source]
-        target[:self.shared] = source[:self.shared]
+    def copy(self, source: np.ndarray, target: Rows) -> Rows:
+        """Returns ``target`` [num_rows, dim] with the rows of ``source`` [rows, dim], and its shared rows."""
+        order, shared = np.argsort(self.target), np.arange(self.shared)
+        rows, taken = (np.concatenate([shared, part[order]]) for part in (self.target, self.source))
+        return PatchedRows(target, rows, TakenRows(source, taken))

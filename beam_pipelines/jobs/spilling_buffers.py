@@ -115,11 +115,11 @@ class _Groups:
         self._buffer, self._part, self._number = buffer, part, number
 
     def __iter__(self) -> Iterator[bytes]:
-        pending: list[bytes] = []
+        pending = bytearray()
         for group in self._buffer.groups(self._part, self._number):
-            pending.append(group)
-            if sum(map(len, pending)) >= CHUNK_BYTES:
-                yield b"".join(pending)
+            pending += group
+            if len(pending) >= CHUNK_BYTES:
+                yield bytes(pending)
                 pending.clear()
         if pending:
-            yield b"".join(pending)
+            yield bytes(pending)

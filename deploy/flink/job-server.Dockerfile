@@ -1,5 +1,6 @@
 # Image of Beam's job server for Flink: the artifacts of pom.xml on a class path.
 FROM maven:3-eclipse-temurin-17 AS jars
+WORKDIR /build
 COPY pom.xml .
 RUN mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
       -DincludeScope=runtime -DoutputDirectory=/jars

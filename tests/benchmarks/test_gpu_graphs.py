@@ -5,9 +5,16 @@ import pytest
 import tensorflow as tf
 from gpu_graph import host_crossings, host_traffic, uses_off_the_host, whole_reads
 
+from tfrs_pretrain.embeddings import touched_rows
 from tfrs_pretrain.embeddings.host import HOST
 
 SIZE, USERS, ITEMS = 64, 400, 300
+
+
+@pytest.fixture(autouse=True)
+def _changed_rows_are_tracked(monkeypatch):
+    """As in large tables."""
+    monkeypatch.setattr(touched_rows, "MIN_ROWS", 1)
 
 
 def traced(trainee):

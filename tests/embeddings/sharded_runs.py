@@ -14,9 +14,10 @@ import numpy as np
 import planted
 import tensorflow as tf
 
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings import host, placement, sharded
+from tfrs_pretrain.embeddings import host, placement, sharded, touched_rows
 from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.placement import REPLICATED
@@ -26,6 +27,7 @@ from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.training.checkpoint import Checkpoints
+from tfrs_pretrain.training.checkpoint_writer import Chain
 from tfrs_pretrain.training.strategy import build_strategy
 
 ROWS, DIM, STEPS, BATCH, BLOCK_ROWS = 11, 3, 3, 16, 5
@@ -51,7 +53,10 @@ def configured(replicas, placement="replicated", **sections):
 
 @contextlib.contextmanager
 def copied_after(saves, output):
-    """Copy what a run would leave if it were killed after that many checkpoints, as if ``output`` were its output."""
+    """Copy what a run would leave if it were killed after that many checkpoints, as if ``output`` were its output.
+
+    All checkpoints but the first are incremental, although the tables are small.
+    """
     save, count = Checkpoints.save, 0
 
     def save_and_copy(self, *arguments):
@@ -59,10 +64,12 @@ def copied_after(saves, output):
         save(self, *arguments)
         count += 1
         if count == saves:
+            assert "base" in read_manifest(max(self.paths), "checkpoint")
             for folder in self.folder.parent.glob(f"{self.folder.stem}.*"):
                 shutil.copytree(folder, output.with_name(f"{output.name}{folder.suffix}"))
 
-    with mock.patch.object(Checkpoints, "save", save_and_copy):
+    with (mock.patch.object(touched_rows, "MIN_ROWS", 1), mock.patch.object(Chain, "pays", lambda chain, size: True),
+          mock.patch.object(Checkpoints, "save", save_and_copy)):
         yield
 
 

@@ -126,8 +126,9 @@ def test_rows_are_copied_by_id_from_any_row(folder):
     later = types.SimpleNamespace(vocabulary=now.get)
     users, items = np.full((4, 2), -1, np.float32), np.full((3, 2), -1, np.float32)
     embeddings = Embeddings.open(folder)
-    assert embeddings.copy_known_rows(users, "user", later) == 2
-    assert embeddings.copy_known_rows(items, "item", later) == 1
+    users, copied_users = embeddings.copy_known_rows(users, "user", later)
+    items, copied_items = embeddings.copy_known_rows(items, "item", later)
+    assert (copied_users, copied_items) == (2, 1)
     # Earlier rows of the users: shared, 5, 9, 7. The items have fewer shared rows than before, so these are not copied.
     np.testing.assert_array_equal(users, [[0, 1], [6, 7], [-1, -1], [2, 3]])
     np.testing.assert_array_equal(items, [[-1, -1], [-1, -1], [1, 1]])
@@ -143,8 +144,9 @@ def test_a_row_follows_its_id_around_free_rows(tmp_path):
     save_embeddings(tmp_path / "e", {"user": rows}, {"user": before}, {"window": WINDOW}, overwrite=False)
     table = np.full((6, 2), -1, np.float32)
     current = types.SimpleNamespace(vocabulary=lambda name: after)
-    assert Embeddings.open(tmp_path / "e").copy_known_rows(table, "user", current) == 2
-    assert table[:, 0].tolist() == [0, -1, 6, -1, -1, 8]
+    table, copied = Embeddings.open(tmp_path / "e").copy_known_rows(table, "user", current)
+    assert copied == 2
+    assert table[...][:, 0].tolist() == [0, -1, 6, -1, -1, 8]
 
 
 def test_rows_that_were_trained_in_an_earlier_window_stay_trained(tmp_path):

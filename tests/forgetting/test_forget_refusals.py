@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from tfrs_pretrain.artifact_names import DATASET_INFO
 from tfrs_pretrain.artifacts import file_digest, read_manifest, write_manifest
 from tfrs_pretrain.cli import app
+from tfrs_pretrain.embeddings import touched_rows
+from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.run import check, forget
 from tfrs_pretrain.json_documents import parse_document
@@ -182,6 +185,32 @@ def test_checkpoints_and_best_epochs(life, users, built_life):
     np.save(leaked, filled)
     [leak] = check("user", users, [life.dataset, life.folder / "unfinished"])[2]
     assert leak.path == leaked.resolve()
+
+
+def test_an_incremental_checkpoint_is_restored_without_the_ids(life, users, built_life, monkeypatch):
+    monkeypatch.setattr(touched_rows, "MIN_ROWS", 1)
+    vocabulary = built_life.vocabulary("user")
+    table = EmbeddingTable("user", np.ones((vocabulary.num_rows, 3)), make_optimizer("adagrad"))
+    folder, step = life.folder / "unfinished.checkpoints", life.folder / "unfinished.checkpoints/step-000000002"
+
+    def checkpoints():
+        return Checkpoints(folder, {"dataset_info_digest": file_digest(life.dataset / DATASET_INFO)}, keep=2)
+
+    writing = checkpoints()
+    writing.save(1, table.placed_variables, {})
+    rows = vocabulary.oov_rows + np.array([3, 5])  # one of them is to be forgotten
+    table.apply_gradients(tf.constant(rows), tf.ones([2, 3]), 0.5)
+    writing.save(2, table.placed_variables, {})
+    before, changed = table.numpy(), np.load(step / "000-user_weights.npy")
+    assert forget("user", users, [life.dataset, life.folder / "unfinished"]).leaks == []
+    table.reset(before + 1)
+    assert checkpoints().restore(table.placed_variables).step == 2
+    before[vocabulary.oov_rows + np.array([4, 5])] = 0
+    np.testing.assert_array_equal(table.numpy(), before)
+    (step / "000-user_weights.npy").unlink()
+    np.save(step / "000-user_weights.npy", changed)
+    [leak] = check("user", users, [life.dataset, life.folder / "unfinished"])[2]
+    assert leak.path == (step / "000-user_weights.npy").resolve()
 
 
 def test_a_checkpoint_needs_its_dataset(life, users, built_life):

@@ -8,14 +8,14 @@ import pyarrow as pa
 from planting import bug
 
 from beam_pipelines.logs import duplicates
-from tfrs_pretrain import row_placement, vocabulary, vocabulary_lifecycle
+from tfrs_pretrain import row_placement, vocabulary_extension, vocabulary_lifecycle
 from tfrs_pretrain.embeddings import artifact as embeddings
 from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.lifetimes import NEVER, Lifetimes
 from tfrs_pretrain.ranking.model import artifact as ranker_artifact
 from tfrs_pretrain.ranking.transfer import earlier_ranker
 from tfrs_pretrain.serving.deltas import chain
-from tfrs_pretrain.training import checkpoint
+from tfrs_pretrain.training import checkpoint, checkpoint_writer
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_changes import RowMap, VocabularyChanges
 
@@ -54,7 +54,7 @@ def evicted_stays():
         return pa.chunked_array([pa.array(values, ids.type)]), positions
 
     place_before = row_placement.place_ids
-    yield vocabulary_lifecycle, "place_ids", place_ids
+    yield vocabulary_extension, "place_ids", place_ids
     yield Vocabulary, "is_free", property(lambda self: self.counts == 0)
 
 
@@ -62,7 +62,7 @@ def evicted_stays():
 def soft_cap():
     """max_size is a soft cap"""
     yield vocabulary_lifecycle, "_within", lambda size, earlier, life, leaves, new, rule: (
-        leaves, np.ones(new.num_ids, bool))
+        leaves, np.ones(new.num_rows, bool))
 
 
 @bug()
@@ -105,8 +105,7 @@ def rows_never_reused():
         del empty
         return kept, len(ids) + np.arange(len(new))
 
-    yield vocabulary_lifecycle, "place_ids", place_ids
-    yield vocabulary, "place_ids", place_ids
+    yield vocabulary_extension, "place_ids", place_ids
 
 
 @bug()
@@ -152,8 +151,10 @@ def rows_by_number():
 def survivor_loses_row():
     """the last surviving id starts at random"""
     def copy(self, source, target):
-        target[self.target[:-1]] = source[self.source[:-1]]
-        target[:self.shared] = source[:self.shared]
+        rows = np.array(target)
+        rows[self.target[:-1]] = source[self.source[:-1]]
+        rows[:self.shared] = source[:self.shared]
+        return rows
 
     yield RowMap, "copy", copy
 
@@ -212,7 +213,7 @@ def written_in_place():
         target.mkdir(parents=True, exist_ok=True)
         yield target
 
-    for module in (embeddings, ranker_artifact, checkpoint):
+    for module in (embeddings, ranker_artifact, checkpoint_writer):
         yield module, "staged_folder", staged_folder
 
 

@@ -65,9 +65,9 @@ def pretrain(shop: Shop, dataset_folder: Path, output: Path, start_from: Path | 
     vocabularies = {space: dataset.vocabulary(space) for space in SPACES}
     tables = {space: normal_matrix(vocabulary.num_rows, DIM, 0.25, fresh_seed(seed, space))
               for space, vocabulary in vocabularies.items()}
-    for space, table in tables.items():
+    for space, table in list(tables.items()):
         if earlier:
-            earlier.copy_known_rows(table, space, dataset)
+            tables[space] = np.array(earlier.copy_known_rows(table, space, dataset)[0])
     variables = [*(Variable(table, f"{space}_weights") for space, table in tables.items()),
                  *(Variable(np.zeros((len(table), 1), np.float32), f"{space}_accumulator")
                    for space, table in tables.items())]
@@ -154,6 +154,7 @@ def train_ranker(shop: Shop, dataset_folder: Path, output: Path, embeddings: Pat
     if earlier:
         earlier.start_tables(tables, inputs, dataset, arm)
         earlier.start_network(network)
+    tables = {space: np.array(rows) for space, rows in tables.items()}
     impressions = records(dataset, "impressions/train")
     for space in SPACES:
         train_ranker_rows(tables[space], np.bincount(impressions[space].to_numpy(), minlength=len(tables[space])))

@@ -9,17 +9,20 @@ from rich.console import Console
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.stages import peak_rss_bytes
+from tfrs_pretrain.training import memory_check
 from tfrs_pretrain.training.devices import Device
-from tfrs_pretrain.training.memory_check import check_memory, plan_table
+from tfrs_pretrain.training.memory_check import check_memory, plan_table, process_peak
 from tfrs_pretrain.training.memory_fixes import format_bytes, suggest_fixes
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
+from tfrs_pretrain.training.process_memory import WorkingMemory, resident_bytes
 
 ROWS = {"user": 1_000_000, "item": 100_000}
 COUNTS = {"user": np.repeat([1000, 10, 1], [10_000, 90_000, 899_990]), "item": np.arange(99_000, 0, -1)}
 
 
 class TwoTables(MemoryPlan):
-    """User and item tables, each initialised alone, and optionally a component that doubles them."""
+    """User and item tables, and optionally a component that doubles them."""
 
     title, optimizer_key, id_spaces = "Memory plan", "stage.optimizer", ("user", "item")
 
@@ -28,9 +31,13 @@ class TwoTables(MemoryPlan):
 
     def layout(self, settings):
         optimizer, copies = make_optimizer(settings.optimizer), 2 if self.double else 1
-        tables = [TableMemory.for_optimizer(f"{name}{copy}", name, settings.dim, optimizer, f"{name}{copy}")
+        tables = [TableMemory.for_optimizer(f"{name}{copy}", name, settings.dim, optimizer)
                   for name in self.id_spaces for copy in range(copies)]
         return MemoryLayout(settings.num_rows, tuple(tables), dense=0)
+
+    @property
+    def working(self):
+        return WorkingMemory(num_ids=1_000_000, batch_values=1000 * 64, dim=64, evaluated_values=500)
 
     def dim_setting(self, dim):
         return f"stage.dim={dim}"
@@ -53,14 +60,33 @@ def test_bytes_count_rows_width_state_and_copies(optimizer, width):
     tables = 1_100_000 * width * 4
     assert bytes_on(plan, gpu(0)) == tables
     assert bytes_on(plan, gpu(0, replicas=3)) == 3 * tables
-    assert bytes_on(plan, Device("CPU", 0, 2, host=True)) == 2 * tables + 1_000_000 * 64 * 4
+    assert bytes_on(plan, Device("CPU", 0, 2, host=True)) == 2 * tables
 
 
-def test_networks_count_per_replica_and_tables_of_one_owner_are_initialised_together():
-    tables = [TableMemory(name, name, 64, 1, "student") for name in ROWS]
-    layout = MemoryLayout(ROWS, (*tables, TableMemory("anchor", "item", 64, 0, "anchor")), dense=1000)
+def test_networks_count_per_replica():
+    tables = [TableMemory(name, name, 64, 1) for name in ROWS]
+    layout = MemoryLayout(ROWS, (*tables, TableMemory("anchor", "item", 64, 0)), dense=1000)
     assert layout.bytes_on(gpu(0, replicas=2)) == 2 * (1_100_000 * 65 * 4 + 100_000 * 64 * 4 + 1000)
-    assert layout.bytes_on(Device("CPU", 0, 1, host=True)) - layout.bytes_on(gpu(0)) == 1_100_000 * 64 * 4
+
+
+def test_the_peak_of_the_process_has_its_memory_now_the_hosts_tables_and_what_it_works_in(monkeypatch):
+    monkeypatch.setattr(memory_check, "resident_bytes", lambda: 7)
+    plan, tables = TwoTables(), 1_100_000 * 192 * 4
+    working = 130_000_000 + 40 * 1_000_000 + 4 * (4 * 32768 * 64 + 10 * 64_000 + 500)
+    assert plan.working.num_bytes == working
+    assert process_peak(plan, [Device("CPU", 0, 2, host=True)]) == 7 + working + 2 * tables
+    assert process_peak(plan, [gpu(1e12), gpu(1e12)]) == 7 + working
+    text = io.StringIO()
+    Console(file=text, width=100).print(plan_table(plan, [gpu(1e12)]))
+    assert re.search(r"this process at its peak .* 206.1 MB", text.getvalue())
+
+
+def test_resident_memory_is_what_the_system_reports():
+    before = resident_bytes()
+    held = np.ones(1 << 24, np.uint8)
+    assert 14e6 < resident_bytes() - before < 40e6
+    assert len(held) == 1 << 24
+    assert resident_bytes() <= 1.01 * peak_rss_bytes()  # the system counts both in steps
 
 
 def test_a_tenth_is_reserved_for_batches():

@@ -100,14 +100,13 @@ def test_auto_shards_where_no_placement_fits():
     assert placed("auto", with_host(gpus(1000), free=1000)).settings.host == set()
 
 
-def test_the_host_has_its_tables_once_and_the_initial_rows_of_the_largest():
+def test_the_host_has_its_tables_once():
     devices = with_host(gpus(1e10))
     plan = placed({"user": "host", "item": "sharded"}, devices)
-    initial = 64 * 4_000_000
-    assert [bytes_on(plan, device) for device in devices[-2:]] == [ITEM // 4, USER + initial]
-    assert [bytes_on(placed("replicated", devices), device) for device in devices[-2:]] == [USER + ITEM, initial]
+    assert [bytes_on(plan, device) for device in devices[-2:]] == [ITEM // 4, USER]
+    assert [bytes_on(placed("replicated", devices), device) for device in devices[-2:]] == [USER + ITEM, 0]
     cpu = Device("CPU", int(1e10), 4, host=True)
-    assert bytes_on(placed("host", [cpu]), cpu) == USER + ITEM + initial
+    assert bytes_on(placed("host", [cpu]), cpu) == USER + ITEM
 
 
 def test_auto_leaves_named_tables_alone():
@@ -145,7 +144,7 @@ def test_the_plan_shows_every_placement():
 
 def test_a_plan_that_fits_the_host_only_names_it_first():
     devices = with_host(gpus(1e8))
-    with pytest.raises(UserError, match=r"844.8 MB on GPU:0.*: set training.placement=host \(needs 1.1 GB\)"):
+    with pytest.raises(UserError, match=r"844.8 MB on GPU:0.*: set training.placement=host \(needs 844.8 MB\)"):
         check_memory(placed("replicated", devices), devices, COUNTS.__getitem__)
 
 
@@ -155,9 +154,9 @@ def test_the_plan_shows_the_host():
     console.print(plan_table(placed({"user": "host"}, devices), devices))
     lines = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in console.file.getvalue().splitlines()]
     assert ["user (host)", "1,000,000 x 64", "256.0 MB", "512.0 MB", "768.0 MB"] in lines
-    assert ["on the host", "", "", "of 1000.0 GB free", "1.0 GB"] in lines
-    assert [line[-1] for line in lines if line[0] == "if all tables are in host memory"] == ["0 B", "1.1 GB"]
-    assert [line[-1] for line in lines if line[0] == "if all tables are replicated"] == ["844.8 MB", "256.0 MB"]
+    assert ["on the host", "", "", "of 1000.0 GB free", "768.0 MB"] in lines
+    assert [line[-1] for line in lines if line[0] == "if all tables are in host memory"] == ["0 B", "844.8 MB"]
+    assert [line[-1] for line in lines if line[0] == "if all tables are replicated"] == ["844.8 MB", "0 B"]
 
 
 class Replicas:

@@ -25,6 +25,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files, checked_file
 from tfrs_pretrain.output_folders import inside, staged_folder
+from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_changes import RowMap
 
@@ -166,18 +167,18 @@ class Embeddings:
                             f"the ranking window {ranking} starts (overlap leaks ranking labels into the rows): "
                             "pretrain on an earlier window, or set windows.allow_overlap=true in the dataset")
 
-    def copy_known_rows(self, table: np.ndarray, name: str, dataset: Dataset) -> int:
+    def copy_known_rows(self, table: Rows, name: str, dataset: Dataset) -> tuple[Rows, int]:
         """Copy the rows of the ids that the dataset also has into its table, matching by id.
 
         The shared rows of unknown ids are copied if both vocabularies have the same number of them.
 
         Args:
-          table: float32 [num_rows, dim] of the dataset's vocabulary, changed in place.
+          table: float32 [num_rows, dim] of the dataset's vocabulary.
           name: name of the table.
           dataset: the dataset to train on.
 
         Returns:
-          The number of ids copied.
+          The table with these rows, and the number of ids copied.
 
         Raises:
           UserError: there is no such table, or its width or id type differs.
@@ -188,8 +189,7 @@ class Embeddings:
                             f"type {known.dtype}, here it has {table.shape[1]} and {current.dtype}: set "
                             "pretraining.dim to that, or pretrain from random rows")
         row_map = RowMap.between(known, current)
-        row_map.copy(source, table)
-        return len(row_map.target)
+        return row_map.copy(source, table), len(row_map.target)
 
     def trained_rows(self, name: str) -> np.ndarray | None:
         """bool [num_rows]: rows that Stage I trained, in this run or in one that it started from.

@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
-from tfrs_pretrain.embeddings.placement import BLOCK_ROWS, Placement
+from tfrs_pretrain.array_files import BLOCK_ROWS
+from tfrs_pretrain.embeddings.placement import Placement
+from tfrs_pretrain.row_arrays import Rows
 
 DEVICE = "CPU:0"
 
@@ -22,7 +24,7 @@ class Host(Placement):
     distinct rows, which the replicas know alike, from the first of them to the host. There the update runs once.
     """
 
-    def variable(self, name: str, values: np.ndarray) -> tf.Variable:
+    def variable(self, name: str, values: Rows) -> tf.Variable:
         with tf.device(DEVICE):
             return super().variable(name, values)
 
@@ -37,7 +39,7 @@ class Host(Placement):
     def stored_rows(self, num_rows: int) -> int:
         return num_rows
 
-    def assign(self, variable: tf.Variable, values: np.ndarray) -> None:
+    def assign(self, variable: tf.Variable, values: Rows) -> None:
         with tf.device(DEVICE):
             for start in range(0, len(values), BLOCK_ROWS):
                 block = np.ascontiguousarray(values[start:start + BLOCK_ROWS])

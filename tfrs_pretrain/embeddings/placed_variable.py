@@ -8,8 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.array_files import BLOCK_ROWS
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import local_copy
+from tfrs_pretrain.embeddings.touched_rows import TouchedRows
+from tfrs_pretrain.row_arrays import Rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +23,13 @@ class PlacedVariable:
       variable: the variable.
       placement: of its rows.
       num_rows: rows of its table; None if it belongs to no table.
+      touched: the rows that changed since the last full checkpoint; None: any may have changed.
     """
 
     variable: tf.Variable
     placement: Placement = REPLICATED
     num_rows: int | None = None
+    touched: TouchedRows | None = None
 
     @classmethod
     def of(cls, variable: tf.Variable | PlacedVariable) -> PlacedVariable:
@@ -54,6 +59,12 @@ class PlacedVariable:
             return iter([np.asarray(local_copy(self.variable).numpy())])
         return self.placement.blocks(self.variable, self.num_rows)
 
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """The values of rows int64 [n], at most ``BLOCK_ROWS``; only for a variable of a table."""
+        ids = tf.constant(rows, tf.int64)
+        values: np.ndarray = self.placement.gather_shared(self.variable, ids, BLOCK_ROWS).numpy()
+        return values
+
     def numpy(self) -> np.ndarray:
         """A copy of the whole array."""
         result, start = np.empty(self.shape, self.dtype), 0
@@ -65,6 +76,8 @@ class PlacedVariable:
             start += len(block)
         return result
 
-    def assign(self, values: np.ndarray) -> None:
+    def assign(self, values: Rows) -> None:
         """Set the whole array, such as one that is memory-mapped."""
         self.placement.assign(self.variable, values)
+        if self.touched is not None:
+            self.touched.mark_all()

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrs_pretrain.array_files import BLOCK_ROWS
 from tfrs_pretrain.embeddings.replicas import local_copy, replica_copies
-
-BLOCK_ROWS = 1 << 15  # rows that are read or written at once: 8 MB at 64 columns
+from tfrs_pretrain.row_arrays import Rows
 
 
 class Placement(abc.ABC):
@@ -21,12 +21,12 @@ class Placement(abc.ABC):
     of the table a stored row is.
     """
 
-    def variable(self, name: str, values: np.ndarray) -> tf.Variable:
+    def variable(self, name: str, values: Rows) -> tf.Variable:
         """Create a variable with one value per row; call it inside ``strategy.scope()``.
 
         Args:
           name: name of the variable.
-          values: [num_rows, ...], also of a type that is read block by block, such as a memory-mapped array.
+          values: [num_rows, ...], read block by block.
         """
         variable = self._create(name, tf.zeros([self.stored_rows(len(values)), *values.shape[1:]], values.dtype))
         self.assign(variable, values)
@@ -60,7 +60,7 @@ class Placement(abc.ABC):
         """The rows of a variable on each replica."""
 
     @abc.abstractmethod
-    def assign(self, variable: tf.Variable, values: np.ndarray) -> None:
+    def assign(self, variable: tf.Variable, values: Rows) -> None:
         """Set all rows to values [num_rows, ...]; call it outside of replicas."""
 
     @abc.abstractmethod
@@ -100,14 +100,17 @@ class Placement(abc.ABC):
 class Replicated(Placement):
     """Every replica has all rows, and applies all updates."""
 
-    def variable(self, name: str, values: np.ndarray) -> tf.Variable:
-        return self._create(name, values)
-
     def stored_rows(self, num_rows: int) -> int:
         return num_rows
 
-    def assign(self, variable: tf.Variable, values: np.ndarray) -> None:
-        variable.assign(values)
+    def assign(self, variable: tf.Variable, values: Rows) -> None:
+        if values.ndim == 0 or len(values) <= BLOCK_ROWS:
+            variable.assign(values[...])
+            return
+        for start in range(0, len(values), BLOCK_ROWS):  # a whole tensor would be a second copy
+            block = values[start:start + BLOCK_ROWS]
+            for copy in replica_copies(variable):
+                copy.scatter_update(tf.IndexedSlices(block, np.arange(start, start + len(block), dtype=np.int32)))
 
     def gather(self, variable: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
         return tf.gather(local_copy(variable), ids)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.embeddings.placement import BLOCK_ROWS, Placement
+from tfrs_pretrain.array_files import BLOCK_ROWS
+from tfrs_pretrain.embeddings.placement import Placement
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, replica_copies, sum_over_replicas
+from tfrs_pretrain.row_arrays import Rows
 
 
 class Sharded(Placement):
@@ -27,7 +29,7 @@ class Sharded(Placement):
     def stored_rows(self, num_rows: int) -> int:
         return -(-num_rows // self._replicas)
 
-    def assign(self, variable: tf.Variable, values: np.ndarray) -> None:
+    def assign(self, variable: tf.Variable, values: Rows) -> None:
         for start in range(0, len(values), BLOCK_ROWS):
             self._assign_block(variable, start, values[start:start + BLOCK_ROWS])
 
@@ -60,7 +62,8 @@ class Sharded(Placement):
             first = (shard - start) % self._replicas
             own = values[first::self._replicas]
             position = (start + first) // self._replicas
-            copy.scatter_update(tf.IndexedSlices(np.ascontiguousarray(own), np.arange(position, position + len(own))))
+            positions = np.arange(position, position + len(own), dtype=np.int32)  # see TouchedRows.mark
+            copy.scatter_update(tf.IndexedSlices(np.ascontiguousarray(own), positions))
 
     def _is_own(self, ids: tf.Tensor) -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

@@ -14,6 +14,8 @@ from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.replicas import gather_from_replicas, local_copy, replica_copies
 from tfrs_pretrain.embeddings.sparse_optimizer import SlotSpec, SparseOptimizer
+from tfrs_pretrain.embeddings.touched_rows import TouchedRows
+from tfrs_pretrain.row_arrays import NormalRows, Rows
 
 
 class EmbeddingTable(tf.Module):
@@ -23,26 +25,27 @@ class EmbeddingTable(tf.Module):
 
     Args:
       name: name of the table, prefix of its variables.
-      initial: float32 [num_rows, dim].
+      initial: float32 [num_rows, dim], read block by block.
       optimizer: update rule.
       placement: of the rows and their state; by default, each replica has an equal copy.
     """
 
-    def __init__(self, name: str, initial: np.ndarray, optimizer: SparseOptimizer, *,
+    def __init__(self, name: str, initial: Rows, optimizer: SparseOptimizer, *,
                  placement: Placement = REPLICATED):
         super().__init__(name=name)
         self.num_rows, self.dim = (int(size) for size in initial.shape)
         self.optimizer, self.placement = optimizer, placement
-        self.weights = placement.variable(f"{name}_weights", np.asarray(initial, np.float32))
+        self.weights = placement.variable(f"{name}_weights", _float32(initial))
         self.slots = {key: placement.filled(f"{name}_{key}", self.num_rows, spec.width, spec.initial)
                       for key, spec in self._slot_specs.items()}
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name=f"{name}_step")
+        self.touched = TouchedRows.of_table(name, self.num_rows, placement)
 
     @property
     def placed_variables(self) -> tuple[PlacedVariable, ...]:
         """Weights, slots and step as whole arrays, to be stored and restored."""
         arrays = (self.weights, *self.slots.values())
-        return (*(PlacedVariable(variable, self.placement, self.num_rows) for variable in arrays),
+        return (*(PlacedVariable(variable, self.placement, self.num_rows, self.touched) for variable in arrays),
                 PlacedVariable(self.step))
 
     def gather(self, ids: tf.Tensor) -> tf.Tensor:
@@ -117,13 +120,21 @@ class EmbeddingTable(tf.Module):
         local_copy(self.weights).scatter_update(tf.IndexedSlices(rows - delta, ids))
         for key, slot in slots.items():
             slot.scatter_update(tf.IndexedSlices(after[key], ids))
+        if self.touched is not None:
+            self.touched.mark(ids)
 
-    def reset(self, initial: np.ndarray) -> None:
+    def reset(self, initial: Rows) -> None:
         """Replace the weights by float32 [num_rows, dim] and reset the optimizer; call it outside of replicas."""
         self.placement.assign(self.weights, initial)
         for key, spec in self._slot_specs.items():
             self.placement.fill(self.slots[key], spec.initial)
         self.step.assign(0)
+        self.mark_all()
+
+    def mark_all(self) -> None:
+        """Record that all rows changed, other than by an update; call it outside of replicas."""
+        if self.touched is not None:
+            self.touched.mark_all()
 
     def numpy(self) -> np.ndarray:
         """float32 [num_rows, dim]: a copy of the weights."""
@@ -148,6 +159,10 @@ class EmbeddingTable(tf.Module):
             raise ValueError(f"table {self.name!r} is on {len(copies)} replicas: update it inside strategy.run")
 
 
+def _float32(rows: Rows) -> Rows:
+    return np.asarray(rows, np.float32) if isinstance(rows, np.ndarray) else rows
+
+
 def normal_matrix(num_rows: int, dim: int, stddev: float, seed: int) -> np.ndarray:
-    """float32 [num_rows, dim] drawn from a normal distribution with mean 0."""
-    return np.random.default_rng(seed).standard_normal((num_rows, dim), np.float32) * np.float32(stddev)
+    """The values of ``NormalRows`` as one array."""
+    return np.asarray(NormalRows(num_rows, dim, stddev, seed))

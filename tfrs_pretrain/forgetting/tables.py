@@ -131,9 +131,11 @@ def _variables_of_space(folder: Path, manifest: Mapping[str, Any], ids: Forgotte
     if freed is None:
         return
     for path in sorted(folder.glob("*.npy")):
-        shape = np.load(path, mmap_mode="r").shape
-        if shape[:1] == (freed.num_rows,) and _is_of_space(_variable_name(path, manifest), ids):
-            yield path, freed.rows
+        changed = manifest.get("rows", {}).get(path.name)  # of an incremental checkpoint
+        num_rows = [changed["num_rows"]] if changed else np.load(path, mmap_mode="r").shape[:1]
+        if [*num_rows] == [freed.num_rows] and _is_of_space(_variable_name(path, manifest), ids):
+            yield path, (np.flatnonzero(np.isin(np.load(folder / changed["file"]), freed.rows)) if changed
+                         else freed.rows)
 
 
 def dataset_digest(folder: Path, manifest: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
-from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
+from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.own_code import NEGATIVES, TASKS, refuse_taken_names
 from tfrs_pretrain.pretraining.contrastive_task import ContrastiveTask
 from tfrs_pretrain.pretraining.known_positives import load_known_positives
@@ -26,6 +26,7 @@ from tfrs_pretrain.pretraining.objective import (
 )
 from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.progress import console, print_warning
+from tfrs_pretrain.row_arrays import NormalRows, Rows
 from tfrs_pretrain.training.schedules import make_schedule
 
 
@@ -70,14 +71,15 @@ def build_objective(config: Config, dataset: Dataset) -> tuple[NegativeSampling,
 
 
 def _initial_matrices(config: Config, dataset: Dataset,
-                      earlier: Embeddings | None) -> Iterator[tuple[str, np.ndarray]]:
+                      earlier: Embeddings | None) -> Iterator[tuple[str, Rows]]:
     """Name and float32 [num_rows, dim] initial values of the user and the item table."""
     settings = config.pretraining
     seeds = np.random.SeedSequence(config.seed).generate_state(2)
     for name, seed in zip(("user", "item"), seeds, strict=True):
-        matrix = normal_matrix(dataset.num_rows(name), settings.dim, settings.initial_scale, seed)
+        matrix: Rows = NormalRows(dataset.num_rows(name), settings.dim, settings.initial_scale, seed)
         if earlier:
-            copied, ids = earlier.copy_known_rows(matrix, name, dataset), dataset.vocabulary(name).num_ids
+            matrix, copied = earlier.copy_known_rows(matrix, name, dataset)
+            ids = dataset.vocabulary(name).num_ids
             text = f"{name}: {copied:,} of {ids:,} ids start from their rows in {earlier.folder}"
             console.print(Text(text, style="dim"), soft_wrap=True)
             if not copied:

@@ -40,8 +40,7 @@ def carry_rows(earlier: Embeddings, dataset: Dataset, output: Path) -> None:
             raise UserError(f"embeddings {str(earlier.folder)!r}: the ids of {name!r} have type {known.dtype}, those "
                             f"of the dataset {later.dtype}: pretrain on this dataset")
         row_map = RowMap.between(known, later)
-        tables[name] = np.zeros((later.num_rows, matrix.shape[1]), np.float32)
-        row_map.copy(matrix, tables[name])
+        tables[name] = np.asarray(row_map.copy(matrix, np.zeros((later.num_rows, matrix.shape[1]), np.float32)))
         trained[name] = np.zeros(later.num_rows, bool)
         trained[name][row_map.target] = (known.occurring if rows is None else rows)[row_map.source]
     record = {name: earlier.manifest[name] for name in UNCHANGED if name in earlier.manifest}

@@ -15,6 +15,7 @@ from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learning.learner import Learner
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
+from tfrs_pretrain.training.process_memory import WorkingMemory
 
 _OPTIONAL = ("distillation", "anchor", "meda")  # components of an arm that need memory
 
@@ -48,10 +49,19 @@ class ArmPlan(MemoryPlan):
             tables += _tables(role, learner, groups)
             dense += _dense_bytes(learner)
         trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
-        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student", name)
+        tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, name)
                    for name in trained if arm.anchor]
         return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas,
                             settings.host)
+
+    @property
+    def working(self) -> WorkingMemory:
+        ranking = self._config.ranking
+        inputs = Inputs.of(self._dataset, ranking.for_arm(self._settings), privileged=False)
+        dims = {row.name: ranking.id_dim if inputs.tables[row.table] in self.id_spaces else ranking.feature_dim
+                for row in inputs.rows}
+        values = sum(dims[row.name] * (row.length or 1) for row in inputs.rows)
+        return WorkingMemory(sum(self.settings.num_rows.values()), ranking.batch_size * values, max(dims.values()))
 
     def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
@@ -103,7 +113,7 @@ def _tables(role: str, learner: Learner, groups: int) -> list[TableMemory]:
     vocabularies = learner.ranker.inputs.tables
     return [TableMemory(f"{prefix}{name}{suffix}", vocabularies[name], groups * table.dim,
                         groups * sum(slot.shape[1] for slot in table.slots.values()) + (name in learner.row_scales),
-                        role, name)
+                        name)
             for name, table in learner.ranker.tables.items()]
 
 

@@ -32,6 +32,7 @@ from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_f
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
 from tfrs_pretrain.ranking.transfer.pretrained_rows import PretrainedStart, pretrained_starts
 from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules, with_row_scales
+from tfrs_pretrain.row_arrays import Rows
 
 _TRAIN = IMPRESSION_SPLITS[0]
 
@@ -161,7 +162,7 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
     if frequencies is not None:
         policies = with_row_scales(policies, table_scales(inputs.rows, frequencies))
 
-    def make_tables(number: int) -> dict[str, np.ndarray]:
+    def make_tables(number: int) -> dict[str, Rows]:
         table_seed = seed if number == 1 else derive_seed(seed, f"epoch {number}")
         return initial_tables(inputs, dataset, config, arm, seed=table_seed, embeddings=embeddings,
                               starts=starts)

@@ -7,7 +7,8 @@
     <output>.checkpoints/damaged-step-000000100-1/                could not be read when the run resumed; never pruned
 
 A checkpoint is renamed into place when it is complete, so a killed writer leaves no folder that looks finished. Tables
-are whole arrays whatever their placement is, so a run can resume on another number of replicas.
+are whole arrays whatever their placement is, so a run can resume on another number of replicas. Where large tables
+changed in few rows, a checkpoint contains only these, see ``increments``.
 """
 
 from __future__ import annotations
@@ -21,24 +22,26 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.artifact_names import CHECKPOINT_KIND
-from tfrs_pretrain.artifacts import read_manifest, write_manifest
+from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.json_documents import json_digest
-from tfrs_pretrain.output_folders import remove_folder, staged_folder
+from tfrs_pretrain.output_folders import remove_folder
+from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
     NonFiniteVariableError,
     OtherVariablesError,
     read_variables,
-    write_variables,
 )
+from tfrs_pretrain.training.checkpoint_writer import CheckpointWriter
+from tfrs_pretrain.training.increments import BASE, read_increment
 from tfrs_pretrain.training.output_lock import output_lock
+from tfrs_pretrain.training.retention import to_keep
 from tfrs_pretrain.vertex_environment import CHECKPOINTS, vertex_folder
 
 Variables = Sequence[tf.Variable | PlacedVariable]
@@ -90,6 +93,7 @@ class Checkpoints:
     def __init__(self, folder: Path, run: dict[str, Any], *, keep: int, writes: bool = True):
         self.folder, self._keep, self._writes = folder, keep, writes
         self._run = {"checkpoint_format": FORMAT, **run}
+        self._writer = CheckpointWriter()
         self.damaged: tuple[str, ...] = ()
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -121,10 +125,7 @@ class Checkpoints:
             return
         target = self.folder / f"step-{step:09d}"
         try:
-            with staged_folder(target, overwrite=True) as stage:
-                names = write_variables(stage, _placed(variables))
-                write_manifest(stage, CHECKPOINT_KIND, {
-                    "variables": names, "progress": progress, "run": self._run, "step": step})
+            self._writer.write(target, _placed(variables), {"progress": progress, "run": self._run, "step": step})
         except NonFiniteVariableError as error:
             raise UserError(f"variable {str(error)!r} is not finite, so no checkpoint was written (last good "
                             f"checkpoint: {self.describe()}): lower the learning rate") from error
@@ -152,6 +153,7 @@ class Checkpoints:
                 continue
             for variable, value in zip(placed, values, strict=True):
                 variable.assign(value)
+            self._writer.continue_from(path, _read_manifest(path), placed)
             return restored
         return None
 
@@ -179,11 +181,12 @@ class Checkpoints:
         """The newest checkpoint, for messages."""
         return repr(str(self.paths[-1])) if self.paths else "none yet"
 
-    def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, list[np.ndarray]]:
+    def _read(self, path: Path, variables: Sequence[PlacedVariable]) -> tuple[RestoredCheckpoint, Sequence[Rows]]:
         manifest = _read_manifest(path)
         self._check_run(manifest)
         try:
-            values = read_variables(path, manifest, variables)
+            values = (read_increment(path, manifest, _read_base(path, manifest), variables) if BASE in manifest
+                      else read_variables(path, manifest, variables))
         except OtherVariablesError as error:
             raise self._other_version(manifest, str(error)) from error
         return RestoredCheckpoint(path, manifest["step"], manifest["progress"]), values
@@ -210,10 +213,12 @@ class Checkpoints:
             path.rename(target)
 
     def _prune(self, written: Path) -> None:
-        """Remove all but the checkpoints that were written last, whatever their steps are."""
+        """Remove all but the checkpoints that were written last, whatever their steps are, and what they need."""
         by_age = sorted(self.paths, key=lambda path: (path == written, path.stat().st_mtime_ns))
-        for path in by_age[:-self._keep]:
-            remove_folder(path)
+        kept = to_keep([path.name for path in by_age], self._keep, _bases(by_age))
+        for path in reversed(by_age):  # an increment before its full checkpoint, in case this process is killed
+            if path.name not in kept:
+                remove_folder(path)
         for leftover in self.folder.glob(".step-*.unfinished-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -222,12 +227,32 @@ def _placed(variables: Variables) -> list[PlacedVariable]:
     return [PlacedVariable.of(variable) for variable in variables]
 
 
+def _bases(paths: Sequence[Path]) -> dict[str, str]:
+    """Increment -> its full checkpoint."""
+    bases = {}
+    for path in paths:
+        with contextlib.suppress(DamagedCheckpointError):
+            if BASE in (manifest := _read_manifest(path)):
+                bases[path.name] = manifest[BASE]["checkpoint"]
+    return bases
+
+
+def _read_base(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    name = manifest[BASE]["checkpoint"]
+    if not (path.parent / name).is_dir():
+        raise DamagedCheckpointError(f"its full checkpoint {name} is missing")
+    try:
+        return _read_manifest(path.parent / name)
+    except DamagedCheckpointError as error:
+        raise DamagedCheckpointError(f"its full checkpoint {name}: {error}") from error
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = read_manifest(path, CHECKPOINT_KIND)
     except UserError as error:
         raise DamagedCheckpointError("its manifest cannot be read") from error
-    types = {"progress": dict, "run": dict, "step": int}
+    types = {"progress": dict, "run": dict, "step": int, "variables": list}
     if not all(isinstance(manifest.get(key), expected) for key, expected in types.items()):
         raise DamagedCheckpointError("its manifest is incomplete")
     return manifest

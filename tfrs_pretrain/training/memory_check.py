@@ -14,6 +14,7 @@ from tfrs_pretrain.progress import console
 from tfrs_pretrain.training.devices import Device, has_host_memory
 from tfrs_pretrain.training.memory_fixes import EngagementCounts, format_bytes, suggest_fixes
 from tfrs_pretrain.training.memory_plan import RESERVE, MemoryLayout, MemoryPlan
+from tfrs_pretrain.training.process_memory import resident_bytes
 
 _MAX_FIXES = 3
 _MIN_SHARE = 0.01  # share of the total from which a table gets a line of its own
@@ -42,7 +43,15 @@ def plan_table(plan: MemoryPlan, devices: Sequence[Device]) -> Table:
                       format_bytes(layout.bytes_on(device)))
         for name, other in _other_placements(layout, devices):
             table.add_row(f"  if all tables are {name}", "", "", "", format_bytes(other.bytes_on(device)))
+    table.add_row("this process at its peak", "", "", "", format_bytes(process_peak(plan, devices)))
     return table
+
+
+def process_peak(plan: MemoryPlan, devices: Sequence[Device]) -> int:
+    """Bytes of host memory that a stage's process needs: what it has now, its tables there, and its working memory."""
+    layout = plan.layout(plan.settings)
+    on_host = sum(layout.bytes_on(device) for device in devices if device.host)
+    return resident_bytes() + plan.working.num_bytes + on_host
 
 
 def check_memory(plan: MemoryPlan, devices: Sequence[Device], engagement_counts: EngagementCounts) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tfrs_pretrain.embeddings.sparse_optimizer import SparseOptimizer
 from tfrs_pretrain.training.devices import Device
+from tfrs_pretrain.training.process_memory import WorkingMemory
 
 RESERVE = 0.1  # share of a device's memory left for batches, the runtime and fragmentation
 _FLOAT_BYTES = 4
@@ -22,7 +23,6 @@ class TableMemory:
       vocabulary: name of the vocabulary whose ids its rows represent.
       dim: float32 values per row.
       state: float32 values of optimizer state per row.
-      owner: tables of one owner are initialised together on the host before they are placed on the device.
       table: its name in ``training.placement``; empty: ``name``.
     """
 
@@ -30,14 +30,12 @@ class TableMemory:
     vocabulary: str
     dim: int
     state: int
-    owner: str
     table: str = ""
 
     @classmethod
-    def for_optimizer(cls, name: str, vocabulary: str, dim: int, optimizer: SparseOptimizer,
-                      owner: str) -> TableMemory:
+    def for_optimizer(cls, name: str, vocabulary: str, dim: int, optimizer: SparseOptimizer) -> TableMemory:
         """A table trained by an optimizer."""
-        return cls(name, vocabulary, dim, sum(spec.width for spec in optimizer.slot_specs(dim).values()), owner)
+        return cls(name, vocabulary, dim, sum(spec.width for spec in optimizer.slot_specs(dim).values()))
 
     @property
     def placed(self) -> str:
@@ -74,13 +72,10 @@ class MemoryLayout:
         return self.num_rows[table.vocabulary] * table.state * _FLOAT_BYTES
 
     def bytes_on(self, device: Device) -> int:
-        """Bytes needed on a device: what replicas store; on the host also its tables and one owner's initial rows."""
-        initial: dict[str, int] = {}
-        for table in self.tables:
-            initial[table.owner] = initial.get(table.owner, 0) + self.weights(table)
+        """Bytes needed on a device: what its replicas store, and on the host also the tables in host memory."""
         on_host = [table for table in self.tables if table.placed in self.host]
         replica = self.dense + sum(self._stored(table) for table in self.tables if table not in on_host)
-        shared = sum(self.weights(table) + self.state(table) for table in on_host) + max(initial.values(), default=0)
+        shared = sum(self.weights(table) + self.state(table) for table in on_host)
         return device.replicas * replica + (shared if device.host else 0)
 
     def _stored(self, table: TableMemory) -> int:
@@ -134,6 +129,11 @@ class MemoryPlan(abc.ABC):
     @abc.abstractmethod
     def layout(self, settings: PlanSettings) -> MemoryLayout:
         """The stage's layout under these settings."""
+
+    @property
+    @abc.abstractmethod
+    def working(self) -> WorkingMemory:
+        """What the stage's process needs in host memory beside tables and networks."""
 
     @abc.abstractmethod
     def dim_setting(self, dim: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
@@ -14,6 +13,7 @@ from tfrs_pretrain.embeddings.tables import EmbeddingTable
 from tfrs_pretrain.ranking.model.cold_rows import ColdRows, ColdRule
 from tfrs_pretrain.ranking.model.contract import Shape, accepts_one_user_row, with_masks
 from tfrs_pretrain.ranking.model.inputs import Inputs
+from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.schema import ITEM_ROW, LABEL, PADDING, USER_ROW
 
 NUMERIC, SIMILARITY = "numeric", "similarity"  # network inputs in addition to the rows
@@ -160,7 +160,7 @@ def feature_shapes(inputs: Inputs, dims: Mapping[str, int]) -> dict[str, Shape]:
     return shapes
 
 
-def build_ranker(inputs: Inputs, rows: Mapping[str, np.ndarray], network: keras.Model, *,
+def build_ranker(inputs: Inputs, rows: Mapping[str, Rows], network: keras.Model, *,
                  rules: Mapping[str, SparseOptimizer] | None = None, labels: Sequence[str] = (LABEL,),
                  cold_rules: Mapping[str, ColdRule] | None = None,
                  placements: Mapping[str, Placement] | None = None) -> Ranker:

@@ -17,6 +17,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.ranking.transfer.pretrained_rows import is_pretrained
+from tfrs_pretrain.row_arrays import Rows
 
 
 class Anchor(tf.Module):
@@ -31,7 +32,7 @@ class Anchor(tf.Module):
       placements: table -> placement of its rows, and of their copy here; the others are replicated.
     """
 
-    def __init__(self, weight: float, initial: Mapping[str, np.ndarray], pretrained: Mapping[str, np.ndarray],
+    def __init__(self, weight: float, initial: Mapping[str, Rows], pretrained: Mapping[str, np.ndarray],
                  placements: Mapping[str, Placement] | None = None):
         super().__init__(name="anchor")
         self.weight = weight
@@ -57,7 +58,7 @@ class Anchor(tf.Module):
         return tf.where(placement.gather(self._pretrained[name], ids), half, tf.zeros_like(half))
 
 
-def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, np.ndarray],
+def make_anchor(arm: ArmConfig, dataset: Dataset, rows: Mapping[str, Rows],
                 embeddings: Embeddings | None = None, placements: Mapping[str, Placement] | None = None
                 ) -> Anchor | None:
     """Create the arm's anchor for its pretrained, trainable tables; None without one.

@@ -18,6 +18,7 @@ from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.ranking.transfer.refreshed_rows import Refresh
+from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.vocabulary_changes import RowMap
 
 
@@ -60,12 +61,12 @@ class EarlierRanker:
             raise UserError("--start-from has no effect on an arm with meda, which replaces its tables in each epoch: "
                             "choose another arm, or omit --start-from")
 
-    def start_tables(self, tables: Mapping[str, np.ndarray], inputs: Inputs, dataset: Dataset, arm: ArmConfig,
+    def start_tables(self, tables: dict[str, Rows], inputs: Inputs, dataset: Dataset, arm: ArmConfig,
                      factors: Mapping[str, float] | None = None) -> None:
         """Copy the rows of ids of both datasets into the initial tables.
 
         Args:
-          tables: table -> float32 [num_rows, dim], changed in place.
+          tables: table -> float32 [num_rows, dim]; the entries are replaced.
           inputs: of the ranker to train.
           dataset: the dataset to train on.
           arm: tables that it leaves out remain zero.
@@ -85,10 +86,12 @@ class EarlierRanker:
                 raise self._other(f"table {name!r}", *types)
             if name in absent:
                 continue
-            row_map, fresh = RowMap.between(earlier, later), tables[name].copy() if self.refresh else None
-            row_map.copy(self.ranker.tables[name].numpy(), tables[name])
-            if self.refresh and fresh is not None and name in arm.pretrained_tables:
-                self.refresh.apply(tables[name], fresh, name, dataset, (factors or {}).get(name, 1.0))
+            row_map, fresh = RowMap.between(earlier, later), tables[name]
+            tables[name] = row_map.copy(self.ranker.tables[name].numpy(), fresh)
+            if self.refresh and name in arm.pretrained_tables:
+                refreshed = np.array(tables[name])
+                self.refresh.apply(refreshed, np.asarray(fresh), name, dataset, (factors or {}).get(name, 1.0))
+                tables[name] = refreshed
             self._report(name, len(row_map.target), later.num_ids)
 
     def start_network(self, network: keras.Model) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from tfrs_pretrain.config import ArmConfig, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
-from tfrs_pretrain.embeddings.tables import normal_matrix
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.ranker_input import RowInput
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.pretrained_rows import UNCHANGED, PretrainedStart, fill_pretrained, is_pretrained
+from tfrs_pretrain.row_arrays import NormalRows, Rows
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 
 
@@ -40,8 +40,8 @@ def fresh_table(space: str) -> str:
 
 def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm: ArmConfig, *, seed: int,
                    embeddings: Embeddings | None, starts: Mapping[str, PretrainedStart] | None = None
-                   ) -> dict[str, np.ndarray]:
-    """Create the initial rows of each table.
+                   ) -> dict[str, Rows]:
+    """Create the initial rows of each table; they are made when they are read.
 
     Random rows depend only on the seed and the table, so arms that differ in transfer share all other initial values.
     Pretrained rows replace random ones where ``is_pretrained``.
@@ -63,12 +63,13 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
     """
     dims = dict.fromkeys(dataset.schema.id_spaces, config.id_dim)
     dims |= {fresh_table(space): transfer.fresh_dim for space, transfer in arm.pretrained_tables.items()}
-    tables = {name: normal_matrix(dataset.num_rows(vocabulary), dims.get(name, config.feature_dim),
-                                  config.initial_scale, derive_seed(seed, name))
-              for name, vocabulary in inputs.tables.items()}
+    tables: dict[str, Rows] = {
+        name: NormalRows(dataset.num_rows(vocabulary), dims.get(name, config.feature_dim), config.initial_scale,
+                         derive_seed(seed, name))
+        for name, vocabulary in inputs.tables.items()}
     for space in (USER_ROW, ITEM_ROW):
         if arm.table_transfer(space).kind == "absent":
-            tables[space][:] = 0
+            tables[space] = np.broadcast_to(np.float32(0), tables[space].shape)
     if embeddings is None:
         return tables
     embeddings.check_compatible(dataset)
@@ -80,6 +81,6 @@ def initial_tables(inputs: Inputs, dataset: Dataset, config: RankingConfig, arm:
                             f"ranking.id_dim is {config.id_dim}: set it to {dim}, or pretrain again")
         known, transfer = is_pretrained(dataset, space, embeddings), arm.pretrained_tables[space]
         start = (starts or {}).get(space, UNCHANGED)
-        fill_pretrained(tables[space], start.rows(pretrained), known,
-                        mean=transfer.cold_rows == "mean" or start.cold_rule is not None)
+        tables[space] = fill_pretrained(tables[space], start.rows(pretrained), known,
+                                        mean=transfer.cold_rows == "mean" or start.cold_rule is not None)
     return tables

@@ -15,15 +15,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.config import ContinualMeda, Meda
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.replicas import replica_copies
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
+from tfrs_pretrain.row_arrays import Rows
 
-Tables = Mapping[str, np.ndarray]  # table -> float32 [num_rows, dim]
+Tables = Mapping[str, Rows]  # table -> float32 [num_rows, dim]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +125,8 @@ def _swap(one: EmbeddingTable, other: EmbeddingTable) -> None:
                 value = tf.identity(copy)
                 copy.assign(other_copy)
                 other_copy.assign(value)
+    one.mark_all()
+    other.mark_all()
 
 
 def make_meda(config: Meda | None, tables: Mapping[str, EmbeddingTable], make_tables: Callable[[int], Tables], *,

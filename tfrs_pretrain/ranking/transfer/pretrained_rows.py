@@ -17,6 +17,7 @@ from tfrs_pretrain.ranking.model.cold_rows import ColdRule
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.transfer.cold_features import ColdFit, fit_cold_rows
 from tfrs_pretrain.ranking.transfer.evidence import evidence_weights, shrunk_rows
+from tfrs_pretrain.row_arrays import PatchedRows, Rows, TakenRows
 from tfrs_pretrain.vocabulary import Vocabulary
 
 MEASURED_BATCHES = 8
@@ -113,18 +114,20 @@ def root_mean_square(matrix: np.ndarray, rows: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def fill_pretrained(table: np.ndarray, pretrained: np.ndarray, known: np.ndarray, *, mean: bool = False) -> None:
-    """Write pretrained rows into a table of random rows.
+def fill_pretrained(table: Rows, pretrained: np.ndarray, known: np.ndarray, *, mean: bool = False) -> Rows:
+    """Return a table of random rows with pretrained rows in it.
 
     Args:
-      table: float32 [num_rows, dim], changed in place.
+      table: float32 [num_rows, dim].
       pretrained: float32 [num_rows, dim].
       known: bool [num_rows], the rows to take over.
       mean: the other rows become the mean of these rows; otherwise they remain random.
     """
-    table[known] = pretrained[known]
-    if mean and known.any():
-        table[~known] = table[known].mean(axis=0, dtype=np.float64)
+    rows = np.flatnonzero(known)
+    if mean and len(rows):
+        mean_row = pretrained[known].mean(axis=0, dtype=np.float64).astype(table.dtype)
+        table = np.broadcast_to(mean_row, table.shape)
+    return PatchedRows(table, rows, TakenRows(pretrained, rows))
 
 
 def is_pretrained(dataset: Dataset, space: str, embeddings: Embeddings | None = None) -> np.ndarray:
