@@ -27,7 +27,7 @@ def stage_one(vocabulary, trained, seed, dim=DIM):
 @pytest.fixture
 def vocabularies():
     earlier = Vocabulary.from_counts(pa.array([10, 11, 12, 13]), np.array([9, 8, 7, 6]), oov_rows=SHARED)
-    return earlier, earlier.extended(pa.array([10, 14, 15]), np.array([3, 2, 1]))
+    return earlier, Vocabulary(pa.array([10, 11, 12, 13, 14, 15]), np.array([3, 0, 0, 0, 2, 1]), SHARED)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.5])
