@@ -53,8 +53,16 @@ test-prism: $(VENV)/test.installed build/prism-$(PRISM)/prism
 
 prism: build/prism-$(PRISM)/prism
 
-test-tools: $(VENV)/test.installed
-	.ci/test_tools
+# The tools' environment adds them to .venv.
+test-tools: $(VENV)/test.installed build/tools/installed
+	@$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_paths()['purelib'])" \
+		> $$(build/tools/bin/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/venv.pth
+	build/tools/bin/python -m pytest -m tools --numprocesses 2 --dist loadfile tests/tools
+
+build/tools/installed: requirements/tools.txt
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $<
+	@touch $@
 
 locks:
 	.ci/lock

@@ -68,6 +68,13 @@ EXTRAS = {
     "gcp": [*BEAM, GCP],
     "gpu": [*TRAIN, "tensorflow[and-cuda]>=2.21,<2.22"],  # CUDA libraries beside TensorFlow
     "tensorboard": ["tensorboard>=2.19"],
+    "iceberg": [*BEAM, "pyiceberg[pyarrow]>=0.9"],        # tables of data lakes: format iceberg
+    "delta": [*BEAM, "deltalake>=1.0"],                   # format delta
+    "mlflow": ["mlflow-skinny>=3.10"],                    # trackers of runs: tracking.mlflow
+    "openlineage": ["openlineage-python>=1.30"],          # tracking.openlineage
+    "prometheus": ["prometheus-client>=0.22"],            # tracking.prometheus
+    "opentelemetry": ["opentelemetry-sdk>=1.30",          # tracking.opentelemetry, spans of the client
+                      "opentelemetry-exporter-otlp-proto-http>=1.30"],
     "signing": ["model-signing>=1.1",                     # signatures of versions, and their verification
                 "pyopenssl>=25"],                         # model-signing imports it without requiring it
     "sbom": ["cyclonedx-python-lib>=11"],                 # bills of materials

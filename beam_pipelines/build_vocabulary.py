@@ -12,6 +12,7 @@ Writes vocabulary/<name>.parquet (id and count, in row order) with <name>.lookup
 rejected/<log>-*.parquet if there are bad rows, and finally dataset_info.json (numeric statistics, row counts, digests).
 """
 
+import dataclasses
 import functools
 import sys
 from collections.abc import Iterable, Iterator
@@ -30,15 +31,15 @@ from beam_pipelines.launching.dataset_info import vocabularies_info
 from beam_pipelines.launching.launch import Step, main, run_steps
 from beam_pipelines.launching.positive_checks import check_training_positives
 from beam_pipelines.logs.read_log import ReadLog
-from beam_pipelines.records.files import WriteJson, local_output
+from beam_pipelines.records.files import WriteJson, check_file, local_output
+from beam_pipelines.records.local_copies import local_copy
 from beam_pipelines.transforms.counting import CountValues
+from beam_pipelines.transforms.id_lookups import open_lookup
 from beam_pipelines.transforms.moments import ExactMoments
 from beam_pipelines.transforms.sampled_negatives import AddSampledNegatives
 from beam_pipelines.transforms.side_tables import JoinSideFeatures
 from beam_pipelines.transforms.vocabularies import (
-    load_finished_vocabulary,
     lookup_path,
-    save_vocabulary,
     vocabulary_info,
     vocabulary_path,
 )
@@ -48,9 +49,8 @@ from tfrs_pretrain.config import Windows
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.features.base import Feature, VocabularyRules
 from tfrs_pretrain.schema import ITEM_ID, USER_ID, Schema
-from tfrs_pretrain.vocabulary import Vocabulary
-from tfrs_pretrain.vocabulary_lifecycle import advance, begin
-from tfrs_pretrain.vocabulary_stream import VocabularyStream
+from tfrs_pretrain.vocabulary_extension import EarlierVocabulary, ExtendedVocabulary, WindowCounts
+from tfrs_pretrain.vocabulary_stream import VocabularyStream, VocabularyWriter
 
 ID_COLUMNS = {"user": USER_ID, "item": ITEM_ID}
 
@@ -119,7 +119,7 @@ def select_moment_values(_: str, batch: pa.RecordBatch, feature: Feature) -> np.
 def write_vocabulary(name: str, ranges: Iterable[CountRange], job: Job) -> str:
     """Selects and writes the ids of one vocabulary; returns its name.
 
-    A new vocabulary is written range by range. One that extends an earlier one is built in memory.
+    Neither the ids nor those of an earlier vocabulary are all in memory.
 
     Args:
       name: id space or feature.
@@ -131,25 +131,20 @@ def write_vocabulary(name: str, ranges: Iterable[CountRange], job: Job) -> str:
     """
     ranges, info = sorted(ranges), vocabulary_info(job.extend) if job.extend else {"vocabularies": {}}
     try:
-        if job.extend and name in info["vocabularies"]:
-            save_vocabulary(_extended(name, pa.concat_tables(each.read() for each in ranges), job, info), job.folder,
-                            name)
-        else:
-            _write_new(name, ranges, job)
+        vocabulary = _extended(name, ranges, job, info) if name in info["vocabularies"] else _new(name, ranges, job)
+        with local_output(vocabulary_path(job.folder, name)) as path:
+            vocabulary.save(path)
+        with local_output(lookup_path(job.folder, name)) as path:
+            vocabulary.save_lookup(path)
     except UserError as error:
         raise UserError(f"vocabulary {name!r}: {error}") from error
     return name
 
 
-def _write_new(name: str, ranges: list[CountRange], job: Job) -> None:
+def _new(name: str, ranges: list[CountRange], job: Job) -> VocabularyWriter:
     rules = job.schema.vocabularies[name]
-    batches = functools.partial(_selected, ranges, rules)
-    stream = VocabularyStream(batches, sum(batch.num_rows for batch in batches()), rules.oov_rows,
-                              job.config.windows.pretrain.bounds[1] if rules.lifecycle else None)
-    with local_output(vocabulary_path(job.folder, name)) as path:
-        stream.save(path)
-    with local_output(lookup_path(job.folder, name)) as path:
-        stream.save_lookup(path)
+    end = job.config.windows.pretrain.bounds[1] if rules.lifecycle else None
+    return VocabularyStream(functools.partial(_selected, ranges, rules), rules.oov_rows, end)
 
 
 def _selected(ranges: list[CountRange], rules: VocabularyRules) -> Iterator[pa.Table]:
@@ -164,21 +159,23 @@ def _selected(ranges: list[CountRange], rules: VocabularyRules) -> Iterator[pa.T
         yield counts
 
 
-def _extended(name: str, counts: pa.Table, job: Job, info: dict[str, Any]) -> Vocabulary:
+def _extended(name: str, ranges: list[CountRange], job: Job, info: dict[str, Any]) -> VocabularyWriter:
     assert job.extend is not None
     rules, end = job.schema.vocabularies[name], job.config.windows.pretrain.bounds[1]
-    ids, id_counts = counts["value"], counts["count"].to_numpy()
-    earlier = load_finished_vocabulary(job.extend, name, info)
+    path = local_copy(check_file(job.extend, info, vocabulary_path("", name)))
+    earlier = EarlierVocabulary(path, open_lookup(job.extend, name, info))
+    window = WindowCounts.read(earlier.lookup, (each.read() for each in ranges), rules.min_count)
     if rules.lifecycle:
-        return advance(_with_lifetimes(earlier, info, end), ids, id_counts, end, rules.lifecycle,
-                       min_count=rules.min_count, max_size=rules.max_size)
-    if rules.max_size is not None and earlier.num_ids > rules.max_size:
-        raise UserError(f"{job.extend!r} has {earlier.num_ids} ids, more than max_size {rules.max_size}, and each "
+        return ExtendedVocabulary(_with_lifetimes(earlier, info, end), window, max_size=rules.max_size,
+                                  life_cycle=(end, rules.lifecycle))
+    num_ids = sum(block.num_ids for block in earlier.blocks())
+    if rules.max_size is not None and num_ids > rules.max_size:
+        raise UserError(f"{job.extend!r} has {num_ids} ids, more than max_size {rules.max_size}, and each "
                         "would keep its row: raise max_size, or build without --extend")
-    return earlier.extended(ids, id_counts, min_count=rules.min_count, max_size=rules.max_size)
+    return ExtendedVocabulary(earlier, window, max_size=rules.max_size)
 
 
-def _with_lifetimes(earlier: Vocabulary, info: dict[str, Any], end: int) -> Vocabulary:
+def _with_lifetimes(earlier: EarlierVocabulary, info: dict[str, Any], end: int) -> EarlierVocabulary:
     """Returns a vocabulary to extend; ids of one that had no life cycle count as seen in its window.
 
     Raises:
@@ -188,7 +185,8 @@ def _with_lifetimes(earlier: Vocabulary, info: dict[str, Any], end: int) -> Voca
     if window.bounds[1] > end:
         raise UserError(f"the vocabulary to extend was built from window {window}, which ends after windows.pretrain: "
                         "extend an earlier vocabulary, so that ids expire in the order of time")
-    return earlier if earlier.lifetimes else begin(earlier, window.bounds[1])
+    has_lifetimes = next(earlier.blocks()).lifetimes is not None
+    return earlier if has_lifetimes else dataclasses.replace(earlier, seen_until=window.bounds[1])
 
 
 if __name__ == "__main__":

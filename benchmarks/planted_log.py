@@ -6,6 +6,7 @@ prefers the items of one of 64 groups; popularity has a long tail. All engagemen
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ def config(dim: int = 16) -> dict[str, Any]:
                     "train": {"start": PRETRAIN_DAYS, "end": TRAIN_DAYS},
                     "validation": {"start": TRAIN_DAYS, "end": VALIDATION_DAYS},
                     "test": {"start": VALIDATION_DAYS, "end": DAYS}},
-        "pretraining": {"dim": dim, "epochs": 1, "batch_size": 4096},
+        "pretraining": {"dim": dim, "epochs": 1},
+        "training": {"checkpoint_every_seconds": None},
         "dataset": {"sources": {"engagements": "engagements", "impressions": "impressions"}},
-        "ranking": {"hidden": [64, 32], "feature_dim": 8, "id_dim": dim, "batch_size": 1024, "epochs": 1,
+        "ranking": {"hidden": [64, 32], "feature_dim": 8, "id_dim": dim, "batch_size": 512, "epochs": 1,
                     "arms": {"warm_start": {"transfer": "warm_start"}}},
         "export": {"arm": "warm_start"},
     }
@@ -101,3 +103,7 @@ def _pairs(size: int, counts: dict[str, int], generator: np.random.Generator, ow
 def item_names(number: np.ndarray) -> pa.Array:
     """Returns the string ids of items by number."""
     return pc.binary_join_element_wise("item-", pa.array(number).cast(pa.string()), "")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), int(sys.argv[2]))

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vocabulary_windows import advance
 
 from tfrs_pretrain import hash_order, hashing, id_lookup
 from tfrs_pretrain.errors import UserError
@@ -13,7 +14,7 @@ from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.id_lookup import IdLookup, write_parts
 from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.vocabulary import Vocabulary, occurring_rows
-from tfrs_pretrain.vocabulary_lifecycle import advance, begin
+from tfrs_pretrain.vocabulary_lifecycle import begin
 
 OOV_ROWS = 3
 TEXTS = st.lists(st.text("aé0", max_size=3), unique=True, max_size=25)

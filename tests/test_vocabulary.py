@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vocabulary_windows import advance, extended
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_changes import VocabularyChanges
-from tfrs_pretrain.vocabulary_lifecycle import advance, begin
+from tfrs_pretrain.vocabulary_lifecycle import begin
 
 
 def make(ids, counts, **options):
@@ -58,14 +59,14 @@ def test_a_later_window_may_have_much_text(lifetimes, monkeypatch):
 
     def built(**options):
         return (advance(begin(first, 1), *later, 2, LifecycleRules(eviction="least_recent"), **options) if lifetimes
-                else first.extended(*later, **options))
+                else extended(first, *later, **options))
 
     limits = {"max_size": 3} if lifetimes else {}
     expected = built(**limits).ids.to_pylist()
     monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_TEXT_BYTES", 4)
     assert (built(min_count=3).ids.type, built(min_count=3).ids.to_pylist()) == (pa.string(), ["a", "ccc"])
     assert (built(**limits).ids.type, built(**limits).ids.to_pylist()) == (pa.large_string(), expected)
-    again = advance(begin(built(), 2), *later, 3, LifecycleRules()) if lifetimes else built().extended(*later)
+    again = advance(begin(built(), 2), *later, 3, LifecycleRules()) if lifetimes else extended(built(), *later)
     assert again.ids.to_pylist() == built().ids.to_pylist()
 
 
@@ -76,7 +77,7 @@ def test_rows_that_records_cannot_contain_are_refused(monkeypatch):
     with pytest.raises(UserError, match="its ids need 5 rows, and records contain rows below 4: raise min_count or"):
         make(["a", "b", "c"], [3, 2, 1])
     with pytest.raises(UserError, match="its ids need 5 rows"):
-        first.extended(pa.array(["c"]), np.array([1]))
+        extended(first, pa.array(["c"]), np.array([1]))
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=5)), unique=True, max_size=8), st.integers(0, 3))

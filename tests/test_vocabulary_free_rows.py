@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vocabulary_windows import extended
 
 from tfrs_pretrain.features.row_values import values_of_rows
 from tfrs_pretrain.hashing import hash_ids
@@ -76,9 +77,9 @@ def test_a_file_keeps_free_rows(tmp_path):
 
 
 def test_new_ids_of_a_later_window_get_the_free_rows_first():
-    later = make([5, None, 6]).extended(pa.array([6, 8, 7]), np.array([3, 4, 1]))
+    later = extended(make([5, None, 6]), pa.array([6, 8, 7]), np.array([3, 4, 1]))
     assert (later.ids.to_pylist(), later.counts.tolist()) == ([5, 8, 6, 7], [0, 4, 3, 1])
-    limited = make([5, None, None]).extended(pa.array([8, 7]), np.array([1, 4]), max_size=2)
+    limited = extended(make([5, None, None]), pa.array([8, 7]), np.array([1, 4]), max_size=2)
     assert limited.ids.to_pylist() == [5, 7, None]
 
 

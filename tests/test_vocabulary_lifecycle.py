@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vocabulary_twin import Rules, Twin
+from vocabulary_windows import advance
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_changes import VocabularyChanges
-from tfrs_pretrain.vocabulary_lifecycle import advance, begin
+from tfrs_pretrain.vocabulary_lifecycle import begin
 
 OOV = 2
 WINDOW = st.dictionaries(st.integers(-4, 25), st.integers(1, 6), max_size=14)

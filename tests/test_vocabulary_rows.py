@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vocabulary_windows import extended
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.hashing import hash_ids
@@ -44,7 +45,7 @@ def test_rows_are_those_of_the_naive_twin(counts, min_count, max_size, oov_rows)
 def test_a_later_window_moves_no_row(before, after, min_count, max_size):
     first = make(before)
     ids = pa.array(list(after), pa.int64())
-    later = first.extended(ids, np.array(list(after.values()), np.int64), min_count=min_count, max_size=max_size)
+    later = extended(first, ids, np.array(list(after.values()), np.int64), min_count=min_count, max_size=max_size)
     known = first.ids.to_pylist()
     new = {value: count for value, count in after.items() if value not in known}
     room = None if max_size is None else max(max_size - len(known), 0)
@@ -56,7 +57,7 @@ def test_a_later_window_moves_no_row(before, after, min_count, max_size):
 
 def test_strings_are_extended_too():
     first = Vocabulary(pa.array(["b", "a"]), np.array([5, 5]), 1)
-    later = first.extended(pa.array(["c", "a", "ä"]), np.array([2, 9, 7]), min_count=2)
+    later = extended(first, pa.array(["c", "a", "ä"]), np.array([2, 9, 7]), min_count=2)
     assert (later.ids.to_pylist(), later.counts.tolist()) == (["b", "a", "ä", "c"], [0, 9, 7, 2])
     assert later.lookup(pa.array(["c", "b"])).tolist() == [4, 1]
 

@@ -29,7 +29,7 @@ def _both(ids, cuts, folder, end=None):
         for start, stop in itertools.pairwise(bounds):
             yield pa.table({"id": ids.slice(start, stop - start), "count": counts[start:stop]})
 
-    stream = VocabularyStream(batches, len(ids), 2, end)
+    stream = VocabularyStream(batches, 2, end)
     stream.save(folder / "stream.parquet")
     stream.save_lookup(folder / "stream.arrow")
     return [(folder / name).read_bytes() for name in (
@@ -63,4 +63,4 @@ def test_batches_are_regrouped():
 def test_too_many_rows_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("tfrs_pretrain.id_arrays.MAX_ROWS", 5)
     with pytest.raises(UserError, match="its ids need 6 rows, and records contain rows below 5"):
-        VocabularyStream(lambda: iter(()), 4, 2).save(tmp_path / "v")
+        VocabularyStream(lambda: iter([pa.table({"id": [7, 8, 9, 10], "count": [4, 3, 2, 1]})]), 2).save(tmp_path / "v")

@@ -22,6 +22,7 @@ DELTA_KIND = "delta"
 EXPORT_KIND = "export"
 ITEM_INDEX_KIND = "item_index"
 STUDY_KIND = "study"
+STREAM_KIND = "stream"
 CHECKPOINT_KIND = "checkpoint"
 BEST_EPOCH_KIND = "best epoch"
 

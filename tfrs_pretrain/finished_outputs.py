@@ -23,7 +23,12 @@ RUN_DIGEST = "run_digest"  # key of a manifest
 
 
 def run_digest(**run: Any) -> str:
-    """Returns the digest of a run: of this version, and of its configuration, arguments and inputs as JSON values."""
+    """Returns the digest of a run: of this version, and of its configuration, arguments and inputs as JSON values.
+
+    Where the run is tracked is left out of the configuration.
+    """
+    if isinstance(config := run.get("config"), dict):
+        run["config"] = {section: value for section, value in config.items() if section != "tracking"}
     return json_digest({"code_version": __version__, **run})
 
 

@@ -27,7 +27,12 @@ def single_array(ids: pa.ChunkedArray) -> pa.Array:
     """Concatenates the chunks of ids; texts become strings, or large strings if they have more than MAX_TEXT_BYTES."""
     if pa.types.is_int64(ids.type):
         return ids.combine_chunks()
-    return ids.cast(pa.large_string() if text_bytes(ids) > MAX_TEXT_BYTES else pa.string()).combine_chunks()
+    return ids.cast(text_type(text_bytes(ids))).combine_chunks()
+
+
+def text_type(num_bytes: int) -> pa.DataType:
+    """Returns the type of one array of texts of this size: strings, or large strings."""
+    return pa.large_string() if num_bytes > MAX_TEXT_BYTES else pa.string()
 
 
 def joined(*arrays: pa.Array) -> pa.ChunkedArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,16 @@ class Lifetimes:
     def window(self) -> int:
         """Number of the newest window."""
         return len(self.window_ends) - 1
+
+    @classmethod
+    def joined(cls, parts: Sequence[Lifetimes]) -> Lifetimes:
+        """Lifetimes of parts of a vocabulary, one after another."""
+        decayed, first, last = (np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS.values())
+        return cls(decayed, first, last, parts[0].window_ends)
+
+    def slice(self, start: int, end: int) -> Lifetimes:
+        """Lifetimes of the positions ``start`` to ``end - 1``."""
+        return Lifetimes(self.decayed[start:end], self.first[start:end], self.last[start:end], self.window_ends)
 
     def with_freed(self, is_freed: np.ndarray) -> Lifetimes:
         """Lifetimes without the ids at some rows, bool [n]."""

@@ -23,7 +23,6 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.id_arrays import require_int32_rows, single_array, sortable, utf8_bytes
 from tfrs_pretrain.id_lookup import IdLookup
 from tfrs_pretrain.lifetimes import Lifetimes
-from tfrs_pretrain.row_placement import place_ids
 
 
 class Vocabulary:
@@ -78,34 +77,6 @@ class Vocabulary:
         table = table.set_column(0, "id", sortable(table["id"]))
         table = table.sort_by([("count", "descending"), ("id", "ascending")]).slice(0, max_size)
         return cls(single_array(table["id"]), table["count"].to_numpy(), oov_rows)
-
-    def extended(self, ids: pa.Array | pa.ChunkedArray, counts: np.ndarray, *, min_count: int = 1,
-                 max_size: int | None = None) -> Vocabulary:
-        """Builds the vocabulary of a later window, in which every id of this one keeps its row.
-
-        Known ids take their new count (0 if they did not occur). New ids, in the order (-count, id), get the free rows
-        and then rows at the end.
-
-        Args:
-          ids: Arrow array [n] of this vocabulary's kind, unique.
-          counts: int64 [n], occurrences in the later window.
-          min_count: occurrences that admit a new id.
-          max_size: maximum number of ids, known ones included (None: no limit).
-
-        Raises:
-          UserError: the ids, known ones included, need more than MAX_ROWS rows.
-        """
-        rows, counts = self.lookup(ids), np.asarray(counts, np.int64)
-        is_known = rows >= self.oov_rows
-        updated = np.zeros(len(self.ids), np.int64)
-        updated[rows[is_known] - self.oov_rows] = counts[is_known]
-        room = None if max_size is None else max(max_size - self.num_ids, 0)
-        new = Vocabulary.from_counts(ids.filter(pa.array(~is_known)), counts[~is_known], oov_rows=self.oov_rows,
-                                     min_count=min_count, max_size=room)
-        placed, positions = place_ids(self.ids, self.is_free, new.ids)
-        updated = np.append(updated, np.zeros(len(placed) - len(updated), np.int64))
-        updated[positions] = new.counts
-        return Vocabulary(single_array(placed), updated, self.oov_rows)
 
     def with_freed(self, rows: np.ndarray) -> Vocabulary:
         """Builds the vocabulary without the ids of some rows, which are forgotten; all other rows are unchanged.
@@ -217,6 +188,17 @@ class Vocabulary:
             metadata["forgotten"] = str(self.forgotten)
         return pa.table(columns).replace_schema_metadata(metadata)
 
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Vocabulary:
+        """Builds a vocabulary from the content of a file.
+
+        Raises:
+          KeyError, ValueError: a column or the metadata is missing or unreadable.
+        """
+        metadata = table.schema.metadata or {}
+        return cls(single_array(table["id"]), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
+                   Lifetimes.from_table(table, metadata), int(metadata.get(b"forgotten", 0)))
+
     def save(self, path: Path) -> None:
         """Writes a Parquet file."""
         pq.write_table(self.table(), path)
@@ -233,10 +215,7 @@ class Vocabulary:
           UserError: the file is missing or not a vocabulary.
         """
         try:
-            table = pq.read_table(path)
-            metadata = table.schema.metadata or {}
-            vocabulary = cls(single_array(table["id"]), table["count"].to_numpy(), int(metadata[b"oov_rows"]),
-                             Lifetimes.from_table(table, metadata), int(metadata.get(b"forgotten", 0)))
+            vocabulary = cls.from_table(pq.read_table(path))
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"vocabulary {str(path)!r} cannot be read ({error}): build the dataset again") from error
         vocabulary._lookup_file = lookup_file

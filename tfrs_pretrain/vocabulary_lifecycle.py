@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.id_arrays import joined, single_array
+from tfrs_pretrain.id_arrays import sortable
 from tfrs_pretrain.lifecycle_rules import Eviction, LifecycleRules
 from tfrs_pretrain.lifetimes import Lifetimes
-from tfrs_pretrain.row_placement import place_ids
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
@@ -19,40 +23,79 @@ def begin(vocabulary: Vocabulary, end: int) -> Vocabulary:
     return Vocabulary(vocabulary.ids, vocabulary.counts, vocabulary.oov_rows, life, vocabulary.forgotten)
 
 
-def advance(earlier: Vocabulary, ids: pa.Array | pa.ChunkedArray, counts: np.ndarray, end: int,
-            rules: LifecycleRules, *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-    """Builds the vocabulary of a later window: ids that stay keep their row, rows of ids that leave are reused.
+class Extendable(Protocol):
+    """The vocabulary to extend, see ``EarlierVocabulary``."""
 
-    The order of ``ids`` has no influence on the result.
+    def blocks(self) -> Iterator[Vocabulary]: ...
 
-    Args:
-      earlier: vocabulary with lifetimes.
-      ids: Arrow array [n] of the vocabulary's type, unique.
-      counts: int64 [n], occurrences in the later window.
-      end: of the later window.
-      rules: which ids leave.
-      min_count: occurrences that admit a new id.
-      max_size: maximum number of ids (None: no limit).
+    def ids_at(self, positions: np.ndarray) -> pa.ChunkedArray: ...
 
-    Raises:
-      UserError: more ids than ``max_size`` stay and ``rules.eviction`` is None.
+
+class Counted(Protocol):
+    """Counts of the later window, see ``WindowCounts``."""
+
+    @property
+    def known(self) -> np.ndarray: ...
+
+    @property
+    def new(self) -> pa.Table: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class LifecycleStep:
+    """Which ids leave in a later window, and the lifetimes of the others. Positions are rows without the shared ones.
+
+    Attributes:
+      life: in the later window, of the positions of the earlier vocabulary.
+      leaves: bool [n], positions without an id or whose id leaves.
+      num_admitted: number of new ids that are admitted, from the first.
     """
-    assert earlier.lifetimes is not None
-    rows, counts = earlier.lookup(ids), np.asarray(counts, np.int64)
-    is_known = rows >= earlier.oov_rows
-    in_window = np.zeros(len(earlier.ids), np.int64)
-    in_window[rows[is_known] - earlier.oov_rows] = counts[is_known]
-    life = _in_next_window(earlier.lifetimes, in_window, end, rules.decay)
-    new = Vocabulary.from_counts(ids.filter(pa.array(~is_known)), counts[~is_known], oov_rows=earlier.oov_rows,
-                                 min_count=min_count)
-    leaves = earlier.is_free | rules.expired(life.last, life.window_ends)
-    retained = np.ones(new.num_ids, bool)
-    if max_size is not None and len(leaves) - leaves.sum() + new.num_ids > max_size:
-        leaves, retained = _within(max_size, earlier, life, leaves, new, rules.eviction)
-    new_counts = new.counts[retained]
-    placed, positions = place_ids(earlier.ids, leaves, new.ids.filter(pa.array(retained)))
-    life = _with_new(life.with_freed(leaves), len(placed), positions, new_counts)
-    return Vocabulary(single_array(placed), np.rint(life.decayed).astype(np.int64), earlier.oov_rows, life)
+
+    life: Lifetimes
+    leaves: np.ndarray
+    num_admitted: int
+
+    @classmethod
+    def of(cls, earlier: Extendable, window: Counted, max_size: int | None, end: int, rules: LifecycleRules
+           ) -> LifecycleStep:
+        """Apply the rules to the ids of an earlier vocabulary with lifetimes and the new ids.
+
+        Args:
+          earlier: the vocabulary to extend.
+          window: counts of the later window.
+          max_size: maximum number of ids (None: no limit).
+          end: of the later window.
+          rules: which ids leave.
+
+        Raises:
+          UserError: more ids than ``max_size`` stay and ``rules.eviction`` is None.
+        """
+        lives, are_free, start = [], [], 0
+        for block in earlier.blocks():
+            assert block.lifetimes is not None
+            counts = window.known[start:start + len(block.ids)]
+            lives.append(_in_next_window(block.lifetimes, counts, end, rules.decay))
+            are_free.append(block.is_free)
+            start += len(block.ids)
+        life = Lifetimes.joined(lives)
+        leaves = np.concatenate(are_free) | rules.expired(life.last, life.window_ends)
+        admitted = np.ones(window.new.num_rows, bool)
+        if max_size is not None and len(leaves) - leaves.sum() + len(admitted) > max_size:
+            leaves, admitted = _within(max_size, earlier, life, leaves, window.new, rules.eviction)
+        return cls(life, leaves, int(admitted.sum()))
+
+    def lifetimes(self, start: int, end: int, size: int, new: np.ndarray, counts: np.ndarray) -> Lifetimes:
+        """Return the lifetimes of the positions ``start`` to ``end - 1`` after the placement of new ids.
+
+        Args:
+          start: first position.
+          end: position after the last.
+          size: number of positions after the placement, at least ``end - start``.
+          new: int64 [m], positions of new ids, relative to ``start``.
+          counts: int64 [m], their counts.
+        """
+        life = self.life.slice(start, end).with_freed(self.leaves[start:end])
+        return _with_new(life, size, new, counts)
 
 
 def _in_next_window(life: Lifetimes, counts: np.ndarray, end: int, decay: float) -> Lifetimes:
@@ -69,30 +112,31 @@ def _with_new(life: Lifetimes, size: int, positions: np.ndarray, counts: np.ndar
     return Lifetimes(decayed, first, last, life.window_ends)
 
 
-def _within(max_size: int, earlier: Vocabulary, life: Lifetimes, leaves: np.ndarray, new: Vocabulary,
+def _within(max_size: int, earlier: Extendable, life: Lifetimes, leaves: np.ndarray, new: pa.Table,
             eviction: Eviction | None) -> tuple[np.ndarray, np.ndarray]:
     """Chooses ``max_size`` ids of those that stay and the new ones.
 
     Returns:
-      bool [n]: the position is free or its id leaves; bool [m]: the new id is admitted.
+      bool [n]: the position is free or its id leaves; bool [m]: the new id is admitted, which are the first ones.
     """
     stays = np.flatnonzero(~leaves)
     if eviction is None:
         if len(stays) > max_size:
             raise UserError(f"the vocabulary to extend has {len(stays)} ids, more than max_size {max_size}, and each "
                             "would keep its row: raise max_size, set eviction, or build without --extend")
-        return leaves, np.arange(new.num_ids) < max_size - len(stays)
-    recency = np.concatenate([life.last[stays], np.full(new.num_ids, life.window)])
-    frequency = np.concatenate([life.decayed[stays], new.counts])
-    keys = {"recency": recency, "frequency": frequency} if eviction == "least_recent" else {
-        "frequency": frequency, "recency": recency}
-    table = pa.table({**keys, "is_new": np.arange(len(recency)) >= len(stays),
-                      "id": joined(earlier.ids.take(pa.array(stays)), new.ids),
-                      "number": np.arange(len(recency))})
-    # Among equals, an id that has a row keeps it.
-    order = table.sort_by([*((key, "descending") for key in keys), ("is_new", "ascending"), ("id", "ascending")])
-    is_chosen = np.zeros(len(recency), bool)
-    is_chosen[order["number"].to_numpy()[:max_size]] = True
+        return leaves, np.arange(new.num_rows) < max_size - len(stays)
+    recency = np.concatenate([life.last[stays], np.full(new.num_rows, life.window, np.int32)])
+    frequency = np.concatenate([life.decayed[stays], new["count"].to_numpy()])
+    first, second = (recency, frequency) if eviction == "least_recent" else (frequency, recency)
+    last = np.lexsort((-second, -first))[max_size - 1]
+    is_chosen = (first > first[last]) | ((first == first[last]) & (second > second[last]))
+    tied, room = np.flatnonzero((first == first[last]) & (second == second[last])), max_size - int(is_chosen.sum())
+    # Among equals, an id that has a row keeps it; then ids are in order, as the new ones are.
+    num_tied = int(np.searchsorted(tied, len(stays)))
+    if num_tied > room:
+        ids = sortable(earlier.ids_at(stays[tied[:num_tied]]))
+        tied = tied[pc.sort_indices(ids).to_numpy()]
+    is_chosen[tied[:room]] = True
     leaves = leaves.copy()
     leaves[stays[~is_chosen[:len(stays)]]] = True
     return leaves, is_chosen[len(stays):]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrs_pretrain.hash_order import in_hash_order_on_disk
-from tfrs_pretrain.id_arrays import require_int32_rows, utf8_bytes
+from tfrs_pretrain.id_arrays import require_int32_rows, text_bytes, text_type, utf8_bytes
 from tfrs_pretrain.id_lookup import write_parts
 from tfrs_pretrain.vocabulary import Vocabulary
 from tfrs_pretrain.vocabulary_lifecycle import begin
@@ -23,22 +25,25 @@ ROW_GROUP = 1 << 20  # rows, as ``pyarrow.parquet.write_table`` divides a table
 Batches = Callable[[], Iterator[pa.Table]]
 
 
-@dataclasses.dataclass(frozen=True)
-class VocabularyStream:
-    """Ids of a new vocabulary.
+class VocabularyWriter(abc.ABC):
+    """A vocabulary that is written in parts.
 
     Attributes:
-      batches: returns the ids in row order, as tables with the columns id (of one type) and count (int64); called
-        several times.
-      num_ids: number of all ids.
       oov_rows: number of shared rows.
-      window_end: end of the window in which the ids were counted; None: the vocabulary has no life cycle.
     """
 
-    batches: Batches
-    num_ids: int
     oov_rows: int
-    window_end: int | None = None
+
+    @abc.abstractmethod
+    def parts(self) -> Iterator[Vocabulary]:
+        """Yields the rows in order, as vocabularies of some rows; called several times. There is at least one part."""
+
+    @functools.cached_property
+    def _sizes(self) -> tuple[int, int, int]:
+        """Number of ids, of rows without the shared ones, and of bytes of text."""
+        ids, rows, text = zip(*((part.num_ids, len(part.ids), text_bytes(part.ids)) for part in self.parts()),
+                              strict=True)
+        return sum(ids), sum(rows), sum(text)
 
     def save(self, path: Path) -> None:
         """Writes the file that ``Vocabulary.save`` would write.
@@ -46,42 +51,68 @@ class VocabularyStream:
         Raises:
           UserError: there are more than MAX_ROWS rows.
         """
-        require_int32_rows(self.oov_rows + self.num_ids)
+        require_int32_rows(self.oov_rows + self._sizes[1])
         writer = None
-        for batch in _regrouped(self.batches(), ROW_GROUP):
-            part = Vocabulary(batch["id"].combine_chunks(), batch["count"].to_numpy(), self.oov_rows)
-            table = (part if self.window_end is None else begin(part, self.window_end)).table()
+        for table in _regrouped(self._tables(), ROW_GROUP):
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
-        assert writer is not None, "an empty vocabulary has one empty batch"
+        assert writer is not None, "an empty vocabulary has one empty part"
         writer.close()
+
+    def _tables(self) -> Iterator[pa.Table]:
+        for part in self.parts():
+            table = part.table()
+            ids = table["id"] if part.dtype == "int64" else table["id"].cast(text_type(self._sizes[2]))
+            yield table.set_column(0, "id", ids)
 
     def save_lookup(self, path: Path) -> None:
         """Writes the look-up file."""
-        dtype = "int64" if pa.types.is_int64(next(self.batches())["id"].type) else "string"
-        parts = in_hash_order_on_disk(self._ids_with_rows(), self.num_ids)
-        write_parts(path, parts, dtype=dtype, oov_rows=self.oov_rows, num_rows=self.oov_rows + self.num_ids,
-                    digest=self._digest(dtype))
+        dtype, (num_ids, num_rows, _) = next(self.parts()).dtype, self._sizes
+        write_parts(path, in_hash_order_on_disk(self._ids_with_rows(), num_ids), dtype=dtype, oov_rows=self.oov_rows,
+                    num_rows=self.oov_rows + num_rows, digest=self._digest(dtype))
 
     def _ids_with_rows(self) -> Iterator[tuple[pa.Array, np.ndarray]]:
-        start = self.oov_rows
-        for ids in self._ids():
-            yield ids, np.arange(start, start + len(ids))
-            start += len(ids)
-
-    def _ids(self) -> Iterator[pa.Array]:
-        for batch in self.batches():
-            yield from batch["id"].chunks
+        start = 0
+        for part in self.parts():
+            yield part.known_ids, part.id_rows + start
+            start += len(part.ids)
 
     def _digest(self, dtype: str) -> str:
         """Computes ``Vocabulary.digest``."""
-        state = hashlib.sha256(f"{dtype}:{self.oov_rows}:{self.num_ids}:".encode())
-        for ids in self._ids():
+        state = hashlib.sha256(f"{dtype}:{self.oov_rows}:{self._sizes[1]}:".encode())
+        start, free = 0, [np.empty(0, np.int64)]
+        for part in self.parts():
+            ids = part.ids.fill_null(0 if dtype == "int64" else "")
             numbers = ids if dtype == "int64" else pc.binary_length(ids)
             state.update(numbers.to_numpy().astype("<i8", copy=False))
-        for ids in self._ids() if dtype == "string" else ():
-            state.update(utf8_bytes(ids))
+            free.append(part.free + start)
+            start += len(part.ids)
+        for part in self.parts() if dtype == "string" else ():
+            state.update(utf8_bytes(part.ids.fill_null("")))
+        if rows := np.concatenate(free).astype("<i8").tobytes():
+            state.update(b":free:" + rows)
         return state.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class VocabularyStream(VocabularyWriter):
+    """Ids of a new vocabulary.
+
+    Attributes:
+      batches: returns the ids in row order, as tables with the columns id (of one type) and count (int64); called
+        several times.
+      oov_rows: number of shared rows.
+      window_end: end of the window in which the ids were counted; None: the vocabulary has no life cycle.
+    """
+
+    batches: Batches
+    oov_rows: int
+    window_end: int | None = None
+
+    def parts(self) -> Iterator[Vocabulary]:
+        for batch in self.batches():
+            part = Vocabulary(batch["id"].combine_chunks(), batch["count"].to_numpy(), self.oov_rows)
+            yield part if self.window_end is None else begin(part, self.window_end)
 
 
 def _regrouped(batches: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:

@@ -27,6 +27,7 @@ from beam_pipelines.launching.output_folder import (
     refuse_overwriting_inputs,
     require_unfinished,
 )
+from beam_pipelines.launching.snapshots import with_fixed_snapshots
 from beam_pipelines.launching.time_checks import check_times
 from beam_pipelines.logs.dead_letter import REJECTED_FOLDER, check_rejected
 from beam_pipelines.transforms.vocabularies import check_vocabularies
@@ -79,15 +80,17 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     if template and len(steps) > 1:
         raise UserError("a template contains one pipeline, but this job runs several: use build_vocabulary, "
                         "build_pairs and build_impressions")
+    finish = options.view_as(DatasetOptions).finish
+    tables = sorted(job.tables(log for step in steps for log in step.logs))
+    job = with_fixed_snapshots(job, tables, may_resolve=not (template or finish))
     if options.view_as(TestOptions).dry_run:
         return [run_pipeline(functools.partial(step.build, job=job), options) for step in steps][-1], {}
-    if options.view_as(DatasetOptions).finish:
+    if finish:
         with exclusive(job.folder):
             require_unfinished(job.folder)
             for step in steps:
                 _check_results(job, step, job.path(REJECTED_FOLDER))
             return PipelineResult(PipelineState.DONE), _finish(job, kind, describe)
-    tables = sorted(job.tables(log for step in steps for log in step.logs))
     finished = finished_or_refused(job.folder, kind, lambda: job_digest(job, kind, input_state(job, tables)),
                                    overwrite=overwrite)
     if finished:

@@ -1,4 +1,4 @@
-"""Sources of tables: file formats, BigQuery and installed packages behind one interface.
+"""Sources of tables: file formats, tables of data lakes, BigQuery and installed packages behind one interface.
 
 Nothing is opened before a pipeline runs.
 """
@@ -7,7 +7,9 @@ from beam_pipelines.sources.avro import Avro
 from beam_pipelines.sources.base import Format, RawBatch, TableSource
 from beam_pipelines.sources.bigquery import BigQuerySource
 from beam_pipelines.sources.csv import Csv
+from beam_pipelines.sources.delta_lake import DeltaSource
 from beam_pipelines.sources.file_source import FileSource
+from beam_pipelines.sources.iceberg import IcebergSource
 from beam_pipelines.sources.jsonl import JsonLines
 from beam_pipelines.sources.own_source import open_own_source, place_of
 from beam_pipelines.sources.parquet import Parquet
@@ -37,6 +39,10 @@ def open_source(table: str, declared: str | Source, raw: str, limits: DatasetCon
     if source.format == "bigquery":
         return BigQuerySource(table, source)
     assert source.path is not None
+    if source.format == "iceberg":
+        return IcebergSource(table, source.path, source, limits or DatasetConfig())
+    if source.format == "delta":
+        return DeltaSource(table, place_of(source.path, raw), source, limits or DatasetConfig())
     pattern = place_of(source.path, raw)
     file_format = FORMATS[source.format](table, limits or DatasetConfig(), source)
     return FileSource(table, pattern, file_format, SUFFIXES[source.format])

@@ -1,11 +1,17 @@
-"""BigQuery, through Beam's own source; requires the ``gcp`` extra."""
+"""BigQuery; requires the ``gcp`` extra.
 
+A table is read in Arrow batches, see ``bigquery_storage``. The result of a query and exported files come as rows from
+Beam's own source.
+"""
+
+import contextlib
 import importlib
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 
+from beam_pipelines.sources.arrow_texts import arrow_to_texts
 from beam_pipelines.sources.base import ColumnTypes, RawBatch, TableSource
 from beam_pipelines.sources.text import MAX_TEXT_ROWS, row_of_values, to_batches
 from tfrs_pretrain.config import Source
@@ -40,28 +46,44 @@ class _ReadBigQuery(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RawBatch]:
         max_rows = min(self._batch_rows, MAX_TEXT_ROWS)
+        if self._source.path and self._source.method == "DIRECT_READ":
+            return (
+                begin
+                | "ReadFromBigQuery" >> self._stored_table(self._source.path)
+                | "ConvertToColumns" >> beam.FlatMap(arrow_to_texts, _origin(self._source), self._columns, max_rows)
+                .with_output_types(RawBatch)
+            )
         return (
             begin
-            | "ReadFromBigQuery" >> self._reader()
+            | "ReadFromBigQuery" >> self._rows()
             | "BatchRows" >> beam.BatchElements(min_batch_size=min(1024, max_rows), max_batch_size=max_rows)
             | "ConvertToColumns" >> beam.FlatMap(_to_columns, _origin(self._source), self._columns)
             .with_output_types(RawBatch)
         )
 
-    def _reader(self) -> beam.PTransform:
-        try:
+    def _stored_table(self, place: str) -> beam.PTransform:
+        with self._needed_client():
             # Imported here because the client is an optional dependency.
+            from beam_pipelines.sources.bigquery_storage import ReadStoredTable  # noqa: PLC0415
+        return ReadStoredTable(place, self._columns)
+
+    def _rows(self) -> beam.PTransform:
+        with self._needed_client():
             importlib.import_module("google.cloud.bigquery_storage_v1")
             from apache_beam.io.gcp.bigquery import ReadFromBigQuery  # noqa: PLC0415
-        except ImportError as error:
-            raise UserError(f"table {self._table}: reading BigQuery needs the client libraries ({error}): "
-                            "pip install 'tfrs-pretrain[gcp]'") from error
         source = self._source
         place = {"table": source.path} if source.path else {"query": source.query, "use_standard_sql": True}
         if source.method == "EXPORT":
             return ReadFromBigQuery(method="EXPORT", **place)
-        selected = {"selected_fields": self._columns} if source.path else {}
-        return ReadFromBigQuery(method="DIRECT_READ", use_native_datetime=True, **place, **selected)
+        return ReadFromBigQuery(method="DIRECT_READ", use_native_datetime=True, **place)
+
+    @contextlib.contextmanager
+    def _needed_client(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError as error:
+            raise UserError(f"table {self._table}: reading BigQuery needs the client libraries ({error}): "
+                            "pip install 'tfrs-pretrain[gcp]'") from error
 
 
 def _origin(source: Source) -> str:

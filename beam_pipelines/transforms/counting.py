@@ -1,4 +1,4 @@
-"""Counts distinct values without an element per row: per batch, then per bundle, then per hash bucket."""
+"""Counts distinct values without an element per row: per batch, per bundle if they repeat, then per hash bucket."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -49,6 +49,7 @@ class _CountBundle(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._pending: dict[str, list[pa.Table]] = defaultdict(list)
+        self._distinct: set[str] = set()  # names whose values hardly repeat within a bundle
 
     def process(self, element: tuple[str, pa.Array]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
         name, column = element
@@ -56,22 +57,31 @@ class _CountBundle(beam.DoFn):
         tables = self._pending[name]
         tables.append(pa.table({"value": counts.field("values"), "count": counts.field("counts")}))
         if sum(table.num_rows for table in tables) > MAX_PENDING_COUNTS:
-            yield from _split_by_bucket(name, self._pending.pop(name), self._buckets)
+            yield from self._flush(name, self._pending.pop(name))
 
     def finish_bundle(self) -> Iterator[Any]:
         window = GlobalWindow()
         for name, tables in self._pending.items():
-            for element in _split_by_bucket(name, tables, self._buckets):
+            for element in self._flush(name, tables):
                 yield WindowedValue(element, window.max_timestamp(), (window,))
 
+    def _flush(self, name: str, tables: list[pa.Table]) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+        """Yields the counts by bucket; they are merged first unless this has not halved those of the name before."""
+        counts = pa.concat_tables(tables)
+        if name not in self._distinct:
+            merged = _merge([counts])
+            if 2 * merged.num_rows > counts.num_rows:
+                self._distinct.add(name)
+            counts = merged
+        yield from _split_by_bucket(name, counts.combine_chunks(), self._buckets)
 
-def _split_by_bucket(name: str, tables: list[pa.Table], number: int) -> Iterator[tuple[tuple[str, int], pa.Table]]:
-    merged = _merge(tables).combine_chunks()
-    buckets = hash_ids(merged["value"].combine_chunks()) % np.uint64(number)
+
+def _split_by_bucket(name: str, counts: pa.Table, number: int) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+    buckets = hash_ids(counts["value"].combine_chunks()) % np.uint64(number)
     # A name without any value, such as a feature of lists that are all empty, is counted too.
     if not len(buckets):
-        yield (name, 0), merged
-    for batch in merged.to_batches():
+        yield (name, 0), counts
+    for batch in counts.to_batches():
         for bucket, part in partition(batch, buckets):
             yield (name, bucket), pa.Table.from_batches([part])
 

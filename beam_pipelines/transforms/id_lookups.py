@@ -45,7 +45,7 @@ class IdLookups:
         """
         folder = job.vocabulary or job.folder
         info = vocabulary_info(folder) if job.vocabulary else None
-        return cls({name: _open(folder, name, info) for name in job.schema.vocabularies},
+        return cls({name: open_lookup(folder, name, info) for name in job.schema.vocabularies},
                    functools.partial(_read_occurring, folder))
 
     def lookup(self, name: str, column: pa.Array) -> np.ndarray:
@@ -65,8 +65,12 @@ class IdLookups:
         return self._by_name[name].num_rows
 
 
-def _open(folder: str, name: str, info: dict[str, Any] | None) -> IdLookup:
-    """Opens a look-up; ``info`` is the manifest, None for the folder that this job writes."""
+def open_lookup(folder: str, name: str, info: dict[str, Any] | None) -> IdLookup:
+    """Opens a look-up; ``info`` is the manifest, None for the folder that this job writes.
+
+    Raises:
+      UserError: a file is missing, damaged or belongs to another vocabulary.
+    """
     if info is None:
         return IdLookup.open(local_copy(lookup_path(folder, name)), None)
     if listed_digest(info, lookup_path("", name)) is None:  # an older version wrote the folder

@@ -1,6 +1,7 @@
 """Configurations, datasets and folders in every form that the public functions take."""
 
 import json
+import types
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_stages_receive_opened_inputs_and_paths(monkeypatch, tiny_dataset, tmp_p
 
     def record(*arguments, **options):
         received.append((arguments, options))
+        return types.SimpleNamespace(path=tmp_path)  # of an exported version
 
     for name in ("pretraining.run.pretrain", "ranking.run.train_arm", "serving.exporting.export.export",
                  "evaluation.evaluate.evaluate"):

@@ -9,6 +9,7 @@ from planted import planted_config
 
 from beam_pipelines.build_vocabulary import select_counted_values, select_ids, select_moment_values, write_vocabulary
 from beam_pipelines.jobs.job import Job
+from beam_pipelines.records.files import describe_file
 from beam_pipelines.transforms.vocabularies import load_vocabulary, save_vocabulary
 from beam_pipelines.transforms.vocabulary_order import sort_bucket, write_range
 from tfrs_pretrain.config import Config
@@ -63,6 +64,19 @@ def test_extended_ids_keep_their_rows_and_get_new_counts(earlier, tmp_path):
     job = _job(tmp_path, {"min_count": 2, "max_size": 3}, extend=earlier)
     _write("item", COUNTS, job)
     assert _written(job) == [("x", 0), ("c", 5), ("b", 5)]
+
+
+def test_a_lookup_file_of_another_vocabulary_is_refused(earlier, tmp_path):
+    folder, other = tmp_path / "earlier", Vocabulary(pa.array(["x", "d"]), np.array([9, 1]), 8)
+    digest = load_vocabulary(str(folder / "vocabulary" / "item.parquet")).digest
+    other.id_lookup.save(folder / "vocabulary" / "item.lookup.arrow")
+    files = {f"vocabulary/{name}": describe_file(str(folder / "vocabulary" / name))
+             for name in ("item.parquet", "item.lookup.arrow")}
+    (folder / "dataset_info.json").write_text(json.dumps({
+        "kind": "vocabulary", "vocabularies": {"item": {"digest": digest}}, "files": files}))
+    with pytest.raises(UserError, match=r"vocabulary 'item': look-up file .* belongs to another vocabulary") as refused:
+        _write("item", COUNTS, _job(tmp_path, extend=earlier))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_feature_that_the_earlier_folder_lacks_is_built_from_scratch(earlier, tmp_path):

@@ -15,6 +15,7 @@ from folder_contents import folder_contents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_config as planted_tree
+from vocabulary_windows import extended
 
 from beam_pipelines import build_dataset, build_impressions, build_pairs, build_vocabulary
 from beam_pipelines.jobs.options import ExtendOptions, SplitOptions, VocabularyOptions
@@ -194,7 +195,7 @@ def test_repeated_extension_never_moves_a_row(windows, min_count, max_size):
     vocabulary = Vocabulary.from_counts(*table(windows[0]), oov_rows=2, min_count=min_count, max_size=max_size)
     for counts in windows[1:]:
         before = vocabulary
-        vocabulary = before.extended(*table(counts), min_count=min_count, max_size=max_size)
+        vocabulary = extended(before, *table(counts), min_count=min_count, max_size=max_size)
         assert vocabulary.lookup(before.ids).tolist() == before.lookup(before.ids).tolist()
         assert vocabulary.counts.tolist() == [counts.get(number, 0) for number in vocabulary.ids.to_pylist()]
         known = set(before.ids.to_pylist())

@@ -14,6 +14,7 @@ from tfrs_pretrain.experiments.definition import ProvidedLogs
 from tfrs_pretrain.experiments.experiment_file import load_experiment, log_names
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, RANKER
+from tfrs_pretrain.experiments.stream_plan import load_plan
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 OUTCOMES = {"play_time_ms", "long_view", "long_watch", "is_like", "is_follow", "is_comment", "is_forward", "is_hate",
@@ -127,14 +128,15 @@ def test_the_projects_experiments_are_valid_and_documented(name, tmp_path):
     for log in log_names(path) or [None]:
         data = tmp_path if isinstance(load_experiment(path, log).logs, ProvidedLogs) else None
         assert data is None or "--data" in head
-        check_plan(Plan(path, Selection(data, log=log)))
+        check_plan(load_plan(path, Selection(data, log=log)))
 
 
 def check_plan(plan):
     assert len(plan.arms) * len(plan.seeds) == len({
         (arm.name, seed) for arm in plan.arms for seed in plan.seeds})
-    by_kind = pieces(plan)
-    assert len(by_kind[LOGS]) == 1
+    every = {need for arm in plan.arms for piece in plan.targets(arm, arm.candidates[0])
+             for need in piece.with_dependencies()}
+    assert sum(piece.kind == LOGS for piece in every) == 1
     for arm in plan.arms:
         assert len(arm.candidates) <= 10
         assert len({plan.settings_digest(arm, settings) for settings in arm.candidates}) == len(arm.candidates)

@@ -35,5 +35,12 @@ def test_logs_contain_long_watches_and_clicks(tmp_path):
     np.testing.assert_allclose(written["items"].log_duration, [np.log(2), np.nan], rtol=1e-6)
     assert written["items"].music_type.tolist() == [9, -1]
     assert written["users"].onehot_feat4.tolist() == [1, -1]
+    write_logs(tmp_path, tmp_path / "continued", continued=True)
+    continued, days = (pd.read_parquet(tmp_path / "continued" / f"{name}.parquet") for name in (
+        "engagements", "impressions"))
+    assert continued.to_dict("list") == {"user_id": [1, 2, 1], "item_id": [5, 5, 6], "timestamp": [10, 12, 99],
+                                         "date": [BEFORE, BEFORE, 20220425], "day": [23, 23, 24]}
+    assert days.drop(columns="day").equals(written["impressions"])
+    assert days.day.tolist() == [24]
     manifest = json.loads((tmp_path / "logs" / "manifest.json").read_text())
     assert manifest["rows"] == {"engagements": 2, "impressions": 1, "items": 2, "users": 2}

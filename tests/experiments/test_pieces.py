@@ -38,7 +38,7 @@ def test_dependencies_precede_the_piece():
     dataset = Piece("dataset", "d", {}, (logs,))
     rows = Piece("embeddings", "e", {}, (dataset,))
     ranker = Piece("ranker", "r", {}, (dataset, rows))
-    assert ranker.with_dependencies() == [logs, dataset, logs, dataset, rows, ranker]
+    assert ranker.with_dependencies() == [logs, dataset, rows, ranker]
 
 
 def names(plan, settings, seed=1):

@@ -80,3 +80,21 @@ def test_logs_have_the_requested_sizes_and_known_statistics(tmp_path):
     assert abs(first - expected) < 4 * np.sqrt(expected / 4000)
     assert set(tables["users"].country.dropna()) == {"Perú", "Österreich", "日本"}
     assert 0.75 < manifest["best_auc"] < 0.95
+
+
+def test_taste_turns_and_items_appear(tmp_path):
+    """Clicks of the last days follow factors that are unrelated to those of the first days."""
+    for name, drift in (("steady", 0.0), ("turned", np.pi / 2 / 33)):
+        write_planted_logs(tmp_path / name, users=40, items=30, engagements=20000, impressions=30000, seed=2,
+                           drift=drift, new_items=0.5)
+    rates = {}
+    for name in ("steady", "turned"):
+        log = pq.read_table(tmp_path / name / "impressions.parquet").to_pandas()
+        early, late = (part.groupby(["member", "item"]).clicked.mean()
+                       for part in (log[log.day < 6], log[log.day > 27]))
+        rates[name] = np.corrcoef(*early.align(late, join="inner"))[0, 1]
+        first = pq.read_table(tmp_path / name / "engagements.parquet").to_pandas().groupby("item").day.min()
+        assert 0.2 < (first > 3).mean() < 0.6
+        assert log.groupby("item").day.min().reindex(first.index).max() > 15
+    assert rates["steady"] > 0.4
+    assert rates["turned"] < 0.5 * rates["steady"]

@@ -86,3 +86,11 @@ def test_a_worker_makes_pieces_and_reports_failures(tmp_path):
     worker.end()
     worker.join()
     assert worker._process.exitcode == 0
+
+
+@pytest.mark.parametrize(("made", "bytes_", "spent"), [
+    (15, 10**10, False), (16, 10**10, True), (16, 10**9, False), (127, 10**9, False), (128, 10**9, True)])
+def test_a_process_of_small_models_makes_more_pieces(made, bytes_, spent):
+    worker = Worker.__new__(Worker)
+    worker._done, worker._peak_rss_bytes = made, bytes_
+    assert worker.is_spent == spent

@@ -8,7 +8,7 @@ import pyarrow as pa
 from planting import bug
 
 from beam_pipelines.logs import duplicates
-from tfrs_pretrain import row_placement, vocabulary, vocabulary_lifecycle
+from tfrs_pretrain import row_placement, vocabulary_extension, vocabulary_lifecycle
 from tfrs_pretrain.embeddings import artifact as embeddings
 from tfrs_pretrain.lifecycle_rules import LifecycleRules
 from tfrs_pretrain.lifetimes import NEVER, Lifetimes
@@ -54,7 +54,7 @@ def evicted_stays():
         return pa.chunked_array([pa.array(values, ids.type)]), positions
 
     place_before = row_placement.place_ids
-    yield vocabulary_lifecycle, "place_ids", place_ids
+    yield vocabulary_extension, "place_ids", place_ids
     yield Vocabulary, "is_free", property(lambda self: self.counts == 0)
 
 
@@ -62,7 +62,7 @@ def evicted_stays():
 def soft_cap():
     """max_size is a soft cap"""
     yield vocabulary_lifecycle, "_within", lambda size, earlier, life, leaves, new, rule: (
-        leaves, np.ones(new.num_ids, bool))
+        leaves, np.ones(new.num_rows, bool))
 
 
 @bug()
@@ -105,8 +105,7 @@ def rows_never_reused():
         del empty
         return kept, len(ids) + np.arange(len(new))
 
-    yield vocabulary_lifecycle, "place_ids", place_ids
-    yield vocabulary, "place_ids", place_ids
+    yield vocabulary_extension, "place_ids", place_ids
 
 
 @bug()

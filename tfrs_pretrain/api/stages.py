@@ -20,6 +20,7 @@ from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import refuse_remote
+from tfrs_pretrain.tracking.stage import track
 
 if TYPE_CHECKING:
     import keras
@@ -59,7 +60,9 @@ def build_dataset(config: ConfigLike, raw: PathLike, output: PathLike, *, overri
     output = Path(output)
     refuse_remote(output)
     extending = [] if extend is None else [f"--extend={as_dataset(extend).folder}"]
-    build(load_config(config, overrides), Path(raw), output, [*beam_options, *extending], overwrite)
+    settings, earlier = load_config(config, overrides), extending[0].partition("=")[2] if extending else None
+    with track(settings, "dataset", output, raw=Path(raw), extend=earlier):
+        build(settings, Path(raw), output, [*beam_options, *extending], overwrite)
     return Dataset.open(output)
 
 
@@ -88,8 +91,9 @@ def pretrain(dataset: DatasetLike, output: PathLike, *, config: ConfigLike | Non
     from tfrs_pretrain.pretraining.run import pretrain as run
 
     opened = as_dataset(dataset)
-    return run(run_config(opened, config, overrides), opened, Path(output), start_from=_folder(start_from),
-               overwrite=overwrite)
+    settings, earlier = run_config(opened, config, overrides), _folder(start_from)
+    with track(settings, "pretrain", Path(output), dataset=opened.folder, start_from=earlier):
+        return run(settings, opened, Path(output), start_from=earlier, overwrite=overwrite)
 
 
 def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = None,
@@ -137,10 +141,11 @@ def train_ranker(dataset: DatasetLike, output: PathLike, *, arm: str | None = No
 
         settings = with_network(settings, network)
     scratch = _folder(baseline) or find_scratch_ranker(Path(output), opened, settings)
-    return train_arm(settings, opened, arm or settings.export.arm, Path(output), embeddings=_folder(embeddings),
-                     scratch=scratch, overwrite=overwrite, test=test,
-                     start_from=Path(start_from) if start_from else None,
-                     start_from_dataset=Path(start_from_dataset) if start_from_dataset else None)
+    rows, earlier = _folder(embeddings), optional_path(start_from)
+    with track(settings, "train-ranker", Path(output), dataset=opened.folder, embeddings=rows, start_from=earlier):
+        return train_arm(settings, opened, arm or settings.export.arm, Path(output), embeddings=rows, scratch=scratch,
+                         overwrite=overwrite, test=test, start_from=earlier,
+                         start_from_dataset=optional_path(start_from_dataset))
 
 
 def evaluate(model: PathLike, against: PathLike | None = None, *, split: str = "test", label: str = "label",
@@ -204,7 +209,11 @@ def export(dataset: DatasetLike, ranker: PathLike, models: PathLike = "saved_mod
     from tfrs_pretrain.serving.exporting.export import export as run
 
     opened = as_dataset(dataset)
-    return run(run_config(opened, config, overrides), opened, Path(ranker), Path(models))
+    settings = run_config(opened, config, overrides)
+    with track(settings, "export", Path(models) / settings.name, dataset=opened.folder, ranker=Path(ranker)) as tracked:
+        exported = run(settings, opened, Path(ranker), Path(models))
+        tracked.output = exported.path
+    return exported
 
 
 def _folder(artifact: Embeddings | PathLike | None) -> Path | None:

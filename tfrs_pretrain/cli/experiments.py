@@ -11,17 +11,21 @@ from typing import Any
 
 from rich.rule import Rule
 
+from tfrs_pretrain.cli.stream_summary import summarize_stream
 from tfrs_pretrain.cli.summary import summarize
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments import console_tables
 from tfrs_pretrain.experiments import prune as pruning
 from tfrs_pretrain.experiments.experiment_file import log_names
-from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
+from tfrs_pretrain.experiments.experiment_plan import Selection
 from tfrs_pretrain.experiments.run import run_experiment
 from tfrs_pretrain.experiments.several_logs import run_logs, select_logs
+from tfrs_pretrain.experiments.stream_plan import StreamPlan, load_plan
+from tfrs_pretrain.experiments.stream_run import run_stream
 from tfrs_pretrain.experiments.workers import default_jobs
 from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.progress import console
+from tfrs_pretrain.reporting.stream_report import write_stream
 from tfrs_pretrain.reporting.study_report import write_study
 
 
@@ -91,15 +95,22 @@ class ExperimentCommand:
             pruning.prune(self.file, output, selection, confirm)
             return True
         if self.dry_run:
-            console_tables.show_plan(Plan(self.file, selection), output, self.jobs or default_jobs(), console)
+            console_tables.show_plan(load_plan(self.file, selection), output, self.jobs or default_jobs(), console)
             return True
         return self._trained(output, selection)[1]
 
     def _trained(self, output: Path, selection: Selection) -> tuple[Mapping[str, Any], bool]:
         """Train and report one experiment. Return its results, and whether every run succeeded."""
         jobs = self.jobs or default_jobs()
-        study = run_experiment(self.file, output, selection, jobs=jobs,
-                               threads=max(1, (os.cpu_count() or 1) // jobs))
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        plan = load_plan(self.file, selection)
+        console_tables.show_estimate(plan, output, jobs, console)
+        if isinstance(plan, StreamPlan):
+            stream = run_stream(self.file, output, selection, jobs=jobs, threads=threads)
+            results = write_stream(stream)
+            summarize_stream(results, output)
+            return results, not console_tables.show_failures(stream, console)
+        study = run_experiment(self.file, output, selection, jobs=jobs, threads=threads)
         results = write_study(study)
         summarize(results, output)
         return results, not console_tables.show_failures(study, console)

@@ -34,6 +34,7 @@ from tfrs_pretrain.demo.config import load_demo_config
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 from tfrs_pretrain.stages import DATASET, Workdir
+from tfrs_pretrain.tracking.stage import track
 
 LogKind = Literal["completejourney", "movies", "shop", "news"]
 
@@ -104,7 +105,8 @@ def dataset(
     with quiet_imports():
         from beam_pipelines.build_dataset import build
     extending = [f"--extend={extend}"] if extend else []
-    info = build(settings, raw, output, pipeline_args=[*context.args, *extending], overwrite=overwrite)
+    with track(settings, "dataset", output, raw=raw, extend=extend):
+        info = build(settings, raw, output, pipeline_args=[*context.args, *extending], overwrite=overwrite)
     if "counts" in info:  # a --dry_run builds nothing
         show_built(info)
         show_joins(info)
@@ -126,7 +128,8 @@ def pretrain(
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.pretraining.run import pretrain
-    pretrain(settings, opened, output, start_from=start_from, overwrite=overwrite)
+    with track(settings, "pretrain", output, dataset=dataset, start_from=start_from):
+        pretrain(settings, opened, output, start_from=start_from, overwrite=overwrite)
     next_command(f"tfrs-pretrain train-ranker --dataset {dataset} --embeddings {output} --arm {settings.export.arm} "
                  "--output RANKER")
 
@@ -193,8 +196,9 @@ def train_ranker(
         from tfrs_pretrain.ranking.benefit.scratch_ranker import find_scratch_ranker
         from tfrs_pretrain.ranking.run import train_arm
     scratch = baseline or find_scratch_ranker(output, opened, settings)
-    trained = train_arm(settings, opened, arm, output, embeddings=embeddings, scratch=scratch, overwrite=overwrite,
-                        test=test, start_from=start_from, start_from_dataset=start_from_dataset)
+    with track(settings, "train-ranker", output, dataset=dataset, embeddings=embeddings, start_from=start_from):
+        trained = train_arm(settings, opened, arm, output, embeddings=embeddings, scratch=scratch, overwrite=overwrite,
+                            test=test, start_from=start_from, start_from_dataset=start_from_dataset)
     if json_file:
         write_text(json_file, json.dumps(trained.to_json(), indent=2) + "\n")
     for split, metrics in trained.metrics.items():
@@ -221,13 +225,18 @@ def export(
         from tfrs_pretrain.serving.exporting.delta import export_delta
         from tfrs_pretrain.serving.exporting.export import export
     signer = open_signer(sign)
+    with track(settings, "export", models / settings.name, dataset=dataset, ranker=ranker) as tracked:
+        if delta_of is not None:
+            delta = export_delta(settings, opened, ranker, models, delta_of, signer)
+            tracked.output = delta.path
+        else:
+            exported = export(settings, opened, ranker, models, signer=signer)
+            tracked.output = exported.path
     if delta_of is not None:
-        delta = export_delta(settings, opened, ranker, models, delta_of, signer)
         for line in delta.summary():
             console.print(line)
         console.print(f"wrote {delta.path}", soft_wrap=True)
         return
-    exported = export(settings, opened, ranker, models, signer=signer)
     for line in exported.report.summary():
         console.print(line)
     console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")

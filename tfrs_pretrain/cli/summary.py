@@ -12,6 +12,7 @@ from tfrs_pretrain.artifact_names import REPORT_HTML
 from tfrs_pretrain.cli.options import next_command, number
 from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.reporting.text.differences import both_verdicts
+from tfrs_pretrain.reporting.text.formats import metric_name
 
 
 def summarize(results: dict[str, Any], workdir: Path) -> None:
@@ -25,6 +26,7 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
         metrics = [number(result.get(f"test_{name}")) for name in ("auc", "log_loss", "gauc")]
         table.add_row(Text(arm), *metrics, both_verdicts(compared.get(arm)) if "test" in result else "did not finish")
     console.print(table)
+    show_power(results.get("power") or {})
     if line := (results["benefit"] or {}).get("line"):
         print_warning(line)
     if results["stage_one"]:
@@ -33,6 +35,15 @@ def summarize(results: dict[str, Any], workdir: Path) -> None:
     console.print(f"{results['seconds']['total']:.0f} s in total, peak memory {results['peak_rss_bytes'] / 1e9:.1f} GB",
                   highlight=False)
     next_command(f"python3 -m webbrowser {workdir / REPORT_HTML}")
+
+
+def show_power(power: dict[str, Any]) -> None:
+    """Prints what a t test over more seeds could show, for each metric with two seeds or more."""
+    for metric, entry in power.items():
+        if entry:
+            found = ", ".join(f"{seeds} seeds {value:.4f}" for seeds, value in entry["detectable"].items())
+            console.print(f"difference of {metric_name(metric)} found with 80 % probability: {found}", style="dim",
+                          highlight=False, soft_wrap=True)
 
 
 def show_built(info: dict[str, Any]) -> None:

@@ -20,7 +20,8 @@ _TEXTS = {"csv": (".csv",), "tsv": (".tsv",), "jsonl": (".jsonl", ".ndjson")}
 SUFFIXES: dict[str, tuple[str, ...]] = {"parquet": (".parquet",), "avro": (".avro",)} | {
     name: tuple(f"{suffix}{compression}" for suffix in suffixes for compression in _COMPRESSIONS)
     for name, suffixes in _TEXTS.items()}
-FORMATS = (*SUFFIXES, "bigquery")
+SNAPSHOT_FORMATS = ("iceberg", "delta")
+FORMATS = (*SUFFIXES, *SNAPSHOT_FORMATS, "bigquery")
 
 
 class Source(StrictModel):
@@ -30,10 +31,17 @@ class Source(StrictModel):
     """
 
     path: str | None = Field(None, description="file, folder (with its folders) or glob pattern (relative to --raw), "
-                                               "or the BigQuery table project:dataset.table")
+                                               "the BigQuery table project:dataset.table, the Iceberg table "
+                                               "namespace.table, or the folder or URL of a Delta Lake table")
     format: str = Field(
-        "parquet", description="parquet, csv, tsv, jsonl, avro or bigquery, or the entry point of an installed package "
-                               "in group tfrs_pretrain.sources; csv, tsv and jsonl may be compressed: .gz, .bz2, .zst")
+        "parquet", description="parquet, csv, tsv, jsonl, avro, iceberg, delta or bigquery, or the entry point of an "
+                               "installed package in group tfrs_pretrain.sources; csv, tsv and jsonl may be "
+                               "compressed: .gz, .bz2, .zst")
+    snapshot: int | None = Field(None, description="iceberg, delta: snapshot id or version to read (null: the current "
+                                                   "one, which the dataset then records)")
+    catalog: dict[str, str] = Field({}, description="iceberg: properties of pyiceberg's catalog, such as type and uri; "
+                                                    "name: of a catalog in .pyiceberg.yaml. Stored with the dataset: "
+                                                    "put credentials into PYICEBERG_CATALOG__* variables")
     settings: Settings = Field({}, description="entry points: arguments of the class or function")
     delimiter: str | None = Field(
         None, description="csv, tsv: one character between fields (null: a comma, for tsv a tab)")
@@ -91,6 +99,14 @@ class Source(StrictModel):
     def _text_settings_have_a_text(self) -> Source:
         if self.format not in ("csv", "tsv") and (self.delimiter or self.encoding):
             raise ValueError(f"delimiter and encoding belong to the formats csv and tsv, not to {self.format}")
+        return self
+
+    @model_validator(mode="after")
+    def _snapshots_have_a_table(self) -> Source:
+        if self.snapshot is not None and self.format not in SNAPSHOT_FORMATS:
+            raise ValueError(f"snapshot belongs to the formats iceberg and delta, not to {self.format}")
+        if self.catalog and self.format != "iceberg":
+            raise ValueError(f"catalog belongs to the format iceberg, not to {self.format}")
         return self
 
     @property

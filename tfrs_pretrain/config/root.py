@@ -10,6 +10,7 @@ from tfrs_pretrain.config.dataset import DatasetConfig, Source
 from tfrs_pretrain.config.export import ExportConfig
 from tfrs_pretrain.config.pretraining import PretrainingConfig
 from tfrs_pretrain.config.ranking import RankingConfig
+from tfrs_pretrain.config.tracking import TrackingConfig
 from tfrs_pretrain.config.training import TrainingConfig
 from tfrs_pretrain.config.windows import Windows
 from tfrs_pretrain.names import FolderName
@@ -29,6 +30,7 @@ class Config(StrictModel):
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="Stage I")
     ranking: RankingConfig = Field(description="Stage II")
     export: ExportConfig = Field(description="the served model")
+    tracking: TrackingConfig = Field(TrackingConfig(), description="where runs are recorded; does not change results")
 
     @field_validator("ranking")
     @classmethod

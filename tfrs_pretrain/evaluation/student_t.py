@@ -41,10 +41,14 @@ def p_value_over_seeds(values: Sequence[float]) -> float | None:
     if len(values) < 2:
         return None
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    if not error:
-        return 1.0 if mean == 0 else 0.0
-    degrees = len(values) - 1
-    return max(0.0, 1 - _central_probability(math.atan(abs(mean) / error / math.sqrt(degrees)), degrees))
+    return p_value(mean, error, len(values) - 1)
+
+
+def p_value(value: float, standard_error: float, degrees: int) -> float:
+    """Return the two-sided p value of "the true value is 0" by Student's distribution."""
+    if not standard_error:
+        return 1.0 if value == 0 else 0.0
+    return max(0.0, 1 - _central_probability(math.atan(abs(value) / standard_error / math.sqrt(degrees)), degrees))
 
 
 @functools.cache

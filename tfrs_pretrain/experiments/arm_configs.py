@@ -14,6 +14,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import Experiment, Settings
 
 ARM_PREFIX = "arm."  # of the keys that belong to the arm's entry in ranking.arms
+STREAM_PREFIX = "stream."  # of the keys that say how an arm is carried over the windows of a stream
 SHARED = "shared"  # name of the arm in the configuration that all arms share
 # Keys that an arm may not set: differences are paired by impression, and the experiment file sets seeds and arms.
 SHARED_KEYS = ("name", "seed", "export", "ranking.arms", "windows.validation", "windows.test")
@@ -39,7 +40,8 @@ class ArmConfigs:
         self._base = self._read_base()
         self._base["ranking"] = {**self._base.get("ranking", {}), "arms": {SHARED: {}}}
         self._base["export"] = {"arm": SHARED}
-        self.shared = parse_config(self._with(self._base, _without_arm_keys(experiment.set), "set"), origin=str(path))
+        shared = self._without_stream_keys(_without_arm_keys(experiment.set))
+        self.shared = parse_config(self._with(self._base, shared, "set"), origin=str(path))
 
     def arm_config(self, arm: str, settings: Settings, *, has_teacher: bool = False) -> Config:
         """Return the configuration of one arm, whose only entry in ``ranking.arms`` is named after its transfer.
@@ -48,7 +50,7 @@ class ArmConfigs:
           UserError: a key is unknown or shared by all arms, or a value is out of range.
         """
         self._refuse_shared_keys(arm, settings)
-        merged = _sections_first({**self._experiment.set, **settings})
+        merged = self._without_stream_keys(_sections_first({**self._experiment.set, **settings}))
         entry: dict[str, Any] = {"distillation": {}} if has_teacher else {}
         for key, value in merged.items():
             if key.startswith(ARM_PREFIX):
@@ -66,6 +68,12 @@ class ArmConfigs:
         if shared:
             raise UserError(f"experiment {str(self._path)!r}: arm {arm!r} sets {shared[0]!r}, which all arms share: "
                             "set it for all arms, or remove it")
+
+    def _without_stream_keys(self, settings: Settings) -> Settings:
+        """Leave out the keys of a stream; an experiment without a stream refuses them as unknown."""
+        if self._experiment.stream is None:
+            return settings
+        return {key: value for key, value in settings.items() if not key.startswith(STREAM_PREFIX)}
 
     def _read_base(self) -> dict[str, Any]:
         name = self._experiment.config

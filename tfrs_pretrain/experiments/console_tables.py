@@ -14,9 +14,10 @@ from rich.text import Text
 
 from tfrs_pretrain.experiments.experiment_plan import Plan
 from tfrs_pretrain.experiments.piece_costs import PieceCosts
-from tfrs_pretrain.experiments.pieces import KINDS, Piece
+from tfrs_pretrain.experiments.pieces import KINDS
 from tfrs_pretrain.experiments.progress_board import duration
 from tfrs_pretrain.experiments.prune import UnneededFolder
+from tfrs_pretrain.experiments.stream_plan import StreamPlan
 from tfrs_pretrain.reporting.log_summary import (
     LOG_HEADINGS,
     MARKDOWN_FILE,
@@ -26,14 +27,15 @@ from tfrs_pretrain.reporting.log_summary import (
     target_rows,
 )
 from tfrs_pretrain.reporting.text.formats import size
+from tfrs_pretrain.stream_study import StreamStudy
 from tfrs_pretrain.study import Study
 
 
-def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
+def show_plan(plan: Plan | StreamPlan, output: Path, jobs: int, console: Console) -> None:
     """Print the pieces to make, those that are finished and those that arms share."""
     arms = Table("arm", "candidates", "pieces", "not shared", box=None)
-    uses = {arm.name: dict.fromkeys(need for piece in _rankers(plan, arm.name) for need in piece.with_dependencies())
-            for arm in plan.arms}
+    uses = {arm.name: dict.fromkeys(need for piece in plan.targets(arm, arm.candidates[0])
+                                    for need in piece.with_dependencies()) for arm in plan.arms}
     users = Counter(piece for needed in uses.values() for piece in needed)
     for arm in plan.arms:
         not_shared = sum(users[piece] == 1 for piece in uses[arm.name])
@@ -45,14 +47,25 @@ def show_plan(plan: Plan, output: Path, jobs: int, console: Console) -> None:
         num_finished = sum(piece.is_finished(output) for piece in pieces)
         kinds.add_row(kind, str(len(pieces)), str(num_finished), str(len(pieces) - num_finished))
     console.print(kinds)
-    left = PieceCosts(output).estimate(piece for piece in users if not piece.is_finished(output))
-    if left is not None:
-        console.print(f"about {duration(left / jobs)} of work left with {jobs} jobs", highlight=False)
+    show_estimate(plan, output, jobs, console)
     if any(len(arm.candidates) > 1 for arm in plan.arms):
         console.print("an arm with several candidates is counted with its first one", style="dim")
 
 
-def show_failures(study: Study, console: Console) -> bool:
+def show_estimate(plan: Plan | StreamPlan, output: Path, jobs: int, console: Console) -> None:
+    """Print the time that the missing pieces will take, by the pieces that were made in the folder before."""
+    pieces = {need for arm in plan.arms for piece in plan.targets(arm, arm.candidates[0])
+              for need in piece.with_dependencies()}
+    missing = [piece for piece in pieces if not piece.is_finished(output)]
+    if not missing:
+        return
+    left = PieceCosts(output).estimate(missing)
+    about = "the time is unknown until one of each kind is made" if left is None else (
+        f"about {duration(left / jobs)} with {jobs} jobs")
+    console.print(f"{len(missing)} of {len(pieces)} pieces to make: {about}", highlight=False)
+
+
+def show_failures(study: Study | StreamStudy, console: Console) -> bool:
     """Print the failed runs with their reasons. Return whether there are any."""
     failures = [(arm.name, failure) for arm in study.arms for failure in arm.failures]
     for arm, failure in failures:
@@ -72,12 +85,6 @@ def confirm_removal(folders: Sequence[UnneededFolder], console: Console, *, ask:
     console.print(table)
     console.print(f"{len(folders)} folders, {size(sum(unneeded.size for unneeded in folders))}", highlight=False)
     return not dry_run and (not ask or typer.confirm("remove them?"))
-
-
-def _rankers(plan: Plan, name: str) -> list[Piece]:
-    [arm] = [arm for arm in plan.arms if arm.name == name]
-    return [*plan.trials(arm), *(plan.ranker(arm, arm.candidates[0], seed) for seed in plan.seeds)]
-
 
 
 def show_log_summary(summary: Mapping[str, Any], output: Path, console: Console) -> None:

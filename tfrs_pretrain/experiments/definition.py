@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.experiments.logs.regimes import REGIMES
 from tfrs_pretrain.names import FolderName
+from tfrs_pretrain.schema import Duration
 from tfrs_pretrain.strict_model import StrictModel
 
 Settings = dict[str, Any]
@@ -28,6 +30,8 @@ class PlantedLogs(StrictModel):
     items: int = Field(400, ge=1, description="number of items")
     engagements: int = Field(20000, ge=1, description="number of engagements")
     impressions: int = Field(8000, ge=1, description="number of impressions")
+    drift: float = Field(0.0, ge=0, description="angle in radians by which the taste of users turns each day")
+    new_items: float = Field(0.0, ge=0, lt=1, description="share of the items that appear in the course of the days")
 
 
 class RegimeLogs(StrictModel):
@@ -49,6 +53,14 @@ class ProvidedLogs(StrictModel):
     """The folder of ``--data``: files of KuaiRand-Pure or Gowalla, raw logs for Beam, or a finished dataset."""
 
     source: Literal["kuairand", "gowalla", "raw", "dataset"] = Field(description="content of the folder")
+    continued: bool = Field(False, description="kuairand: the long watches of the impressions are engagements too, for "
+                                               "a stream, and the column day numbers the days from 1 April 2022")
+
+    @model_validator(mode="after")
+    def _continued_is_of_kuairand(self) -> ProvidedLogs:
+        if self.continued and self.source != "kuairand":
+            raise ValueError(f"continued is for logs of source kuairand, not {self.source}: remove it")
+        return self
 
 
 Logs = Annotated[CompleteJourneyLogs | PlantedLogs | RegimeLogs | ProvidedLogs, Field(discriminator="source")]
@@ -79,6 +91,36 @@ class Goal(StrictModel):
     share: float = Field(0.8, ge=0, le=1, description="least share of that gain")
 
 
+class Stream(StrictModel):
+    """Consecutive windows: each ranker is trained on one and judged on the next one, before it sees it."""
+
+    start: int | datetime.datetime | datetime.date = Field(description="first value of the first window")
+    length: Annotated[int, Field(ge=1)] | Duration = Field(
+        description="of each window: a number for an integer window column, a time such as 7d or 12h for dates")
+    windows: int = Field(ge=3, description="number of windows; the logs continue for one more length after the last")
+    choosing: int | None = Field(
+        None, ge=1, description="number of judged windows on which settings are chosen (null: a quarter of them)")
+
+    @property
+    def judged(self) -> int:
+        """Number of judged windows: all but the first."""
+        return self.windows - 1
+
+    @property
+    def num_choosing(self) -> int:
+        """Number of judged windows on which settings are chosen, the first ones."""
+        return self.choosing or max(1, self.judged // 4)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Stream:
+        if isinstance(self.start, int) != isinstance(self.length, int):
+            raise ValueError(f"start {self.start!r} and length {self.length!r} do not fit: use two integers, or a date "
+                             "and a time such as 7d")
+        if self.num_choosing >= self.judged:
+            raise ValueError(f"choosing {self.choosing} leaves none of the {self.judged} judged windows for the result")
+        return self
+
+
 class Experiment(StrictModel):
     """An experiment on one log."""
 
@@ -94,6 +136,7 @@ class Experiment(StrictModel):
     baseline: str | BestOf = Field(description="arm that the others are compared with")
     arms: dict[FolderName, ArmDefinition] = Field(
         min_length=1, description="name -> definition of the arm")
+    stream: Stream | None = Field(None, description="windows over which each arm is carried (null: one window)")
     goal: Goal | None = Field(None, description="with several logs, what one arm must reach on each (null: nothing)")
 
     @field_validator("arms", mode="before")
@@ -107,4 +150,7 @@ class Experiment(StrictModel):
             raise ValueError(f"seeds {self.seeds} repeat: list each seed once")
         if self.config is None and self.logs.source != "dataset":
             raise ValueError("config is missing: only logs of source dataset have a configuration of their own")
+        if self.stream and (self.logs.source == "dataset" or self.goal):
+            raise ValueError("a stream builds a dataset for each window and has no goal: provide the logs instead "
+                             "(logs: {source: raw}), and remove goal")
         return self

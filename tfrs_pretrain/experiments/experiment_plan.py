@@ -9,7 +9,7 @@ from pathlib import Path
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.arms import Arm, baselines, expand, selected
-from tfrs_pretrain.experiments.definition import Settings
+from tfrs_pretrain.experiments.definition import Experiment, Settings
 from tfrs_pretrain.experiments.experiment_file import load_experiment
 from tfrs_pretrain.experiments.piece_planner import Planner
 from tfrs_pretrain.experiments.pieces import Piece
@@ -32,6 +32,18 @@ class Selection:
     log: str | None = None
 
 
+def checked_seeds(experiment: Experiment, selection: Selection) -> list[int]:
+    """Return the seeds of the command line, else those of the file.
+
+    Raises:
+      UserError: a seed is listed twice.
+    """
+    seeds = list(selection.seeds or experiment.seeds)
+    if len(set(seeds)) < len(seeds):  # one run counted twice would look like two that agree
+        raise UserError(f"--seed {' --seed '.join(map(str, seeds))}: list each seed once")
+    return seeds
+
+
 class Plan:
     """Arms, configurations and pieces of an experiment.
 
@@ -52,9 +64,7 @@ class Plan:
 
     def __init__(self, path: Path, selection: Selection):
         self.experiment = load_experiment(path, selection.log)
-        self.seeds = list(selection.seeds or self.experiment.seeds)
-        if len(set(self.seeds)) < len(self.seeds):  # one run counted twice would look like two that agree
-            raise UserError(f"--seed {' --seed '.join(map(str, self.seeds))}: list each seed once")
+        self.seeds = checked_seeds(self.experiment, selection)
         every = expand(self.experiment)
         self.planner = Planner(self.experiment, path, selection.data)
         self.baselines = baselines(self.experiment, every)
@@ -81,6 +91,11 @@ class Plan:
         if len(arm.candidates) == 1:
             return []
         return [self.ranker(arm, settings, self.seeds[0], test=False) for settings in arm.candidates]
+
+    def targets(self, arm: Arm, settings: Settings | None) -> list[Piece]:
+        """Return the rankers of an arm: of its trials and, with chosen settings, of every seed."""
+        finals = [self.ranker(arm, settings, seed) for seed in self.seeds] if settings is not None else []
+        return [*self.trials(arm), *finals]
 
     def settings_digest(self, arm: Arm, settings: Settings) -> str:
         """Return a digest that identifies a candidate of the arm, independent of the seed."""

@@ -51,6 +51,7 @@ def logs_piece(experiment: Experiment, config: Config, data: Path | None) -> Pie
     elif logs.source in CONVERTED:
         assert data is not None  # see check_data
         task |= {"seed": config.seed} if logs.source == "gowalla" else {}
+        task |= {"continued": True} if logs.continued else {}
         return Piece.from_inputs(LOGS, logs.source, {**task, "data": fingerprint(logs.source, data)},
                         {**task, "data": str(data.resolve())})
     else:

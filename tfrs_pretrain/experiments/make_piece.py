@@ -13,10 +13,13 @@ from tfrs_pretrain.config import Config, FixedTeacherConfig, parse_config
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
+from tfrs_pretrain.embeddings.artifact import Embeddings
 from tfrs_pretrain.experiments.logs import gowalla, kuairand
 from tfrs_pretrain.experiments.logs.planted import write_planted_logs
 from tfrs_pretrain.experiments.logs.regimes import REGIMES, write_regime_logs
+from tfrs_pretrain.experiments.piece_planner import CARRIED, CHAIN_KEYS
 from tfrs_pretrain.experiments.pieces import DATASET, EMBEDDINGS, LOGS, PIECES
+from tfrs_pretrain.pretraining.carried_rows import carry_rows
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 
@@ -37,21 +40,26 @@ def make_piece(kind: str, task: Mapping[str, Any], output: Path, root: Path) -> 
         _write_logs(task, output)
         return
     config = parse_config(task["config"], origin=str(output))
+    earlier = {key: _folder(task[key], root) for key in ("extend", *CHAIN_KEYS) if key in task}
     if kind == DATASET:
         logs = _folder(task["logs"], root)
         if "kind" in task["logs"]:
             check_artifact(logs, LOGS_KIND)
-        build(config, logs, output, overwrite=True)
+        build(config, logs, output, ["--extend", str(extend)] if (extend := earlier.get("extend")) else None,
+              overwrite=True)
         return
     dataset = Dataset.open(_folder(task["dataset"], root))
+    if CARRIED in earlier:
+        carry_rows(Embeddings.open(earlier[CARRIED]), dataset, output)
+        return
     if kind == EMBEDDINGS:
-        pretrain(config, dataset, output, overwrite=True)
+        pretrain(config, dataset, output, overwrite=True, **earlier)
         return
     rows = _folder(task["embeddings"], root) if task["embeddings"] else None
     if task["teacher"]:
         config = _with_teacher(config, task["arm"], _folder(task["teacher"], root))
     train_arm(config, dataset, task["arm"], output, embeddings=rows, overwrite=True,
-              test=task["test"])
+              test=task["test"], **earlier)
 
 
 def _write_logs(task: Mapping[str, Any], output: Path) -> None:
@@ -65,7 +73,7 @@ def _write_logs(task: Mapping[str, Any], output: Path) -> None:
     elif task["source"] == "gowalla":
         gowalla.write_logs(Path(task["data"]), output, seed=task["seed"], overwrite=True)
     else:
-        kuairand.write_logs(Path(task["data"]), output, overwrite=True)
+        kuairand.write_logs(Path(task["data"]), output, overwrite=True, continued=task.get("continued", False))
 
 
 def _folder(reference: Mapping[str, str], root: Path) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,29 @@ from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.pretraining.num_epochs import FEWEST
 
 DATASET_SECTIONS = ("schema", "windows", "dataset")  # sections that determine a dataset
+# Keys of a task that name an earlier piece of a chain.
+CARRIED, START_FROM, START_FROM_DATASET, REFRESHED_FROM = CHAIN_KEYS = (
+    "carried", "start_from", "start_from_dataset", "refreshed_from")
 TRAINING_KEYS = ("deterministic", "strategy", "logical_cpus")  # keys of ``training`` that determine results
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """What a piece of a chain is made from.
+
+    Attributes:
+      dataset: piece of its dataset. None: the dataset is provided.
+      rows: piece of the pretrained rows. None: there are none.
+      earlier: key of ``CHAIN_KEYS`` -> earlier piece.
+      title: readable part of its name; empty: the usual one.
+      work: factor of its work.
+    """
+
+    dataset: Piece | None
+    rows: Piece | None = None
+    earlier: Mapping[str, Piece] = dataclasses.field(default_factory=dict)
+    title: str = ""
+    work: float = 1.0
 
 
 class Planner:
@@ -43,7 +67,8 @@ class Planner:
         self.logs = logs_piece(experiment, self.configs.shared, data)
         self._fingerprint = fingerprint(experiment.logs.source, data) if data and self.logs is None else None
 
-    def ranker(self, config: Config, seed: int, *, test: bool, teacher: Piece | None = None) -> Piece:
+    def ranker(self, config: Config, seed: int, *, test: bool, teacher: Piece | None = None,
+               link: Link | None = None) -> Piece:
         """Return the ranker piece of an arm's configuration, with its dependencies.
 
         Args:
@@ -51,35 +76,55 @@ class Planner:
           seed: seed of both stages.
           test: whether to score the test impressions.
           teacher: piece of the ranker that teaches it, if any.
+          link: place in a chain of rankers; None: the ranker is in no chain.
         """
-        config = _with_arm_overrides_merged(config).model_copy(update={"seed": seed})
+        config = with_arm_overrides_merged(config).model_copy(update={"seed": seed})
         [(name, arm)] = config.ranking.arms.items()
-        dataset, rows = self.dataset(config), self.embeddings(config) if arm.pretrained_tables else None
+        if link is None:
+            link = Link(self.dataset(config), self.embeddings(config) if arm.pretrained_tables else None)
+        dataset, rows, chained = link.dataset, link.rows, link.earlier
         inputs = {"dataset": self._dataset_name(dataset), "embeddings": rows and rows.name, "seed": seed,
                    "teacher": teacher and teacher.name, "ranking": config.ranking.model_dump(mode="json"),
                    "training": _training_keys(config), "test": test}
+        inputs |= {key: piece.name for key, piece in chained.items()}
         task = {"config": config.resolved(), "dataset": self._reference(dataset),
                 "embeddings": rows and _reference(rows), "teacher": teacher and _reference(teacher), "arm": name,
-                "test": test}
+                "test": test} | {key: _reference(piece) for key, piece in chained.items()}
         online = arm.distillation and teacher is None and isinstance(arm.distillation.teacher, OnlineTeacher)
-        return Piece.from_inputs(RANKER, f"{name}-seed{seed}{'' if test else '-trial'}", inputs, task,
-                        tuple(piece for piece in (dataset, rows, teacher) if piece),
-                        work=config.ranking.epochs * (2 if online else 1) + 0.5)
+        place = link.title or f"seed{seed}{'' if test else '-trial'}"
+        return Piece.from_inputs(RANKER, f"{name}-{place}", inputs, task,
+                        tuple(piece for piece in (dataset, rows, teacher, *chained.values()) if piece),
+                        work=config.ranking.epochs * (2 if online else 1) * link.work + 0.5)
 
-    def embeddings(self, config: Config) -> Piece:
-        """Return the piece of the rows pretrained with a configuration and its seed."""
-        dataset = self.dataset(config)
-        inputs = {"dataset": self._dataset_name(dataset), "seed": config.seed, "training": _training_keys(config),
-                   "pretraining": config.pretraining.model_dump(mode="json")}
+    def embeddings(self, config: Config, link: Link | None = None) -> Piece:
+        """Return the piece of the rows pretrained with a configuration and its seed, or carried over untrained.
+
+        Args:
+          config: of the run.
+          link: dataset and earlier rows; None: the configuration's dataset and no earlier rows.
+        """
+        link = link or Link(self.dataset(config))
+        dataset, chained, epochs = link.dataset, link.earlier, config.pretraining.epochs
+        inputs: dict[str, Any] = {"dataset": self._dataset_name(dataset)}
+        if CARRIED not in chained:
+            inputs |= {"seed": config.seed, "training": _training_keys(config),
+                       "pretraining": config.pretraining.model_dump(mode="json")}
+        inputs |= {key: piece.name for key, piece in chained.items()}
         task = {"config": self._sections(config, *DATASET_SECTIONS, "training", "pretraining", "seed"),
-                "dataset": self._reference(dataset)}
-        epochs = config.pretraining.epochs
+                "dataset": self._reference(dataset)} | {key: _reference(piece) for key, piece in chained.items()}
         name = f"seed{config.seed}" if epochs is None else f"epochs{epochs}-seed{config.seed}"
-        return Piece.from_inputs(EMBEDDINGS, name, inputs, task, (dataset,) if dataset else (),
-                                 work=(FEWEST if epochs is None else epochs) + 0.5)
+        return Piece.from_inputs(EMBEDDINGS, link.title or name, inputs, task,
+                                 tuple(piece for piece in (dataset, *chained.values()) if piece),
+                                 work=0.1 if CARRIED in chained else (FEWEST if epochs is None else epochs) + 0.5)
 
-    def dataset(self, config: Config) -> Piece | None:
-        """Return the dataset piece of a configuration; None if the dataset is provided."""
+    def dataset(self, config: Config, extend: Piece | None = None, title: str = "dataset") -> Piece | None:
+        """Return the dataset piece of a configuration; None if the dataset is provided.
+
+        Args:
+          config: of the run.
+          extend: dataset whose vocabularies it extends. None: it builds its own.
+          title: readable part of its name.
+        """
         if self._provided:
             return None
         tree = config.resolved()
@@ -87,7 +132,9 @@ class Planner:
                   **{name: tree[name] for name in DATASET_SECTIONS}}
         task = {"config": self._sections(config, *DATASET_SECTIONS),
                 "logs": _reference(self.logs) if self.logs else {"folder": str(self._raw)}}
-        return Piece.from_inputs(DATASET, "dataset", inputs, task, (self.logs,) if self.logs else ())
+        if extend:
+            inputs, task = inputs | {"extend": extend.name}, task | {"extend": _reference(extend)}
+        return Piece.from_inputs(DATASET, title, inputs, task, tuple(piece for piece in (self.logs, extend) if piece))
 
     def dataset_folder(self, config: Config, root: Path) -> Path:
         """Return the folder of a configuration's dataset."""
@@ -96,7 +143,7 @@ class Planner:
 
     def settings_digest(self, config: Config, teacher: Config | None) -> str:
         """Return a digest that identifies an arm's settings, independent of the seed."""
-        dataset, merged = self.dataset(config), _with_arm_overrides_merged(config)
+        dataset, merged = self.dataset(config), with_arm_overrides_merged(config)
         [arm] = merged.ranking.arms.values()
         return json_digest([
             self._dataset_name(dataset), merged.ranking.model_dump(mode="json"), _training_keys(config),
@@ -128,7 +175,7 @@ def _training_keys(config: Config) -> dict[str, Any]:
     return config.training.model_dump(mode="json", include=set(TRAINING_KEYS))
 
 
-def _with_arm_overrides_merged(config: Config) -> Config:
+def with_arm_overrides_merged(config: Config) -> Config:
     """Write the arm's epochs and rates into ``ranking``, so that equal settings have equal digests."""
     [(name, arm)] = config.ranking.arms.items()
     bare = arm.model_copy(update=dict.fromkeys(Overrides.model_fields))

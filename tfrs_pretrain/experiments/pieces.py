@@ -64,5 +64,13 @@ class Piece:
         return has_manifest(self.folder(root), DATASET_INFO if self.kind == DATASET else MANIFEST)
 
     def with_dependencies(self) -> list[Piece]:
-        """Return all direct and indirect dependencies, then the piece itself. May contain repetitions."""
-        return [*(piece for need in self.needs for piece in need.with_dependencies()), self]
+        """Return all direct and indirect dependencies, each after its own, then the piece itself."""
+        found: dict[Piece, None] = {}
+        self._add_to(found)
+        return list(found)
+
+    def _add_to(self, found: dict[Piece, None]) -> None:
+        if self not in found:
+            for need in self.needs:
+                need._add_to(found)
+            found[self] = None

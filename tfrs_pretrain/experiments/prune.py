@@ -10,7 +10,10 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.experiment_plan import Plan, Selection
 from tfrs_pretrain.experiments.output_lock import locked
 from tfrs_pretrain.experiments.pieces import KINDS, PIECES
+from tfrs_pretrain.experiments.stream_plan import StreamPlan, load_plan
 from tfrs_pretrain.output_folders import remove_folder
+from tfrs_pretrain.stream_study import FILE as STREAM_FILE
+from tfrs_pretrain.stream_study import StreamStudy
 from tfrs_pretrain.study import FILE, Study
 
 
@@ -40,7 +43,8 @@ def prune(path: Path, output: Path, selection: Selection, confirm: Callable[[Seq
     """
     if not (output / PIECES).is_dir():
         raise UserError(f"{str(output)!r} has no folder {PIECES!r}, so no experiment ran there: check --output")
-    plans = [Plan(path, Selection(selection.data, seeds=seeds, log=selection.log)) for seeds in ((), selection.seeds)]
+    plans = [load_plan(path, Selection(selection.data, seeds=seeds, log=selection.log))
+             for seeds in ((), selection.seeds)]
     with locked(output):
         needed = {folder for plan in plans for folder in _planned(plan, output)} | _reported(output)
         folders = [folder for kind in KINDS for folder in sorted((output / PIECES / kind).glob("*"))]
@@ -50,17 +54,20 @@ def prune(path: Path, output: Path, selection: Selection, confirm: Callable[[Seq
                 remove_folder(each.folder)
 
 
-def _planned(plan: Plan, output: Path) -> set[Path]:
-    rankers = [piece for arm in plan.arms for piece in (
-        *plan.trials(arm), *(plan.ranker(arm, settings, seed) for settings in arm.candidates for seed in plan.seeds))]
+def _planned(plan: Plan | StreamPlan, output: Path) -> set[Path]:
+    rankers = {piece for arm in plan.arms for settings in arm.candidates for piece in plan.targets(arm, settings)}
     return {need.folder(output) for ranker in rankers for need in ranker.with_dependencies()}
 
 
 def _reported(output: Path) -> set[Path]:
-    if not (output / FILE).is_file():
-        return set()
-    runs = [run for arm in Study.open(output).arms for run in arm.runs]
-    return {folder for run in runs for folder in (run.ranker, run.embeddings, run.dataset) if folder}
+    folders: set[Path | None] = set()
+    if (output / FILE).is_file():
+        folders |= {folder for arm in Study.open(output).arms for run in arm.runs
+                    for folder in (run.ranker, run.embeddings, run.dataset)}
+    if (output / STREAM_FILE).is_file():
+        folders |= {folder for arm in StreamStudy.open(output).arms for steps in arm.runs.values() for step in steps
+                    for folder in (step.ranker, step.dataset)}
+    return {folder for folder in folders if folder}
 
 
 def _belongs(folder: Path, needed: set[Path]) -> bool:

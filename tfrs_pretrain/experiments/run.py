@@ -55,11 +55,13 @@ def run_experiment(path: Path, output: Path, selection: Selection, *, jobs: int,
             chosen, failures = _train(plan, output, scheduler, ledger)
         arms = [_studied(plan, arm, chosen.get(arm.name), failures, output) for arm in plan.arms]
         arms = _with_same_test_impressions(arms, baseline := _baseline(plan, arms))
-        used = [piece for arm in plan.arms for piece in _pieces(plan, arm, chosen.get(arm.name))]
+        used = [need for arm in plan.arms for piece in plan.targets(arm, chosen.get(arm.name))
+                for need in piece.with_dependencies()]
         study = Study(
             folder=output, title=plan.experiment.title, config=plan.planner.configs.shared, baseline=baseline,
-            arms=arms, seconds=_seconds(costs, used), peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
-            commands=[_command(path, output, selection)],
+            arms=arms, seconds=seconds_by_part(costs, used),
+            peak_rss_bytes=max(costs.peak_rss_bytes(), peak_rss_bytes()),
+            commands=[experiment_command(path, output, selection)],
             logs=read_manifest(logs.folder(output), LOGS_KIND) if (logs := plan.planner.logs) else None,
             test_evaluations={arm.name: ledger.count(arm.name) for arm in plan.arms})
         study.save()
@@ -161,13 +163,7 @@ def _test_keys(run: Run) -> np.ndarray:
     return np.sort(pq.read_table(path, columns=[KEY])[KEY].to_numpy())
 
 
-def _pieces(plan: Plan, arm: Arm, settings: Settings | None) -> list[Piece]:
-    """Return all pieces of an arm, its trials included."""
-    finals = [plan.ranker(arm, settings, seed) for seed in plan.seeds] if settings is not None else []
-    return [need for piece in (*plan.trials(arm), *finals) for need in piece.with_dependencies()]
-
-
-def _seconds(costs: PieceCosts, pieces: Collection[Piece]) -> dict[str, float]:
+def seconds_by_part(costs: PieceCosts, pieces: Collection[Piece]) -> dict[str, float]:
     """Return seconds by part, summed over pieces that ran in parallel; ``total`` is wall-clock time of all commands."""
     parts = {"data": (LOGS, DATASET), "stage_one": (EMBEDDINGS,), "stage_two": (RANKER,)}
     seconds = {name: costs.seconds(piece for piece in set(pieces) if piece.kind in kinds)
@@ -175,7 +171,8 @@ def _seconds(costs: PieceCosts, pieces: Collection[Piece]) -> dict[str, float]:
     return {**seconds, "total": costs.wall_seconds}
 
 
-def _command(path: Path, output: Path, selection: Selection) -> str:
+def experiment_command(path: Path, output: Path, selection: Selection) -> str:
+    """Return the shell command that reproduces an experiment."""
     output = output.parent if selection.log else output
     words = ["tfrs-pretrain", "experiment", str(path), "--output", str(output)]
     words += ["--log", selection.log] if selection.log else []

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfrs_pretrain.artifact_names import STREAM_KIND
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.definition import ProvidedLogs
 from tfrs_pretrain.experiments.experiment_file import load_experiment, log_names
 from tfrs_pretrain.experiments.experiment_plan import Selection
 from tfrs_pretrain.output_folders import inside
 from tfrs_pretrain.reporting.log_summary import write_log_summary
-from tfrs_pretrain.results.log_summary import Target, summarize_log
+from tfrs_pretrain.results.log_summary import Target, summarize_log, summarize_stream_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,9 @@ def run_logs(path: Path, output: Path, selected: SelectedLogs, run: Callable[[Pa
     for name, selection in selected.selections.items():
         target = _target(path, name)
         try:
-            logs[name] = summarize_log(run(inside(output, name), selection), target)
+            results = run(inside(output, name), selection)
+            logs[name] = summarize_stream_log(results) if results.get("kind") == STREAM_KIND else summarize_log(
+                results, target)
         except UserError as error:
             failures[name] = str(error)
     if not logs:

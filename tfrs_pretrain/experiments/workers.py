@@ -20,6 +20,8 @@ from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.system_errors import describe_system_error
 
 PIECES_PER_WORKER = 16  # TensorFlow keeps memory of finished models until the process ends
+SMALL_WORKER = 3 << 29  # bytes: a process of small models stays longer, because starting another takes seconds
+MOST_PIECES_PER_WORKER = 8 * PIECES_PER_WORKER
 MEMORY_PER_WORKER = 4 << 30  # bytes, with a margin: the project's own studies peak at 2.5 GB
 STOPPED_AFTER = 120  # seconds that a worker has to write its checkpoint after SIGTERM
 
@@ -57,7 +59,7 @@ class Worker:
     def __init__(self, root: Path, threads: int):
         context = multiprocessing.get_context("spawn")  # a fork would share TensorFlow's threads
         self.connection, other = context.Pipe()
-        self._root, self._done = root, 0
+        self._root, self._done, self._peak_rss_bytes = root, 0, 0
         self._process = context.Process(target=_serve, args=(other, str(root), threads), daemon=True)
         self._process.start()
         other.close()
@@ -69,8 +71,9 @@ class Worker:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the process has made its maximum number of pieces."""
-        return self._done >= PIECES_PER_WORKER
+        """Whether the process has made its maximum number of pieces, which is larger for small models."""
+        is_small = self._peak_rss_bytes < SMALL_WORKER
+        return self._done >= (MOST_PIECES_PER_WORKER if is_small else PIECES_PER_WORKER)
 
     def start(self, piece: Piece) -> None:
         """Send a piece to the idle process."""
@@ -85,7 +88,7 @@ class Worker:
             result = PieceResult(*self.connection.recv())
         except (EOFError, OSError):
             return None
-        self.piece, self._done = None, self._done + 1
+        self.piece, self._done, self._peak_rss_bytes = None, self._done + 1, result.peak_rss_bytes
         return result
 
     def exit_description(self) -> str:

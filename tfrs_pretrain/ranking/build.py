@@ -169,7 +169,8 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
 
     rows = make_tables(1)
     if earlier:
-        earlier.start_tables(rows, inputs, dataset, arm)
+        factors = {space: start.factor for space, start in (starts or {}).items()}
+        earlier.start_tables(rows, inputs, dataset, arm, factors)
     network = make_network(config, hidden=hidden, seed=derive_seed(seed, "network"), attention=inputs.attention)
     cold_rules = {space: start.cold_rule for space, start in (starts or {}).items() if start.cold_rule}
     ranker = build_ranker(inputs, rows, network, rules=update_rules(config, inputs, policies), labels=label_loss.labels,

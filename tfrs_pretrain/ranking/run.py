@@ -42,6 +42,7 @@ from tfrs_pretrain.ranking.training_task import ArmTrainingTask
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
 from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
 from tfrs_pretrain.ranking.transfer.pretrained_rows import print_cold_fits
+from tfrs_pretrain.ranking.transfer.refreshed_rows import Refresh
 from tfrs_pretrain.schema import ITEM_ROW, USER_ROW
 from tfrs_pretrain.stages import peak_rss_bytes
 from tfrs_pretrain.training.checkpoint import Checkpoints, checkpoint_folder, without_replicas
@@ -63,7 +64,7 @@ TRAIN, VALIDATION, TEST = IMPRESSION_SPLITS
 
 def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embeddings: Path | None,
               scratch: Path | None = None, overwrite: bool = False, test: bool = True, start_from: Path | None = None,
-              start_from_dataset: Path | None = None) -> TrainedArm:
+              start_from_dataset: Path | None = None, refreshed_from: Path | None = None) -> TrainedArm:
     """Train and evaluate one arm of ``ranking.arms`` and write its artifact.
 
     All arms of a configuration see the same batches in the same order and have the same initial values, except where
@@ -83,6 +84,8 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
         split is read.
       start_from: folder of an earlier ranker, such as last week's, see ``EarlierRanker``.
       start_from_dataset: folder of the dataset that it was trained on; required if its vocabularies are others.
+      refreshed_from: embeddings that the earlier ranker started from, of which ``embeddings`` are a continuation, see
+        ``Refresh``. None: rows of the earlier ranker stay as they are.
 
     Returns:
       what the artifact's manifest records.
@@ -98,7 +101,7 @@ def train_arm(config: Config, dataset: Dataset, arm: str, output: Path, *, embed
     baseline = open_scratch_ranker(scratch, dataset) if scratch and pretrained else None
     set_seeds(config.seed, deterministic=config.training.deterministic)
     strategy = build_strategy(config.training)
-    earlier = _open_earlier(settings, dataset, start_from, start_from_dataset)
+    earlier = _open_earlier(settings, dataset, start_from, start_from_dataset, Refresh.open(refreshed_from, pretrained))
     identity = run_identity(config, dataset, arm, pretrained, strategy.num_replicas_in_sync, earlier)
     checkpoints = Checkpoints(checkpoint_folder(output), without_replicas(identity),
                               keep=config.training.keep_checkpoints, writes=is_chief(strategy))
@@ -164,6 +167,8 @@ def run_identity(config: Config, dataset: Dataset, arm: str, embeddings: Embeddi
     """
     ranking = config.ranking.model_dump(mode="json")
     started = {"start_from_digest": file_digest(earlier.folder / MANIFEST)} if earlier else {}
+    if earlier and earlier.refresh:
+        started["refreshed_from_digest"] = file_digest(earlier.refresh.earlier.folder / MANIFEST)
     return started | _own_code(config, arm) | {
         "dataset_info_digest": file_digest(dataset.folder / DATASET_INFO), "seed": config.seed, "arm": arm,
         "embeddings_manifest_digest": file_digest(embeddings.folder / MANIFEST) if embeddings else None,
@@ -193,13 +198,13 @@ def _open_embeddings(settings: ArmConfig, arm: str, folder: Path | None) -> Embe
     return Embeddings.open(folder)
 
 
-def _open_earlier(settings: ArmConfig, dataset: Dataset, folder: Path | None,
-                  earlier_dataset: Path | None) -> EarlierRanker | None:
+def _open_earlier(settings: ArmConfig, dataset: Dataset, folder: Path | None, earlier_dataset: Path | None,
+                  refresh: Refresh | None) -> EarlierRanker | None:
     if folder is None:
         if earlier_dataset:
             raise UserError("--start-from-dataset names the dataset of the ranker in --start-from, which is missing")
         return None
-    earlier = EarlierRanker.open(folder, Dataset.open(earlier_dataset) if earlier_dataset else dataset)
+    earlier = EarlierRanker.open(folder, Dataset.open(earlier_dataset) if earlier_dataset else dataset, refresh)
     earlier.check(settings)
     return earlier
 

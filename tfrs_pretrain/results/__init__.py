@@ -27,6 +27,8 @@
     resampling      how users were drawn; rule: definition of the verdicts
     multiplicity    number of pairs and differences, sizes of the corrected families, and expected_by_chance: number of
                     intervals by user that would exclude 0 if no arms differed
+    power           metric -> deviation (over seeds, of all comparisons), detectable: number of seeds -> difference that
+                    is found with 80 % probability; null without two seeds
     stage_one       heldout_loss by epoch and heldout_loss_before_training of the first setting; settings
     calibration     arm -> bins of equal size over all seeds: score (mean), rate, count
     embedding_map   first two principal components of item rows, with neighbour purity; null if no item feature has a

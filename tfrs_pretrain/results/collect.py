@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.evaluation.power import power_table
 from tfrs_pretrain.evaluation.verdict import RULE
 from tfrs_pretrain.metrics.calibration import reliability
 from tfrs_pretrain.results.arms import arm_results
 from tfrs_pretrain.results.benefit import benefit
-from tfrs_pretrain.results.comparisons import compare_arms, multiplicity
+from tfrs_pretrain.results.comparisons import COMPARED, compare_arms, multiplicity
 from tfrs_pretrain.results.datasets import datasets
 from tfrs_pretrain.results.diagnosis import read_diagnosis
 from tfrs_pretrain.results.embedding_map import embedding_map
@@ -45,6 +46,8 @@ def collect(study: Study) -> dict[str, Any]:
         "test_positives": int(evaluation.reference.labels.sum()),
         "notes": evaluation.notes, "arms": arms, "comparisons": [entry.to_json() for entry in comparisons],
         "multiplicity": multiplicity(comparisons, study.baseline),
+        "power": {metric: power_table([entry.differences[metric].by_seed or [] for entry in comparisons])
+                  for metric in COMPARED},
         "benefit": benefit(study, arms),
         "resampling": {"unit": "user", "replicates": RESAMPLING.replicates, "confidence": RESAMPLING.confidence,
                        "rule": RULE},

@@ -54,6 +54,25 @@ def summarize_log(results: Mapping[str, Any], target: Target | None) -> dict[str
             "target": judge(results, verdicts, target) if target else None}
 
 
+def summarize_stream_log(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Summarize the results of a stream over its later windows, with the entries of ``summarize_log``."""
+    later = [index for index, window in enumerate(results["judged"]) if not window["choosing"]]
+    finished = {name: arm for name, arm in results["arms"].items() if arm["windows"]}
+    return {"title": results["title"], "baseline": results["baseline"], "seeds": results["seeds"],
+            "arms": {name: {metric: _over_seeds(_means([arm["windows"][index][metric]["by_seed"] for index in later]))
+                            for metric in METRICS} for name, arm in finished.items()},
+            "verdicts": {name: {metric: (entry[metric]["later"] or {"verdict": UNDEFINED})["verdict"]
+                                for metric in METRICS} for name, entry in results["comparisons"].items()},
+            "settings": {name: arm["settings"] for name, arm in finished.items() if arm["trials"]}, "target": None}
+
+
+def _means(by_window: Sequence[Sequence[float] | None]) -> list[float | None]:
+    """Return the mean of each seed over windows; None if a window is undefined."""
+    if None in by_window:
+        return [None]
+    return [float(value) for value in np.mean(np.array(by_window), axis=0)]
+
+
 def judge(results: Mapping[str, Any], verdicts: Mapping[str, Mapping[str, str]], target: Target
           ) -> dict[str, Any]:
     """Decide whether an arm reached its target.

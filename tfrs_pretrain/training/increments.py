@@ -118,7 +118,7 @@ def restored_rows(folder: Path, manifest: Mapping[str, Any], variables: Sequence
                   ) -> dict[TouchedRows, np.ndarray]:
     """Each table's marks -> the rows that a checkpoint changed since its full one; without tables stored whole."""
     rows = manifest.get(ROWS, {})
-    return {variable.touched: np.load(folder / rows[name]["file"])
+    return {variable.touched: np.asarray(read_file(folder, manifest, rows[name]["file"]))
             for name, variable in zip(manifest["variables"], variables, strict=True)
             if variable.touched is not None and name in rows}
 

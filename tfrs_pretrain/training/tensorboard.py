@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -18,9 +18,11 @@ class ScalarWriter:
 
     Args:
       folder: where to write; None writes nothing.
+      observer: receives the same points.
     """
 
-    def __init__(self, folder: Path | None):
+    def __init__(self, folder: Path | None, observer: Callable[[int, Mapping[str, float | None]], None] | None = None):
+        self._observer = observer
         self._writer = tf.summary.create_file_writer(str(folder)) if folder else tf.summary.create_noop_writer()
 
     def write(self, step: int, scalars: Mapping[str, float | None]) -> None:
@@ -35,3 +37,5 @@ class ScalarWriter:
                 if value is not None:
                     tf.summary.write(name, tf.constant(value, tf.float32), metadata=_METADATA)
         self._writer.flush()
+        if self._observer:
+            self._observer(step, scalars)

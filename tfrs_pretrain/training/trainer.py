@@ -13,6 +13,7 @@ from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.embeddings.worker_shards import answered_reads
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import Meter, console, print_warning, progress
+from tfrs_pretrain.tracking.stage import log_scalars
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.checkpoint_schedule import CheckpointSchedule
 from tfrs_pretrain.training.epoch_state import EpochState
@@ -47,7 +48,7 @@ class Trainer:
         self._seconds_before, self._started = 0.0, time.perf_counter()
         self._schedule = CheckpointSchedule(config, task.steps)
         folder = config.tensorboard or vertex_folder(TENSORBOARD)
-        self._scalars = ScalarWriter(Path(folder) / task.name if folder and is_chief(strategy) else None)
+        self._scalars = ScalarWriter(Path(folder) / task.name if folder and is_chief(strategy) else None, log_scalars)
 
     def run(self) -> TrainingProgress:
         """Run the epochs that are left.

@@ -237,11 +237,11 @@ def test_bigquery_in_a_pipeline(monkeypatch):
 
     from beam_pipelines.sources import bigquery
 
-    monkeypatch.setattr(bigquery._ReadBigQuery, "_reader", lambda self: beam.Create([{"x": 1, "y": 2}, {"x": None}]))
+    monkeypatch.setattr(bigquery._ReadBigQuery, "_rows", lambda self: beam.Create([{"x": 1, "y": 2}, {"x": None}]))
     with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
-        batches = pipeline | open_source("t", Source(format="bigquery", path="p:d.t"), "raw").read(["x"], 1)
+        batches = pipeline | open_source("t", Source(format="bigquery", query="select"), "raw").read(["x"], 1)
         assert_that(batches | beam.Map(lambda batch: (batch.path, batch.columns.to_pylist())),
-                    equal_to([("bigquery:p:d.t", [{"x": "1"}]), ("bigquery:p:d.t", [{"x": None}])]))
+                    equal_to([("bigquery:select", [{"x": "1"}]), ("bigquery:select", [{"x": None}])]))
 
 
 def _write(frame: pd.DataFrame, path, form: str) -> None:

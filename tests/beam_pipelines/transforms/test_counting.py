@@ -44,3 +44,14 @@ def test_counts_above_the_pending_limit_are_emitted(monkeypatch):
     bundle = counting._CountBundle(2)
     bundle.start_bundle()
     assert [len(list(bundle.process(column))) > 0 for column in COLUMNS] == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(("first", "num_counts"), [(["a", "b", "c", "d"], 4), (["a", "b", "a", "b"], 2)])
+def test_values_that_hardly_repeat_are_not_merged_again(first, num_counts, monkeypatch):
+    monkeypatch.setattr(counting, "MAX_PENDING_COUNTS", 3)
+    bundle = counting._CountBundle(1)
+    bundle.start_bundle()
+    batches = [("a", pa.array(values)) for values in (first[:2], first[2:], ["p", "q"], ["p", "q"])]
+    [*_, (_, table)] = [element for batch in batches for element in bundle.process(batch)]
+    assert table.num_rows == num_counts
+    assert sum(table["count"].to_pylist()) == 4

@@ -17,16 +17,19 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.output_folders import staged_folder
 
 FILES = ("history.parquet", "impressions.parquet", "items.parquet", "users.parquet")
+FIRST = "2022-04-01"  # day 0
 BEFORE = 20220424  # date of all engagements: the history's timestamps only order the events of a user
 
 
-def write_logs(data: Path, output: Path, overwrite: bool = False) -> None:
+def write_logs(data: Path, output: Path, overwrite: bool = False, *, continued: bool = False) -> None:
     """Write the four input tables of the Beam jobs as Parquet files, and a manifest.
 
     Args:
       data: folder of KuaiRand-Pure as four Parquet files, see ``FILES``.
       output: folder to write.
       overwrite: replace the content of the folder.
+      continued: continue the engagements with the long watches of the impressions, for a stream, and add the column
+        ``day``, days since FIRST.
 
     Raises:
       UserError: a file of the data is missing, or the output folder is not empty and ``overwrite`` is false.
@@ -36,6 +39,9 @@ def write_logs(data: Path, output: Path, overwrite: bool = False) -> None:
         raise UserError(f"--data {str(data)!r}: expected {', '.join(FILES)}, but {missing[0]} is missing")
     tables = {"engagements": _engagements(data), "impressions": _impressions(data), "items": _items(data),
               "users": _users(data)}
+    if continued:
+        tables["engagements"] = _with_day(pd.concat([tables["engagements"], _long_watches(data)], ignore_index=True))
+        tables["impressions"] = _with_day(tables["impressions"])
     with staged_folder(output, overwrite=overwrite) as folder:
         for name, table in tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
@@ -45,6 +51,17 @@ def write_logs(data: Path, output: Path, overwrite: bool = False) -> None:
 def _engagements(data: Path) -> pd.DataFrame:
     history = pd.read_parquet(data / "history.parquet").query("long_watch == 1")
     return history[["user_id", "item_id", "timestamp"]].assign(date=BEFORE)
+
+
+def _long_watches(data: Path) -> pd.DataFrame:
+    columns = ["user_id", "item_id", "timestamp", "date"]
+    impressions = pd.read_parquet(data / "impressions.parquet", columns=[*columns, "long_watch"])
+    return impressions.query("long_watch == 1")[columns]
+
+
+def _with_day(log: pd.DataFrame) -> pd.DataFrame:
+    days = pd.to_datetime(log["date"].astype(str), format="%Y%m%d") - pd.Timestamp(FIRST)
+    return log.assign(day=days.dt.days.astype("int64"))
 
 
 def _impressions(data: Path) -> pd.DataFrame:

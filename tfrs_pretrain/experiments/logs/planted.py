@@ -35,20 +35,35 @@ class _Truth:
     Attributes:
       users, items: factors, float64 [n, FACTORS].
       popularity: probability of each item, float64 [items].
+      changed: factors towards which those of the users turn, float64 [users, FACTORS].
+      drift: angle in radians by which they turn each day.
+      arrival: day from which each item exists, int64 [items].
     """
 
     users: np.ndarray
     items: np.ndarray
     popularity: np.ndarray
+    changed: np.ndarray
+    drift: float
+    arrival: np.ndarray
 
-    def affinity(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """Return the affinity of users to items at int64 [n] positions: float64 [n], standard deviation about 1."""
-        affinity: np.ndarray = (self.users[user] * self.items[item]).sum(axis=1) / np.sqrt(FACTORS)
+    def users_at(self, user: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Return float64 [n, FACTORS], the factors of users on days, both int64 [n]."""
+        factors: np.ndarray = self.users[user]
+        if self.drift:
+            angle = (self.drift * day)[:, None]
+            factors = np.cos(angle) * factors + np.sin(angle) * self.changed[user]
+        return factors
+
+    def affinity(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Return the affinity of users to items on days, each int64 [n]: float64 [n], standard deviation about 1."""
+        affinity: np.ndarray = (self.users_at(user, day) * self.items[item]).sum(axis=1) / np.sqrt(FACTORS)
         return affinity
 
 
 def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, engagements: int = 20000,
-                       impressions: int = 8000, seed: int = 0, overwrite: bool = False) -> None:
+                       impressions: int = 8000, drift: float = 0.0, new_items: float = 0.0, seed: int = 0,
+                       overwrite: bool = False) -> None:
     """Write engagements, impressions, items and users as Parquet files, and a manifest. A seed determines all bytes.
 
     ``best_auc`` of the manifest is the AUC of the true click probabilities: the expected maximum of any model.
@@ -57,6 +72,8 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
       output: folder to write.
       users, items: number of users and of items.
       engagements, impressions: number of rows of each log, spread evenly over the days.
+      drift: angle in radians by which the factors of the users turn each day.
+      new_items: share of the items that appear in the course of the days.
       seed: seed of all random numbers.
       overwrite: replace the content of the folder.
 
@@ -65,8 +82,11 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
     """
     generator = np.random.default_rng(seed)
     popularity = 1 / np.arange(1, items + 1)
+    of_changes = np.random.default_rng([seed, 1])  # another generator, so that logs without changes stay as they are
+    arrival = np.where(of_changes.random(items) < new_items, of_changes.integers(1, DAYS, items), 0)
+    arrival[0] = 0  # an item exists from the first day
     truth = _Truth(generator.normal(size=(users, FACTORS)), generator.normal(size=(items, FACTORS)),
-                   popularity / popularity.sum())
+                   popularity / popularity.sum(), of_changes.normal(size=(users, FACTORS)), drift, arrival)
     engagement_table = _engagements(truth, engagements, generator)
     impression_table, best_auc = _impressions(truth, impressions, generator)
     tables = {
@@ -85,13 +105,23 @@ def write_planted_logs(output: Path, *, users: int = 300, items: int = 400, enga
 def _engagements(truth: _Truth, num_rows: int, generator: np.random.Generator) -> pa.Table:
     """Draw items with probability proportional to popularity times the exponential of twice the affinity."""
     user = generator.integers(0, len(truth.users), num_rows)
-    logits = np.log(truth.popularity) + 2 * truth.users @ truth.items.T / np.sqrt(FACTORS)
+    seconds = _early_seconds(truth, num_rows, generator)
+    day = np.zeros(num_rows, np.int64) if seconds is None else seconds // 86400
     # The argmax of logits plus Gumbel noise is a draw from their softmax.
     item = np.empty(num_rows, np.int64)
     for start in range(0, num_rows, 1 << 12):
-        chunk = logits[user[start:start + (1 << 12)]]
-        item[start:start + (1 << 12)] = (chunk + generator.gumbel(size=chunk.shape)).argmax(axis=1)
-    return pa.table(event_columns(draw_seconds(0, DAYS, num_rows, generator), user, item))
+        part = slice(start, start + (1 << 12))
+        logits = np.log(truth.popularity) + 2 * truth.users_at(user[part], day[part]) @ truth.items.T / np.sqrt(FACTORS)
+        logits[truth.arrival > day[part][:, None]] = -np.inf
+        item[part] = (logits + generator.gumbel(size=logits.shape)).argmax(axis=1)
+    if seconds is None:
+        seconds = draw_seconds(0, DAYS, num_rows, generator)
+    return pa.table(event_columns(seconds, user, item))
+
+
+def _early_seconds(truth: _Truth, num_rows: int, generator: np.random.Generator) -> np.ndarray | None:
+    """Draw the seconds of a log before its items; None if nothing depends on them, and they are drawn last."""
+    return draw_seconds(0, DAYS, num_rows, generator) if truth.drift or truth.arrival.any() else None
 
 
 def _impressions(truth: _Truth, num_rows: int, generator: np.random.Generator
@@ -104,13 +134,27 @@ def _impressions(truth: _Truth, num_rows: int, generator: np.random.Generator
     user = generator.integers(0, len(truth.users), num_rows)
     popular = generator.choice(len(truth.items), num_rows, p=truth.popularity)
     item = np.where(generator.random(num_rows) < 0.5, popular, generator.integers(0, len(truth.items), num_rows))
+    seconds = _early_seconds(truth, num_rows, generator)
+    day = np.zeros(num_rows, np.int64) if seconds is None else seconds // 86400
+    item = _arrived(truth, item, day, generator)
     surface = generator.integers(0, len(SURFACES), num_rows)
-    logit = 2 * truth.affinity(user, item) + np.array([-1.5, -0.5, -2.0])[surface]
+    logit = 2 * truth.affinity(user, item, day) + np.array([-1.5, -0.5, -2.0])[surface]
     clicked = (generator.random(num_rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
     dwell = (logit + generator.normal(size=num_rows)).astype(np.float32)
-    table = pa.table(event_columns(draw_seconds(0, DAYS, num_rows, generator), user, item) | {
+    if seconds is None:
+        seconds = draw_seconds(0, DAYS, num_rows, generator)
+    table = pa.table(event_columns(seconds, user, item) | {
         "surface": np.array(SURFACES)[surface].tolist(), "dwell": dwell, "clicked": clicked})
     return table, auc(clicked, logit)
+
+
+def _arrived(truth: _Truth, item: np.ndarray, day: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Replace items that do not exist yet by others that do."""
+    shown = item.copy()
+    for each in np.unique(day[truth.arrival[item] > day]):
+        missing = np.flatnonzero((day == each) & (truth.arrival[item] > day))
+        shown[missing] = generator.choice(np.flatnonzero(truth.arrival <= each), len(missing))
+    return shown
 
 
 def _items(truth: _Truth, generator: np.random.Generator) -> pa.Table:

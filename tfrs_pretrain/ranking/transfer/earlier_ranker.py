@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
 from rich.text import Text
 
 from tfrs_pretrain.config import ArmConfig
@@ -15,6 +17,7 @@ from tfrs_pretrain.progress import console, print_warning
 from tfrs_pretrain.ranking.model.artifact import load_ranker
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.ranker import Ranker
+from tfrs_pretrain.ranking.transfer.refreshed_rows import Refresh
 from tfrs_pretrain.row_arrays import Rows
 from tfrs_pretrain.vocabulary_changes import RowMap
 
@@ -31,20 +34,22 @@ class EarlierRanker:
       folder: of its artifact.
       dataset: the dataset that it was trained on.
       ranker: the model.
+      refresh: newer pretrained rows for it; None: its rows stay.
     """
 
     folder: Path
     dataset: Dataset
     ranker: Ranker
+    refresh: Refresh | None = None
 
     @classmethod
-    def open(cls, folder: Path, dataset: Dataset) -> EarlierRanker:
+    def open(cls, folder: Path, dataset: Dataset, refresh: Refresh | None = None) -> EarlierRanker:
         """Load a ranker and the dataset that it was trained on.
 
         Raises:
           UserError: the artifact is unreadable, or was trained with other vocabularies than the dataset's.
         """
-        return cls(folder, dataset, load_ranker(folder, dataset))
+        return cls(folder, dataset, load_ranker(folder, dataset), refresh)
 
     def check(self, arm: ArmConfig) -> None:
         """Check that an arm can start from a ranker.
@@ -56,7 +61,8 @@ class EarlierRanker:
             raise UserError("--start-from has no effect on an arm with meda, which replaces its tables in each epoch: "
                             "choose another arm, or omit --start-from")
 
-    def start_tables(self, tables: dict[str, Rows], inputs: Inputs, dataset: Dataset, arm: ArmConfig) -> None:
+    def start_tables(self, tables: dict[str, Rows], inputs: Inputs, dataset: Dataset, arm: ArmConfig,
+                     factors: Mapping[str, float] | None = None) -> None:
         """Copy the rows of ids of both datasets into the initial tables.
 
         Args:
@@ -64,6 +70,7 @@ class EarlierRanker:
           inputs: of the ranker to train.
           dataset: the dataset to train on.
           arm: tables that it leaves out remain zero.
+          factors: table -> factor by which the arm scales its pretrained rows, if not 1.
 
         Raises:
           UserError: the earlier ranker has other inputs, or tables of another width or id type.
@@ -79,8 +86,12 @@ class EarlierRanker:
                 raise self._other(f"table {name!r}", *types)
             if name in absent:
                 continue
-            row_map = RowMap.between(earlier, later)
-            tables[name] = row_map.copy(self.ranker.tables[name].numpy(), tables[name])
+            row_map, fresh = RowMap.between(earlier, later), tables[name]
+            tables[name] = row_map.copy(self.ranker.tables[name].numpy(), fresh)
+            if self.refresh and name in arm.pretrained_tables:
+                refreshed = np.array(tables[name])
+                self.refresh.apply(refreshed, np.asarray(fresh), name, dataset, (factors or {}).get(name, 1.0))
+                tables[name] = refreshed
             self._report(name, len(row_map.target), later.num_ids)
 
     def start_network(self, network: keras.Model) -> None:

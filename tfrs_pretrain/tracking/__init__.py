@@ -1,0 +1,1 @@
+"""Trackers: services of others that record stages, their metrics and their artifacts."""
