@@ -14,6 +14,7 @@ from tfrs_pretrain.artifact_names import (
     BEST_EPOCH_KIND,
     CHECKPOINT_KIND,
     DATASET_INFO,
+    DELTA_KIND,
     IMPRESSIONS_KIND,
     PAIRS_KIND,
     RANKER_KIND,
@@ -22,6 +23,7 @@ from tfrs_pretrain.artifact_names import (
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import MANIFEST_DIGEST, Artifact
+from tfrs_pretrain.forgetting.delta_chain import EarlierStates, base_of
 from tfrs_pretrain.forgetting.followers import followers
 from tfrs_pretrain.forgetting.ids import ForgottenIds, Freed, read_ids
 from tfrs_pretrain.forgetting.kinds import KINDS
@@ -52,7 +54,7 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
     resolved = dataclasses.replace(ids, freed=freed, present=present, datasets=_datasets(artifacts, space),
                                    followers=followers(artifacts))
     for artifact in artifacts:
-        _check_known(artifact, resolved)
+        _check_known(artifact, resolved, {each.folder for each in artifacts})
     return resolved
 
 
@@ -119,14 +121,19 @@ def _datasets(artifacts: Sequence[Artifact], space: str) -> dict[str, str]:
     return found
 
 
-def _check_known(artifact: Artifact, ids: ForgottenIds) -> None:
-    """Raises UserError if an artifact quotes a vocabulary or dataset that none of the folders contains."""
+def _check_known(artifact: Artifact, ids: ForgottenIds, folders: Collection[Path]) -> None:
+    """Raises UserError if an artifact quotes a vocabulary, dataset or version that none of the folders contains."""
     what = f"{artifact.kind} {str(artifact.folder)!r}"
     if artifact.kind in (CHECKPOINT_KIND, BEST_EPOCH_KIND):
         digest = dataset_digest(artifact.folder, artifact.manifest)
         if digest not in ids.datasets:
             raise UserError(f"{what} is of a run on a dataset (digest {digest[:12]}) that none of the folders "
                             "contains: also name that dataset")
+    elif artifact.kind == DELTA_KIND:
+        if base_of(artifact.folder) not in folders:
+            raise UserError(f"{what} belongs to version {str(base_of(artifact.folder))!r}, which none of the folders "
+                            "contains: also name that version")
+        EarlierStates(artifact.folder, artifact.manifest).check()
     elif artifact.kind in (RANKER_KIND, SAVED_MODEL_KIND, PAIRS_KIND, IMPRESSIONS_KIND):
         quoted = _vocabulary_digest(artifact.manifest, ids.space)
         if quoted is not None and quoted not in ids.freed:

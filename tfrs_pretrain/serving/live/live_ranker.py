@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from tfrs_pretrain.serving.live.live_dense import LiveDense, cold_sizes, dense_a
 from tfrs_pretrain.serving.live.live_network import LiveNetwork
 from tfrs_pretrain.serving.live.live_table import LiveTable
 from tfrs_pretrain.serving.live.places import LiveChange, LiveLookup
-from tfrs_pretrain.serving.live.push_secret import KeyDigest
+from tfrs_pretrain.serving.live.push_secret import KeyDigest, new_token
 from tfrs_pretrain.serving.live.requests import find_places
 from tfrs_pretrain.serving.live.sha256 import sha256
 from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, DELTA_VERSION
@@ -82,15 +81,18 @@ class LiveRanker(ServedRanker):
         self._live_dense = LiveDense(dense_arrays(ranker, self._cold_sizes), self._epochs)
         self._logits = LiveNetwork(ranker, self._live_dense, self._number_rows)
         self._dense, self._cold_rows = [], None  # no second copy
-        self.token = secrets.token_hex(16)
+        self.token = new_token()
         self._version = tf.Variable(self.token, trainable=False, dtype=tf.string, name="delta_version")
 
     def described_updates(self) -> dict[str, Any]:
-        """Returns JSON: version before any update, digest of the key, places and their size in bytes."""
+        """Returns JSON: version before any update, digest of the key, spare places and their size in bytes, and
+        for each vocabulary what must be added to a row to find its entry.
+        """
         tables = {name: table.described() for name, table in self._tables.items()}
         num_bytes = sum(table["bytes"] // (table["rows"] + table["spare"]) * table["spare"]
                         for table in tables.values())
         return {"token": self.token, "key": self._key.to_json(), "cold_sizes": dict(self._cold_sizes),
+                "positions": {name: layout.numbering.own for name, layout in self._layouts.items()},
                 "spare": {name: table["spare"] for name, table in tables.items()}, "spare_bytes": num_bytes}
 
     def _make_lookup(self, vocabulary: Vocabulary, asset: Path, name: str) -> LiveLookup:
