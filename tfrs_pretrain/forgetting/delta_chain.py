@@ -71,18 +71,18 @@ class EarlierStates:
         """
         missing = [path for path in (self.base / EXTRA_ASSETS, *self._folders) if not path.is_dir()]
         if missing:
-            raise UserError(f"delta {str(self._folder)!r} needs {str(missing[0])!r}, which is missing: restore it, or remove "
-                            "the delta and those after it")
+            raise UserError(f"delta {str(self._folder)!r} needs {str(missing[0])!r}, which is missing: restore it, or "
+                            "remove the delta and those after it")
         base = {json_digest(self._base_manifest), *map(_content, self._base_manifest.get(FORGOTTEN, ()))}
         before = {json_digest(self.predecessor), *map(_content, self.predecessor.get(FORGOTTEN, ()))}
         if self._manifest["base"]["digest"] not in base or self._manifest["predecessor"] not in before:
-            raise UserError(f"delta {str(self._folder)!r} does not follow the version and the delta before it: it is left "
-                            "from another or an aborted run, remove it and the deltas after it")
+            raise UserError(f"delta {str(self._folder)!r} does not follow the version and the delta before it: it is "
+                            "left from another or an aborted run, remove it and the deltas after it")
 
     def unfollowed(self) -> Rows:
         """Returns the rows that the predecessor lost by runs that this delta has not followed yet."""
-        entries = self.predecessor.get(FORGOTTEN, ())
-        first = next((number for number, entry in enumerate(entries) if _content(entry) == self._manifest["predecessor"]), len(entries))
+        entries, quoted = self.predecessor.get(FORGOTTEN, ()), self._manifest["predecessor"]
+        first = next((number for number, entry in enumerate(entries) if _content(entry) == quoted), len(entries))
         lost = _rows(entries[first:])
         return {name: lost.get(name, set()) - _rows(entries[:first]).get(name, set()) for name in lost}
 

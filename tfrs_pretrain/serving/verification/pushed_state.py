@@ -64,8 +64,8 @@ def num_applied(chain: Chain, version: str) -> int:
             if earlier.is_equal and not part:
                 return earlier.number
             raise UserError(f"the server has a state of version {str(chain.base)!r} with ids that were forgotten "
-                            "since: restart it, or let it unload and load the version, then push again; or `tfrs-pretrain "
-                            "compact` the version and promote the result")
+                            "since: restart it, or let it unload and load the version, then push again; or "
+                            "`tfrs-pretrain compact` the version and promote the result")
     if name not in versions:
         raise UserError(f"the server has version {version[:12]} of another chain than {str(chain.base)!r}: load that "
                         "version, or restart the server to begin with the base")
