@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from tfrs_pretrain.serving.live.entries import PLACE, Entries, gone, layouts
+from tfrs_pretrain.serving.live.entries import OWN, PLACE, Entries, gone, layouts
 from tfrs_pretrain.serving.live.epochs import Epochs
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -47,7 +47,7 @@ def test_a_request_sees_the_places_of_its_epoch_while_the_next_update_is_written
         places = np.array(draw.sample(free, len(moved)), np.int64)
         entries.announce(tf.constant(epoch), tf.constant(0))
         present = entries.at(keys).numpy()
-        new = layout.entries(tf.constant(places))
+        new = layout.entries(tf.constant(places)) + OWN
         entries.write_slots(new, tf.constant(present[moved]), tf.constant(epoch))
         entries.write(tf.gather(keys, tf.constant(moved, tf.int32)), new)
         entries.write(tf.gather(keys, removed), gone(tf.constant(present[removed]), tf.constant(epoch)))
@@ -58,7 +58,7 @@ def test_a_request_sees_the_places_of_its_epoch_while_the_next_update_is_written
             epochs._epoch.assign(seen)
             found = entries.resolve(entries.at(keys)).numpy()
             assert {key: low & PLACE for key, low in enumerate(found.tolist()) if low > 0} == states[seen]
-            plain = entries.are_plain(entries.at(keys), keys).numpy()
+            plain = entries.are_plain(entries.at(keys)).numpy()
             assert plain == (seen == epoch and len(states[seen]) == IDS)
         np.testing.assert_array_equal(entries.since(entries.at(keys)), changed)
     assert len({len(state) for state in states}) > 3
@@ -69,5 +69,5 @@ def test_ids_that_the_base_version_does_not_have_are_unsure_once_some_were_added
     shared, known = (tf.constant([position], tf.int64) for position in (layout.shared, layout.own))
     for number, expected in ((0, True), (2, False), (0, False)):
         entries.announce(tf.constant(0), tf.constant(number))
-        assert entries.are_plain(entries.at(shared), shared).numpy() == expected
-        assert entries.are_plain(entries.at(known), known).numpy()
+        assert entries.are_plain(entries.at(shared)).numpy() == expected
+        assert entries.are_plain(entries.at(known)).numpy()

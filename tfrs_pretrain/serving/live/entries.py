@@ -6,9 +6,9 @@ the base version does not have are in a table, which is read only for requests t
 base version, after an update has added ids.
 
 An entry is 0 for an id that is not known. Otherwise its low 32 bits are the sign ``KNOWN`` and a place of the
-vocabulary. Its high 32 bits are the slot of the place: its number among the places of all vocabularies, from 1. The
-entry of a tombstone is negative. It has the earlier place, if there was one, and for a slot -1 minus the epoch of the
-removal.
+vocabulary. The bits above are the slot of the place, its number among the places of all vocabularies, from 1, and the
+sign ``OWN``, if it is the entry of an id and not of a shared row. The entry of a tombstone is negative. It has the
+earlier place, if there was one, and for a slot -1 minus the epoch of the removal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfrs_pretrain.serving.live.epochs import Epochs
 from tfrs_pretrain.vocabulary import Vocabulary
 
 BASE, KNOWN = 1 << 32, 1 << 31
-PLACE = KNOWN - 1
+PLACE, OWN = KNOWN - 1, 1 << 62
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Layout:
         return Numbering(self.shared, self.own - self.oov_rows)
 
     def entries(self, places: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
-        """Returns int64 [n], entries that name places int64 [n]."""
+        """Returns int64 [n], entries of shared rows that name places int64 [n]; those of ids have ``OWN`` too."""
         return (places + self.first_slot) * BASE + places + KNOWN
 
 
@@ -97,8 +97,8 @@ class Entries(tf.Module):
         # Slot 0 is that of all ids without a place.
         self._moves = tf.Variable(np.zeros(num_places + 1, np.int64), trainable=False, name="moves")
         self._newest = tf.Variable(0, trainable=False, dtype=tf.int32, name="newest_epoch")
-        # Positions below it may be those of new ids: 0 until an update adds an id.
-        self._unsure = tf.Variable(0, trainable=False, dtype=tf.int64, name="unsure_positions")
+        # Smaller entries must be resolved: those of tombstones and, after an update has added ids, of shared rows.
+        self._smallest = tf.Variable(1, trainable=False, dtype=tf.int64, name="smallest_plain")
 
     def is_base(self, positions: tf.Tensor) -> tf.Tensor:
         """Returns bool [n]: positions [n] are those of ids that the base version has."""
@@ -108,17 +108,11 @@ class Entries(tf.Module):
         """Returns int64 [n], the present entries at positions int64 [n]."""
         return tf.gather(self._entries, positions)
 
-    def are_plain(self, entries: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        """Returns bool []: the request uses all entries as they are.
-
-        Args:
-          entries: int64 [n], read after ``Epochs.current``.
-          positions: int64 [n], their positions.
-        """
+    def are_plain(self, entries: tf.Tensor) -> tf.Tensor:
+        """Returns bool []: the request uses all entries int64 [n], read after ``Epochs.current``, as they are."""
         with tf.control_dependencies([entries]):
-            is_newest = self._newest.read_value() <= self._epochs.current()
-            are_sure = tf.reduce_min(positions) >= self._unsure.read_value()
-        return is_newest & are_sure & (tf.reduce_min(entries) > 0)
+            newest, smallest = self._newest.read_value(), self._smallest.read_value()
+        return (newest <= self._epochs.current()) & (tf.reduce_min(entries) >= smallest)
 
     def resolve(self, entries: tf.Tensor) -> tf.Tensor:
         """Resolves entries as the request sees them.
@@ -146,8 +140,8 @@ class Entries(tf.Module):
           epoch: int32 [].
           num_added: int32 [], number of the ids with new rows that the base version does not have.
         """
-        unsure = tf.where(num_added > 0, tf.constant(self._num_shared, tf.int64), self._unsure.read_value())
-        return [self._newest.assign(epoch, read_value=False), self._unsure.assign(unsure, read_value=False)]
+        smallest = tf.where(num_added > 0, tf.constant(OWN, tf.int64), self._smallest.read_value())
+        return [self._newest.assign(epoch, read_value=False), self._smallest.assign(smallest, read_value=False)]
 
     def write_slots(self, entries: tf.Tensor, before: tf.Tensor, epoch: tf.Tensor) -> tf.Operation:
         """Returns the operation that writes the slots of new entries; no request reads them.
@@ -187,7 +181,7 @@ def place_of(entries: tf.Tensor) -> tf.Tensor:
 
 def _own_entries(vocabulary: Vocabulary, layout: Layout) -> np.ndarray:
     entries = np.zeros(len(vocabulary.ids), np.int64)
-    entries[vocabulary.id_rows - layout.oov_rows] = layout.entries(vocabulary.id_rows.astype(np.int64))
+    entries[vocabulary.id_rows - layout.oov_rows] = layout.entries(vocabulary.id_rows.astype(np.int64)) + OWN
     return entries
 
 
@@ -200,4 +194,4 @@ def _low(entries: tf.Tensor) -> tf.Tensor:
 
 
 def _slots(entries: tf.Tensor) -> tf.Tensor:
-    return tf.maximum(_high(entries), 0)
+    return tf.where(entries < 0, tf.zeros_like(entries), tf.bitwise.bitwise_and(_high(entries), OWN // BASE - 1))

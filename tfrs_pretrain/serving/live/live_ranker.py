@@ -69,7 +69,7 @@ class LiveRanker(ServedRanker):
     def __init__(self, ranker: Ranker, dataset: VocabularySource, assets: Path, settings: LiveSettings,
                  table_dtype: str = "float32", stored: Mapping[str, StoredRows] | None = None):
         self._settings, self._epochs, self._key = settings, Epochs(), settings.key_digest
-        self._numbered = numbered_columns(ranker)
+        self._numbered, self.token = numbered_columns(ranker), new_token()
         vocabularies = {name: dataset.vocabulary(name) for name in dict.fromkeys(ranker.inputs.tables.values())}
         self._layouts = layouts(vocabularies, {name: each.num_rows + settings.places(each.num_rows)
                                                for name, each in vocabularies.items()})
@@ -81,7 +81,6 @@ class LiveRanker(ServedRanker):
         self._live_dense = LiveDense(dense_arrays(ranker, self._cold_sizes), self._epochs)
         self._logits = LiveNetwork(ranker, self._live_dense, self._number_rows)
         self._dense, self._cold_rows = [], None  # no second copy
-        self.token = new_token()
         self._version = tf.Variable(self.token, trainable=False, dtype=tf.string, name="delta_version")
 
     def described_updates(self) -> dict[str, Any]:
@@ -96,7 +95,7 @@ class LiveRanker(ServedRanker):
                 "spare": {name: table["spare"] for name, table in tables.items()}, "spare_bytes": num_bytes}
 
     def _make_lookup(self, vocabulary: Vocabulary, asset: Path, name: str) -> LiveLookup:
-        return LiveLookup(vocabulary, asset, self._layouts[name], self._entries,
+        return LiveLookup(vocabulary, asset, self._layouts[name], self._entries, f"added_{name}_{self.token}",
                           numbered=name in self._numbered.values())
 
     def _make_table(self, name: str, stored: StoredRows) -> ServedTable:

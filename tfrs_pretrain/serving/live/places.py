@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.serving.graph.lookup import make_lookup
-from tfrs_pretrain.serving.live.entries import Entries, Layout, gone, place_of, present
+from tfrs_pretrain.serving.live.entries import OWN, Entries, Layout, gone, place_of, present
 from tfrs_pretrain.serving.live.epochs import USED
 from tfrs_pretrain.vocabulary import Vocabulary
 
@@ -23,16 +23,16 @@ class LiveLookup(tf.Module):
       asset: file for the ids, see ``make_lookup``.
       layout: positions and places of the vocabulary.
       entries: entries of the base version.
+      table: name of the table of ids that the base version does not have, unique in a server.
       numbered: keep the row number of each place, which ``row_numbers`` returns.
     """
 
-    def __init__(self, vocabulary: Vocabulary, asset: Path, layout: Layout, entries: Entries, *, numbered: bool):
+    def __init__(self, vocabulary: Vocabulary, asset: Path, layout: Layout, entries: Entries, table: str, *,
+                 numbered: bool):
         super().__init__()
         self.dtype = tf.as_dtype(vocabulary.dtype)
-        self._layout, self._entries = layout, entries
+        self._layout, self._entries, self._table = layout, entries, table
         self._base = make_lookup(vocabulary, asset, layout.numbering)
-        # Entries of ids that the base version does not have.
-        self._added = tf.lookup.experimental.MutableHashTable(self.dtype, tf.int64, 0, name="added_entries")
         # Epoch at which each place became free; 0: free from the beginning, or erased.
         free_since = np.zeros(layout.num_places, np.int32)
         free_since[vocabulary.id_rows] = USED
@@ -55,7 +55,16 @@ class LiveLookup(tf.Module):
 
     def added_entries(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns int64 [n], the entries of those of raw ids [n] that the base version does not have; 0 for others."""
-        return tf.ensure_shape(self._added.lookup(ids), [None])
+        zero = tf.constant(0, tf.int64)
+        found = tf.raw_ops.LookupTableFindV2(table_handle=self._added(), keys=ids, default_value=zero)
+        return tf.ensure_shape(found, [None])
+
+    def _added(self) -> tf.Tensor:
+        """Returns the table of ids that the base version does not have.
+
+        By name: an operation in a branch runs only if the branch is taken. The table of a saved model is empty.
+        """
+        return tf.raw_ops.MutableHashTableV2(key_dtype=self.dtype, value_dtype=tf.int64, shared_name=self._table)
 
     def row_numbers(self, places: tf.Tensor) -> tf.Tensor:
         """Returns int64 [...], the numbers of the rows at places [...]; padding stays -1."""
@@ -126,17 +135,19 @@ class LiveLookup(tf.Module):
             erased = self._erase_entries(update.dead)
         ids, shared = tf.split(new, [tf.size(update.ids.entries), tf.size(update.shared.entries)])
         with tf.control_dependencies(erased):
-            moved = [*self._write(update.ids, ids), self._entries.write(update.shared.positions, shared)]
+            moved = [*self._write(update.ids, ids + OWN), self._entries.write(update.shared.positions, shared)]
         with tf.control_dependencies(moved):
             return self._write(update.gone, gone(update.gone.entries, epoch))
 
     def _write(self, found: Found, entries: tf.Tensor) -> list[tf.Operation]:
         base, added = self._divided(found._replace(entries=entries))
-        return [self._entries.write(base.positions, base.entries), self._added.insert(added.ids, added.entries)]
+        return [self._entries.write(base.positions, base.entries),
+                tf.raw_ops.LookupTableInsertV2(table_handle=self._added(), keys=added.ids, values=added.entries)]
 
     def _erase_entries(self, found: Found) -> list[tf.Operation]:
         base, added = self._divided(found)
-        return [self._entries.write(base.positions, tf.zeros_like(base.positions)), self._added.remove(added.ids)]
+        return [self._entries.write(base.positions, tf.zeros_like(base.positions)),
+                tf.raw_ops.LookupTableRemoveV2(table_handle=self._added(), keys=added.ids)]
 
     def _divided(self, found: Found) -> tuple[Found, Found]:
         """Returns those that the base version has, and the others."""

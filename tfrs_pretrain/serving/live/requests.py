@@ -32,7 +32,7 @@ def find_places(wanted: Wanted, entries: Entries, epochs: Epochs) -> list[tf.Ten
     positions = tf.concat(parts, 0)
     with tf.control_dependencies([epochs.current()]):
         found = entries.at(positions)
-    seen = tf.cond(entries.are_plain(found, positions), lambda: tf.identity(found),
+    seen = tf.cond(entries.are_plain(found), lambda: tf.identity(found),
                    lambda: _resolved(wanted, entries, positions, found))
     sizes = tf.stack([tf.size(each) for each in parts])
     places: list[tf.Tensor] = tf.split(place_of(seen), sizes, num=len(parts))
