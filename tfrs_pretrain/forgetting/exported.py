@@ -70,7 +70,7 @@ def _renew_live(folder: Path, manifest: dict[str, Any], space: str, freed: Freed
     token = new_token()
     manifest["live"] = manifest["live"] | {"token": token}
     [version] = read_variables(folder, LIVE_VERSION)
-    changed = {version: np.array(token, object)}
+    changed = {version: np.array(token.encode())}
     for name, values in read_variables(folder, LIVE_ENTRIES).items():
         values[freed.rows + manifest["live"]["positions"][space]] = 0
         changed[name] = values
