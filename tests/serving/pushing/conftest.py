@@ -13,10 +13,12 @@ from tfrs_pretrain.config import Config
 from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.serving.deltas.chain import deltas_folder, read_chain
 from tfrs_pretrain.serving.deltas.delta import StateChange
+from tfrs_pretrain.serving.deltas.dense_part import RANKER_MANIFEST
 from tfrs_pretrain.serving.deltas.state import ServedState
 from tfrs_pretrain.serving.exporting.compaction import compact
 from tfrs_pretrain.serving.exporting.delta import export_delta
 from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.exporting.model_card import CARD_JSON, CARD_MARKDOWN
 from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -61,7 +63,7 @@ def write_delta(base, earlier, rare, number):
     folder = deltas_folder(base) / f"{number:06d}"
     change = StateChange.between(before, later)
     change.save(folder)
-    for file in (GOLDEN_LOGS, GOLDEN_REQUESTS):
+    for file in (GOLDEN_LOGS, GOLDEN_REQUESTS, RANKER_MANIFEST, CARD_JSON, CARD_MARKDOWN):
         shutil.copyfile(earlier / file, folder / file)
     write_manifest(folder, DELTA_KIND, change.to_json() | {
         "base": {"version": chain.manifest["version"], "digest": json_digest(chain.manifest)}, "number": number,
