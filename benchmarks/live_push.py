@@ -37,14 +37,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from memory_deltas import Change, in_order
+from live_requests import Pusher, Readers
+from memory_deltas import Change
 from serving import DIM, FEATURE_DIM, ITEMS, NAME, Catalogue, Raw, impressions
 from timing import interleaved_rounds
 
@@ -55,7 +55,7 @@ from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
-from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.deltas.table_change import TableChange
 from tfrs_pretrain.serving.exporting.memory import memory_growth
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
@@ -125,66 +125,6 @@ def rank_requests(catalogue: Catalogue, inputs: dict[str, Any], chunks: list[Chu
         found.append(raw | {"user_id": random.choice(users, 1),
                             "item_id": np.append(raw["item_id"][:count // 2], half)})
     return found
-
-
-class Readers:
-    """Clients that send requests until they are stopped, and compare the answers with those of known states.
-
-    Args:
-      server: gRPC address.
-      requests: requests, in turns.
-      expected: for each request the scores of each state, as bytes.
-    """
-
-    def __init__(self, server: str, requests: list[Raw], expected: list[list[bytes]]):
-        self._server, self._requests, self._expected = server, requests, expected
-        self.sent = self.failed = self.other = 0
-        self._stop, self._lock = threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._read, args=[first]) for first in range(os.cpu_count() or 1)]
-
-    def _read(self, number: int) -> None:
-        with GrpcClient(self._server, Model(NAME), timeout=60) as client:
-            while not self._stop.is_set():
-                number = (number + 1) % len(self._requests)
-                self._count(number, client)
-
-    def _count(self, number: int, client: GrpcClient) -> None:
-        try:
-            answer = client.predict(Predict(self._requests[number], RANK))["score"].tobytes()
-            failed = False
-        except RequestError:
-            failed = True
-        with self._lock:
-            self.sent += 1
-            self.failed += failed
-            self.other += not failed and answer not in self._expected[number]
-
-    def __enter__(self) -> Readers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-class Pusher:
-    """Pushes two deltas in turns and times them."""
-
-    def __init__(self, sender: Sender, deltas: list[list[Chunk]]):
-        self._sender, self._deltas, self._number = sender, deltas, 0
-
-    def push(self) -> float:
-        """Returns the seconds of one push, after the grace period."""
-        version = self._sender.state().version
-        self._sender.settle()
-        chunks = list(in_order(self._deltas[self._number % 2], version, self._number))
-        start = time.perf_counter()
-        self._sender.send(chunks)
-        self._number += 1
-        return time.perf_counter() - start
 
 
 def serve(folder: Path) -> DevelopmentServer:
