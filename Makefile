@@ -11,7 +11,7 @@ PRISM := $(shell sed -n 's/^apache-beam==//p' constraints.txt)
 # Where the environment forbids bytecode, each process that a test starts would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-pythons test-flink test-flink-cluster test-prism prism campaign simulate lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink test-flink-cluster test-prism prism test-tools locks campaign simulate lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
@@ -20,6 +20,8 @@ help:
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java 17 and Maven)"
 	@echo "make test-flink-cluster   the same on a cluster that loses a task manager (two minutes)"
 	@echo "make test-prism   the dataset job on Beam's Prism (needs Go)"
+	@echo "make test-tools   signatures, bills of materials, trackers and tables with other teams' tools"
+	@echo "make locks   renews requirements/*.txt after a change of setup.py or constraints.txt (needs uv)"
 	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
 	@echo "make simulate SEED=n WEEKS=m   the life of small shops under faults: every stage, delta, push, promotion, rollback, forgetting"
 	@echo "make same BASE=<commit>   compares what the working tree and that commit compute, bit by bit (four minutes)"
@@ -49,6 +51,12 @@ test-prism: $(VENV)/test.installed build/prism-$(PRISM)/prism
 	$(BIN)/python -m pytest -m prism tests/beam_pipelines/test_prism.py
 
 prism: build/prism-$(PRISM)/prism
+
+test-tools: $(VENV)/test.installed
+	.ci/test_tools
+
+locks:
+	.ci/lock
 
 build/prism-$(PRISM)/prism:
 	GOBIN=$(CURDIR)/build/prism-$(PRISM) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(PRISM)

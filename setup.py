@@ -68,6 +68,9 @@ EXTRAS = {
     "gcp": [*BEAM, GCP],
     "gpu": [*TRAIN, "tensorflow[and-cuda]>=2.21,<2.22"],  # CUDA libraries beside TensorFlow
     "tensorboard": ["tensorboard>=2.19"],
+    "signing": ["model-signing>=1.1",                     # signatures of versions, and their verification
+                "pyopenssl>=25"],                         # model-signing imports it without requiring it
+    "sbom": ["cyclonedx-python-lib>=11"],                 # bills of materials
     "formats": ["safetensors>=0.5", *RETRIEVAL,           # formats of `tfrs-pretrain embeddings export`
                 "hnswlib>=0.8"],                          # the last one is compiled during installation
     "docs": [*ALL, *DOCS],                                # the pages about Python import every module

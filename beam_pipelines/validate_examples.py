@@ -20,6 +20,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 from apache_beam.runners.runner import PipelineResult
 
+from beam_pipelines.jobs.options import SpillOptions
 from beam_pipelines.jobs.runner import help_text, pipeline_options, run_pipeline
 from beam_pipelines.records.files import WriteJson, atomic_write, delete, read_json
 from beam_pipelines.validation.dataset import DescribedDataset
@@ -149,7 +150,8 @@ def run(argv: list[str]) -> PipelineResult:
 def main() -> int:
     """Entry point of ``python -m``: prints the report and returns the exit code."""
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(help_text("beam_pipelines.validate_examples", str(__doc__), [ValidationOptions]))
+        sys.stdout.write(help_text("beam_pipelines.validate_examples", str(__doc__),
+                                   [ValidationOptions, SpillOptions]))
         return 0
     try:
         report, _ = validate(pipeline_options(sys.argv[1:]))

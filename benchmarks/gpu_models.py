@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.placement import REPLICATED, Placement
 from tfrs_pretrain.embeddings.tables import EmbeddingTable, normal_matrix
 from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.contrastive_task import ContrastiveTask
@@ -54,7 +55,7 @@ class Trainee:
         return {name: tf.constant(values[number * size:(number + 1) * size]) for name, values in self.columns.items()}
 
 
-def stage_one(variant: str, users: int, items: int, pairs: int) -> Trainee:
+def stage_one(variant: str, users: int, items: int, pairs: int, placement: Placement = REPLICATED) -> Trainee:
     """Builds Stage I with one of the losses and samplings in ``STAGE_ONE``."""
     generator, task, sampling, known = np.random.default_rng(1), None, None, None
     if variant == "mixed":
@@ -66,7 +67,8 @@ def stage_one(variant: str, users: int, items: int, pairs: int) -> Trainee:
         known = KnownPositives(Interactions.from_pairs(generator.integers(0, users, 10 * users),
                                                        _popular(generator, items, 10 * users), users))
     optimizer = variant if variant == "rowwise_adagrad" else "lazy_adam"
-    tables = tuple(EmbeddingTable(name, normal_matrix(rows, DIM, 0.05, seed), make_optimizer(optimizer))
+    tables = tuple(EmbeddingTable(name, normal_matrix(rows, DIM, 0.05, seed), make_optimizer(optimizer),
+                                  placement=placement)
                    for seed, (name, rows) in enumerate((("user", users), ("item", items))))
     task = task or InBatchSoftmax(temperature=0.1, normalize=True, remove_accidental_hits=True)
     model = TwoTower(*tables, task, np.ones(items) / items, make_schedule("constant", 2e-3, 1), sampling=sampling,
@@ -76,7 +78,7 @@ def stage_one(variant: str, users: int, items: int, pairs: int) -> Trainee:
     return Trainee(model.train_step, tables, columns, model)
 
 
-def stage_two(variant: str, users: int, items: int, impressions: int) -> Trainee:
+def stage_two(variant: str, users: int, items: int, impressions: int, placement: Placement = REPLICATED) -> Trainee:
     """Builds Stage II with one of the networks in ``STAGE_TWO``; ``mean`` and ``attention`` pool a history."""
     pooling = variant.split("_", maxsplit=1)[0] if variant.startswith(("mean", "attention")) else None
     precision = "mixed_bfloat16" if variant.endswith("bfloat16") else "float32"
@@ -87,7 +89,8 @@ def stage_two(variant: str, users: int, items: int, impressions: int) -> Trainee
                 Mlp((128, 64), 1, dtype=precision))
     network = RankingNetwork(backbone, 1, attention=inputs.attention, attention_hidden=(32,), dtype=precision)
     tables = {USER_ROW: normal_matrix(users, DIM, 0.05, 0), ITEM_ROW: normal_matrix(items, DIM, 0.05, 1)}
-    ranker = build_ranker(inputs, tables, network, rules=dict.fromkeys(inputs.tables, make_optimizer("lazy_adam")))
+    ranker = build_ranker(inputs, tables, network, rules=dict.fromkeys(inputs.tables, make_optimizer("lazy_adam")),
+                          placements=dict.fromkeys(inputs.tables, placement))
     learner = Learner(ranker, learning_rate=3e-3, table_learning_rate=5e-3, jit_compile=variant.endswith("xla"))
     return Trainee(label_step(learner), tuple(ranker.tables.values()),
                    _impressions(users, items, impressions, history=bool(pooling)), learner)

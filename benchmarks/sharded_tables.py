@@ -1,7 +1,8 @@
-"""Measures sharded tables against a copy on each replica: memory per device, and time of a training step of Stage I.
+"""Measures sharded tables and tables in host memory against a copy on each replica: memory, and seconds of a step.
 
 The replicas are logical CPUs of this process, so the growth of its resident memory, divided by their number, is the
-memory of a device. Steps of both placements take turns.
+memory of a device; with tables in host memory, the growth is that of the host. The placements take turns with a step
+of Stage I.
 
     python benchmarks/sharded_tables.py --json sharded_tables.json
 """
@@ -21,6 +22,7 @@ import tensorflow as tf
 from timing import interleaved
 
 from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
 from tfrs_pretrain.embeddings.placement import REPLICATED
 from tfrs_pretrain.embeddings.sharded import Sharded
@@ -30,6 +32,7 @@ from tfrs_pretrain.pretraining.two_tower import TwoTower
 from tfrs_pretrain.training.schedules import make_schedule
 from tfrs_pretrain.training.strategy import build_strategy
 
+PLACEMENTS = ("replicated", "sharded", "host")
 USERS, ITEMS, DIM, BATCH = 1_000_000, 100_000, 64, 4096
 
 
@@ -41,7 +44,7 @@ def popularity() -> np.ndarray:
 
 def build_model(placement: str, replicas: int) -> TwoTower:
     """Creates the two towers with lazy Adam; call it inside ``strategy.scope()``."""
-    placed = Sharded(replicas) if placement == "sharded" else REPLICATED
+    placed = {"sharded": Sharded(replicas), "host": HOST, "replicated": REPLICATED}[placement]
     tables = (EmbeddingTable(name, normal_matrix(rows, DIM, 0.05, rows), make_optimizer("lazy_adam"), placement=placed)
               for name, rows in (("user", USERS), ("item", ITEMS)))
     task = InBatchSoftmax(temperature=0.05, normalize=True, remove_accidental_hits=True)
@@ -71,8 +74,8 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def memory_per_device(placement: str, replicas: int) -> float:
-    """Returns bytes per device after some steps: the growth of resident memory over the start of the process."""
+def memory_growth(placement: str, replicas: int) -> float:
+    """Returns bytes after some steps: the growth of resident memory over the start of the process."""
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
     before = resident_bytes()
     with strategy.scope():
@@ -80,14 +83,14 @@ def memory_per_device(placement: str, replicas: int) -> float:
     step = replica_step(strategy, model)
     for number in range(3):
         step(number)
-    return (resident_bytes() - before) / replicas
+    return resident_bytes() - before
 
 
 def step_seconds(replicas: int, rounds: int) -> dict[str, float]:
     """Returns placement -> median seconds of a step."""
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
     with strategy.scope():
-        models = {name: build_model(name, replicas) for name in ("replicated", "sharded")}
+        models = {name: build_model(name, replicas) for name in PLACEMENTS if replicas > 1 or name != "sharded"}
     return interleaved({name: replica_step(strategy, model) for name, model in models.items()}, rounds=rounds)
 
 
@@ -101,24 +104,29 @@ def in_own_process(*arguments: str) -> dict[str, float]:
 
 def measured(rounds: int) -> dict[str, float]:
     """Returns all figures."""
-    memory = {name: in_own_process("--part", f"memory-{name}")["bytes"] for name in ("replicated", "sharded")}
-    seconds = in_own_process("--part", "steps", "--rounds", str(rounds))
+    memory = {name: in_own_process("--part", f"memory-{name}")["bytes"] for name in PLACEMENTS}
+    one, two = (in_own_process("--part", f"steps-{replicas}", "--rounds", str(rounds)) for replicas in (1, 2))
     return {"memory_per_device_ratio": memory["sharded"] / memory["replicated"],
-            "sharded_step_over_replicated": seconds["sharded"] / seconds["replicated"],
-            **{f"bytes_per_device_{name}": value for name, value in memory.items()},
-            **{f"step_seconds_{name}": value for name, value in seconds.items()}}
+            "sharded_step_over_replicated": two["sharded"] / two["replicated"],
+            "host_step_over_replicated": two["host"] / two["replicated"],
+            "host_step_over_replicated_on_one_device": one["host"] / one["replicated"],
+            **{f"bytes_per_device_{name}": memory[name] / 4 for name in ("replicated", "sharded")},
+            "bytes_on_the_host": memory["host"],
+            **{f"step_seconds_{name}": value for name, value in two.items()}}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--rounds", type=int, default=60, help="turns of each placement")
-    parser.add_argument("--part", choices=("memory-replicated", "memory-sharded", "steps"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=(
+        *(f"memory-{name}" for name in PLACEMENTS), "steps-1", "steps-2"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.part == "steps":
-        print(json.dumps(step_seconds(2, options.rounds)))
-    elif options.part:
-        print(json.dumps({"bytes": memory_per_device(options.part.removeprefix("memory-"), 4)}))
+    kind, _, name = (options.part or "").partition("-")
+    if kind == "steps":
+        print(json.dumps(step_seconds(int(name), options.rounds)))
+    elif kind:
+        print(json.dumps({"bytes": memory_growth(name, 4)}))
     else:
         figures = measured(options.rounds)
         print("\n".join(f"{name}: {value:.4g}" for name, value in figures.items()))

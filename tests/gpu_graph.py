@@ -34,6 +34,32 @@ def whole_reads(function: tf.types.experimental.ConcreteFunction, tables) -> lis
     return [variable.name for variable in variables if id(variable.handle) in read]
 
 
+def host_crossings(function: tf.types.experimental.ConcreteFunction) -> set[tuple[str, tuple | None]]:
+    """Types and shapes of the tensors that move between operations that are pinned to the CPU and the others.
+
+    Scalars, shapes and handles of variables are left out.
+    """
+    moved = [tensor for graph in graphs(function.graph) for operation in graph.get_operations()
+             for tensor in operation.inputs if tensor.op.type != "Const" and _on_cpu(tensor.op) != _on_cpu(operation)]
+    return {(tensor.dtype.name, tuple(tensor.shape)) for tensor in moved if _is_large(tensor)}
+
+
+def uses_off_the_host(function: tf.types.experimental.ConcreteFunction, tables) -> list[str]:
+    """Operations on the weights and slots of tables that are not pinned to the CPU; tables that nothing uses."""
+    variables = [variable for table in tables for variable in (table.weights, *table.slots.values())]
+    inner = {id(inner): outer for outer, inner in function.graph.captures}
+    users = {id(variable.handle): [] for variable in variables}
+    for operation in function.graph.get_operations():
+        for tensor in operation.inputs:
+            users.get(id(inner.get(id(tensor))), []).append(operation)
+    return [*(operation.name for found in users.values() for operation in found if not _on_cpu(operation)),
+            *(variable.name for variable in variables if not users[id(variable.handle)])]
+
+
+def _on_cpu(operation: tf.Operation) -> bool:
+    return tf.DeviceSpec.from_string(operation.device).device_type == "CPU"
+
+
 def graphs(graph: tf.Graph) -> list[tf.Graph]:
     """A graph and those of all functions that its operations call."""
     found, waiting = {}, [graph]
@@ -52,7 +78,7 @@ def _called(graph: tf.Graph):
 
 
 def _traffic(operation: tf.Operation) -> list[str]:
-    if operation.type in CALLS | PLACELESS:
+    if operation.type in CALLS | PLACELESS or _on_cpu(operation):
         return []
     kernel = _gpu_kernel(operation)
     if kernel is None:

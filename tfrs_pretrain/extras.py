@@ -18,9 +18,9 @@ DISTRIBUTION = "tfrs-pretrain"
 MAX_NAMED = 3  # packages in a message
 # Package on the index -> the module that it installs, where the names differ
 _MODULES = {"grpcio": "grpc", "protobuf": "google.protobuf", "faiss-cpu": "faiss",
-            "tensorflow-serving-api": "tensorflow_serving"}
+            "tensorflow-serving-api": "tensorflow_serving", "pyopenssl": "OpenSSL", "cyclonedx-python-lib": "cyclonedx"}
 # For a module that several extras install: the first of them is named
-_ORDER = ("client", "beam", "train", "serve", "retrieval", "formats", "gcp", "demo")
+_ORDER = ("client", "beam", "train", "serve", "retrieval", "formats", "signing", "sbom", "gcp", "demo")
 
 
 class MissingExtraError(UserError, ImportError):

@@ -7,6 +7,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 SPLITS = ("train", "validation", "test")
 DEFAULT_BATCH_ROWS = 1 << 17
 MIN_BUCKETS = 16
+DEFAULT_SPILL_MB = 256
 
 
 class DatasetOptions(PipelineOptions):
@@ -66,3 +67,18 @@ class SplitOptions(PipelineOptions):
         parser.add_argument("--splits", default=",".join(SPLITS),
                             help="windows to build, separated by commas; the other windows may be empty. `test` alone "
                                  "is enough to evaluate trained models (default: %(default)s)")
+
+
+class SpillOptions(PipelineOptions):
+    """Memory and disk of the default runner between two steps. They never change the output."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--spill_mb", type=int, default=DEFAULT_SPILL_MB,
+                            help="MB of rows between two steps that the default runner has in memory, and likewise of "
+                                 "rows that it groups; further rows are in temporary files; never changes the output "
+                                 "(default: %(default)s)")
+        parser.add_argument("--spill_folder", metavar="FOLDER",
+                            help="folder for these temporary files, which are gone when the process ends, however it "
+                                 "ends (default: on the disk of the output, or the system's temporary folder if the "
+                                 "output is not on this machine)")

@@ -12,6 +12,7 @@ from beam_pipelines.jobs.options import (
     DatasetOptions,
     ExtendOptions,
     ReadOptions,
+    SpillOptions,
     SplitOptions,
     VocabularyOptions,
 )
@@ -23,7 +24,7 @@ from tfrs_pretrain.config import Config, load_config, parse_config
 from tfrs_pretrain.config.yaml_text import parse_yaml
 from tfrs_pretrain.errors import UserError
 
-COMMON_OPTIONS: tuple[type[PipelineOptions], ...] = (DatasetOptions, ReadOptions)
+COMMON_OPTIONS: tuple[type[PipelineOptions], ...] = (DatasetOptions, ReadOptions, SpillOptions)
 SPECIFIC_OPTIONS: tuple[type[PipelineOptions], ...] = (ExtendOptions, VocabularyOptions, SplitOptions)
 JOB_OPTIONS = COMMON_OPTIONS + SPECIFIC_OPTIONS
 

@@ -20,7 +20,7 @@ from beam_pipelines.launching.finish_folder import finish_folder
 from beam_pipelines.launching.finished_job import finished_or_refused, job_digest, write_digest
 from beam_pipelines.launching.input_checks import check_inputs
 from beam_pipelines.launching.input_state import check_unchanged, choose_buckets, input_state
-from beam_pipelines.launching.memory_check import warn_of_memory
+from beam_pipelines.launching.memory_check import check_resources
 from beam_pipelines.launching.output_folder import (
     exclusive,
     output_folder,
@@ -93,14 +93,14 @@ def run_steps(job: Job, kind: str, steps: Iterable[Step], describe: Callable[[Jo
     if finished:
         return PipelineResult(PipelineState.DONE), finished
     _check_before(job, steps)
-    warn_of_memory(job, [step.logs for step in steps], options)
+    check_resources(job, [step.logs for step in steps], options)
     before = input_state(job, tables)
     with output_folder(job.folder, overwrite=overwrite, in_place=bool(template)) as output:
         write_digest(output.folder, job_digest(job, kind, before))
         job = dataclasses.replace(job, folder=output.folder, buckets=job.buckets or choose_buckets(before))
         for step in steps:
             with progress(f"Beam: {step.title}", unit="rows read") as meter:
-                result = run_pipeline(functools.partial(step.build, job=job), options)
+                result = run_pipeline(functools.partial(step.build, job=job), options, job.folder)
                 if template:
                     return result, {}
                 check_unchanged(job, before)

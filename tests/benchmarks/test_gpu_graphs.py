@@ -3,7 +3,9 @@
 import gpu_models
 import pytest
 import tensorflow as tf
-from gpu_graph import host_traffic, whole_reads
+from gpu_graph import host_crossings, host_traffic, uses_off_the_host, whole_reads
+
+from tfrs_pretrain.embeddings.host import HOST
 
 SIZE, USERS, ITEMS = 64, 400, 300
 
@@ -26,6 +28,33 @@ def test_stage_two_stays_on_the_device(variant):
     function = traced(trainee)
     assert not host_traffic(function)
     assert not whole_reads(function, trainee.tables)
+
+
+@pytest.mark.parametrize(("make", "variant"), [
+    (gpu_models.stage_one, "mixed"), (gpu_models.stage_one, "rowwise_adagrad"), (gpu_models.stage_two, "attention")])
+def test_tables_in_host_memory_are_used_there_and_only_distinct_rows_move(make, variant):
+    trainee = make(variant, USERS, ITEMS, SIZE, HOST)
+    function = traced(trainee)
+    assert not uses_off_the_host(function, trainee.tables)
+    assert not host_traffic(function)
+    assert not whole_reads(function, trainee.tables)
+    # Rows and gradients have no static number: the batch's number of ids would be one.
+    assert {shape for name, shape in host_crossings(function) if name == "float32"} == {(None, gpu_models.DIM)}
+    assert {name for name, _ in host_crossings(function)} == {"float32", "int64"}
+
+
+def test_rows_that_leave_the_host_are_recognised():
+    [table, _] = gpu_models.stage_one("in_batch", USERS, ITEMS, SIZE, HOST).tables
+
+    @tf.function(autograph=False)
+    def step(ids):
+        with tf.device("CPU:0"):
+            rows = tf.gather(table.weights, ids)
+        return rows + 1.0, tf.gather(table.slots["mean"], ids)
+
+    function = step.get_concrete_function(tf.zeros([SIZE], tf.int64))
+    assert host_crossings(function) == {("float32", (SIZE, gpu_models.DIM)), ("int64", (SIZE,))}
+    assert uses_off_the_host(function, [table]) == ["Gather_1", "user_square:0"]
 
 
 def test_traffic_is_recognised():

@@ -126,7 +126,8 @@ def test_images_copy_existing_files_and_install_the_extra_of_the_jobs(folder, ex
     text = (DEPLOY / folder / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
     assert all((DEPLOY.parent / name).exists() for names in copied for name in names.split())
-    assert f"pip install --no-cache-dir --constraint constraints.txt '.[{extra}]'" in text
+    assert f"--require-hashes --no-deps --requirement {extra}.txt" in text
+    assert f"pip install --no-cache-dir --no-deps --no-build-isolation '.[{extra}]'" in text
     assert "setup.py" in " ".join(copied).split()
 
 

@@ -1,4 +1,4 @@
-"""Runs with sharded tables on the given number of replicas, in a process of their own.
+"""Runs with sharded tables and tables in host memory on the given number of replicas, in a process of their own.
 
 Arguments: number of logical CPUs, dataset, folder of the results. The folder contains embeddings for Stage II, and the
 checkpoints of a ranker on one device.
@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import Config, TrainingConfig
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.embeddings import placement, sharded
+from tfrs_pretrain.embeddings import host, placement, sharded
+from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.optimizers import make_optimizer
+from tfrs_pretrain.embeddings.placement import REPLICATED
 from tfrs_pretrain.embeddings.replicas import replica_copies
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.embeddings.tables import EmbeddingTable
@@ -114,15 +116,19 @@ def stage_two(config, dataset, output, embeddings):
 def main(replicas, dataset, folder):
     replicas, folder, dataset = int(replicas), Path(folder), Dataset.open(dataset)
     strategy = build_strategy(TrainingConfig(logical_cpus=replicas))
-    with mock.patch.object(placement, "BLOCK_ROWS", BLOCK_ROWS), mock.patch.object(sharded, "BLOCK_ROWS", BLOCK_ROWS):
+    with contextlib.ExitStack() as stack:
+        for module in (placement, sharded, host):
+            stack.enter_context(mock.patch.object(module, "BLOCK_ROWS", BLOCK_ROWS))
         np.savez(folder / f"{replicas}.npz", **all_updates(strategy, Sharded(replicas)))
+        np.savez(folder / f"{replicas} host.npz", **all_updates(strategy, HOST))
     if replicas == 4:
         return
+    np.savez(folder / "2 copies.npz", **updates(strategy, REPLICATED, OPTIMIZERS["lazy_adam"]))
     with copied_after(3, folder / "embeddings resumed"):
         pretrain(configured(2, "sharded"), dataset, folder / "embeddings sharded")
     shutil.copytree(folder / "embeddings resumed.checkpoints", folder / "embeddings from two.checkpoints")
     pretrain(configured(2, "sharded"), dataset, folder / "embeddings resumed")
-    stage_two(configured(2, {"user": "sharded", "item": "sharded"}), dataset, folder / "ranker from one",
+    stage_two(configured(2, {"user": "sharded", "item": "host"}), dataset, folder / "ranker from one",
               folder / "embeddings")
 
 

@@ -9,7 +9,7 @@ from planted_predictions import PLACES, impressions, write_ranker
 from resealed import rewrite
 
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.evaluation.predictions import Predictions, align
+from tfrs_pretrain.evaluation.predictions import Predictions, align, user_numbers
 
 
 def select(columns, rows):
@@ -182,3 +182,14 @@ def test_item_and_row_columns_are_not_read(rankers):
     names = Predictions.open(rankers["good"]).table.column_names
     assert not {"item_id", "user", "item"} & set(names)
     assert {"key", "user_id", "label", "score", "request", "user_count", "item_count", "feature.place"} == set(names)
+
+
+@pytest.mark.parametrize("is_encoded", [False, True])
+@pytest.mark.parametrize("ids", [["b", "ü", "b", "a", "a", "c", "ü"], [7, 3, 7, -1, -1, 2**60, 3]])
+def test_users_are_numbered_by_first_appearance_across_chunks(ids, is_encoded):
+    chunks = [pa.array(ids).slice(start, end - start) for start, end in ((0, 2), (2, 2), (2, 5), (5, 7))]
+    column = pa.chunked_array([chunk.dictionary_encode() if is_encoded else chunk for chunk in chunks],
+                              pa.dictionary(pa.int32(), chunks[0].type) if is_encoded else chunks[0].type)
+    assert user_numbers(column).tolist() == [0, 1, 0, 2, 2, 3, 1]
+    assert user_numbers(column.take(pa.array([3, 0, 6, 4]))).tolist() == [0, 1, 2, 0]
+    assert user_numbers(column).dtype == np.int32

@@ -1,6 +1,7 @@
 """Metrics within requests against naive twins, and user-weighted metrics against repeated impressions."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -132,3 +133,20 @@ def test_users_without_weight_leave_every_metric_undefined():
     prepared = UserMetrics(np.array([1.0, 0.0]), np.array([0.6, 0.3]), np.array([0, 0]), np.array([0, 0]))
     assert np.isnan(prepared.compute(np.array([0]))).all()
     assert np.isfinite(prepared.compute(np.array([2]))).all()
+
+
+@pytest.mark.parametrize(("has_weights", "most"), [(False, 85), (True, 102)])
+def test_memory_of_an_impression(has_weights, most):
+    random, n = np.random.default_rng(3), 100_000
+    requests = np.sort(random.integers(0, n // 10, n))
+    columns = ((random.random(n) < 0.1).astype(np.float32), random.random(n, np.float32),
+               (requests // 2).astype(np.int32), requests, random.random(n, np.float32) if has_weights else None)
+    tracemalloc.start()
+    try:
+        prepared = UserMetrics(*columns)
+        retained, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / n < most
+    assert retained / n < 30
+    assert prepared.compute(np.ones(requests.max() // 2 + 1, np.int64))[0] == pytest.approx(0.5, abs=0.02)

@@ -40,6 +40,12 @@ def requirements(wheel):
     return [Requirement(line.partition(":")[2]) for line in lines if line.startswith("Requires-Dist:")]
 
 
+def locked(name):
+    """Returns the lines of a file of exact versions, without their digests."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return [line.removesuffix(" \\") for line in lines if not line.startswith(" ")]
+
+
 def direct(given, extra=""):
     """Returns the requirements without an extra, or with one."""
     return [each for each in given if not each.marker or each.marker.evaluate({"extra": extra})]

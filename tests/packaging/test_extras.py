@@ -12,8 +12,20 @@ import numpy as np
 import planted
 import pytest
 import yaml
-from environments import ROOT, blocked, build_wheel, closure, direct, install, requirements, run, run_commands
+from environments import (
+    ROOT,
+    blocked,
+    build_wheel,
+    closure,
+    direct,
+    install,
+    locked,
+    requirements,
+    run,
+    run_commands,
+)
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tiny_models import save_scaler
 
 from tfrs_pretrain import extras
@@ -22,7 +34,7 @@ from tfrs_pretrain.cli.embeddings import embeddings
 from tfrs_pretrain.cli.needs import NEEDS
 from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
 
-CORE = {"demo-logs", "logs", "evaluate", "config", "version", "embeddings info", "embeddings neighbors",
+CORE = {"demo-logs", "logs", "evaluate", "croissant", "config", "version", "embeddings info", "embeddings neighbors",
         "embeddings export"}
 REQUIRED = {  # smallest arguments of each command that needs an extra
     "demo": [], "dataset": ["--output", "o"], "pretrain": ["--dataset", "d", "--output", "o"],
@@ -34,7 +46,7 @@ REQUIRED = {  # smallest arguments of each command that needs an extra
     "push": ["127.0.0.1:1", "--version", "v", "--secret", "s"], "index": ["--embeddings", "e", "--output", "o"],
     "recommend": ["1", "--dataset", "d", "--embeddings", "e", "--index", "i", "--ranker", "r"],
     "forget": ["--space", "user", "--ids", "i", "f"], "plan": ["--dataset", "d"],
-    "rank": ["--dataset", "d", "--output", "o", "--arm", "a"],
+    "rank": ["--dataset", "d", "--output", "o", "--arm", "a"], "sign": ["v", "--key", "k"], "sbom": ["--output", "o"],
 }
 CLIENT = textwrap.dedent("""
     import json, sys
@@ -198,9 +210,24 @@ def test_the_dataset_of_the_beam_extra_is_that_of_the_whole_installation(ran, wo
 
 
 def test_every_requirement_is_pinned(given):
-    pinned = {Requirement(line).name.lower().replace("_", "-")
-              for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    lines = [*(ROOT / "constraints.txt").read_text().splitlines(), *locked("tools")]
+    pinned = {Requirement(line).name.lower().replace("_", "-") for line in lines}
     assert {each.name.lower().replace("_", "-") for each in given} - pinned == {"tensorboard"}
+
+
+@pytest.mark.parametrize("extra", ["beam", "gcp", "all"])
+def test_locked_files_have_the_pinned_versions_of_all_that_an_extra_needs(given, extra):
+    pinned = {Requirement(line).name.lower(): str(Requirement(line).specifier)
+              for line in (ROOT / "constraints.txt").read_text().splitlines()
+              if not Requirement(line).marker or Requirement(line).marker.evaluate({"python_version": "3.11"})}
+    pinned = {canonicalize_name(name): version for name, version in pinned.items()}
+    found = {canonicalize_name(name): version for name, version in re.findall(
+        r"^(\S+)(==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", (ROOT / "requirements" / f"{extra}.txt").read_text(),
+        re.MULTILINE)}
+    assert closure(direct(given, extra)) <= found.keys()
+    assert len(found) == len(locked(extra))
+    assert found.keys() - pinned.keys() <= {"setuptools", "wheel"}  # constraints.txt leaves out what builds packages
+    assert {name: version for name, version in found.items() if name in pinned}.items() <= pinned.items()
 
 
 def test_extras_without_tensorflow_do_not_pull_it_in(given):

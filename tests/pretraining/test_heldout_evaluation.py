@@ -5,6 +5,7 @@ import types
 import numpy as np
 import planted
 import pytest
+import scipy.stats
 
 from tfrs_pretrain.config import Config
 from tfrs_pretrain.data.pairs import pair_blocks
@@ -59,6 +60,22 @@ def test_ranking_metrics_are_those_of_a_naive_ranking(evaluated, tiny_dataset):
     ranks = [next((place for place, item in enumerate(ranked[:30], 1) if item in relevant), np.inf)
              for relevant, ranked in lists if relevant]
     assert metrics["mrr@30"] == pytest.approx(np.mean([1 / rank for rank in ranks]))
+
+
+def test_means_over_users_have_their_interval(evaluated, tiny_dataset):
+    model, _, metrics = evaluated
+    lists = list(naive_lists(model, tiny_dataset))
+    assert metrics["eligible_users"] == len(lists)
+    recalls = [len(relevant & set(ranked[:30])) / len(relevant) for relevant, ranked in lists if relevant]
+    assert metrics["queries"] == len(recalls)
+    expected = scipy.stats.ttest_1samp(recalls, 0).confidence_interval(0.95)
+    assert metrics["intervals"]["recall@30"] == pytest.approx(list(expected))
+    assert set(metrics["intervals"]) == {f"{name}@{k}" for name in ("recall", "ndcg", "mrr") for k in (5, 30)}
+    sample = Evaluator(tiny_dataset, configured(max_queries=20).pretraining).ranking_metrics(model)
+    assert (sample["eligible_users"], sample["queries"] <= 20) == (len(lists), True)
+    (low, high), (all_low, all_high) = (each["intervals"]["recall@30"] for each in (sample, metrics))
+    assert high - low > all_high - all_low
+    assert low < metrics["recall@30"] < high
 
 
 def test_recall_by_frequency_counts_training_pairs(evaluated, tiny_dataset):

@@ -28,7 +28,8 @@ def configured(dataset, **ranking):
     return Config.model_validate(tree | {"ranking": tree["ranking"] | {"arms": ARMS} | ranking})
 
 
-@pytest.mark.parametrize("settings", [{}, {"table_optimizer": "rowwise_adagrad", "interval_decay": 0.1}])
+@pytest.mark.parametrize("settings", [{}, {"table_optimizer": "rowwise_adagrad", "interval_decay": 0.1},
+                                      {"frequency_adaptive_rate": True}])
 @pytest.mark.parametrize("arm", ARMS)
 def test_the_plan_equals_the_size_of_the_arms_variables(planted, planted_embeddings, arm, settings):
     config, dataset = configured(planted.dataset, **settings), planted.dataset

@@ -105,6 +105,10 @@ def test_stage_one_has_a_row_per_setting():
         ["as configured", "3", "3", "7.610", "6.010", "0.1230", "1", "48 s", "warm start"],
         ["epochs 12", "3", "3", "7.610", "6.010", "0.1230", "3", "48 s", "warm start"]]
     results = example_results.results()
+    last = results["stage_one"]["settings"][0]["epochs"][-1]
+    last["intervals"] = {"recall@50": [0.1, 0.15]}
+    assert texts(pretraining.stage_one(results))[0][5] == "0.1230 [0.1000, 0.1500]"
+    del last["intervals"]
     for epoch in results["stage_one"]["settings"][0]["epochs"]:
         del epoch["recall@10"], epoch["recall@50"]
     assert texts(pretraining.stage_one(results))[0][5] == "—"

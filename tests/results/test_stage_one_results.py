@@ -45,6 +45,16 @@ def test_metrics_are_means_over_seeds_up_to_the_shortest_run(tmp_path):
         {"epoch": 1, "heldout_loss": 6.5, "heldout_loss_by_seed": [6.0, 7.0], "train_loss": 7.5}]
 
 
+def test_intervals_are_means_over_seeds(tmp_path):
+    sample = {"queries": 20, "eligible_users": 90}
+    for name, low, high in (("a", 0.1, 0.5), ("b", 0.3, 0.9)):
+        ends = {"recall@10": [low, high], "recall@50": None if name == "a" else [0, 1], "mrr@10": [0, 1]}
+        write(tmp_path / name, epoch(0, 8.0, **sample, intervals=ends))
+    [found] = results(tmp_path, warm=["a", "b"])["settings"][0]["epochs"]
+    assert {key: found[key] for key in sample} == sample
+    assert found["intervals"] == {"recall@10": pytest.approx([0.2, 0.7]), "recall@50": None}
+
+
 def test_embeddings_of_several_arms_count_once(tmp_path):
     write(tmp_path / "a", epoch(0, 8.0), epoch(1, 6.0))
     [setting] = results(tmp_path, warm=["a"], frozen=["a"], scratch=[None])["settings"]

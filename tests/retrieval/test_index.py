@@ -11,7 +11,7 @@ from small_files import file_size_limit
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.retrieval.artifact import ItemIndex, search
 from tfrs_pretrain.retrieval.build import build_index
-from tfrs_pretrain.retrieval.measure import measure, recall
+from tfrs_pretrain.retrieval.measure import measure, query_recalls
 from tfrs_pretrain.retrieval.vectors import StageOneVectors
 from tfrs_pretrain.system_errors import describe_system_error
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -85,8 +85,8 @@ def test_no_item_or_no_user(write_embeddings, tmp_path):
 def test_recall_is_the_share_that_was_found():
     exact = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
     found = np.array([[2, 1, 9, 4], [-1, -1, -1, -1]])
-    assert recall(found, exact, 2) == pytest.approx((2 / 2 + 0 / 2) / 2)
-    assert recall(found, exact, 4) == pytest.approx((3 / 4 + 0) / 2)
+    assert query_recalls(found, exact, 2).mean() == pytest.approx((2 / 2 + 0 / 2) / 2)
+    assert query_recalls(found, exact, 4).mean() == pytest.approx((3 / 4 + 0) / 2)
 
 
 class Half:

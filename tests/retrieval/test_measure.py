@@ -7,7 +7,7 @@ import pytest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.retrieval.artifact import ItemIndex, index_file, search
 from tfrs_pretrain.retrieval.library import load_faiss
-from tfrs_pretrain.retrieval.measure import measure, recall, sample_users
+from tfrs_pretrain.retrieval.measure import measure, query_recalls, sample_users
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
@@ -61,8 +61,8 @@ def test_an_empty_corpus_has_empty_lists():
 
 
 def test_missing_answers_count_as_not_found():
-    assert recall(np.array([[-1, 3]]), np.array([[3, 4]]), 2) == 0.5
-    assert recall(np.array([[3, -1]]), np.array([[3, 4]]), 1) == 1
+    assert query_recalls(np.array([[-1, 3]]), np.array([[3, 4]]), 2).mean() == 0.5
+    assert query_recalls(np.array([[3, -1]]), np.array([[3, 4]]), 1).mean() == 1
 
 
 def test_measuring_leaves_the_number_of_threads_as_it_was():
@@ -83,7 +83,8 @@ def test_measuring_leaves_the_number_of_threads_as_it_was():
         assert faiss.omp_get_max_threads() == 2
     finally:
         faiss.omp_set_num_threads(before)
-    assert measured["exact"].keys() == {"recall@1", "recall@3", "p50_ms", "p99_ms"}
+    assert measured["exact"].keys() == {"recall@1", "recall@3", "p50_ms", "p99_ms", "intervals"}
+    assert measured["exact"]["intervals"] == {"recall@1": [1, 1], "recall@3": [1, 1]}
     assert measure({"exact": flat(np.eye(4))}, np.empty((0, 4), np.float32), (1,)) == {}
 
 

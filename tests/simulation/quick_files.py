@@ -30,8 +30,9 @@ def install():
     files.atomic_write = _atomic_write
 
 
-def _read_table(path, columns=None):
-    return pq.ParquetFile(pa.BufferReader(Path(path).read_bytes())).read(columns=columns, use_threads=False)
+def _read_table(path, columns=None, read_dictionary=None):
+    content = pa.BufferReader(Path(path).read_bytes())
+    return pq.ParquetFile(content, read_dictionary=read_dictionary).read(columns=columns, use_threads=False)
 
 
 @contextlib.contextmanager

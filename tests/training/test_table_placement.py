@@ -8,6 +8,7 @@ from rich.console import Console
 from test_memory_plan import COUNTS, ROWS, TwoTables
 
 from tfrs_pretrain.config import TrainingConfig
+from tfrs_pretrain.embeddings.host import HOST
 from tfrs_pretrain.embeddings.sharded import Sharded
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.training.devices import Device
@@ -23,11 +24,16 @@ class Planned(TwoTables):
     def layout(self, settings):
         layout = super().layout(settings)
         tables = tuple(dataclasses.replace(table, name=table.vocabulary) for table in layout.tables)
-        return dataclasses.replace(layout, tables=tables, sharded=settings.sharded, replicas=settings.replicas)
+        return dataclasses.replace(layout, tables=tables, sharded=settings.sharded, replicas=settings.replicas,
+                                   host=settings.host)
 
 
 def gpus(free, count=4):
     return [Device(f"GPU:{number}", int(free), 1, host=False) for number in range(count)]
+
+
+def with_host(devices, free=1e12):
+    return [*devices, Device("the host", int(free), 0, host=True)]
 
 
 def placed(placement, devices, **training):
@@ -73,6 +79,37 @@ def test_auto_shards_the_largest_tables_until_they_fit(free, sharded):
     assert "844.8 MB on GPU:0" in note
 
 
+@pytest.mark.parametrize(("count", "free", "host", "sharded"), [
+    (4, USER / 4 + ITEM, (), ("user", "item")),
+    (4, ITEM, ("user",), ("item",)), (4, 1.2 * ITEM, ("user",), ()), (4, 1000, ("user", "item"), ()),
+    (1, USER, ("user",), ()), (1, 1000, ("user", "item"), ())])
+def test_auto_moves_the_largest_tables_to_the_host_where_shards_do_not_fit(count, free, host, sharded):
+    devices = with_host(gpus(free, count))
+    plan = placed("auto", devices)
+    assert (plan.settings.host, plan.settings.sharded) == (frozenset(host), frozenset(sharded))
+    [note] = plan.notes
+    shards = "item sharded over 4 replicas, " if sharded else ""
+    reason = "shards of all tables need 211.2 MB" if count > 1 else "a copy on the device needs 844.8 MB"
+    if host:
+        assert note.startswith(f"placement auto: {', '.join(host)} in host memory, {shards}because {reason} on GPU:0")
+    check_memory(plan, devices, COUNTS.__getitem__)
+
+
+def test_auto_shards_where_no_placement_fits():
+    assert placed("auto", with_host(gpus(1000), free=1000)).settings.sharded == {"user", "item"}
+    assert placed("auto", with_host(gpus(1000), free=1000)).settings.host == set()
+
+
+def test_the_host_has_its_tables_once_and_the_initial_rows_of_the_largest():
+    devices = with_host(gpus(1e10))
+    plan = placed({"user": "host", "item": "sharded"}, devices)
+    initial = 64 * 4_000_000
+    assert [bytes_on(plan, device) for device in devices[-2:]] == [ITEM // 4, USER + initial]
+    assert [bytes_on(placed("replicated", devices), device) for device in devices[-2:]] == [USER + ITEM, initial]
+    cpu = Device("CPU", int(1e10), 4, host=True)
+    assert bytes_on(placed("host", [cpu]), cpu) == USER + ITEM + initial
+
+
 def test_auto_leaves_named_tables_alone():
     plan = placed({"user": "replicated", "item": "auto"}, gpus(1e6))
     assert plan.settings.sharded == {"item"}
@@ -106,6 +143,23 @@ def test_the_plan_shows_every_placement():
     assert texts["if all tables are sharded"] == "422.4 MB"
 
 
+def test_a_plan_that_fits_the_host_only_names_it_first():
+    devices = with_host(gpus(1e8))
+    with pytest.raises(UserError, match=r"844.8 MB on GPU:0.*: set training.placement=host \(needs 1.1 GB\)"):
+        check_memory(placed("replicated", devices), devices, COUNTS.__getitem__)
+
+
+def test_the_plan_shows_the_host():
+    devices = with_host(gpus(1e10, 1))
+    console = Console(file=io.StringIO(), width=120)
+    console.print(plan_table(placed({"user": "host"}, devices), devices))
+    lines = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in console.file.getvalue().splitlines()]
+    assert ["user (host)", "1,000,000 x 64", "256.0 MB", "512.0 MB", "768.0 MB"] in lines
+    assert ["on the host", "", "", "of 1000.0 GB free", "1.0 GB"] in lines
+    assert [line[-1] for line in lines if line[0] == "if all tables are in host memory"] == ["0 B", "1.1 GB"]
+    assert [line[-1] for line in lines if line[0] == "if all tables are replicated"] == ["844.8 MB", "256.0 MB"]
+
+
 class Replicas:
     def __init__(self, count):
         self.num_replicas_in_sync = count
@@ -116,3 +170,4 @@ def test_placements_of_a_strategy():
     [(name, placement)] = make_placements(plan, Replicas(4)).items()
     assert (name, type(placement), placement.stored_rows(ROWS["user"])) == ("user", Sharded, 250_000)
     assert make_placements(plan, Replicas(1)) == {}
+    assert make_placements(placed({"item": "host"}, gpus(1e10)), Replicas(1)) == {"item": HOST}

@@ -15,6 +15,7 @@ from tfrs_pretrain.cli.options import (
     JsonOption,
     ModelArgument,
     ModelsConfigOption,
+    PublicKeyOption,
     ScoreOption,
     ServerOption,
     SetOption,
@@ -79,6 +80,7 @@ def promote(
     models_config: ModelsConfigOption = Path("saved_models/models.config"),
     server: ServerOption = None,
     wait: WaitOption = 120.0,
+    public_key: PublicKeyOption = None,
 ) -> None:
     """Decides whether a candidate may replace the live model: exit code 0 if promoted, 3 if refused.
 
@@ -104,8 +106,10 @@ def promote(
         from tfrs_pretrain.evaluation.show import show_promotion
         from tfrs_pretrain.serving.labels.promotion import LabelMove
         from tfrs_pretrain.serving.labels.served_model import ServedModel
+        from tfrs_pretrain.serving.signing import check_signatures
     settings = load_gate(gate)
     if label:
+        check_signatures([candidate], public_key)
         label_move = LabelMove.plan(candidate, models_config, label)
     result = promotion.promote(candidate, settings, live, **reader(dataset))
     path = json_file or result.default_path
@@ -127,12 +131,14 @@ def roll_back(
     server: ServerOption = None,
     wait: WaitOption = 120.0,
     undo: Annotated[bool, typer.Option("--undo", help="move the label to the version that a rollback left")] = False,
+    public_key: PublicKeyOption = None,
 ) -> None:
     """Moves a label back to the version that it named before. The same call again changes nothing.
 
     With --server, exit code 0 means that the server answers the label with the earlier version.
     """
     with quiet_imports():
+        from tfrs_pretrain.serving.labels.models_config import folder_of, model_entry
         from tfrs_pretrain.serving.labels.moves import (
             PREVIOUS,
             ROLLED_BACK,
@@ -141,8 +147,10 @@ def roll_back(
         )
         from tfrs_pretrain.serving.labels.rollout import Rollout
         from tfrs_pretrain.serving.labels.served_model import ServedModel
+        from tfrs_pretrain.serving.signing import check_signatures
     served = ServedModel(server, model, wait) if server else None
     version = (rolled_back_version if undo else previous_version)(models_config, model, label)
+    check_signatures([folder_of(model_entry(models_config, model), models_config) / str(version)], public_key)
     move = Rollout(models_config, model, label, version, served, PREVIOUS if undo else ROLLED_BACK)
     console.print(move.run(), soft_wrap=True)
 

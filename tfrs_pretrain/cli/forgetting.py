@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tfrs_pretrain.cli.application import FAILED, app
-from tfrs_pretrain.cli.options import check_writable
+from tfrs_pretrain.cli.options import SignOption, check_writable, open_signer
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.progress import console, error_console
+from tfrs_pretrain.progress import console, error_console, print_warning
 from tfrs_pretrain.quiet import quiet_imports
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ def forget(
         help="JSON file to write: what was removed, digests before and after, and the proofs of absence"
     )] = Path("forget_certificate.json"),
     check: Annotated[bool, typer.Option("--check", help="change nothing: only search the folders for the ids")] = False,
+    sign: SignOption = None,
 ) -> None:
     """Removes users or items from everything that the stages wrote, and proves that they are absent.
 
-    The same command continues after a kill. Exit code 1: an id is still present.
+    The same command continues after a kill. A signed version that changes loses its signature, or is signed again by
+    --sign. Exit code 1: an id is still present.
     """
     if space not in ("user", "item"):
         raise UserError(f"--space {space!r} is unknown: choose user or item")
@@ -48,7 +50,7 @@ def forget(
                       f"{len(searched.ids)} ids", soft_wrap=True)
     else:
         check_writable(certificate)
-        result = run.forget(space, ids, folders)
+        result = run.forget(space, ids, folders, open_signer(sign))
         write_certificate(result, certificate)
         leaks = result.leaks
         _show(result, certificate)
@@ -65,6 +67,10 @@ def _show(result: Forgetting, certificate: Path) -> None:
         table.add_row(str(change.artifact.folder), change.artifact.kind, removed)
     console.print(table)
     console.print(f"certificate: {certificate}", soft_wrap=True)
+    for change in result.changes:
+        if change.lost_signature:
+            print_warning(f"{change.artifact.folder} has changed and lost its signature: sign it again with "
+                          f"`tfrs-pretrain sign {change.artifact.folder} --key KEY`")
 
 
 def _report(leaks: list[Leak]) -> None:

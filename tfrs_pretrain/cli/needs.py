@@ -31,6 +31,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "index": ("retrieval",),
     "recommend": ("retrieval", "train"),
     "forget": ("beam", "serve"),
+    "sign": ("signing",),
+    "sbom": ("sbom",),
     "plan": ("train",),
     "rank": ("train",),
 }

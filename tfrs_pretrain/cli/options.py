@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -16,6 +16,9 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.extras import require
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
+
+if TYPE_CHECKING:
+    from tfrs_pretrain.serving.signing import Signer
 
 ConfigOption = Annotated[str, typer.Option("--config", help=f"YAML file, or a bundled name: {', '.join(BUNDLED)}")]
 DatasetConfigOption = Annotated[str | None, typer.Option(
@@ -40,6 +43,11 @@ ServerOption = Annotated[str | None, typer.Option(
                                           "check that the server applied both. Without it, the output says what to "
                                           "watch")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for --server to apply each edit")]
+SignOption = Annotated[Path | None, typer.Option(
+    "--sign", metavar="KEY", help="PEM file of the private key to sign with (elliptic curve; default: no signature)")]
+PublicKeyOption = Annotated[Path | None, typer.Option(
+    "--public-key", metavar="FILE", envvar="TFRS_PRETRAIN_PUBLIC_KEY", help=(
+        "PEM file: refuse a version that is not signed with this key, or that was changed since"))]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write the full result as JSON")]
 
 
@@ -69,6 +77,15 @@ def check_writable(path: Path | None) -> None:
     """Fails before a long run if its output file is not writable."""
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise UserError(f"output {str(path)!r} cannot be written: name a file in a folder that exists")
+
+
+def open_signer(key: Path | None) -> Signer | None:
+    """Opens the key of --sign; None without one."""
+    if key is None:
+        return None
+    from tfrs_pretrain.serving.signing import Signer
+
+    return Signer(key)
 
 
 def number(value: float | None) -> str:

@@ -11,7 +11,13 @@ import typer
 
 from tfrs_pretrain.artifacts import write_text
 from tfrs_pretrain.cli.application import REFUSED, app
-from tfrs_pretrain.cli.options import JsonOption, ModelsConfigOption, VersionOption, check_writable
+from tfrs_pretrain.cli.options import (
+    JsonOption,
+    ModelsConfigOption,
+    PublicKeyOption,
+    VersionOption,
+    check_writable,
+)
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 
@@ -82,6 +88,7 @@ def verify_server(
     max_qps: Annotated[float | None, typer.Option(help="max requests per second (default: unlimited)")] = None,
     signature: Annotated[str, typer.Option(help="signature whose golden request is timed")] = "serving_default",
     timeout: Annotated[float, typer.Option(min=0.001, help="seconds per request")] = 10.0,
+    public_key: PublicKeyOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Compares a running server with an exported version: exit code 0 if they agree, 3 if they differ.
@@ -91,9 +98,11 @@ def verify_server(
     """
     check_writable(json_file)
     with quiet_imports():
+        from tfrs_pretrain.serving.signing import check_signatures, with_deltas
         from tfrs_pretrain.serving.verification.load_generator import LoadSpec
         from tfrs_pretrain.serving.verification.result_table import show
         from tfrs_pretrain.serving.verification.run import ServerAddress, verify
+    check_signatures(with_deltas(model), public_key)
     result = verify(ServerAddress(server, rest, timeout), model, models_config=models_config,
                     load=LoadSpec(requests, concurrency, max_qps), signature=signature)
     if json_file:
@@ -111,6 +120,7 @@ def push(
     grace: Annotated[float, typer.Option(min=0.0, help="longest time that a request to the server takes, in seconds: "
                                                        "memory that it may read is not reused before")] = 2.0,
     timeout: Annotated[float, typer.Option(min=0.001, help="seconds per request")] = 60.0,
+    public_key: PublicKeyOption = None,
 ) -> None:
     """Sends the deltas that a running server lacks, then golden requests: exit code 3 if an answer differs.
 
@@ -119,6 +129,8 @@ def push(
     with quiet_imports():
         from tfrs_pretrain.serving.live.push_secret import read_key
         from tfrs_pretrain.serving.pushing.push import push
+        from tfrs_pretrain.serving.signing import check_signatures, with_deltas
+    check_signatures(with_deltas(version), public_key)
     result = push(server, version, read_key(secret), grace=grace, timeout=timeout)
     console.print(f"deltas {list(result.deltas)} in {result.chunks} requests, {result.seconds:.2f} s")
     if result.erased:

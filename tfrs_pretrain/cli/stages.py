@@ -21,15 +21,16 @@ from tfrs_pretrain.cli.options import (
     OverwriteOption,
     RankerOption,
     SetOption,
+    SignOption,
     check_writable,
     next_command,
     number,
     open_dataset,
+    open_signer,
 )
 from tfrs_pretrain.cli.summary import show_built, summarize
 from tfrs_pretrain.config import load_config
 from tfrs_pretrain.demo.config import load_demo_config
-from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
 from tfrs_pretrain.quiet import quiet_imports
 from tfrs_pretrain.stages import DATASET, Workdir
@@ -140,20 +141,18 @@ def plan_memory(
         min=0, help="memory of the device to plan for, in 10^9 bytes (default: this machine's devices)")] = None,
     num_devices: Annotated[int, typer.Option(
         "--devices", min=1, help="number of such devices, one replica on each; see training.placement")] = 1,
+    host_gb: Annotated[float | None, typer.Option(
+        min=0, help="host memory beside these devices, in 10^9 bytes (default: no tables in host memory)")] = None,
 ) -> None:
     """Shows the memory that each stage needs on each device; exit code 2 with three remedies if one does not fit."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.pretraining.memory_plan import PretrainingMemoryPlan
         from tfrs_pretrain.ranking.arm_memory_plan import arm_plans
-        from tfrs_pretrain.training.devices import Device, local_devices
+        from tfrs_pretrain.training.devices import planned_devices
         from tfrs_pretrain.training.memory_check import show_plan
         from tfrs_pretrain.training.table_placement import place_tables
-    if num_devices > 1 and device_gb is None:
-        raise UserError(f"--devices {num_devices} needs the memory of each device: add --device-gb")
-    names = [f"device {number}" for number in range(num_devices)] if num_devices > 1 else ["the device"]
-    devices = local_devices(settings.training) if device_gb is None else tuple(
-        Device(name, int(device_gb * 1e9), 1, host=False) for name in names)
+    devices = planned_devices(settings.training, device_gb, num_devices, host_gb)
     for plan in (PretrainingMemoryPlan(settings, opened), *arm_plans(settings, opened)):
         place_tables(plan, settings.training, devices)
         show_plan(plan, devices, lambda name: opened.vocabulary(name).counts)
@@ -214,19 +213,21 @@ def export(
                                 "MODELS/<name>/<version>.deltas/NNNNNN")] = None,
     config: DatasetConfigOption = None,
     overrides: SetOption = None,
+    sign: SignOption = None,
 ) -> None:
     """Writes a new version of the model for TF Serving, checked against the trained model's scores."""
     opened, settings = open_dataset(dataset, config, overrides)
     with quiet_imports():
         from tfrs_pretrain.serving.exporting.delta import export_delta
         from tfrs_pretrain.serving.exporting.export import export
+    signer = open_signer(sign)
     if delta_of is not None:
-        delta = export_delta(settings, opened, ranker, models, delta_of)
+        delta = export_delta(settings, opened, ranker, models, delta_of, signer)
         for line in delta.summary():
             console.print(line)
         console.print(f"wrote {delta.path}", soft_wrap=True)
         return
-    exported = export(settings, opened, ranker, models)
+    exported = export(settings, opened, ranker, models, signer=signer)
     for line in exported.report.summary():
         console.print(line)
     console.print(f"{len(exported.report.operations)} kinds of operations, all of them TensorFlow's own.")
@@ -236,11 +237,12 @@ def export(
 @app.command()
 def compact(
     version: Annotated[Path, typer.Argument(help="exported version that has deltas: MODELS/<name>/<version>")],
+    sign: SignOption = None,
 ) -> None:
     """Writes a version and its deltas as a new full version, which returns the answers of the last delta's ranker."""
     with quiet_imports():
         from tfrs_pretrain.serving.exporting.compaction import compact
-    compacted = compact(version)
+    compacted = compact(version, open_signer(sign))
     for line in compacted.report.summary():
         console.print(line)
     console.print(f"wrote {compacted.path}", soft_wrap=True)

@@ -53,6 +53,7 @@ class Overrides(StrictModel):
     warmup_steps: int | None = Field(None, ge=0, description="steps over which the learning rates first grow")
     embedding_l2: float | None = Field(None, ge=0, description="L2 penalty on the table rows of a batch")
     interval_decay: float | None = Field(None, ge=0, lt=1, description="decay of a row for each step it was absent")
+    frequency_adaptive_rate: bool | None = Field(None, description="lower learning rates for rarer rows")
 
 
 class ArmConfig(Overrides):

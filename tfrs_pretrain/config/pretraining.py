@@ -30,4 +30,6 @@ class PretrainingConfig(StrictModel):
         0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of the initial rows")
     recall_at: tuple[int, ...] = Field((10, 50), description="cut-offs of full-corpus recall on held-out pairs")
-    max_queries: int = Field(2000, ge=1, description="held-out users scored against the whole corpus each epoch")
+    max_queries: int = Field(2000, ge=1, description=(
+        "held-out users scored against the whole corpus each epoch, those with the smallest hash; recall has the "
+        "interval of this sample"))

@@ -32,6 +32,9 @@ class RankingConfig(StrictModel):
     embedding_l2: float = Field(0.0, ge=0, description="L2 penalty on the table rows of a batch")
     interval_decay: float = Field(
         0.0, ge=0, lt=1, description="decay of a row for each step that it was absent (AdamAR, arXiv 2511.06374)")
+    frequency_adaptive_rate: bool = Field(
+        False, description="lower learning rates for rows that the training impressions contain less often (FALR, "
+                           "arXiv 2505.05605)")
     initial_scale: float = Field(0.05, gt=0, description="standard deviation of random initial rows")
     similarity: tuple[Literal["dot", "cosine", "norms"], ...] = Field(
         ("cosine",), description="of the user and item rows, an input of the network beside the rows")

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tfrs_pretrain.strict_model import StrictModel
 
-PlacementName = Literal["replicated", "sharded", "auto"]
+PlacementName = Literal["replicated", "sharded", "host", "auto"]
 
 
 class TrainingConfig(StrictModel):
@@ -27,12 +27,11 @@ class TrainingConfig(StrictModel):
 
     placement: PlacementName | dict[str, PlacementName] = Field("replicated", description=(
         "of the rows of all tables, or table -> placement; replicated: a copy on each replica; sharded: dealt over the "
-        "replicas; auto: sharded where copies do not fit"))
+        "replicas; host: in host memory; auto: sharded where copies do not fit, host where shards do not fit"))
 
     @model_validator(mode="after")
     def _shards_are_on_one_machine(self) -> TrainingConfig:
-        named = self.placement.values() if isinstance(self.placement, dict) else [self.placement]
-        if self.strategy == "multi_worker" and "sharded" in named:
+        if self.strategy == "multi_worker" and "sharded" in self.named_placements:
             raise ValueError("placement 'sharded' deals rows over the devices of one machine, but strategy is "
                              "'multi_worker': set placement to replicated or auto, or strategy to mirrored")
         return self
@@ -43,6 +42,11 @@ class TrainingConfig(StrictModel):
             raise ValueError(f"strategy {self.strategy!r} uses one CPU per process, not logical_cpus "
                              f"{self.logical_cpus}: set logical_cpus to 1, or strategy to mirrored")
         return self
+
+    @property
+    def named_placements(self) -> frozenset[str]:
+        """The placements of this configuration."""
+        return frozenset(self.placement.values() if isinstance(self.placement, dict) else [self.placement])
 
     def placement_of(self, table: str) -> PlacementName:
         """The placement of a table; tables that a mapping leaves out are replicated."""

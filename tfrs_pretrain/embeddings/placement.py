@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -43,7 +44,16 @@ class Placement(abc.ABC):
     def blocks(self, variable: tf.Variable, num_rows: int) -> Iterator[np.ndarray]:
         """The values of consecutive rows, in blocks, so that no second copy of a table exists."""
         for start in range(0, num_rows, BLOCK_ROWS):
-            yield self.gather(variable, tf.range(start, min(start + BLOCK_ROWS, num_rows))).numpy()
+            yield self.gather_shared(variable, tf.range(start, min(start + BLOCK_ROWS, num_rows)), BLOCK_ROWS).numpy()
+
+    def update(self, write: Callable[..., None], *values: Any) -> None:
+        """Call ``write(*values)`` where the rows are; all replicas must call this at the same point of the step.
+
+        Args:
+          write: changes variables of this placement, by ``local_copy``.
+          values: of this replica: tensors, numbers or None.
+        """
+        write(*values)
 
     @abc.abstractmethod
     def stored_rows(self, num_rows: int) -> int:

@@ -5,6 +5,8 @@ Keras's embedding layer and optimizers are not used: they cost O(table), and som
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -96,8 +98,13 @@ class EmbeddingTable(tf.Module):
     def _update_own(self, ids: tf.Tensor, gradients: tf.Tensor, learning_rate: float | tf.Tensor,
                     active: tf.Tensor | None, row_scales: tf.Variable | None) -> None:
         """Update the distinct rows at positions ``ids`` of this replica's variables."""
-        slots = {key: local_copy(variable) for key, variable in self.slots.items()}
         step = tf.cast(local_copy(self.step).assign_add(1 if active is None else tf.cast(active, tf.int64)), tf.float32)
+        self.placement.update(functools.partial(self._write, row_scales), ids, gradients, step, learning_rate, active)
+
+    def _write(self, row_scales: tf.Variable | None, ids: tf.Tensor, gradients: tf.Tensor, step: tf.Tensor,
+               learning_rate: float | tf.Tensor, active: tf.Tensor | None) -> None:
+        """Write rows and state after the update number ``step``."""
+        slots = {key: local_copy(variable) for key, variable in self.slots.items()}
         before = {key: tf.gather(slot, ids) for key, slot in slots.items()}
         rows = tf.gather(local_copy(self.weights), ids)
         if row_scales is not None:
@@ -135,7 +142,7 @@ class EmbeddingTable(tf.Module):
         return (delta if decay is None else delta + decay), state
 
     def _check_replica(self) -> None:
-        copies = replica_copies(self.weights)
+        copies = replica_copies(self.step)  # with every placement, a copy on each replica
         context = tf.distribute.get_replica_context()
         if len(copies) > 1 and (context is None or context.num_replicas_in_sync == 1):
             raise ValueError(f"table {self.name!r} is on {len(copies)} replicas: update it inside strategy.run")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -30,6 +30,25 @@ class Difference(Estimate):
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """A slice of the impressions.
+
+    Attributes:
+      slicing: name of the partition; "all" for all impressions.
+      name: of the slice.
+      impressions: number of impressions.
+      positives: number of impressions with label 1.
+      users: number of distinct users.
+    """
+
+    slicing: str
+    name: str
+    impressions: int
+    positives: int
+    users: int
+
+
+@dataclasses.dataclass(frozen=True)
 class ScoredImpressions:
     """One set of impressions and the scores of several models.
 
@@ -47,31 +66,18 @@ class ScoredImpressions:
     scores: Mapping[str, np.ndarray]
     weights: np.ndarray | None = None
 
-    def prepare(self, model: str, positions: np.ndarray) -> UserMetrics:
-        """Prepare the metrics of one model on the impressions at int64 positions."""
+    def describe(self, slicing: str, name: str, positions: np.ndarray | slice) -> Part:
+        """Count the impressions at int64 positions, or in a slice."""
+        labels, occurs = self.labels[positions], np.zeros(int(self.users.max(initial=-1)) + 1, bool)
+        occurs[self.users[positions]] = True
+        return Part(slicing, name, len(labels), int(np.count_nonzero(labels)), int(np.count_nonzero(occurs)))
+
+    def prepare(self, model: str, positions: np.ndarray | slice) -> UserMetrics:
+        """Prepare the metrics of one model on the impressions at int64 positions, or on a slice, without a copy."""
         requests = None if self.requests is None else self.requests[positions]
         weights = None if self.weights is None else self.weights[positions]
         return UserMetrics(self.labels[positions], self.scores[model][positions], self.users[positions], requests,
                            weights)
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A slice of the impressions.
-
-    Attributes:
-      slicing: name of the partition; "all" for all impressions.
-      name: of the slice.
-      impressions: number of impressions.
-      positives: number of impressions with label 1.
-      users: number of distinct users.
-    """
-
-    slicing: str
-    name: str
-    impressions: int
-    positives: int
-    users: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,14 +212,21 @@ def compare(scored: ScoredImpressions, slicings: Sequence[Slicing], resampling: 
       resampling: how to draw users.
       advance: called after each replicate.
     """
-    slices = [(ALL, ALL, np.arange(len(scored.labels)))]
-    slices += [(slicing.name, name, slicing.positions(part)) for slicing in slicings
-               for part, name in enumerate(slicing.parts)]
-    parts = [Part(slicing, name, len(inside), int(np.count_nonzero(scored.labels[inside])),
-                  len(np.unique(scored.users[inside]))) for slicing, name, inside in slices]
-    prepared = [scored.prepare(model, inside) for _, _, inside in slices for model in scored.scores]
+    parts: list[Part] = []
+    prepared: list[UserMetrics] = []
+    for slicing, name, inside in _slices(slicings):  # one after another: their positions together exceed the columns
+        parts.append(scored.describe(slicing, name, inside))
+        prepared += [scored.prepare(model, inside) for model in scored.scores]
     n_users = int(scored.users.max(initial=-1)) + 1
     whole, replicates = resample(prepared, n_users, resampling, advance)
     shape = (len(parts), len(scored.scores))
     return Comparison(parts, list(scored.scores), whole.reshape(*shape, -1),
                       replicates.reshape(*shape, *replicates.shape[1:]), resampling)
+
+
+def _slices(slicings: Sequence[Slicing]) -> Iterator[tuple[str, str, np.ndarray | slice]]:
+    """Yield the name, the part and the positions of each slice, all impressions first."""
+    yield ALL, ALL, slice(None)
+    for slicing in slicings:
+        for part, name in enumerate(slicing.parts):
+            yield slicing.name, name, slicing.positions(part)

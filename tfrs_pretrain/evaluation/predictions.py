@@ -24,6 +24,7 @@ from tfrs_pretrain.artifacts import artifact_file, has_manifest, read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.evaluation.slices import Slicing, by_frequency, by_novelty
 from tfrs_pretrain.json_documents import json_digest
+from tfrs_pretrain.mapped_tables import read_parquet_mapped
 from tfrs_pretrain.schema import ITEM_ID, ITEM_ROW, KEY, LABEL, REQUEST, USER_ID, USER_ROW, WEIGHT
 
 SCORE, USER_COUNT, ITEM_COUNT, FEATURE = "score", "user_count", "item_count", "feature."
@@ -55,7 +56,7 @@ class Predictions:
 
     Attributes:
       source: the model and dataset that they come from.
-      table: the columns that evaluation needs.
+      table: the columns that evaluation needs, mapped from temporary files.
       label: head to evaluate: "label" or the name of a further label.
       unlabelled: number of impressions that ``checked`` has left out because they have no such label.
     """
@@ -88,7 +89,7 @@ class Predictions:
         path = artifact_file(ranker, RANKER_KIND, f"{PREDICTIONS_FOLDER}/{split}.parquet")
         try:
             names = [name for name in pq.read_schema(path).names if name not in UNREAD]
-            table = pq.read_table(path, columns=names)
+            table = read_parquet_mapped(path, names, dictionary=[USER_ID])
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"predictions {str(path)!r} cannot be read ({' '.join(str(error).split())}): copy the "
                             "artifact again, or train again") from error
@@ -154,9 +155,7 @@ class Predictions:
     @functools.cached_property
     def users(self) -> np.ndarray:
         """int32 [n] user numbers from 0, in order of first appearance."""
-        indices = self.table[USER_ID].combine_chunks().dictionary_encode().indices
-        users: np.ndarray = indices.to_numpy(zero_copy_only=False)
-        return users
+        return user_numbers(self.table[USER_ID])
 
     def take(self, positions: np.ndarray) -> Predictions:
         """Select impressions by position, in the given order."""
@@ -218,6 +217,16 @@ def align(one: Predictions, other: Predictions) -> tuple[Predictions, Prediction
     if not _equal(one.weights, other.weights):
         notes.append("the two datasets weight the impressions differently: metrics use the weights of the first")
     return one, other, notes
+
+
+def user_numbers(user_ids: pa.ChunkedArray) -> np.ndarray:
+    """Number user ids [n], given as they are or as a dictionary column: int32 [n] in order of first appearance."""
+    is_encoded = pa.types.is_dictionary(user_ids.type)
+    encoded = user_ids.unify_dictionaries() if is_encoded else user_ids.dictionary_encode()
+    indices = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32()).to_numpy()
+    # The dictionary of a part of a column has the order of the whole column, and ids that do not occur in the part.
+    numbers: np.ndarray = pd.factorize(indices)[0].astype(np.int32) if is_encoded else indices
+    return numbers
 
 
 def impression_weights(predictions: pa.Table) -> np.ndarray | None:

@@ -25,6 +25,7 @@ from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.locks import FolderLockedError, folder_lock
 from tfrs_pretrain.names import SUFFIXES
 from tfrs_pretrain.output_folders import refuse_existing
+from tfrs_pretrain.serving.signing import SIGNATURE, Signer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Change:
       removed: what -> number, in this run.
       files: path -> digests before and after, of the files that changed.
       before: digest of the manifest's content before.
+      lost_signature: the artifact was signed and is not any more.
     """
 
     artifact: Artifact
     removed: Removed
     files: dict[str, Any]
     before: str
+    lost_signature: bool = False
 
     @property
     def after(self) -> str:
@@ -70,7 +73,7 @@ class Forgetting:
     leaks: list[Leak]
 
 
-def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
+def forget(space: str, ids_file: Path, folders: Sequence[Path], signer: Signer | None = None) -> Forgetting:
     """Removes ids from all artifacts in some folders; the same call continues a run that was killed.
 
     Each artifact is replaced as a whole, in one step. Nothing changes if a folder cannot be changed.
@@ -79,21 +82,24 @@ def forget(space: str, ids_file: Path, folders: Sequence[Path]) -> Forgetting:
       space: "user" or "item".
       ids_file: file with the ids, see ``read_ids``.
       folders: folders with artifacts.
+      signer: signs the signed ones again that change; None: they lose their signatures.
 
     Raises:
       UserError: the ids cannot be read, an artifact is damaged, of an unknown kind, in use, or refers to one that is
-        not among the folders.
+        not among the folders; a signature is not valid, or not by the signer's key.
     """
     found = find_artifacts(folders)
     with _locked(found):
         for artifact in found.artifacts:
             refuse_existing(artifact.folder, overwrite=True)
             check_files(artifact.folder, artifact.manifest)
+            if signer and _is_signed(artifact.folder):
+                signer.check(artifact.folder)  # a forged artifact must not be signed
         ids = resolve(space, ids_file, found.artifacts)
         without_row = count_without_row(ids, found.artifacts)
         changes, renamed = list[Change](), Renamed()
         for artifact in found.artifacts:
-            changes.append(_change(artifact, ids.of_artifact(artifact.folder), renamed))
+            changes.append(_change(artifact, ids.of_artifact(artifact.folder), renamed, signer))
             renamed.add(changes[-1].artifact)
         rejected = {folder: _erase_rejected(folder, ids) for folder in found.rejected}
     # Not the folders that contained nothing but leftovers, which are removed.
@@ -132,7 +138,22 @@ def _locked(found: Found) -> Iterator[None]:
         yield
 
 
-def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed) -> Change:
+def _is_signed(folder: Path) -> bool:
+    return (folder / SIGNATURE).is_file()
+
+
+def _renew_signature(stage: Path, target: Path, signer: Signer | None) -> bool:
+    """Signs a changed copy of a signed folder, or removes its signature; returns whether it lost it."""
+    if not _is_signed(stage):
+        return False
+    if signer:
+        signer.sign(stage, f"{target.resolve().parent.name}/{target.resolve().name}")
+    else:
+        (stage / SIGNATURE).unlink()
+    return signer is None
+
+
+def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed, signer: Signer | None) -> Change:
     """Removes the ids from one artifact, and writes it if anything changed."""
     if artifact.kind == STUDY_KIND:
         return _change_document(artifact, renamed)
@@ -151,8 +172,10 @@ def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed) -> Change:
         if manifest.get(FILES) is not None:
             manifest[FILES] = renew_files(stage, artifact.folder, manifest[FILES])
         write_text(stage / artifact.manifest_file, manifest_text(artifact.kind, manifest))
+        lost_signature = _renew_signature(stage, artifact.folder, signer)
         publish(stage, artifact.folder)
-    return Change(_read_again(artifact), removed, changed_files(artifact.manifest, manifest), before["content"])
+    return Change(_read_again(artifact), removed, changed_files(artifact.manifest, manifest), before["content"],
+                  lost_signature)
 
 
 def _lost(artifact: Artifact, before: Digests, ids: ForgottenIds) -> dict[str, list[int]]:

@@ -24,8 +24,12 @@ def log_loss(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None 
 
 def negative_log_likelihoods(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return float64 [n], the negative log-likelihood of each impression in nats; arguments as for ``log_loss``."""
-    clipped = np.clip(scores.astype(np.float64), CLIP, 1 - CLIP)
-    return -np.log(np.where(labels > 0, clipped, 1 - clipped))
+    likelihoods = scores.astype(np.float64)  # changed in place: it has the size of the impressions
+    np.clip(likelihoods, CLIP, 1 - CLIP, out=likelihoods)
+    np.subtract(1, likelihoods, out=likelihoods, where=~(labels > 0))
+    np.log(likelihoods, out=likelihoods)
+    np.negative(likelihoods, out=likelihoods)
+    return likelihoods
 
 
 def normalized_entropy(labels: np.ndarray, scores: np.ndarray) -> float | None:

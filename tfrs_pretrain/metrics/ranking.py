@@ -43,10 +43,11 @@ class UserMetrics:
         by_user = ScoreBlocks.from_rows(labels, scores, users, order, weights)
         # The users that occur, renumbered without gaps. Every metric but AUC is a ratio of sums over them.
         self._users = users[by_user.representative]
-        renumbered = np.zeros(int(self._users.max(initial=-1)) + 1, np.int64)
+        renumbered = np.zeros(int(self._users.max(initial=-1)) + 1, np.int32)
         renumbered[self._users] = np.arange(len(self._users))
         user_index = renumbered[users]
         sums = _impression_sums(labels, scores, user_index, by_user, weights)
+        del by_user  # as large as the impressions, like the blocks of requests
         sums += [np.zeros(len(self._users))] * (1 + 2 * len(CUTOFFS)) if requests is None else _request_sums(
             ScoreBlocks.from_rows(labels, scores, requests, order), user_index, len(self._users))
         self._n_sums = len(sums)

@@ -28,15 +28,26 @@ def recall_and_ndcg(blocks: ScoreBlocks, k: int) -> tuple[np.ndarray, np.ndarray
     Returns:
       float64 [requests] twice, NaN where all labels of a request are equal.
     """
-    # Impressions of the same request above each block, and above the block below it; only the first k positions count.
-    ends = np.cumsum(blocks.sizes)
-    last = np.append(blocks.first_block[1:], len(ends))[: len(blocks.first_block)] - 1
-    above = blocks.spread(ends[last]) - ends
-    top, bottom = np.minimum(above, k), np.minimum(above + blocks.sizes, k)
+    top, bottom = _places(blocks, k)
     discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
     density = blocks.positives / blocks.sizes
     defined, positives = blocks.has_both_labels, blocks.group_positives
     hits = blocks.sums(density * (bottom - top))
-    gains = blocks.sums(density * (discounts[bottom] - discounts[top]))
+    discounted = discounts[bottom]
+    discounted -= discounts[top]
+    discounted *= density
+    gains = blocks.sums(discounted)
     return (np.divide(hits, positives, out=np.full(len(defined), np.nan), where=defined),
             np.divide(gains, discounts[np.minimum(positives, k)], out=np.full(len(defined), np.nan), where=defined))
+
+
+def _places(blocks: ScoreBlocks, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return int32 [blocks] twice, at most k: impressions of the request above a block, and above the next lower one.
+    """
+    ends = np.cumsum(blocks.sizes)
+    last = np.append(blocks.first_block[1:], len(ends))[: len(blocks.first_block)] - 1
+    above = blocks.spread(ends[last])
+    above -= ends
+    top = np.minimum(above, k).astype(np.int32)
+    above += blocks.sizes
+    return top, np.minimum(above, k).astype(np.int32)

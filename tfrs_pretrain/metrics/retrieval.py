@@ -8,7 +8,13 @@ from tfrs_pretrain.metrics.interactions import Interactions
 
 
 def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[int, ...]) -> dict[str, float]:
-    """Return the means over the queries that have a relevant item; NaN if there is none.
+    """Return the means of ``query_metrics``; NaN if no query has a relevant item."""
+    return {name: float(np.mean(values)) if len(values) else float("nan")
+            for name, values in query_metrics(top, relevant, cutoffs).items()}
+
+
+def query_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Return name -> float64 [n], a value for each query that has a relevant item.
 
     recall@k is the share of a query's relevant items among its first k. ndcg@k has binary gains and an ideal list of
     min(k, relevant) items (Järvelin and Kekäläinen, TOIS 2002). mrr@k is 1 / rank of the first relevant item, or 0 if
@@ -22,17 +28,14 @@ def retrieval_metrics(top: np.ndarray, relevant: Interactions, cutoffs: tuple[in
     counts = relevant.counts
     has_relevant = counts > 0
     hits = _hits(top, relevant)[has_relevant]                                             # [queries, k]
-    if not len(hits):
-        return {f"{name}@{k}": float("nan") for k in cutoffs for name in ("recall", "ndcg", "mrr")}
     discounts = 1.0 / np.log2(np.arange(2, top.shape[1] + 2))
     ideal = np.cumsum(discounts)
-    out: dict[str, float] = {}
+    out: dict[str, np.ndarray] = {}
     for k in cutoffs:
-        reciprocal_ranks = np.where(hits[:, :k].any(axis=1), 1.0 / (hits[:, :k].argmax(axis=1) + 1), 0.0)
-        gains = hits[:, :k] @ discounts[:k]
-        out[f"recall@{k}"] = float(np.mean(hits[:, :k].sum(axis=1) / counts[has_relevant]))
-        out[f"ndcg@{k}"] = float(np.mean(gains / ideal[np.minimum(counts[has_relevant], k) - 1]))
-        out[f"mrr@{k}"] = float(np.mean(reciprocal_ranks))
+        first = hits[:, :k]
+        out[f"recall@{k}"] = first.sum(axis=1) / counts[has_relevant]
+        out[f"ndcg@{k}"] = first @ discounts[:k] / ideal[np.minimum(counts[has_relevant], k) - 1]
+        out[f"mrr@{k}"] = np.where(first.any(axis=1), 1.0 / (first.argmax(axis=1) + 1), 0.0)
     return out
 
 

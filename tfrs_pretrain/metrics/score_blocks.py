@@ -38,19 +38,18 @@ class ScoreBlocks:
           weights: float64 [n] of the impressions; None counts each once.
         """
         order = _sorted_by_group(groups, np.argsort(scores) if order is None else order)
-        groups, scores = groups[order], scores[order]
-        new_group = _changes(groups)
-        blocks = np.flatnonzero(new_group | _changes(scores))
-        starts = np.flatnonzero(new_group)
+        blocks, starts = _block_starts(groups, scores, order)
         first_block, representative = np.searchsorted(blocks, starts), order[starts]
         if weights is not None:
             sizes, positive = weights[order], np.where(labels[order] > 0, weights[order], 0.0)
             if len(order):
                 sizes, positive = (np.add.reduceat(values, blocks) for values in (sizes, positive))
             return cls(first_block, representative, sizes, positive)
-        ends = np.append(blocks[1:], len(order)) if len(order) else blocks
-        positives = np.concatenate([[0], np.cumsum(labels[order] > 0)])
-        return cls(first_block, representative, ends - blocks, positives[ends] - positives[blocks])
+        running = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(labels[order] > 0, out=running[1:])
+        del order  # each array of [n] counts
+        bounds = np.append(blocks, len(running) - 1)
+        return cls(first_block, representative, np.diff(bounds), np.diff(running[bounds]))
 
     @functools.cached_property
     def group_sizes(self) -> np.ndarray:
@@ -87,7 +86,11 @@ class ScoreBlocks:
         """
         negatives = self.sizes - self.positives
         before = np.cumsum(negatives) - negatives
-        doubled = self.positives * (2 * (before - self.spread(before[self.first_block])) + negatives)  # exact integers
+        before -= self.spread(before[self.first_block])
+        doubled = before  # in place: 2 * before + negatives, times the positives; exact integers
+        doubled *= 2
+        doubled += negatives
+        doubled *= self.positives
         pairs = self.group_positives * (self.group_sizes - self.group_positives)
         auc: np.ndarray = np.divide(self.sums(doubled) / 2, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
         return auc
@@ -99,10 +102,21 @@ def _sorted_by_group(groups: np.ndarray, order: np.ndarray) -> np.ndarray:
         return order
     if groups.min() < 0 or groups.max() >= 2**31:
         groups = pd.factorize(groups)[0]
-    keys = (groups[order].astype(np.int64) << 32) | np.arange(len(order))
+    keys = groups[order].astype(np.int64, copy=False)  # a new array in any case, changed in place
+    keys <<= 32
+    keys |= np.arange(len(order))
     keys.sort()
-    by_group: np.ndarray = order[keys & (2**32 - 1)]
+    keys &= 2**32 - 1
+    by_group: np.ndarray = order[keys]
     return by_group
+
+
+def _block_starts(groups: np.ndarray, scores: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64 [blocks] and [groups]: the places in ``order`` where a block and where a group starts."""
+    new_group = _changes(groups[order])
+    new_block = _changes(scores[order])
+    new_block |= new_group
+    return np.flatnonzero(new_block), np.flatnonzero(new_group)
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

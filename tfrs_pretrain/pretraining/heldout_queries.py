@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,12 +22,14 @@ class HeldoutQueries:
       relevant: held-out items that the user does not have in training.
       seen: training items.
       relations: relation -> the relevant items of that relation; empty for pairs without relations.
+      eligible: number of users from whom these were chosen.
     """
 
     users: np.ndarray
     relevant: Interactions
     seen: Interactions
     relations: dict[str, Interactions]
+    eligible: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,36 +42,43 @@ class _KnownPairs:
 
 
 def select_queries(dataset: Dataset, maximum: int) -> HeldoutQueries:
-    """Select at most ``maximum`` known users with a known held-out item: those whose row has the smallest hash."""
-    heldout = _known_pairs(dataset, "pairs/heldout", None)
-    candidates = np.unique(heldout.users)
+    """Select at most ``maximum`` known users with a known held-out item: those whose row has the smallest hash.
+
+    Memory: 2 bytes per user row, and 48 per pair of the selected users.
+    """
+    is_candidate = np.zeros(dataset.num_rows("user"), bool)
+    for pairs in _known_blocks(dataset, "pairs/heldout"):
+        is_candidate[pairs.users] = True
+    candidates = np.flatnonzero(is_candidate)
     users = np.sort(candidates[np.argsort(hash_ids(candidates), kind="stable")[:maximum]])
     is_selected = np.zeros(dataset.num_rows("user"), bool)
     is_selected[users] = True
-    train = _known_pairs(dataset, "pairs/train", is_selected)
+    heldout, train = (_pairs_of(dataset, f"pairs/{split}", is_selected) for split in ("heldout", "train"))
     seen = Interactions.from_pairs(np.searchsorted(users, train.users), train.items, len(users))
 
     def relevant(mask: np.ndarray) -> Interactions:
         query = np.searchsorted(users, heldout.users[mask])
         return Interactions.from_pairs(query, heldout.items[mask], len(users)).without(seen)
 
-    of_selected = is_selected[heldout.users]
-    return HeldoutQueries(users, relevant(of_selected), seen,
-                          {name: relevant(of_selected & (heldout.relations == number))
-                           for number, name in enumerate(dataset.relations)})
+    relations = {name: relevant(heldout.relations == number) for number, name in enumerate(dataset.relations)}
+    return HeldoutQueries(users, relevant(np.ones(len(heldout.users), bool)), seen, relations, len(candidates))
 
 
-def _known_pairs(dataset: Dataset, split: str, is_selected: np.ndarray | None) -> _KnownPairs:
-    """The pairs of a split inside the vocabularies; with ``is_selected``, a mask of user rows, those of these users."""
+def _pairs_of(dataset: Dataset, split: str, is_selected: np.ndarray) -> _KnownPairs:
+    """The pairs inside the vocabularies of the users that bool [user rows] selects."""
+    parts = [np.empty((3, 0), np.int64)]
+    for pairs in _known_blocks(dataset, split):
+        parts.append(np.stack(dataclasses.astuple(pairs))[:, is_selected[pairs.users]])
+    return _KnownPairs(*np.concatenate(parts, axis=1))
+
+
+def _known_blocks(dataset: Dataset, split: str) -> Iterator[_KnownPairs]:
+    """The pairs of a split inside the vocabularies, block by block."""
     first_user, first_item = dataset.schema.user.oov_rows, dataset.schema.item.oov_rows
     free = dataset.vocabulary("item").free
-    blocks = [np.empty((3, 0), np.int64)]
     for block in pair_blocks(dataset.files(split), pair_columns(dataset.schema)).as_numpy_iterator():
         user, item = block["query"], block["candidate"]
         mask = (user >= first_user) & (item >= first_item)
-        if is_selected is not None:
-            mask &= is_selected[user]
         relation = block.get("relation", np.zeros_like(user))
         items = item - first_item - np.searchsorted(free, item)
-        blocks.append(np.stack([user, items, relation])[:, mask].astype(np.int64))
-    return _KnownPairs(*np.concatenate(blocks, axis=1))
+        yield _KnownPairs(*(values[mask].astype(np.int64) for values in (user, items, relation)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
@@ -10,6 +13,8 @@ from tfrs_pretrain.data.pairs import pair_blocks, report_corrupt_files
 from tfrs_pretrain.metrics.interactions import Interactions
 from tfrs_pretrain.pretraining.batch_candidates import BatchCandidates
 from tfrs_pretrain.pretraining.logit_positions import LogitPositions
+
+PAIRS_PER_BLOCK = 1 << 22
 
 
 class KnownPositives:
@@ -23,7 +28,7 @@ class KnownPositives:
 
     def __init__(self, known: Interactions):
         self._offsets = tf.constant(known.offsets, tf.int64)
-        self._items = tf.constant(known.items, tf.int64)
+        self._items = tf.constant(known.items, tf.int64)  # int32 would be copied from the host in each step
 
     def positions(self, queries: tf.Tensor, candidates: BatchCandidates) -> LogitPositions:
         """The known positives of integer [batch] queries among the negatives, without the pairs' own positives."""
@@ -47,9 +52,31 @@ class KnownPositives:
 
 
 def load_known_positives(dataset: Dataset) -> KnownPositives:
-    """Read the training pairs into memory: 8 bytes per distinct pair and 8 per user."""
+    """Read the training pairs: 8 bytes per distinct pair and 8 per user, and 8 per pair of a mapped temporary file.
+    """
     files = dataset.files("pairs/train")
-    with report_corrupt_files(files):
-        blocks = list(pair_blocks(files).as_numpy_iterator())
-    users, items = (np.concatenate([block[name] for block in blocks]) for name in ("query", "candidate"))
-    return KnownPositives(Interactions.from_pairs(users, items, dataset.num_rows("user")))
+    with tempfile.TemporaryFile(prefix="tfrs-pretrain-") as file:
+        with report_corrupt_files(files):
+            for block in pair_blocks(files).as_numpy_iterator():
+                file.write((block["query"].astype(np.int64) << 32 | block["candidate"]).tobytes())
+        keys: np.ndarray = np.memmap(file, np.int64, "r+") if file.tell() else np.empty(0, np.int64)
+    keys.sort()
+    return KnownPositives(interactions_of_keys(keys, dataset.num_rows("user")))
+
+
+def interactions_of_keys(keys: np.ndarray, n_queries: int) -> Interactions:
+    """Convert int64 [n] ascending ``query << 32 | item`` to the distinct items of each query, with int32 items."""
+    counts, items = np.zeros(n_queries + 1, np.int64), [np.empty(0, np.int32)]
+    for distinct in _distinct(keys):
+        items.append((distinct & 0xFFFFFFFF).astype(np.int32))
+        np.add.at(counts, (distinct >> 32) + 1, 1)
+    return Interactions(np.cumsum(counts), np.concatenate(items))
+
+
+def _distinct(keys: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the distinct ones of ascending keys [n] in blocks; none is negative."""
+    previous = -1
+    for start in range(0, len(keys), PAIRS_PER_BLOCK):
+        block = keys[start:start + PAIRS_PER_BLOCK]
+        yield block[np.diff(block, prepend=previous) != 0]
+        previous = block[-1]

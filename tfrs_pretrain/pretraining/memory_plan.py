@@ -29,7 +29,7 @@ class PretrainingMemoryPlan(MemoryPlan):
                                    interval_decay=self._config.interval_decay)
         return MemoryLayout(settings.num_rows, tuple(
             TableMemory.for_optimizer(name, name, settings.dim, optimizer, name) for name in self.id_spaces),
-            sharded=settings.sharded, replicas=settings.replicas)
+            sharded=settings.sharded, replicas=settings.replicas, host=settings.host)
 
     def dim_setting(self, dim: int) -> str:
         return f"pretraining.dim={dim}"

@@ -66,4 +66,4 @@ class TwoTowerTrainingTask(TrainingTask):
     def _evaluate(self, train_loss: float | None) -> EvalResult:
         metrics = self._evaluator(self._model)
         return EvalResult({"train_loss": train_loss, **metrics},
-                         {f"heldout/{name}": value for name, value in metrics.items()})
+                         {f"heldout/{name}": value for name, value in metrics.items() if isinstance(value, float)})

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from tfrs_pretrain.config import ArmConfig, Config, ContinualMeda, OnlineTeacher, RankingConfig
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.ranking.build import build_learner, teacher_settings
 from tfrs_pretrain.ranking.learning.learner import Learner
+from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings, TableMemory
 
 _OPTIONAL = ("distillation", "anchor", "meda")  # components of an arm that need memory
@@ -47,7 +50,8 @@ class ArmPlan(MemoryPlan):
         trained = [name for name, transfer in arm.pretrained_tables.items() if transfer.kind != "frozen"]
         tables += [TableMemory(f"anchor of {name}", name, settings.dim, 0, "student", name)
                    for name in trained if arm.anchor]
-        return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas)
+        return MemoryLayout(settings.num_rows, tuple(tables), dense, settings.sharded, settings.replicas,
+                            settings.host)
 
     def dim_setting(self, dim: int) -> str:
         again = f" and pretraining.dim={dim}, and pretrain again" if self._settings.pretrained_tables else ""
@@ -73,11 +77,14 @@ def one_row_learners(ranking: RankingConfig, dataset: Dataset, arm: ArmConfig) -
     vocabularies = {name: {**entry, "rows": 1} for name, entry in dataset.info["vocabularies"].items()}
     one_row = Dataset(dataset.folder, {**dataset.info, "vocabularies": vocabularies})
     steps = ranking.warmup_steps + 1
+    frequencies = {row.column: np.ones(1, np.int64) for row in Inputs.of(one_row, ranking, privileged=True).rows} if (
+        ranking.frequency_adaptive_rate) else None
     yield "student", build_learner(ranking, one_row, arm, None, hidden=ranking.hidden, seed=0, privileged=False,
-                                   steps=steps)
+                                   steps=steps, frequencies=frequencies)
     if arm.distillation and isinstance(teacher := arm.distillation.teacher, OnlineTeacher):
         yield "teacher", build_learner(teacher_settings(ranking, teacher), one_row, arm, None, seed=0,
-                                       hidden=teacher.hidden, privileged=teacher.privileged, steps=steps)
+                                       hidden=teacher.hidden, privileged=teacher.privileged, steps=steps,
+                                       frequencies=frequencies)
 
 
 def arm_plans(config: Config, dataset: Dataset) -> list[ArmPlan]:

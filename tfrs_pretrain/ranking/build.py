@@ -27,10 +27,11 @@ from tfrs_pretrain.ranking.model.ranker import build_ranker
 from tfrs_pretrain.ranking.model.seeds import derive_seed
 from tfrs_pretrain.ranking.transfer.anchor import make_anchor
 from tfrs_pretrain.ranking.transfer.earlier_ranker import EarlierRanker
+from tfrs_pretrain.ranking.transfer.frequency_rates import column_frequencies, table_scales
 from tfrs_pretrain.ranking.transfer.initial_tables import initial_tables, with_fresh_tables
 from tfrs_pretrain.ranking.transfer.meda import Rounds, make_meda
 from tfrs_pretrain.ranking.transfer.pretrained_rows import PretrainedStart, pretrained_starts
-from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules
+from tfrs_pretrain.ranking.transfer.table_policies import table_policies, update_rules, with_row_scales
 
 _TRAIN = IMPRESSION_SPLITS[0]
 
@@ -108,9 +109,11 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
     total = rounds.count * rounds.steps
     starts = pretrained_starts(dataset, Inputs.of(dataset, ranking, privileged=False), ranking, arm, embeddings,
                                seed=config.seed)
+    frequencies = column_frequencies(dataset, Inputs.of(dataset, ranking, privileged=True).rows) if (
+        ranking.frequency_adaptive_rate) else None
     student = build_learner(ranking, dataset, arm, embeddings, hidden=ranking.hidden, privileged=False,
                             seed=derive_seed(config.seed, "student"), steps=total, anchored=True, starts=starts,
-                            earlier=earlier, placements=placements)
+                            earlier=earlier, placements=placements, frequencies=frequencies)
     if distillation is None:
         return Parts(label_step(student), student, None, None, rounds, starts)
     if isinstance(distillation.teacher, FixedTeacherConfig):
@@ -118,7 +121,8 @@ def build_parts(config: Config, dataset: Dataset, arm: ArmConfig, embeddings: Em
         return Parts(distillation_step(student, None, distillation), student, None, fixed, rounds, starts)
     teacher = build_learner(teacher_settings(ranking, distillation.teacher), dataset, arm, embeddings, steps=total,
                             hidden=distillation.teacher.hidden, privileged=distillation.teacher.privileged,
-                            seed=derive_seed(config.seed, "teacher"), starts=starts, placements=placements)
+                            seed=derive_seed(config.seed, "teacher"), starts=starts, placements=placements,
+                            frequencies=frequencies)
     return Parts(distillation_step(student, teacher, distillation), student, teacher, None, rounds, starts)
 
 
@@ -132,7 +136,8 @@ def teacher_settings(ranking: RankingConfig, teacher: OnlineTeacher) -> RankingC
 def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embeddings: Embeddings | None, *,
                   hidden: Sequence[int], seed: int, privileged: bool, steps: int = 1, anchored: bool = False,
                   starts: Mapping[str, PretrainedStart] | None = None, earlier: EarlierRanker | None = None,
-                  placements: Mapping[str, Placement] | None = None) -> Learner:
+                  placements: Mapping[str, Placement] | None = None,
+                  frequencies: Mapping[str, np.ndarray] | None = None) -> Learner:
     """Build a ranker with its optimizers at its initial values; call it inside the strategy's scope.
 
     Args:
@@ -148,10 +153,13 @@ def build_learner(config: RankingConfig, dataset: Dataset, arm: ArmConfig, embed
       starts: ID space -> changes of its pretrained rows; spaces without one start at the rows as pretrained.
       earlier: ranker to start from.
       placements: table -> its placement; the others are replicated.
+      frequencies: column -> frequency of each row, which learning rates follow; None: they do not.
     """
     config = config.for_arm(arm)
     inputs = with_fresh_tables(Inputs.of(dataset, config, privileged=privileged), arm)
     label_loss, policies = LabelLoss.from_config(config, dataset), table_policies(arm, dataset, seed=seed)
+    if frequencies is not None:
+        policies = with_row_scales(policies, table_scales(inputs.rows, frequencies))
 
     def make_tables(number: int) -> dict[str, np.ndarray]:
         table_seed = seed if number == 1 else derive_seed(seed, f"epoch {number}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
@@ -9,6 +11,7 @@ import tensorflow as tf
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.data.impressions import evaluation_batches
 from tfrs_pretrain.evaluation.predictions import FEATURE, ITEM_COUNT, USER_COUNT
+from tfrs_pretrain.mapped_tables import mapped_table
 from tfrs_pretrain.progress import Meter
 from tfrs_pretrain.ranking.extreme_values import check_scores
 from tfrs_pretrain.ranking.model.ranker import Ranker, score_names
@@ -23,7 +26,7 @@ UNKNOWN, MISSING_VALUE = "(unknown)", "(missing)"
 def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None = None) -> pa.Table:
     """Score the impressions of a split.
 
-    Memory: the returned table and one batch.
+    Memory: one batch. The table is mapped from a temporary file, see ``mapped_table``.
 
     Args:
       ranker: the model.
@@ -37,7 +40,13 @@ def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None
     Raises:
       UserError: a score is not finite.
     """
-    context, batches = _Context(dataset), []
+    return mapped_table(prediction_batches(ranker, dataset, split, meter=meter))
+
+
+def prediction_batches(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None = None
+                       ) -> Iterator[pa.RecordBatch]:
+    """Score the impressions of a split, and yield the predictions batch by batch; arguments as for ``predict``."""
+    context = _Context(dataset)
     for batch in evaluation_batches(dataset, split, batch_size=BATCH_SIZE):
         copied = {name: batch[name] for name in (*COPIED, *context.copied)}
         scored = ranker.score(batch)
@@ -45,10 +54,9 @@ def predict(ranker: Ranker, dataset: Dataset, split: str, *, meter: Meter | None
         scores = dict(zip(score_names(ranker.labels), tf.unstack(scored, axis=1), strict=True))
         labels = {f"{LABEL}_{name}": batch[name] for name in ranker.labels[1:]}
         columns = {name: _arrow(values.numpy()) for name, values in (copied | scores | labels).items()}
-        batches.append(pa.record_batch(columns | context.columns(batch)))
+        yield pa.record_batch(columns | context.columns(batch))
         if meter:
             meter.advance(len(batch[KEY]))
-    return pa.Table.from_batches(batches)
 
 
 class _Context:

@@ -6,15 +6,14 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from tfrs_pretrain.data.dataset import Dataset
-from tfrs_pretrain.evaluation.predictions import impression_weights
+from tfrs_pretrain.evaluation.predictions import impression_weights, user_numbers
 from tfrs_pretrain.evaluation.slices import FREQUENCY_STARTS, frequency_slices
 from tfrs_pretrain.metrics.ranking import ranking_metrics
 from tfrs_pretrain.ranking.model.ranker import SCORE
-from tfrs_pretrain.schema import ITEM_ROW, LABEL, REQUEST, USER_ID
+from tfrs_pretrain.schema import ITEM_ROW, LABEL, REQUEST, USER_ID, WEIGHT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +51,12 @@ class _Labelled(NamedTuple):
 
 def _labelled(predictions: pa.Table, suffix: str) -> _Labelled:
     """Select the impressions with a label of one head, whose columns end in ``suffix``."""
-    predictions = predictions.filter(pa.array(~np.isnan(predictions[LABEL + suffix].to_numpy())))
+    names = [LABEL + suffix, SCORE + suffix, USER_ID, ITEM_ROW, REQUEST, WEIGHT]
+    predictions = predictions.select([name for name in names if name in predictions.column_names])
+    missing = np.isnan(predictions[LABEL + suffix].to_numpy())
+    if missing.any():
+        predictions = predictions.filter(pa.array(~missing))
     requests = predictions[REQUEST].to_numpy() if REQUEST in predictions.column_names else None
-    users = pd.factorize(predictions[USER_ID].to_numpy())[0]
     labels, scores = (predictions[name + suffix].to_numpy() for name in (LABEL, SCORE))
-    weights = impression_weights(predictions)
-    return _Labelled((labels, scores, users, requests, weights), predictions[ITEM_ROW].to_numpy())
+    columns = (labels, scores, user_numbers(predictions[USER_ID]), requests, impression_weights(predictions))
+    return _Labelled(columns, predictions[ITEM_ROW].to_numpy())

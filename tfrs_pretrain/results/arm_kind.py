@@ -10,7 +10,7 @@ from tfrs_pretrain.results.pairs import is_distilled
 from tfrs_pretrain.study import StudiedArm
 
 SCRATCH, REMEDY, TWO_STAGE = "scratch", "one-epoch remedy", "two-stage"
-REMEDIES = ("meda", "early_stopping", "interval_decay", "embedding_l2")
+REMEDIES = ("meda", "early_stopping", "interval_decay", "frequency_adaptive_rate", "embedding_l2")
 ID_SPACES = ("user", "item")
 TEACHER_KEY = "arm.distillation.teacher"  # its value is the name of an arm; the ranker's configuration has a folder
 

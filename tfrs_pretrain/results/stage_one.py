@@ -63,7 +63,19 @@ def _mean_epoch(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = [name for name in epochs[0] if name in LOSSES or name.startswith("recall@")]
     by_seed = {name: [epoch.get(name) for epoch in epochs] for name in names}
     return {"epoch": epochs[0]["epoch"], "heldout_loss_by_seed": by_seed["heldout_loss"],
-            **{name: _mean(values) for name, values in by_seed.items()}}
+            **{name: _mean(values) for name, values in by_seed.items()}, **_intervals(epochs)}
+
+
+def _intervals(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the number of queries, and the mean ends of each recall's intervals: at least the mean's own interval,
+    because all seeds are evaluated on the same users. Empty for embeddings of versions without intervals.
+    """
+    if not all(epoch.get("intervals") for epoch in epochs):
+        return {}
+    by_seed = {name: [epoch["intervals"][name] for epoch in epochs] for name in epochs[0]["intervals"]
+               if name.startswith("recall@")}
+    return {"queries": epochs[0]["queries"], "eligible_users": epochs[0]["eligible_users"], "intervals": {
+        name: None if None in ends else np.mean(ends, axis=0).tolist() for name, ends in by_seed.items()}}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

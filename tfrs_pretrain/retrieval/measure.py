@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from tfrs_pretrain.evaluation.student_t import intervals_json
 from tfrs_pretrain.hashing import hash_ids
 from tfrs_pretrain.retrieval.artifact import EXACT, search
 from tfrs_pretrain.retrieval.library import load_faiss
 from tfrs_pretrain.vocabulary import Vocabulary
+
+CONFIDENCE = 0.95  # of the intervals
 
 
 def sample_users(vocabulary: Vocabulary, max_users: int) -> np.ndarray:
@@ -29,7 +32,8 @@ def measure(indexes: Mapping[str, Any], queries: np.ndarray, cutoffs: tuple[int,
       cutoffs: values of k; each query retrieves as many items as the largest.
 
     Returns:
-      index name -> ``{"recall@<k>": share, "p50_ms": milliseconds, "p99_ms": milliseconds}``.
+      index name -> ``{"recall@<k>": share, "p50_ms": milliseconds, "p99_ms": milliseconds, "intervals": {"recall@<k>":
+      [low, high] or None}}``; the intervals are those of a mean over the queries, by Student's t.
     """
     if not len(queries):
         return {}
@@ -44,8 +48,10 @@ def measure(indexes: Mapping[str, Any], queries: np.ndarray, cutoffs: tuple[int,
     measured = {}
     for name, (found, seconds) in answers.items():
         p50, p99 = 1000 * np.quantile(seconds, [0.5, 0.99])
-        measured[name] = {**{f"recall@{k}": recall(found, exact, k) for k in cutoffs},
-                          "p50_ms": float(p50), "p99_ms": float(p99)}
+        shares = {f"recall@{k}": query_recalls(found, exact, k) for k in cutoffs}
+        measured[name] = {**{key: float(np.mean(values)) for key, values in shares.items()},
+                          "p50_ms": float(p50), "p99_ms": float(p99),
+                          "intervals": intervals_json(shares, CONFIDENCE)}
     return measured
 
 
@@ -61,8 +67,7 @@ def _timed(index: Any, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndar
     return np.stack(found), np.array(seconds)
 
 
-def recall(found: np.ndarray, exact: np.ndarray, k: int) -> float:
-    """Mean share of the first k rows of ``exact`` [queries, n] among the first k rows of ``found`` [queries, n]."""
-    shares = [len(np.intersect1d(one[:k][one[:k] >= 0], other[:k])) / len(other[:k])
-              for one, other in zip(found, exact, strict=True)]
-    return float(np.mean(shares))
+def query_recalls(found: np.ndarray, exact: np.ndarray, k: int) -> np.ndarray:
+    """float64 [queries]: share of the first k rows of ``exact`` [queries, n] among the first k rows of ``found``."""
+    return np.array([len(np.intersect1d(one[:k][one[:k] >= 0], other[:k])) / len(other[:k])
+                     for one, other in zip(found, exact, strict=True)])

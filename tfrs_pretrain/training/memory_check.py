@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.progress import console
-from tfrs_pretrain.training.devices import Device
+from tfrs_pretrain.training.devices import Device, has_host_memory
 from tfrs_pretrain.training.memory_fixes import EngagementCounts, format_bytes, suggest_fixes
 from tfrs_pretrain.training.memory_plan import RESERVE, MemoryLayout, MemoryPlan
 
@@ -37,10 +37,10 @@ def plan_table(plan: MemoryPlan, devices: Sequence[Device]) -> Table:
     if layout.dense:
         table.add_row("networks", "", "", "", format_bytes(layout.dense))
     for device in devices:
-        copies = f"{device.replicas} copies" if device.replicas > 1 else "1 copy"
+        copies = {0: "", 1: "1 copy"}.get(device.replicas, f"{device.replicas} copies")
         table.add_row(f"on {device.name}", copies, "", f"of {format_bytes(device.free)} free",
                       format_bytes(layout.bytes_on(device)))
-        for name, other in _other_placements(layout):
+        for name, other in _other_placements(layout, devices):
             table.add_row(f"  if all tables are {name}", "", "", "", format_bytes(other.bytes_on(device)))
     return table
 
@@ -66,11 +66,14 @@ def check_memory(plan: MemoryPlan, devices: Sequence[Device], engagement_counts:
                     f"{format_bytes(worst.free)} free ({RESERVE:.0%} is reserved for batches): {advice}")
 
 
-def _other_placements(layout: MemoryLayout) -> list[tuple[str, MemoryLayout]]:
-    """The layout with all tables replicated, and with all tables sharded; none for one replica."""
+def _other_placements(layout: MemoryLayout, devices: Sequence[Device]) -> list[tuple[str, MemoryLayout]]:
+    """The layout with all tables in each placement; none where all would be the same."""
     everything = frozenset(table.placed for table in layout.tables)
-    return [(name, dataclasses.replace(layout, sharded=tables)) for name, tables in (
-        ("replicated", frozenset()), ("sharded", everything)) if layout.replicas > 1]
+    copies = dataclasses.replace(layout, sharded=frozenset(), host=frozenset())
+    found = [("sharded", dataclasses.replace(copies, sharded=everything))] if layout.replicas > 1 else []
+    if has_host_memory(devices):
+        found.append(("in host memory", dataclasses.replace(copies, host=everything)))
+    return [("replicated", copies), *found] if found else []
 
 
 def _table_lines(layout: MemoryLayout) -> list[tuple[str, str, tuple[int, int]]]:
@@ -78,7 +81,8 @@ def _table_lines(layout: MemoryLayout) -> list[tuple[str, str, tuple[int, int]]]
     sizes = {table: (layout.weights(table), layout.state(table)) for table in layout.tables}
     total = sum(map(sum, sizes.values()))
     large = {table: size for table, size in sizes.items() if sum(size) >= _MIN_SHARE * total}
-    lines = [(table.name + (" (sharded)" if table.placed in layout.sharded else ""),
+    lines = [(table.name + (" (sharded)" if table.placed in layout.sharded else
+                            " (host)" if table.placed in layout.host else ""),
               f"{layout.num_rows[table.vocabulary]:,} x {table.dim}", size)
              for table, size in large.items()]
     if small := [size for table, size in sizes.items() if table not in large]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from tfrs_pretrain.training.devices import Device
+from tfrs_pretrain.training.devices import Device, has_host_memory
 from tfrs_pretrain.training.memory_plan import MemoryLayout, MemoryPlan, PlanSettings
 
 SMALLEST_STATE = "rowwise_adagrad"
@@ -19,8 +19,8 @@ EngagementCounts = Callable[[str], np.ndarray]
 def suggest_fixes(plan: MemoryPlan, devices: Sequence[Device], engagement_counts: EngagementCounts) -> Iterator[str]:
     """Changes that make a plan fit, the cheapest first; each fits on its own.
 
-    The order: sharded tables, less optimizer state, then fewer rows or a smaller width, then without a component of the
-    method, then less state together with fewer rows or a smaller width.
+    The order: another placement, less optimizer state, then fewer rows or a smaller width, then without a component of
+    the method, then less state together with fewer rows or a smaller width.
 
     Args:
       plan: of the stage.
@@ -30,7 +30,7 @@ def suggest_fixes(plan: MemoryPlan, devices: Sequence[Device], engagement_counts
     settings = plan.settings
     small_state = dataclasses.replace(settings, optimizer=SMALLEST_STATE)
     override = f"{plan.optimizer_key}={SMALLEST_STATE}"
-    yield from _shard(plan, devices)
+    yield from _place(plan, devices)
     if (layout := plan.layout(small_state)).fits(devices):
         yield _fix(override, layout, devices)
     yield from _reduce_size(plan, settings, devices, engagement_counts)
@@ -50,11 +50,15 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
-def _shard(plan: MemoryPlan, devices: Sequence[Device]) -> Iterator[str]:
+def _place(plan: MemoryPlan, devices: Sequence[Device]) -> Iterator[str]:
     everything = frozenset(table.placed for table in plan.layout(plan.settings).tables)
-    layout = plan.layout(dataclasses.replace(plan.settings, sharded=everything))
-    if plan.settings.replicas > 1 and layout.fits(devices):
-        yield _fix("training.placement=sharded", layout, devices)
+    copies = dataclasses.replace(plan.settings, sharded=frozenset(), host=frozenset())
+    shards = plan.layout(dataclasses.replace(copies, sharded=everything))
+    on_host = plan.layout(dataclasses.replace(copies, host=everything))
+    if plan.settings.replicas > 1 and shards.fits(devices):
+        yield _fix("training.placement=sharded", shards, devices)
+    elif has_host_memory(devices) and on_host.fits(devices):
+        yield _fix("training.placement=host", on_host, devices)
 
 
 def _reduce_size(plan: MemoryPlan, settings: PlanSettings, devices: Sequence[Device],

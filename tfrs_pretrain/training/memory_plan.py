@@ -55,6 +55,7 @@ class MemoryLayout:
       dense: bytes of the networks and their optimizers' state.
       sharded: names of the tables that are dealt over the replicas.
       replicas: replicas on all devices.
+      host: names of the tables in host memory.
     """
 
     num_rows: Mapping[str, int] = dataclasses.field(hash=False)
@@ -62,6 +63,7 @@ class MemoryLayout:
     dense: int = 0
     sharded: frozenset[str] = frozenset()
     replicas: int = 1
+    host: frozenset[str] = frozenset()
 
     def weights(self, table: TableMemory) -> int:
         """Bytes of a table's weights."""
@@ -72,12 +74,14 @@ class MemoryLayout:
         return self.num_rows[table.vocabulary] * table.state * _FLOAT_BYTES
 
     def bytes_on(self, device: Device) -> int:
-        """Bytes needed on a device: what each replica stores, and on the host also the initial values of one owner."""
+        """Bytes needed on a device: what replicas store; on the host also its tables and one owner's initial rows."""
         initial: dict[str, int] = {}
         for table in self.tables:
             initial[table.owner] = initial.get(table.owner, 0) + self.weights(table)
-        replica = self.dense + sum(self._stored(table) for table in self.tables)
-        return device.replicas * replica + (max(initial.values(), default=0) if device.host else 0)
+        on_host = [table for table in self.tables if table.placed in self.host]
+        replica = self.dense + sum(self._stored(table) for table in self.tables if table not in on_host)
+        shared = sum(self.weights(table) + self.state(table) for table in on_host) + max(initial.values(), default=0)
+        return device.replicas * replica + (shared if device.host else 0)
 
     def _stored(self, table: TableMemory) -> int:
         """Bytes of a table's weights and state on each replica."""
@@ -99,6 +103,7 @@ class PlanSettings:
       num_rows: vocabulary -> rows.
       sharded: names of the tables that are dealt over the replicas.
       replicas: replicas on all devices.
+      host: names of the tables in host memory.
     """
 
     optimizer: str
@@ -106,6 +111,7 @@ class PlanSettings:
     num_rows: Mapping[str, int]
     sharded: frozenset[str] = frozenset()
     replicas: int = 1
+    host: frozenset[str] = frozenset()
 
 
 class MemoryPlan(abc.ABC):

@@ -7,7 +7,7 @@ import logging
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
-from apache_beam.runners.runner import PipelineState
+from apache_beam.runners.runner import PipelineRunner, PipelineState
 
 from beam_pipelines.jobs import runner
 from beam_pipelines.jobs.options import DatasetOptions, ReadOptions
@@ -87,8 +87,8 @@ class _Pipeline:
     awaited = False
     state = PipelineState.RUNNING
 
-    def __init__(self, options: PipelineOptions):
-        del options
+    def __init__(self, runner: PipelineRunner | None, options: PipelineOptions):
+        del runner, options
 
     def run(self):
         return self

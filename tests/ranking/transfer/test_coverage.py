@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tfrs_pretrain.data.dataset import Dataset
+from tfrs_pretrain.ranking.transfer import coverage as module
 from tfrs_pretrain.ranking.transfer.coverage import coverage, print_coverage
 
 
@@ -15,6 +16,20 @@ def test_shares_of_impressions_and_of_ids(with_split):
                          user_id=np.array([900, 0, 0, 3]), item_id=["a", "b", "a", "c"])
     assert coverage(dataset, "impressions/train") == pytest.approx({
         "user_impressions": 3 / 4, "user_ids": 2 / 3, "item_impressions": 3 / 4, "item_ids": 2 / 3, "impressions": 0.5})
+
+
+def test_shares_do_not_depend_on_the_batches(with_split, monkeypatch):
+    random = np.random.default_rng(2)
+    unknown, shared = random.integers(0, 40, 300), random.integers(0, 2, 300)
+    is_known = random.random(300) < 0.5
+    dataset = with_split("train", user=np.where(is_known, 2 + unknown, shared), user_id=unknown + 1000 * ~is_known,
+                         item=np.full(300, 5), item_id=["ítem-2"] * 300)
+    whole = coverage(dataset, "impressions/train")
+    num_known, num_unknown = len(set(unknown[is_known])), len(set(unknown[~is_known]))
+    assert whole["user_ids"] == num_known / (num_known + num_unknown)
+    monkeypatch.setattr(module, "BATCH_SIZE", 7)
+    monkeypatch.setattr(module, "MIN_PENDING", 5)
+    assert coverage(dataset, "impressions/train") == whole
 
 
 @pytest.mark.parametrize(("spaces", "warned"), [(("user", "item"), ["user"]), (("item",), [])])

@@ -89,6 +89,8 @@ def training_counts(dataset: Dataset) -> dict[str, np.ndarray]:
     spaces = (USER_ROW, ITEM_ROW)
     batches = evaluation_batches(dataset, "impressions/train", batch_size=BATCH_SIZE, columns=spaces)
     with checked_reading(dataset, "impressions/train"):
-        counted = [{space: np.bincount(batch[space], minlength=dataset.num_rows(space)) for space in spaces}
-                   for batch in batches.as_numpy_iterator()]
-    return {space: np.sum([counts[space] for counts in counted], axis=0) for space in spaces}
+        counts = {space: np.zeros(dataset.num_rows(space), np.int64) for space in spaces}
+        for batch in batches.as_numpy_iterator():
+            for space in spaces:
+                np.add.at(counts[space], batch[space], 1)
+    return counts

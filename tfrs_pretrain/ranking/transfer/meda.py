@@ -121,9 +121,10 @@ class TableGroups:
 def _swap(one: EmbeddingTable, other: EmbeddingTable) -> None:
     for first, second in zip(one.variables, other.variables, strict=True):
         for copy, other_copy in zip(replica_copies(first), replica_copies(second), strict=True):
-            value = tf.identity(copy)
-            copy.assign(other_copy)
-            other_copy.assign(value)
+            with tf.device(copy.device):  # a table in host memory may not fit on the default device
+                value = tf.identity(copy)
+                copy.assign(other_copy)
+                other_copy.assign(value)
 
 
 def make_meda(config: Meda | None, tables: Mapping[str, EmbeddingTable], make_tables: Callable[[int], Tables], *,

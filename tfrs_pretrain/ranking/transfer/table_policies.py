@@ -63,6 +63,11 @@ class TablePolicy:
             return dataclasses.replace(policy, learning_rate_scale=scale)
         return dataclasses.replace(policy, row_scales=evidence_scales(vocabulary(), scale, evidence))
 
+    def with_row_scales(self, scales: np.ndarray) -> TablePolicy:
+        """Return this policy with further factors, float32 [num_rows]."""
+        own = 1.0 if self.row_scales is None else self.row_scales
+        return dataclasses.replace(self, row_scales=(own * scales).astype(np.float32))
+
 
 DEFAULT_POLICY = TablePolicy()
 
@@ -75,6 +80,12 @@ def table_policies(arm: ArmConfig, dataset: Dataset, *, seed: int) -> dict[str, 
     untrained = {space: TablePolicy(trainable_from=None) for space in (USER_ROW, ITEM_ROW)
                  if arm.table_transfer(space).kind in ("random", "absent")}
     return pretrained | untrained
+
+
+def with_row_scales(policies: Mapping[str, TablePolicy], scales: Mapping[str, np.ndarray]) -> dict[str, TablePolicy]:
+    """Return the policies with further factors of each row's learning rate, table -> float32 [num_rows]."""
+    return dict(policies) | {name: policies.get(name, DEFAULT_POLICY).with_row_scales(factors)
+                             for name, factors in scales.items()}
 
 
 def update_rules(config: RankingConfig, inputs: Inputs,

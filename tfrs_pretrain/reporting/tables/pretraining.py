@@ -13,17 +13,23 @@ FLOAT32_BYTES = 4
 
 
 def stage_one(results: Mapping[str, Any]) -> Table | None:
-    """Return one row per distinct setting: losses before and after training, and recall at the end."""
+    """Return one row per distinct setting: losses before and after training, and the final recall with its interval."""
     rows: list[list[str | Cell]] = []
     for setting in results["stage_one"].get("settings", []):
         epochs = setting["epochs"]
-        cutoffs = sorted(int(key.partition("@")[2]) for key in epochs[-1] if key.startswith("recall@"))
-        recall = epochs[-1][f"recall@{cutoffs[-1]}"] if cutoffs else None
         rows.append([stage_one_label(setting), str(len(epochs) - 1), str(setting["kept_epoch"]),
-                     number(epochs[0]["heldout_loss"], 3), number(epochs[-1]["heldout_loss"], 3), number(recall),
+                     number(epochs[0]["heldout_loss"], 3), number(epochs[-1]["heldout_loss"], 3), _recall(epochs[-1]),
                      str(setting["seeds"]), duration(setting["seconds"]), ", ".join(map(spaced, setting["arms"]))])
     return make_table(["setting", "#epochs", "#kept", "#held-out loss before", "#after", "#recall after", "#seeds",
                        "#time per seed", "used by"], rows) if rows else None
+
+
+def _recall(epoch: Mapping[str, Any]) -> str:
+    """Return the recall at the largest cut-off, with its interval over users if it is known."""
+    cutoffs = sorted(int(key.partition("@")[2]) for key in epoch if key.startswith("recall@"))
+    name = f"recall@{cutoffs[-1]}" if cutoffs else ""
+    ends = epoch.get("intervals", {}).get(name)
+    return number(epoch.get(name)) + (f" [{number(ends[0])}, {number(ends[1])}]" if ends else "")
 
 
 def stage_one_epochs(results: Mapping[str, Any]) -> Table | None:

@@ -36,10 +36,11 @@ from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
 from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
 from tfrs_pretrain.serving.live.push_secret import KeyDigest
 from tfrs_pretrain.serving.protocol.signature_names import SERVING_DEFAULT
+from tfrs_pretrain.serving.signing import Signer
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
 
 
-def compact(base: Path) -> ExportedVersion:
+def compact(base: Path, signer: Signer | None = None) -> ExportedVersion:
     """Writes the next version of a model from a version and all of its deltas.
 
     The new version serves the same vocabularies, rows and dense weights as the full export of the last delta's ranker,
@@ -49,6 +50,7 @@ def compact(base: Path) -> ExportedVersion:
 
     Args:
       base: folder of the base version, ``models/<name>/<version>``.
+      signer: signs the new version; None: it has no signature.
 
     Raises:
       UserError: there are no deltas, the chain is not complete (see ``read_chain``), or the new version fails a check
@@ -59,12 +61,12 @@ def compact(base: Path) -> ExportedVersion:
     if not chain.deltas:
         raise UserError(f"version {str(base)!r} has no deltas, it is a full version already: use it as it is")
     digest = run_digest(compacted=chain.digest)
-    if finished := finished_version(base.parent, digest):
+    if finished := finished_version(base.parent, digest, signer):
         return finished
     with (progress(f"compact {base.parent.name}/{base.name}") as meter,
           unfinished_folder(base.parent, "version") as stage):
         report = _build(stage, chain)
-        target = publish(stage, base.parent, report, _card_writer(chain.deltas[-1].folder), digest)
+        target = publish(stage, base.parent, report, _card_writer(chain.deltas[-1].folder), digest, signer)
         meter.note(f"version {target.name}")
     return ExportedVersion(target, int(target.name), report)
 

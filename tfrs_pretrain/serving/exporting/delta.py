@@ -25,6 +25,7 @@ from tfrs_pretrain.serving.exporting.export import build_version
 from tfrs_pretrain.serving.exporting.memory import folder_bytes
 from tfrs_pretrain.serving.exporting.model_card import ModelCard, evaluate_for_card
 from tfrs_pretrain.serving.exporting.report import ExportReport
+from tfrs_pretrain.serving.signing import Signer
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS
 
 FULL = "full"  # name of the full version, which is built in the folder of deltas
@@ -55,7 +56,8 @@ class ExportedDelta:
                 f"Size: {folder_bytes(self.path) / 1e6:,.1f} MB, of a full version {report.num_bytes / 1e6:,.1f} MB."]
 
 
-def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, version: int) -> ExportedDelta:
+def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, version: int,
+                 signer: Signer | None = None) -> ExportedDelta:
     """Writes the next ``models/<config.name>/<version>.deltas/NNNNNN/``.
 
     The full version is built and checked first, exactly as by ``export``, in a folder that is removed afterwards. The
@@ -68,6 +70,7 @@ def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, v
       ranker: folder of the ranker artifact.
       models: TensorFlow Serving's folder of models.
       version: base version.
+      signer: signs the delta before it appears; None: it has no signature.
 
     Raises:
       UserError: as for ``export``; the chain is not complete (see ``read_chain``); the ranker has another structure
@@ -81,6 +84,8 @@ def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, v
         for name in (FULL, chain.deltas[-1].folder.name):  # of this run, if it was killed at its very end
             remove_leftovers(deltas_folder(chain.base) / name)
         report_finished(chain.deltas[-1].folder)
+        if signer:
+            signer.ensure(chain.deltas[-1].folder, _signed_name(config, version, chain.deltas[-1].folder))
         return ExportedDelta(chain.deltas[-1].folder, chain.deltas[-1].manifest)
     folder, number = deltas_folder(chain.base), delta_name(len(chain.deltas) + 1)
     with (progress(f"export delta {number} of {config.name}/{version}"),
@@ -96,8 +101,14 @@ def export_delta(config: Config, dataset: Dataset, ranker: Path, models: Path, v
         write_manifest(stage, DELTA_KIND, change.to_json() | {
             "base": {"version": version, "digest": json_digest(chain.manifest)}, "number": int(number),
             "predecessor": chain.digest, "report": report.to_json(), RUN_DIGEST: digest})
+        if signer:
+            signer.sign(stage, _signed_name(config, version, folder / number))
         _publish(stage, folder / number)
     return ExportedDelta(folder / number, read_manifest(folder / number, DELTA_KIND))
+
+
+def _signed_name(config: Config, version: int, delta: Path) -> str:
+    return f"{config.name}/{version}.deltas/{delta.name}"
 
 
 def _without_live_updates(config: Config) -> Config:

@@ -33,10 +33,12 @@ from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.graph.signatures import SavedModelContents, save
 from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
 from tfrs_pretrain.serving.live.push_secret import KeyDigest, read_key
+from tfrs_pretrain.serving.signing import Signer
 from tfrs_pretrain.system_errors import naming
 
 
-def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models")) -> ExportedVersion:
+def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("saved_models"), *,
+           signer: Signer | None = None) -> ExportedVersion:
     """Writes ``models/<config.name>/<next version>/``.
 
     The version appears under its number only after all checks have passed (see ``export_checks``), so a server that
@@ -48,6 +50,7 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
       dataset: dataset on which the ranker was trained.
       ranker: folder of the ranker artifact.
       models: TensorFlow Serving's folder of models.
+      signer: signs the version before it appears; None: it has no signature.
 
     Raises:
       UserError: the ranker or the dataset's golden impressions do not match, an answer differs by more than
@@ -58,12 +61,12 @@ def export(config: Config, dataset: Dataset, ranker: Path, models: Path = Path("
     manifest = read_manifest(ranker, RANKER_KIND)
     digest = run_digest(config=config.resolved(), ranker=[str(ranker.resolve()), json_digest(manifest)],
                         dataset=json_digest(dataset.info))
-    if (finished := finished_version(folder, digest)) and _has_key(finished, config.export):
+    if (finished := finished_version(folder, digest, signer)) and _has_key(finished, config.export):
         return finished
     with (progress(f"export {config.name}") as meter, unfinished_folder(folder, "version") as stage, naming(folder)):
         report = build_version(stage, config, dataset, ranker, manifest)
         card = ModelCard(report, manifest, evaluate_for_card(ranker, manifest, report.contents.outputs.values()))
-        target = publish(stage, folder, report, card.write, digest)
+        target = publish(stage, folder, report, card.write, digest, signer)
         meter.note(f"version {target.name}")
     return ExportedVersion(target, int(target.name), report)
 
@@ -77,8 +80,8 @@ def _latest_version(folder: Path) -> int:
     return max((int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0)
 
 
-def finished_version(folder: Path, digest: str) -> ExportedVersion | None:
-    """Returns the latest version if an identical export has written it and it is undamaged."""
+def finished_version(folder: Path, digest: str, signer: Signer | None = None) -> ExportedVersion | None:
+    """Returns the latest version if an identical export has written it and it is undamaged; signs it if needed."""
     version = _latest_version(folder)
     path = folder / str(version)
     manifest = read_output_of(path / EXTRA_ASSETS, SAVED_MODEL_KIND, digest)
@@ -90,6 +93,8 @@ def finished_version(folder: Path, digest: str) -> ExportedVersion | None:
         return None  # damaged: the next version replaces it
     remove_leftovers(folder / "version")
     report_finished(path)
+    if signer:
+        signer.ensure(path, f"{folder.name}/{version}")
     return ExportedVersion(path, version, ExportReport.from_json(manifest))
 
 
@@ -152,9 +157,9 @@ def _has_key(version: ExportedVersion, settings: ExportConfig) -> bool:
     return live is None or KeyDigest.from_json(live["key"]).matches(_key(settings))
 
 
-def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callable[[Path, int], None], digest: str
-            ) -> Path:
-    """Writes the files that contain the version number, the manifest last, and renames the stage to the number.
+def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callable[[Path, int], None], digest: str,
+            signer: Signer | None = None) -> Path:
+    """Writes the files that contain the version number, manifest and signature last, and renames the stage to it.
 
     Args:
       stage: folder of the complete version.
@@ -162,6 +167,7 @@ def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callabl
       report: report of the export.
       write_card: writes the model card to a folder for a version.
       digest: ``run_digest`` of the run.
+      signer: signs the version, if it shall be signed.
 
     Returns:
       Folder of the version.
@@ -171,6 +177,8 @@ def publish(stage: Path, folder: Path, report: ExportReport, write_card: Callabl
         write_card(stage / EXTRA_ASSETS, version)
         write_manifest(stage / EXTRA_ASSETS, SAVED_MODEL_KIND, report.to_json() | {
             "version": version, RUN_DIGEST: digest}, root=stage)
+        if signer:
+            signer.sign(stage, f"{report.name}/{version}")
         try:
             return stage.rename(folder / str(version))
         except OSError as error:
