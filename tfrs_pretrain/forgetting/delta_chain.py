@@ -83,8 +83,7 @@ class EarlierStates:
         """Returns the rows that the predecessor lost by runs that this delta has not followed yet."""
         entries, quoted = self.predecessor.get(FORGOTTEN, ()), self._manifest["predecessor"]
         first = next((number for number, entry in enumerate(entries) if _content(entry) == quoted), len(entries))
-        lost = _rows(entries[first:])
-        return {name: lost.get(name, set()) - _rows(entries[:first]).get(name, set()) for name in lost}
+        return _rows(entries[first:])
 
     def vocabulary(self, name: str) -> tuple[Vocabulary, set[int]]:
         """Returns a vocabulary before the delta, and its free rows that belonged to a forgotten id last."""

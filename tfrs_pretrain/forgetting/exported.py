@@ -39,6 +39,13 @@ def quoted_digests(folder: Path, manifest: Mapping[str, Any]) -> Digests:
     return live | {f"vocabulary.{name}": digest for name, digest in manifest["vocabularies"].items()}
 
 
+def lost_rows(folder: Path, manifest: Mapping[str, Any], ids: ForgottenIds) -> dict[str, list[int]]:
+    """Returns the rows that the version loses in this run; its vocabulary may have lost others before the export."""
+    digest, path = manifest["vocabularies"].get(ids.space, ""), vocabulary_files(folder, manifest).get(ids.space)
+    free = Vocabulary.load(path).free if path else np.empty(0, np.int64)
+    return {ids.space: np.setdiff1d(ids.freed_rows(digest), free).tolist()}
+
+
 def erase(folder: Path, manifest: dict[str, Any], ids: ForgottenIds) -> Removed:
     """Removes the ids from a copied version; surviving ids are answered with the same bits.
 

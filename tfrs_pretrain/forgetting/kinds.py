@@ -59,7 +59,8 @@ KINDS: dict[str, Kind] = {
     # The best epoch finds its dataset through the checkpoints beside it.
     BEST_EPOCH_KIND: Kind(tables.erase_variables, tables.variable_leaks, 6),
     CHECKPOINT_KIND: Kind(tables.erase_variables, tables.variable_leaks, 7),
-    SAVED_MODEL_KIND: Kind(exported.erase, exported.leaks, 8, exported.vocabulary_files, exported.quoted_digests),
+    SAVED_MODEL_KIND: Kind(exported.erase, exported.leaks, 8, exported.vocabulary_files, exported.quoted_digests,
+                           exported.lost_rows),
     DELTA_KIND: Kind(deltas.erase, deltas.leaks, 9, digests=deltas.quoted_digests, lost=deltas.lost_rows),
     EXPORT_KIND: Kind(_nothing, _no_leaks, 10),
     STUDY_KIND: Kind(_nothing, _no_leaks, 11, manifest_name=STUDY_FILE),
