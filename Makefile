@@ -11,7 +11,7 @@ PRISM := $(shell sed -n 's/^apache-beam==//p' constraints.txt)
 # Where the environment forbids bytecode, each process that a test starts would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-pythons test-flink test-flink-cluster test-prism prism test-tools locks campaign simulate lint types same base-is-named docs clean help
+.PHONY: demo test test-pythons test-flink test-flink-cluster test-prism prism test-tools test-schedulers locks campaign simulate lint types same base-is-named docs clean help
 
 help:
 	@echo "make demo   raw logs -> dataset -> Stage I -> Stage II -> SavedModel -> report, on real data"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-flink   the dataset job on Apache Flink (needs Java 17 and Maven)"
 	@echo "make test-flink-cluster   the same on a cluster that loses a task manager (two minutes)"
 	@echo "make test-prism   the dataset job on Beam's Prism (needs Go)"
+	@echo "make test-schedulers   generated jobs read by Airflow, Kubeflow and the schemas of Kubernetes"
 	@echo "make test-tools   signatures, bills of materials, trackers and tables with other teams' tools"
 	@echo "make locks   renews requirements/*.txt after a change of setup.py or constraints.txt (needs uv)"
 	@echo "make campaign   the long form of the fault campaign: kills, full disks, flipped bits, bad input, hostile requests"
@@ -60,6 +61,15 @@ locks:
 
 build/prism-$(PRISM)/prism:
 	GOBIN=$(CURDIR)/build/prism-$(PRISM) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(PRISM)
+
+# Airflow and KFP need other versions of packages than this project, and than each other: one environment each.
+test-schedulers: $(VENV)/test.installed $(VENV)/airflow.tools $(VENV)/kubernetes.tools
+	$(BIN)/python -m pytest -m schedulers tests/deploy/test_with_schedulers.py
+
+$(VENV)/%.tools: tests/deploy/schedulers/%.txt | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 # One process, so that one table is printed; the counts are in build/campaign.json too.
 campaign: $(VENV)/test.installed

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from tfrs_pretrain.config import Config
+from tfrs_pretrain.config.deployment import Deployment
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.demo.config import CompleteJourneyConfig
 from tfrs_pretrain.experiments.definition import Experiment
@@ -33,12 +34,14 @@ def configuration_pages() -> dict[str, str]:
         "- [`completejourney`](completejourney.md): the demo's logs, which only the demo's commands read",
         "- [the promotion gate](gate.md): the file of `tfrs-pretrain promote`",
         "- [an experiment](experiment.md): the file of `tfrs-pretrain experiment`",
-        "- [candidates](candidates.md): the file of `tfrs-pretrain tune --candidates`", "",
+        "- [candidates](candidates.md): the file of `tfrs-pretrain tune --candidates`",
+        "- [a deployment](deployment.md): the file of `tfrs-pretrain deploy --deployment`", "",
         "## Keys outside a section", "", *_keys("", schema | {"properties": plain})])
     pages["configuration/completejourney.md"] = _file_page("The demo's logs", _DEMO, CompleteJourneyConfig)
     pages["configuration/gate.md"] = _file_page("The promotion gate", _GATE, Gate)
     pages["configuration/experiment.md"] = _file_page("An experiment", _EXPERIMENT, Experiment)
     pages["configuration/candidates.md"] = _file_page("Candidates", _CANDIDATES, CandidateFile)
+    pages["configuration/deployment.md"] = _file_page("Deployment", _DEPLOYMENT, Deployment)
     return pages
 
 
@@ -77,6 +80,10 @@ confirmation."""
 _CANDIDATES = """\
 Settings that `tfrs-pretrain tune --candidates` races on validation, instead of the built-in ones; see
 [choosing settings](../tuning.md#your-own-candidates)."""
+
+_DEPLOYMENT = """\
+Image, folders and machines of the rounds of training that a scheduler runs: the YAML file of `tfrs-pretrain deploy
+--deployment`; see [schedulers](../deploy/schedulers.md)."""
 
 
 def _section(name: str, node: Node, schema: Node) -> str:

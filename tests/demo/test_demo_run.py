@@ -10,6 +10,8 @@ from tfrs_pretrain.config import ArmConfig
 from tfrs_pretrain.demo import run
 from tfrs_pretrain.demo.config import CompleteJourneyConfig, load_demo_config
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.serving.exporting.recorded_export import recorded_version
+from tfrs_pretrain.stages import EXPORT
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +62,19 @@ def exported(tmp_path):
 
 
 def test_an_exported_version_is_found_again(exported):
-    assert run._was_exported(exported / "run", exported / "models")
+    assert recorded_version(exported / "run" / EXPORT, exported / "models")
 
 
 def test_a_version_of_another_models_folder_does_not_count(exported):
     (exported / "elsewhere").mkdir()
-    assert not run._was_exported(exported / "run", exported / "elsewhere")
+    assert not recorded_version(exported / "run" / EXPORT, exported / "elsewhere")
 
 
 @pytest.mark.parametrize("lost", ["models/ranker/3", "run/export/manifest.json"])
 def test_a_deleted_version_or_manifest_means_a_new_export(exported, lost):
     path = exported / lost
     path.rmdir() if path.is_dir() else path.unlink()
-    assert not run._was_exported(exported / "run", exported / "models")
+    assert not recorded_version(exported / "run" / EXPORT, exported / "models")
 
 
 def test_logs_of_other_settings_are_refused(tmp_path):

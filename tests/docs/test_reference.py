@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from beam_pipelines.validate_examples import ValidationOptions
 from tfrs_pretrain.cli import app
 from tfrs_pretrain.config import Config
+from tfrs_pretrain.config.deployment import Deployment
 from tfrs_pretrain.config.gate import Gate
 from tfrs_pretrain.experiments.definition import Experiment
 from tfrs_pretrain.features.base import Feature
@@ -61,7 +62,7 @@ def plain(text: str) -> str:
     return re.sub(r"[`\s]+", " ", text.replace("&lt;", "<")).lower()
 
 
-@pytest.mark.parametrize("root", [Config, Gate, Experiment, CandidateFile])
+@pytest.mark.parametrize("root", [Config, Gate, Experiment, CandidateFile, Deployment])
 def test_every_key_has_its_description_in_the_reference(root, configuration):
     text = "\n".join(configuration.values())
     missing = []

@@ -34,13 +34,13 @@ from tfrs_pretrain.cli.embeddings import embeddings
 from tfrs_pretrain.cli.needs import NEEDS
 from tfrs_pretrain.serving.server.run import DevelopmentServer, open_models
 
-CORE = {"demo-logs", "logs", "evaluate", "croissant", "config", "version", "embeddings info", "embeddings neighbors",
-        "embeddings export"}
+CORE = {"demo-logs", "logs", "evaluate", "croissant", "config", "deploy", "version", "embeddings info",
+        "embeddings neighbors", "embeddings export"}
 REQUIRED = {  # smallest arguments of each command that needs an extra
     "demo": [], "dataset": ["--output", "o"], "pretrain": ["--dataset", "d", "--output", "o"],
     "plan-memory": ["--dataset", "d"], "train-ranker": ["--dataset", "d", "--output", "o", "--arm", "a"],
     "diagnose": ["d", "--output", "o"], "tune": ["--dataset", "d", "--output", "o"], "report": ["r"],
-    "experiment": ["e.yaml", "--output", "o"], "promote": ["m", "--gate", "g", "--first"],
+    "experiment": ["e.yaml", "--output", "o"], "retrain": ["--rounds", "r"], "promote": ["m", "--gate", "g", "--first"],
     "roll-back": ["m"], "query": ["127.0.0.1:1", "m"], "export": ["--dataset", "d", "--ranker", "r"], "compact": ["v"],
     "serve": [], "verify-server": ["127.0.0.1:1", "--model", "m"],
     "push": ["127.0.0.1:1", "--version", "v", "--secret", "s"], "index": ["--embeddings", "e", "--output", "o"],

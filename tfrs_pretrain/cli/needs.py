@@ -20,6 +20,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "tune": ("train",),
     "report": ("train",),
     "experiment": ("beam", "train"),
+    "retrain": ("beam", "train", "serve"),
     "promote": ("client",),
     "roll-back": ("client",),
     "query": ("client",),

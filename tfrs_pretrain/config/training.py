@@ -23,7 +23,8 @@ class TrainingConfig(StrictModel):
     checkpoint_every_seconds: float | None = Field(
         600, gt=0, description="seconds between checkpoints within an epoch (null: none)")
     keep_checkpoints: int = Field(2, ge=1, description="number of the newest checkpoints to keep while training")
-    tensorboard: str | None = Field(None, description="folder for TensorBoard's event files (null: none)")
+    tensorboard: str | None = Field(None, description="folder for TensorBoard's event files (null: none, but on "
+                                                "Vertex AI that of AIP_TENSORBOARD_LOG_DIR)")
 
     placement: PlacementName | dict[str, PlacementName] = Field("replicated", description=(
         "of the rows of all tables, or table -> placement; replicated: a copy on each replica; sharded: dealt over the "

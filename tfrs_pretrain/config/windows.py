@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -36,6 +37,11 @@ class Window(StrictModel):
     def bounds(self) -> tuple[int, int]:
         """Start and end as integers: as declared, or microseconds since 1970-01-01 UTC."""
         return _as_integer(self.start), _as_integer(self.end)
+
+    def shifted(self, offset: Any) -> Window:
+        """The window moved by an integer, or by a ``timedelta`` if its bounds are dates."""
+        start, end = (getattr(self, name) + offset for name in ("start", "end"))
+        return Window(start=start, end=end)
 
     def __str__(self) -> str:
         return f"[{self.start}, {self.end})"
@@ -71,3 +77,29 @@ class Windows(StrictModel):
                 hint = "; set windows.allow_overlap=true to accept it" if before == "pretrain" else ""
                 raise ValueError(f"window {before} {earlier} must end before window {after} {later} starts{hint}")
         return self
+
+    def ending(self, end: str) -> Windows:
+        """All windows moved by the same amount, so that the last one ends at a value.
+
+        Args:
+          end: exclusive end of the test window: an integer, a date or a date-time, as the windows are declared.
+
+        Raises:
+          ValueError: it is written in another way than the windows.
+        """
+        declared = self.test.end
+        try:
+            offset = int(end) - declared if isinstance(declared, int) else _moment(end, declared) - declared
+        except ValueError as error:
+            kind = "an integer" if isinstance(declared, int) else "a date such as 2024-03-31"
+            raise ValueError(f"{end!r} is not {kind}, like the windows of the configuration") from error
+        return self.model_copy(update={name: getattr(self, name).shifted(offset)
+                                       for name in ("pretrain", "train", "validation", "test")})
+
+
+def _moment(text: str, like: datetime.date) -> Any:
+    """A date-time or date from ISO text, of the same type as another."""
+    if not isinstance(like, datetime.datetime):
+        return datetime.date.fromisoformat(text)
+    moment = datetime.datetime.fromisoformat(text)
+    return moment.replace(tzinfo=like.tzinfo) if moment.tzinfo is None or like.tzinfo is None else moment

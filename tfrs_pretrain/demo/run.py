@@ -17,20 +17,18 @@ from tfrs_pretrain.artifact_names import (
     EMBEDDINGS_KIND,
     EXPORT_KIND,
     LOGS_KIND,
-    MANIFEST,
     RANKER_KIND,
 )
-from tfrs_pretrain.artifacts import check_artifact, has_manifest, read_manifest, write_manifest
+from tfrs_pretrain.artifacts import check_artifact, has_manifest, read_manifest
 from tfrs_pretrain.config import ArmConfig, Config, first_difference
 from tfrs_pretrain.data.dataset import Dataset
 from tfrs_pretrain.demo import completejourney
 from tfrs_pretrain.demo.config import SECTION, CompleteJourneyConfig
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.output_folders import staged_folder
 from tfrs_pretrain.pretraining.run import pretrain
 from tfrs_pretrain.ranking.run import train_arm
 from tfrs_pretrain.reporting.study_report import write_study
-from tfrs_pretrain.serving.exporting.export import export
+from tfrs_pretrain.serving.exporting.recorded_export import export_and_record, recorded_version
 from tfrs_pretrain.stages import DATASET, EMBEDDINGS, EXPORT, LOGS, RANKING, Workdir
 from tfrs_pretrain.study import Run, StudiedArm, Study
 
@@ -59,9 +57,9 @@ def run_demo(workdir: Workdir, logs: CompleteJourneyConfig, models: Path) -> dic
     for arm in config.ranking.arms:
         workdir.stage(f"rank.{arm}", f"{RANKING}/{arm}", RANKER_KIND, functools.partial(
             _train_ranker, config, dataset, folder / EMBEDDINGS, arm))
-    if not _was_exported(folder, models):
+    if not recorded_version(folder / EXPORT, models):
         workdir.forget("export")
-    workdir.stage("export", EXPORT, EXPORT_KIND, lambda output: _export(
+    workdir.stage("export", EXPORT, EXPORT_KIND, lambda output: export_and_record(
         config, dataset, folder / RANKING / config.export.arm, output, models))
     study = study_of(workdir)
     study.save()
@@ -133,19 +131,3 @@ def _build_dataset(config: Config, logs: Path, output: Path) -> None:
 
 def _train_ranker(config: Config, dataset: Dataset, embeddings: Path, arm: str, output: Path) -> None:
     train_arm(config, dataset, arm, output, embeddings=embeddings, overwrite=True)
-
-
-def _export(config: Config, dataset: Dataset, ranker: Path, output: Path, models: Path) -> None:
-    """Exports a version and records in the workdir which version it is."""
-    exported = export(config, dataset, ranker, models)
-    with staged_folder(output, overwrite=True) as folder:
-        write_manifest(folder, EXPORT_KIND, exported.to_json())
-
-
-def _was_exported(folder: Path, models: Path) -> bool:
-    """Returns whether the version that this run exported still exists under ``models``."""
-    path = folder / EXPORT / MANIFEST
-    if not path.is_file():
-        return False
-    version = Path(read_manifest(folder / EXPORT, EXPORT_KIND)["path"])
-    return version.is_dir() and version.parent.parent.resolve() == models.resolve()

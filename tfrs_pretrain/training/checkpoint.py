@@ -29,6 +29,7 @@ from tfrs_pretrain.artifacts import read_manifest, write_manifest
 from tfrs_pretrain.config import first_difference
 from tfrs_pretrain.embeddings.placed_variable import PlacedVariable
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.json_documents import json_digest
 from tfrs_pretrain.output_folders import remove_folder, staged_folder
 from tfrs_pretrain.training.checkpoint_files import (
     DamagedCheckpointError,
@@ -38,6 +39,7 @@ from tfrs_pretrain.training.checkpoint_files import (
     write_variables,
 )
 from tfrs_pretrain.training.output_lock import output_lock
+from tfrs_pretrain.vertex_environment import CHECKPOINTS, vertex_folder
 
 Variables = Sequence[tf.Variable | PlacedVariable]
 
@@ -45,8 +47,11 @@ FORMAT = 4  # raise it when the manifest or the JSON of TrainingProgress changes
 
 
 def checkpoint_folder(output: Path) -> Path:
-    """The folder for the checkpoints of a stage that writes ``output``."""
-    return output.with_name(f"{output.name}.checkpoints")
+    """The folder for the checkpoints of a stage that writes ``output``: beside it, or where Vertex AI names one."""
+    if (folder := vertex_folder(CHECKPOINTS)) is None:
+        return output.with_name(f"{output.name}.checkpoints")
+    # One folder receives those of all stages and rounds of a job.
+    return folder / f"{output.name}-{json_digest(str(output.absolute()))[:8]}.checkpoints"
 
 
 def without_replicas(run: dict[str, Any]) -> dict[str, Any]:

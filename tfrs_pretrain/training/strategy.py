@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
+from tfrs_pretrain.training.cluster import adopt_cluster
 
 
 def build_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
@@ -29,7 +29,7 @@ def build_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
         raise UserError(f"Keras was imported with the backend {backend!r}, expected 'tensorflow': set "
                         "KERAS_BACKEND=tensorflow before the first import of keras")
     if config.strategy == "multi_worker":
-        _check_cluster(os.environ.get("TF_CONFIG", ""))
+        adopt_cluster()
         return _multi_worker()
     if config.logical_cpus > 1:
         _split_cpu(config.logical_cpus)
@@ -94,19 +94,6 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 @functools.cache
 def _multi_worker() -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy()
-
-
-def _check_cluster(text: str) -> None:
-    try:
-        cluster = json.loads(text)
-        workers, task = cluster["cluster"]["worker"], cluster["task"]
-        is_valid = task["type"] == "worker" and 0 <= task["index"] < len(workers)
-    except (ValueError, KeyError, TypeError):
-        is_valid = False
-    if not is_valid:
-        example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
-        raise UserError(f"training.strategy is multi_worker, but the environment variable TF_CONFIG is {text!r}: set "
-                        f"it on each worker, such as {example}")
 
 
 def _split_cpu(count: int) -> None:

@@ -20,6 +20,7 @@ from tfrs_pretrain.training.tensorboard import ScalarWriter
 from tfrs_pretrain.training.termination import EXIT_CODE, Termination, graceful_sigterm
 from tfrs_pretrain.training.training_progress import TrainingProgress
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
+from tfrs_pretrain.vertex_environment import TENSORBOARD, vertex_folder
 
 
 class Trainer:
@@ -38,7 +39,7 @@ class Trainer:
         self._progress = TrainingProgress()
         self._seconds_before, self._started = 0.0, time.perf_counter()
         self._schedule = CheckpointSchedule(config, task.steps)
-        folder = config.tensorboard
+        folder = config.tensorboard or vertex_folder(TENSORBOARD)
         self._scalars = ScalarWriter(Path(folder) / task.name if folder and is_chief(strategy) else None)
 
     def run(self) -> TrainingProgress:
