@@ -38,6 +38,7 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
       UserError: the ids cannot be read, no artifact says their type, the artifacts have ids of different types, or one
         was made with a vocabulary that none of the folders contains.
     """
+    _check_deltas(artifacts)
     schemas = [schema for artifact in artifacts
                if (schema := artifact.manifest.get("config", {}).get("schema")) is not None]
     vocabularies = list(_vocabularies(artifacts, space))
@@ -54,7 +55,7 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
     resolved = dataclasses.replace(ids, freed=freed, present=present, datasets=_datasets(artifacts, space),
                                    followers=followers(artifacts))
     for artifact in artifacts:
-        _check_known(artifact, resolved, {each.folder for each in artifacts})
+        _check_known(artifact, resolved)
     return resolved
 
 
@@ -121,19 +122,26 @@ def _datasets(artifacts: Sequence[Artifact], space: str) -> dict[str, str]:
     return found
 
 
-def _check_known(artifact: Artifact, ids: ForgottenIds, folders: Collection[Path]) -> None:
-    """Raises UserError if an artifact quotes a vocabulary, dataset or version that none of the folders contains."""
+def _check_deltas(artifacts: Sequence[Artifact]) -> None:
+    """Raises UserError if a delta belongs to a version that none of the folders contains, or does not follow it."""
+    folders = {artifact.folder for artifact in artifacts}
+    for artifact in artifacts:
+        if artifact.kind == DELTA_KIND:
+            base = base_of(artifact.folder)
+            if base not in folders:
+                raise UserError(f"delta {str(artifact.folder)!r} belongs to version {str(base)!r}, which none of the "
+                                "folders contains: also name that version")
+            EarlierStates(artifact.folder, artifact.manifest).check()
+
+
+def _check_known(artifact: Artifact, ids: ForgottenIds) -> None:
+    """Raises UserError if an artifact quotes a vocabulary or dataset that none of the folders contains."""
     what = f"{artifact.kind} {str(artifact.folder)!r}"
     if artifact.kind in (CHECKPOINT_KIND, BEST_EPOCH_KIND):
         digest = dataset_digest(artifact.folder, artifact.manifest)
         if digest not in ids.datasets:
             raise UserError(f"{what} is of a run on a dataset (digest {digest[:12]}) that none of the folders "
                             "contains: also name that dataset")
-    elif artifact.kind == DELTA_KIND:
-        if base_of(artifact.folder) not in folders:
-            raise UserError(f"{what} belongs to version {str(base_of(artifact.folder))!r}, which none of the folders "
-                            "contains: also name that version")
-        EarlierStates(artifact.folder, artifact.manifest).check()
     elif artifact.kind in (RANKER_KIND, SAVED_MODEL_KIND, PAIRS_KIND, IMPRESSIONS_KIND):
         quoted = _vocabulary_digest(artifact.manifest, ids.space)
         if quoted is not None and quoted not in ids.freed:
