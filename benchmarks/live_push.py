@@ -7,9 +7,10 @@ The untrained model of benchmarks/serving.py (4M users and 100k items of dim 64,
 and with live updates.
 
     rank_live_over_static   latency of `rank` with 500 candidates of the live model / of the usual one, in TensorFlow
-                            Serving's session loader, with one thread a request as in saved_models/compose.yaml: median
-                            of the rounds, in each of which both answer 20 requests, with the first and third quartile;
-                            also the ratio of two copies of the usual model, which is the error of the measurement
+                            Serving's session loader, with one thread a request as in saved_models/compose.yaml, by
+                            the processor's time: median of the rounds, in each of which both answer 20 requests, with
+                            the first and third quartile; also the ratio of two copies of the usual model, which is the
+                            error of the measurement, and that of the live model after a push
     push_seconds            one push that changes a share of the users and of the items, from the first chunk to the
                             answer of the last one, over gRPC to a Python server in this process; median, no other load
     push_seconds_under_load the same while clients send `rank` requests with 20 candidates, one client per core
@@ -36,14 +37,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from memory_deltas import Change, in_order
+from live_requests import Pusher, Readers
+from memory_deltas import Change
 from serving import DIM, FEATURE_DIM, ITEMS, NAME, Catalogue, Raw, impressions
 from timing import interleaved_rounds
 
@@ -54,7 +55,7 @@ from tfrs_pretrain.ranking.model.backbones.mlp import Mlp
 from tfrs_pretrain.ranking.model.inputs import Inputs
 from tfrs_pretrain.ranking.model.network import RankingNetwork
 from tfrs_pretrain.ranking.model.ranker import Ranker, build_ranker
-from tfrs_pretrain.serving.client import GrpcClient, Model, Predict, RequestError
+from tfrs_pretrain.serving.client import GrpcClient, Model, Predict
 from tfrs_pretrain.serving.deltas.table_change import TableChange
 from tfrs_pretrain.serving.exporting.memory import memory_growth
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
@@ -62,7 +63,7 @@ from tfrs_pretrain.serving.graph.served_tables import StoredRows
 from tfrs_pretrain.serving.graph.signatures import save
 from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
 from tfrs_pretrain.serving.protocol.messages import ModelServerConfig
-from tfrs_pretrain.serving.protocol.signature_names import RANK
+from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, RANK
 from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks
 from tfrs_pretrain.serving.pushing.sender import Sender
 from tfrs_pretrain.serving.server.model_manager import ModelManager
@@ -126,66 +127,6 @@ def rank_requests(catalogue: Catalogue, inputs: dict[str, Any], chunks: list[Chu
     return found
 
 
-class Readers:
-    """Clients that send requests until they are stopped, and compare the answers with those of known states.
-
-    Args:
-      server: gRPC address.
-      requests: requests, in turns.
-      expected: for each request the scores of each state, as bytes.
-    """
-
-    def __init__(self, server: str, requests: list[Raw], expected: list[list[bytes]]):
-        self._server, self._requests, self._expected = server, requests, expected
-        self.sent = self.failed = self.other = 0
-        self._stop, self._lock = threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._read, args=[first]) for first in range(os.cpu_count() or 1)]
-
-    def _read(self, number: int) -> None:
-        with GrpcClient(self._server, Model(NAME), timeout=60) as client:
-            while not self._stop.is_set():
-                number = (number + 1) % len(self._requests)
-                self._count(number, client)
-
-    def _count(self, number: int, client: GrpcClient) -> None:
-        try:
-            answer = client.predict(Predict(self._requests[number], RANK))["score"].tobytes()
-            failed = False
-        except RequestError:
-            failed = True
-        with self._lock:
-            self.sent += 1
-            self.failed += failed
-            self.other += not failed and answer not in self._expected[number]
-
-    def __enter__(self) -> Readers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-class Pusher:
-    """Pushes two deltas in turns and times them."""
-
-    def __init__(self, sender: Sender, deltas: list[list[Chunk]]):
-        self._sender, self._deltas, self._number = sender, deltas, 0
-
-    def push(self) -> float:
-        """Returns the seconds of one push, after the grace period."""
-        version = self._sender.state().version
-        self._sender.settle()
-        chunks = list(in_order(self._deltas[self._number % 2], version, self._number))
-        start = time.perf_counter()
-        self._sender.send(chunks)
-        self._number += 1
-        return time.perf_counter() - start
-
-
 def serve(folder: Path) -> DevelopmentServer:
     """Returns a server of the live model."""
     config = ModelServerConfig()
@@ -215,10 +156,17 @@ def measure_pushes(folder: Path, catalogue: Catalogue, saved: dict[str, Any], op
             "failed": readers.failed, "other": readers.other, "push_growth": use.peak / saved["bytes"]}
 
 
-def compare_reads(folder: Path, catalogue: Catalogue, saved: dict[str, Any], rounds: int) -> dict[str, Any]:
+def first_update(chunk: Chunk, token: str) -> Raw:
+    """Returns the inputs of a chunk that leaves the version as it is."""
+    strings = {"secret": KEY, "predecessor": token, "successor": token}
+    return chunk.inputs | {name: np.array(value, object) for name, value in strings.items()} | {"settled": np.array(0)}
+
+
+def compare_reads(folder: Path, catalogue: Catalogue, saved: dict[str, Any], share: float, rounds: int
+                  ) -> dict[str, Any]:
     """Returns the latency of `rank` of both models."""
     raw = candidates(catalogue, saved["inputs"], 500)
-    paths = {"static": "static", "again": "static", "live": "live"}
+    paths = {"static": "static", "again": "static", "live": "live", "pushed": "live"}
     with contextlib.ExitStack() as stack:
         models = {name: stack.enter_context(LoadedModel(folder / path / "1")) for name, path in paths.items()}
         for model in models.values():
@@ -229,11 +177,14 @@ def compare_reads(folder: Path, catalogue: Catalogue, saved: dict[str, Any], rou
             for _ in range(TURN):
                 model.run(RANK, raw)
 
+        for chunk in make_chunks(catalogue, share, saved["live"])[0]:
+            models["pushed"].run(APPLY_DELTA, first_update(chunk, saved["live"]["token"]))
         seconds = interleaved_rounds({name: functools.partial(turn, model) for name, model in models.items()},
-                                     rounds=rounds)
-    ratios = {name: np.divide(seconds[name], seconds["static"]) for name in ("live", "again")}
+                                     rounds=rounds, clock=time.process_time)
+    ratios = {name: np.divide(seconds[name], seconds["static"]) for name in ("live", "pushed", "again")}
     quartiles = {name: [float(np.quantile(each, q)) for q in (0.5, 0.25, 0.75)] for name, each in ratios.items()}
-    return {"rank_live_over_static": quartiles["live"], "rank_static_again_over_static": quartiles["again"],
+    return {"rank_live_over_static": quartiles["live"], "rank_pushed_over_static": quartiles["pushed"],
+            "rank_static_again_over_static": quartiles["again"],
             "rank_static_ms": 1e3 * float(np.median(seconds["static"])) / TURN,
             "rank_live_ms": 1e3 * float(np.median(seconds["live"])) / TURN}
 
@@ -265,7 +216,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return {"rows": options.rows, "share": options.share,
             "tables_bytes": saved["bytes"], "spare_over_tables": saved["live"]["spare_bytes"] / saved["bytes"],
             **{f"load_{name}_over_tables": (each / saved["bytes"]).tolist() for name, each in growth.items()},
-            **compare_reads(folder, catalogue, saved, options.rounds),
+            **compare_reads(folder, catalogue, saved, options.share, options.rounds),
             **measure_pushes(folder, catalogue, saved, options)}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 MANIFEST = "manifest.json"
 DATASET_INFO = "dataset_info.json"  # the manifest of a dataset
+FORGOTTEN = "forgotten"  # key of a manifest: one entry for each time that ids were removed
 
 LOGS_KIND = "logs"
 VOCABULARY_KIND = "vocabulary"

@@ -72,14 +72,6 @@ def test_trained_rows_of_a_continued_run(life, users, built_life):
     assert leak.path.name == "trained.npy"
 
 
-def test_deltas_are_refused_with_advice(life, users):
-    """Also if only their version is named: a version whose deltas still contain the ids is no proof."""
-    delta = life.models / "planted_ranker/1.deltas/000001"
-    delta.mkdir(parents=True)
-    write_manifest(delta, "delta", {})
-    refused([life.dataset, life.version], users, "run `tfrs-pretrain compact`", life.folder)
-
-
 def test_a_version_alone(life, users, built_life):
     """It has the vocabularies that it serves; its manifest names the changed one."""
     result = forget("user", users, [life.version])
@@ -267,10 +259,3 @@ def test_kills_at_every_file_operation(built_life, users, tmp_path):
     assert kills > 40
     assert not np.load(whole.embeddings / "user/rows.npy")[Vocabulary.load(
         whole.embeddings / "user/vocabulary.parquet").free].any()
-
-
-def test_a_version_with_live_updates_is_refused(tmp_path, users):
-    (tmp_path / "1/assets.extra").mkdir(parents=True)
-    write_manifest(tmp_path / "1/assets.extra", "saved_model", {"version": 1, "live": {"token": "t"}},
-                   root=tmp_path / "1")
-    refused([tmp_path / "1"], users, "which takes live updates", tmp_path)

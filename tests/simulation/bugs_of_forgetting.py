@@ -4,8 +4,9 @@ import dataclasses
 
 from planting import bug
 
-from tfrs_pretrain.forgetting import dataset, exported, kinds, run, tables
+from tfrs_pretrain.forgetting import dataset, deltas, exported, kinds, run, tables
 from tfrs_pretrain.forgetting.artifact import Removed
+from tfrs_pretrain.serving.deltas import earlier_states
 from tfrs_pretrain.vocabulary import Vocabulary
 
 # ---- forgetting ----
@@ -63,3 +64,24 @@ def index_kept():
     yield kinds, "KINDS", kinds.KINDS | {"item_index": changed}
     yield run, "KINDS", kinds.KINDS | {"item_index": changed}
     yield run, "find_leaks", lambda found, ids: []
+
+
+# ---- deltas and running servers ----
+
+@bug(first=1)
+def tombstones_kept():
+    """forget leaves ids and tombstones in deltas, and its check does not look"""
+    yield deltas._Eraser, "run", lambda self, ids: None
+    yield run, "find_leaks", lambda found, ids: []
+
+
+@bug(first=1)
+def stale_server_renamed():
+    """a push takes a server that still has forgotten ids for one without them"""
+    yield earlier_states, "_has_rows", lambda entries: False
+
+
+@bug(first=1)
+def token_kept():
+    """forget leaves the name of the state that running servers have loaded"""
+    yield exported, "_renew_live", lambda folder, manifest, space, freed: {}

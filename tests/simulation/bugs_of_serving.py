@@ -128,8 +128,8 @@ def lookup_without_rows():
     """a served lookup takes positions for rows although rows are free"""
     before = lookup.HashedLookup.__init__
 
-    def init(self, found, asset):
-        before(self, found, asset)
+    def init(self, found, asset, numbering):
+        before(self, found, asset, numbering)
         self._rows_asset = None
 
     yield lookup.HashedLookup, "__init__", init

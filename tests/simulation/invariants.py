@@ -157,7 +157,8 @@ def check_version(world, number):
     folder, version = world.version_folder(number), world.versions[number]
     deltas = deltas_folder(folder)
     names = sorted(path.name for path in deltas.iterdir() if path.name.isdigit()) if deltas.is_dir() else []
-    key = (number, (folder / "assets.extra" / "manifest.json").stat().st_ino, tuple(names),
+    manifests = [folder / "assets.extra" / "manifest.json", *(deltas / name / "manifest.json" for name in names)]
+    key = (number, *((path.stat().st_ino, path.stat().st_mtime_ns) for path in manifests), tuple(names),
            len(world.forgotten["user"]), len(world.forgotten["item"]))
     if world.checked.get(number) == key:
         return

@@ -31,11 +31,13 @@ class LiveVersion:
         variables = CheckpointReader(folder / "variables" / "variables").values
         places, tables = {}, {}
         for name, rows in loaded.lookups.items():
-            places[name] = Places({key.encode() if isinstance(key, str) else key: row for key, row in rows.items()},
-                                  loaded.oov_rows[name], NUM_PLACES)
+            known = {key.encode() if isinstance(key, str) else key: row for key, row in rows.items()
+                     if not loaded.stands_for_free_row(name, key, row)}  # its entry is 0
+            places[name] = Places(known, loaded.oov_rows[name], NUM_PLACES)
             tables[name] = (name, _with_spare(variables[f"_tables/{name}/_rows{VALUE}"]),
                             _with_spare(variables.get(f"_tables/{name}/_scales{VALUE}")))
-        self.model = LiveModel(places, tables, loaded.weights, KeyDigest.from_json(live["key"]), live["token"])
+        self.model = LiveModel(places, tables, loaded.weights, KeyDigest.from_json(live["key"]),
+                               variables[f"_version{VALUE}"].item().decode())
         self.is_partial = False
 
     @property

@@ -96,10 +96,11 @@ class ServedVersion:
     def content(self):
         """Everything that determines answers, as bytes by name, without entries that no caller knows."""
         return {**{f"{space} {raw}": self.tables[space][row].tobytes() for space, known in self.lookups.items()
-                   for raw, row in known.items() if not self._stands_for_free_row(space, raw, row)},
+                   for raw, row in known.items() if not self.stands_for_free_row(space, raw, row)},
                 **{f"{space} shared": self.tables[space][:self.oov_rows[space]].tobytes() for space in self.lookups},
                 "dense": b"".join(weight.tobytes() for weight in self.weights)}
 
-    def _stands_for_free_row(self, space, raw, row):
+    def stands_for_free_row(self, space, raw, row):
+        """Whether it is the key that ``forget`` has put in the place of an id."""
         key = placeholder(row, "int64" if isinstance(raw, int) else "string")
         return raw == (key if isinstance(key, int) else key.decode()) and not self.tables[space][row].any()

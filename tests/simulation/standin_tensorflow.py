@@ -226,13 +226,16 @@ def save_model(served, folder):
         values[f"_tables/{name}/_rows{VALUE}"] = table._rows.numpy()
         if table._scales is not None:
             values[f"_tables/{name}/_scales{VALUE}"] = table._scales.numpy()
+    live = served.described_updates() if hasattr(served, "described_updates") else None
+    if live:
+        values[f"_version{VALUE}"] = np.array(live["token"].encode())
     save_variables(folder / "variables" / "variables", values)
     for lookup in served._lookups.values():
         for asset in filter(None, (lookup._asset, lookup._rows_asset)):
             shutil.copyfile(asset.asset_path, folder / "assets" / Path(asset.asset_path).name)
     graph = {"lookups": {name: {"dtype": lookup.dtype, "oov_rows": lookup._oov_rows}
                          for name, lookup in served._lookups.items()},
-             "live": served.described_updates() if hasattr(served, "described_updates") else None}
+             "live": live}
     (folder / "saved_model.pb").write_text(json.dumps(graph))
 
 

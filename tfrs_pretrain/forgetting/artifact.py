@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.artifact_names import MANIFEST
+from tfrs_pretrain.artifact_names import FORGOTTEN, MANIFEST
 from tfrs_pretrain.file_digests import FILES, describe_content
 from tfrs_pretrain.forgetting.ids import ForgottenIds
 from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.vocabulary import Vocabulary
 
-FORGOTTEN = "forgotten"  # key of a manifest: one entry for each time that ids were removed
 MANIFEST_DIGEST = "manifest"  # SHA-256 of a manifest's file, among the digests that later manifests quote
 Removed = collections.Counter[str]
 Digests = dict[str, str]  # name -> digest of an artifact that later manifests quote
@@ -74,6 +73,7 @@ class Kind:
       leaks: finds the ids where the format has ids or rows of ids, independently of ``erase``.
       vocabularies: ID space -> vocabulary file of the artifact.
       digests: digests that later manifests quote, beside those of the manifest itself.
+      lost: rows that the ids had, by ID space; None: those of the vocabulary of the artifact's digest.
       order: place among the kinds: an artifact is changed after those that it quotes.
       manifest_name: file name of the manifest.
     """
@@ -83,6 +83,7 @@ class Kind:
     order: int
     vocabularies: Callable[[Path, Mapping[str, Any]], dict[str, Path]] = _no_vocabularies
     digests: Callable[[Path, Mapping[str, Any]], Digests] = _no_digests
+    lost: Callable[[Path, Mapping[str, Any], ForgottenIds], dict[str, list[int]]] | None = None
     manifest_name: str = MANIFEST
 
 

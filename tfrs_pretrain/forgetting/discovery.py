@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tfrs_pretrain.artifact_names import DATASET_INFO, EXTRA_ASSETS, MANIFEST, STUDY_KIND
 from tfrs_pretrain.artifacts import read_manifest
@@ -136,16 +135,8 @@ def read_artifact(folder: Path) -> Artifact | None:
         if kind not in KINDS:
             raise UserError(f"{str(folder)!r} is of kind {kind!r}, from which this version cannot remove ids (only "
                             f"from {', '.join(sorted(KINDS))}): use the version that wrote it, or remove the folder")
-        return Artifact(folder, name, kind, _editable(folder, read_manifest(path.parent, kind, name=path.name)))
+        return Artifact(folder, name, kind, read_manifest(path.parent, kind, name=path.name))
     return None
-
-
-def _editable(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    if manifest.get("live"):
-        raise UserError(f"ids cannot be removed from version {str(folder)!r}, which takes live updates: its running "
-                        "servers could not be told apart from those of the changed one. Forget the ids in the ranker, "
-                        "export it again, and delete this version")
-    return manifest
 
 
 def all_files(artifact: Artifact) -> list[Path]:

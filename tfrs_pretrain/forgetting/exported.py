@@ -16,11 +16,14 @@ from tfrs_pretrain.forgetting.ids import SPACES, ForgottenIds, Freed
 from tfrs_pretrain.forgetting.requests import count_in_logs, count_in_rest, erase_golden, erase_rest, erase_warmup
 from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.forgetting.variables_bundle import SUFFIX, read_variables, write_variables
+from tfrs_pretrain.serving.deltas.earlier_states import TOKEN
 from tfrs_pretrain.serving.deltas.state import SERVED_STATE, VOCABULARIES
+from tfrs_pretrain.serving.live.push_secret import new_token
 from tfrs_pretrain.serving.version_folder import GOLDEN_LOGS, WARMUP
 from tfrs_pretrain.vocabulary import Vocabulary
 
 ASSETS = "assets"
+LIVE_VERSION, LIVE_ENTRIES = f"_version{SUFFIX}", f"_entries/_entries{SUFFIX}"
 SORTED, ROWS_OF_KEYS = f"_sorted{SUFFIX}", f"_rows{SUFFIX}"
 
 
@@ -31,8 +34,16 @@ def vocabulary_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Pat
 
 
 def quoted_digests(folder: Path, manifest: Mapping[str, Any]) -> Digests:
-    """Digests of the vocabularies."""
-    return {f"vocabulary.{name}": digest for name, digest in manifest["vocabularies"].items()}
+    """Digests of the vocabularies, and the name of the served state of a version with live updates."""
+    live = {TOKEN: manifest["live"]["token"]} if manifest.get("live") else {}
+    return live | {f"vocabulary.{name}": digest for name, digest in manifest["vocabularies"].items()}
+
+
+def lost_rows(folder: Path, manifest: Mapping[str, Any], ids: ForgottenIds) -> dict[str, list[int]]:
+    """Returns the rows that the version loses in this run; its vocabulary may have lost others before the export."""
+    digest, path = manifest["vocabularies"].get(ids.space, ""), vocabulary_files(folder, manifest).get(ids.space)
+    free = Vocabulary.load(path).free if path else np.empty(0, np.int64)
+    return {ids.space: np.setdiff1d(ids.freed_rows(digest), free).tolist()}
 
 
 def erase(folder: Path, manifest: dict[str, Any], ids: ForgottenIds) -> Removed:
@@ -48,12 +59,32 @@ def erase(folder: Path, manifest: dict[str, Any], ids: ForgottenIds) -> Removed:
     if freed := ids.freed.get(known.get(ids.space, "")):
         removed["lookup entries"] = _erase_asset(folder, ids, freed)
         changed = {**_tables_without(folder, manifest, ids.space, freed), **_sorted_without(folder, ids, freed)}
+        if removed["rows"] and manifest.get("live"):
+            changed |= _renew_live(folder, manifest, ids.space, freed)
         if changed:
             write_variables(folder, changed)
             removed["variables with rows set to zero"] = len(changed)
     removed["golden requests"] = erase_rest(extra / GOLDEN_REQUESTS, ids) + erase_golden(extra / GOLDEN_LOGS, ids)
     removed["values in warm-up requests"] = erase_warmup(extra / WARMUP, ids)
     return +removed
+
+
+def _renew_live(folder: Path, manifest: dict[str, Any], space: str, freed: Freed) -> dict[str, np.ndarray]:
+    """Gives a version with live updates a new name of its state, and returns the variables that change.
+
+    A running server that has loaded the version before knows the old name, so it can be told apart.
+    """
+    token = new_token()
+    manifest["live"] = manifest["live"] | {"token": token}
+    [version] = read_variables(folder, LIVE_VERSION)
+    changed = {version: np.array(token.encode())}
+    for name, values in read_variables(folder, LIVE_ENTRIES).items():
+        values[freed.rows + manifest["live"]["positions"][space]] = 0
+        changed[name] = values
+    for name, values in read_variables(folder, f"_lookups/{space}/_free_since/").items():
+        values[freed.rows] = 0
+        changed[name] = values
+    return changed
 
 
 def _erase_asset(folder: Path, ids: ForgottenIds, freed: Freed) -> int:
@@ -114,9 +145,10 @@ def _table_variables(folder: Path, manifest: Mapping[str, Any], space: str) -> d
     return {name: values for table in tables for name, values in read_variables(folder, f"_tables/{table}/").items()}
 
 
-def _lookup_variables(folder: Path, space: str) -> dict[str, np.ndarray]:
-    return {name.rpartition(f"_lookups/{space}/")[2]: values
-            for name, values in read_variables(folder, f"_lookups/{space}/").items()}
+def _rows_of_keys(folder: Path, space: str) -> np.ndarray:
+    """Rows of the keys of a sorted lookup; empty for another lookup."""
+    found = read_variables(folder, f"_lookups/{space}/")
+    return next((values for name, values in found.items() if name.endswith(ROWS_OF_KEYS)), np.empty(0))
 
 
 def _sorted_without(folder: Path, ids: ForgottenIds, freed: Freed) -> dict[str, np.ndarray]:
@@ -152,8 +184,7 @@ def leaks(folder: Path, manifest: Mapping[str, Any], ids: ForgottenIds) -> Itera
         for name, values in _table_variables(folder, manifest, ids.space).items():
             if (values[freed.rows] != (1 if name.endswith(f"_scales{SUFFIX}") else 0)).any():
                 yield Leak(folder / "variables", f"forgotten rows of {name.removesuffix(SUFFIX)!r} are not zero")
-        rows = _lookup_variables(folder, ids.space).get(ROWS_OF_KEYS, np.empty(0))
-        if count := int(np.isin(rows, freed.rows).sum()):
+        if count := int(np.isin(_rows_of_keys(folder, ids.space), freed.rows).sum()):
             yield Leak(folder / "variables", f"{count} forgotten rows in the lookup of {ids.space!r}")
     if count := count_in_rest(extra / GOLDEN_REQUESTS, ids):
         yield Leak(extra / GOLDEN_REQUESTS, f"{count} golden requests contain ids")

@@ -25,7 +25,7 @@ from tfrs_pretrain.artifact_names import (
     STUDY_KIND,
     VOCABULARY_KIND,
 )
-from tfrs_pretrain.forgetting import dataset, exported, item_index, logs, tables
+from tfrs_pretrain.forgetting import dataset, deltas, exported, item_index, logs, tables
 from tfrs_pretrain.forgetting.artifact import Kind, Leak, Removed
 from tfrs_pretrain.forgetting.ids import ForgottenIds
 from tfrs_pretrain.study import FILE as STUDY_FILE
@@ -41,7 +41,8 @@ def _no_leaks(folder: Path, manifest: Mapping[str, Any], ids: ForgottenIds) -> I
 
 
 def _dataset(order: int) -> Kind:
-    return Kind(dataset.erase, dataset.leaks, order, dataset.vocabulary_files, dataset.quoted_digests, DATASET_INFO)
+    return Kind(dataset.erase, dataset.leaks, order, dataset.vocabulary_files, dataset.quoted_digests,
+                manifest_name=DATASET_INFO)
 
 
 KINDS: dict[str, Kind] = {
@@ -58,14 +59,14 @@ KINDS: dict[str, Kind] = {
     # The best epoch finds its dataset through the checkpoints beside it.
     BEST_EPOCH_KIND: Kind(tables.erase_variables, tables.variable_leaks, 6),
     CHECKPOINT_KIND: Kind(tables.erase_variables, tables.variable_leaks, 7),
-    SAVED_MODEL_KIND: Kind(exported.erase, exported.leaks, 8, exported.vocabulary_files, exported.quoted_digests),
-    EXPORT_KIND: Kind(_nothing, _no_leaks, 9),
-    STUDY_KIND: Kind(_nothing, _no_leaks, 10, manifest_name=STUDY_FILE),
+    SAVED_MODEL_KIND: Kind(exported.erase, exported.leaks, 8, exported.vocabulary_files, exported.quoted_digests,
+                           exported.lost_rows),
+    DELTA_KIND: Kind(deltas.erase, deltas.leaks, 9, digests=deltas.quoted_digests, lost=deltas.lost_rows),
+    EXPORT_KIND: Kind(_nothing, _no_leaks, 10),
+    STUDY_KIND: Kind(_nothing, _no_leaks, 11, manifest_name=STUDY_FILE),
 }
 # Manifests that are files of another artifact, which changes them.
 INNER_KINDS = frozenset({SERVED_TABLES_KIND})
 # Kinds from which ids cannot be removed -> what to do instead.
-REFUSED = {DELTA_KIND: "deltas are chained by digests and contain the ids that they remove: run `tfrs-pretrain "
-                       "compact`, delete the old version with its deltas, and forget the ids in the new version",
-           EMBEDDINGS_EXPORT_KIND: "it is a copy for other programs: delete it, forget the ids in the embeddings, and "
+REFUSED = {EMBEDDINGS_EXPORT_KIND: "it is a copy for other programs: delete it, forget the ids in the embeddings, and "
                                    "run `tfrs-pretrain embeddings export` again"}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, MANIFEST
+from tfrs_pretrain.artifact_names import FORGOTTEN, MANIFEST
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.file_digests import FILES
 from tfrs_pretrain.finished_outputs import RUN_DIGEST
-from tfrs_pretrain.forgetting.artifact import FORGOTTEN, MANIFEST_DIGEST, Artifact, Digests
+from tfrs_pretrain.forgetting.artifact import MANIFEST_DIGEST, Artifact, Digests
 from tfrs_pretrain.forgetting.kinds import KINDS
 from tfrs_pretrain.forgetting.staging import new_file
 from tfrs_pretrain.json_documents import DIGEST, document_text, json_digest, parse_document
@@ -64,9 +64,9 @@ class Renamed:
             text = text.replace(before, after)
         return text
 
-    def extra_assets(self, folder: Path) -> None:
-        """Requotes the manifests and cards beside the model of a copied version, except its own manifest."""
-        paths: Iterable[Path] = sorted((folder / EXTRA_ASSETS).glob("*"))
+    def documents(self, folder: Path) -> None:
+        """Requotes the manifests and cards in the folder of a copied manifest, except that manifest."""
+        paths: Iterable[Path] = sorted(folder.glob("*"))
         for path in (path for path in paths if path.suffix in (".json", ".md") and path.name != MANIFEST):
             text = path.read_text()
             new = self.text(text)

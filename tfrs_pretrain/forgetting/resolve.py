@@ -14,6 +14,7 @@ from tfrs_pretrain.artifact_names import (
     BEST_EPOCH_KIND,
     CHECKPOINT_KIND,
     DATASET_INFO,
+    DELTA_KIND,
     IMPRESSIONS_KIND,
     PAIRS_KIND,
     RANKER_KIND,
@@ -22,6 +23,7 @@ from tfrs_pretrain.artifact_names import (
 from tfrs_pretrain.artifacts import file_digest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import MANIFEST_DIGEST, Artifact
+from tfrs_pretrain.forgetting.delta_chain import EarlierStates, base_of
 from tfrs_pretrain.forgetting.followers import followers
 from tfrs_pretrain.forgetting.ids import ForgottenIds, Freed, read_ids
 from tfrs_pretrain.forgetting.kinds import KINDS
@@ -36,6 +38,7 @@ def resolve(space: str, ids_file: Path, artifacts: Sequence[Artifact]) -> Forgot
       UserError: the ids cannot be read, no artifact says their type, the artifacts have ids of different types, or one
         was made with a vocabulary that none of the folders contains.
     """
+    _check_deltas(artifacts)
     schemas = [schema for artifact in artifacts
                if (schema := artifact.manifest.get("config", {}).get("schema")) is not None]
     vocabularies = list(_vocabularies(artifacts, space))
@@ -117,6 +120,18 @@ def _datasets(artifacts: Sequence[Artifact], space: str) -> dict[str, str]:
             for digest in (*digests, file_digest(artifact.folder / DATASET_INFO)):
                 found[digest] = artifact.manifest["vocabularies"][space]["digest"]
     return found
+
+
+def _check_deltas(artifacts: Sequence[Artifact]) -> None:
+    """Raises UserError if a delta belongs to a version that none of the folders contains, or does not follow it."""
+    folders = {artifact.folder for artifact in artifacts}
+    for artifact in artifacts:
+        if artifact.kind == DELTA_KIND:
+            base = base_of(artifact.folder)
+            if base not in folders:
+                raise UserError(f"delta {str(artifact.folder)!r} belongs to version {str(base)!r}, which none of the "
+                                "folders contains: also name that version")
+            EarlierStates(artifact.folder, artifact.manifest).check()
 
 
 def _check_known(artifact: Artifact, ids: ForgottenIds) -> None:

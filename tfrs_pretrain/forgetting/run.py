@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import SAVED_MODEL_KIND, STUDY_KIND
+from tfrs_pretrain.artifact_names import DELTA_KIND, FORGOTTEN, SAVED_MODEL_KIND, STUDY_KIND
 from tfrs_pretrain.artifacts import manifest_text, read_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files
-from tfrs_pretrain.forgetting.artifact import FORGOTTEN, Artifact, Leak, Removed, changed_files, renew_files
+from tfrs_pretrain.forgetting.artifact import Artifact, Digests, Leak, Removed, changed_files, renew_files
 from tfrs_pretrain.forgetting.check import find_leaks
 from tfrs_pretrain.forgetting.discovery import Found, find_artifacts, has_files
 from tfrs_pretrain.forgetting.ids import ForgottenIds
@@ -162,12 +162,12 @@ def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed, signer: Sig
         erased = dict(artifact.manifest)  # with the digests before, by which rows are looked up
         removed = KINDS[artifact.kind].erase(stage, erased, ids)
         renamed.add_digests(before, KINDS[artifact.kind].digests(stage, erased))
-        if artifact.kind == SAVED_MODEL_KIND:
-            renamed.extra_assets(stage)
+        if artifact.kind in (SAVED_MODEL_KIND, DELTA_KIND):
+            renamed.documents((stage / artifact.manifest_file).parent)
         manifest = renamed.content(erased)
         if not removed and manifest == artifact.manifest:
             return Change(artifact, removed, {}, before["content"])
-        entry = {"digests": before, "rows": _freed(before, ids), "removed": dict(removed)}
+        entry = {"digests": before, "rows": _lost(artifact, before, ids), "removed": dict(removed)}
         manifest[FORGOTTEN] = [*artifact.earlier, entry]
         if manifest.get(FILES) is not None:
             manifest[FILES] = renew_files(stage, artifact.folder, manifest[FILES])
@@ -178,7 +178,9 @@ def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed, signer: Sig
                   lost_signature)
 
 
-def _freed(before: dict[str, str], ids: ForgottenIds) -> dict[str, list[int]]:
+def _lost(artifact: Artifact, before: Digests, ids: ForgottenIds) -> dict[str, list[int]]:
+    if lost := KINDS[artifact.kind].lost:
+        return lost(artifact.folder, artifact.manifest, ids)
     digest = before.get(f"vocabulary.{ids.space}")
     return {ids.space: ids.freed_rows(digest).tolist()} if digest else {}
 

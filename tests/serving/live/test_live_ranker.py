@@ -5,6 +5,7 @@ import threading
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from live_states import SENTINEL, MemoryDelta, make_state, rank_requests, served_state
@@ -12,7 +13,7 @@ from live_states import SENTINEL, MemoryDelta, make_state, rank_requests, served
 from tfrs_pretrain.serving.deltas.delta import StateChange
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker
 from tfrs_pretrain.serving.live.live_ranker import LiveRanker, LiveSettings
-from tfrs_pretrain.serving.pushing.chunks import delta_chunks, erasing_chunks
+from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks, erasing_chunks, no_change
 from tfrs_pretrain.serving.session import LoadedModel
 
 KEY = bytes(range(32))
@@ -88,25 +89,29 @@ def update(chunk, settled=0, **changes):
 
 
 def variables(model):
-    """All values in the model's memory, by name: variables, and keys and values of lookups."""
+    """All values of the model's variables, by name."""
     graph, found = model._session.graph, {}
     with graph.as_default():
         for operation in graph.get_operations():
             if operation.type == "VarHandleOp":
                 found[operation.name] = tf.raw_ops.ReadVariableOp(resource=operation.outputs[0],
                                                                   dtype=operation.get_attr("dtype"))
-            elif operation.type.startswith("MutableHashTable"):
-                found[operation.name] = tf.raw_ops.LookupTableExportV2(
-                    table_handle=operation.outputs[0], Tkeys=operation.get_attr("key_dtype"),
-                    Tvalues=operation.get_attr("value_dtype")).keys
     return model._session.run(found)
 
 
+def added_items(models, model):
+    """Items in the model's memory that the base version does not have."""
+    with model._session.graph.as_default():
+        table = tf.raw_ops.MutableHashTableV2(key_dtype=tf.string, value_dtype=tf.int64,
+                                              shared_name=f"added_item_{models.token}")
+        keys, _ = tf.raw_ops.LookupTableExportV2(table_handle=table, Tkeys=tf.string, Tvalues=tf.int64)
+    return set(model._session.run(keys).tolist())
+
+
 def contains(model, *expected):
-    """Whether the model's memory has each of these keys (bytes) or numbers."""
-    found = [np.asarray(values, object if isinstance(values, bytes) else None) for values in variables(model).values()]
-    return [any((values == value).any() for values in found
-                if (values.dtype == object) == isinstance(value, bytes)) for value in expected]
+    """Whether the model's variables have each of these numbers."""
+    found = [np.asarray(values) for values in variables(model).values() if not isinstance(values, bytes)]
+    return [any((values == value).any() for values in found) for value in expected]
 
 
 @BOTH
@@ -194,18 +199,25 @@ def test_ids_without_places_are_refused(models, model):
 @BOTH
 def test_tombstones_and_old_rows_leave_the_memory(models, model, expected):
     sentinel = [np.float32(SENTINEL)] if len(models.chunks[0].inputs["scales_user"]) == 0 else []  # int8: other bytes
-    assert all(contains(model, b"item 5", *sentinel))
+    assert all(contains(model, *sentinel))
     for chunk in models.chunks:
         model.run("apply_delta", update(chunk))
+    assert added_items(models, model) == {b"heir", b"item 2", "ñ 1".encode(), b"new"}
     old, tombstones = model.run("delta_version", {})["old_item"], models.tombstones | {
         "user": models.after.vocabularies["user"].known_ids}
     for settled in (0, 1):  # while a request may read them, nothing is erased
         assert model.run("delta_version", {})["old_item"] == old > 0
         for chunk in erasing_chunks(models.after, tombstones, "d1"):
             model.run("apply_delta", update(chunk, settled))
-        assert contains(model, b"item 5", *sentinel) == [not settled] * (1 + len(sentinel))
+        assert contains(model, *sentinel) == [not settled] * len(sentinel)
     assert model.run("delta_version", {})["old_item"] == 0
     assert answers(model) == expected[1]  # ids that are known stay
+    removed = Chunk("d1", "d2", no_change(models.after) | {"gone_item": np.array([b"heir"], object)})
+    model.run("apply_delta", update(removed, settled=1, commit=1))
+    for settled in (1, 2):
+        for chunk in erasing_chunks(models.after, {"item": pa.array(["heir"])}, "d2"):
+            model.run("apply_delta", update(chunk, settled))
+        assert (b"heir" in added_items(models, model)) == (settled == 1)
 
 
 @FLOAT32

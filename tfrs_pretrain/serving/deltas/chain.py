@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import DELTA_KIND
+from tfrs_pretrain.artifact_names import DELTA_KIND, FORGOTTEN
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import check_files
@@ -102,6 +102,9 @@ def _next_delta(chain: Chain, folder: Path, expected: int) -> Delta:
 
 def _check_place(chain: Chain, folder: Path, manifest: Mapping[str, Any]) -> None:
     base = json_digest(chain.manifest)
+    if any(entry["digests"]["content"] == manifest["base"]["digest"] for entry in chain.manifest.get(FORGOTTEN, ())):
+        raise UserError(f"delta {str(folder)!r} still contains ids that `tfrs-pretrain forget` has removed from its "
+                        "base, because it was interrupted: run the same command again")
     if manifest["base"] != {"version": chain.manifest["version"], "digest": base}:
         raise UserError(f"delta {str(folder)!r} was written for version {manifest['base']['version']} with digest "
                         f"{manifest['base']['digest'][:12]}, the base is version {chain.manifest['version']} with "

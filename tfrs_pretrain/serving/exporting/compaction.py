@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrs_pretrain.artifact_names import EXTRA_ASSETS, GOLDEN_REQUESTS, RANKER_KIND, SERVED_TABLES_KIND
+from tfrs_pretrain.artifact_names import EXTRA_ASSETS, FORGOTTEN, GOLDEN_REQUESTS, RANKER_KIND, SERVED_TABLES_KIND
 from tfrs_pretrain.artifacts import manifest_text, read_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.finished_outputs import run_digest
@@ -77,13 +77,18 @@ def _build(stage: Path, chain: Chain) -> ExportReport:
     contents, live = _save(stage, state, settings)
     requests = read_logged_requests(chain.deltas[-1].folder / GOLDEN_LOGS)
     operations = check_operations(stage)
-    answers = check_answers(stage, requests, earlier.check.tolerance)
+    answers = check_answers(stage, requests, earlier.check.tolerance, every_signature=not _has_lost_ids(chain))
     _write_extra_assets(stage, earlier.name, chain.deltas[-1].folder, requests, state, contents)
     return dataclasses.replace(
         earlier, config=_config(earlier, chain.manifest, settings), contents=contents, live=live,
         operations=operations, num_bytes=folder_bytes(stage),
         memory=check_budget(stage, answers.memory, earlier.memory.budget_bytes),
         check=GoldenCheck(earlier.check.impressions, earlier.check.tolerance, answers.signatures))
+
+
+def _has_lost_ids(chain: Chain) -> bool:
+    """Whether ids were forgotten, and with them perhaps all golden requests of a signature."""
+    return any(FORGOTTEN in manifest for manifest in (chain.manifest, *(delta.manifest for delta in chain.deltas)))
 
 
 def _live_settings(base: Mapping[str, Any]) -> LiveSettings | None:
@@ -117,15 +122,16 @@ def _write_extra_assets(stage: Path, name: str, delta: Path, requests: Sequence[
     extra.mkdir()
     for file in (GOLDEN_LOGS, GOLDEN_REQUESTS, RANKER_MANIFEST):
         shutil.copyfile(delta / file, extra / file)
-    write_prediction_logs(extra / WARMUP, warmup_logs(name, _raw_values(requests), contents.inputs))
+    raw = _raw_values(requests)
+    write_prediction_logs(extra / WARMUP, warmup_logs(name, raw, contents.inputs) if raw else [])
     write_text(extra / TABLE_MANIFEST, manifest_text(SERVED_TABLES_KIND, {
         "tables": contents.tables, "pretrained": ranker["embeddings"]}))
     save_state_files(extra, state.dense.ranker, state.vocabulary)
 
 
 def _raw_values(requests: Sequence[GoldenRequest]) -> dict[str, np.ndarray]:
-    """Raw values of the golden impressions: the first request to ``serving_default``."""
-    return next(request.inputs for request in requests if request.signature == SERVING_DEFAULT)
+    """Raw values of the golden impressions: the first request to ``serving_default``; none if all were forgotten."""
+    return next((request.inputs for request in requests if request.signature == SERVING_DEFAULT), {})
 
 
 def _card_writer(delta: Path) -> Callable[[Path, int], None]:

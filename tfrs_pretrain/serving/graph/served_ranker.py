@@ -122,7 +122,7 @@ class ServedRanker(tf.Module):
         Returns:
           ``{"embedding": float32 [batch, dim]}``.
         """
-        return {"embedding": self._tables[space].gather(self._lookups[space].lookup(tf.ensure_shape(ids, [None])))}
+        return {"embedding": self._tables[space].gather(self._look_up(space, tf.ensure_shape(ids, [None])))}
 
     def extra_functions(self) -> dict[str, tuple[Any, dict[str, tf.TensorSpec]]]:
         """Returns further signatures: name -> function, and its inputs."""

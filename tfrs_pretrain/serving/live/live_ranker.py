@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,16 @@ import tensorflow as tf
 
 from tfrs_pretrain.ranking.model.ranker import Ranker
 from tfrs_pretrain.serving.graph.inputs import Raw
-from tfrs_pretrain.serving.graph.lookup import VocabularyLookup
 from tfrs_pretrain.serving.graph.served_ranker import ServedRanker, VocabularySource
 from tfrs_pretrain.serving.graph.served_tables import ServedTable, StoredRows
+from tfrs_pretrain.serving.live.entries import Entries, layouts
 from tfrs_pretrain.serving.live.epochs import Epochs
 from tfrs_pretrain.serving.live.live_dense import LiveDense, cold_sizes, dense_arrays
 from tfrs_pretrain.serving.live.live_network import LiveNetwork
 from tfrs_pretrain.serving.live.live_table import LiveTable
-from tfrs_pretrain.serving.live.places import LiveChange, LiveLookup, LiveUpdate, Placement
-from tfrs_pretrain.serving.live.push_secret import KeyDigest
+from tfrs_pretrain.serving.live.places import LiveChange, LiveLookup
+from tfrs_pretrain.serving.live.push_secret import KeyDigest, new_token
+from tfrs_pretrain.serving.live.requests import find_places
 from tfrs_pretrain.serving.live.sha256 import sha256
 from tfrs_pretrain.serving.protocol.signature_names import APPLY_DELTA, DELTA_VERSION
 from tfrs_pretrain.vocabulary import Vocabulary
@@ -69,11 +69,11 @@ class LiveRanker(ServedRanker):
     def __init__(self, ranker: Ranker, dataset: VocabularySource, assets: Path, settings: LiveSettings,
                  table_dtype: str = "float32", stored: Mapping[str, StoredRows] | None = None):
         self._settings, self._epochs, self._key = settings, Epochs(), settings.key_digest
-        self._numbered = numbered_columns(ranker)
+        self._numbered, self.token = numbered_columns(ranker), new_token()
         vocabularies = {name: dataset.vocabulary(name) for name in dict.fromkeys(ranker.inputs.tables.values())}
-        self._placement = Placement.of(
-            {name: each.num_rows + settings.places(each.num_rows) for name, each in vocabularies.items()},
-            {name: each.oov_rows for name, each in vocabularies.items()}, self._epochs)
+        self._layouts = layouts(vocabularies, {name: each.num_rows + settings.places(each.num_rows)
+                                               for name, each in vocabularies.items()})
+        self._entries = Entries(vocabularies, self._layouts, self._epochs)
         super().__init__(ranker, dataset, assets, table_dtype, stored)
         self._vocabularies = dict(ranker.inputs.tables)  # table -> vocabulary
         self._cold_sizes = cold_sizes(ranker, {name: settings.places(dataset.vocabulary(name).num_rows)
@@ -81,41 +81,43 @@ class LiveRanker(ServedRanker):
         self._live_dense = LiveDense(dense_arrays(ranker, self._cold_sizes), self._epochs)
         self._logits = LiveNetwork(ranker, self._live_dense, self._number_rows)
         self._dense, self._cold_rows = [], None  # no second copy
-        self.token = secrets.token_hex(16)
         self._version = tf.Variable(self.token, trainable=False, dtype=tf.string, name="delta_version")
 
     def described_updates(self) -> dict[str, Any]:
-        """Returns JSON: version before any update, digest of the key, places and their size in bytes."""
+        """Returns JSON: version before any update, digest of the key, spare places and their size in bytes, and
+        for each vocabulary what must be added to a row to find its entry.
+        """
         tables = {name: table.described() for name, table in self._tables.items()}
         num_bytes = sum(table["bytes"] // (table["rows"] + table["spare"]) * table["spare"]
                         for table in tables.values())
         return {"token": self.token, "key": self._key.to_json(), "cold_sizes": dict(self._cold_sizes),
+                "positions": {name: layout.numbering.own for name, layout in self._layouts.items()},
                 "spare": {name: table["spare"] for name, table in tables.items()}, "spare_bytes": num_bytes}
 
-    def _make_lookup(self, vocabulary: Vocabulary, asset: Path, name: str) -> VocabularyLookup:
-        return LiveLookup(name, vocabulary, self._placement, self._epochs, numbered=name in self._numbered.values())
+    def _make_lookup(self, vocabulary: Vocabulary, asset: Path, name: str) -> LiveLookup:
+        return LiveLookup(vocabulary, asset, self._layouts[name], self._entries, f"added_{name}_{self.token}",
+                          numbered=name in self._numbered.values())
 
     def _make_table(self, name: str, stored: StoredRows) -> ServedTable:
         return LiveTable(name, stored, self._settings.places(len(stored.values)))
 
     def _columns(self, names: Iterable[str], raw: Raw) -> dict[str, tf.Tensor]:
-        """Resolves the entries of all columns at once: the first pass collects the ids, the second has the places."""
-        wanted: list[tuple[str, tf.Tensor]] = []
+        """Looks all columns up at once: the first pass collects the ids, the second has the places."""
+        wanted: list[tuple[LiveLookup, tf.Tensor]] = []
 
         def collect(vocabulary: str, ids: tf.Tensor) -> tf.Tensor:
-            wanted.append((vocabulary, ids))
+            wanted.append((self._lookups[vocabulary], ids))
             return tf.zeros_like(ids, tf.int64)
 
         names = tuple(names)
         for name in names:
             self._column(name, raw, collect)
-        places = iter(self._look_up_all(wanted))
+        places = iter(find_places(wanted, self._entries, self._epochs))
         return {name: self._column(name, raw, lambda *_: next(places)) for name in names}
 
-    def _look_up_all(self, wanted: Sequence[tuple[str, tf.Tensor]]) -> list[tf.Tensor]:
-        entries = [self._lookups[vocabulary].entries(ids) for vocabulary, ids in wanted]
-        return [self._lookups[vocabulary].places(ids, resolved) for (vocabulary, ids), resolved in
-                zip(wanted, self._placement.moves.resolve(entries), strict=True)]
+    def _look_up(self, vocabulary: str, values: tf.Tensor) -> tf.Tensor:
+        [places] = find_places([(self._lookups[vocabulary], values)], self._entries, self._epochs)
+        return places
 
     def _number_rows(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         numbers = {column: self._lookups[vocabulary].row_numbers(batch[column])
@@ -207,22 +209,15 @@ class LiveRanker(ServedRanker):
             writes = [operation for name, table in self._tables.items() for operation in table.write(
                 tf.identity(updates[self._vocabularies[name]].places), rows[name], parts[f"scales_{name}"])]
         with tf.control_dependencies(writes):
-            announced = self._placement.moves.announce(epoch)
-        with tf.control_dependencies([announced]):
+            announced = self._entries.announce(epoch, tf.add_n([update.num_added for update in updates.values()]))
+        with tf.control_dependencies(announced):
             moves = [operation for name, lookup in self._lookups.items()
                      for operation in lookup.move(changes[name], updates[name], epoch)]
             moves += self._live_dense.write(dense, epoch)
-            moves.append(self._move_shared(changes, updates, epoch))
         with tf.control_dependencies(moves):
             freed = [lookup.free(updates[name], epoch) for name, lookup in self._lookups.items()]
         with tf.control_dependencies(freed):
             return self._epochs.advance(settled, commit > 0)
-
-    def _move_shared(self, changes: Mapping[str, LiveChange], updates: Mapping[str, LiveUpdate], epoch: tf.Tensor
-                     ) -> tf.Operation:
-        return self._placement.shared.move(
-            [changes[name].shared for name in self._lookups],
-            [updates[name].places[tf.shape(changes[name].ids)[0]:] for name in self._lookups], epoch)
 
 
 def numbered_columns(ranker: Ranker) -> dict[str, str]:

@@ -2,104 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfrs_pretrain.serving.graph.lookup import VocabularyLookup, as_tensor
-from tfrs_pretrain.serving.live.entries import BASE, KNOWN, PLACE, Moves, gone, present
-from tfrs_pretrain.serving.live.epochs import USED, Epochs
-from tfrs_pretrain.serving.live.shared_places import SharedPlaces
+from tfrs_pretrain.serving.graph.lookup import make_lookup
+from tfrs_pretrain.serving.live.entries import OWN, Entries, Layout, gone, place_of, present
+from tfrs_pretrain.serving.live.epochs import USED
 from tfrs_pretrain.vocabulary import Vocabulary
 
 
-class Placement(NamedTuple):
-    """Where the rows of all vocabularies are.
-
-    Attributes:
-      sizes: vocabulary -> number of its places, spare ones included.
-      moves: moves of ids.
-      shared: places of shared rows.
-    """
-
-    sizes: Mapping[str, int]
-    moves: Moves
-    shared: SharedPlaces
-
-    @classmethod
-    def of(cls, sizes: Mapping[str, int], oov_rows: Mapping[str, int], epochs: Epochs) -> Placement:
-        """Creates the variables.
-
-        Args:
-          sizes: see above.
-          oov_rows: vocabulary -> number of shared rows.
-          epochs: epochs of the model.
-        """
-        return cls(sizes, Moves(sum(sizes.values()), epochs), SharedPlaces(oov_rows, epochs))
-
-    def first_slot(self, name: str) -> int:
-        """Returns the slot of the first place of a vocabulary."""
-        names = list(self.sizes)
-        return 1 + sum(self.sizes[before] for before in names[:names.index(name)])
-
-
-class LiveLookup(VocabularyLookup):
-    """Finds the places of ids and of the shared rows. At first the place of a row is its number; spare places follow.
+class LiveLookup(tf.Module):
+    """Finds ids, and moves them to other places. At first the place of a row is its number; spare places follow.
 
     Args:
-      name: name of the vocabulary.
       vocabulary: ids of the base version.
-      placement: where all rows are.
-      epochs: epochs of the model.
+      asset: file for the ids, see ``make_lookup``.
+      layout: positions and places of the vocabulary.
+      entries: entries of the base version.
+      table: name of the table of ids that the base version does not have, unique in a server.
       numbered: keep the row number of each place, which ``row_numbers`` returns.
     """
 
-    def __init__(self, name: str, vocabulary: Vocabulary, placement: Placement, epochs: Epochs, *, numbered: bool):
-        super().__init__(vocabulary)
-        self._vocabulary, self._epochs, num_places = name, epochs, placement.sizes[name]
-        self._moves, self._shared, self._first_slot = placement.moves, placement.shared, placement.first_slot(name)
-        self._entries = tf.lookup.experimental.MutableHashTable(self.dtype, tf.int64, 0, name="entries")
-        if vocabulary.num_ids:
-            self._entries.insert(as_tensor(vocabulary.known_ids), self._entry(vocabulary.id_rows.astype(np.int64)))
+    def __init__(self, vocabulary: Vocabulary, asset: Path, layout: Layout, entries: Entries, table: str, *,
+                 numbered: bool):
+        super().__init__()
+        self.dtype = tf.as_dtype(vocabulary.dtype)
+        self._layout, self._entries, self._table = layout, entries, table
+        self._base = make_lookup(vocabulary, asset, layout.numbering)
         # Epoch at which each place became free; 0: free from the beginning, or erased.
-        free_since = np.zeros(num_places, np.int32)
+        free_since = np.zeros(layout.num_places, np.int32)
         free_since[vocabulary.id_rows] = USED
         free_since[:vocabulary.oov_rows] = USED
         self._free_since = tf.Variable(free_since, trainable=False, name="free_since")
-        self._numbers = tf.Variable(np.arange(num_places, dtype=np.int32), trainable=False) if numbered else None
+        self._numbers = tf.Variable(np.arange(layout.num_places, dtype=np.int32), trainable=False) if numbered else None
 
     @property
     def numbered(self) -> bool:
         """The row number of each place is kept."""
         return self._numbers is not None
 
-    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
-        """Returns int64 [n], the places of raw ids [n]."""
-        [resolved] = self._moves.resolve([self.entries(ids)])
-        return self.places(ids, resolved)
+    def positions(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [n], the positions of raw ids [n]: of shared rows, if the base version does not have them."""
+        return self._base.lookup(ids)
 
-    def entries(self, ids: tf.Tensor) -> tf.Tensor:
-        """Returns int64 [n], the entries of raw ids [n], to be resolved."""
-        with tf.control_dependencies([self._epochs.current()]):
-            found = self._entries.lookup(ids)
-        found.set_shape(ids.shape)
-        return found
+    def shared_positions(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [n], the positions of the shared rows that raw ids [n] have while they are not known."""
+        return self._base.shared(ids)
 
-    def places(self, ids: tf.Tensor, resolved: tf.Tensor) -> tf.Tensor:
-        """Returns int64 [n], the places of raw ids [n] with resolved entries int64 [n]."""
-        shared = self._shared.places()[self._vocabulary]
-        if self._oov_rows == 1:  # nothing to hash; the sign makes entries of known ids larger than all places
-            return _place(tf.maximum(resolved, shared))
-        unknown = tf.where(resolved <= 0)  # [unknown, 1]
-        places = tf.gather(shared, self._hash(tf.gather_nd(ids, unknown)))
-        return tf.tensor_scatter_nd_update(_place(resolved), unknown, places)
+    def added_entries(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns int64 [n], the entries of those of raw ids [n] that the base version does not have; 0 for others."""
+        zero = tf.constant(0, tf.int64)
+        found = tf.raw_ops.LookupTableFindV2(table_handle=self._added(), keys=ids, default_value=zero)
+        return tf.ensure_shape(found, [None])
 
-    _find = entries
+    def _added(self) -> tf.Tensor:
+        """Returns the table of ids that the base version does not have.
 
-    def _entry(self, places: np.ndarray | tf.Tensor) -> tf.Tensor:
-        return (places + self._first_slot) * BASE + places + KNOWN
+        By name: an operation in a branch runs only if the branch is taken. The table of a saved model is empty.
+        """
+        return tf.raw_ops.MutableHashTableV2(key_dtype=self.dtype, value_dtype=tf.int64, shared_name=self._table)
 
     def row_numbers(self, places: tf.Tensor) -> tf.Tensor:
         """Returns int64 [...], the numbers of the rows at places [...]; padding stays -1."""
@@ -118,11 +83,11 @@ class LiveLookup(VocabularyLookup):
           change: what to move and to erase.
           settled: int32 [], see ``Epochs``.
         """
-        ids, removed, erased = (tf.ensure_shape(self._entries.lookup(keys), [None])
-                                for keys in (change.ids, change.gone, change.erased))
-        shared = self._shared.before(self._vocabulary, change.shared)
-        changed = tf.concat([self._moves.since(ids), shared.since, self._moves.since(removed)], 0)
-        needed = tf.shape(ids)[0] + tf.shape(change.shared)[0]
+        ids, removed, erased = (self._present(keys) for keys in (change.ids, change.gone, change.erased))
+        shared = self._shared_rows(change.shared)
+        moved = tf.concat([ids.entries, shared.entries], 0)
+        changed = self._entries.since(tf.concat([moved, removed.entries], 0))
+        needed = tf.size(moved)
         free = self._places_with(lambda since: since <= settled, needed > 0)
         checks = [tf.debugging.Assert(tf.reduce_all(changed <= settled), [
                       "live update: an id changed less than the grace period ago, wait and send again"]),
@@ -132,10 +97,23 @@ class LiveLookup(VocabularyLookup):
             checks.append(tf.debugging.Assert(tf.size(change.numbers) == needed, [
                 "live update: expected row numbers:", needed, "received:", tf.size(change.numbers)]))
         old = self._places_with(lambda since: (since > 0) & (since <= settled), change.sweep > 0)
-        dead = (present(erased) == 0) & (self._moves.since(erased) <= settled)
-        before = present(tf.concat([ids, removed], 0))
-        freed = tf.concat([tf.cast(_place(tf.boolean_mask(before, before > 0)), tf.int32), shared.places], 0)
-        return LiveUpdate(free[:needed], ids, removed, freed, old, tf.boolean_mask(change.erased, dead), checks)
+        dead = (present(erased.entries) == 0) & (self._entries.since(erased.entries) <= settled)
+        before = present(tf.concat([moved, removed.entries], 0))
+        freed = tf.cast(place_of(tf.boolean_mask(before, before > 0)), tf.int32)
+        num_added = _count(~self._entries.is_base(ids.positions))
+        return LiveUpdate(free[:needed], ids, shared, removed, num_added, erased.where(dead), freed, old, checks)
+
+    def _present(self, ids: tf.Tensor) -> Found:
+        """Returns the present entries of raw ids [n]."""
+        positions = self.positions(ids)
+        return Found(ids, positions, tf.where(self._entries.is_base(positions), self._entries.at(positions),
+                                              self.added_entries(ids)))
+
+    def _shared_rows(self, rows: tf.Tensor) -> Found:
+        """Returns the present entries of shared rows int64 [n]."""
+        first = self._layout.shared
+        positions = tf.gather(tf.range(first, first + self._layout.oov_rows, dtype=tf.int64), rows)
+        return Found(positions, positions, self._entries.at(positions))
 
     def _places_with(self, condition: Callable[[tf.Tensor], tf.Tensor], wanted: tf.Tensor) -> tf.Tensor:
         """Returns int32 [n], the places whose ``free_since`` meets a condition; if not wanted, none without reading."""
@@ -148,13 +126,33 @@ class LiveLookup(VocabularyLookup):
         A server may cancel a call between any two operations. Places are therefore taken before and freed after the
         entries move: a canceled call can waste places, but a place that an entry names is never free.
         """
-        new = tf.cast(update.places[:tf.shape(change.ids)[0]], tf.int64)
         with tf.control_dependencies([scatter(self._free_since, update.old, tf.zeros_like(update.old))]):
             used = scatter(self._free_since, update.places, tf.fill(tf.shape(update.places), USED))
-        moved = self._moves.write(new + self._first_slot, update.ids, epoch)
-        with tf.control_dependencies([used, moved, self._entries.remove(update.dead), *self._number(change, update)]):
-            return [self._entries.insert(tf.concat([change.ids, change.gone], 0),
-                                         tf.concat([self._entry(new), gone(update.gone, epoch)], 0))]
+        before = tf.concat([update.ids.entries, update.shared.entries], 0)
+        new = self._layout.entries(tf.cast(update.places, tf.int64))
+        slots = self._entries.write_slots(new, before, epoch)
+        with tf.control_dependencies([used, slots, *self._number(change, update)]):
+            erased = self._erase_entries(update.dead)
+        ids, shared = tf.split(new, [tf.size(update.ids.entries), tf.size(update.shared.entries)])
+        with tf.control_dependencies(erased):
+            moved = [*self._write(update.ids, ids + OWN), self._entries.write(update.shared.positions, shared)]
+        with tf.control_dependencies(moved):
+            return self._write(update.gone, gone(update.gone.entries, epoch))
+
+    def _write(self, found: Found, entries: tf.Tensor) -> list[tf.Operation]:
+        base, added = self._divided(found._replace(entries=entries))
+        return [self._entries.write(base.positions, base.entries),
+                tf.raw_ops.LookupTableInsertV2(table_handle=self._added(), keys=added.ids, values=added.entries)]
+
+    def _erase_entries(self, found: Found) -> list[tf.Operation]:
+        base, added = self._divided(found)
+        return [self._entries.write(base.positions, tf.zeros_like(base.positions)),
+                tf.raw_ops.LookupTableRemoveV2(table_handle=self._added(), keys=added.ids)]
+
+    def _divided(self, found: Found) -> tuple[Found, Found]:
+        """Returns those that the base version has, and the others."""
+        is_base = self._entries.is_base(found.positions)
+        return found.where(is_base), found.where(~is_base)
 
     def free(self, update: LiveUpdate, epoch: tf.Tensor) -> tf.Operation:
         """Returns the operation that frees places; no entry may name them any more."""
@@ -186,35 +184,53 @@ class LiveChange(NamedTuple):
     numbers: tf.Tensor | None
 
 
+class Found(NamedTuple):
+    """Ids with their present entries.
+
+    Attributes:
+      ids: [n].
+      positions: int64 [n].
+      entries: int64 [n].
+    """
+
+    ids: tf.Tensor
+    positions: tf.Tensor
+    entries: tf.Tensor
+
+    def where(self, mask: tf.Tensor) -> Found:
+        """Selects those at which bool [n] is true."""
+        return Found(*(tf.boolean_mask(values, mask) for values in self))
+
+
 class LiveUpdate(NamedTuple):
     """A prepared update of one vocabulary.
 
     Attributes:
       places: int32 [n + m], free places for the new rows of ids and shared rows.
-      ids: int64 [n], present entries of the ids.
-      gone: int64 [k], present entries of the tombstones.
+      ids: the n ids to move.
+      shared: the m shared rows to move.
+      gone: tombstones.
+      num_added: int32 [], number of the ids that the base version does not have.
+      dead: earlier tombstones whose entries are erased.
       freed: int32 [l], present places of ids, tombstones and shared rows.
       old: int32 [j], places whose old rows are set to zero.
-      dead: ids whose entries are removed.
       checks: assertions that must hold before anything is written.
     """
 
     places: tf.Tensor
-    ids: tf.Tensor
-    gone: tf.Tensor
+    ids: Found
+    shared: Found
+    gone: Found
+    num_added: tf.Tensor
+    dead: Found
     freed: tf.Tensor
     old: tf.Tensor
-    dead: tf.Tensor
     checks: list[tf.Operation]
 
 
 def scatter(variable: tf.Variable, places: tf.Tensor, values: tf.Tensor) -> tf.Operation:
     """Returns the operation that writes values [n, ...] to int32 [n], places that no request reads."""
     return tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=places, updates=values)
-
-
-def _place(entries: tf.Tensor) -> tf.Tensor:
-    return tf.bitwise.bitwise_and(entries, tf.constant(PLACE, tf.int64))
 
 
 def _count(mask: tf.Tensor) -> tf.Tensor:

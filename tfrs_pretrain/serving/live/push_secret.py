@@ -13,6 +13,7 @@ from typing import Any
 from tfrs_pretrain.errors import UserError
 
 MIN_SECRET_BYTES = 32
+TOKEN_BYTES = 16
 SALT_BYTES = 16  # with a key of 32 bytes: the message of ``sha256``
 
 
@@ -46,6 +47,11 @@ class KeyDigest:
     def matches(self, key: bytes) -> bool:
         """Whether it is the digest of this key."""
         return hmac.compare_digest(hashlib.sha256(self.salt + key).digest(), self.digest)
+
+
+def new_token() -> str:
+    """Returns a random name for the state of a version before any update."""
+    return secrets.token_hex(TOKEN_BYTES)
 
 
 def read_key(path: Path) -> bytes:

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.serving.client import GrpcClient, Model
 from tfrs_pretrain.serving.deltas.chain import Chain, read_chain
 from tfrs_pretrain.serving.live.push_secret import KeyDigest
-from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks, erasing_chunks
+from tfrs_pretrain.serving.pushing.chunks import Chunk, delta_chunks, erasing_chunks, no_change
 from tfrs_pretrain.serving.pushing.sender import Sender
 from tfrs_pretrain.serving.verification.golden_replay import read_golden_requests
-from tfrs_pretrain.serving.verification.pushed_state import golden_logs, num_applied
+from tfrs_pretrain.serving.verification.pushed_state import golden_logs, num_applied, state_names
 from tfrs_pretrain.serving.verification.result import Check
 from tfrs_pretrain.serving.verification.server_checks import check_golden
 
@@ -70,7 +71,8 @@ def push(server: str, base: Path, key: bytes, *, grace: float = 2.0, timeout: fl
         sender = Sender(client, key, grace)
         found = sender.state().version
         applied, seconds = [], 0.0
-        for number, chunks in _missing(chain, live, found):
+        present = _rename(chain, sender, found)
+        for number, chunks in _missing(chain, live, present):
             start = time.perf_counter()
             sender.send(chunks)
             seconds += time.perf_counter() - start
@@ -92,10 +94,19 @@ def _live(chain: Chain, key: bytes) -> dict[str, Any]:
     return live
 
 
+def _rename(chain: Chain, sender: Sender, found: str) -> str:
+    """Gives a state that has another name since ids were forgotten its present name; returns the present name."""
+    present, name = state_names(chain)[num_applied(chain, found)], found.partition("#")[0]
+    if name in state_names(chain):
+        return found
+    sender.send([Chunk(found, present, no_change(chain.base_state()) | {"commit": np.array(1)})])
+    return present
+
+
 def _missing(chain: Chain, live: dict[str, Any], found: str) -> Iterator[tuple[int, list[Chunk]]]:
     """Yields number and chunks of each delta that a server with version ``found`` lacks."""
     done, part = num_applied(chain, found), found.partition("#")[2]
-    versions, state = [live["token"], *(delta.digest for delta in chain.deltas)], chain.base_state()
+    versions, state = state_names(chain), chain.base_state()
     for delta in chain.deltas:
         later = delta.apply(state)
         if delta.number > done:
