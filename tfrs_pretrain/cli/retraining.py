@@ -77,7 +77,7 @@ def retrain(
         from tfrs_pretrain.config.gate import load_gate
         from tfrs_pretrain.retraining.gated_promotion import GateRefusedError, PromotionSettings
         from tfrs_pretrain.retraining.round_folder import join_round, open_round
-        from tfrs_pretrain.retraining.steps import DatasetDriftError, RoundSettings, check_steps, run_steps
+        from tfrs_pretrain.retraining.steps import DatasetDriftError, RoundSettings, check_steps, run_round
         from tfrs_pretrain.training.cluster import adopt_cluster
         from tfrs_pretrain.vertex_environment import model_folder
     names = check_steps(steps or ())
@@ -89,7 +89,7 @@ def retrain(
     worker = adopt_cluster() if settings.training.strategy == "multi_worker" else 0
     opened = join_round(rounds, settings) if worker else open_round(rounds, settings, previous)
     try:
-        run_steps(opened, RoundSettings(
+        run_round(opened, RoundSettings(
             raw, models, carry_ranker, beam_options=context.args, promotion=promotion, worker=worker,
             signer=open_signer(sign), show_dataset=_show_dataset), names)
     except (DatasetDriftError, GateRefusedError) as error:

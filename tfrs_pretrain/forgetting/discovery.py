@@ -8,16 +8,17 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfrs_pretrain.artifact_names import DATASET_INFO, EXTRA_ASSETS, MANIFEST, STUDY_KIND
+from tfrs_pretrain.artifact_names import DATASET_INFO, EXTRA_ASSETS, MANIFEST
 from tfrs_pretrain.artifacts import read_manifest
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.forgetting.artifact import Artifact
-from tfrs_pretrain.forgetting.kinds import KINDS, REFUSED
+from tfrs_pretrain.forgetting.kinds import KINDS, REFUSED, STUDIES
 from tfrs_pretrain.json_documents import parse_document
 from tfrs_pretrain.names import SUFFIXES
 from tfrs_pretrain.output_folders import recover, refuse_remote, remove_leftovers
 
-MANIFESTS = (MANIFEST, DATASET_INFO, KINDS[STUDY_KIND].manifest_name, f"{EXTRA_ASSETS}/{MANIFEST}")
+MANIFESTS = (MANIFEST, DATASET_INFO, *(KINDS[kind].manifest_name for kind in sorted(STUDIES)),
+             f"{EXTRA_ASSETS}/{MANIFEST}")
 BESIDE = (*SUFFIXES, ".rejected", ".deltas")  # of the folders that a stage keeps beside its output
 LEFTOVER = re.compile(r"\.(?P<target>.+)\.(unfinished|replaced)-[0-9a-f]{8}")
 
@@ -99,7 +100,7 @@ def _walk(folder: Path, found: Found, seen: set[Path]) -> None:
     if artifact:
         found.artifacts.append(artifact)
         seen.add(folder)
-        if artifact.kind != STUDY_KIND:  # a study's folder contains the artifacts that it compares
+        if artifact.kind not in STUDIES:  # a study's folder contains the artifacts that it compares
             return
     is_rejected = _is_rejected(folder)
     if is_rejected:
@@ -141,6 +142,6 @@ def read_artifact(folder: Path) -> Artifact | None:
 
 def all_files(artifact: Artifact) -> list[Path]:
     """Returns all files of an artifact, also those that its manifest does not list."""
-    if artifact.kind == STUDY_KIND:
+    if artifact.kind in STUDIES:
         return [artifact.folder / artifact.manifest_file]
     return sorted(Path(folder, name) for folder, _, names in os.walk(artifact.folder) for name in names)

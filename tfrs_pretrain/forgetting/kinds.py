@@ -22,12 +22,14 @@ from tfrs_pretrain.artifact_names import (
     RANKER_KIND,
     SAVED_MODEL_KIND,
     SERVED_TABLES_KIND,
+    STREAM_KIND,
     STUDY_KIND,
     VOCABULARY_KIND,
 )
 from tfrs_pretrain.forgetting import dataset, deltas, exported, item_index, logs, tables
 from tfrs_pretrain.forgetting.artifact import Kind, Leak, Removed
 from tfrs_pretrain.forgetting.ids import ForgottenIds
+from tfrs_pretrain.stream_study import FILE as STREAM_FILE
 from tfrs_pretrain.study import FILE as STUDY_FILE
 
 
@@ -64,7 +66,10 @@ KINDS: dict[str, Kind] = {
     DELTA_KIND: Kind(deltas.erase, deltas.leaks, 9, digests=deltas.quoted_digests, lost=deltas.lost_rows),
     EXPORT_KIND: Kind(_nothing, _no_leaks, 10),
     STUDY_KIND: Kind(_nothing, _no_leaks, 11, manifest_name=STUDY_FILE),
+    STREAM_KIND: Kind(_nothing, _no_leaks, 11, manifest_name=STREAM_FILE),
 }
+# Documents about the artifacts in the same folder, which they contain the digests of.
+STUDIES = frozenset({STUDY_KIND, STREAM_KIND})
 # Manifests that are files of another artifact, which changes them.
 INNER_KINDS = frozenset({SERVED_TABLES_KIND})
 # Kinds from which ids cannot be removed -> what to do instead.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfrs_pretrain.artifact_names import DELTA_KIND, FORGOTTEN, SAVED_MODEL_KIND, STUDY_KIND
+from tfrs_pretrain.artifact_names import DELTA_KIND, FORGOTTEN, SAVED_MODEL_KIND
 from tfrs_pretrain.artifacts import manifest_text, read_manifest, write_text
 from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.file_digests import FILES, check_files
@@ -16,7 +16,7 @@ from tfrs_pretrain.forgetting.artifact import Artifact, Digests, Leak, Removed, 
 from tfrs_pretrain.forgetting.check import find_leaks
 from tfrs_pretrain.forgetting.discovery import Found, find_artifacts, has_files
 from tfrs_pretrain.forgetting.ids import ForgottenIds
-from tfrs_pretrain.forgetting.kinds import KINDS
+from tfrs_pretrain.forgetting.kinds import KINDS, STUDIES
 from tfrs_pretrain.forgetting.rejected import erase_rejected
 from tfrs_pretrain.forgetting.requoting import Renamed, quotable
 from tfrs_pretrain.forgetting.resolve import count_without_row, resolve
@@ -155,7 +155,7 @@ def _renew_signature(stage: Path, target: Path, signer: Signer | None) -> bool:
 
 def _change(artifact: Artifact, ids: ForgottenIds, renamed: Renamed, signer: Signer | None) -> Change:
     """Removes the ids from one artifact, and writes it if anything changed."""
-    if artifact.kind == STUDY_KIND:
+    if artifact.kind in STUDIES:
         return _change_document(artifact, renamed)
     before = quotable(artifact)
     with edited_folder(artifact.folder) as stage:

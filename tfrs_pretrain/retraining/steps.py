@@ -60,7 +60,7 @@ class RoundSettings:
     show_dataset: Callable[[dict[str, Any]], None] = lambda info: None
 
 
-def run_steps(round_: RoundFolder, settings: RoundSettings, names: Sequence[str]) -> None:
+def run_round(round_: RoundFolder, settings: RoundSettings, names: Sequence[str]) -> None:
     """Run steps of a round in their order.
 
     Args:
