@@ -4,6 +4,7 @@ argv: signal number; event, "step" (a training step) or "write" (a file of a che
 at which to send the signal; script; arguments of the script.
 """
 
+import itertools
 import os
 import runpy
 import sys
@@ -11,14 +12,10 @@ import sys
 from tfrs_pretrain.training import checkpoint_files, compiled_loop, loop
 
 
-def signalled(function, number, at):
-    """The function, with a signal to this process at its call number ``at``."""
-    calls = 0
-
+def signalled(function, number, at, calls):
+    """The function, with a signal to this process at call number ``at`` of those that ``calls`` counts."""
     def call(*arguments, **keywords):
-        nonlocal calls
-        calls += 1
-        if calls == at:
+        if next(calls) == at:
             os.kill(os.getpid(), number)
         return function(*arguments, **keywords)
 
@@ -27,8 +24,11 @@ def signalled(function, number, at):
 
 def main(number, event, at, script, *arguments):
     loop.STEPS_PER_CALL = 1
-    owner, name = {"step": (compiled_loop.CompiledLoop, "__call__"), "write": (checkpoint_files, "write_array")}[event]
-    setattr(owner, name, signalled(getattr(owner, name), int(number), int(at)))
+    calls = itertools.count(1)
+    for owner, name in {"step": [(compiled_loop.CompiledLoop, "__call__")],
+                        "write": [(checkpoint_files, "write_array"), (checkpoint_files, "write_array_in_parallel")],
+                        }[event]:
+        setattr(owner, name, signalled(getattr(owner, name), int(number), int(at), calls))
     sys.argv = [script, *arguments]
     runpy.run_path(script, run_name="__main__")
 
