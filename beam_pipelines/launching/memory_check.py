@@ -46,8 +46,8 @@ def check_resources(job: Job, steps: Iterable[tuple[LogSpec, ...]], options: Pip
     counts = " and ".join(f"{rows[table]:,} {table}" for table in BYTES_PER_ROW if rows.get(table))
     if spills(options):
         _check_memory(job, rows, counts, options)
-        _check_disk(max(_total(names, rows, DISK_BYTES_PER_ROW) for names in tables), counts,
-                    spill_folder(options, job.folder))
+        in_files = max(_total(names, rows, DISK_BYTES_PER_ROW) for names in tables) - spill_bytes(options)
+        _check_disk(in_files, counts, spill_folder(options, job.folder))
     else:
         _check_memory_of_all_rows(BASE_BYTES + max(_total(names, rows, BYTES_PER_ROW) for names in tables), counts)
 

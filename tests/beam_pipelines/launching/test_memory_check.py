@@ -18,7 +18,7 @@ from tfrs_pretrain.errors import UserError
 MIB = 1 << 20
 # 2,000,000 engagements of 220 bytes, 500,000 impressions of 400.
 ALL_ROWS = 300 * MIB + 2_000_000 * 220 + 500_000 * 400
-DISK = 2_000_000 * 75 + 500_000 * 250
+DISK = 2_000_000 * 75 + 500_000 * 250 - 10**6  # with --spill_mb=1
 MANY = 10**15
 NO_FILES = "--direct_num_workers=2"  # these workers do not use temporary files
 Usage = collections.namedtuple("Usage", "free")
@@ -78,13 +78,18 @@ def test_a_shard_must_fit_in_addition(raw, warning, monkeypatch):
 
 
 def test_temporary_files_that_may_not_fit_are_announced_and_others_refused(raw, warning):
-    assert warning(_job(raw), disk=DISK) == ""
-    text = warning(_job(raw), "--spill_folder=/absent/folder", disk=DISK - 1)
+    assert warning(_job(raw), "--spill_mb=1", disk=DISK) == ""
+    text = warning(_job(raw), "--spill_mb=1", "--spill_folder=/absent/folder", disk=DISK - 1)
     assert text.startswith("! this job needs about 0.3 GB of temporary files for 2,000,000 engagements and 500,000 "
                            "impressions, and the disk of '/absent/folder' has 0.3 GB: name a folder on a larger disk "
                            "with --spill_folder")
     with pytest.raises(UserError, match=r"^this job needs about 0\.3 GB of temporary files .* 'out' has 0\.1 GB"):
-        warning(_job(raw), disk=DISK // 2 - 1)
+        warning(_job(raw), "--spill_mb=1", disk=DISK // 2 - 1)
+
+
+def test_rows_that_stay_in_memory_need_no_disk(raw, warning):
+    assert warning(_job(raw), "--spill_mb=275", disk=0) == ""
+    assert "about 0.0 GB of temporary files" in warning(_job(raw), "--spill_mb=273", disk=1_999_999)
 
 
 def test_other_runners_are_not_checked(raw, warning):
