@@ -17,8 +17,9 @@ from tfrs_pretrain.cli.options import open_dataset
 from tfrs_pretrain.errors import UserError
 
 COMMANDS = ["demo", "demo-logs", "dataset", "pretrain", "plan-memory", "train-ranker", "export", "compact", "evaluate",
-            "promote", "roll-back", "diagnose", "experiment", "report", "tune", "serve", "query", "verify-server",
-            "push", "index", "recommend", "forget", "config", "version", "embeddings"]
+            "promote", "roll-back", "diagnose", "experiment", "report", "retrain", "deploy", "tune", "serve", "query",
+            "verify-server", "push", "index", "recommend", "forget", "sign", "sbom", "croissant", "config", "version",
+            "embeddings"]
 
 
 def call(*arguments, folder=None):

@@ -49,8 +49,8 @@ def test_parameters_are_the_options_of_the_jobs():
     for group in JOB_OPTIONS:
         group._add_argparse_args(parser)
     options = {action.dest for action in parser._actions}
-    # --finish runs no pipeline; job and image are parameters of the template only.
-    assert set(PARAMETERS) == (options - {"finish"}) | {"job", "sdk_container_image"}
+    # --finish runs no pipeline, and only the default runner spills; job and image are parameters of the template only.
+    assert set(PARAMETERS) == (options - {"finish", "spill_mb", "spill_folder"}) | {"job", "sdk_container_image"}
     assert {name for name, parameter in PARAMETERS.items() if not parameter.get("isOptional")} == REQUIRED
     assert "sdk_container_image" in PipelineOptions([]).get_all_options()
 

@@ -59,7 +59,8 @@ def test_the_remaining_time_is_divided_by_the_jobs(plan, console, tmp_path):
         costs.add(Piece(kind, "earlier", {}, work=work), 100.0, 1)
     show_plan(planned, tmp_path, 2, console)
     work = planned.ranker(planned.arms[0], {}, 1).work
-    assert f"about {duration((100 + 100 + 2 * work * 100) / 2)} of work left with 2 jobs" in console.file.getvalue()
+    expected = duration((100 + 100 + 2 * work * 100) / 2)
+    assert f"4 of 4 pieces to make: about {expected} with 2 jobs" in console.file.getvalue()
     assert "several candidates" not in console.file.getvalue()
 
 

@@ -43,7 +43,8 @@ def test_raw_logs_and_datasets_are_not_made(tmp_path):
 def test_planted_logs_depend_on_their_sizes_and_the_seed():
     piece = logs_piece(experiment("planted", users=7), CONFIG, None)
     assert piece.task == {"source": "planted", "seed": CONFIG.seed, "sizes": {
-        "users": 7, "items": 400, "engagements": 20000, "impressions": 8000}}
+        "users": 7, "items": 400, "engagements": 20000, "impressions": 8000, "drift": 0.0,
+        "new_items": 0.0}}
     assert piece == logs_piece(experiment("planted", users=7), CONFIG, None)
     assert piece != logs_piece(experiment("planted", users=8), CONFIG, None)
     assert piece != logs_piece(experiment("planted", users=7), CONFIG.model_copy(update={"seed": 99}), None)

@@ -47,7 +47,8 @@ def test_planted_logs_are_written_with_their_sizes_and_seed(calls, plan):
     planned = plan({"a": None}, logs={"source": "planted", "users": 7})
     make(planned.planner.logs)
     assert calls == [("planted", (OUTPUT,), {
-        "users": 7, "items": 400, "engagements": 20000, "impressions": 8000, "seed": 7, "overwrite": True})]
+        "users": 7, "items": 400, "engagements": 20000, "impressions": 8000, "drift": 0.0, "new_items": 0.0,
+        "seed": 7, "overwrite": True})]
 
 
 def test_the_demos_logs_are_written_with_their_settings(calls):
@@ -59,7 +60,7 @@ def test_the_demos_logs_are_written_with_their_settings(calls):
 
 def test_provided_files_are_converted(calls):
     make_piece("logs", {"source": "kuairand", "data": "files"}, OUTPUT, ROOT)
-    assert calls == [("kuairand", (Path("files"), OUTPUT), {"overwrite": True})]
+    assert calls == [("kuairand", (Path("files"), OUTPUT), {"overwrite": True, "continued": False})]
 
 
 def test_a_dataset_is_built_from_the_logs_of_the_experiment(calls, plan):
@@ -69,13 +70,13 @@ def test_a_dataset_is_built_from_the_logs_of_the_experiment(calls, plan):
     [checked, (name, (config, *rest), keys)] = calls
     assert checked == ("check_artifact", (planned.planner.logs.folder(ROOT), "logs"), {})
     assert (name, config.windows.pretrain.end, keys) == ("build", 18, {"overwrite": True})
-    assert rest == [planned.planner.logs.folder(ROOT), OUTPUT]
+    assert rest == [planned.planner.logs.folder(ROOT), OUTPUT, None]
 
 
 def test_a_dataset_is_built_from_provided_logs(calls, plan, tmp_path):
     planned = plan({"a": None}, Selection(tmp_path), logs={"source": "raw"})
     make(planned.planner.dataset(planned.config(planned.arms[0], {})))
-    assert calls[0][1][1:] == (tmp_path, OUTPUT)
+    assert calls[0][1][1:] == (tmp_path, OUTPUT, None)
 
 
 def test_embeddings_are_pretrained_with_the_seed(calls, plan):

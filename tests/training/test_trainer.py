@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrs_pretrain.config import TrainingConfig
 from tfrs_pretrain.errors import UserError
-from tfrs_pretrain.training import trainer
+from tfrs_pretrain.training import strategy, trainer
 from tfrs_pretrain.training.checkpoint import Checkpoints
 from tfrs_pretrain.training.trainer import Trainer
 from tfrs_pretrain.training.training_task import EvalResult, TrainingTask
@@ -184,6 +184,7 @@ def test_sigterm_of_another_worker_stops_this_one(tmp_path, monkeypatch):
         calls.append(value)
         return value + (len(calls) == 6)  # after three to compare checkpoints and two pauses of epoch 1
 
+    monkeypatch.setattr(strategy, "total_over_workers", total)
     monkeypatch.setattr(trainer, "total_over_workers", total)
     with pytest.raises(SystemExit):
         run(Adder(), tmp_path)
@@ -193,7 +194,7 @@ def test_sigterm_of_another_worker_stops_this_one(tmp_path, monkeypatch):
 def test_workers_with_different_checkpoints_are_refused(tmp_path, monkeypatch):
     run(Adder(), tmp_path)
     # The other worker found step 8: two workers, 12 + 8 steps, distances of 2 from the mean.
-    monkeypatch.setattr(trainer, "total_over_workers", lambda strategy, value: {1: 2, 12: 20, 2: 4}[value])
+    monkeypatch.setattr(strategy, "total_over_workers", lambda strategy, value: {1: 2, 12: 20, 2: 4}[value])
     with pytest.raises(UserError, match="found a checkpoint of step 12, another worker found a different one"):
         run(Adder(), tmp_path)
 

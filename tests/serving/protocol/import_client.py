@@ -14,8 +14,11 @@ keras = tf.keras.__version__
 
 import tfrs_pretrain.serving  # noqa: E402
 
+OF_OTHER_EXTRAS = {"tfrs_pretrain.serving.sbom"}
+
 for module in pkgutil.walk_packages(tfrs_pretrain.serving.__path__, "tfrs_pretrain.serving."):
-    importlib.import_module(module.name)
+    if module.name not in OF_OTHER_EXTRAS:
+        importlib.import_module(module.name)
 
 assert tf.keras.__version__ == keras
 
