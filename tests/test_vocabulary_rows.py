@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from vocabulary_windows import extended
 
@@ -41,6 +41,7 @@ def test_rows_are_those_of_the_naive_twin(counts, min_count, max_size, oov_rows)
     assert vocabulary.lookup(pa.array(asked)).tolist() == expected
 
 
+@settings(deadline=None)
 @given(INTEGERS, INTEGERS, st.integers(1, 5), st.none() | st.integers(0, 40))
 def test_a_later_window_moves_no_row(before, after, min_count, max_size):
     first = make(before)

@@ -10,7 +10,7 @@ from tfrs_pretrain.errors import UserError
 from tfrs_pretrain.experiments.experiment_plan import Selection
 from tfrs_pretrain.experiments.piece_costs import PieceCosts
 from tfrs_pretrain.experiments.pieces import Piece
-from tfrs_pretrain.experiments.run import _baseline, _command, _seconds, _studied, choose
+from tfrs_pretrain.experiments.run import _baseline, _studied, choose, experiment_command, seconds_by_part
 from tfrs_pretrain.study import Failure, Run, StudiedArm
 
 
@@ -52,14 +52,15 @@ def test_seconds_are_summed_by_part_and_a_shared_piece_counts_once(tmp_path):
     for seconds, piece in enumerate(pieces, 1):
         costs.add(piece, float(seconds), 1)
     costs.wall_seconds = 6.5
-    assert _seconds(costs, [*pieces, *pieces]) == {"data": 3.0, "stage_one": 3.0, "stage_two": 4.0, "total": 6.5}
+    assert seconds_by_part(costs, [*pieces, *pieces]) == {"data": 3.0, "stage_one": 3.0, "stage_two": 4.0, "total": 6.5}
 
 
 @pytest.mark.parametrize(("selection", "expected"), [
     (Selection(), ""),
     (Selection(Path("my data"), ["a", "b"], [3, 4]), " --data 'my data' --arm a --arm b --seed 3 --seed 4")])
 def test_the_command_repeats_the_selection(selection, expected):
-    assert _command(Path("x.yaml"), Path("out"), selection) == f"tfrs-pretrain experiment x.yaml --output out{expected}"
+    command = experiment_command(Path("x.yaml"), Path("out"), selection)
+    assert command == f"tfrs-pretrain experiment x.yaml --output out{expected}"
 
 
 WARM = {"arm.transfer": "warm_start"}

@@ -3,18 +3,17 @@
 import hashlib
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from tfrs_pretrain.cli import app
-from tfrs_pretrain.serving.sbom import bill_of_materials
 
 pytestmark = pytest.mark.tools
 
 
 @pytest.fixture
 def bill(version, tmp_path, as_json):
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
     from typer.testing import CliRunner
 
     path = tmp_path / "bill.json"
@@ -52,7 +51,7 @@ def test_the_bill_is_independent_of_extras_of_others(monkeypatch):
     monkeypatch.setattr(sbom.metadata, "requires", lambda name: {
         "tfrs-pretrain": ["numpy", "pandas; extra == 'a'"], "pandas": ["pydantic; extra == 'test'"]}.get(name, []))
     monkeypatch.setattr(sbom.metadata, "metadata", lambda name: _Metadata())
-    assert '"pandas"' in (text := bill_of_materials())
+    assert '"pandas"' in (text := sbom.bill_of_materials())
     assert '"pydantic"' not in text
     assert Requirement("a; extra == 'a'").marker
 
