@@ -34,12 +34,12 @@ class RoundFolder:
     Attributes:
       folder: its folder.
       config: its configuration, with its windows.
-      previous: folder of the round that it starts from; None: it starts from nothing.
+      previous: the round that it starts from; None: it starts from nothing.
     """
 
     folder: Path
     config: Config
-    previous: Path | None
+    previous: RoundFolder | None = None
 
     @property
     def dataset(self) -> Path:
@@ -78,7 +78,8 @@ def open_round(rounds: Path, config: Config, previous: str | None = None) -> Rou
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / RECORD, document_text(stored))
     _check_record(folder, stored, config, previous)
-    return RoundFolder(folder, config, inside(rounds, stored["previous"]) if stored["previous"] else None)
+    earlier = RoundFolder(inside(rounds, stored["previous"]), config) if stored["previous"] else None
+    return RoundFolder(folder, config, earlier)
 
 
 def join_round(rounds: Path, config: Config) -> RoundFolder:

@@ -83,7 +83,7 @@ def run_round(round_: RoundFolder, settings: RoundSettings, names: Sequence[str]
 def _build_dataset(round_: RoundFolder, settings: RoundSettings) -> None:
     if settings.worker:
         return _wait_for(round_.dataset, DATASET_INFO)
-    extending = [f"--extend={_previous(round_).dataset}"] if round_.previous else []
+    extending = [f"--extend={round_.previous.dataset}"] if round_.previous else []
     info = build_dataset.build(round_.config, settings.raw, round_.dataset,
                                [*_without_limits(settings.beam_options), *extending],
                                overwrite=not has_manifest(round_.dataset, DATASET_INFO))  # of a killed job
@@ -104,7 +104,7 @@ def _validate(round_: RoundFolder, settings: RoundSettings) -> None:
     if settings.worker or round_.previous is None:
         return
     report, _ = validate_examples.validate(pipeline_options([
-        f"--dataset={round_.dataset}", f"--against={_previous(round_).dataset}",
+        f"--dataset={round_.dataset}", f"--against={round_.previous.dataset}",
         f"--report={round_.folder / VALIDATION}", *settings.beam_options]))
     print_report(report)
     if report["violations"]:
@@ -113,12 +113,12 @@ def _validate(round_: RoundFolder, settings: RoundSettings) -> None:
 
 
 def _pretrain(round_: RoundFolder, settings: RoundSettings) -> None:
-    earlier = _previous(round_).embeddings if round_.previous else None
+    earlier = round_.previous.embeddings if round_.previous else None
     pretrain(round_.config, Dataset.open(round_.dataset), round_.embeddings, start_from=earlier)
 
 
 def _train_ranker(round_: RoundFolder, settings: RoundSettings) -> None:
-    earlier = _previous(round_) if round_.previous and settings.carry_ranker else None
+    earlier = round_.previous if settings.carry_ranker else None
     arm = round_.config.export.arm
     needs_rows = round_.config.ranking.arms[arm].pretrained_tables
     train_arm(round_.config, Dataset.open(round_.dataset), arm, round_.ranker,
@@ -161,11 +161,6 @@ def check_steps(names: Sequence[str]) -> Sequence[str]:
     if unknown:
         raise UserError(f"--step {unknown[0]!r} is unknown: name one of {list(STEPS)}")
     return names or list(STEPS)
-
-
-def _previous(round_: RoundFolder) -> RoundFolder:
-    assert round_.previous is not None
-    return RoundFolder(round_.previous, round_.config, None)
 
 
 def _wait_for(folder: Path, manifest: str) -> None:
